@@ -1,0 +1,173 @@
+"""Bundled data sets, small enough to travel with the package.
+
+``load_dataset`` reads one of them, ``dataset_names`` lists them. ``sleepstudy``, ``dyestuff``,
+``penicillin`` and ``pastes`` hold the values and the column names of the R package lme4, so that
+results can be laid beside published ones. ``students`` is synthetic; `load_dataset` says how it
+was made.
+"""
+
+from __future__ import annotations
+
+import difflib
+from importlib import resources
+
+import pandas as pd
+
+from merextras.exceptions import InvalidArgumentError
+
+__all__ = ["dataset_names", "load_dataset"]
+
+#: The numeric columns of each data set. Measurements are floats even where every recorded value
+#: happens to be whole (as in R), labels and counts are integers. All other columns are text and get
+#: pandas' own string dtype, which differs between pandas 2 and 3.
+#: The types convert the text of the file: `students` is exact to the last digit, pandas' default
+#: float parser has not always been, and the option that made it so is deprecated in pandas 3.1.
+_NUMERIC: dict[str, dict[str, type[float]]] = {
+    "dyestuff": {"Yield": float},
+    "pastes": {"strength": float},
+    "penicillin": {"diameter": float},
+    "sleepstudy": {"Reaction": float, "Days": int, "Subject": int},
+    "students": {"id": int, "extro": float, "open": float, "agree": float, "social": float},
+}
+
+
+def dataset_names() -> tuple[str, ...]:
+    """Return the names of the bundled data sets, sorted.
+
+    Returns
+    -------
+    tuple of str
+        Each is a valid argument of `load_dataset`.
+
+    See Also
+    --------
+    load_dataset : Read one of them.
+
+    Examples
+    --------
+    >>> from merextras.datasets import dataset_names
+    >>> dataset_names()
+    ('dyestuff', 'pastes', 'penicillin', 'sleepstudy', 'students')
+    """
+    return tuple(sorted(_NUMERIC))
+
+
+def load_dataset(name: str) -> pd.DataFrame:
+    """Read a bundled data set.
+
+    Parameters
+    ----------
+    name : {'dyestuff', 'pastes', 'penicillin', 'sleepstudy', 'students'}
+        Which one.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A fresh frame at each call, which the caller may change. Grouping letters are text
+        columns.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If there is no data set of that name.
+
+    See Also
+    --------
+    dataset_names : The names.
+
+    Notes
+    -----
+    **students** (1200 rows, balanced: 50 students in each of 4 classes in each of 6 schools).
+    A synthetic twin of ``lmm.data``, the data of Jon Starkweather's tutorial on mixed models at
+    the University of North Texas [1]_. No row of it is an observation. In each of the 24
+    school x class cells the means and covariances of the four scores equal those of ``lmm.data``
+    to rounding: normal draws were centred, whitened, recoloured and shifted, then the rows were
+    shuffled (``tools/make_students.py``). A linear mixed model that is linear in the scores, with
+    school, class and their combinations as factors, sees only these moments, so its estimates,
+    likelihood and tests equal those from ``lmm.data``. Powers and products of scores, residuals
+    and predictions for single rows do not.
+
+    - ``id``: 1 to 1200, in row order.
+    - ``extro``: extroversion, a scale score without unit, as are the next three.
+    - ``open``: openness to new experiences.
+    - ``agree``: agreeableness.
+    - ``social``: social engagement.
+    - ``class``: ``a`` to ``d``; the letters are used again in each school. A keyword of Python,
+      so write ``Q('class')`` in a formula.
+    - ``school``: ``I`` to ``VI``.
+
+    **sleepstudy** (180 rows: 18 subjects, 10 days each). Average reaction times of the most
+    sleep-deprived group, with 3 hours in bed, of Belenky et al. [2]_. Days 0 and 1 were adaptation
+    and training and day 2 was the baseline; sleep deprivation started after it. Many published
+    analyses use all ten days nevertheless.
+
+    - ``Reaction``: average reaction time on that day, in milliseconds.
+    - ``Days``: day of the study, 0 to 9.
+    - ``Subject``: the number of the subject, a label.
+
+    **dyestuff** (30 rows: 6 batches, 5 preparations each). Yield of a dyestuff (Naphthalene Black
+    12B) made from batches of an intermediate product (H-acid); from Davies and Goldsmith [3]_,
+    section 6.4.
+
+    - ``Batch``: batch of the intermediate product, ``A`` to ``F``.
+    - ``Yield``: yield of the preparation, in grams of standard colour.
+
+    **penicillin** (144 rows: 24 plates crossed with 6 samples). Tests of penicillin by the
+    *B. subtilis* plate method; from Davies and Goldsmith [3]_, section 6.6.
+
+    - ``diameter``: diameter of the zone in which growth is inhibited, in millimetres.
+    - ``plate``: assay plate, ``a`` to ``x``.
+    - ``sample``: penicillin sample, ``A`` to ``F``.
+
+    **pastes** (60 rows: 10 batches, 3 casks in each, 2 tests of each cask). Strength of a chemical
+    paste; from Davies and Goldsmith [3]_, section 6.5.
+
+    - ``strength``: paste strength, in a unit which the source available to us does not state.
+    - ``batch``: delivery batch, ``A`` to ``J``.
+    - ``cask``: ``a`` to ``c``; the letters are used again in each batch.
+    - ``sample``: batch and cask together, ``A:a`` to ``J:c``, so this one is nested explicitly.
+
+    The values of the last four are those distributed with lme4 [4]_ (version 1.1-31), where
+    ``dyestuff``, ``penicillin`` and ``pastes`` are spelled ``Dyestuff``, ``Penicillin`` and
+    ``Pastes``. They are recorded facts; the descriptions above follow lme4's help pages.
+
+    References
+    ----------
+    .. [1] Starkweather, J. *Linear mixed effects modeling using R*. University of North Texas,
+       Research and Statistical Support. The data were at
+       ``http://bayes.acs.unt.edu:8083/BayesContent/class/Jon/R_SC/Module9/lmm.data.txt``.
+    .. [2] Belenky, G., Wesensten, N. J., Thorne, D. R., Thomas, M. L., Sing, H. C., Redmond,
+       D. P., Russo, M. B. and Balkin, T. J. (2003). Patterns of performance degradation and
+       restoration during sleep restriction and subsequent recovery: a sleep dose-response study.
+       *Journal of Sleep Research* 12, 1-12.
+    .. [3] Davies, O. L. and Goldsmith, P. L. (eds) (1972). *Statistical Methods in Research and
+       Production*, 4th ed. Oliver and Boyd.
+    .. [4] Bates, D., Mächler, M., Bolker, B. and Walker, S. (2015). Fitting linear mixed-effects
+       models using lme4. *Journal of Statistical Software* 67(1), 1-48.
+
+    Examples
+    --------
+    >>> from merextras.datasets import load_dataset
+    >>> load_dataset("dyestuff").groupby("Batch")["Yield"].mean()
+    Batch
+    A    1505.0
+    B    1528.0
+    C    1564.0
+    D    1498.0
+    E    1600.0
+    F    1470.0
+    Name: Yield, dtype: float64
+    """
+    if not isinstance(name, str) or name not in _NUMERIC:
+        raise InvalidArgumentError(_unknown_name_message(name))
+    with resources.files(__name__).joinpath(f"{name}.csv").open("rb") as file:
+        return pd.read_csv(file, converters=_NUMERIC[name])
+
+
+def _unknown_name_message(name: object) -> str:
+    """Say what was given, what is allowed and which name was probably meant."""
+    allowed = ", ".join(repr(known) for known in dataset_names())
+    message = f"name={name!r} is not a bundled data set; the allowed names are {allowed}."
+    # Lower case first: R users type lme4's `Dyestuff`.
+    close = difflib.get_close_matches(str(name).strip().lower(), dataset_names(), n=1)
+    return f"{message} Did you mean {close[0]!r}?" if close else message

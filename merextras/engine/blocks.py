@@ -1,0 +1,105 @@
+"""Small dense blocks, one per level, in batches: the kernels everything else is built on.
+
+A random-effects term with J levels and k effects per level has J blocks of k x k. They are kept as
+one ``(J, k, k)`` array, and every kernel loops over the k rows of a block, never over the levels,
+so that the cost is k**2 vector operations of length J.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+IntArray = NDArray[np.intp]
+
+# Above this size of block LAPACK's loop over the levels is faster than ours over the rows.
+_LOOP_LIMIT = 12
+
+
+def cholesky(blocks: Array) -> Array:
+    """Lower Cholesky factors of ``(J, k, k)`` positive definite blocks; cost O(J k**3).
+
+    A block that is not positive definite gives NaN in its factor: the caller's deviance is then
+    NaN, which the optimiser treats as a rejected step.
+    """
+    k = blocks.shape[-1]
+    if k > _LOOP_LIMIT:
+        return np.asarray(np.linalg.cholesky(blocks))
+    low = np.zeros_like(blocks)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        for j in range(k):
+            row = low[:, j, :j]
+            low[:, j, j] = np.sqrt(blocks[:, j, j] - np.einsum("ji,ji->j", row, row))
+            for i in range(j + 1, k):
+                dot = np.einsum("ji,ji->j", low[:, i, :j], row)
+                low[:, i, j] = (blocks[:, i, j] - dot) / low[:, j, j]
+    return low
+
+
+def solve_lower(low: Array, rhs: Array) -> Array:
+    """Solve ``L x = rhs`` by levels; `low` is (J, k, k), `rhs` is (J, k, m)."""
+    out = np.empty(np.broadcast_shapes(rhs.shape, (low.shape[0], 1, 1)))
+    for i in range(low.shape[-1]):
+        acc = rhs[:, i, :] - np.einsum("ji,jim->jm", low[:, i, :i], out[:, :i, :])
+        out[:, i, :] = acc / low[:, i, i, None]
+    return out
+
+
+def solve_upper(low: Array, rhs: Array) -> Array:
+    """Solve ``L' x = rhs`` by levels; `low` is (J, k, k), `rhs` is (J, k, m)."""
+    out = np.empty(np.broadcast_shapes(rhs.shape, (low.shape[0], 1, 1)))
+    for i in range(low.shape[-1] - 1, -1, -1):
+        acc = rhs[:, i, :] - np.einsum("ji,jim->jm", low[:, i + 1 :, i], out[:, i + 1 :, :])
+        out[:, i, :] = acc / low[:, i, i, None]
+    return out
+
+
+def inverse(blocks: Array) -> Array:
+    """Inverses of general ``(J, k, k)`` blocks; closed forms for k = 1 and 2."""
+    k = blocks.shape[-1]
+    if k == 1:
+        return 1.0 / blocks
+    if k > 2:
+        return np.asarray(np.linalg.inv(blocks))
+    det = blocks[:, 0, 0] * blocks[:, 1, 1] - blocks[:, 0, 1] * blocks[:, 1, 0]
+    out = np.empty_like(blocks)
+    out[:, 0, 0] = blocks[:, 1, 1]
+    out[:, 1, 1] = blocks[:, 0, 0]
+    out[:, 0, 1] = -blocks[:, 0, 1]
+    out[:, 1, 0] = -blocks[:, 1, 0]
+    return np.asarray(out / det[:, None, None])
+
+
+def transpose(blocks: Array) -> Array:
+    """The transposed blocks, as a view."""
+    return np.swapaxes(blocks, -1, -2)
+
+
+def outer_sum(left: Array, right: Array) -> Array:
+    """Sum over levels of ``left_j' right_j``: one BLAS product of (J k, m) matrices."""
+    m, r = left.shape[-1], right.shape[-1]
+    return left.reshape(-1, m).T @ right.reshape(-1, r)
+
+
+def sum_by(values: Array, codes: IntArray, n_levels: int) -> Array:
+    """Sum the rows of `values` (n, ...) within each code: (n_levels, ...); cost O(n)."""
+    flat = values.reshape(len(values), -1)
+    if flat.shape[1] == 0:
+        return np.zeros((n_levels, *values.shape[1:]))
+    cols = [np.bincount(codes, weights=col, minlength=n_levels) for col in flat.T]
+    return np.stack(cols, axis=1).reshape((n_levels, *values.shape[1:]))
+
+
+def block_diagonal(blocks: Array) -> sp.csr_array:
+    """Sparse block-diagonal matrix (J k, J m) of the ``(J, k, m)`` blocks."""
+    return block_columns(blocks, np.arange(len(blocks)), len(blocks))
+
+
+def block_columns(blocks: Array, columns: IntArray, n_columns: int) -> sp.csr_array:
+    """Sparse matrix with one ``(k, m)`` block per block row, at the given block column."""
+    n, k, m = blocks.shape
+    cols = np.repeat(columns[:, None] * m + np.arange(m), k, axis=0)
+    indptr = np.arange(n * k + 1) * m
+    return sp.csr_array((blocks.reshape(-1), cols.reshape(-1), indptr), shape=(n * k, n_columns * m))

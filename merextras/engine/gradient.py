@@ -1,0 +1,100 @@
+"""The analytic gradient of the profiled deviance.
+
+With ``P = V^-1 - V^-1 X (X'V^-1 X)^-1 X'V^-1`` under REML (``V^-1`` under ML) the derivative with
+respect to the covariance of term t is, summed over its levels,
+
+    D_t = sum_j [ Z'PZ - (df / r**2) Z'V^-1 e e'V^-1 Z ]_jj,     e = y - X beta,
+
+by the envelope theorem for the second part, and ``d / d Lambda_t = 2 D_t Lambda_t`` on the lower
+triangle. Nothing is divided by Lambda, so a variance at zero is nothing special. See Lindstrom &
+Bates (1988), J. Am. Stat. Assoc. 83, for the derivatives; the block form is ours.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.linalg as la
+
+from merextras.engine import blocks, covpar
+from merextras.engine.blocks import Array, IntArray
+from merextras.engine.factor import Lead
+from merextras.engine.pls import Solution
+from merextras.engine.selected import Selected, selected_inverse
+
+
+def gradient(solution: Solution, selected: Selected | None = None) -> Array:
+    """d deviance / d theta; cost about twice that of the deviance."""
+    slopes = factor_slopes(solution, selected)
+    return covpar.pack(slopes)
+
+
+def factor_slopes(solution: Solution, selected: Selected | None = None) -> tuple[Array, ...]:
+    """``2 D_t Lambda_t`` of each term, (k, k); only the lower triangle is free."""
+    factor = solution.factor
+    selected = selected_inverse(factor) if selected is None else selected
+    products = _fit_products(solution)
+    out: list[Array] = [2.0 * -prod @ lam for prod, lam in zip(products, factor.lams, strict=True)]
+    for lead in factor.leads:
+        out[lead.term] += 2.0 * _lead_trace(lead, lead.lam, selected.reach[lead.term])
+    _add_tail_traces(solution, selected, out)
+    return tuple(out)
+
+
+def covariance_slopes(solution: Solution, selected: Selected | None = None) -> tuple[Array, ...]:
+    """D_t of each term, (k, k) symmetric: the derivative in the covariance itself.
+
+    At a boundary the optimality condition is on D_t: positive semidefinite where the covariance
+    is null. The tail costs O(q_tail**3).
+    """
+    factor = solution.factor
+    selected = selected_inverse(factor) if selected is None else selected
+    out = [-prod for prod in _fit_products(solution)]
+    for lead in factor.leads:
+        out[lead.term] += _lead_trace(lead, np.eye(len(lead.lam)), selected.reach[lead.term])
+    if len(factor.tail):
+        through = factor.tail - factor.tail @ (selected.tail @ factor.tail)
+        for t, at in _tail_rows(solution):
+            out[t] += through[at[:, :, None], at[:, None, :]].sum(axis=0)
+    return tuple(0.5 * (d + d.T) for d in out)
+
+
+def _lead_trace(lead: Lead, right: Array, reach: Array) -> Array:
+    """``sum_j (Z'V^-1 Z)_jj right`` of a leading term."""
+    # I - N C, written so that a large C costs no digits.
+    keep = blocks.inverse(np.eye(len(lead.lam)) + (lead.lam @ lead.lam.T) @ lead.own)
+    inner = lead.own @ keep - blocks.transpose(keep) @ reach @ keep
+    return np.asarray(inner.sum(axis=0) @ right)
+
+
+def _add_tail_traces(solution: Solution, selected: Selected, out: list[Array]) -> None:
+    """Add ``2 sum_j (Z'V^-1 Z)_jj Lambda`` of the tail's terms: the blocks of C Lambda S^-1."""
+    factor = solution.factor
+    if len(factor.tail) == 0:
+        return
+    scaled = factor.scale_tail(factor.tail, transposed=True).T  # C Lambda
+    for t, at in _tail_rows(solution):
+        for a in range(at.shape[1]):
+            for b in range(at.shape[1]):
+                total = np.einsum("ij,ij->", scaled[at[:, a]], selected.tail_inverse[at[:, b]])
+                out[t][a, b] += 2.0 * total
+
+
+def _tail_rows(solution: Solution) -> list[tuple[int, IntArray]]:
+    """(term, rows of the tail as (J, k)) for each term of the tail."""
+    found, start = [], 0
+    system = solution.factor.system
+    for t, (levels, k) in zip(system.plan.tail, system.tail_shapes, strict=True):
+        found.append((t, start + np.arange(levels * k).reshape(levels, k)))
+        start += levels * k
+    return found
+
+
+def _fit_products(solution: Solution) -> tuple[Array, ...]:
+    """``sum_j H_j E H_j'`` with H = Z'V^-1 [X y]: what beta and r**2 add to the derivative."""
+    p = solution.p
+    weight = np.outer(solution.contrast, solution.contrast) * solution.df / solution.pwrss
+    if solution.reml and p:
+        weight[:p, :p] += la.cho_solve((solution.fixed_low, True), np.eye(p), check_finite=False)
+    return tuple(
+        blocks.outer_sum(blocks.transpose(h @ weight), blocks.transpose(h)) for h in solution.projected
+    )

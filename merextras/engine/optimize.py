@@ -1,0 +1,242 @@
+"""Minimising the profiled deviance over theta.
+
+Newton steps with the average information, safeguarded by its eigenvalues and a line search. theta
+is searched without bounds: the deviance is even in every column of Lambda, so a negative diagonal
+element is the same model with the signs of its column changed, and an optimum at a bound is an
+ordinary stationary point with positive curvature. Zero is also a stationary point when it is *not*
+the optimum; the derivative in the covariance itself (`gradient.covariance_slopes`) tells the two
+apart and the search is restarted inside if need be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from merextras.engine import covpar
+from merextras.engine.blocks import Array
+from merextras.engine.curvature import average_information, second_part
+from merextras.engine.gradient import covariance_slopes, factor_slopes
+from merextras.engine.plan import System
+from merextras.engine.pls import Solution, solve
+from merextras.engine.selected import selected_inverse
+
+# Relative standard deviations below this are tried at exactly zero.
+_NEAR_ZERO = 1e-4
+# A decrease of the deviance that counts as one, relative to its size: some hundred roundings.
+_NOISE = 1e-13
+
+
+@dataclass(frozen=True)
+class Control:
+    """When to stop.
+
+    Attributes
+    ----------
+    tolerance : float
+        On the Newton decrement ``g'H^-1 g``: twice the deviance still to be gained, so that the
+        distance to the optimum is sqrt(tolerance) standard errors. The step that the last
+        decrement belongs to is still taken.
+    max_iterations, max_restarts : int
+    """
+
+    tolerance: float = 1e-10
+    max_iterations: int = 100
+    max_restarts: int = 5
+
+
+@dataclass(frozen=True)
+class Iteration:
+    """A line of the optimiser's log."""
+
+    theta: tuple[float, ...]
+    deviance: float
+    decrement: float
+    step: float
+
+
+@dataclass(frozen=True)
+class OptSummary:
+    """What the optimiser did.
+
+    Attributes
+    ----------
+    initial, theta : tuples of float
+    initial_deviance, deviance : float
+    gradient : tuple of float
+        d deviance / d theta at the end.
+    decrement : float
+        ``g'H^-1 g`` before the last step: twice the deviance that step was to gain.
+    n_evaluations, n_iterations, n_restarts : int
+    converged : bool
+    message : str
+    log : tuple of Iteration
+    """
+
+    initial: tuple[float, ...]
+    theta: tuple[float, ...]
+    initial_deviance: float
+    deviance: float
+    gradient: tuple[float, ...]
+    decrement: float
+    n_evaluations: int
+    n_iterations: int
+    n_restarts: int
+    converged: bool
+    message: str
+    log: tuple[Iteration, ...]
+
+
+class _Search:
+    """The state of one minimisation: where it is, what it cost, its log."""
+
+    def __init__(self, system: System, reml: bool, control: Control) -> None:
+        self.system, self.reml, self.control = system, reml, control
+        self.ks = [k for _, k in system.cp.shapes]
+        self.n_evaluations = 0
+        self.log: list[Iteration] = []
+
+    def at(self, theta: Array) -> tuple[Solution, float]:
+        self.n_evaluations += 1
+        solution = solve(self.system, covpar.unpack(theta, self.ks), reml=self.reml)
+        return solution, solution.deviance()
+
+    def noise(self, deviance: float) -> float:
+        return _NOISE * (abs(deviance) + self.system.cp.n)
+
+    def newton(self, theta: Array) -> tuple[Array, Solution, float, float]:
+        """Iterate to a stationary point: (theta, solution, deviance, decrement)."""
+        solution, deviance = self.at(theta)
+        decrement = np.inf
+        for _ in range(self.control.max_iterations):
+            grad, hessian = _local_model(solution, self.ks)
+            step, decrement = _newton_step(grad, hessian)
+            length, theta_new, solution, deviance_new = self._line_search(
+                theta, solution, deviance, step, decrement
+            )
+            self.log.append(Iteration(tuple(theta.tolist()), deviance, decrement, length))
+            theta, deviance = theta_new, deviance_new
+            if decrement <= self.control.tolerance or length == 0.0:
+                break
+        return theta, solution, deviance, decrement
+
+    def _line_search(
+        self, theta: Array, solution: Solution, deviance: float, step: Array, decrement: float
+    ) -> tuple[float, Array, Solution, float]:
+        length = 1.0
+        while length > 1e-10:
+            trial = theta + length * step
+            found, value = self.at(trial)
+            enough = deviance - 1e-4 * length * decrement
+            if np.isfinite(value) and value <= enough + self.noise(deviance):
+                return length, trial, found, value
+            length *= 0.5 if length > 1e-2 else 0.1
+        return 0.0, theta, solution, deviance
+
+
+def minimise(
+    system: System, theta: Array, *, reml: bool, control: Control | None = None
+) -> tuple[Solution, OptSummary]:
+    """The optimum of the deviance (ML) or of the REML criterion, from a starting theta.
+
+    Cost: one factorisation, one selected inverse and n_theta columns an iteration, of which a
+    well-started model needs about five.
+    """
+    control = Control() if control is None else control
+    search = _Search(system, reml, control)
+    initial, initial_deviance = theta, search.at(theta)[1]
+    restarts = 0
+    while True:
+        theta, solution, deviance, decrement = search.newton(theta)
+        theta = covpar.normalise(theta, search.ks)
+        theta, solution, deviance = _snap_to_zero(search, theta, deviance)
+        inside = _step_inside(search, theta, solution, deviance)
+        if inside is None or restarts == control.max_restarts:
+            break
+        theta, restarts = inside, restarts + 1
+    grad = covpar.pack(factor_slopes(solution))
+    converged = bool(inside is None and decrement <= max(1e-8, control.tolerance))
+    summary = OptSummary(
+        tuple(initial.tolist()), tuple(theta.tolist()), initial_deviance, deviance,
+        tuple(grad.tolist()), float(decrement), search.n_evaluations, len(search.log), restarts,
+        converged, _message(converged, restarts, decrement), tuple(search.log),
+    )  # fmt: skip
+    return solution, summary
+
+
+def _message(converged: bool, restarts: int, decrement: float) -> str:
+    if not converged:
+        return f"not converged: the deviance could still fall by about {decrement / 2:.2g}"
+    return "converged" + (f" after {restarts} restart(s) from a boundary" if restarts else "")
+
+
+def _local_model(solution: Solution, ks: Sequence[int]) -> tuple[Array, Array]:
+    """Gradient and approximate Hessian of the deviance in theta."""
+    selected = selected_inverse(solution.factor)
+    slopes = factor_slopes(solution, selected)
+    lams = solution.factor.lams
+    if all(np.min(np.abs(np.diag(lam)), initial=1.0) > 1e-6 for lam in lams):
+        # The slopes are 2 D Lambda; dividing is cheaper than the tail's cubic cost.
+        ds = [0.5 * s @ np.linalg.inv(lam) for s, lam in zip(slopes, lams, strict=True)]
+        ds = [0.5 * (d + d.T) for d in ds]
+    else:
+        ds = list(covariance_slopes(solution, selected))
+    return covpar.pack(slopes), average_information(solution) + second_part(ds, ks)
+
+
+def _newton_step(grad: Array, hessian: Array) -> tuple[Array, float]:
+    """``-H^-1 g`` with H made positive definite by the size of its eigenvalues, and g'H^-1 g.
+
+    The coordinates are scaled by H's diagonal first: a slope in milliseconds is as good as one in
+    days.
+    """
+    size = np.sqrt(np.abs(np.diag(hessian)))
+    size[size == 0.0] = 1.0
+    values, vectors = np.linalg.eigh(hessian / np.outer(size, size))
+    floor = 1e-6 * max(float(np.max(np.abs(values))), 1e-300)
+    values = np.maximum(np.abs(values), floor)
+    rotated = vectors.T @ (grad / size)
+    step = -(vectors @ (rotated / values)) / size
+    return step, float(np.sum(rotated**2 / values))
+
+
+def _snap_to_zero(search: _Search, theta: Array, deviance: float) -> tuple[Array, Solution, float]:
+    """Put diagonal elements that are nearly zero at zero where the deviance does not mind."""
+    diagonal = covpar.lower_bounds(search.ks) == 0.0
+    scale = max(1.0, float(np.max(np.abs(theta), initial=0.0)))
+    for i in np.flatnonzero(diagonal & (theta != 0.0) & (np.abs(theta) < _NEAR_ZERO * scale)):
+        trial = theta.copy()
+        trial[i] = 0.0
+        value = search.at(trial)[1]
+        if value <= deviance + search.noise(deviance):
+            theta, deviance = trial, value
+    solution, deviance = search.at(theta)
+    return theta, solution, deviance
+
+
+def _step_inside(
+    search: _Search, theta: Array, solution: Solution, deviance: float
+) -> Array | None:
+    """A better theta inside, if the point is on the boundary and not optimal there."""
+    lams = solution.factor.lams
+    if all(np.all(np.diag(lam) != 0.0) for lam in lams):
+        return None
+    slopes = covariance_slopes(solution)
+    for t, (lam, slope) in enumerate(zip(lams, slopes, strict=True)):
+        values, vectors = np.linalg.eigh(lam @ lam.T)
+        null = vectors[:, values <= 1e-12 * max(1.0, float(values[-1]))]
+        if null.shape[1] == 0:
+            continue
+        low, directions = np.linalg.eigh(null.T @ slope @ null)
+        if low[0] >= 0.0:
+            continue
+        direction = null @ directions[:, 0]
+        for size in 10.0 ** np.arange(2.0, -9.0, -1.0):
+            trial = list(lams)
+            trial[t] = covpar.factor_of(lam @ lam.T + size * np.outer(direction, direction))
+            packed = covpar.pack(trial)
+            if search.at(packed)[1] < deviance - 10 * search.noise(deviance):
+                return packed
+    return None

@@ -1,0 +1,37 @@
+"""The errors and warnings that merextras raises, one family each."""
+
+
+class MerextrasError(Exception):
+    """Base class of every error raised by merextras on purpose."""
+
+
+class UnsupportedModelError(MerextrasError):
+    """The model is a valid one, but not one that merextras can represent."""
+
+
+class InvalidArgumentError(MerextrasError, ValueError):
+    """An argument has a value that is not allowed; the message names both."""
+
+
+class NotPositiveDefiniteError(MerextrasError):
+    """A matrix that must be positive definite is not, e.g. collinear fixed effects."""
+
+
+class ProfileError(MerextrasError):
+    """A likelihood profile could not be followed."""
+
+
+class MerextrasWarning(UserWarning):
+    """Base class of every warning issued by merextras."""
+
+
+class SingularFitWarning(MerextrasWarning):
+    """A variance estimate is zero, or a correlation is at its bound."""
+
+
+class ConvergenceWarning(MerextrasWarning):
+    """An estimate is not at the optimum of its criterion."""
+
+
+class ApproximationWarning(MerextrasWarning):
+    """The result rests on an approximation that may be poor here."""

@@ -33,27 +33,44 @@ class Basis:
 
     @classmethod
     def identity(cls, p: int) -> Basis:
-        """The basis that leaves X and y as they are."""
+        """Return the basis that leaves X and y as they are."""
         return cls(np.eye(p), np.zeros(p))
 
     @classmethod
     def from_rows(cls, x: Array, y: Array, weights: Array | None = None) -> Basis:
-        """Orthonormal columns and least-squares residuals; cost O(n p**2)."""
+        """Orthonormal columns and least-squares residuals; cost O(n p**2).
+
+        A column that these rows cannot tell from those before it (in a chunk of a larger table:
+        a category not met yet) is freed of what those explain, and left out of the fit of y.
+        """
         p = x.shape[1]
         if p == 0 or len(x) < p:
             return cls.identity(p)
         root = np.ones(len(x)) if weights is None else np.sqrt(weights)
         q, r = la.qr(x * root[:, None], mode="economic", check_finite=False)
-        size = np.abs(np.diag(r))
-        if not np.all(size > 1e-13 * max(float(size.max()), np.finfo(float).tiny)):
-            return cls.identity(p)
+        dependent = np.flatnonzero(np.abs(np.diag(r)) <= 1e-13 * np.linalg.norm(r, axis=0))
+        if len(dependent):
+            return cls._with_dependent(x, y, weights, int(dependent[0]))
         signs = np.sign(np.diag(r))
         transform = la.solve_triangular(r, np.diag(signs), check_finite=False)
         offset = la.solve_triangular(r, q.T @ (y * root), check_finite=False)
         return cls(transform, offset)
 
+    @classmethod
+    def _with_dependent(cls, x: Array, y: Array, weights: Array | None, j: int) -> Basis:
+        """Make the basis of the other columns, and put in the first dependent one, j."""
+        rest = cls.from_rows(np.delete(x, j, axis=1), y, weights)
+        transform = np.insert(np.insert(rest.transform, j, 0.0, axis=0), j, 0.0, axis=1)
+        weighted = x[:, j] if weights is None else x[:, j] * weights
+        before = rest.transform[:j, :j]
+        transform[:j, j] = -before @ ((x[:, :j] @ before).T @ weighted)
+        transform[j, j] = 1.0
+        norm = float(np.sqrt(x[:, j] @ weighted))
+        transform[:, j] /= norm if norm > 0.0 else 1.0
+        return cls(transform, np.insert(rest.offset, j, 0.0))
+
     def apply(self, x: Array, y: Array) -> Array:
-        """The columns ``[X T, y - X b0]``, (n, p + 1)."""
+        """Return the columns ``[X T, y - X b0]``, (n, p + 1)."""
         return np.column_stack([x @ self.transform, y - x @ self.offset])
 
     def coefficients(self, beta: Array) -> Array:
@@ -61,7 +78,7 @@ class Basis:
         return self.offset + self.transform @ beta
 
     def log_det(self) -> float:
-        """log |T|."""
+        """Return log |T|."""
         return float(np.sum(np.log(np.diag(self.transform))))
 
     def change_to(self, other: Basis) -> Array:

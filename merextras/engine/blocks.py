@@ -26,7 +26,7 @@ def cholesky(blocks: Array) -> Array:
     """
     k = blocks.shape[-1]
     if k > _LOOP_LIMIT:
-        return np.asarray(np.linalg.cholesky(blocks))
+        return _lapack_cholesky(blocks)
     low = np.zeros_like(blocks)
     with np.errstate(invalid="ignore", divide="ignore"):
         for j in range(k):
@@ -36,6 +36,16 @@ def cholesky(blocks: Array) -> Array:
                 dot = np.einsum("ji,ji->j", low[:, i, :j], row)
                 low[:, i, j] = (blocks[:, i, j] - dot) / low[:, j, j]
     return low
+
+
+def _lapack_cholesky(blocks: Array) -> Array:
+    try:
+        return np.asarray(np.linalg.cholesky(blocks))
+    except np.linalg.LinAlgError:
+        # It does not say which block it was.
+        if len(blocks) == 1:
+            return np.full_like(blocks, np.nan)
+        return np.concatenate([_lapack_cholesky(block[None]) for block in blocks])
 
 
 def solve_lower(low: Array, rhs: Array) -> Array:
@@ -73,20 +83,22 @@ def inverse(blocks: Array) -> Array:
 
 
 def transpose(blocks: Array) -> Array:
-    """The transposed blocks, as a view."""
+    """Return the transposed blocks, as a view."""
     return np.swapaxes(blocks, -1, -2)
 
 
 def outer_sum(left: Array, right: Array) -> Array:
     """Sum over levels of ``left_j' right_j``: one BLAS product of (J k, m) matrices."""
     m, r = left.shape[-1], right.shape[-1]
-    return left.reshape(-1, m).T @ right.reshape(-1, r)
+    rows = left.shape[0] * left.shape[1]
+    return left.reshape(rows, m).T @ right.reshape(rows, r)
 
 
 def sum_by(values: Array, codes: IntArray, n_levels: int) -> Array:
     """Sum the rows of `values` (n, ...) within each code: (n_levels, ...); cost O(n)."""
-    flat = values.reshape(len(values), -1)
-    if flat.shape[1] == 0:
+    width = int(np.prod(values.shape[1:]))
+    flat = values.reshape(len(values), width)
+    if width == 0:
         return np.zeros((n_levels, *values.shape[1:]))
     cols = [np.bincount(codes, weights=col, minlength=n_levels) for col in flat.T]
     return np.stack(cols, axis=1).reshape((n_levels, *values.shape[1:]))
@@ -102,4 +114,5 @@ def block_columns(blocks: Array, columns: IntArray, n_columns: int) -> sp.csr_ar
     n, k, m = blocks.shape
     cols = np.repeat(columns[:, None] * m + np.arange(m), k, axis=0)
     indptr = np.arange(n * k + 1) * m
-    return sp.csr_array((blocks.reshape(-1), cols.reshape(-1), indptr), shape=(n * k, n_columns * m))
+    shape = (n * k, n_columns * m)
+    return sp.csr_array((blocks.reshape(-1), cols.reshape(-1), indptr), shape=shape)

@@ -54,25 +54,26 @@ def reduce(factor: Factor, by_term: Sequence[Array], gram: Array) -> Reduced:
     gram = gram.copy()
     for lead in factor.leads:
         mine = current[lead.term]
-        gained = lead.gain @ mine
-        gram -= blocks.outer_sum(mine, gained)
+        half = lead.half @ mine
+        gram -= blocks.outer_sum(half, half)
         for s, block in lead.nested.items():
+            change = (block @ blocks.transpose(lead.half)) @ half
             parents = plan.parents[lead.term, s]
-            current[s] = current[s] - blocks.sum_by(block @ gained, parents, shapes[s][0])
+            current[s] = current[s] - blocks.sum_by(change, parents, shapes[s][0])
         if tail is not None and lead.to_tail is not None:
-            tail = tail - lead.to_tail @ flat(gained)
+            tail = tail - lead.to_tail @ flat(blocks.transpose(lead.half) @ half)
     if tail is None:
         return Reduced(current, np.empty((0, len(gram))), gram)
     scaled = factor.scale_tail(tail, transposed=True)
-    half = la.solve_triangular(factor.tail_low, scaled, lower=True, check_finite=False)
-    return Reduced(current, tail, gram - half.T @ half)
+    below = la.solve_triangular(factor.tail_low, scaled, lower=True, check_finite=False)
+    return Reduced(current, tail, gram - below.T @ below)
 
 
 def modes(factor: Factor, reduced: Reduced) -> tuple[Array, ...]:
     """``G Z'V^-1 A`` by terms, (J, k, m)."""
     found = factor.split_tail(factor.tail_gain(reduced.tail)) if len(factor.tail) else {}
     for lead in reversed(factor.leads):
-        found[lead.term] = lead.gain @ _rest(factor, lead.term, reduced, found)
+        found[lead.term] = lead.times_gain(_rest(factor, lead.term, reduced, found))
     return tuple(found[t] for t in range(len(factor.lams)))
 
 
@@ -82,7 +83,7 @@ def projected(factor: Factor, reduced: Reduced, found: Sequence[Array]) -> tuple
     out = {}
     for lead in factor.leads:
         rest = _rest(factor, lead.term, reduced, by_term)
-        out[lead.term] = rest - lead.own @ (lead.gain @ rest)
+        out[lead.term] = rest - lead.own @ lead.times_gain(rest)
     if len(factor.tail):
         left = reduced.tail - factor.tail @ factor.join_tail(by_term)
         out.update(factor.split_tail(left))

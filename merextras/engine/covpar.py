@@ -11,22 +11,22 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from merextras.engine.blocks import Array
+from merextras.engine.blocks import Array, IntArray
 
 
 def n_theta(ks: Sequence[int]) -> int:
-    """Number of elements of theta for terms with `ks` effects per level."""
+    """Return the number of elements of theta for terms with `ks` effects per level."""
     return sum(k * (k + 1) // 2 for k in ks)
 
 
-def triangle(k: int) -> tuple[Array, Array]:
+def triangle(k: int) -> tuple[IntArray, IntArray]:
     """(rows, columns) of the lower triangle of a k x k matrix, column by column."""
     cols, rows = np.triu_indices(k)
     return rows, cols
 
 
 def unpack(theta: Array, ks: Sequence[int]) -> tuple[Array, ...]:
-    """The factors Lambda_t, (k_t, k_t) lower triangular."""
+    """Return the factors Lambda_t, (k_t, k_t) lower triangular."""
     lams, at = [], 0
     for k in ks:
         lam = np.zeros((k, k))
@@ -38,7 +38,7 @@ def unpack(theta: Array, ks: Sequence[int]) -> tuple[Array, ...]:
 
 
 def pack(lams: Sequence[Array]) -> Array:
-    """theta of the factors; only their lower triangles are read."""
+    """Return theta of the factors; only their lower triangles are read."""
     parts = [lam[triangle(len(lam))] for lam in lams]
     return np.concatenate(parts) if parts else np.empty(0)
 
@@ -50,12 +50,15 @@ def lower_bounds(ks: Sequence[int]) -> Array:
 
 
 def start(ks: Sequence[int]) -> Array:
-    """theta with every Lambda the identity."""
+    """Return theta with every Lambda the identity."""
     return pack([np.eye(k) for k in ks])
 
 
 def normalise(theta: Array, ks: Sequence[int]) -> Array:
-    """The same covariance with no negative diagonal element: columns change sign together."""
+    """Return theta of the same covariance with no negative diagonal element.
+
+    Columns of Lambda change sign together.
+    """
     lams = []
     for lam in unpack(theta, ks):
         signs = np.where(np.diag(lam) < 0, -1.0, 1.0)
@@ -71,9 +74,10 @@ def factor_of(covariance: Array) -> Array:
     rest = np.array(covariance, dtype=float)
     k = len(rest)
     low = np.zeros((k, k))
-    tiny = 1e-14 * max(float(np.max(np.diag(rest), initial=0.0)), np.finfo(float).tiny)
+    # Relative to the same effect's own variance: effects come in units of any size.
+    tiny = 1e-14 * np.diag(covariance)
     for j in range(k):
-        if rest[j, j] <= tiny:
+        if rest[j, j] <= max(float(tiny[j]), 0.0):
             continue
         low[j:, j] = rest[j:, j] / np.sqrt(rest[j, j])
         rest -= np.outer(low[:, j], low[:, j])

@@ -48,7 +48,8 @@ class TermRows:
         n, k = self.values.shape
         cols = self.codes[:, None] * k + np.arange(k)
         shape = (n, self.q)
-        return sp.csr_array((self.values.reshape(-1), cols.reshape(-1), np.arange(n + 1) * k), shape=shape)
+        indptr = np.arange(n + 1) * k
+        return sp.csr_array((self.values.reshape(-1), cols.reshape(-1), indptr), shape=shape)
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ class CrossProducts:
         return cls(tuple(own), cross, tuple(to_xy), xy.T @ w_xy, len(y), log_w, basis)
 
     def in_basis(self, basis: Basis) -> CrossProducts:
-        """The same cross-products with X and y in another basis."""
+        """Return the same cross-products with X and y in another basis."""
         change = self.basis.change_to(basis)
         return CrossProducts(
             self.own,
@@ -187,7 +188,7 @@ def _between(left: TermRows, right: TermRows, w: Array) -> sp.csc_array:
 
 
 def _sum_kept(left: sp.csc_array, right: sp.csc_array) -> sp.csc_array:
-    """The sum on the union of both patterns; scipy's own ``+`` drops the zeros."""
+    """Return the sum on the union of both patterns; scipy's own ``+`` drops the zeros."""
     a, b = left.tocoo(), right.tocoo()
     rows, cols = np.concatenate([a.row, b.row]), np.concatenate([a.col, b.col])
     values = np.concatenate([a.data, b.data])

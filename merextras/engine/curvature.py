@@ -1,8 +1,9 @@
 """Second-order information on the profiled deviance, for Newton steps.
 
 The average information (Gilmour, Thompson & Cullis 1995, Biometrics 51) replaces the traces of the
-Hessian by quadratic forms in the working columns ``V_i P y``, with ``V_i = dV / d theta_i``. Written
-for the deviance with sigma**2 profiled out, ``a_ij = y'P V_i P V_j P y`` and ``q_i = y'P V_i P y``,
+Hessian by quadratic forms in the working columns ``V_i P y``, with ``V_i = dV / d theta_i``.
+Written for the deviance with sigma**2 profiled out, ``a_ij = y'P V_i P V_j P y`` and
+``q_i = y'P V_i P y``,
 
     H_ij = df (a_ij / r**2 - q_i q_j / r**4) + tr(D_t d2G_t / d theta_i d theta_j),
 
@@ -24,13 +25,16 @@ from merextras.engine.pls import Solution
 
 
 def average_information(solution: Solution) -> Array:
-    """The first part of H, (n_theta, n_theta); cost n_theta columns through the factor."""
+    """Return the first part of H, (n_theta, n_theta); cost n_theta columns through the factor."""
     cp, p = solution.factor.system.cp, solution.p
+    if not cp.own:
+        return np.zeros((0, 0))
     working = _working_columns(solution)
     m = sum(part.shape[2] for part in working)
     by_term, to_xy, gram = _cross_products(cp, working, m)
     # The columns ride along with X, so that one elimination gives all inner products.
-    joint = [np.concatenate([a, b[:, :, :p]], axis=2) for a, b in zip(by_term, cp.to_xy, strict=True)]
+    pairs = zip(by_term, cp.to_xy, strict=True)
+    joint = [np.concatenate([a, b[:, :, :p]], axis=2) for a, b in pairs]
     x_gram = np.block([[gram, to_xy[:, :p]], [to_xy[:, :p].T, cp.xy[:p, :p]]])
     reduced = columns.reduce(solution.factor, joint, x_gram).gram
     half = la.solve_triangular(solution.fixed_low, reduced[m:, :m], lower=True, check_finite=False)
@@ -39,7 +43,7 @@ def average_information(solution: Solution) -> Array:
         [np.einsum("jkm,jk->m", a, h) for a, h in zip(working, solution.scores, strict=True)]
     )
     r2 = solution.pwrss
-    return np.asarray(solution.df * (quadratic / r2 - np.outer(scores, scores) / r2**2))
+    return np.asarray(solution.df * (quadratic / r2 - np.outer(scores / r2, scores / r2)))
 
 
 def second_part(slopes: Sequence[Array], ks: Sequence[int]) -> Array:
@@ -79,9 +83,10 @@ def _cross_products(
         to_xy[mine] = blocks.outer_sum(part, cp.to_xy[t])
         for (r, s), between in cp.cross.items():
             if s == t:
-                by_term[r][:, :, mine] += (between @ flat(part)).reshape(*by_term[r].shape[:2], -1)
+                by_term[r][:, :, mine] += (between @ flat(part)).reshape(by_term[r][:, :, mine].shape)
             elif r == t:
-                by_term[s][:, :, mine] += (between.T @ flat(part)).reshape(*by_term[s].shape[:2], -1)
+                found = between.T @ flat(part)
+                by_term[s][:, :, mine] += found.reshape(by_term[s][:, :, mine].shape)
         at = mine.stop
     gram = np.zeros((m, m))
     for t, part in enumerate(working):

@@ -6,8 +6,8 @@ taken out: with ``N = Lambda (Lambda' C_tt Lambda + I)^-1 Lambda'``,
     C_ab  <-  C_ab - C_at N C_tb        for all remaining terms a, b,
 
 which is ``Z_a' V_t^-1 Z_b`` for ``V_t = W^-1 + Z_t Lambda Lambda' Z_t'``. What the same elimination
-does to X, y or any other columns is in `columns`. This is the block Cholesky factorisation of Bates et al.
-(2015), eq. 18 and 23-27, written so that a singular Lambda is nothing special: the Cholesky
+does to X, y or any other columns is in `columns`. This is the block Cholesky factorisation of Bates
+et al. (2015), eq. 18 and 23-27, written so that a singular Lambda is nothing special: the Cholesky
 factors of ``Lambda' C_tt Lambda + I`` are the diagonal blocks of their L.
 """
 
@@ -39,8 +39,12 @@ class Lead:
         C_tt.
     low : (J, k, k) array
         Cholesky factors of Lambda' C_tt Lambda + I.
+    half : (J, k, k) array
+        low^-1 Lambda'. ``X N Y`` is computed as ``(X half') (half Y)``: where a level has fewer
+        rows than effects N is of the size of Lambda**2 in a direction in which X and Y vanish,
+        and their product with it is all rounding.
     gain : (J, k, k) array
-        N.
+        N = half' half.
     nested : mapping s -> (J, k_s, k) array
         C_st at the level's parent in the later leading term s.
     to_tail : sparse (q_tail, J k)
@@ -51,9 +55,14 @@ class Lead:
     lam: Array
     own: Array
     low: Array
+    half: Array
     gain: Array
     nested: Mapping[int, Array]
     to_tail: sp.csc_array | None
+
+    def times_gain(self, rhs: Array) -> Array:
+        """N times a (J, k, m) array."""
+        return blocks.transpose(self.half) @ (self.half @ rhs)
 
 
 @dataclass(frozen=True)
@@ -99,7 +108,7 @@ class Factor:
         return self.scale_tail(la.cho_solve((self.tail_low, True), scaled, check_finite=False))
 
     def split_tail(self, array: Array) -> dict[int, Array]:
-        """A (q_tail, m) array as one (J, k, m) array per term of the tail."""
+        """Split a (q_tail, m) array into one (J, k, m) array per term of the tail."""
         out, at = {}, 0
         for term, (levels, k) in zip(self.system.plan.tail, self.system.tail_shapes, strict=True):
             out[term] = array[at : at + levels * k].reshape(levels, k, -1)
@@ -132,20 +141,22 @@ def factorise(system: System, lams: Sequence[Array]) -> Factor:
         lead = _lead(t, lams[t], own[t], {s: nested[t, s] for s in later}, to_tail.get(t))
         leads.append(lead)
         log_det += 2.0 * float(np.sum(np.log(np.diagonal(lead.low, axis1=1, axis2=2))))
+        half_tail = None
+        if lead.to_tail is not None:
+            half_tail = lead.to_tail @ blocks.block_diagonal(blocks.transpose(lead.half))
         for i, s in enumerate(later):
             parents, n_levels = system.plan.parents[t, s], system.cp.shapes[s][0]
-            up = lead.nested[s] @ lead.gain
-            own[s] = own[s] - blocks.sum_by(up @ blocks.transpose(lead.nested[s]), parents, n_levels)
+            up = lead.half @ blocks.transpose(lead.nested[s])
+            change = blocks.transpose(up) @ up
+            own[s] = own[s] - blocks.sum_by(change, parents, n_levels)
             for r in later[i + 1 :]:
-                change = lead.nested[r] @ blocks.transpose(up)
+                change = (lead.nested[r] @ blocks.transpose(lead.half)) @ up
                 nested[s, r] = nested[s, r] - blocks.sum_by(change, parents, n_levels)
-            if lead.to_tail is not None:
-                spread = blocks.block_columns(blocks.transpose(up), parents, n_levels)
-                change_tail = sp.csc_array(lead.to_tail @ spread)
-                to_tail[s] = sparse.subtract_on_pattern(to_tail[s], change_tail)
-        if lead.to_tail is not None:
-            scaled = lead.to_tail @ blocks.block_diagonal(lead.gain)
-            tail -= (scaled @ lead.to_tail.T).toarray()
+            if half_tail is not None:
+                change_tail = half_tail @ blocks.block_columns(up, parents, n_levels)
+                to_tail[s] = sparse.subtract_on_pattern(to_tail[s], sp.csc_array(change_tail))
+        if half_tail is not None:
+            tail -= (half_tail @ half_tail.T).toarray()
     return _with_tail(Factor(system, tuple(lams), tuple(leads), tail, tail, log_det))
 
 
@@ -156,11 +167,11 @@ def _lead(
     inner[:, np.arange(len(lam)), np.arange(len(lam))] += 1.0
     low = blocks.cholesky(inner)
     half = blocks.solve_lower(low, lam.T[None])
-    return Lead(t, lam, own, low, blocks.transpose(half) @ half, nested, to_tail)
+    return Lead(t, lam, own, low, half, blocks.transpose(half) @ half, nested, to_tail)
 
 
 def _with_tail(factor: Factor) -> Factor:
-    """The factor with its tail's Cholesky factor."""
+    """Return the factor with its tail's Cholesky factor."""
     if len(factor.tail) == 0:
         return factor
     inner = factor.scale_tail(factor.scale_tail(factor.tail, transposed=True).T, transposed=True)

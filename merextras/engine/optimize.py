@@ -120,6 +120,9 @@ class _Search:
             theta, deviance = theta_new, deviance_new
             if decrement <= self.control.tolerance or length == 0.0:
                 break
+        if np.any(theta != covpar.normalise(theta, self.ks)):
+            theta = covpar.normalise(theta, self.ks)
+            solution, deviance = self.at(theta)
         return theta, solution, deviance, decrement
 
     def _line_search(
@@ -150,8 +153,10 @@ def minimise(
     restarts = 0
     while True:
         theta, solution, deviance, decrement = search.newton(theta)
-        theta = covpar.normalise(theta, search.ks)
-        theta, solution, deviance = _snap_to_zero(search, theta, deviance)
+        snapped = _snap_to_zero(search, theta, deviance)
+        if snapped is not None:
+            # The others move a little when one is put at zero, where it stays: its slope is zero.
+            theta, solution, deviance, decrement = search.newton(snapped)
         inside = _step_inside(search, theta, solution, deviance)
         if inside is None or restarts == control.max_restarts:
             break
@@ -202,18 +207,17 @@ def _newton_step(grad: Array, hessian: Array) -> tuple[Array, float]:
     return step, float(np.sum(rotated**2 / values))
 
 
-def _snap_to_zero(search: _Search, theta: Array, deviance: float) -> tuple[Array, Solution, float]:
-    """Put diagonal elements that are nearly zero at zero where the deviance does not mind."""
+def _snap_to_zero(search: _Search, theta: Array, deviance: float) -> Array | None:
+    """theta with the nearly zero diagonal elements at zero, where the deviance does not mind."""
     diagonal = covpar.lower_bounds(search.ks) == 0.0
     scale = max(1.0, float(np.max(np.abs(theta), initial=0.0)))
+    snapped = None
     for i in np.flatnonzero(diagonal & (theta != 0.0) & (np.abs(theta) < _NEAR_ZERO * scale)):
-        trial = theta.copy()
+        trial = (theta if snapped is None else snapped).copy()
         trial[i] = 0.0
-        value = search.at(trial)[1]
-        if value <= deviance + search.noise(deviance):
-            theta, deviance = trial, value
-    solution, deviance = search.at(theta)
-    return theta, solution, deviance
+        if search.at(trial)[1] <= deviance + search.noise(deviance):
+            snapped = trial
+    return snapped
 
 
 def _step_inside(

@@ -79,13 +79,14 @@ def prepare(cp: CrossProducts) -> System:
 
 
 def make_plan(cp: CrossProducts) -> Plan:
-    """The largest term first, then, largest first, each term that all leading ones nest in."""
+    """Take the largest term first, then, largest first, each term that all leading ones nest in."""
     sizes = [levels * k for levels, k in cp.shapes]
     order = sorted(range(len(sizes)), key=lambda t: -sizes[t])
     leading, tail = order[:1], []
     parents: dict[tuple[int, int], IntArray] = {}
     for s in order[1:]:
-        found = {t: _parents(_oriented(cp, s, t), cp.shapes[s][1], cp.shapes[t][1]) for t in leading}
+        k = cp.shapes[s][1]
+        found = {t: _parents(_oriented(cp, s, t), k, cp.shapes[t][1]) for t in leading}
         nested = {t: levels for t, levels in found.items() if levels is not None}
         if len(nested) == len(leading):
             parents.update({(t, s): levels for t, levels in nested.items()})
@@ -101,7 +102,7 @@ def _oriented(cp: CrossProducts, s: int, t: int) -> sp.csc_array:
 
 
 def _parents(block: sp.csc_array, k_s: int, k_t: int) -> IntArray | None:
-    """The one level of s that each level of t meets, or None if some level meets several."""
+    """Return the one level of s that each level of t meets, or None if some level meets several."""
     levels = np.asarray(block.indices) // k_s
     indptr = np.asarray(block.indptr)[::k_t]
     parents = np.zeros(len(indptr) - 1, dtype=np.intp)
@@ -125,8 +126,8 @@ def _parent_blocks(block: sp.csc_array, parents: IntArray, k_s: int, k_t: int) -
 
 
 def _dense_tail(cp: CrossProducts, plan: Plan) -> Array:
-    starts = np.concatenate([[0], np.cumsum([cp.shapes[t][0] * cp.shapes[t][1] for t in plan.tail])])
-    starts = starts.astype(np.intp)
+    sizes = [cp.shapes[t][0] * cp.shapes[t][1] for t in plan.tail]
+    starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.intp)
     out = np.zeros((int(starts[-1]), int(starts[-1])))
     for a, s in enumerate(plan.tail):
         levels, k = cp.shapes[s]

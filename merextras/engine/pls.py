@@ -19,6 +19,12 @@ from merextras.engine.factor import Factor, factorise
 from merextras.engine.plan import System
 
 
+# Pivots of X'V^-1 X that are rounding: relative to the column's own size, and for a column that was
+# one already in the basis, whose columns are of size one.
+_NO_DIGITS = 1e-14
+_NO_COLUMN = 1e-25
+
+
 @dataclass(frozen=True)
 class Solution:
     """The profiled estimates at one theta.
@@ -41,11 +47,18 @@ class Solution:
 
     @cached_property
     def fixed_low(self) -> Array:
-        """Lower Cholesky factor of X'V^-1 X in the basis of the cross-products, (p, p)."""
+        """Lower Cholesky factor of X'V^-1 X in the basis of the cross-products, (p, p).
+
+        NaN where a column of X depends on the others, or the random effects leave nothing of it.
+        """
         p = self.p
         try:
             low = la.cholesky(self.reduced.gram[:p, :p], lower=True, check_finite=False)
         except la.LinAlgError:
+            return np.full((p, p), np.nan)
+        # A pivot is a difference: at this size it holds no digit of what it was taken from.
+        noise = _NO_DIGITS * np.diag(self.factor.system.cp.xy)[:p]
+        if np.any(np.diag(low) ** 2 <= np.maximum(noise, _NO_COLUMN)):
             return np.full((p, p), np.nan)
         return np.asarray(low)
 
@@ -61,28 +74,29 @@ class Solution:
 
     @cached_property
     def _beta(self) -> Array:
-        p = self.p
-        return np.asarray(la.cho_solve((self.fixed_low, True), self.reduced.gram[:p, p], check_finite=False))
+        rhs = self.reduced.gram[: self.p, self.p]
+        return np.asarray(la.cho_solve((self.fixed_low, True), rhs, check_finite=False))
 
     @cached_property
     def contrast(self) -> Array:
-        """(p + 1,) vector ``(-beta, 1)`` in the basis: the columns' combination that is y - X beta."""
+        """(p + 1,) vector ``(-beta, 1)`` in the basis: the columns combine to y - X beta."""
         return np.append(-self._beta, 1.0)
 
     @cached_property
     def pwrss(self) -> float:
         """Penalised weighted residual sum of squares, r**2 (eq. 19)."""
-        return float(self.reduced.gram[self.p] @ self.contrast)
+        # The quadratic form: an error in beta enters it squared only.
+        return float(self.contrast @ self.reduced.gram @ self.contrast)
 
     @cached_property
     def log_det_fixed(self) -> float:
-        """log |R_X|**2 = log |X'V^-1 X|, of the X that was given."""
+        """The logarithm log |R_X|**2 = log |X'V^-1 X|, of the X that was given."""
         low = float(np.sum(np.log(np.diag(self.fixed_low))))
         return 2.0 * (low - self.factor.system.cp.basis.log_det())
 
     @property
     def df(self) -> int:
-        """n - p under REML, n under ML: the divisor of the residual variance."""
+        """The divisor of the residual variance: n - p under REML, n under ML."""
         return self.n - self.p if self.reml else self.n
 
     @property
@@ -91,10 +105,18 @@ class Solution:
         return self.pwrss / self.df
 
     def deviance(self, *, reml: bool | None = None) -> float:
-        """Profiled deviance (eq. 35), or the REML criterion (eq. 42)."""
+        """Profiled deviance (eq. 35), or the REML criterion (eq. 42).
+
+        NaN where it does not exist: no degrees of freedom, a matrix that is not positive definite;
+        minus infinity where the model fits exactly.
+        """
         reml = self.reml if reml is None else reml
         df = self.n - self.p if reml else self.n
+        if df <= 0:
+            return np.nan
         log_det = self.factor.log_det + (self.log_det_fixed if reml else 0.0)
+        if self.pwrss <= 0.0:
+            return -np.inf
         fit = df * (1.0 + np.log(2.0 * np.pi * self.pwrss / df))
         return float(log_det + fit - self.factor.system.cp.sum_log_w)
 

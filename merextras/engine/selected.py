@@ -35,12 +35,26 @@ class Selected:
         The tail's whole block.
     tail_inverse : (q_tail, q_tail) array
         Inverse of ``Lambda' C_tail Lambda + I``.
+    nested : dict (t, s) -> (J_t, k_s, k_t) array
+        Blocks between leading terms, at each level of t and its parent in s.
     """
 
     own: dict[int, Array]
     reach: dict[int, Array]
     tail: Array
     tail_inverse: Array
+    nested: dict[tuple[int, int], Array]
+
+    def between(self, factor: Factor, s: int, t: int) -> Array:
+        """Blocks (s, t) at each level of two terms on the same grouping factor, (J, k_s, k_t)."""
+        if (t, s) in self.nested:
+            return self.nested[t, s]
+        if (s, t) in self.nested:
+            return blocks.transpose(self.nested[s, t])
+        # Terms on one factor meet the same levels, so that both lead or both are in the tail.
+        rows = factor.split_tail(np.arange(len(self.tail))[:, None])
+        at_s, at_t = (rows[term][:, :, 0].astype(np.intp) for term in (s, t))
+        return self.tail[at_s[:, :, None], at_t[:, None, :]]
 
 
 @dataclass
@@ -64,7 +78,7 @@ def selected_inverse(factor: Factor) -> Selected:
         start += levels * k
     for lead in reversed(factor.leads):
         reach[lead.term] = _eliminated(factor, lead, known, tail)
-    return Selected(known.own, reach, tail, inverse)
+    return Selected(known.own, reach, tail, inverse, known.nested)
 
 
 def _tail_inverse(factor: Factor) -> Array:

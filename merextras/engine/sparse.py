@@ -17,12 +17,12 @@ _CHUNK = 1 << 22
 
 
 def columns_of(matrix: sp.csc_array) -> IntArray:
-    """The column of each stored entry."""
+    """Return the column of each stored entry."""
     return np.repeat(np.arange(matrix.shape[1]), np.diff(matrix.indptr))
 
 
 def entries_at(matrix: sp.csc_array, rows: IntArray, cols: IntArray) -> Array:
-    """The entries at (rows, cols), zero where none is stored; O(log nnz) each."""
+    """Return the entries at (rows, cols), zero where none is stored; O(log nnz) each."""
     if matrix.nnz == 0:
         return np.zeros(len(rows))
     height = matrix.shape[0]
@@ -33,7 +33,7 @@ def entries_at(matrix: sp.csc_array, rows: IntArray, cols: IntArray) -> Array:
 
 
 def with_data(pattern: sp.csc_array, data: Array) -> sp.csc_array:
-    """A matrix of the same pattern with other entries."""
+    """Make a matrix of the same pattern with other entries."""
     return sp.csc_array((data, pattern.indices, pattern.indptr), shape=pattern.shape)
 
 
@@ -45,7 +45,7 @@ def subtract_on_pattern(matrix: sp.csc_array, change: sp.csc_array) -> sp.csc_ar
 
 
 def sampled_product(dense: Array, matrix: sp.csc_array) -> Array:
-    """The entries of ``dense @ matrix`` on the pattern of `matrix`; cost sum of (column nnz)**2.
+    """Return the entries of ``dense @ matrix`` on its pattern; cost sum of (column nnz)**2.
 
     Columns of equal length are taken together, so that there is no loop over columns.
     """

@@ -1,0 +1,68 @@
+"""Checks of arguments, each with a message that says what was given and what is allowed."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from merextras.exceptions import InvalidArgumentError
+
+
+def check_level(level: float, name: str = "level") -> float:
+    """A confidence level, strictly between 0 and 1."""
+    is_number = isinstance(level, (int, float, np.number)) and not isinstance(level, bool)
+    if not is_number or not 0.0 < float(level) < 1.0:
+        hint = ""
+        if is_number and 1.0 < float(level) < 100.0:
+            hint = f"; for {level:g} % write {name}={float(level) / 100:g}"
+        raise InvalidArgumentError(
+            f"{name}={level!r}: a level is a number strictly between 0 and 1{hint}"
+        )
+    return float(level)
+
+
+def check_count(value: int, name: str) -> int:
+    """A positive whole number."""
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
+        raise InvalidArgumentError(f"{name}={value!r}: must be a positive whole number")
+    return int(value)
+
+
+def check_choice(value: object, allowed: Sequence[str], name: str) -> str:
+    """One of the allowed words."""
+    if isinstance(value, str) and value in allowed:
+        return value
+    raise InvalidArgumentError(f"{name}={value!r}: {one_of(value, allowed)}")
+
+
+def one_of(value: object, allowed: Sequence[str]) -> str:
+    """The end of a message: what is allowed, and a near miss if there is one."""
+    near = difflib.get_close_matches(str(value), allowed, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return f"allowed: {', '.join(map(repr, allowed))}{hint}"
+
+
+def check_frame(data: object, name: str) -> pd.DataFrame:
+    """A DataFrame with rows and without repeated column names."""
+    if not isinstance(data, pd.DataFrame):
+        raise InvalidArgumentError(f"{name}: expected a pandas DataFrame, got {type(data).__name__}")
+    if len(data) == 0:
+        raise InvalidArgumentError(f"{name}: the frame has no rows")
+    repeated = data.columns[data.columns.duplicated()]
+    if len(repeated):
+        raise InvalidArgumentError(
+            f"{name}: column names must be unique; repeated: {sorted(set(map(str, repeated)))}"
+        )
+    return data
+
+
+def check_columns(data: pd.DataFrame, needed: Iterable[str], name: str) -> None:
+    """All needed columns are there."""
+    missing = [column for column in needed if column not in data.columns]
+    if missing:
+        raise InvalidArgumentError(
+            f"{name}: needs the column(s) {missing}, which are not among {list(data.columns)}"
+        )

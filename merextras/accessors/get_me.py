@@ -1,0 +1,227 @@
+"""lme4's ``getME``: the model's pieces by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import scipy.linalg as la
+import scipy.sparse as sp
+
+from merextras._checks import check_choice
+from merextras._typing import Array
+from merextras.accessors.description import call, formula, model_frame, weights
+from merextras.accessors.estimates import fixef, sigma
+from merextras.engine import covpar
+from merextras.engine.cholesky import random_factor, random_fixed_factor
+from merextras.model.fitted import FittedModel
+
+
+def get_me(model: FittedModel, name: str) -> Any:
+    """A piece of the model, lme4's ``getME``.
+
+    Parameters
+    ----------
+    name : str
+        ==================  =====================================================================
+        ``X``               fixed-effects matrix, (n, p) array
+        ``Z``, ``Zt``       random-effects matrix, (n, q) sparse, and its transpose
+        ``Ztlist``          one (J, n) sparse block of Zt for each random effect
+        ``Lambda``          relative covariance factor, (q, q) sparse lower triangular
+        ``Lambdat``         its transpose
+        ``Lind``            which element of theta each stored element of Lambdat is, from 0
+        ``L``               Cholesky factor of Lambda'Z'WZ Lambda + I, in the order ``perm``
+        ``perm``            the order in which the random effects are eliminated, (q,)
+        ``RZX``             L^-1 Lambda'Z'WX, (q, p), rows in the order ``perm``
+        ``RX``              upper triangular, (p, p): RX'RX = X'V^-1 X
+        ``Tp``, ``Tlist``   starts of the terms in theta; the terms' factors, (k, k) each
+        ``theta, lower``    covariance parameters (relative, on the SD scale) and their bounds
+        ``beta``, ``fixef`` fixed effects, as an array or a named Series
+        ``b``, ``u``        random effects and spherical random effects, (q,): b = Lambda u
+        ``Gp``              starts of the terms in b and u
+        ``cnms``            effects by term; ``flist``: grouping factors, a categorical frame
+        ``devcomp``         dict of the deviance's components (``cmp``) and dimensions (``dims``)
+        ``y, mu``           response and conditional mean; ``resp``: a frame of both and more
+        ``sigma``           residual standard deviation; ``REML``: n - p or 0, as the slot has it
+        ``n, p, q``         dimensions; ``k``: effects per level by term; ``l_i``: levels by term
+        ``n_rtrms``         number of random-effects terms; ``n_rfacs``: of grouping factors
+        ``is_REML``         bool; ``weights, offset``: by row
+        ``call, formula``   text; ``frame``: the model frame; ``optinfo``: the optimiser's report
+        ``pp``              dict of the predictor module's matrices
+        ==================  =====================================================================
+
+    Raises
+    ------
+    InvalidArgumentError
+        An unknown name; the message suggests the nearest.
+
+    Notes
+    -----
+    ``"L"`` and ``"RZX"`` are made on demand and can be large where factors cross.
+
+    Examples
+    --------
+    >>> from merextras.datasets import load_dataset
+    >>> import merextras as mx, statsmodels.formula.api as smf
+    >>> fit = smf.mixedlm("Yield ~ 1", load_dataset("dyestuff"), groups="Batch").fit()
+    >>> mx.MerMod(fit).get_me("theta").round(4)
+    array([0.8483])
+    """
+    name = check_choice(name, tuple(sorted(_GETTERS)), "name")
+    return _GETTERS[name](model)
+
+
+def _lambda(model: FittedModel) -> sp.csr_array:
+    design = model.design
+    parts = [
+        sp.kron(sp.eye_array(len(term.levels)), sp.csr_array(np.tril(lam)))
+        for term, lam in zip(design.terms, model.solution.factor.lams, strict=True)
+    ]
+    return sp.csr_array(sp.block_diag(parts, format="csr"))
+
+
+def _lind(model: FittedModel) -> Array:
+    """Element of theta behind each element of Lambdat, by its columns."""
+    parts, start = [], 0
+    for term in model.design.terms:
+        rows, cols = covpar.triangle(term.k)
+        order = np.lexsort((cols, rows))  # Lambdat by columns is Lambda by rows
+        parts.append(np.tile(start + order, len(term.levels)))
+        start += len(rows)
+    return np.concatenate(parts)
+
+
+def _flat(parts: tuple[Array, ...]) -> Array:
+    return np.concatenate([part.reshape(-1) for part in parts])
+
+
+def _starts(sizes: list[int]) -> Array:
+    return np.concatenate([[0], np.cumsum(sizes)]).astype(np.intp)
+
+
+def _ztlist(model: FittedModel) -> dict[str, sp.csr_array]:
+    out = {}
+    for term in model.design.terms:
+        zt = sp.csr_array(term.rows.sparse().T)
+        for i, effect in enumerate(term.names):
+            out[f"{term.factor}.{effect}"] = sp.csr_array(zt[i :: term.k])
+    return out
+
+
+def _flist(model: FittedModel) -> pd.DataFrame:
+    factors = {}
+    for term in model.design.terms:
+        values = pd.Categorical.from_codes(term.rows.codes, categories=term.levels)
+        factors[term.factor] = pd.Series(values, index=model.design.index)
+    return pd.DataFrame(factors)
+
+
+def _devcomp(model: FittedModel) -> dict[str, dict[str, float]]:
+    solution, design = model.solution, model.design
+    ussq = float(sum(np.sum(u**2) for u in solution.u))
+    own = solution.deviance()
+    cmp = {
+        "ldL2": solution.factor.log_det,
+        "ldRX2": solution.log_det_fixed,
+        "wrss": solution.pwrss - ussq,
+        "ussq": ussq,
+        "pwrss": solution.pwrss,
+        "REML": own if solution.reml else np.nan,
+        "dev": np.nan if solution.reml else own,
+        "sigmaML": float(np.sqrt(solution.pwrss / design.n)),
+        "sigmaREML": float(np.sqrt(solution.pwrss / (design.n - solution.p))),
+    }
+    dims = {
+        "N": design.n,
+        "n": design.n,
+        "p": solution.p,
+        "nmp": design.n - solution.p,
+        "q": design.q,
+        "nth": len(model.theta),
+        "useSc": 1,
+        "reTrms": len(design.factors),
+        "REML": solution.p if solution.reml else 0,
+        "GLMM": 0,
+        "NLMM": 0,
+    }
+    return {"cmp": cmp, "dims": dims}
+
+
+def _resp(model: FittedModel) -> pd.DataFrame:
+    design = model.design
+    columns = {
+        "y": design.y,
+        "mu": model.mu,
+        "offset": np.zeros(design.n) if design.offset is None else design.offset,
+        "weights": weights(model).to_numpy(),
+    }
+    return pd.DataFrame({**columns, "wtres": (design.y - model.mu) * np.sqrt(columns["weights"])}, index=design.index)
+
+
+def _rx(model: FittedModel) -> Array:
+    p = model.solution.p
+    transform = model.solution.factor.system.cp.basis.transform
+    return np.asarray(model.solution.fixed_low.T @ la.inv(transform)) if p else np.empty((0, 0))
+
+
+def _optinfo(model: FittedModel) -> dict[str, Any]:
+    opt = model.opt_summary
+    return {} if opt is None else {name: getattr(opt, name) for name in opt.__dataclass_fields__}
+
+
+_GETTERS: dict[str, Callable[[FittedModel], Any]] = {
+    "X": lambda m: m.design.x.copy(),
+    "Z": lambda m: m.design.z(),
+    "Zt": lambda m: sp.csr_array(m.design.z().T),
+    "Ztlist": _ztlist,
+    "Lambda": _lambda,
+    "Lambdat": lambda m: sp.csr_array(_lambda(m).T),
+    "Lind": _lind,
+    "L": lambda m: random_factor(m.solution.factor)[0],
+    "perm": lambda m: random_factor(m.solution.factor)[1],
+    "RZX": lambda m: random_fixed_factor(m.solution),
+    "RX": _rx,
+    "Tp": lambda m: _starts([k * (k + 1) // 2 for k in m.design.ks]),
+    "Tlist": lambda m: [lam.copy() for lam in m.solution.factor.lams],
+    "theta": lambda m: m.theta,
+    "lower": lambda m: covpar.lower_bounds(m.design.ks),
+    "beta": lambda m: m.solution.beta.copy(),
+    "fixef": fixef,
+    "b": lambda m: _flat(m.solution.b),
+    "u": lambda m: _flat(m.solution.u),
+    "Gp": lambda m: _starts([term.rows.q for term in m.design.terms]),
+    "cnms": lambda m: [(term.factor, term.names) for term in m.design.terms],
+    "flist": _flist,
+    "devcomp": _devcomp,
+    "y": lambda m: m.design.y.copy(),
+    "mu": lambda m: m.mu.copy(),
+    "resp": _resp,
+    "sigma": sigma,
+    "REML": lambda m: m.design.n - m.solution.p if m.solution.reml else 0,
+    "is_REML": lambda m: m.solution.reml,
+    "n": lambda m: m.design.n,
+    "p": lambda m: m.solution.p,
+    "q": lambda m: m.design.q,
+    "k": lambda m: list(m.design.ks),
+    "l_i": lambda m: [len(term.levels) for term in m.design.terms],
+    "n_rtrms": lambda m: len(m.design.terms),
+    "n_rfacs": lambda m: len(m.design.factors),
+    "weights": lambda m: weights(m).to_numpy(),
+    "offset": lambda m: _resp(m)["offset"].to_numpy(),
+    "call": call,
+    "formula": formula,
+    "frame": model_frame,
+    "optinfo": _optinfo,
+    "pp": lambda m: {name: get_me(m, name) for name in ("X", "Zt", "Lambdat", "theta", "RZX", "RX")},
+}
+
+
+def get_l(model: FittedModel) -> sp.csc_array:
+    """The Cholesky factor L, (q, q) sparse lower triangular, lme4's ``getL``.
+
+    ``L L' = (Lambda'Z'WZ Lambda + I)[perm][:, perm]`` with ``perm = get_me("perm")`` (Bates et al.
+    2015, eq. 18).
+    """
+    return random_factor(model.solution.factor)[0]

@@ -1,0 +1,115 @@
+"""Likelihood and the numbers derived from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from merextras.engine import covpar
+from merextras.engine.pls import solve
+from merextras.exceptions import InvalidArgumentError
+from merextras.model.fitted import FittedModel, refitted
+
+
+def log_lik(model: FittedModel, *, reml: bool | None = None) -> float:
+    """Log-likelihood, lme4's ``logLik``: restricted for a REML fit.
+
+    Parameters
+    ----------
+    reml : bool, optional
+        The other criterion at the same theta; by default the fit's own.
+    """
+    return -0.5 * model.solution.deviance(reml=reml)
+
+
+def deviance(model: FittedModel, *, reml: bool | None = None) -> float:
+    """Minus twice the log-likelihood, lme4's ``deviance``.
+
+    Parameters
+    ----------
+    reml : bool, optional
+        False for the ML deviance at the fit's estimates (not those of `refit_ml`), True for the
+        REML criterion; by default the fit's own criterion.
+    """
+    return model.solution.deviance(reml=reml)
+
+
+def reml_crit(model: FittedModel) -> float:
+    """REML criterion at the estimate (Bates et al. 2015, eq. 42), lme4's ``REMLcrit``.
+
+    Of an ML fit it is the deviance, as in lme4.
+    """
+    return model.solution.deviance()
+
+
+def aic(model: FittedModel) -> float:
+    """Akaike's criterion, ``-2 log_lik + 2 npar`` with npar = p + len(theta) + 1.
+
+    From the restricted likelihood for a REML fit, as lme4 does: compare such fits only if their
+    fixed effects are the same.
+    """
+    return -2.0 * log_lik(model) + 2.0 * model.n_parameters
+
+
+def bic(model: FittedModel) -> float:
+    """Schwarz's criterion, ``-2 log_lik + npar log(n)``."""
+    return -2.0 * log_lik(model) + np.log(nobs(model)) * model.n_parameters
+
+
+def extract_aic(model: FittedModel) -> tuple[int, float]:
+    """(npar, AIC) of the model refitted by ML, R's ``extractAIC``."""
+    ml = _by_ml(model)
+    return model.n_parameters, aic(ml)
+
+
+def _by_ml(model: FittedModel) -> FittedModel:
+    return refitted(model, reml=False) if model.solution.reml else model
+
+
+def df_residual(model: FittedModel) -> int:
+    """``n - npar``, lme4's ``df.residual``."""
+    return nobs(model) - model.n_parameters
+
+
+def nobs(model: FittedModel) -> int:
+    """Observations in the fit."""
+    return model.design.n
+
+
+def ngrps(model: FittedModel) -> pd.Series:
+    """Levels of each grouping factor, lme4's ``ngrps``."""
+    counts = {term.factor: len(term.levels) for term in model.design.terms}
+    return pd.Series(counts, dtype=int)
+
+
+def as_function(model: FittedModel) -> Callable[[ArrayLike], float]:
+    """The criterion as a function of theta, lme4's ``as.function``.
+
+    Returns
+    -------
+    callable theta -> float
+        The profiled deviance of an ML fit, the REML criterion of a REML fit, at any theta of the
+        length of `get_me("theta")`. A call costs one factorisation.
+
+    Examples
+    --------
+    >>> from merextras.datasets import load_dataset
+    >>> import merextras as mx, statsmodels.formula.api as smf
+    >>> fit = smf.mixedlm("Yield ~ 1", load_dataset("dyestuff"), groups="Batch").fit()
+    >>> f = mx.MerMod(fit).as_function()
+    >>> round(f([0.8483]), 4), round(f([0.0]), 4)
+    (319.6543, 321...)
+    """
+    system, ks, reml = model.solution.factor.system, model.design.ks, model.solution.reml
+    size = len(model.theta)
+
+    def criterion(theta: ArrayLike) -> float:
+        values = np.asarray(theta, dtype=float).reshape(-1)
+        if len(values) != size or not np.all(np.isfinite(values)):
+            raise InvalidArgumentError(f"theta={theta!r}: expected {size} finite number(s)")
+        return solve(system, covpar.unpack(values, ks), reml=reml).deviance()
+
+    return criterion

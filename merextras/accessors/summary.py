@@ -1,0 +1,92 @@
+"""The summary of a fit, as lme4 prints it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from merextras.accessors import likelihood
+from merextras.accessors.estimates import fixef, var_corr, vcov
+from merextras.accessors.rows import residuals
+from merextras.model.fitted import FittedModel, is_singular
+from merextras.results.summary import Summary, quantiles5
+
+
+def summary(model: FittedModel) -> Summary:
+    """The fit at a glance, lme4's ``summary``.
+
+    Returns
+    -------
+    Summary
+        Prints as text and in notebooks; its parts are attributes: `coefficients` (``estimate
+        std_error statistic``), `var_corr`, `scaled_residuals`, `correlation`, ... No standard errors
+        are shown for variances: statsmodels' are off by a factor of about sqrt(scale).
+    """
+    covariance = vcov(model)
+    se = np.sqrt(np.diag(covariance))
+    estimate = fixef(model)
+    coefficients = pd.DataFrame(
+        {"estimate": estimate, "std_error": se, "statistic": estimate / se}, index=estimate.index
+    )
+    return Summary(
+        title=_title(model),
+        formula=model.design.formula,
+        criteria=_criteria(model),
+        scaled_residuals=quantiles5(residuals(model, scaled=True).to_numpy()),
+        var_corr=var_corr(model),
+        nobs=model.design.n,
+        ngrps=likelihood.ngrps(model),
+        coefficients=coefficients,
+        correlation=covariance / np.outer(se, se),
+        notes=_notes(model),
+    )
+
+
+def _criteria(model: FittedModel) -> pd.DataFrame:
+    if model.solution.reml:
+        return pd.DataFrame({"reml_crit": [likelihood.reml_crit(model)]})
+    return pd.DataFrame(
+        {
+            "aic": [likelihood.aic(model)],
+            "bic": [likelihood.bic(model)],
+            "log_lik": [likelihood.log_lik(model)],
+            "deviance": [likelihood.deviance(model)],
+            "df_residual": [likelihood.df_residual(model)],
+        }
+    )
+
+
+def _notes(model: FittedModel) -> tuple[str, ...]:
+    notes = []
+    if is_singular(model):
+        notes.append("Singular fit: a variance is zero or a correlation at its bound.")
+    if model.opt_summary is not None and not model.opt_summary.converged:
+        notes.append(f"Optimiser: {model.opt_summary.message}.")
+    return tuple(notes)
+
+
+def short(model: FittedModel) -> str:
+    """The fit in a few lines, what lme4 prints for a model."""
+    criteria = _criteria(model).round(4).iloc[0]
+    first = (
+        f"REML criterion at convergence: {criteria['reml_crit']:.4f}"
+        if model.solution.reml
+        else "  ".join(f"{name}: {value:.4f}" for name, value in criteria.items())
+    )
+    groups = "; ".join(f"{name}, {count}" for name, count in likelihood.ngrps(model).items())
+    lines = [
+        _title(model),
+        f"Formula: {model.design.formula}",
+        first,
+        "Random effects:",
+        var_corr(model).to_text(),
+        f"Number of obs: {model.design.n}, groups: {groups}",
+        "Fixed effects:",
+        fixef(model).to_string(),
+        *_notes(model),
+    ]
+    return "\n".join(lines)
+
+
+def _title(model: FittedModel) -> str:
+    return f"Linear mixed model fit by {'REML' if model.solution.reml else 'maximum likelihood'}"

@@ -1,0 +1,154 @@
+"""A mixed model's data as arrays with their names: what is fitted, before it is fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from merextras._typing import Array, IntArray
+from merextras.engine.crossprod import CrossProducts, TermRows
+from merextras.model.covariates import Covariates
+from merextras.model.fixed import FixedPart
+
+INTERCEPT = "Intercept"
+
+
+@dataclass(frozen=True)
+class Term:
+    """One random-effects term: ``(names | factor)``.
+
+    Attributes
+    ----------
+    factor : str
+        The grouping factor as lme4 names it: ``school``, or ``class:school`` for a nested one.
+    columns : tuple of str
+        The columns whose values, joined by ``:``, are the level; one for a plain factor.
+    levels : Index
+        The J levels, in order.
+    covariates : Covariates
+        The k effects of a level: their names, and how to make them from new data.
+    rows : TermRows
+        Codes and values, row by row.
+    """
+
+    factor: str
+    columns: tuple[str, ...]
+    levels: pd.Index
+    covariates: Covariates
+    rows: TermRows
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the effects, ``Intercept`` for a random intercept."""
+        return self.covariates.names
+
+    @property
+    def k(self) -> int:
+        """Effects per level."""
+        return self.rows.k
+
+    def codes_of(self, data: pd.DataFrame) -> IntArray:
+        """The level of each row of new data, -1 for one the model does not know."""
+        return np.asarray(self.levels.get_indexer(labels_of(data, self.columns)), dtype=np.intp)
+
+
+def labels_of(data: pd.DataFrame, columns: Sequence[str]) -> pd.Index:
+    """Level labels: the column's own values, or several columns' joined by ``:``."""
+    if len(columns) == 1:
+        return pd.Index(np.asarray(data[columns[0]], dtype=object))
+    parts = [pd.Series(np.asarray(data[c], dtype=object)).map(str) for c in columns]
+    joined = parts[0]
+    for part in parts[1:]:
+        joined = joined + ":" + part
+    return pd.Index(joined.to_numpy(dtype=object))
+
+
+@dataclass(frozen=True)
+class Design:
+    """Response, fixed part, random terms and the user's index.
+
+    Attributes
+    ----------
+    response : str
+    y : (n,) array
+    x : (n, p) array
+    fixed : FixedPart
+        Names of the columns of x, and how to make them from new data.
+    terms : tuple of Term
+        In lme4's order: by their number of levels, the largest first.
+    index : Index
+        The user's row labels, in the user's order.
+    frame : DataFrame
+        The variables of the model, n rows.
+    formula : str
+        As lme4 would write it.
+    weights, offset : (n,) arrays or None
+    """
+
+    response: str
+    y: Array
+    x: Array
+    fixed: FixedPart
+    terms: tuple[Term, ...]
+    index: pd.Index
+    frame: pd.DataFrame
+    formula: str
+    weights: Array | None = None
+    offset: Array | None = None
+
+    @property
+    def n(self) -> int:
+        """Observations."""
+        return len(self.y)
+
+    @property
+    def ks(self) -> list[int]:
+        """Effects per level, by term."""
+        return [term.k for term in self.terms]
+
+    @property
+    def q(self) -> int:
+        """Random effects in all."""
+        return sum(term.rows.q for term in self.terms)
+
+    @property
+    def factors(self) -> list[str]:
+        """The grouping factors, each once."""
+        return list(dict.fromkeys(term.factor for term in self.terms))
+
+    def terms_of(self, factor: str) -> list[int]:
+        """Numbers of the terms on a factor."""
+        return [t for t, term in enumerate(self.terms) if term.factor == factor]
+
+    @cached_property
+    def constant(self) -> str | None:
+        """The fixed-effects column of ones, whatever its name."""
+        ones = np.flatnonzero(np.all(self.x == 1.0, axis=0))
+        return self.fixed.names[ones[0]] if len(ones) else None
+
+    def fixed_name(self, effect: str) -> str | None:
+        """The fixed effect that a random effect varies around, if there is one."""
+        if effect == INTERCEPT and effect not in self.fixed.names:
+            return self.constant
+        return effect if effect in self.fixed.names else None
+
+    def z(self) -> sp.csr_array:
+        """Z, (n, q) sparse: the terms side by side, level by level."""
+        return sp.csr_array(sp.hstack([term.rows.sparse() for term in self.terms], format="csr"))
+
+    def cross_products(self, y: Array | None = None) -> CrossProducts:
+        """What the engine needs; one pass over the rows. `y` replaces the response."""
+        y = self.y if y is None else y
+        if self.offset is not None:
+            y = y - self.offset
+        return CrossProducts.from_rows(self.x, y, [t.rows for t in self.terms], self.weights)
+
+
+def in_order(terms: Sequence[Term]) -> tuple[Term, ...]:
+    """Terms by their number of levels, the largest first; ties as they were written."""
+    return tuple(sorted(terms, key=lambda term: -len(term.levels)))

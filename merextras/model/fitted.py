@@ -1,0 +1,178 @@
+"""A fitted mixed model: its design, the engine's solution, and the estimates as arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import scipy.linalg as la
+
+from merextras._typing import Array
+from merextras.engine import covpar
+from merextras.engine.optimize import OptSummary, minimise
+from merextras.engine.plan import prepare
+from merextras.engine.pls import Solution, solve
+from merextras.engine.selected import Selected, selected_inverse
+from merextras.model.design import Design
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What was read from the fit that the model comes from.
+
+    Attributes
+    ----------
+    package : str
+    call : str
+        The call that makes the fit again, as far as it is known.
+    theta : tuple of float
+        Its estimate.
+    log_lik : float
+        Its own log-likelihood (REML or ML as the fit).
+    converged : bool
+    """
+
+    package: str
+    call: str
+    theta: tuple[float, ...]
+    log_lik: float
+    converged: bool
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Everything that is known after fitting; immutable and picklable."""
+
+    design: Design
+    solution: Solution
+    opt: OptSummary | None
+    origin: Origin | None = None
+    warnings: tuple[str, ...] = field(default=())
+
+
+class FittedModel:
+    """A fitted linear mixed model, the argument of every verb.
+
+    `MerMod` is this with lme4's methods. A model never changes; refitting makes a new one.
+    """
+
+    _fit: Fit
+
+    def __init__(self, fit: Fit) -> None:
+        self._fit = fit
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Caches are made again on demand; they can be larger than the model.
+        return {"_fit": self._fit}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+
+    def _like(self, fit: Fit) -> FittedModel:
+        """A model of the same class with another fit."""
+        new = object.__new__(type(self))
+        FittedModel.__init__(new, fit)
+        return new
+
+    @property
+    def design(self) -> Design:
+        """The data and their names."""
+        return self._fit.design
+
+    @property
+    def solution(self) -> Solution:
+        """The engine's estimates at theta."""
+        return self._fit.solution
+
+    @property
+    def opt_summary(self) -> OptSummary | None:
+        """What the optimiser did; None if the fit's own estimate was kept."""
+        return self._fit.opt
+
+    @property
+    def origin(self) -> Origin | None:
+        """The fit that the model was made from, if any."""
+        return self._fit.origin
+
+    @property
+    def theta(self) -> Array:
+        """Covariance parameters: the relative covariance factors' lower triangles."""
+        return covpar.pack(self.solution.factor.lams)
+
+    @property
+    def n_parameters(self) -> int:
+        """p + length of theta + 1."""
+        return self.solution.p + len(self.theta) + 1
+
+    @cached_property
+    def covariances(self) -> tuple[Array, ...]:
+        """sigma**2 Lambda Lambda' of each term, (k, k)."""
+        return tuple(self.solution.sigma2 * lam @ lam.T for lam in self.solution.factor.lams)
+
+    @cached_property
+    def fixed_covariance(self) -> Array:
+        """Covariance of the fixed effects, (p, p)."""
+        return self.solution.sigma2 * self.solution.fixed_covariance()
+
+    @cached_property
+    def selected(self) -> Selected:
+        """Blocks of the conditional covariance of the random effects over sigma**2."""
+        return selected_inverse(self.solution.factor)
+
+    @cached_property
+    def mu(self) -> Array:
+        """Conditional mean of each row, X beta + Z b + offset, (n,)."""
+        design = self.design
+        out = design.x @ self.solution.beta
+        for term, b in zip(design.terms, self.solution.b, strict=True):
+            out += np.einsum("nk,nk->n", term.rows.values, b[term.rows.codes])
+        return out if design.offset is None else out + design.offset
+
+
+def fit_design(
+    design: Design, *, reml: bool, theta: Array | None = None, origin: Origin | None = None
+) -> Fit:
+    """Optimise a design's deviance, from `theta` or from identity."""
+    system = prepare(design.cross_products())
+    theta = covpar.start(design.ks) if theta is None else theta
+    solution, opt = minimise(system, theta, reml=reml)
+    return Fit(design, solution, opt, origin)
+
+
+def fit_at(design: Design, theta: Array, *, reml: bool, origin: Origin | None = None) -> Fit:
+    """The estimates at a given theta."""
+    solution = solve(prepare(design.cross_products()), covpar.unpack(theta, design.ks), reml=reml)
+    return Fit(design, solution, None, origin)
+
+
+def refitted(model: FittedModel, *, y: Array | None = None, reml: bool | None = None) -> FittedModel:
+    """The model fitted again to another response or by the other criterion, from its theta."""
+    design = model.design if y is None else replace(model.design, y=y)
+    reml = model.solution.reml if reml is None else reml
+    # A variance at zero is a stationary point: start a little inside.
+    theta = model.theta.copy()
+    diagonal = covpar.lower_bounds(design.ks) == 0.0
+    theta[diagonal & (theta < 0.1)] = 0.1
+    return model._like(fit_design(design, reml=reml, theta=theta))
+
+
+def is_singular(model: FittedModel, tol: float = 1e-4) -> bool:
+    """Whether some covariance has (nearly) lost rank, lme4's isSingular.
+
+    True when a diagonal element of a relative covariance factor is below `tol`.
+    """
+    return any(bool(np.any(np.diag(lam) < tol)) for lam in model.solution.factor.lams)
+
+
+def check_rank(x: Array, names: tuple[str, ...]) -> list[str]:
+    """Columns of x that are linear combinations of the others (pivoted QR)."""
+    if x.shape[1] == 0:
+        return []
+    size = np.linalg.norm(x, axis=0)
+    size[size == 0.0] = 1.0
+    _, r, pivot = la.qr(x / size, mode="economic", pivoting=True)
+    diagonal = np.abs(np.diag(r))
+    rank = int(np.sum(diagonal > 1e-7 * diagonal[0])) if diagonal[0] > 0 else 0
+    return [names[i] for i in sorted(pivot[rank:])]

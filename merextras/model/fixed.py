@@ -1,0 +1,174 @@
+"""The fixed part of a model: the names of its columns, and how to make them from new data."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+import patsy
+
+from merextras._checks import check_columns
+from merextras._typing import Array
+from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
+
+
+class FixedPart(Protocol):
+    """What makes the columns of X."""
+
+    names: tuple[str, ...]
+    variables: tuple[str, ...]
+
+    def matrix(self, data: pd.DataFrame) -> Array:
+        """X for new data, (rows, p)."""
+        ...
+
+
+class ColumnsPart:
+    """Columns taken as they are: models made from arrays."""
+
+    def __init__(self, names: Sequence[str], constant: str | None) -> None:
+        self.names = tuple(names)
+        self.variables = tuple(name for name in names if name != constant)
+        self._constant = constant
+
+    def matrix(self, data: pd.DataFrame) -> Array:
+        """The columns of these names; the constant may be left out."""
+        check_columns(data, self.variables, "newdata")
+        columns = [
+            np.ones(len(data)) if name == self._constant and name not in data else data[name]
+            for name in self.names
+        ]
+        return np.column_stack([np.asarray(c, dtype=float) for c in columns])
+
+
+class FormulaPart:
+    """Columns made by a formula engine that remembers levels and transforms.
+
+    Parameters
+    ----------
+    spec : patsy.DesignInfo or formulaic.ModelSpec
+    formula : str
+        The right-hand side, from which `spec` is made again after unpickling: patsy's design
+        information can't be pickled.
+    frame : DataFrame
+        The data the model was fitted to.
+    plain : bool
+        Name the columns ``class[T.b]`` where patsy has ``Q("class")[T.b]``.
+    """
+
+    def __init__(
+        self, spec: Any, formula: str, frame: pd.DataFrame, *, plain: bool = False
+    ) -> None:
+        self._spec = spec
+        self.formula = formula
+        self._frame = frame
+        self._engine = "patsy" if isinstance(spec, patsy.DesignInfo) else "formulaic"
+        names = [str(name) for name in spec.column_names]
+        self.names: tuple[str, ...] = tuple(_unquoted(n) if plain else n for n in names)
+        self.variables: tuple[str, ...] = tuple(_variables(spec, self._engine, frame.columns))
+
+    @classmethod
+    def from_formula(cls, formula: str, frame: pd.DataFrame, *, plain: bool = False) -> FormulaPart:
+        """By patsy, from a one-sided formula."""
+        rhs = formula.split("~", 1)[-1]
+        try:
+            info = patsy.dmatrix(rhs, frame, NA_action="raise").design_info
+        except (patsy.PatsyError, SyntaxError) as err:
+            raise InvalidArgumentError(f"formula {rhs!r}: {_first_line(err)}") from err
+        return cls(info, rhs, frame, plain=plain)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_spec": None}
+
+    @property
+    def spec(self) -> Any:
+        """The engine's own object."""
+        if self._spec is None:
+            self._spec = self._remade()
+        return self._spec
+
+    def _remade(self) -> Any:
+        try:
+            if self._engine == "patsy":
+                return patsy.dmatrix(self.formula, self._frame).design_info
+            from formulaic import model_matrix  # noqa: PLC0415 (only if the fit used it)
+
+            return model_matrix(self.formula, self._frame).model_spec
+        except (patsy.PatsyError, NameError) as err:
+            raise UnsupportedModelError(
+                f"the formula {self.formula!r} can't be evaluated again after unpickling; it uses "
+                f"something that is not in the data: {err}"
+            ) from err
+
+    def matrix(self, data: pd.DataFrame) -> Array:
+        """The columns for new data; a missing value gives a row of NaN.
+
+        Raises
+        ------
+        InvalidArgumentError
+            A variable is missing, or has a category the model has not seen.
+        """
+        check_columns(data, self.variables, "newdata")
+        try:
+            if self._engine == "patsy":
+                keep = patsy.NAAction(NA_types=[])
+                (out,) = patsy.build_design_matrices([self.spec], data, NA_action=keep)
+                return np.asarray(out, dtype=float).reshape(len(data), len(self.names))
+            self._check_categories(data)
+            return np.asarray(self.spec.get_model_matrix(data, na_action="ignore"), dtype=float)
+        except patsy.PatsyError as err:
+            raise InvalidArgumentError(f"newdata: {_first_line(err)}") from err
+
+    def _check_categories(self, data: pd.DataFrame) -> None:
+        """formulaic codes an unseen category as the reference level; we refuse it."""
+        for factor, (_, state) in self.spec.encoder_state.items():
+            known = state.get("categories")
+            column = _column_of(str(factor))
+            if known is None or column not in data:
+                continue
+            seen = set(pd.unique(data[column].dropna()))
+            unseen = sorted(map(str, seen - set(known)))
+            if unseen:
+                raise InvalidArgumentError(
+                    f"newdata: column {column!r} has categories the model has not seen: "
+                    f"{unseen}; known: {list(known)}"
+                )
+
+
+def _column_of(factor: str) -> str:
+    """The column of a factor's code: ``C(x)``, ``C(Q('x'))`` and ``x`` are all of x."""
+    return next(iter(names_in(factor) - {"C", "Q"}), factor)
+
+
+def _variables(spec: Any, engine: str, columns: Iterable[str]) -> list[str]:
+    """Columns of the data that the engine's spec reads, in the data's order."""
+    if engine == "patsy":
+        used = {n for factor in spec.factor_infos for n in names_in(factor.name())}
+    else:
+        used = {str(v).strip("`") for v in spec.variables}
+        used |= {n for factor in spec.factors for n in names_in(str(factor))}
+    return [str(column) for column in columns if column in used]
+
+
+def names_in(code: str) -> set[str]:
+    """Names and string constants in a piece of formula code; the latter for ``Q('a b')``."""
+    code = re.sub(r"`([^`]*)`", lambda m: repr(m.group(1)), code)
+    try:
+        tree = ast.parse(code, mode="eval")
+    except SyntaxError:
+        return {code}
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    constants = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
+    return names | {value for value in constants if isinstance(value, str)}
+
+
+def _unquoted(name: str) -> str:
+    return re.sub(r"Q\((['\"])(.*?)\1\)", r"\2", name)
+
+
+def _first_line(err: Exception) -> str:
+    return str(err).split("\n", 1)[0]

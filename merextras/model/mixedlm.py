@@ -1,0 +1,320 @@
+"""Reading a statsmodels `MixedLM` fit: everything once, into arrays of our own.
+
+statsmodels' results are lazy and the model under them changes when it is refitted, so nothing is
+kept of either. `params`, `cov_re` and `vcomp` of the results are the fit's own; the flag for REML
+is read from the results, never from the model.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from statsmodels.regression.mixed_linear_model import MixedLM, MixedLMResults, MixedLMResultsWrapper
+
+from merextras._typing import Array, IntArray
+from merextras.engine import covpar
+from merextras.engine.crossprod import TermRows
+from merextras.exceptions import (
+    ConvergenceWarning,
+    InvalidArgumentError,
+    SingularFitWarning,
+    UnsupportedModelError,
+)
+from merextras.model.covariates import Covariates
+from merextras.model.design import INTERCEPT, Design, Term, in_order
+from merextras.model.fitted import Fit, FittedModel, Origin, fit_at, fit_design, is_singular
+from merextras.model.fixed import ColumnsPart, FixedPart, FormulaPart
+from merextras.model.vc import Groups, vc_term
+
+# A log-likelihood this far short of the optimum is worth a warning.
+_GAP = 1e-3
+# Our deviance at statsmodels' estimate must be statsmodels' own, or the model was misread.
+_SAME = 1e-6
+
+
+def as_fitted(model: object) -> FittedModel:
+    """A fitted model from a `MerMod` or a raw statsmodels `MixedLM` fit; the one coercion.
+
+    Raises
+    ------
+    UnsupportedModelError
+        Anything else, such as an OLS or GLM fit.
+    """
+    if isinstance(model, FittedModel):
+        return model
+    return FittedModel(read_mixedlm(model))
+
+
+def read_mixedlm(
+    fit: object,
+    *,
+    polish: bool = True,
+    re_formula: str | None = None,
+    vc_formula: dict[str, str] | None = None,
+) -> Fit:
+    """The design and estimates of a fit, moved to the optimum unless `polish` is False."""
+    results = _results(fit)
+    design, theta = _design(results, re_formula, vc_formula)
+    reml = results.method == "REML"
+    origin = _origin(results, design, theta)
+    plain = fit_at(design, theta, reml=reml, origin=origin)
+    _check_same(results, plain)
+    done = plain
+    if polish:
+        # Zero is stationary; start a little inside, the optimiser comes back if it must.
+        inside = np.where((covpar.lower_bounds(design.ks) == 0.0) & (theta < 1e-3), 1e-3, theta)
+        done = fit_design(design, reml=reml, theta=inside, origin=origin)
+    _warn(done, plain)
+    return done
+
+
+def _results(fit: object) -> Any:
+    results = getattr(fit, "_results", fit) if isinstance(fit, MixedLMResultsWrapper) else fit
+    if isinstance(fit, MixedLM):
+        raise UnsupportedModelError("MixedLM: this model has not been fitted; call .fit() first")
+    if not isinstance(results, MixedLMResults):
+        what = type(getattr(getattr(fit, "model", fit), "model", getattr(fit, "model", fit))).__name__
+        raise UnsupportedModelError(
+            f"expected the fit of a statsmodels MixedLM, got {type(fit).__name__} (of {what}); "
+            "fit the model with statsmodels.formula.api.mixedlm(...).fit()"
+        )
+    if getattr(results, "method", None) not in {"REML", "ML"} or not hasattr(results, "cov_re"):
+        raise UnsupportedModelError("a penalised fit (fit_regularized) has no random effects to read")
+    if results.model.fe_pen is not None or results.cov_pen is not None:
+        raise UnsupportedModelError("fits with fe_pen or cov_pen maximise another criterion")
+    return results
+
+
+def _design(
+    results: Any, re_formula: str | None, vc_formula: dict[str, str] | None
+) -> tuple[Design, Array]:
+    """Our design of the fit, and its theta."""
+    model = results.model
+    n = len(model.endog)
+    names = [str(name) for name in model.exog_names]
+    index = pd.Index(model.data.row_labels) if model.data.row_labels is not None else pd.RangeIndex(n)
+    frame = _frame(model, names, index)
+    groups, frame = _groups(model, frame, n)
+    fixed = _fixed(model, names, frame)
+    terms: list[Term] = []
+    thetas: list[Array] = []
+    if model.k_re:
+        found = _group_terms(results, groups, frame, re_formula)
+        terms += [term for term, _ in found]
+        thetas += [theta for _, theta in found]
+    for i, name in enumerate(model.exog_vc.names):
+        mats, columns = model.exog_vc.mats[i], model.exog_vc.colnames[i]
+        term = vc_term(str(name), mats, columns, groups, n, frame)
+        terms.append(_with_formula(term, (vc_formula or {}).get(name), frame))
+        thetas.append(np.sqrt(np.array([results.vcomp[i] / results.scale])))
+    ordered = in_order(terms)
+    theta = np.concatenate([thetas[next(i for i, t in enumerate(terms) if t is o)] for o in ordered])
+    y, x = np.asarray(model.endog, dtype=float), np.asarray(model.exog, dtype=float)
+    response = str(model.endog_names)
+    formula = _formula(response, getattr(model, "formula", None), fixed, ordered)
+    kept = frame[[c for c in frame.columns if c in _used(response, fixed, ordered)]]
+    return Design(response, y, x, fixed, ordered, index, kept, formula), theta
+
+
+def _frame(model: Any, names: list[str], index: pd.Index) -> pd.DataFrame:
+    """The user's data without the rows that were dropped; for arrays, the arrays by name."""
+    frame = getattr(model.data, "frame", None)
+    if frame is not None and len(frame) == len(index):
+        return pd.DataFrame(frame).set_axis(index, axis=0)
+    if frame is not None and index.isin(frame.index).all() and frame.index.is_unique:
+        return pd.DataFrame(frame).loc[index]
+    columns = {str(model.endog_names): np.asarray(model.endog)}
+    columns.update({name: model.exog[:, i] for i, name in enumerate(names)})
+    return pd.DataFrame(columns, index=index)
+
+
+def _groups(model: Any, frame: pd.DataFrame, n: int) -> tuple[Groups, pd.DataFrame]:
+    """The groups, under the name of the data's column that holds them if there is one."""
+    values = np.asarray(model.groups)
+    name = _group_name(model, frame, values)
+    if name not in frame.columns:
+        frame = frame.assign(**{name: values})
+    column = frame[name]
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        present = set(model.group_labels)
+        levels = pd.Index([c for c in column.cat.categories if c in present])
+    else:
+        levels = pd.Index(model.group_labels)
+    codes = np.asarray(levels.get_indexer(pd.Index(values)), dtype=np.intp)
+    rows = [np.asarray(model.row_indices[g], dtype=np.intp) for g in model.group_labels]
+    order = pd.Index(model.group_labels).get_indexer(levels)
+    del n
+    return Groups(name, codes, levels, [rows[i] for i in order]), frame
+
+
+def _group_name(model: Any, frame: pd.DataFrame, values: IntArray) -> str:
+    names = [str(x) for x in getattr(model.data, "exog_re_names", [])]
+    own = getattr(model.groups, "name", None)
+    likely = [*([str(own)] if own is not None else []), *names]
+    for name in [*likely, *map(str, frame.columns)]:
+        if name in frame.columns and _same_values(frame[name], values):
+            return name
+    if own is not None:
+        return str(own)
+    # missing="drop" loses the column but not its name, which replaced "Intercept".
+    constant = _constant_columns(model)
+    return names[constant[0]].removesuffix(" Var") if len(constant) else "Group"
+
+
+def _same_values(column: pd.Series, values: IntArray) -> bool:
+    own = np.asarray(column)
+    return len(own) == len(values) and bool(np.all(own == values))
+
+
+def _constant_columns(model: Any) -> IntArray:
+    if not model.k_re:
+        return np.empty(0, dtype=np.intp)
+    return np.flatnonzero(np.all(np.asarray(model.exog_re) == 1.0, axis=0))
+
+
+def _fixed(model: Any, names: list[str], frame: pd.DataFrame) -> FixedPart:
+    spec = getattr(model.data, "model_spec", None) or getattr(model.data, "design_info", None)
+    formula = getattr(model, "formula", None)
+    if spec is None or not isinstance(formula, str):
+        ones = np.flatnonzero(np.all(np.asarray(model.exog) == 1.0, axis=0))
+        return ColumnsPart(names, names[ones[0]] if len(ones) else None)
+    return FormulaPart(spec, formula.split("~", 1)[-1], frame)
+
+
+def _group_terms(
+    results: Any, groups: Groups, frame: pd.DataFrame, re_formula: str | None
+) -> list[tuple[Term, Array]]:
+    """The terms on the groups: one, or several where `free` fixed covariances at zero."""
+    model = results.model
+    values = np.asarray(model.exog_re, dtype=float)
+    constant = set(_constant_columns(model).tolist())
+    names = [str(x) for x in model.data.exog_re_names]
+    names = [INTERCEPT if i in constant else name for i, name in enumerate(names)]
+    relative = np.asarray(results.cov_re, dtype=float) / results.scale
+    found = []
+    for block in _blocks(results, len(names)):
+        covariates = Covariates(tuple(names[i] for i in block))
+        rows = TermRows(groups.codes, values[:, block], len(groups.levels))
+        term = Term(groups.name, (groups.name,), groups.levels, covariates, rows)
+        if len(block) == len(names):
+            term = _with_formula(term, re_formula, frame)
+        low = covpar.factor_of(relative[np.ix_(block, block)])
+        found.append((term, covpar.pack([low])))
+    return found
+
+
+def _blocks(results: Any, k: int) -> list[list[int]]:
+    """Sets of effects with free covariances among them, from the fit's `free` pattern."""
+    if results.freepat is None:
+        return [list(range(k))]
+    free = np.asarray(results.freepat.cov_re) != 0
+    if not np.all(np.diag(free)):
+        raise UnsupportedModelError("free=: a variance held at a fixed value can't be represented")
+    left, blocks = set(range(k)), []
+    while left:
+        block = sorted(j for j in left if free[min(left), j])
+        if not np.all(free[np.ix_(block, block)]) or np.any(free[np.ix_(block, list(left - set(block)))]):
+            raise UnsupportedModelError(
+                "free=: the pattern of free covariances does not fall into blocks; lme4's and our "
+                "terms have a full covariance matrix each"
+            )
+        blocks.append(block)
+        left -= set(block)
+    held = np.asarray(results.cov_re)[~free]
+    if np.any(held != 0.0):
+        raise UnsupportedModelError("free=: covariances held at values other than zero")
+    return blocks
+
+
+def _with_formula(term: Term, formula: str | None, frame: pd.DataFrame) -> Term:
+    """The term with the user's formula for its covariates, checked against the fit's values."""
+    if formula is None:
+        return term
+    part = FormulaPart.from_formula(formula, frame)
+    made = part.matrix(frame)
+    if made.shape != term.rows.values.shape or not np.allclose(made, term.rows.values, rtol=1e-8):
+        raise InvalidArgumentError(
+            f"re_formula/vc_formula {formula!r} does not make the columns of the fit's term "
+            f"({', '.join(term.names)} | {term.factor})"
+        )
+    covariates = Covariates(term.names, part)
+    return Term(term.factor, term.columns, term.levels, covariates, term.rows)
+
+
+def _used(response: str, fixed: FixedPart, terms: tuple[Term, ...]) -> set[str]:
+    """Variables of the model: what lme4's model frame has."""
+    used = {response, *fixed.variables}
+    for term in terms:
+        used |= {*term.columns, *term.names}
+        if term.covariates.formula is not None:
+            used |= set(term.covariates.formula.variables)
+    for text in [response]:
+        used |= set(text.replace("(", " ").replace(")", " ").split())
+    return used
+
+
+def _formula(response: str, formula: Any, fixed: FixedPart, terms: tuple[Term, ...]) -> str:
+    """The model in lme4's notation."""
+    if isinstance(formula, str):
+        lhs, _, rhs = formula.partition("~")
+        head = f"{lhs.strip()} ~ {rhs.strip()}"
+    else:
+        head = f"{response} ~ {' + '.join(fixed.names) or '0'}"
+    return " + ".join([head, *(bar_text(term) for term in terms)])
+
+
+def bar_text(term: Term) -> str:
+    """``(1 + Days | Subject)``."""
+    names = ["1" if name == INTERCEPT else name for name in term.names]
+    if "1" not in names:
+        names.insert(0, "0")
+    return f"({' + '.join(names)} | {term.factor})"
+
+
+def _origin(results: Any, design: Design, theta: Array) -> Origin:
+    model = results.model
+    try:
+        llf = float(results.llf) if model.reml == results.reml else np.nan
+    except (np.linalg.LinAlgError, ValueError):
+        llf = np.nan  # statsmodels can't evaluate a singular covariance
+    how = "" if results.method == "REML" else "reml=False"
+    if isinstance(getattr(model, "formula", None), str):
+        group = design.terms[-1].columns[-1]
+        call = f'mixedlm("{model.formula}", data, groups="{group}").fit({how})'
+    else:
+        call = f"MixedLM(endog, exog, groups).fit({how})"
+    return Origin("statsmodels", call, tuple(theta.tolist()), llf, bool(results.converged))
+
+
+def _check_same(results: Any, plain: Fit) -> None:
+    """Our likelihood at statsmodels' estimate must be statsmodels'."""
+    assert plain.origin is not None
+    theirs, ours = plain.origin.log_lik, -0.5 * plain.solution.deviance()
+    if np.isfinite(theirs) and abs(ours - theirs) > _SAME * (abs(theirs) + len(results.model.endog)):
+        raise UnsupportedModelError(
+            f"the model was not understood: log-likelihood {ours:.6f} at the fit's own estimate, "
+            f"where statsmodels has {theirs:.6f}. Please report this model"
+        )
+
+
+def _warn(done: Fit, plain: Fit) -> None:
+    gap = 0.5 * (plain.solution.deviance() - done.solution.deviance())
+    if gap > _GAP:
+        warnings.warn(
+            f"statsmodels stopped short of the optimum: the log-likelihood is {gap:.4g} higher at "
+            "the estimate used here (see opt_summary; polish=False keeps statsmodels' own)",
+            ConvergenceWarning,
+            stacklevel=4,
+        )
+    if done.opt is not None and not done.opt.converged:
+        warnings.warn(done.opt.message, ConvergenceWarning, stacklevel=4)
+    if is_singular(FittedModel(done)):
+        warnings.warn(
+            "singular fit: a variance is estimated at zero, or a correlation at its bound; "
+            "see var_corr() and is_singular()",
+            SingularFitWarning,
+            stacklevel=4,
+        )

@@ -1,0 +1,138 @@
+"""Fitting a model again: to another response, by ML, with another formula or other data."""
+
+from __future__ import annotations
+
+import re
+from typing import TypeVar
+
+import numpy as np
+import pandas as pd
+import patsy
+
+from merextras._typing import Array
+from merextras.exceptions import InvalidArgumentError
+from merextras.model.build import build_design
+from merextras.model.fitted import FittedModel, fit_design, refitted
+from merextras.model.formula import Bar, parse
+
+M = TypeVar("M", bound=FittedModel)
+
+
+def refit(model: M, y: Array | pd.Series) -> M:
+    """The same model fitted to another response, lme4's ``refit``.
+
+    Parameters
+    ----------
+    y : (n,) array or Series
+        A Series must have the index of the fit, in any order; it is aligned.
+
+    Returns
+    -------
+    A new model; the old one does not change.
+
+    Raises
+    ------
+    InvalidArgumentError
+        Another length or index, or values that are missing or infinite.
+    """
+    return _same_class(model, refitted(model, y=_response(model, y)))
+
+
+def refit_ml(model: M) -> M:
+    """The model fitted by maximum likelihood, lme4's ``refitML``.
+
+    An ML fit is returned as it is. Fits with different fixed effects can be compared after this.
+    """
+    if not model.solution.reml:
+        return model
+    return _same_class(model, refitted(model, reml=False))
+
+
+def _same_class(model: M, new: FittedModel) -> M:
+    assert isinstance(new, type(model))
+    return new
+
+
+def _response(model: FittedModel, y: Array | pd.Series) -> Array:
+    index = model.design.index
+    if isinstance(y, pd.Series) and not y.index.equals(index):
+        if not (index.is_unique and y.index.is_unique and set(y.index) == set(index)):
+            raise InvalidArgumentError(
+                "y: the Series has another index than the rows of the fit; give one with that index "
+                "(m.model_frame().index) or an array"
+            )
+        y = y.loc[index]
+    try:
+        values = np.asarray(y, dtype=float)
+    except (TypeError, ValueError):
+        raise InvalidArgumentError("y: the response must be numeric") from None
+    if values.shape != (model.design.n,):
+        raise InvalidArgumentError(
+            f"y: expected {model.design.n} values, one per row of the fit, got shape {values.shape}"
+        )
+    if not np.all(np.isfinite(values)):
+        raise InvalidArgumentError("y: there are missing or infinite values")
+    return values
+
+
+def update(
+    model: M,
+    formula: str | None = None,
+    *,
+    data: pd.DataFrame | None = None,
+    reml: bool | None = None,
+) -> M:
+    """The model with another formula or other data, fitted again, R's ``update``.
+
+    Parameters
+    ----------
+    formula : str, optional
+        In lme4's notation. ``.`` stands for what was there, as in ``". ~ . - social"``; on the right
+        it is the fixed part and the random-effects terms.
+    data : DataFrame, optional
+        By default the model frame of the fit, which has the variables of the model only.
+    reml : bool, optional
+        By default as before.
+
+    Raises
+    ------
+    InvalidArgumentError
+        A formula that can't be read, or a variable that the data lack.
+
+    Examples
+    --------
+    >>> from merextras.datasets import load_dataset
+    >>> import merextras as mx, statsmodels.formula.api as smf
+    >>> fit = smf.mixedlm("extro ~ open + agree", load_dataset("students"), groups="school").fit()
+    >>> mx.MerMod(fit).update(". ~ . - agree").formula()
+    'extro ~ open + (1 | school)'
+    """
+    text = model.design.formula if formula is None else _with_dots(formula, model.design.formula)
+    frame = model.design.frame if data is None else data
+    design, _ = build_design(text, frame)
+    reml = model.solution.reml if reml is None else reml
+    return _same_class(model, model._like(fit_design(design, reml=reml)))
+
+
+def _with_dots(formula: str, old: str) -> str:
+    """Replace ``.`` by the old response, or the old right-hand side, and drop what is subtracted."""
+    head, tilde, rhs = formula.rpartition("~")
+    before = parse(old)
+    response = re.sub(r"(?<![\w.])\.(?![\w.])", before.response, head).strip() or before.response
+    dotted = re.search(r"(?<![\w.)])\.(?![\w.])", rhs) is not None
+    parsed = parse(re.sub(r"(?<![\w.)])\.(?![\w.])", f"({before.fixed})", rhs) if dotted else rhs)
+    bars = [_bar_text(bar) for bar in (*(before.bars if dotted else ()), *parsed.bars)]
+    fixed = _expanded(parsed.fixed)
+    return f"{response} ~ {' + '.join([fixed, *dict.fromkeys(bars)])}"
+
+
+def _bar_text(bar: Bar) -> str:
+    return f"({bar.effects} {'||' if bar.independent else '|'} {':'.join(bar.factors)})"
+
+
+def _expanded(fixed: str) -> str:
+    """The terms left after all additions and subtractions."""
+    terms = patsy.ModelDesc.from_formula(fixed).rhs_termlist
+    names = [term.name() for term in terms if term.factors]
+    has_intercept = any(not term.factors for term in terms)
+    return " + ".join(([] if has_intercept else ["0"]) + names) or "1"

@@ -1,0 +1,97 @@
+"""The printed summary of a fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from merextras._typing import Array
+from merextras.results.base import TextResult, format_columns, format_numbers
+from merextras.results.var_corr import VarCorr
+
+
+@dataclass(frozen=True, repr=False)
+class Summary(TextResult):
+    """What lme4's ``summary()`` shows.
+
+    Attributes
+    ----------
+    title, formula : str
+    criteria : frame
+        One row: the REML criterion, or AIC, BIC, logLik, deviance and df.resid of an ML fit.
+    scaled_residuals : (5,) array
+        Minimum, quartiles and maximum of the Pearson residuals over sigma.
+    var_corr : VarCorr
+    nobs : int
+    ngrps : Series
+        Levels by grouping factor.
+    coefficients : frame
+        ``estimate std_error statistic`` by fixed effect.
+    correlation : frame
+        Of the fixed effects' estimates.
+    notes : tuple of str
+        What to be aware of: a singular fit, an estimate that moved.
+    """
+
+    title: str
+    formula: str
+    criteria: pd.DataFrame
+    scaled_residuals: Array
+    var_corr: VarCorr
+    nobs: int
+    ngrps: pd.Series
+    coefficients: pd.DataFrame
+    correlation: pd.DataFrame
+    notes: tuple[str, ...]
+
+    def to_text(self) -> str:
+        """The whole summary."""
+        groups = "; ".join(f"{name}, {count}" for name, count in self.ngrps.items())
+        parts = [
+            self.title,
+            f"Formula: {self.formula}",
+            "",
+            self._criteria(),
+            "",
+            "Scaled residuals:",
+            self._residuals(),
+            "",
+            "Random effects:",
+            self.var_corr.to_text(variances=True),
+            f"Number of obs: {self.nobs}, groups: {groups}",
+            "",
+            "Fixed effects:",
+            format_columns(self.coefficients.set_axis(["Estimate", "Std. Error", "t value"], axis=1)),
+        ]
+        if len(self.correlation) > 1:
+            parts += ["", "Correlation of fixed effects:", self._correlation()]
+        if self.notes:
+            parts += ["", *self.notes]
+        return "\n".join(parts)
+
+    def _criteria(self) -> str:
+        if "reml_crit" in self.criteria:
+            return f"REML criterion at convergence: {self.criteria['reml_crit'].iloc[0]:.4f}"
+        return str(self.criteria.round(4).to_string(index=False))
+
+    def _residuals(self) -> str:
+        names = ["Min", "1Q", "Median", "3Q", "Max"]
+        values = format_numbers(self.scaled_residuals)
+        frame = pd.DataFrame([values], columns=names)
+        return str(frame.to_string(index=False))
+
+    def _correlation(self) -> str:
+        corr = self.correlation
+        text = [
+            [f"{corr.iloc[i, j]:.3f}" if j < i else "" for j in range(len(corr) - 1)]
+            for i in range(1, len(corr))
+        ]
+        columns = [str(c)[:10] for c in corr.columns[:-1]]
+        return str(pd.DataFrame(text, index=corr.index[1:], columns=columns).to_string())
+
+
+def quantiles5(values: Array) -> Array:
+    """Minimum, quartiles, maximum."""
+    return np.asarray(np.quantile(values, [0.0, 0.25, 0.5, 0.75, 1.0]))

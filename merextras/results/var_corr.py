@@ -1,0 +1,114 @@
+"""Variance components of a mixed model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from merextras._typing import Array
+from merextras.results.base import FrozenMapping, TextResult, format_numbers, freeze
+
+
+@dataclass(frozen=True)
+class Component:
+    """One term's covariance.
+
+    Attributes
+    ----------
+    group : str
+        The grouping factor; a further term on the same factor has ``.1``, ``.2`` appended.
+    names : tuple of str
+    covariance : (k, k) array
+        Variances and covariances of the effects.
+    """
+
+    group: str
+    names: tuple[str, ...]
+    covariance: Array
+
+    @property
+    def std_dev(self) -> Array:
+        """Standard deviations, (k,)."""
+        return np.sqrt(np.diag(self.covariance))
+
+    @property
+    def correlation(self) -> Array:
+        """Correlation matrix; NaN where a variance is zero."""
+        sd = self.std_dev
+        with np.errstate(invalid="ignore", divide="ignore"):
+            corr = self.covariance / np.outer(sd, sd)
+        corr[np.diag_indices_from(corr)] = 1.0
+        return corr
+
+
+class VarCorr(TextResult, FrozenMapping[pd.DataFrame]):
+    """A mapping from group to the covariance matrix of its effects, as a frame.
+
+    Attributes
+    ----------
+    components : tuple of Component
+    sigma : float
+        Residual standard deviation.
+    """
+
+    def __init__(self, components: Sequence[Component], sigma: float) -> None:
+        self.components = tuple(
+            Component(c.group, c.names, freeze(c.covariance)) for c in components
+        )
+        self.sigma = float(sigma)
+        super().__init__(_frames(self.components))
+
+    def __getitem__(self, key: str) -> pd.DataFrame:
+        return super().__getitem__(key).copy()
+
+    def to_frame(self) -> pd.DataFrame:
+        """As lme4's ``as.data.frame(VarCorr(m))``: ``grp var1 var2 vcov sdcor``.
+
+        Variances first, then covariances, group by group; the residual last. `vcov` is a variance
+        or covariance, `sdcor` a standard deviation or correlation.
+        """
+        rows: list[tuple[str, str | None, str | None, float, float]] = []
+        for c in self.components:
+            sd, corr = c.std_dev, c.correlation
+            for i, name in enumerate(c.names):
+                rows.append((c.group, name, None, c.covariance[i, i], sd[i]))
+            for i in range(len(c.names)):
+                for j in range(i + 1, len(c.names)):
+                    rows.append((c.group, c.names[i], c.names[j], c.covariance[i, j], corr[i, j]))
+        rows.append(("Residual", None, None, self.sigma**2, self.sigma))
+        return pd.DataFrame(rows, columns=["grp", "var1", "var2", "vcov", "sdcor"])
+
+    def to_text(self, *, variances: bool = False) -> str:
+        """The table that lme4 prints: standard deviations and correlations by group."""
+        sd = np.concatenate([*(c.std_dev for c in self.components), [self.sigma]])
+        text, squares = format_numbers(sd), format_numbers(sd**2)
+        rows, at = [], 0
+        for c in self.components:
+            for i, name in enumerate(c.names):
+                corr = "".join(f"{r:8.2f}" for r in c.correlation[i, :i])
+                rows.append([c.group if i == 0 else "", name, squares[at], text[at], corr])
+                at += 1
+        rows.append(["Residual", "", squares[-1], text[-1], ""])
+        return _aligned(rows, variances)
+
+
+def _frames(components: Sequence[Component]) -> Mapping[str, pd.DataFrame]:
+    return {c.group: pd.DataFrame(c.covariance, c.names, c.names) for c in components}
+
+
+def _aligned(rows: list[list[str]], variances: bool) -> str:
+    header = ["Groups", "Name", "Variance", "Std.Dev.", "Corr"]
+    if not variances:
+        header, rows = [h for i, h in enumerate(header) if i != 2], [r[:2] + r[3:] for r in rows]
+    widths = [max(len(line[i]) for line in [header, *rows]) for i in range(len(header))]
+    lines = []
+    for line in [header, *rows]:
+        cells = [
+            cell.ljust(width) if i < 2 or i == len(header) - 1 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ]
+        lines.append((" " + "  ".join(cells)).rstrip())
+    return "\n".join(lines)

@@ -21,6 +21,10 @@ class ProfileError(MerextrasError):
     """A likelihood profile could not be followed."""
 
 
+class NotAvailableError(MerextrasError, NotImplementedError):
+    """A function that R has or had by this name, and merextras does not; the message says why."""
+
+
 class MerextrasWarning(UserWarning):
     """Base class of every warning issued by merextras."""
 
@@ -35,3 +39,7 @@ class ConvergenceWarning(MerextrasWarning):
 
 class ApproximationWarning(MerextrasWarning):
     """The result rests on an approximation that may be poor here."""
+
+
+class RankDeficientWarning(MerextrasWarning):
+    """Columns of the fixed part were dropped because others determine them."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from merextras.accessors import description, estimates, likelihood, rows
 from merextras.accessors import get_me as _get_me
 from merextras.accessors import summary as _summary
 from merextras.inference import confint as _confint
 from merextras.model import fitted as _fitted
 from merextras.model import refit as _refit
-from merextras.model.fitted import FittedModel
+from merextras.model.fitted import Fit, FittedModel
+from merextras.model.lmer import LmerControl, fit_formula
 from merextras.model.mixedlm import read_mixedlm
 from merextras.prediction import predict as _predict
 
@@ -133,3 +137,95 @@ class MerMod(FittedModel):
     refit = _refit.refit
     refit_ml = _refit.refit_ml
     update = _refit.update
+
+    @classmethod
+    def _of(cls, fit: Fit) -> MerMod:
+        new = object.__new__(cls)
+        FittedModel.__init__(new, fit)
+        return new
+
+
+def lmer(
+    formula: str,
+    data: Any,
+    *,
+    reml: bool = True,
+    weights: Any = None,
+    freq_weights: Any = None,
+    offset: Any = None,
+    contrasts: Mapping[str, str] | None = None,
+    missing: str = "drop",
+    control: LmerControl | None = None,
+) -> MerMod:
+    """Fit a linear mixed model from lme4's formula, lme4's ``lmer``.
+
+    Parameters
+    ----------
+    formula : str
+        ``"y ~ x + (1 + x | g)"``. The fixed part and the effects left of a bar are Python formulas
+        (patsy's, or formulaic's by `control`), with ``np`` and the caller's own names at hand: read
+        a formula from someone else before running it. Right of a bar stands a grouping factor:
+        ``g``, ``a:b``, or ``a/b`` for ``a`` and ``b:a``. ``||`` makes effects independent, each
+        column of a factor on its own. ``offset(x)`` and backticks for odd names work.
+    data : DataFrame
+        pandas, polars, or anything with ``to_pandas``.
+    reml : bool
+        Restricted maximum likelihood, or maximum likelihood.
+    weights : (n,) array, Series or column name, optional
+        Precision weights w: the residual variance of a row is sigma**2 / w. A row of weight zero
+        is not an observation.
+    freq_weights : the same, optional
+        How many observations the row stands for.
+    offset : the same, optional
+        A known part of the expectation.
+    contrasts : mapping column -> str, optional
+        ``{"class": "Sum"}``, ``{"class": "Treatment('b')"}``: patsy's contrasts.
+    missing : {"drop", "raise"}
+        Rows that miss a value of a variable of the model; `n_dropped` counts them and all results
+        keep the user's index.
+    control : LmerControl, optional
+
+    Returns
+    -------
+    MerMod
+
+    Raises
+    ------
+    InvalidArgumentError
+        A formula that can't be read (with a mark under the place), an unknown column, a design
+        whose variances can't be told apart, values that are infinite or not numeric.
+
+    Warns
+    -----
+    RankDeficientWarning
+        Fixed-effects columns were dropped; ``fixef(add_dropped=True)`` shows them as NaN.
+    SingularFitWarning, ConvergenceWarning
+
+    Notes
+    -----
+    Newton steps with the average information on the profiled deviance (Bates et al. 2015,
+    eq. 35 and 42). Cost: one pass over the rows, then about five factorisations of the
+    cross-products, linear in the levels of one factor and cubic in the smaller of two crossed ones.
+
+    Examples
+    --------
+    >>> import merextras as mx
+    >>> m = mx.lmer("Reaction ~ Days + (Days | Subject)", mx.load_dataset("sleepstudy"))
+    >>> m.fixef().round(4)
+    Intercept    251.4051
+    Days          10.4673
+    dtype: float64
+    """
+    fit = fit_formula(
+        formula,
+        data,
+        reml=reml,
+        weights=weights,
+        freq_weights=freq_weights,
+        offset=offset,
+        contrasts=contrasts,
+        missing=missing,
+        control=control,
+        depth=2,
+    )
+    return MerMod._of(fit)

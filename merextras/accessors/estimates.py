@@ -11,13 +11,19 @@ from merextras._checks import one_of
 from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.fitted import FittedModel
+from merextras.model.rank import KeptColumns
 from merextras.results.base import FrozenMapping
 from merextras.results.ranef import Ranef
 from merextras.results.var_corr import Component, VarCorr
 
 
-def fixef(model: FittedModel) -> pd.Series:
+def fixef(model: FittedModel, *, add_dropped: bool = False) -> pd.Series:
     """Fixed-effects estimates, lme4's ``fixef``.
+
+    Parameters
+    ----------
+    add_dropped : bool
+        Also the columns that were dropped because others determine them, as NaN.
 
     Returns
     -------
@@ -35,7 +41,9 @@ def fixef(model: FittedModel) -> pd.Series:
     open          0.00
     dtype: float64
     """
-    return pd.Series(model.solution.beta, index=list(model.design.fixed.names))
+    fixed = model.design.fixed
+    found = pd.Series(model.solution.beta, index=list(fixed.names))
+    return found.reindex(list(fixed.part.names)) if add_dropped and isinstance(fixed, KeptColumns) else found
 
 
 def sigma(model: FittedModel) -> float:

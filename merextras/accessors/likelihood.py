@@ -75,8 +75,8 @@ def df_residual(model: FittedModel) -> int:
 
 
 def nobs(model: FittedModel) -> int:
-    """Observations in the fit."""
-    return model.design.n
+    """Observations in the fit (with frequency weights, their sum)."""
+    return model.solution.n
 
 
 def ngrps(model: FittedModel) -> pd.Series:

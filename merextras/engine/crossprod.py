@@ -100,6 +100,8 @@ class CrossProducts:
         terms: Sequence[TermRows],
         weights: Array | None = None,
         basis: Basis | None = None,
+        *,
+        frequencies: Array | None = None,
     ) -> CrossProducts:
         """Reduce a table to its cross-products: one pass, O(n (p + sum k)**2).
 
@@ -108,14 +110,16 @@ class CrossProducts:
         x, y : (n, p) and (n,) arrays
         terms : sequence of TermRows
         weights : (n,) array, optional
-            Precision weights, positive.
+            Precision weights, not negative; a row of weight zero is not an observation.
         basis : Basis, optional
             By default made from these rows.
+        frequencies : (n,) array, optional
+            How many observations each row stands for.
         """
+        w, n, log_w = _row_weights(len(y), weights, frequencies)
         if basis is None:
-            basis = Basis.from_rows(x, y, weights)
+            basis = Basis.from_rows(x, y, w)
         xy = basis.apply(x, y)
-        w = np.ones(len(y)) if weights is None else weights
         w_xy = xy * w[:, None]
         own, to_xy = [], []
         cross: dict[tuple[int, int], sp.csc_array] = {}
@@ -124,8 +128,7 @@ class CrossProducts:
             to_xy.append(_times_columns(term, w_xy))
             for s in range(t):
                 cross[s, t] = _between(terms[s], term, w)
-        log_w = 0.0 if weights is None else float(np.sum(np.log(weights)))
-        return cls(tuple(own), cross, tuple(to_xy), xy.T @ w_xy, len(y), log_w, basis)
+        return cls(tuple(own), cross, tuple(to_xy), xy.T @ w_xy, n, log_w, basis)
 
     def in_basis(self, basis: Basis) -> CrossProducts:
         """Return the same cross-products with X and y in another basis."""
@@ -156,6 +159,18 @@ class CrossProducts:
             self.sum_log_w + other.sum_log_w,
             self.basis,
         )
+
+
+def _row_weights(
+    n: int, weights: Array | None, frequencies: Array | None
+) -> tuple[Array, int, float]:
+    """The rows' weights in the cross-products, the number of observations, sum of log weights."""
+    count = np.ones(n) if frequencies is None else frequencies
+    if weights is None:
+        return count, round(float(np.sum(count))), 0.0
+    used = weights > 0.0
+    log_w = float(np.sum(count[used] * np.log(weights[used])))
+    return weights * count, round(float(np.sum(count[used]))), log_w
 
 
 def _weighted_gram(term: TermRows, w: Array) -> Array:

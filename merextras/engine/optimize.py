@@ -17,6 +17,7 @@ import numpy as np
 
 from merextras.engine import covpar
 from merextras.engine.blocks import Array
+from merextras.engine.crossprod import CrossProducts
 from merextras.engine.curvature import average_information, second_part
 from merextras.engine.gradient import covariance_slopes, factor_slopes
 from merextras.engine.plan import System
@@ -25,6 +26,10 @@ from merextras.engine.selected import selected_inverse
 
 # Relative standard deviations below this are tried at exactly zero.
 _NEAR_ZERO = 1e-4
+# Below this the search may have stopped at zero's own stationary point, which need not be optimal.
+_NEAR_BOUNDARY = 1e-3
+# A slope in the covariance that is zero but for rounding, relative to the steepest direction's.
+_NO_SLOPE = 1e-7
 # A decrease of the deviance that counts as one, relative to its size: some hundred roundings.
 _NOISE = 1e-13
 
@@ -95,13 +100,16 @@ class _Search:
     def __init__(self, system: System, reml: bool, control: Control) -> None:
         self.system, self.reml, self.control = system, reml, control
         self.ks = [k for _, k in system.cp.shapes]
+        self.units = _units(system.cp)
         self.n_evaluations = 0
         self.log: list[Iteration] = []
 
     def at(self, theta: Array) -> tuple[Solution, float]:
         self.n_evaluations += 1
-        solution = solve(self.system, covpar.unpack(theta, self.ks), reml=self.reml)
-        return solution, solution.deviance()
+        # A step into numbers too large gives no finite deviance and is rejected for that.
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            solution = solve(self.system, covpar.unpack(theta, self.ks), reml=self.reml)
+            return solution, solution.deviance()
 
     def noise(self, deviance: float) -> float:
         return _NOISE * (abs(deviance) + self.system.cp.n)
@@ -109,9 +117,11 @@ class _Search:
     def newton(self, theta: Array) -> tuple[Array, Solution, float, float]:
         """Iterate to a stationary point: (theta, solution, deviance, decrement)."""
         solution, deviance = self.at(theta)
-        decrement = np.inf
-        for _ in range(self.control.max_iterations):
-            grad, hessian = _local_model(solution, self.ks)
+        decrement = np.inf if self.ks else 0.0
+        for _ in range(self.control.max_iterations if self.ks and np.isfinite(deviance) else 0):
+            grad, hessian = _local_model(solution, self.units)
+            if not np.all(np.isfinite(hessian)):
+                break
             step, decrement = _newton_step(grad, hessian)
             length, theta_new, solution, deviance_new = self._line_search(
                 theta, solution, deviance, step, decrement
@@ -142,7 +152,7 @@ class _Search:
 def minimise(
     system: System, theta: Array, *, reml: bool, control: Control | None = None
 ) -> tuple[Solution, OptSummary]:
-    """The optimum of the deviance (ML) or of the REML criterion, from a starting theta.
+    """Find the optimum of the deviance (ML) or of the REML criterion, from a starting theta.
 
     Cost: one factorisation, one selected inverse and n_theta columns an iteration, of which a
     well-started model needs about five.
@@ -150,6 +160,8 @@ def minimise(
     control = Control() if control is None else control
     search = _Search(system, reml, control)
     initial, initial_deviance = theta, search.at(theta)[1]
+    if not np.isfinite(initial_deviance):
+        theta = covpar.pack([np.diag(1.0 / units) for units in search.units])
     restarts = 0
     while True:
         theta, solution, deviance, decrement = search.newton(theta)
@@ -161,28 +173,37 @@ def minimise(
         if inside is None or restarts == control.max_restarts:
             break
         theta, restarts = inside, restarts + 1
-    grad = covpar.pack(factor_slopes(solution))
-    converged = bool(inside is None and decrement <= max(1e-8, control.tolerance))
+    finite = bool(np.isfinite(deviance))
+    grad = covpar.pack(factor_slopes(solution)) if finite else np.full_like(theta, np.nan)
+    converged = finite and inside is None and decrement <= max(1e-8, control.tolerance)
     summary = OptSummary(
         tuple(initial.tolist()), tuple(theta.tolist()), initial_deviance, deviance,
         tuple(grad.tolist()), float(decrement), search.n_evaluations, len(search.log), restarts,
-        converged, _message(converged, restarts, decrement), tuple(search.log),
+        converged, _message(converged, deviance, restarts, decrement), tuple(search.log),
     )  # fmt: skip
     return solution, summary
 
 
-def _message(converged: bool, restarts: int, decrement: float) -> str:
+def _message(converged: bool, deviance: float, restarts: int, decrement: float) -> str:
+    if not np.isfinite(deviance):
+        return f"not converged: the deviance at the start is {deviance}"
     if not converged:
         return f"not converged: the deviance could still fall by about {decrement / 2:.2g}"
     return "converged" + (f" after {restarts} restart(s) from a boundary" if restarts else "")
 
 
-def _local_model(solution: Solution, ks: Sequence[int]) -> tuple[Array, Array]:
+def _units(cp: CrossProducts) -> tuple[Array, ...]:
+    """Root mean squares of the covariates of each term, (k,): Lambda times them has no unit."""
+    squares = [np.einsum("jkk->k", own) / max(cp.n, 1) for own in cp.own]
+    return tuple(np.sqrt(np.where(square > 0.0, square, 1.0)) for square in squares)
+
+
+def _local_model(solution: Solution, units: Sequence[Array]) -> tuple[Array, Array]:
     """Gradient and approximate Hessian of the deviance in theta."""
     selected = selected_inverse(solution.factor)
     slopes = factor_slopes(solution, selected)
-    lams = solution.factor.lams
-    if all(np.min(np.abs(np.diag(lam)), initial=1.0) > 1e-6 for lam in lams):
+    lams, ks = solution.factor.lams, [len(lam) for lam in solution.factor.lams]
+    if all(np.all(np.abs(np.diag(lam)) * u > 1e-6) for lam, u in zip(lams, units, strict=True)):
         # The slopes are 2 D Lambda; dividing is cheaper than the tail's cubic cost.
         ds = [0.5 * s @ np.linalg.inv(lam) for s, lam in zip(slopes, lams, strict=True)]
         ds = [0.5 * (d + d.T) for d in ds]
@@ -208,11 +229,12 @@ def _newton_step(grad: Array, hessian: Array) -> tuple[Array, float]:
 
 
 def _snap_to_zero(search: _Search, theta: Array, deviance: float) -> Array | None:
-    """theta with the nearly zero diagonal elements at zero, where the deviance does not mind."""
+    """Return theta with the nearly zero diagonal elements at zero, where the deviance does not mind."""
     diagonal = covpar.lower_bounds(search.ks) == 0.0
-    scale = max(1.0, float(np.max(np.abs(theta), initial=0.0)))
+    size = np.abs(theta) * covpar.pack([np.tile(u[:, None], len(u)) for u in search.units])
+    near = size < _NEAR_ZERO * max(1.0, float(np.max(size, initial=0.0)))
     snapped = None
-    for i in np.flatnonzero(diagonal & (theta != 0.0) & (np.abs(theta) < _NEAR_ZERO * scale)):
+    for i in np.flatnonzero(diagonal & (theta != 0.0) & near):
         trial = (theta if snapped is None else snapped).copy()
         trial[i] = 0.0
         if search.at(trial)[1] <= deviance + search.noise(deviance):
@@ -223,20 +245,25 @@ def _snap_to_zero(search: _Search, theta: Array, deviance: float) -> Array | Non
 def _step_inside(
     search: _Search, theta: Array, solution: Solution, deviance: float
 ) -> Array | None:
-    """A better theta inside, if the point is on the boundary and not optimal there."""
+    """Return a better theta inside, if the point is on the boundary and not optimal there.
+
+    At an optimum D is positive semidefinite in all directions: zero where there is variance (as
+    far as that is free to change as the factor's triangle is), not negative where there is none.
+    """
     lams = solution.factor.lams
-    if all(np.all(np.diag(lam) != 0.0) for lam in lams):
+    near = [
+        bool(np.any(np.abs(np.diag(lam)) * units < _NEAR_BOUNDARY))
+        for lam, units in zip(lams, search.units, strict=True)
+    ]
+    if not np.isfinite(deviance) or not any(near):
         return None
     slopes = covariance_slopes(solution)
-    for t, (lam, slope) in enumerate(zip(lams, slopes, strict=True)):
-        values, vectors = np.linalg.eigh(lam @ lam.T)
-        null = vectors[:, values <= 1e-12 * max(1.0, float(values[-1]))]
-        if null.shape[1] == 0:
+    for t in np.flatnonzero(near):
+        lam, units = lams[t], search.units[t]
+        values, directions = np.linalg.eigh(slopes[t] / np.outer(units, units))
+        if values[0] >= -_NO_SLOPE * np.max(np.abs(values)):
             continue
-        low, directions = np.linalg.eigh(null.T @ slope @ null)
-        if low[0] >= 0.0:
-            continue
-        direction = null @ directions[:, 0]
+        direction = directions[:, 0] / units
         for size in 10.0 ** np.arange(2.0, -9.0, -1.0):
             trial = list(lams)
             trial[t] = covpar.factor_of(lam @ lam.T + size * np.outer(direction, direction))

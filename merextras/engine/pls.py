@@ -102,7 +102,7 @@ class Solution:
     @property
     def sigma2(self) -> float:
         """Profiled residual variance, r**2 / n (eq. 33) or r**2 / (n - p) (eq. 41)."""
-        return self.pwrss / self.df
+        return self.pwrss / self.df if self.df > 0 else np.nan
 
     def deviance(self, *, reml: bool | None = None) -> float:
         """Profiled deviance (eq. 35), or the REML criterion (eq. 42).

@@ -4,96 +4,132 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 import patsy
 
 from merextras._checks import check_columns, check_frame, one_of
-from merextras._typing import Array, IntArray
+from merextras._typing import Array, BoolArray, IntArray
 from merextras.engine.crossprod import TermRows
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.covariates import Covariates
 from merextras.model.design import Design, Term, in_order
-from merextras.model.fixed import FormulaPart, names_in
+from merextras.model.fixed import FormulaPart, Scope, names_in, unquoted
 from merextras.model.formula import Bar, MixedFormula, parse
 
 
 @dataclass(frozen=True)
-class Rows:
-    """The rows that enter a fit.
+class Options:
+    """How a formula is evaluated and on which rows.
 
     Attributes
     ----------
-    frame : DataFrame
-        Without the rows that miss a value of a variable of the model, unused categories dropped.
-    n_dropped : int
-    weights, offset : (n,) arrays or None
+    weights, frequencies, offset : (n,) arrays or None
+        By row of the data.
+    missing : {"drop", "raise"}
+    contrasts : mapping column -> patsy contrast, such as ``"Sum"`` or ``"Treatment('b')"``
+    scope : Scope
     """
 
-    frame: pd.DataFrame
-    n_dropped: int
-    weights: Array | None
-    offset: Array | None
+    weights: Array | None = None
+    frequencies: Array | None = None
+    offset: Array | None = None
+    missing: str = "drop"
+    contrasts: Mapping[str, str] = field(default_factory=dict)
+    scope: Scope = field(default_factory=Scope)
 
 
 def build_design(
-    formula: str,
-    data: pd.DataFrame,
-    *,
-    weights: Array | None = None,
-    offset: Array | None = None,
-    missing: str = "drop",
+    formula: str, data: pd.DataFrame, options: Options | None = None
 ) -> tuple[Design, int]:
-    """The design of a formula on a frame, and the number of rows dropped for missing values."""
+    """The design of a formula on a frame, and the number of rows dropped for missing values.
+
+    Raises
+    ------
+    InvalidArgumentError
+        A formula that can't be read or evaluated, an unknown column, a response that is not
+        numeric, no complete row, infinite values.
+    """
+    options = Options() if options is None else options
     check_frame(data, "data")
-    parsed = _quoted(parse(formula), list(data.columns))
-    if not parsed.response:
+    written = parse(formula)
+    _check_parts(written, formula, data)
+    labels = {_contrasted(c, how): c for c, how in options.contrasts.items()}
+    parsed = _as_code(written, [str(c) for c in data.columns], options.contrasts)
+    fixed_code, offsets = _take_offsets(parsed.fixed)
+    used = _variables(parsed, fixed_code, offsets, data)
+    keep = _complete(data, used, options)
+    frame = _kept_rows(data, keep, used)
+    y = _response(parsed.response, frame, options.scope)
+    fixed = FormulaPart.from_formula(fixed_code, frame, labels=labels, scope=options.scope)
+    x = fixed.matrix(frame)
+    _check_finite(x, fixed.names, formula)
+    terms = in_order([t for bar in parsed.bars for t in _terms(bar, frame, labels, options.scope)])
+    design = Design(
+        response=unquoted(parsed.response),
+        y=y,
+        x=x,
+        fixed=fixed,
+        terms=terms,
+        index=frame.index,
+        frame=frame[[c for c in frame.columns if c in used]],
+        formula=" ".join(formula.split()),
+        weights=_kept(options.weights, keep),
+        offset=_offset(_kept(options.offset, keep), offsets, frame, options.scope),
+        frequencies=_kept(options.frequencies, keep),
+    )
+    return design, int(np.sum(~keep))
+
+
+def formula_offset(formula: str, frame: pd.DataFrame, scope: Scope | None = None) -> Array | None:
+    """The sum of the ``offset(...)`` terms of a formula, None if it has none."""
+    parsed = _as_code(parse(formula), [str(c) for c in frame.columns], {})
+    return _offset(None, _take_offsets(parsed.fixed)[1], frame, scope or Scope())
+
+
+def _check_parts(written: MixedFormula, formula: str, data: pd.DataFrame) -> None:
+    if not written.response:
         raise InvalidArgumentError(f"formula={formula!r}: there is no response left of a '~'")
-    if not parsed.bars:
+    if not written.bars:
         raise InvalidArgumentError(
             f"formula={formula!r}: there is no random-effects term such as (1 | g); for a model "
             "without one use statsmodels' ols"
         )
-    fixed_text, offset_texts = _take_offsets(parsed.fixed)
-    rows = _rows(parsed, fixed_text, offset_texts, data, weights, offset, missing)
-    frame = rows.frame
-    y = _response(parsed.response, frame)
-    fixed = FormulaPart.from_formula(fixed_text, frame, plain=True)
-    x = fixed.matrix(frame)
-    _check_finite(x, fixed.names, formula)
-    terms = in_order([t for bar in parsed.bars for t in _terms(bar, frame)])
-    used = [c for c in frame.columns if c in _variables(parsed, fixed_text, offset_texts, frame)]
-    design = Design(
-        _plain(parsed.response), y, x, fixed, terms, frame.index, frame[used], _tidy(formula),
-        rows.weights, rows.offset,
-    )  # fmt: skip
-    return design, rows.n_dropped
+    for column in (column for bar in written.bars for column in bar.factors):
+        if column not in data.columns:
+            raise InvalidArgumentError(
+                f"formula: the grouping factor {column!r} is not a column of the data; "
+                f"{one_of(column, [str(c) for c in data.columns])}"
+            )
 
 
-def _tidy(formula: str) -> str:
-    return " ".join(formula.split())
+def _as_code(
+    written: MixedFormula, columns: Sequence[str], contrasts: Mapping[str, str]
+) -> MixedFormula:
+    """Backticks and bare keywords (``class``) as patsy's ``Q("class")``; contrasts put in."""
+    for column in contrasts:
+        if column not in columns:
+            raise InvalidArgumentError(f"contrasts: {column!r} is no column; {one_of(column, columns)}")
+    swaps = {word: f'Q("{word}")' for word in columns if keyword.iskeyword(word)}
+    swaps |= {column: _contrasted(column, how) for column, how in contrasts.items()}
 
-
-def _quoted(parsed: MixedFormula, columns: Sequence[object]) -> MixedFormula:
-    """Backticks and bare keywords (``class``) as patsy's ``Q("class")``."""
-    words = {str(c) for c in columns if keyword.iskeyword(str(c))}
-
-    def quote(text: str) -> str:
+    def code(text: str) -> str:
         text = re.sub(r"`([^`]*)`", lambda m: f'Q("{m.group(1)}")', text)
-        for word in words:
-            text = re.sub(rf"(?<![\w\"'.]){re.escape(word)}(?![\w\"'])", f'Q("{word}")', text)
+        for word, made in swaps.items():
+            text = re.sub(rf"(?<![\w\"'.]){re.escape(word)}(?![\w\"'(])", lambda _, m=made: m, text)
         return text
 
-    bars = tuple(Bar(quote(b.effects), b.factors, b.independent) for b in parsed.bars)
-    return MixedFormula(quote(parsed.response), quote(parsed.fixed), bars)
+    bars = tuple(Bar(code(b.effects), b.factors, b.independent) for b in written.bars)
+    return MixedFormula(code(written.response), code(written.fixed), bars)
 
 
-def _plain(text: str) -> str:
-    """``Q("class")`` as ``class``."""
-    return re.sub(r"Q\((['\"])(.*?)\1\)", r"\2", text)
+def _contrasted(column: str, how: str) -> str:
+    """A column with its contrast as patsy code."""
+    code = column if column.isidentifier() and not keyword.iskeyword(column) else f'Q("{column}")'
+    return f"C({code}, {how})"
 
 
 def _take_offsets(fixed: str) -> tuple[str, list[str]]:
@@ -119,71 +155,62 @@ def _pieces(text: str) -> list[str]:
     """Code of the factors of a one-sided formula."""
     try:
         description = patsy.ModelDesc.from_formula(text)
-    except patsy.PatsyError as err:
+    except (patsy.PatsyError, SyntaxError) as err:
         raise InvalidArgumentError(f"formula: {err}") from err
     return [f.name() for term in description.rhs_termlist for f in term.factors]
 
 
-def _rows(
-    parsed: MixedFormula,
-    fixed: str,
-    offsets: Sequence[str],
-    data: pd.DataFrame,
-    weights: Array | None,
-    offset: Array | None,
-    missing: str,
-) -> Rows:
-    """Drop the rows that miss a value; check the grouping factors' columns are there."""
-    for bar in parsed.bars:
-        for column in bar.factors:
-            if column not in data.columns:
-                raise InvalidArgumentError(
-                    f"formula: the grouping factor {column!r} is not a column of the data; "
-                    f"{one_of(column, [str(c) for c in data.columns])}"
-                )
-    used = _variables(parsed, fixed, offsets, data)
+def _complete(data: pd.DataFrame, used: set[object], options: Options) -> BoolArray:
+    """Rows with a value for every variable of the model."""
     keep = data[[c for c in data.columns if c in used]].notna().all(axis=1).to_numpy(dtype=bool)
-    for extra in (weights, offset):
+    for extra in (options.weights, options.frequencies, options.offset):
         if extra is not None:
-            keep &= ~np.isnan(extra)
+            keep = keep & ~np.isnan(extra)
     n_dropped = int(np.sum(~keep))
-    if n_dropped and missing == "raise":
+    if n_dropped and options.missing == "raise":
         raise InvalidArgumentError(
             f"missing='raise': {n_dropped} of {len(data)} rows miss a value of the model's variables"
         )
     if not keep.any():
         raise InvalidArgumentError("data: no row has a value for all variables of the model")
-    frame = data.loc[keep] if n_dropped else data
-    frame = frame.assign(
-        **{
-            str(c): frame[c].cat.remove_unused_categories()
-            for c in frame.columns
-            if isinstance(frame[c].dtype, pd.CategoricalDtype) and c in used
-        }
-    )
-    total = None if offset is None else offset[keep]
-    for text in offsets:
-        own = np.asarray(patsy.dmatrix(f"0 + {text}", frame), dtype=float)[:, 0]
-        total = own if total is None else total + own
-    return Rows(frame, n_dropped, None if weights is None else weights[keep], total)
+    return keep
 
 
-def _response(text: str, frame: pd.DataFrame) -> Array:
-    name = _plain(text)
+def _kept_rows(data: pd.DataFrame, keep: BoolArray, used: set[object]) -> pd.DataFrame:
+    """The complete rows, without the categories that they do not have."""
+    frame = data if keep.all() else data.loc[keep]
+    fewer = {
+        str(c): frame[c].cat.remove_unused_categories()
+        for c in frame.columns
+        if c in used and isinstance(frame[c].dtype, pd.CategoricalDtype)
+    }
+    return frame.assign(**fewer) if fewer else frame
+
+
+def _kept(values: Array | None, keep: BoolArray) -> Array | None:
+    return None if values is None else values[keep]
+
+
+def _offset(
+    given: Array | None, codes: Sequence[str], frame: pd.DataFrame, scope: Scope
+) -> Array | None:
+    """The offset argument plus the formula's ``offset()`` terms."""
+    parts = [scope.column(code, frame) for code in codes]
+    if given is not None:
+        parts.append(given)
+    return np.sum(parts, axis=0) if parts else None
+
+
+def _response(code: str, frame: pd.DataFrame, scope: Scope) -> Array:
+    name = unquoted(code)
     if name in frame.columns:
         column = frame[name]
         if not (pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column)):
             raise InvalidArgumentError(f"response {name!r} must be numeric, not {column.dtype}")
         y = np.asarray(column, dtype=float)
     else:
-        try:
-            y = np.asarray(patsy.dmatrix(f"0 + I({text})", frame, NA_action="raise"), dtype=float)
-        except patsy.PatsyError as err:
-            raise InvalidArgumentError(f"response {text!r}: {str(err).splitlines()[0]}") from err
-        if y.shape[1] != 1:
-            raise InvalidArgumentError(f"response {text!r} must be one numeric column")
-        y = y[:, 0]
-    _check_finite(y[:, None], (name,), name)
+        y = scope.column(code, frame)
+    _check_finite(y[:, None], (name,), "response")
     return y
 
 
@@ -193,25 +220,30 @@ def _check_finite(values: Array, names: Sequence[str], what: str) -> None:
         raise InvalidArgumentError(f"{what}: infinite or undefined values in {bad}")
 
 
-def _terms(bar: Bar, frame: pd.DataFrame) -> list[Term]:
-    """The terms of one bar: one, or one per effect if they are independent (``||``)."""
+def _terms(
+    bar: Bar, frame: pd.DataFrame, labels: Mapping[str, str], scope: Scope
+) -> list[Term]:
+    """The terms of one bar: one, or one per effect if they are independent (``||``).
+
+    lme4 keeps the columns of a factor correlated under ``||``; here every column is on its own.
+    """
     levels, codes = grouping(frame, bar.factors)
-    covariates = FormulaPart.from_formula(bar.effects, frame, plain=True)
-    values = covariates.matrix(frame)
-    _check_finite(values, covariates.names, f"({bar.effects} | {':'.join(bar.factors)})")
-    factor, n_levels = ":".join(bar.factors), len(levels)
-    if not bar.independent:
-        rows = TermRows(codes, values, n_levels)
-        return [Term(factor, bar.factors, levels, Covariates(covariates.names, covariates), rows)]
+    part = FormulaPart.from_formula(bar.effects, frame, labels=labels, scope=scope)
+    values = part.matrix(frame)
+    what = f"({bar.effects} | {':'.join(bar.factors)})"
+    if not part.names:
+        raise InvalidArgumentError(f"formula: {what} has no effects")
+    _check_finite(values, part.names, what)
+    columns = [[i] for i in range(len(part.names))] if bar.independent else [list(range(len(part.names)))]
     return [
         Term(
-            factor,
+            ":".join(bar.factors),
             bar.factors,
             levels,
-            Covariates((name,), covariates),
-            TermRows(codes, values[:, [i]], n_levels),
+            Covariates(tuple(part.names[i] for i in own), part),
+            TermRows(codes, values[:, own], len(levels)),
         )
-        for i, name in enumerate(covariates.names)
+        for own in columns
     ]
 
 

@@ -87,7 +87,11 @@ class Design:
         The variables of the model, n rows.
     formula : str
         As lme4 would write it.
-    weights, offset : (n,) arrays or None
+    weights : (n,) array or None
+        Precision weights; a row of weight zero is not an observation.
+    offset : (n,) array or None
+    frequencies : (n,) array or None
+        How many observations a row stands for.
     """
 
     response: str
@@ -100,10 +104,11 @@ class Design:
     formula: str
     weights: Array | None = None
     offset: Array | None = None
+    frequencies: Array | None = None
 
     @property
     def n(self) -> int:
-        """Observations."""
+        """Rows."""
         return len(self.y)
 
     @property
@@ -146,7 +151,8 @@ class Design:
         y = self.y if y is None else y
         if self.offset is not None:
             y = y - self.offset
-        return CrossProducts.from_rows(self.x, y, [t.rows for t in self.terms], self.weights)
+        rows = [term.rows for term in self.terms]
+        return CrossProducts.from_rows(self.x, y, rows, self.weights, frequencies=self.frequencies)
 
 
 def in_order(terms: Sequence[Term]) -> tuple[Term, ...]:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-import scipy.linalg as la
 
 from merextras._typing import Array
 from merextras.engine import covpar
-from merextras.engine.optimize import OptSummary, minimise
+from merextras.engine.crossprod import CrossProducts
+from merextras.engine.optimize import Control, OptSummary, minimise
 from merextras.engine.plan import prepare
 from merextras.engine.pls import Solution, solve
+from merextras.engine.start import moments
 from merextras.engine.selected import Selected, selected_inverse
 from merextras.model.design import Design
 
@@ -49,7 +50,7 @@ class Fit:
     solution: Solution
     opt: OptSummary | None
     origin: Origin | None = None
-    warnings: tuple[str, ...] = field(default=())
+    n_dropped: int = 0
 
 
 class FittedModel:
@@ -92,6 +93,11 @@ class FittedModel:
         return self._fit.opt
 
     @property
+    def n_dropped(self) -> int:
+        """Rows that `lmer` left out for missing values."""
+        return self._fit.n_dropped
+
+    @property
     def origin(self) -> Origin | None:
         """The fit that the model was made from, if any."""
         return self._fit.origin
@@ -132,12 +138,18 @@ class FittedModel:
 
 
 def fit_design(
-    design: Design, *, reml: bool, theta: Array | None = None, origin: Origin | None = None
+    design: Design,
+    *,
+    reml: bool,
+    theta: Array | None = None,
+    origin: Origin | None = None,
+    control: Control | None = None,
+    products: CrossProducts | None = None,
 ) -> Fit:
-    """Optimise a design's deviance, from `theta` or from identity."""
-    system = prepare(design.cross_products())
-    theta = covpar.start(design.ks) if theta is None else theta
-    solution, opt = minimise(system, theta, reml=reml)
+    """Optimise a design's deviance, from `theta` or from moments."""
+    products = design.cross_products() if products is None else products
+    theta = moments(products) if theta is None else theta
+    solution, opt = minimise(prepare(products), theta, reml=reml, control=control)
     return Fit(design, solution, opt, origin)
 
 
@@ -164,15 +176,3 @@ def is_singular(model: FittedModel, tol: float = 1e-4) -> bool:
     True when a diagonal element of a relative covariance factor is below `tol`.
     """
     return any(bool(np.any(np.diag(lam) < tol)) for lam in model.solution.factor.lams)
-
-
-def check_rank(x: Array, names: tuple[str, ...]) -> list[str]:
-    """Columns of x that are linear combinations of the others (pivoted QR)."""
-    if x.shape[1] == 0:
-        return []
-    size = np.linalg.norm(x, axis=0)
-    size[size == 0.0] = 1.0
-    _, r, pivot = la.qr(x / size, mode="economic", pivoting=True)
-    diagonal = np.abs(np.diag(r))
-    rank = int(np.sum(diagonal > 1e-7 * diagonal[0])) if diagonal[0] > 0 else 0
-    return [names[i] for i in sorted(pivot[rank:])]

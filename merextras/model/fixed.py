@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,8 +19,15 @@ from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
 class FixedPart(Protocol):
     """What makes the columns of X."""
 
-    names: tuple[str, ...]
-    variables: tuple[str, ...]
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        ...
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Columns of the data that they are made from."""
+        ...
 
     def matrix(self, data: pd.DataFrame) -> Array:
         """X for new data, (rows, p)."""
@@ -31,8 +38,8 @@ class ColumnsPart:
     """Columns taken as they are: models made from arrays."""
 
     def __init__(self, names: Sequence[str], constant: str | None) -> None:
-        self.names = tuple(names)
-        self.variables = tuple(name for name in names if name != constant)
+        self.names: tuple[str, ...] = tuple(names)
+        self.variables: tuple[str, ...] = tuple(name for name in names if name != constant)
         self._constant = constant
 
     def matrix(self, data: pd.DataFrame) -> Array:
@@ -43,6 +50,46 @@ class ColumnsPart:
             for name in self.names
         ]
         return np.column_stack([np.asarray(c, dtype=float) for c in columns])
+
+
+class Scope:
+    """Which engine evaluates formulas, and the names that it sees besides the data.
+
+    Parameters
+    ----------
+    names : mapping, optional
+        Functions and constants; numpy as ``np`` is always there.
+    engine : {"patsy", "formulaic"}
+    """
+
+    def __init__(self, names: Mapping[str, Any] | None = None, engine: str = "patsy") -> None:
+        self._names = {"np": np, **(names or {})}
+        self._engine = engine
+
+    def spec(self, rhs: str, frame: pd.DataFrame) -> Any:
+        """The engine's own memory of levels and transforms."""
+        try:
+            if self._engine == "formulaic":
+                from formulaic import model_matrix  # noqa: PLC0415 (only if it is asked for)
+
+                made = model_matrix(rhs, frame, context=self._names, na_action="raise")
+                return made.model_spec
+            space = patsy.EvalEnvironment([self._names])
+            return patsy.dmatrix(rhs, frame, eval_env=space, NA_action="raise").design_info
+        except (patsy.PatsyError, SyntaxError, NameError, ValueError) as err:
+            raise InvalidArgumentError(f"formula {rhs!r}: {_first_line(err)}") from err
+
+    def column(self, code: str, frame: pd.DataFrame) -> Array:
+        """One numeric column from a piece of code."""
+        space = patsy.EvalEnvironment([self._names])
+        try:
+            made = patsy.dmatrix(f"0 + I({code})", frame, eval_env=space, NA_action="raise")
+        except (patsy.PatsyError, SyntaxError) as err:
+            raise InvalidArgumentError(f"{code!r}: {_first_line(err)}") from err
+        values = np.asarray(made, dtype=float)
+        if values.shape[1] != 1:
+            raise InvalidArgumentError(f"{code!r} must be one numeric column")
+        return values[:, 0]
 
 
 class FormulaPart:
@@ -56,30 +103,43 @@ class FormulaPart:
         information can't be pickled.
     frame : DataFrame
         The data the model was fitted to.
-    plain : bool
-        Name the columns ``class[T.b]`` where patsy has ``Q("class")[T.b]``.
+    labels : mapping, optional
+        Names for pieces of code in the columns' names; given, ``Q("class")[T.b]`` also becomes
+        ``class[T.b]``.
     """
 
     def __init__(
-        self, spec: Any, formula: str, frame: pd.DataFrame, *, plain: bool = False
+        self, spec: Any, formula: str, frame: pd.DataFrame, *, labels: Mapping[str, str] | None = None
     ) -> None:
         self._spec = spec
         self.formula = formula
         self._frame = frame
         self._engine = "patsy" if isinstance(spec, patsy.DesignInfo) else "formulaic"
         names = [str(name) for name in spec.column_names]
-        self.names: tuple[str, ...] = tuple(_unquoted(n) if plain else n for n in names)
+        if labels is not None:
+            names = [_relabelled(name, labels) for name in names]
+        self.names: tuple[str, ...] = tuple(names)
         self.variables: tuple[str, ...] = tuple(_variables(spec, self._engine, frame.columns))
 
     @classmethod
-    def from_formula(cls, formula: str, frame: pd.DataFrame, *, plain: bool = False) -> FormulaPart:
-        """By patsy, from a one-sided formula."""
+    def from_formula(
+        cls,
+        formula: str,
+        frame: pd.DataFrame,
+        *,
+        labels: Mapping[str, str] | None = None,
+        scope: Scope | None = None,
+    ) -> FormulaPart:
+        """From a one-sided formula, by the engine of the scope.
+
+        Raises
+        ------
+        InvalidArgumentError
+            The formula can't be evaluated on the frame.
+        """
+        scope = Scope() if scope is None else scope
         rhs = formula.split("~", 1)[-1]
-        try:
-            info = patsy.dmatrix(rhs, frame, NA_action="raise").design_info
-        except (patsy.PatsyError, SyntaxError) as err:
-            raise InvalidArgumentError(f"formula {rhs!r}: {_first_line(err)}") from err
-        return cls(info, rhs, frame, plain=plain)
+        return cls(scope.spec(rhs, frame), rhs, frame, labels=labels)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_spec": None}
@@ -93,12 +153,8 @@ class FormulaPart:
 
     def _remade(self) -> Any:
         try:
-            if self._engine == "patsy":
-                return patsy.dmatrix(self.formula, self._frame).design_info
-            from formulaic import model_matrix  # noqa: PLC0415 (only if the fit used it)
-
-            return model_matrix(self.formula, self._frame).model_spec
-        except (patsy.PatsyError, NameError) as err:
+            return Scope(engine=self._engine).spec(self.formula, self._frame)
+        except InvalidArgumentError as err:
             raise UnsupportedModelError(
                 f"the formula {self.formula!r} can't be evaluated again after unpickling; it uses "
                 f"something that is not in the data: {err}"
@@ -166,8 +222,15 @@ def names_in(code: str) -> set[str]:
     return names | {value for value in constants if isinstance(value, str)}
 
 
-def _unquoted(name: str) -> str:
-    return re.sub(r"Q\((['\"])(.*?)\1\)", r"\2", name)
+def unquoted(text: str) -> str:
+    """``Q("class")`` as ``class``."""
+    return re.sub(r"Q\((['\"])(.*?)\1\)", r"\2", text)
+
+
+def _relabelled(name: str, labels: Mapping[str, str]) -> str:
+    for code, label in labels.items():
+        name = name.replace(code, label)
+    return unquoted(name)
 
 
 def _first_line(err: Exception) -> str:

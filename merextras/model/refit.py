@@ -11,9 +11,11 @@ import patsy
 
 from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.build import build_design
+from merextras.model.build import Options, build_design, formula_offset
+from merextras.model.design import Design
 from merextras.model.fitted import FittedModel, fit_design, refitted
 from merextras.model.formula import Bar, parse
+from merextras.model.rank import full_rank
 
 M = TypeVar("M", bound=FittedModel)
 
@@ -108,10 +110,19 @@ def update(
     'extro ~ open + (1 | school)'
     """
     text = model.design.formula if formula is None else _with_dots(formula, model.design.formula)
-    frame = model.design.frame if data is None else data
-    design, _ = build_design(text, frame)
+    options = Options() if data is not None else _same_rows(model.design)
+    design, _ = build_design(text, model.design.frame if data is None else data, options)
     reml = model.solution.reml if reml is None else reml
-    return _same_class(model, model._like(fit_design(design, reml=reml)))
+    return _same_class(model, model._like(fit_design(full_rank(design), reml=reml)))
+
+
+def _same_rows(design: Design) -> Options:
+    """Weights and offset of the fit, without what its formula adds to the offset."""
+    offset = design.offset
+    own = formula_offset(design.formula, design.frame)
+    if offset is not None and own is not None:
+        offset = offset - own
+    return Options(weights=design.weights, frequencies=design.frequencies, offset=offset)
 
 
 def _with_dots(formula: str, old: str) -> str:

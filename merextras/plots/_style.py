@@ -65,5 +65,5 @@ def label_x_axis(ax: Any, labels: Sequence[str], width: float) -> None:
     if len(labels) * _LINE > width:
         ax.set_xticks([])
         return
-    across = sum(len(label) + 2 for label in labels) * _CHARACTER <= width
+    across = sum(len(label) + 1 for label in labels) * _CHARACTER <= width
     ax.set_xticks(range(len(labels)), labels=labels, rotation=0 if across else 90)

@@ -151,7 +151,7 @@ def new_rows(
     codes, values = [], []
     for t, term in enumerate(design.terms):
         if t in kept:
-            codes.append(_codes(term, data, unknown, name))
+            codes.append(level_codes(term, data, unknown, name))
             with _speaking_of(name):
                 values.append(term.covariates.matrix(data, design.fixed))
         else:
@@ -166,6 +166,16 @@ def fixed_rows(design: Design, data: pd.DataFrame, name: str = "newdata") -> Arr
     check_columns(data, design.fixed.variables, name)
     with _speaking_of(name):
         return design.fixed.matrix(data)
+
+
+def level_codes(term: Term, data: pd.DataFrame, unknown: str, name: str) -> IntArray:
+    """Find the level of each row, -1 or an error for one the model does not know."""
+    codes = term.codes_of(data)
+    new = codes < 0
+    if unknown == "error" and np.any(new):
+        given = labels_of(data, term.columns)[new]
+        raise InvalidArgumentError(f"{name}: {unseen(given, term.levels, term.factor)}")
+    return codes
 
 
 def unseen(given: Iterable[object], known: pd.Index, factor: str) -> str:
@@ -187,15 +197,6 @@ def unseen(given: Iterable[object], known: pd.Index, factor: str) -> str:
 def _listed(levels: Sequence[object]) -> str:
     more = f", ... ({len(levels)} in all)" if len(levels) > _NAMED else ""
     return ", ".join(repr(str(level)) for level in levels[:_NAMED]) + more
-
-
-def _codes(term: Term, data: pd.DataFrame, unknown: str, name: str) -> IntArray:
-    codes = term.codes_of(data)
-    new = codes < 0
-    if unknown == "error" and np.any(new):
-        given = labels_of(data, term.columns)[new]
-        raise InvalidArgumentError(f"{name}: {unseen(given, term.levels, term.factor)}")
-    return codes
 
 
 @contextmanager

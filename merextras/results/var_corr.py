@@ -81,18 +81,31 @@ class VarCorr(TextResult, FrozenMapping[pd.DataFrame]):
         rows.append(("Residual", None, None, self.sigma**2, self.sigma))
         return pd.DataFrame(rows, columns=["grp", "var1", "var2", "vcov", "sdcor"])
 
-    def to_text(self, *, variances: bool = False) -> str:
-        """The table that lme4 prints: standard deviations and correlations by group."""
+    def to_text(self, *, variances: bool = False, digits: int | None = None) -> str:
+        """The table that lme4 prints: standard deviations and correlations by group.
+
+        Parameters
+        ----------
+        variances : bool
+            Variances too.
+        digits : int, optional
+            Decimals of the numbers; by default four significant digits, two of a correlation.
+        """
         sd = np.concatenate([*(c.std_dev for c in self.components), [self.sigma]])
-        text, squares = format_numbers(sd), format_numbers(sd**2)
+        text, squares = _formatted(sd, digits), _formatted(sd**2, digits)
+        decimals = 2 if digits is None else digits
         rows, at = [], 0
         for c in self.components:
             for i, name in enumerate(c.names):
-                corr = "".join(f"{r:8.2f}" for r in c.correlation[i, :i])
+                corr = "".join(f"{r:{decimals + 6}.{decimals}f}" for r in c.correlation[i, :i])
                 rows.append([c.group if i == 0 else "", name, squares[at], text[at], corr])
                 at += 1
         rows.append(["Residual", "", squares[-1], text[-1], ""])
         return _aligned(rows, variances)
+
+
+def _formatted(values: Array, digits: int | None) -> list[str]:
+    return format_numbers(values) if digits is None else [f"{v:.{digits}f}" for v in values]
 
 
 def _frames(components: Sequence[Component]) -> Mapping[str, pd.DataFrame]:

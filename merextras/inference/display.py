@@ -1,0 +1,106 @@
+"""A fit in a few lines, arm's ``display``."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from merextras.accessors.description import call
+from merextras.accessors.estimates import fixef, var_corr
+from merextras.accessors.likelihood import aic, ngrps
+from merextras.exceptions import InvalidArgumentError
+from merextras.inference.dic import deviance_and_dic
+from merextras.inference.standard_errors import se_fixef
+from merextras.model.mixedlm import as_fitted
+from merextras.results.display import Display
+
+#: More decimals than a double has.
+_MOST_DIGITS = 15
+
+
+def display(m: object, *, digits: int = 2, detail: bool = False) -> Display:
+    """The estimates of a fit in a few lines.
+
+    Parameters
+    ----------
+    m : MerMod or MixedLMResults
+        A fitted model.
+    digits : int, default 2
+        Decimals that are printed, 0 to 15.
+    detail : bool, default False
+        Also the ratio of each fixed effect to its standard error.
+
+    Returns
+    -------
+    Display
+        Prints as text; its parts are attributes: `coefficients` (``coef_est coef_se``, with
+        `detail` also ``statistic``), `var_corr`, `n`, `ngrps`, `aic`, `dic`, `deviance`.
+
+    Raises
+    ------
+    UnsupportedModelError
+        `m` is not the fit of a linear mixed model.
+    InvalidArgumentError
+        `digits` is not a whole number from 0 to 15.
+
+    See Also
+    --------
+    merextras.inference.dic.extract_dic : What the DIC is, and its limits.
+
+    Notes
+    -----
+    The AIC is that of the fit's own criterion, ``-2 log_lik + 2 npar``; the deviance is that of the
+    model refitted by ML. There are no p-values, as in arm: the ratio has no t distribution with
+    known degrees of freedom.
+
+    **R counterpart**: ``arm::display`` (Gelman and Hill [1]_, appendix C). **Cost**: one refit of a
+    REML fit.
+
+    References
+    ----------
+    .. [1] Gelman, A. and Hill, J. (2007). *Data Analysis Using Regression and
+       Multilevel/Hierarchical Models*. Cambridge University Press.
+
+    Examples
+    --------
+    >>> import statsmodels.formula.api as smf
+    >>> from merextras.datasets import load_dataset
+    >>> from merextras.inference.display import display
+    >>> students = load_dataset("students")
+    >>> fit = smf.mixedlm("extro ~ open + agree + social", students, groups="school").fit()
+    >>> display(fit)
+    mixedlm("extro ~ open + agree + social", data, groups="school").fit()
+              coef.est coef.se
+    Intercept    59.12    4.10
+    open          0.01    0.01
+    agree         0.03    0.02
+    social        0.00    0.00
+    <BLANKLINE>
+    Error terms:
+     Groups    Name       Std.Dev.
+     school    Intercept      9.79
+     Residual                 2.67
+    ---
+    number of obs: 1200, groups: school, 6
+    AIC = 5836.1, DIC = 5788.9
+    deviance = 5806.5
+    """
+    is_count = isinstance(digits, int) and not isinstance(digits, bool)
+    if not is_count or not 0 <= digits <= _MOST_DIGITS:
+        raise InvalidArgumentError(f"digits={digits!r}: a whole number from 0 to {_MOST_DIGITS}")
+    model = as_fitted(m)
+    estimate, se = fixef(model), se_fixef(model)
+    coefficients = pd.DataFrame({"coef_est": estimate, "coef_se": se})
+    if detail:
+        coefficients["statistic"] = estimate / se
+    deviance, dic = deviance_and_dic(model)
+    return Display(
+        call=call(model),
+        coefficients=coefficients,
+        var_corr=var_corr(model),
+        n=model.design.n,
+        ngrps=ngrps(model),
+        aic=aic(model),
+        dic=dic,
+        deviance=deviance,
+        digits=digits,
+    )

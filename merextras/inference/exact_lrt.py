@@ -1,0 +1,282 @@
+"""Exact likelihood ratio tests of a variance component.
+
+Crainiceanu & Ruppert (2004), J. R. Statist. Soc. B 66, 165-185; RLRsim's ``exactLRT`` and
+``exactRLRT`` in R. The null distributions are in `rlrt_null`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from merextras._checks import check_count
+from merextras._rng import as_generator
+from merextras._typing import Array, Rng
+from merextras.engine.pls import solve
+from merextras.exceptions import (
+    ApproximationWarning,
+    InvalidArgumentError,
+    UnsupportedModelError,
+)
+from merextras.inference.null_spectrum import orthonormal
+from merextras.inference.rlrt_null import lrt_sim, rlrt_sim
+from merextras.model.design import Design
+from merextras.model.fitted import FittedModel, refitted
+from merextras.model.mixedlm import as_fitted
+from merextras.model.ols import NullModel, read_ols
+from merextras.results.exact_test import ExactTest
+
+__all__ = ["exact_lrt", "exact_rlrt"]
+
+# A likelihood ratio below this share of the deviance is the rounding of two equal likelihoods.
+_ROUNDING = 1e-12
+# How far a column may be from the span of others, or a response from another, relatively.
+_SAME = 1e-7
+
+
+def exact_rlrt(model: object, *, n_sims: int = 10_000, rng: Rng = None) -> ExactTest:
+    """Exact restricted likelihood ratio test that the model's one variance is zero.
+
+    The statistic is::
+
+        RLRT = 2 (l_R(model) - l_R(least squares)),  at least 0
+
+    with the restricted log-likelihood l_R of the model and, in closed form, that of its fixed part
+    without random effects. Its null distribution, which is not a chi-square nor the half-and-half
+    mixture with zero, is simulated (`rlrt_sim`).
+
+    Parameters
+    ----------
+    model : MerMod or fit of a statsmodels MixedLM
+        With exactly one variance besides the residual one. A fit by ML is first refitted by REML,
+        from its estimate; the result's note says so.
+    n_sims : int, default 10000
+        Draws from the null distribution.
+    rng : int, Generator or None
+
+    Returns
+    -------
+    ExactTest
+        The statistic, the simulated sample and the p-value: the share of the sample that is at
+        least the statistic, shown as ``< 1/n_sims`` if there is none. For a variance estimated at
+        zero the statistic is 0 and the p-value 1; the sample is drawn nevertheless.
+
+    Raises
+    ------
+    UnsupportedModelError
+        Not a mixed model; several variance components, or correlated effects; a random effect in
+        the span of the fixed ones or not distinguishable from the residual.
+    InvalidArgumentError
+        For `n_sims` or `rng`.
+
+    See Also
+    --------
+    exact_lrt : Also tests fixed effects; less powerful for the variance alone.
+    merextras.inference.rlrt_null.rlrt_sim : The null distribution, its accuracy and its cost.
+
+    Notes
+    -----
+    R: ``RLRsim::exactRLRT(m)``. Of a fit by ML that takes the restricted likelihood at the ML
+    estimates, which is not its maximum, with a message; here it is maximised. Where RLRsim counts
+    simulated values above the statistic, those equal to it count too, which matters at 0 only.
+    Precision weights are part of the design: rows of X and Z are multiplied by their square roots.
+
+    References
+    ----------
+    Crainiceanu, C. M. and Ruppert, D. (2004). Likelihood ratio tests in linear mixed models with
+    one variance component. J. R. Statist. Soc. B 66, 165-185.
+
+    Examples
+    --------
+    >>> import statsmodels.formula.api as smf
+    >>> from merextras.datasets import load_dataset
+    >>> from merextras.inference.exact_lrt import exact_rlrt
+    >>> fit = smf.mixedlm("Yield ~ 1", load_dataset("dyestuff"), groups="Batch").fit()
+    >>> test = exact_rlrt(fit, n_sims=20_000, rng=1)
+    >>> print(f"{test.statistic:.3f} {test.p_value:.3f}")
+    6.369 0.005
+    """
+    fitted, note = as_fitted(model), ""
+    n_sims, generator = check_count(n_sims, "n_sims"), as_generator(rng)
+    hypothesis = _tested(fitted.design)
+    x, z = _weighted(fitted.design)
+    sample = rlrt_sim(x, z, n_sims=n_sims, rng=generator)
+    if not fitted.solution.reml:
+        fitted = refitted(fitted, reml=True)
+        note = "the model was fitted by ML; the statistic is that of its refit by REML"
+    statistic = _ratio(fitted, _least_squares(fitted, reml=True), reml=True)
+    return ExactTest("RLRT", statistic, sample, hypothesis, note)
+
+
+def exact_lrt(
+    model: object, null: object | None = None, *, n_sims: int = 10_000, rng: Rng = None
+) -> ExactTest:
+    """Exact likelihood ratio test that the model's one variance, and fixed effects, are zero.
+
+    The statistic is::
+
+        LRT = 2 (l(model) - l(null)),  at least 0
+
+    with the log-likelihoods of the model and of a linear model without random effects and with q
+    fixed effects fewer, q = 0 included. Its null distribution is simulated (`lrt_sim`).
+
+    Parameters
+    ----------
+    model : MerMod or fit of a statsmodels MixedLM
+        With exactly one variance besides the residual one, fitted by ML.
+    null : fit of a statsmodels OLS, optional
+        The model under the null hypothesis: the same rows in the same order, its columns in the
+        span of the model's. By default the model's own fixed part, q = 0; `exact_rlrt` is then
+        preferable, as it has more power.
+    n_sims : int, default 10000
+        Draws from the null distribution.
+    rng : int, Generator or None
+
+    Returns
+    -------
+    ExactTest
+        As for `exact_rlrt`.
+
+    Warns
+    -----
+    ApproximationWarning
+        The model was fitted by REML: the statistic is that of the ML likelihood at the REML
+        estimates, which is below its maximum, so that the test is conservative. Refit by ML first.
+
+    Raises
+    ------
+    UnsupportedModelError
+        As for `exact_rlrt`; or a likelihood without a maximum.
+    InvalidArgumentError
+        `null` is not the fit of an OLS, has other rows or another response, or is not nested in
+        the model; for `n_sims` or `rng`.
+
+    See Also
+    --------
+    exact_rlrt : From the restricted likelihood, for the variance alone.
+    merextras.inference.rlrt_null.lrt_sim : The null distribution, its accuracy and its cost.
+
+    Notes
+    -----
+    R: ``RLRsim::exactLRT(m, m0)``, whose null distribution depends on the units of Z and which
+    allows any `m0` with fewer columns; here the columns of `null` must lie in the span of the
+    model's.
+
+    References
+    ----------
+    Crainiceanu, C. M. and Ruppert, D. (2004). Likelihood ratio tests in linear mixed models with
+    one variance component. J. R. Statist. Soc. B 66, 165-185, Theorem 1.
+
+    Examples
+    --------
+    >>> import statsmodels.formula.api as smf
+    >>> from merextras.datasets import load_dataset
+    >>> from merextras.inference.exact_lrt import exact_lrt
+    >>> data = load_dataset("dyestuff")
+    >>> fit = smf.mixedlm("Yield ~ 1", data, groups="Batch").fit(reml=False)
+    >>> test = exact_lrt(fit, smf.ols("Yield ~ 1", data).fit(), n_sims=20_000, rng=1)
+    >>> print(f"{test.statistic:.3f} {test.p_value:.3f}")
+    5.403 0.005
+    """
+    fitted, note = as_fitted(model), ""
+    n_sims, generator = check_count(n_sims, "n_sims"), as_generator(rng)
+    hypothesis = _tested(fitted.design)
+    q, null_deviance = 0, _least_squares(fitted, reml=False)
+    if null is not None:
+        given = read_ols(null)
+        q, null_deviance = _restrictions(fitted.design, given), -2.0 * given.log_lik
+        hypothesis += _restricted(fitted.design, given, q)
+    if fitted.solution.reml:
+        note = "ML likelihood at the REML estimates; refit the model by ML for its maximum"
+        warnings.warn(
+            "exact_lrt: the model was fitted by REML; the ML likelihood at the REML estimates is "
+            "used, which is below its maximum. Refit the model by ML first (refit_ml())",
+            ApproximationWarning,
+            stacklevel=2,
+        )
+    x, z = _weighted(fitted.design)
+    sample = lrt_sim(x, z, q, n_sims=n_sims, rng=generator)
+    return ExactTest("LRT", _ratio(fitted, null_deviance, reml=False), sample, hypothesis, note)
+
+
+def _tested(design: Design) -> str:
+    """State the hypothesis about the model's one variance; an error if it has others."""
+    bars = [f"({' + '.join(term.names)} | {term.factor})" for term in design.terms]
+    if len(bars) != 1:
+        raise UnsupportedModelError(
+            f"the exact test is for a model with one variance component; this one has {len(bars)} "
+            f"terms: {', '.join(bars)}. The null distribution then depends on the other variances: "
+            "compare the fits with and without a term by a parametric bootstrap"
+        )
+    (term,) = design.terms
+    if term.k != 1:
+        raise UnsupportedModelError(
+            f"the exact test is for a single variance; the term {bars[0]} has {term.k} effects "
+            f"per level, {term.k} variances and their covariances. Compare the fits with and without "
+            "an effect by a parametric bootstrap"
+        )
+    return f"Var({term.names[0]} | {term.factor}) = 0"
+
+
+def _weighted(design: Design) -> tuple[Array, sp.csr_array]:
+    """Multiply each row of X and Z by the square root of its precision weight."""
+    x, z = design.x, design.z()
+    if design.weights is None:
+        return x, z
+    root = np.sqrt(design.weights)
+    return x * root[:, None], sp.csr_array(sp.diags_array(root) @ z)
+
+
+def _least_squares(fitted: FittedModel, *, reml: bool) -> float:
+    """Compute the deviance of the fixed part alone: the model's own at a variance of zero."""
+    return solve(fitted.solution.factor.system, (np.zeros((1, 1)),), reml=reml).deviance()
+
+
+def _ratio(fitted: FittedModel, null_deviance: float, *, reml: bool) -> float:
+    """Compute the likelihood ratio statistic; differences that are rounding are zero."""
+    deviance = fitted.solution.deviance(reml=reml)
+    gain = null_deviance - deviance
+    return gain if gain > _ROUNDING * (abs(deviance) + fitted.design.n) else 0.0
+
+
+def _restrictions(design: Design, null: NullModel) -> int:
+    """Count the fixed effects that the null model has fewer; an error if it is not nested."""
+    if design.weights is not None or design.offset is not None:
+        raise InvalidArgumentError(
+            "null: the model has weights or an offset, which an OLS fit has not; give null=None"
+        )
+    if len(null.y) != design.n:
+        raise InvalidArgumentError(
+            f"null: fitted to {len(null.y)} rows, the model to {design.n}; fit both to the same "
+            "data"
+        )
+    if np.max(np.abs(null.y - design.y)) > _SAME * np.std(design.y):
+        raise InvalidArgumentError(
+            "null: its response differs from the model's; fit both to the same data, with the rows "
+            "in the same order"
+        )
+    basis, reduced = orthonormal(design.x), orthonormal(null.x)
+    outside = np.linalg.norm(reduced - basis @ (basis.T @ reduced), axis=0)
+    if np.any(outside > _SAME):
+        raise InvalidArgumentError(
+            f"null: not nested in the model: its columns {list(null.names)} are not all in the "
+            f"span of the model's fixed effects {list(design.fixed.names)}"
+        )
+    return int(basis.shape[1] - reduced.shape[1])
+
+
+def _restricted(design: Design, null: NullModel, q: int) -> str:
+    """State the hypothesis about the fixed effects, by name if columns were simply left out."""
+    if q == 0:
+        return ""
+    kept: list[Any] = [
+        np.any(np.all(np.isclose(null.x, column[:, None], rtol=_SAME, atol=0.0), axis=0))
+        for column in design.x.T
+    ]
+    dropped = [name for name, keep in zip(design.fixed.names, kept, strict=True) if not keep]
+    if len(dropped) == q:
+        return "".join(f", {name} = 0" for name in dropped)
+    return f", and {q} linear restriction(s) on the fixed effects"

@@ -1,0 +1,146 @@
+"""Cross-products: an additive monoid of tables."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from oracle.dense import dense_z
+from properties.compare import close
+from properties.designs import designs
+from tolerances import INVARIANCE, ORACLE
+
+from merextras.engine.basis import Basis
+from merextras.engine.crossprod import CrossProducts, TermRows
+from merextras.engine.plan import make_plan, prepare
+from merextras.engine.pls import solve
+
+
+def assert_same(one, other, rtol=INVARIANCE):
+    """Equal cross-products, in the basis of the second, pattern included."""
+    one = one.in_basis(other.basis)
+    assert one.n == other.n
+    close(one.sum_log_w, other.sum_log_w, rtol, scale=1.0)
+    close(one.xy, other.xy, rtol, scale=1.0)
+    for mine, theirs in zip(one.to_xy + one.own, other.to_xy + other.own, strict=True):
+        close(mine, theirs, rtol, scale=1.0)
+    assert one.cross.keys() == other.cross.keys()
+    for key, block in one.cross.items():
+        expected = other.cross[key]
+        np.testing.assert_array_equal(block.indptr, expected.indptr)
+        np.testing.assert_array_equal(block.indices, expected.indices)
+        close(block.data, expected.data, rtol, scale=1.0)
+
+
+def split(data, design, parts):
+    """The design's rows in parts, in random order; a part may be empty."""
+    label = np.random.default_rng(data.draw(st.integers(0, 999))).integers(0, parts, len(design.y))
+    return [design.rows(np.flatnonzero(label == i)) for i in range(parts)]
+
+
+@given(designs())
+def test_blocks_are_those_of_the_dense_matrices(design):
+    cp = design.cross_products(Basis.identity(design.x.shape[1]))
+    z = [dense_z([term]) for term in design.terms]
+    xy, w = np.column_stack([design.x, design.y]), design.w[:, None]
+    close(cp.xy, xy.T @ (w * xy), ORACLE)
+    close(cp.sum_log_w, np.sum(np.log(design.w)), ORACLE, scale=1.0)
+    for t, term in enumerate(design.terms):
+        whole = (z[t].T @ (w * z[t])).reshape(term.n_levels, term.k, term.n_levels, term.k)
+        levels = np.arange(term.n_levels)
+        close(cp.own[t], whole[levels, :, levels], ORACLE)
+        close(cp.to_xy[t].reshape(term.q, -1), z[t].T @ (w * xy), ORACLE)
+        for s in range(t):
+            close(cp.cross[s, t].toarray(), z[s].T @ (w * z[t]), ORACLE)
+
+
+@given(designs())
+def test_term_rows_as_a_sparse_matrix(design):
+    for term in design.terms:
+        np.testing.assert_array_equal(term.sparse().toarray(), dense_z([term]))
+
+
+@given(st.data(), designs())
+def test_tables_add_up(data, design):
+    whole = design.cross_products()
+    a, b, c = (part.cross_products(whole.basis) for part in split(data, design, 3))
+    assert_same(a + b + c, whole)
+    assert_same(a + (b + c), (a + b) + c)
+    assert_same(b + a + c, a + c + b)
+
+
+@given(st.data(), designs())
+def test_tables_in_bases_of_their_own_add_up(data, design):
+    whole = design.cross_products()
+    parts = [part.cross_products() for part in split(data, design, 2)]
+    total = parts[0] + parts[1]
+    # A basis of a few rows may be a bad one for the others: some digits are lost, none of them here.
+    skew = np.linalg.cond(parts[0].basis.change_to(whole.basis))
+    lams = design.lams
+    for reml in (False, True):
+        one = solve(prepare(total), lams, reml=reml)
+        other = solve(prepare(whole), lams, reml=reml)
+        close(one.deviance(), other.deviance(), INVARIANCE * max(1.0, skew), scale=1.0)
+    np.testing.assert_array_equal(total.basis.offset, parts[0].basis.offset)
+
+
+@given(designs())
+def test_basis_round_trip(design):
+    cp = design.cross_products()
+    other = design.rows(np.arange(12)).cross_products().basis
+    skew = np.linalg.cond(cp.basis.change_to(other))
+    assert_same(cp.in_basis(other).in_basis(cp.basis), cp, rtol=INVARIANCE * max(1.0, skew))
+
+
+@given(designs())
+def test_an_empty_table_is_the_neutral_element(design):
+    cp, nothing = design.cross_products(), design.rows(np.arange(0)).cross_products()
+    assert_same(cp + nothing, cp)
+    assert_same(nothing + cp, cp, rtol=1e3 * INVARIANCE)
+
+
+def test_a_category_met_only_in_a_later_chunk():
+    rng = np.random.default_rng(5)
+    n = 200
+    late = np.repeat([0.0, 1.0], n // 2)
+    x = np.column_stack([np.ones(n), late, rng.normal(size=n)])
+    codes = rng.integers(0, 8, n)
+    y = 1e6 + late + rng.normal(size=8)[codes] + rng.normal(size=n)
+
+    def table(rows):
+        return CrossProducts.from_rows(
+            x[rows], y[rows], [TermRows(codes[rows], np.ones((len(rows), 1)), 8)]
+        )
+
+    total = table(np.arange(n // 2)) + table(np.arange(n // 2, n))
+    lams = [np.array([[0.8]])]
+    one = solve(prepare(total), lams, reml=True)
+    other = solve(prepare(table(np.arange(n))), lams, reml=True)
+    close(one.deviance(), other.deviance(), INVARIANCE)
+    close(one.beta, other.beta, INVARIANCE)
+
+
+def test_zeros_stay_in_the_pattern():
+    codes, other = np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1])
+    sign = np.array([[0.0], [1.0], [0.0], [-1.0]])
+    terms = [TermRows(codes, np.ones((4, 1)), 2), TermRows(other, sign, 2)]
+    cp = CrossProducts.from_rows(np.ones((4, 1)), np.arange(4.0), terms)
+    assert cp.cross[0, 1].nnz == 4
+    assert (cp + cp).cross[0, 1].nnz == 4
+    assert make_plan(cp).parents == {}
+
+
+@pytest.mark.parametrize("field", ["terms", "x"])
+def test_sums_of_different_models_are_refused(field):
+    term = TermRows(np.array([0, 1, 1]), np.ones((3, 1)), 2)
+    x, y = np.ones((3, 1)), np.arange(3.0)
+    one = CrossProducts.from_rows(x, y, [term])
+    if field == "terms":
+        other = CrossProducts.from_rows(x, y, [replace(term, n_levels=3)])
+    else:
+        other = CrossProducts.from_rows(np.ones((3, 0)), y, [term])
+    with pytest.raises(ValueError, match="different models cannot be added"):
+        one + other

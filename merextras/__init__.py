@@ -1,6 +1,67 @@
 """lme4's answers for statsmodels' mixed models."""
 
-from merextras.datasets import load_dataset
-from merextras.mermod import MerMod
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["MerMod", "load_dataset"]
+from merextras.datasets import load_dataset
+from merextras.inference.dic import extract_dic
+from merextras.inference.display import display
+from merextras.inference.exact_lrt import exact_lrt, exact_rlrt
+from merextras.inference.rlrt_null import lrt_sim, rlrt_sim
+from merextras.inference.standard_errors import se_coef, se_fixef, se_ranef, sigma_hat
+from merextras.mermod import MerMod, lmer
+from merextras.model.lmer import LmerControl
+from merextras.prediction.what_if import what_if
+from merextras.simulation.mcsamp import mcsamp
+from merextras.simulation.re_sim import fe_sim, re_sim
+from merextras.simulation.sim import sim, sim_fitted
+
+if TYPE_CHECKING:
+    from merextras.plots import (
+        plot_exact_test,
+        plot_fe_sim,
+        plot_ranef,
+        plot_re_sim,
+        plot_what_if,
+        xyplot,
+    )
+
+__all__ = [
+    "LmerControl",
+    "MerMod",
+    "display",
+    "exact_lrt",
+    "exact_rlrt",
+    "extract_dic",
+    "fe_sim",
+    "lmer",
+    "load_dataset",
+    "lrt_sim",
+    "mcsamp",
+    "plot_exact_test",
+    "plot_fe_sim",
+    "plot_ranef",
+    "plot_re_sim",
+    "plot_what_if",
+    "re_sim",
+    "rlrt_sim",
+    "se_coef",
+    "se_fixef",
+    "se_ranef",
+    "sigma_hat",
+    "sim",
+    "sim_fitted",
+    "what_if",
+    "xyplot",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """The plots on first use, so that importing the package loads no plotting library."""
+    if name in __all__:
+        return getattr(import_module("merextras.plots"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -11,7 +11,7 @@ from merextras.accessors import summary as _summary
 from merextras.inference import confint as _confint
 from merextras.model import fitted as _fitted
 from merextras.model import refit as _refit
-from merextras.model.fitted import Fit, FittedModel
+from merextras.model.fitted import FittedModel
 from merextras.model.lmer import LmerControl, fit_formula
 from merextras.model.mixedlm import read_mixedlm
 from merextras.prediction import predict as _predict
@@ -138,11 +138,8 @@ class MerMod(FittedModel):
     refit_ml = _refit.refit_ml
     update = _refit.update
 
-    @classmethod
-    def _of(cls, fit: Fit) -> MerMod:
-        new = object.__new__(cls)
-        FittedModel.__init__(new, fit)
-        return new
+
+FittedModel.adapter = MerMod
 
 
 def lmer(

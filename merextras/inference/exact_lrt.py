@@ -10,19 +10,19 @@ import warnings
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 
 from merextras._checks import check_count
 from merextras._rng import as_generator
-from merextras._typing import Array, Rng
+from merextras._typing import Rng
 from merextras.engine.pls import solve
 from merextras.exceptions import (
     ApproximationWarning,
+    ConvergenceWarning,
     InvalidArgumentError,
     UnsupportedModelError,
 )
-from merextras.inference.null_spectrum import orthonormal
-from merextras.inference.rlrt_null import lrt_sim, rlrt_sim
+from merextras.inference.null_spectrum import orthonormal, spectrum_of
+from merextras.inference.rlrt_null import simulate_null
 from merextras.model.design import Design
 from merextras.model.fitted import FittedModel, refitted
 from merextras.model.mixedlm import as_fitted
@@ -82,7 +82,8 @@ def exact_rlrt(model: object, *, n_sims: int = 10_000, rng: Rng = None) -> Exact
     R: ``RLRsim::exactRLRT(m)``. Of a fit by ML that takes the restricted likelihood at the ML
     estimates, which is not its maximum, with a message; here it is maximised. Where RLRsim counts
     simulated values above the statistic, those equal to it count too, which matters at 0 only.
-    Precision weights are part of the design: rows of X and Z are multiplied by their square roots.
+    Weights are part of the design, as if rows of X and Z were multiplied by their square roots; the
+    rows themselves are not needed.
 
     References
     ----------
@@ -102,10 +103,11 @@ def exact_rlrt(model: object, *, n_sims: int = 10_000, rng: Rng = None) -> Exact
     fitted, note = as_fitted(model), ""
     n_sims, generator = check_count(n_sims, "n_sims"), as_generator(rng)
     hypothesis = _tested(fitted.design)
-    x, z = _weighted(fitted.design)
-    sample = rlrt_sim(x, z, n_sims=n_sims, rng=generator)
+    found = spectrum_of(fitted.solution.factor.system.cp)
+    sample = simulate_null(found, reml=True, q=0, lambda0=0.0, n_sims=n_sims, rng=generator)
     if not fitted.solution.reml:
         fitted = refitted(fitted, reml=True)
+        _check_converged(fitted)
         note = "the model was fitted by ML; the statistic is that of its refit by REML"
     statistic = _ratio(fitted, _least_squares(fitted, reml=True), reml=True)
     return ExactTest("RLRT", statistic, sample, hypothesis, note)
@@ -197,8 +199,8 @@ def exact_lrt(
             ApproximationWarning,
             stacklevel=2,
         )
-    x, z = _weighted(fitted.design)
-    sample = lrt_sim(x, z, q, n_sims=n_sims, rng=generator)
+    found = spectrum_of(fitted.solution.factor.system.cp)
+    sample = simulate_null(found, reml=False, q=q, lambda0=0.0, n_sims=n_sims, rng=generator)
     return ExactTest("LRT", _ratio(fitted, null_deviance, reml=False), sample, hypothesis, note)
 
 
@@ -215,24 +217,21 @@ def _tested(design: Design) -> str:
     if term.k != 1:
         raise UnsupportedModelError(
             f"the exact test is for a single variance; the term {bars[0]} has {term.k} effects "
-            f"per level, {term.k} variances and their covariances. Compare the fits with and without "
-            "an effect by a parametric bootstrap"
+            f"per level, {term.k} variances and their covariances. Compare the fits with and "
+            "without an effect by a parametric bootstrap"
         )
     return f"Var({term.names[0]} | {term.factor}) = 0"
-
-
-def _weighted(design: Design) -> tuple[Array, sp.csr_array]:
-    """Multiply each row of X and Z by the square root of its precision weight."""
-    x, z = design.x, design.z()
-    if design.weights is None:
-        return x, z
-    root = np.sqrt(design.weights)
-    return x * root[:, None], sp.csr_array(sp.diags_array(root) @ z)
 
 
 def _least_squares(fitted: FittedModel, *, reml: bool) -> float:
     """Compute the deviance of the fixed part alone: the model's own at a variance of zero."""
     return solve(fitted.solution.factor.system, (np.zeros((1, 1)),), reml=reml).deviance()
+
+
+def _check_converged(refit: FittedModel) -> None:
+    if refit.opt_summary is not None and not refit.opt_summary.converged:
+        message = f"exact_rlrt: the refit by REML: {refit.opt_summary.message}"
+        warnings.warn(message, ConvergenceWarning, stacklevel=3)
 
 
 def _ratio(fitted: FittedModel, null_deviance: float, *, reml: bool) -> float:
@@ -244,7 +243,8 @@ def _ratio(fitted: FittedModel, null_deviance: float, *, reml: bool) -> float:
 
 def _restrictions(design: Design, null: NullModel) -> int:
     """Count the fixed effects that the null model has fewer; an error if it is not nested."""
-    if design.weights is not None or design.offset is not None:
+    extras = (design.weights, design.frequencies, design.offset)
+    if any(extra is not None for extra in extras):
         raise InvalidArgumentError(
             "null: the model has weights or an offset, which an OLS fit has not; give null=None"
         )

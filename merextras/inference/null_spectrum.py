@@ -19,6 +19,7 @@ import scipy.linalg as la
 import scipy.sparse as sp
 
 from merextras._typing import Array, IntArray
+from merextras.engine.crossprod import CrossProducts
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
 
 # Eigenvalues this close, relatively, are one. K of them then change the log-likelihood ratio by
@@ -87,22 +88,33 @@ def spectrum(x: Array, z: Any, sqrt_sigma: Array | None = None) -> Spectrum:
     """
     x, z, root = _checked(x, z, sqrt_sigma)
     basis = orthonormal(x)
+    n, p = len(x), basis.shape[1]
     if _is_sparse(z):
         gram, shared = sp.csr_array(z.T @ z), np.asarray(z.T @ basis)
         if root is None and _is_diagonal(gram):
-            xi = np.sort(gram.diagonal())
-            mu = diagonal_less_gram(gram.diagonal(), shared)
-            return _spectrum(x, basis, mu, xi, _ZERO * xi[-1])
+            return _of_diagonal(n, gram.diagonal(), shared)
         inner = np.asarray(gram.todense(), dtype=float)
         inner = inner if root is None else root.T @ inner @ root
         shared = shared if root is None else root.T @ shared
         xi, mu = _eigenvalues(inner), _eigenvalues(inner - shared @ shared.T)
-        return _spectrum(x, basis, mu, xi, _ZERO * xi[-1])
+        return _spectrum(n, p, mu, xi, _ZERO * xi[-1])
     zs = z if root is None else z @ root
     # Projecting before squaring keeps small mu to their own precision, as splines need.
     left = zs - basis @ (basis.T @ zs)
     xi, mu = _eigenvalues(zs.T @ zs), _eigenvalues(left.T @ left)
-    return _spectrum(x, basis, mu, xi, max(_ZERO * mu[-1], _ZERO**2 * xi[-1]))
+    return _spectrum(n, p, mu, xi, max(_ZERO * mu[-1], _ZERO**2 * xi[-1]))
+
+
+def spectrum_of(products: CrossProducts) -> Spectrum:
+    """Find the eigenvalues of a fitted model with one scalar term, from its cross-products.
+
+    Weights and frequencies are in them, and no rows are needed. Cost as for a sparse Z in
+    `spectrum`, without what is of order n.
+    """
+    p = products.p
+    low = la.cholesky(products.xy[:p, :p], lower=True)
+    shared = la.solve_triangular(low, products.to_xy[0][:, 0, :p].T, lower=True).T
+    return _of_diagonal(products.n, products.own[0][:, 0, 0], shared)
 
 
 def orthonormal(x: Array) -> Array:
@@ -153,10 +165,16 @@ def _is_diagonal(gram: sp.csr_array) -> bool:
     return bool(np.all(rows == columns))
 
 
-def _spectrum(x: Array, basis: Array, mu: Array, xi: Array, tiny: float) -> Spectrum:
+def _of_diagonal(n: int, diagonal: Array, shared: Array) -> Spectrum:
+    xi = np.sort(diagonal)
+    mu = diagonal_less_gram(diagonal, shared)
+    return _spectrum(n, shared.shape[1], mu, xi, _ZERO * xi[-1])
+
+
+def _spectrum(n: int, p: int, mu: Array, xi: Array, tiny: float) -> Spectrum:
     mu = mu[mu > tiny]
     # At most n - p of mu can be positive; more would be rounding.
-    mu = mu[len(mu) - min(len(mu), len(x) - basis.shape[1]) :]
+    mu = mu[len(mu) - min(len(mu), n - p) :]
     if len(mu) == 0:
         raise UnsupportedModelError(
             "the random effect's columns lie in the span of the fixed effects, so that its "
@@ -164,7 +182,7 @@ def _spectrum(x: Array, basis: Array, mu: Array, xi: Array, tiny: float) -> Spec
             "distinguish its levels"
         )
     xi = xi[xi > _ZERO * xi[-1]]
-    return Spectrum(len(x), basis.shape[1], *distinct(mu), *distinct(xi[-len(x) :]))
+    return Spectrum(n, p, *distinct(mu), *distinct(xi[-n:]))
 
 
 def distinct(values: Array) -> tuple[Array, IntArray]:

@@ -113,7 +113,8 @@ def rlrt_sim(
     0.56
     """
     found = spectrum(x, z, sqrt_sigma)
-    return _simulate(found, True, 0, _ratio(lambda0), check_count(n_sims, "n_sims"), rng)
+    ratio, n_sims = _ratio(lambda0), check_count(n_sims, "n_sims")
+    return simulate_null(found, reml=True, q=0, lambda0=ratio, n_sims=n_sims, rng=rng)
 
 
 def lrt_sim(
@@ -192,7 +193,8 @@ def lrt_sim(
     found = spectrum(x, z, sqrt_sigma)
     if q > found.p:
         raise InvalidArgumentError(f"q={q}: there are only {found.p} fixed effects to restrict")
-    return _simulate(found, False, int(q), _ratio(lambda0), check_count(n_sims, "n_sims"), rng)
+    ratio, n_sims = _ratio(lambda0), check_count(n_sims, "n_sims")
+    return simulate_null(found, reml=False, q=int(q), lambda0=ratio, n_sims=n_sims, rng=rng)
 
 
 def _ratio(lambda0: float) -> float:
@@ -276,8 +278,10 @@ def _criterion(found: Spectrum, reml: bool, lambda0: float) -> _Criterion:
     return _Criterion(mu, xi, counts, df, np.unique(grid), start)
 
 
-def _simulate(found: Spectrum, reml: bool, q: int, lambda0: float, n_sims: int, rng: Rng) -> Array:
-    """Draws of the statistic, block by block."""
+def simulate_null(
+    found: Spectrum, *, reml: bool, q: int, lambda0: float, n_sims: int, rng: Rng
+) -> Array:
+    """Draw the statistic, block by block: `rlrt_sim` or `lrt_sim` once the spectrum is known."""
     generator = as_generator(rng)
     criterion = _criterion(found, reml, lambda0)
     null = 1.0 + criterion.lambda0 * criterion.mu

@@ -58,7 +58,7 @@ def build_design(
     written = parse(formula)
     _check_parts(written, formula, data)
     labels = {_contrasted(c, how): c for c, how in options.contrasts.items()}
-    parsed = _as_code(written, [str(c) for c in data.columns], options.contrasts)
+    parsed = as_code(written, [str(c) for c in data.columns], options.contrasts)
     fixed_code, offsets = _take_offsets(parsed.fixed)
     used = _variables(parsed, fixed_code, offsets, data)
     keep = _complete(data, used, options)
@@ -86,7 +86,7 @@ def build_design(
 
 def formula_offset(formula: str, frame: pd.DataFrame, scope: Scope | None = None) -> Array | None:
     """The sum of the ``offset(...)`` terms of a formula, None if it has none."""
-    parsed = _as_code(parse(formula), [str(c) for c in frame.columns], {})
+    parsed = as_code(parse(formula), [str(c) for c in frame.columns], {})
     return _offset(None, _take_offsets(parsed.fixed)[1], frame, scope or Scope())
 
 
@@ -106,7 +106,7 @@ def _check_parts(written: MixedFormula, formula: str, data: pd.DataFrame) -> Non
             )
 
 
-def _as_code(
+def as_code(
     written: MixedFormula, columns: Sequence[str], contrasts: Mapping[str, str]
 ) -> MixedFormula:
     """Backticks and bare keywords (``class``) as patsy's ``Q("class")``; contrasts put in."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from merextras.engine.pls import Solution, solve
 from merextras.engine.start import moments
 from merextras.engine.selected import Selected, selected_inverse
 from merextras.model.design import Design
+
+M = TypeVar("M", bound="FittedModel")
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,15 @@ class FittedModel:
     """A fitted linear mixed model, the argument of every verb.
 
     `MerMod` is this with lme4's methods. A model never changes; refitting makes a new one.
+
+    Attributes
+    ----------
+    adapter : type
+        The class that `as_fitted` makes of a raw fit: `MerMod`, which stands on a higher floor and
+        sets this when it is imported.
     """
 
+    adapter: ClassVar[type[FittedModel]]
     _fit: Fit
 
     def __init__(self, fit: Fit) -> None:
@@ -71,11 +80,16 @@ class FittedModel:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
 
-    def _like(self, fit: Fit) -> FittedModel:
-        """A model of the same class with another fit."""
-        new = object.__new__(type(self))
+    @classmethod
+    def _of(cls: type[M], fit: Fit) -> M:
+        """A model of this class with a fit."""
+        new = object.__new__(cls)
         FittedModel.__init__(new, fit)
         return new
+
+    def _like(self: M, fit: Fit) -> M:
+        """A model of the same class with another fit."""
+        return self._of(fit)
 
     @property
     def design(self) -> Design:
@@ -137,6 +151,9 @@ class FittedModel:
         return out if design.offset is None else out + design.offset
 
 
+FittedModel.adapter = FittedModel
+
+
 def fit_design(
     design: Design,
     *,
@@ -159,7 +176,7 @@ def fit_at(design: Design, theta: Array, *, reml: bool, origin: Origin | None = 
     return Fit(design, solution, None, origin)
 
 
-def refitted(model: FittedModel, *, y: Array | None = None, reml: bool | None = None) -> FittedModel:
+def refitted(model: M, *, y: Array | None = None, reml: bool | None = None) -> M:
     """The model fitted again to another response or by the other criterion, from its theta."""
     design = model.design if y is None else replace(model.design, y=y)
     reml = model.solution.reml if reml is None else reml

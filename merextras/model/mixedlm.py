@@ -45,7 +45,7 @@ def as_fitted(model: object) -> FittedModel:
     """
     if isinstance(model, FittedModel):
         return model
-    return FittedModel(read_mixedlm(model))
+    return FittedModel.adapter._of(read_mixedlm(model))
 
 
 def read_mixedlm(

@@ -7,15 +7,15 @@ from typing import TypeVar
 
 import numpy as np
 import pandas as pd
-import patsy
 
 from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.build import Options, build_design, formula_offset
 from merextras.model.design import Design
 from merextras.model.fitted import FittedModel, fit_design, refitted
-from merextras.model.formula import Bar, parse
+from merextras.model.formula import parse
 from merextras.model.rank import full_rank
+from merextras.model.rewrite import bar_text, expanded
 
 M = TypeVar("M", bound=FittedModel)
 
@@ -37,7 +37,7 @@ def refit(model: M, y: Array | pd.Series) -> M:
     InvalidArgumentError
         Another length or index, or values that are missing or infinite.
     """
-    return _same_class(model, refitted(model, y=_response(model, y)))
+    return refitted(model, y=_response(model, y))
 
 
 def refit_ml(model: M) -> M:
@@ -47,12 +47,7 @@ def refit_ml(model: M) -> M:
     """
     if not model.solution.reml:
         return model
-    return _same_class(model, refitted(model, reml=False))
-
-
-def _same_class(model: M, new: FittedModel) -> M:
-    assert isinstance(new, type(model))
-    return new
+    return refitted(model, reml=False)
 
 
 def _response(model: FittedModel, y: Array | pd.Series) -> Array:
@@ -110,10 +105,20 @@ def update(
     'extro ~ open + (1 | school)'
     """
     text = model.design.formula if formula is None else _with_dots(formula, model.design.formula)
-    options = Options() if data is not None else _same_rows(model.design)
-    design, _ = build_design(text, model.design.frame if data is None else data, options)
     reml = model.solution.reml if reml is None else reml
-    return _same_class(model, model._like(fit_design(full_rank(design), reml=reml)))
+    if data is None:
+        return _refitted(model, text, model.design.frame, _same_rows(model.design), reml)
+    return _refitted(model, text, data, Options(), reml)
+
+
+def refit_formula(model: M, formula: str, frame: pd.DataFrame) -> M:
+    """The model with another formula on the same rows, whose variables `frame` has."""
+    return _refitted(model, formula, frame, _same_rows(model.design), model.solution.reml)
+
+
+def _refitted(model: M, formula: str, frame: pd.DataFrame, options: Options, reml: bool) -> M:
+    design, _ = build_design(formula, frame, options)
+    return model._like(fit_design(full_rank(design), reml=reml))
 
 
 def _same_rows(design: Design) -> Options:
@@ -132,18 +137,6 @@ def _with_dots(formula: str, old: str) -> str:
     response = re.sub(r"(?<![\w.])\.(?![\w.])", before.response, head).strip() or before.response
     dotted = re.search(r"(?<![\w.)])\.(?![\w.])", rhs) is not None
     parsed = parse(re.sub(r"(?<![\w.)])\.(?![\w.])", f"({before.fixed})", rhs) if dotted else rhs)
-    bars = [_bar_text(bar) for bar in (*(before.bars if dotted else ()), *parsed.bars)]
-    fixed = _expanded(parsed.fixed)
+    bars = [bar_text(bar) for bar in (*(before.bars if dotted else ()), *parsed.bars)]
+    fixed = expanded(parsed.fixed)
     return f"{response} ~ {' + '.join([fixed, *dict.fromkeys(bars)])}"
-
-
-def _bar_text(bar: Bar) -> str:
-    return f"({bar.effects} {'||' if bar.independent else '|'} {':'.join(bar.factors)})"
-
-
-def _expanded(fixed: str) -> str:
-    """The terms left after all additions and subtractions."""
-    terms = patsy.ModelDesc.from_formula(fixed).rhs_termlist
-    names = [term.name() for term in terms if term.factors]
-    has_intercept = any(not term.factors for term in terms)
-    return " + ".join(([] if has_intercept else ["0"]) + names) or "1"

@@ -114,13 +114,14 @@ def _frames(components: Sequence[Component]) -> Mapping[str, pd.DataFrame]:
 
 def _aligned(rows: list[list[str]], variances: bool) -> str:
     header = ["Groups", "Name", "Variance", "Std.Dev.", "Corr"]
-    if not variances:
-        header, rows = [h for i, h in enumerate(header) if i != 2], [r[:2] + r[3:] for r in rows]
+    has_corr = any(row[4] for row in rows)
+    shown = [i for i in range(5) if (i != 2 or variances) and (i != 4 or has_corr)]
+    header, rows = [header[i] for i in shown], [[row[i] for i in shown] for row in rows]
     widths = [max(len(line[i]) for line in [header, *rows]) for i in range(len(header))]
     lines = []
     for line in [header, *rows]:
         cells = [
-            cell.ljust(width) if i < 2 or i == len(header) - 1 else cell.rjust(width)
+            cell.ljust(width) if i < 2 or shown[i] == 4 else cell.rjust(width)
             for i, (cell, width) in enumerate(zip(line, widths, strict=True))
         ]
         lines.append((" " + "  ".join(cells)).rstrip())

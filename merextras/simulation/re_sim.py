@@ -77,10 +77,11 @@ def re_sim(
     the tutorial. It rests on ``arm::sim``, which is wrong for correlated, nested and crossed
     terms (see `sim`); here the draws are right for those too.
 
-    **Cost**: time is n_sims times the random effects, some 0.1 s for a million draws of an effect. A median needs
-    all draws of an effect, so that about 0.5 GB of draws is held at a time; where there are more
-    (100 000 levels with a random intercept and 1000 draws: 0.8 GB) they are drawn again from the
-    same random numbers for the next part of the levels. Memory peaks at 1 GB at any number of levels.
+    **Cost**: time is n_sims times the random effects, some 0.1 s for a million draws of an
+    effect. A median needs all draws of an effect, so that 0.5 GB of draws are held at a time;
+    where there are more (100 000 levels with a random intercept and 1000 draws: 0.8 GB) they are
+    drawn again from the same random numbers for the next part of the levels. Memory peaks at
+    0.7 GB at any number of levels.
 
     References
     ----------

@@ -18,8 +18,8 @@ from merextras.model.fitted import FittedModel
 from merextras.model.mixedlm import as_fitted
 from merextras.results.simulation import SimResult
 
-#: Random numbers made at a time (32 MB). The stream of draws depends on it.
-_BLOCK = 2**22
+#: Random numbers made at a time (8 MB). The stream of draws depends on it.
+_BLOCK = 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +47,7 @@ def draw_effects(
     Parameters
     ----------
     keep : sequence of integer arrays
-        Levels by terms. Memory is n_sims times the kept effects, and some 200 MB.
+        Levels by terms. Memory is n_sims times the kept effects, and some 50 MB.
 
     Notes
     -----

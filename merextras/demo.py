@@ -1,0 +1,147 @@
+"""The tutorial's analysis from beginning to end: what ``merextras demo`` prints and draws."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import statsmodels.formula.api as smf
+
+import merextras as mx
+from merextras._checks import check_columns
+from merextras.exceptions import InvalidArgumentError, MerextrasWarning
+
+FORMULA = "extro ~ open + agree + social"
+COLUMNS = ("extro", "open", "agree", "social", "class", "school")
+
+def read_data(path: Path | None) -> pd.DataFrame:
+    """The bundled twin of the tutorial's data, or the user's own copy.
+
+    Raises
+    ------
+    InvalidArgumentError
+        The file is not there, can't be read as CSV, or lacks a column.
+    """
+    if path is None:
+        return mx.load_dataset("students")
+    try:
+        data = pd.read_csv(path)
+    except (OSError, ValueError) as err:
+        raise InvalidArgumentError(f"--data {path}: {err}") from err
+    check_columns(data, COLUMNS, f"--data {path}")
+    return data
+
+
+def run(data: pd.DataFrame, folder: Path) -> list[Path]:
+    """Print every result of the tutorial; write its figures; return their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    figures = _describe(data, folder)
+    fit = smf.mixedlm(FORMULA, data, groups="school").fit()
+    m = mx.MerMod(fit)
+    _estimates(m)
+    figures += _random_effects(m, folder)
+    figures += _exact_test(m, data, folder)
+    figures += _what_if(m, data, folder)
+    return figures
+
+
+def _say(title: str, reading: str, table: object = None) -> None:
+    """Print a heading, a one-line reading and a table."""
+    print(f"\n{title}\n{'-' * len(title)}\n{reading}")
+    if table is not None:
+        print(table.to_string() if isinstance(table, (pd.DataFrame, pd.Series)) else table)
+
+
+def _save(figure: Any, folder: Path, name: str) -> Path:
+    """Write a FacetGrid or an Axes as PNG."""
+    owner = figure.figure
+    path = folder / f"{name}.png"
+    owner.savefig(path, dpi=110, bbox_inches="tight")
+    owner.clear()
+    return path
+
+
+def _describe(data: pd.DataFrame, folder: Path) -> list[Path]:
+    table = pd.crosstab(data["class"], data["school"])
+    _say("Rows by class and school", f"{len(data)} students; see how balanced the table is.", table)
+    xs = ["open", "social", "agree"]
+    lattices = {
+        "xyplot_class": mx.xyplot(data, "extro", xs, "class", title="Extroversion by class"),
+        "xyplot_school": mx.xyplot(data, "extro", xs, "school", title="Extroversion by school"),
+        "xyplot_school_class": mx.xyplot(
+            data, "extro", xs, "school", "class", title="Extroversion by school and class"
+        ),
+    }
+    return [_save(grid, folder, name) for name, grid in lattices.items()]
+
+
+def _estimates(m: mx.MerMod) -> None:
+    _say("The model", "A random intercept for each school.", m.summary())
+    slopes = m.summary().coefficients.drop(index="Intercept")
+    largest = slopes["statistic"].abs()
+    _say(
+        "Fixed effects",
+        f"The strongest predictor is {largest.idxmax()!r}, {largest.max():.1f} standard errors from "
+        "zero.",
+        m.fixef(),
+    )
+    _say(
+        "99 % Wald intervals",
+        "For the fixed effects; a Wald interval of a standard deviation has no good reason.",
+        m.confint(level=0.99).dropna(),
+    )
+    _say(
+        "Effect sizes",
+        "Fixed effects in residual standard deviations, per unit of the predictor.",
+        m.fixef() / m.sigma(),
+    )
+
+
+def _random_effects(m: mx.MerMod, folder: Path) -> list[Path]:
+    ranef = m.ranef()
+    _say(
+        "Random effects",
+        "The schools' shifts, with the conditional SD that holds the fixed effects at their estimates.",
+        ranef.to_frame(),
+    )
+    spread = mx.re_sim(m, "school", n_sims=1000, rng=1)
+    _say(
+        "Simulated random effects",
+        "Wider than above: these draws contain the uncertainty of the fixed effects as well.",
+        spread.round(3),
+    )
+    return [
+        _save(mx.plot_ranef(ranef), folder, "ranef"),
+        _save(mx.plot_re_sim(spread, scale=1.2, stat="mean"), folder, "re_sim"),
+    ]
+
+
+def _exact_test(m: mx.MerMod, data: pd.DataFrame, folder: Path) -> list[Path]:
+    null = smf.ols(FORMULA, data).fit()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", MerextrasWarning)
+        at_reml = mx.exact_lrt(m, null=null, rng=2)
+    note = caught[0].message if caught else ""
+    _say("Exact test of the school variance, at the REML estimates", f"Warning: {note}", at_reml)
+    test = mx.exact_lrt(m.refit_ml(), null=null, rng=2)
+    reading = f"{test.n_exceeding} of {test.n_sims} values simulated without schools exceed the observed one."
+    _say("The same after refit_ml()", reading, test)
+    return [_save(mx.plot_exact_test(test), folder, "exact_test")]
+
+
+def _what_if(m: mx.MerMod, data: pd.DataFrame, folder: Path) -> list[Path]:
+    cases = data.sample(min(12, len(data)), random_state=1)
+    moved = mx.what_if(m, cases, "school", rng=3)
+    wide = moved.pivot(index="case", columns="level", values="fit").round(2)
+    _say("What if these students had gone to another school?", "Expected extroversion.", wide)
+    within = moved.groupby("level")["fit"].std().mean()
+    between = moved.groupby("case")["fit"].std().mean()
+    print(
+        f"\nOne student differs from school to school by {between:.2f} (SD); these students differ "
+        f"within a school by {within:.2f}."
+    )
+    by_case = mx.plot_what_if(moved, by="case", outcome=data["extro"])
+    by_level = mx.plot_what_if(moved, by="level", outcome=data["extro"])
+    return [_save(by_case, folder, "what_if_by_case"), _save(by_level, folder, "what_if_by_school")]

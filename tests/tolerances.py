@@ -51,3 +51,35 @@ SAME_DRAWS = 1e-10
 #: R's joint covariance at its optimum, by inverting a dense matrix with a condition number of 1e8
 #: (students: predictors with means of 40 to 100 beside an intercept).
 LME4_JOINT = 1e-7
+
+# --- arm -----------------------------------------------------------------------------------------
+
+#: What arm says of a fit that was polished to the exact optimum. A standard deviation or standard
+#: error moves with the theta of that polish, which is good to about 1e-9; sleepstudy's standard
+#: errors of random effects, with three parameters, are the worst at 1e-9.
+ARM = 1e-7
+
+#: What arm says of a likelihood at that optimum: the error of theta enters squared.
+ARM_DEVIANCE = 1e-10
+
+# --- Exact tests of a variance -------------------------------------------------------------------
+
+#: Likelihood ratio statistics of up to 3000 against R's (lme4 refined to its optimum, lm): absolute.
+#: At the optimum the likelihood is flat, so that only rounding of some 1e-9 is left; ML at the REML
+#: estimate is not flat, and lme4's theta is known to 1e-9.
+EXACT_STATISTIC = 1e-6
+
+#: The supremum over the variance ratio against brute force on the same draw, absolute: Newton stops
+#: at a gain of 1e-12, the rest is rounding of n - p logarithms.
+SUPREMUM = 1e-9
+
+#: The statistic of a fit by the engine, which stops at a decrement of 1e-10, against the spectral
+#: form of it for the same response; absolute.
+SPECTRAL = 1e-8
+
+#: Eigenvalues by bisection against LAPACK's, relative to the largest: both good to some 1e-14.
+EIGENVALUES = 1e-12
+
+#: How far our optimum may lie above that of a brute-force search over the oracle's deviance,
+#: whose gradient is by finite differences. Absolute.
+BRUTE_FORCE = 1e-6

@@ -37,8 +37,8 @@ def fixef(model: FittedModel, *, add_dropped: bool = False) -> pd.Series:
     >>> fit = smf.mixedlm("extro ~ open", load_dataset("students"), groups="school").fit()
     >>> m = mx.MerMod(fit)
     >>> (m.fixef() / m.sigma()).round(2)  # effect sizes
-    Intercept    22.41
-    open          0.00
+    Intercept    22.4
+    open          0.0
     dtype: float64
     """
     fixed = model.design.fixed

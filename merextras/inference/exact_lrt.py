@@ -96,9 +96,9 @@ def exact_rlrt(model: object, *, n_sims: int = 10_000, rng: Rng = None) -> Exact
     >>> from merextras.datasets import load_dataset
     >>> from merextras.inference.exact_lrt import exact_rlrt
     >>> fit = smf.mixedlm("Yield ~ 1", load_dataset("dyestuff"), groups="Batch").fit()
-    >>> test = exact_rlrt(fit, n_sims=20_000, rng=1)
-    >>> print(f"{test.statistic:.3f} {test.p_value:.3f}")
-    6.369 0.005
+    >>> test = exact_rlrt(fit, rng=1)
+    >>> print(f"{test.statistic:.3f}", 0.002 < test.p_value < 0.008)
+    6.369 True
     """
     fitted, note = as_fitted(model), ""
     n_sims, generator = check_count(n_sims, "n_sims"), as_generator(rng)
@@ -179,9 +179,9 @@ def exact_lrt(
     >>> from merextras.inference.exact_lrt import exact_lrt
     >>> data = load_dataset("dyestuff")
     >>> fit = smf.mixedlm("Yield ~ 1", data, groups="Batch").fit(reml=False)
-    >>> test = exact_lrt(fit, smf.ols("Yield ~ 1", data).fit(), n_sims=20_000, rng=1)
-    >>> print(f"{test.statistic:.3f} {test.p_value:.3f}")
-    5.403 0.005
+    >>> test = exact_lrt(fit, smf.ols("Yield ~ 1", data).fit(), rng=1)
+    >>> print(f"{test.statistic:.3f}", 0.002 < test.p_value < 0.008)
+    5.403 True
     """
     fitted, note = as_fitted(model), ""
     n_sims, generator = check_count(n_sims, "n_sims"), as_generator(rng)

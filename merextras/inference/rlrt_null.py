@@ -108,7 +108,7 @@ def rlrt_sim(
     >>> import numpy as np
     >>> from merextras.inference.rlrt_null import rlrt_sim
     >>> groups = np.repeat(np.arange(6), 5)
-    >>> sample = rlrt_sim(np.ones((30, 1)), np.eye(6)[groups], n_sims=20_000, rng=1)
+    >>> sample = rlrt_sim(np.ones((30, 1)), np.eye(6)[groups], n_sims=200_000, rng=1)
     >>> print(f"{np.mean(sample == 0):.2f}")
     0.56
     """
@@ -184,7 +184,7 @@ def lrt_sim(
     >>> import numpy as np
     >>> from merextras.inference.rlrt_null import lrt_sim
     >>> groups = np.repeat(np.arange(6), 5)
-    >>> sample = lrt_sim(np.ones((30, 1)), np.eye(6)[groups], n_sims=20_000, rng=1)
+    >>> sample = lrt_sim(np.ones((30, 1)), np.eye(6)[groups], n_sims=200_000, rng=1)
     >>> print(f"{np.mean(sample == 0):.2f}")
     0.66
     """

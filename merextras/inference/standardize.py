@@ -88,7 +88,7 @@ def standardize(
     >>> m = mx.MerMod(smf.mixedlm("extro ~ open + agree", students, groups="school").fit())
     >>> standardize(m).fixef().round(3)
     Intercept    60.267
-    z.open        0.108
+    z.open        0.113
     z.agree       0.281
     dtype: float64
     """

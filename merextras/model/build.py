@@ -17,8 +17,9 @@ from merextras.engine.crossprod import TermRows
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.covariates import Covariates
 from merextras.model.design import Design, Term, in_order
-from merextras.model.fixed import FormulaPart, Scope, names_in, unquoted
+from merextras.model.fixed import FixedPart, FormulaPart, Scope, names_in, unquoted
 from merextras.model.formula import Bar, MixedFormula, parse
+from merextras.model.plain import plain_part
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def build_design(
     keep = _complete(data, used, options)
     frame = _kept_rows(data, keep, used)
     y = _response(parsed.response, frame, options.scope)
-    fixed = FormulaPart.from_formula(fixed_code, frame, labels=labels, scope=options.scope)
+    fixed = _part(fixed_code, frame, labels, options.scope)
     x = fixed.matrix(frame)
     _check_finite(x, fixed.names, formula)
     terms = in_order([t for bar in parsed.bars for t in _terms(bar, frame, labels, options.scope)])
@@ -153,6 +154,8 @@ def _variables(
 
 def _pieces(text: str) -> list[str]:
     """Code of the factors of a one-sided formula."""
+    if re.fullmatch(r"[\w\s+]*", text):
+        return [piece.strip() for piece in text.split("+")]
     try:
         description = patsy.ModelDesc.from_formula(text)
     except (patsy.PatsyError, SyntaxError) as err:
@@ -185,6 +188,14 @@ def _kept_rows(data: pd.DataFrame, keep: BoolArray, used: set[object]) -> pd.Dat
         if c in used and isinstance(frame[c].dtype, pd.CategoricalDtype)
     }
     return frame.assign(**fewer) if fewer else frame
+
+
+def _part(
+    code: str, frame: pd.DataFrame, labels: Mapping[str, str], scope: Scope
+) -> FixedPart:
+    return plain_part(code, frame) or FormulaPart.from_formula(
+        code, frame, labels=labels, scope=scope
+    )
 
 
 def _kept(values: Array | None, keep: BoolArray) -> Array | None:
@@ -228,7 +239,7 @@ def _terms(
     lme4 keeps the columns of a factor correlated under ``||``; here every column is on its own.
     """
     levels, codes = grouping(frame, bar.factors)
-    part = FormulaPart.from_formula(bar.effects, frame, labels=labels, scope=scope)
+    part = _part(bar.effects, frame, labels, scope)
     values = part.matrix(frame)
     what = f"({bar.effects} | {':'.join(bar.factors)})"
     if not part.names:

@@ -14,7 +14,7 @@ import pandas as pd
 
 from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
-from merextras.model.fixed import FixedPart, FormulaPart
+from merextras.model.fixed import FixedPart
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,12 @@ class Covariates:
     Attributes
     ----------
     names : tuple of str
-    formula : FormulaPart or None
+    formula : FixedPart or None
         Makes the columns, if the formula is known.
     """
 
     names: tuple[str, ...]
-    formula: FormulaPart | None = None
+    formula: FixedPart | None = None
 
     def matrix(self, data: pd.DataFrame, fixed: FixedPart) -> Array:
         """(rows, k) values for new data.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -12,7 +13,7 @@ import pandas as pd
 import patsy
 
 from merextras._checks import check_columns
-from merextras._typing import Array
+from merextras._typing import Array, BoolArray
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
 
 
@@ -79,6 +80,13 @@ class Scope:
         except (patsy.PatsyError, SyntaxError, NameError, ValueError) as err:
             raise InvalidArgumentError(f"formula {rhs!r}: {_first_line(err)}") from err
 
+    def names_of(self, spec: Any) -> dict[str, Any]:
+        """The names that a spec uses; patsy keeps its own."""
+        if isinstance(spec, patsy.DesignInfo):
+            return {}
+        used = {str(v) for v in spec.variables} | {str(v).split(".")[0] for v in spec.variables}
+        return {name: value for name, value in self._names.items() if name in used}
+
     def column(self, code: str, frame: pd.DataFrame) -> Array:
         """One numeric column from a piece of code."""
         space = patsy.EvalEnvironment([self._names])
@@ -109,17 +117,26 @@ class FormulaPart:
     """
 
     def __init__(
-        self, spec: Any, formula: str, frame: pd.DataFrame, *, labels: Mapping[str, str] | None = None
+        self,
+        spec: Any,
+        formula: str,
+        frame: pd.DataFrame,
+        *,
+        labels: Mapping[str, str] | None = None,
+        context: Mapping[str, Any] | None = None,
     ) -> None:
         self._spec = spec
+        self._context = context
         self.formula = formula
-        self._frame = frame
         self._engine = "patsy" if isinstance(spec, patsy.DesignInfo) else "formulaic"
-        names = [str(name) for name in spec.column_names]
+        self._columns: tuple[str, ...] = tuple(str(name) for name in spec.column_names)
+        names = self._columns
         if labels is not None:
-            names = [_relabelled(name, labels) for name in names]
-        self.names: tuple[str, ...] = tuple(names)
+            names = tuple(_relabelled(name, labels) for name in names)
+        self.names: tuple[str, ...] = names
         self.variables: tuple[str, ...] = tuple(_variables(spec, self._engine, frame.columns))
+        # Its own columns only, so that neither the user's frame nor its size is carried along.
+        self._frame = frame[[c for c in frame.columns if str(c) in self.variables]]
 
     @classmethod
     def from_formula(
@@ -139,10 +156,20 @@ class FormulaPart:
         """
         scope = Scope() if scope is None else scope
         rhs = formula.split("~", 1)[-1]
-        return cls(scope.spec(rhs, frame), rhs, frame, labels=labels)
+        spec = scope.spec(rhs, frame)
+        return cls(spec, rhs, frame, labels=labels, context=scope.names_of(spec))
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_spec": None}
+        # formulaic's memory is kept: made again, its columns could be in another order.
+        spec = None if self._engine == "patsy" else self._spec
+        return {**self.__dict__, "_spec": spec, "_context": None}
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The formula's terms without the intercept, ``a * b`` as ``a``, ``b``, ``a:b``."""
+        if self._engine == "patsy":
+            return tuple(name for name in self.spec.term_names if name != "Intercept")
+        return tuple(str(term) for term in self.spec.terms if str(term) != "1")
 
     @property
     def spec(self) -> Any:
@@ -153,12 +180,18 @@ class FormulaPart:
 
     def _remade(self) -> Any:
         try:
-            return Scope(engine=self._engine).spec(self.formula, self._frame)
+            made = Scope(engine=self._engine).spec(self.formula, self._frame)
         except InvalidArgumentError as err:
             raise UnsupportedModelError(
                 f"the formula {self.formula!r} can't be evaluated again after unpickling; it uses "
                 f"something that is not in the data: {err}"
             ) from err
+        if tuple(made.column_names) != self._columns:
+            raise UnsupportedModelError(
+                f"the formula {self.formula!r}, evaluated again after unpickling, makes the columns "
+                f"{list(made.column_names)}, where the fit has {list(self._columns)}"
+            )
+        return made
 
     def matrix(self, data: pd.DataFrame) -> Array:
         """The columns for new data; a missing value gives a row of NaN.
@@ -169,23 +202,48 @@ class FormulaPart:
             A variable is missing, or has a category the model has not seen.
         """
         check_columns(data, self.variables, "newdata")
+        return self._by_patsy(data) if self._engine == "patsy" else self._by_formulaic(data)
+
+    def _by_patsy(self, data: pd.DataFrame) -> Array:
+        missing = _Missing()
         try:
-            if self._engine == "patsy":
-                keep = patsy.NAAction(NA_types=[])
-                (out,) = patsy.build_design_matrices([self.spec], data, NA_action=keep)
-                return np.asarray(out, dtype=float).reshape(len(data), len(self.names))
-            self._check_categories(data)
-            return np.asarray(self.spec.get_model_matrix(data, na_action="ignore"), dtype=float)
+            (out,) = patsy.build_design_matrices([self.spec], data, NA_action=missing)
         except patsy.PatsyError as err:
             raise InvalidArgumentError(f"newdata: {_first_line(err)}") from err
+        made = np.array(out, dtype=float).reshape(len(data), len(self.names))
+        made[missing.rows(len(data))] = np.nan
+        return made
 
-    def _check_categories(self, data: pd.DataFrame) -> None:
-        """formulaic codes an unseen category as the reference level; we refuse it."""
+    def _by_formulaic(self, data: pd.DataFrame) -> Array:
+        from formulaic import errors  # noqa: PLC0415 (only if the fit used it)
+
+        missing = self._check_categories(data)
+        spec, made = self.spec, np.full((len(data), len(self.names)), np.nan)
+        context = self._context or {}
+        try:
+            # A category that is missing or unseen would be coded as the reference level.
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", errors.DataMismatchWarning)
+                part = spec.get_model_matrix(data[~missing], context=context, na_action="ignore")
+        except (errors.FormulaicError, errors.DataMismatchWarning) as err:
+            text = _first_line(err)
+            if "NameError" in text:
+                raise UnsupportedModelError(
+                    f"the formula {self.formula!r} can't be evaluated for new data: it uses "
+                    f"something that neither the data nor numpy (np) has: {text}"
+                ) from err
+            raise InvalidArgumentError(f"newdata: {text}") from err
+        made[~missing] = np.asarray(part, dtype=float)
+        return made
+
+    def _check_categories(self, data: pd.DataFrame) -> BoolArray:
+        """Rows that miss a category; formulaic codes an unseen one as the reference: an error."""
+        missing = np.zeros(len(data), dtype=bool)
         for factor, (_, state) in self.spec.encoder_state.items():
-            known = state.get("categories")
-            column = _column_of(str(factor))
+            known, column = state.get("categories"), bare(str(factor))
             if known is None or column not in data:
                 continue
+            missing |= data[column].isna().to_numpy(dtype=bool)
             seen = set(pd.unique(data[column].dropna()))
             unseen = sorted(map(str, seen - set(known)))
             if unseen:
@@ -193,11 +251,32 @@ class FormulaPart:
                     f"newdata: column {column!r} has categories the model has not seen: "
                     f"{unseen}; known: {list(known)}"
                 )
+        return missing
 
 
-def _column_of(factor: str) -> str:
-    """The column of a factor's code: ``C(x)``, ``C(Q('x'))`` and ``x`` are all of x."""
-    return next(iter(names_in(factor) - {"C", "Q"}), factor)
+class _Missing(patsy.NAAction):  # type: ignore[misc] # patsy has no types
+    """Keeps rows with missing values, in numbers and in categories, and remembers which."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._masks: list[BoolArray] = []
+
+    def handle_NA(self, values: Any, is_NAs: Any, origins: Any) -> Any:  # noqa: ARG002, N802
+        """Patsy's hook: called with all factors' values and where they are missing."""
+        self._masks = list(is_NAs)
+        return values
+
+    def rows(self, n: int) -> BoolArray:
+        """Rows that miss a value of some factor."""
+        return np.any([np.zeros(n, dtype=bool), *self._masks], axis=0)
+
+
+def bare(code: str) -> str:
+    """The column of a categorical factor: ``C(x)``, ``C(Q('x'), Treatment)``, ``Q("x")`` are x."""
+    match = re.match(r"C\(\s*(?P<inner>Q\(.*?\)|[^,)]+)", code)
+    code = match["inner"] if match else code
+    match = re.match(r"Q\(\s*(['\"])(?P<inner>.*)\1\s*\)", code)
+    return match["inner"] if match else code.strip("` ")
 
 
 def _variables(spec: Any, engine: str, columns: Iterable[str]) -> list[str]:

@@ -53,6 +53,9 @@ class FrozenMapping(Mapping[str, V]):
     def __len__(self) -> int:
         return len(self._items)
 
+    def __repr__(self) -> str:
+        return "\n\n".join(f"{key}:\n{value}" for key, value in self.items())
+
 
 def format_columns(frame: pd.DataFrame, digits: int = 4) -> str:
     """A frame as text, numbers to `digits` significant digits of their column's largest."""

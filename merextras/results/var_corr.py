@@ -97,7 +97,7 @@ class VarCorr(TextResult, FrozenMapping[pd.DataFrame]):
         rows, at = [], 0
         for c in self.components:
             for i, name in enumerate(c.names):
-                corr = "".join(f"{r:{decimals + 6}.{decimals}f}" for r in c.correlation[i, :i])
+                corr = " ".join(f"{r:{decimals + 3}.{decimals}f}" for r in c.correlation[i, :i])
                 rows.append([c.group if i == 0 else "", name, squares[at], text[at], corr])
                 at += 1
         rows.append(["Residual", "", squares[-1], text[-1], ""])

@@ -53,7 +53,7 @@ def test_a_selected_inverse_at_hand_is_used(design):
 
 @pytest.mark.parametrize("size", [10.0, 100.0])
 def test_slopes_of_crossed_terms_with_large_variances(size):
-    """The slope falls with the fourth power of the size, its rounding only with the second."""
+    """The slope falls with the square of the size, and so do its digits, not with the fourth."""
     from properties.designs import Design
 
     from merextras.engine.crossprod import TermRows

@@ -118,8 +118,9 @@ def test_refuses_what_is_no_data():
         new_rows(model, [1.0])
     with pytest.raises(InvalidArgumentError, match="unknown='drop': allowed: 'error', 'zero'"):
         new_rows(model, STUDENTS, unknown="drop")
-    with pytest.raises(InvalidArgumentError, match="cases: column 'open' must be numeric"):
-        new_rows(fitted("intercept"), STUDENTS.assign(open="x"), name="cases")
+    data = pd.DataFrame({"Days": ["x"], "Subject": [308]})
+    with pytest.raises(InvalidArgumentError, match="cases: column 'Days' must be numeric"):
+        new_rows(fitted("slopes"), data, name="cases")
 
 
 def test_categories_are_named_after_the_argument():
@@ -127,3 +128,5 @@ def test_categories_are_named_after_the_argument():
     data = STUDENTS.head(1).assign(**{"class": "z"})
     with pytest.raises(InvalidArgumentError, match=r"^cases: "):
         new_rows(model, data, name="cases")
+    with pytest.raises(InvalidArgumentError, match=r"^newdata: "):
+        new_rows(model, data)

@@ -186,3 +186,20 @@ def _response(draw, rng, x, terms, weights):
         y += np.einsum("nk,nk->n", term.values, effects[term.codes])
     mean = draw(st.sampled_from([0.0, 1000.0]))
     return y + x @ rng.normal(0.0, 3.0, x.shape[1]) + mean
+
+
+def identified(design, levels=(10, 5)):
+    """The design with groups enough for its variances: every factor's levels dealt out anew.
+
+    Keeps the layouts of up to two factors, nested or crossed, and gives X an intercept.
+    """
+    rng = np.random.default_rng(len(design.y))
+    n, nested = len(design.y), len(design.system().plan.leading) == len(design.terms)
+    codes = [rng.permutation(np.arange(n) % levels[0])]
+    codes.append(codes[0] % levels[1] if nested else rng.permutation(np.arange(n) % levels[1]))
+    terms = tuple(
+        TermRows(codes[t], np.column_stack([np.ones(n), rng.normal(size=n)])[:, : term.k], levels[t])
+        for t, term in enumerate(design.terms)
+    )
+    kept = np.flatnonzero(np.ptp(design.x, axis=0) > 0.0)
+    return replace(design, x=np.column_stack([np.ones(n), design.x[:, kept]]), terms=terms)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
 from scipy import stats
-from sim_models import SHAPES, fitted, intercept, joint_covariance, nested_pastes
+from sim_models import SHAPES, fitted, intercept, joint_covariance, nested_pastes, quietly
 from tolerances import LME4_JOINT, MONTE_CARLO, SAME_DRAWS
 
 from merextras.datasets import load_dataset
 from merextras.exceptions import InvalidArgumentError, SingularFitWarning
+from merextras.model.fitted import FittedModel, fit_at
 from merextras.simulation.sim import sim, sim_fitted
 
 REFERENCE = Path(__file__).parents[1] / "reference" / "accessors" / "expected.json"
@@ -159,6 +162,14 @@ def test_fitted_in_blocks_of_rows(monkeypatch):
     np.testing.assert_array_equal(sim_fitted(model, sims), whole)
 
 
+def test_fitted_includes_the_offset():
+    plain = fitted("slopes").design
+    design = replace(plain, y=plain.y + 100.0, offset=np.full(180, 100.0))
+    model = FittedModel(fit_at(design, fitted("slopes").theta, reml=True))
+    mean = sim_fitted(model, sim(model, 400, rng=1)).mean(axis=1)
+    np.testing.assert_allclose(mean, model.mu, atol=MONTE_CARLO * 20 / np.sqrt(400))
+
+
 def test_fitted_refuses_another_models_draws():
     with pytest.raises(InvalidArgumentError, match=r"sims: drawn from another model.*'Days'"):
         sim_fitted(fitted("intercept"), sim(fitted("slopes"), 2, rng=1))
@@ -206,3 +217,22 @@ def test_refuses_counts(n_sims):
 def test_refuses_rng():
     with pytest.raises(InvalidArgumentError, match=r"rng=-1: give a non-negative int"):
         sim(fitted("slopes"), 2, rng=-1)
+
+
+def test_terms_on_one_factor_with_other_levels():
+    """A class whose covariate is always zero has no slope to draw: NaN, and no part in a mean."""
+    rng = np.random.default_rng(0)
+    data = pd.DataFrame({"g": np.repeat(list("ABCDEF"), 40), "x": rng.standard_normal(240)})
+    data["c"] = np.tile(np.repeat(list("abcd"), 10), 6)
+    data.loc[data["c"] == "b", "x"] = 0.0
+    cell = data.groupby(["g", "c"]).ngroup()
+    effects = rng.standard_normal((24, 2))
+    data["y"] = effects[cell, 0] + effects[cell, 1] * data["x"] + rng.standard_normal(240) / 2
+    components = {"level": "0 + C(c)", "slope": "0 + C(c):x"}
+    fit = smf.mixedlm("y ~ x", data, groups="g", re_formula="0", vc_formula=components)
+    model = quietly(fit.fit)
+    sims = sim(model, 4, rng=1)
+    missing = np.isnan(sims.ranef["c:g"])
+    lost = [len(term.levels) for term in model.design.terms] == [24, 18]
+    assert missing.sum() == (4 * 6 if lost else 0)
+    assert np.all(np.isfinite(sim_fitted(model, sims)))

@@ -9,6 +9,7 @@ from merextras.inference.display import display
 from merextras.inference.exact_lrt import exact_lrt, exact_rlrt
 from merextras.inference.rlrt_null import lrt_sim, rlrt_sim
 from merextras.inference.standard_errors import se_coef, se_fixef, se_ranef, sigma_hat
+from merextras.inference.standardize import standardize
 from merextras.mermod import MerMod, lmer
 from merextras.model.lmer import LmerControl
 from merextras.prediction.what_if import what_if
@@ -51,6 +52,7 @@ __all__ = [
     "sigma_hat",
     "sim",
     "sim_fitted",
+    "standardize",
     "what_if",
     "xyplot",
 ]

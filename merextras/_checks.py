@@ -48,7 +48,8 @@ def one_of(value: object, allowed: Sequence[str]) -> str:
 def check_frame(data: object, name: str) -> pd.DataFrame:
     """A DataFrame with rows and without repeated column names."""
     if not isinstance(data, pd.DataFrame):
-        raise InvalidArgumentError(f"{name}: expected a pandas DataFrame, got {type(data).__name__}")
+        kind = type(data).__name__
+        raise InvalidArgumentError(f"{name}: expected a pandas DataFrame, got {kind}")
     if len(data) == 0:
         raise InvalidArgumentError(f"{name}: the frame has no rows")
     repeated = data.columns[data.columns.duplicated()]

@@ -25,8 +25,9 @@ WITH_PREDICTORS = tuple((name, how) for name, how in CASES if name != "pastes")
 
 
 def data_of(name):
-    data = load_dataset("students" if name == "students_binary" else name)
-    return data.assign(isa=(data["class"] == "a").astype(int)) if name == "students_binary" else data
+    if name != "students_binary":
+        return load_dataset(name)
+    return load_dataset("students").assign(isa=lambda d: (d["class"] == "a").astype(int))
 
 
 @functools.cache
@@ -37,7 +38,7 @@ def model(name, how="REML"):
 @functools.cache
 def raw_fit(name, how="REML"):
     """By statsmodels."""
-    fixed, _, bar = MODELS[name]["formula"].partition(" + (")
+    fixed, _, _ = MODELS[name]["formula"].partition(" + (")
     groups = {"students": "school", "students_binary": "school", "sleepstudy": "Subject"}
     options = {"groups": groups.get(name, "batch")}
     if name == "sleepstudy":

@@ -7,7 +7,11 @@ import pandas as pd
 import scipy.sparse as sp
 
 from merextras._checks import check_choice
+from merextras.model.build import as_code
 from merextras.model.fitted import FittedModel
+from merextras.model.fixed import unquoted
+from merextras.model.formula import parse
+from merextras.model.rewrite import bar_text, term_labels
 
 
 def formula(model: FittedModel, *, fixed_only: bool = False, random_only: bool = False) -> str:
@@ -16,42 +20,33 @@ def formula(model: FittedModel, *, fixed_only: bool = False, random_only: bool =
     Parameters
     ----------
     fixed_only, random_only : bool
-        Only that part (both False: all of it).
+        Only that part; all of it by default.
     """
     text = model.design.formula
-    head, bars = _split(text)
+    if not (fixed_only or random_only) or (fixed_only and random_only):
+        return text
+    parsed = parse(text)
     if fixed_only:
-        return head
-    if random_only:
-        return f"{head.split('~', 1)[0].strip()} ~ {bars}"
-    return text
-
-
-def _split(text: str) -> tuple[str, str]:
-    """The fixed part and the bars, which stand at the end."""
-    at = len(text)
-    depth = 0
-    for i in range(len(text) - 1, -1, -1):
-        depth += (text[i] == ")") - (text[i] == "(")
-        if depth == 0 and text[i] == "(" and "|" in text[i:at]:
-            at = i
-        elif depth == 0 and text[i] not in " +(":
-            break
-    return text[:at].rstrip(" +"), text[at:]
+        return f"{parsed.response} ~ {parsed.fixed}"
+    return f"{parsed.response} ~ {' + '.join(bar_text(bar) for bar in parsed.bars)}"
 
 
 def terms(model: FittedModel, *, fixed_only: bool = True) -> list[str]:
-    """Labels of the formula's terms, R's ``terms``.
+    """Labels of the formula's terms, R's ``attr(terms(m), "term.labels")``.
 
     Parameters
     ----------
     fixed_only : bool
         False adds the random-effects terms as bars.
+
+    Returns
+    -------
+    list of str
+        Without the intercept; ``a * b`` is ``a``, ``b`` and ``a:b``.
     """
-    from_fixed = [t.strip() for t in formula(model, fixed_only=True).split("~", 1)[1].split("+")]
-    if fixed_only:
-        return from_fixed
-    return from_fixed + [f"({', '.join(t.names)} | {t.factor})" for t in model.design.terms]
+    parsed = as_code(parse(model.design.formula), [str(c) for c in model.design.frame], {})
+    found = [unquoted(label) for label in term_labels(parsed.fixed) if label]
+    return found if fixed_only else found + [bar_text(bar) for bar in parsed.bars]
 
 
 def model_frame(model: FittedModel) -> pd.DataFrame:

@@ -43,7 +43,9 @@ def fixef(model: FittedModel, *, add_dropped: bool = False) -> pd.Series:
     """
     fixed = model.design.fixed
     found = pd.Series(model.solution.beta, index=list(fixed.names))
-    return found.reindex(list(fixed.part.names)) if add_dropped and isinstance(fixed, KeptColumns) else found
+    if add_dropped and isinstance(fixed, KeptColumns):
+        return found.reindex(list(fixed.part.names))
+    return found
 
 
 def sigma(model: FittedModel) -> float:

@@ -118,7 +118,7 @@ def _flist(model: FittedModel) -> pd.DataFrame:
     return pd.DataFrame(factors)
 
 
-def _devcomp(model: FittedModel) -> dict[str, dict[str, float]]:
+def _devcomp(model: FittedModel) -> dict[str, dict[str, float] | dict[str, int]]:
     solution, design = model.solution, model.design
     ussq = float(sum(np.sum(u**2) for u in solution.u))
     own = solution.deviance()
@@ -157,7 +157,8 @@ def _resp(model: FittedModel) -> pd.DataFrame:
         "offset": np.zeros(design.n) if design.offset is None else design.offset,
         "weights": weights(model).to_numpy(),
     }
-    return pd.DataFrame({**columns, "wtres": (design.y - model.mu) * np.sqrt(columns["weights"])}, index=design.index)
+    columns["wtres"] = (design.y - model.mu) * np.sqrt(columns["weights"])
+    return pd.DataFrame(columns, index=design.index)
 
 
 def _rx(model: FittedModel) -> Array:
@@ -170,6 +171,8 @@ def _optinfo(model: FittedModel) -> dict[str, Any]:
     opt = model.opt_summary
     return {} if opt is None else {name: getattr(opt, name) for name in opt.__dataclass_fields__}
 
+
+_PP = ("X", "Zt", "Lambdat", "theta", "RZX", "RX")
 
 _GETTERS: dict[str, Callable[[FittedModel], Any]] = {
     "X": lambda m: m.design.x.copy(),
@@ -214,7 +217,7 @@ _GETTERS: dict[str, Callable[[FittedModel], Any]] = {
     "formula": formula,
     "frame": model_frame,
     "optinfo": _optinfo,
-    "pp": lambda m: {name: get_me(m, name) for name in ("X", "Zt", "Lambdat", "theta", "RZX", "RX")},
+    "pp": lambda m: {name: get_me(m, name) for name in _PP},
 }
 
 

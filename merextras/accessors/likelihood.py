@@ -56,7 +56,7 @@ def aic(model: FittedModel) -> float:
 
 def bic(model: FittedModel) -> float:
     """Schwarz's criterion, ``-2 log_lik + npar log(n)``."""
-    return -2.0 * log_lik(model) + np.log(nobs(model)) * model.n_parameters
+    return float(-2.0 * log_lik(model) + np.log(nobs(model)) * model.n_parameters)
 
 
 def extract_aic(model: FittedModel) -> tuple[int, float]:

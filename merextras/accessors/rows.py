@@ -21,12 +21,12 @@ def fitted(model: FittedModel) -> pd.Series:
     return pd.Series(model.mu.copy(), index=model.design.index, name="fitted")
 
 
-def residuals(model: FittedModel, type: str = "pearson", *, scaled: bool = False) -> pd.Series:
+def residuals(model: FittedModel, type: str = "response", *, scaled: bool = False) -> pd.Series:
     """Residuals given the conditional modes, lme4's ``residuals``.
 
     Parameters
     ----------
-    type : {"pearson", "response", "working", "deviance"}
+    type : {"response", "pearson", "working", "deviance"}
         ``"response"`` and ``"working"`` are ``y - mu``; ``"pearson"`` and ``"deviance"`` are those
         times the square root of the prior weight. Without weights all four are the same.
     scaled : bool
@@ -36,7 +36,7 @@ def residuals(model: FittedModel, type: str = "pearson", *, scaled: bool = False
     -------
     Series, (n,)
     """
-    allowed = ("pearson", "response", "working", "deviance")
+    allowed = ("response", "pearson", "working", "deviance")
     type = check_choice(type, allowed, "type")
     values = model.design.y - model.mu
     if type in {"pearson", "deviance"} and model.design.weights is not None:

@@ -19,8 +19,8 @@ def summary(model: FittedModel) -> Summary:
     -------
     Summary
         Prints as text and in notebooks; its parts are attributes: `coefficients` (``estimate
-        std_error statistic``), `var_corr`, `scaled_residuals`, `correlation`, ... No standard errors
-        are shown for variances: statsmodels' are off by a factor of about sqrt(scale).
+        std_error statistic``), `var_corr`, `scaled_residuals`, `correlation`, ... No standard
+        errors are shown for variances: statsmodels' are off by a factor of about sqrt(scale).
     """
     covariance = vcov(model)
     se = np.sqrt(np.diag(covariance))
@@ -32,12 +32,12 @@ def summary(model: FittedModel) -> Summary:
         title=_title(model),
         formula=model.design.formula,
         criteria=_criteria(model),
-        scaled_residuals=quantiles5(residuals(model, scaled=True).to_numpy()),
+        scaled_residuals=quantiles5(residuals(model, "pearson", scaled=True).to_numpy()),
         var_corr=var_corr(model),
         nobs=likelihood.nobs(model),
         ngrps=likelihood.ngrps(model),
         coefficients=coefficients,
-        correlation=covariance / np.outer(se, se),
+        correlation=covariance.div(se, axis=0).div(se, axis=1),
         notes=_notes(model),
     )
 

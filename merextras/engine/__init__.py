@@ -1,0 +1,1 @@
+"""The numerical core: cross-products, factorisation, deviance, optimiser; numpy and scipy only."""

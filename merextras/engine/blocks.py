@@ -32,9 +32,9 @@ def cholesky(blocks: Array) -> Array:
         for j in range(k):
             row = low[:, j, :j]
             low[:, j, j] = np.sqrt(blocks[:, j, j] - np.einsum("ji,ji->j", row, row))
-            for i in range(j + 1, k):
-                dot = np.einsum("ji,ji->j", low[:, i, :j], row)
-                low[:, i, j] = (blocks[:, i, j] - dot) / low[:, j, j]
+            if j + 1 < k:
+                dot = np.einsum("jai,ji->ja", low[:, j + 1 :, :j], row)
+                low[:, j + 1 :, j] = (blocks[:, j + 1 :, j] - dot) / low[:, j, j, None]
     return low
 
 

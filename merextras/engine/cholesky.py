@@ -30,7 +30,8 @@ def random_factor(factor: Factor) -> tuple[sp.csc_array, IntArray]:
     for i, lead in enumerate(factor.leads):
         grid[i][i] = blocks.block_diagonal(lead.low)
         # Columns of L below the diagonal: Lambda_a' C_at Lambda_t L_t^-T.
-        right = lead.lam @ blocks.transpose(blocks.solve_lower(lead.low, np.eye(len(lead.lam))[None]))
+        inverse = blocks.solve_lower(lead.low, np.eye(len(lead.lam))[None])
+        right = lead.lam @ blocks.transpose(inverse)
         for s, block in lead.nested.items():
             part = factor.lams[s].T @ block @ right
             parents = plan.parents[lead.term, s]

@@ -11,9 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.linalg as la
 
-from merextras.engine import blocks
+from merextras.engine import blocks, dense
 from merextras.engine.blocks import Array
 from merextras.engine.factor import Factor, flat
 
@@ -65,7 +64,7 @@ def reduce(factor: Factor, by_term: Sequence[Array], gram: Array) -> Reduced:
     if tail is None:
         return Reduced(current, np.empty((0, len(gram))), gram)
     scaled = factor.scale_tail(tail, transposed=True)
-    below = la.solve_triangular(factor.tail_low, scaled, lower=True, check_finite=False)
+    below = dense.solve_lower(factor.tail_low, scaled)
     return Reduced(current, tail, gram - below.T @ below)
 
 

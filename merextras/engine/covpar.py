@@ -8,6 +8,7 @@ section 2.2.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -19,6 +20,7 @@ def n_theta(ks: Sequence[int]) -> int:
     return sum(k * (k + 1) // 2 for k in ks)
 
 
+@lru_cache(maxsize=64)
 def triangle(k: int) -> tuple[IntArray, IntArray]:
     """(rows, columns) of the lower triangle of a k x k matrix, column by column."""
     cols, rows = np.triu_indices(k)

@@ -164,7 +164,7 @@ class CrossProducts:
 def _row_weights(
     n: int, weights: Array | None, frequencies: Array | None
 ) -> tuple[Array, int, float]:
-    """The rows' weights in the cross-products, the number of observations, sum of log weights."""
+    """Return the rows' weights in the cross-products, the number of rows, sum of log weights."""
     count = np.ones(n) if frequencies is None else frequencies
     if weights is None:
         return count, round(float(np.sum(count))), 0.0

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import numpy as np
 import scipy.linalg as la
 
-from merextras.engine import blocks, columns, covpar
+from merextras.engine import blocks, columns, covpar, dense
 from merextras.engine.blocks import Array
 from merextras.engine.crossprod import CrossProducts
 from merextras.engine.factor import flat
@@ -37,7 +37,7 @@ def average_information(solution: Solution) -> Array:
     joint = [np.concatenate([a, b[:, :, :p]], axis=2) for a, b in pairs]
     x_gram = np.block([[gram, to_xy[:, :p]], [to_xy[:, :p].T, cp.xy[:p, :p]]])
     reduced = columns.reduce(solution.factor, joint, x_gram).gram
-    half = la.solve_triangular(solution.fixed_low, reduced[m:, :m], lower=True, check_finite=False)
+    half = dense.solve_lower(solution.fixed_low, reduced[m:, :m])
     quadratic = reduced[:m, :m] - half.T @ half
     scores = np.concatenate(
         [np.einsum("jkm,jk->m", a, h) for a, h in zip(working, solution.scores, strict=True)]
@@ -83,7 +83,8 @@ def _cross_products(
         to_xy[mine] = blocks.outer_sum(part, cp.to_xy[t])
         for (r, s), between in cp.cross.items():
             if s == t:
-                by_term[r][:, :, mine] += (between @ flat(part)).reshape(by_term[r][:, :, mine].shape)
+                found = between @ flat(part)
+                by_term[r][:, :, mine] += found.reshape(by_term[r][:, :, mine].shape)
             elif r == t:
                 found = between.T @ flat(part)
                 by_term[s][:, :, mine] += found.reshape(by_term[s][:, :, mine].shape)

@@ -15,12 +15,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
-import scipy.linalg as la
 import scipy.sparse as sp
 
-from merextras.engine import blocks, sparse
+from merextras.engine import blocks, dense, sparse
 from merextras.engine.blocks import Array
 from merextras.engine.plan import System
 
@@ -92,20 +92,28 @@ class Factor:
 
     def scale_tail(self, array: Array, *, transposed: bool = False) -> Array:
         """Lambda_tail times a (q_tail, m) array, or Lambda_tail' times it."""
+        if all(k == 1 for _, k in self.system.tail_shapes):
+            return array * self._tail_scale[:, None]
         out = np.empty_like(array)
         at = 0
         for term, (levels, k) in zip(self.system.plan.tail, self.system.tail_shapes, strict=True):
             lam = self.lams[term].T if transposed else self.lams[term]
             rows = slice(at, at + levels * k)
             part = array[rows].reshape(levels, k, -1)
-            out[rows] = (lam @ part).reshape(levels * k, -1) if k > 1 else array[rows] * lam[0, 0]
+            out[rows] = (lam @ part).reshape(levels * k, -1)
             at += levels * k
         return out
+
+    @cached_property
+    def _tail_scale(self) -> Array:
+        """Lambda of each row of a tail of scalar terms."""
+        lams = [self.lams[t][0, 0] for t in self.system.plan.tail]
+        return np.repeat(lams, [levels for levels, _ in self.system.tail_shapes])
 
     def tail_gain(self, rhs: Array) -> Array:
         """N_tail times a (q_tail, m) array."""
         scaled = self.scale_tail(rhs, transposed=True)
-        return self.scale_tail(la.cho_solve((self.tail_low, True), scaled, check_finite=False))
+        return self.scale_tail(dense.solve(self.tail_low, scaled))
 
     def split_tail(self, array: Array) -> dict[int, Array]:
         """Split a (q_tail, m) array into one (J, k, m) array per term of the tail."""
@@ -129,7 +137,7 @@ def factorise(system: System, lams: Sequence[Array]) -> Factor:
     """Eliminate all terms.
 
     Cost: O(sum J k**3) for the leading terms, the sparse product of their columns with themselves
-    and O(q_tail**3) for the tail. A `log_det` of NaN says that some block was not positive definite.
+    and O(q_tail**3) for the tail. A `log_det` of NaN: some block was not positive definite.
     """
     own = {t: system.cp.own[t] for t in system.plan.leading}
     nested = dict(system.nested)
@@ -143,7 +151,10 @@ def factorise(system: System, lams: Sequence[Array]) -> Factor:
         log_det += 2.0 * float(np.sum(np.log(np.diagonal(lead.low, axis1=1, axis2=2))))
         half_tail = None
         if lead.to_tail is not None:
-            half_tail = lead.to_tail @ blocks.block_diagonal(blocks.transpose(lead.half))
+            entries = sparse.times_blocks(
+                lead.to_tail, lead.to_tail.data, blocks.transpose(lead.half)
+            )
+            half_tail = sparse.with_data(lead.to_tail, entries)
         for i, s in enumerate(later):
             parents, n_levels = system.plan.parents[t, s], system.cp.shapes[s][0]
             up = lead.half @ blocks.transpose(lead.nested[s])
@@ -174,11 +185,9 @@ def _with_tail(factor: Factor) -> Factor:
     """Return the factor with its tail's Cholesky factor."""
     if len(factor.tail) == 0:
         return factor
-    inner = factor.scale_tail(factor.scale_tail(factor.tail, transposed=True).T, transposed=True)
+    inner = factor.scale_tail(factor.tail, transposed=True)
+    inner = factor.scale_tail(inner.T, transposed=True)
     inner[np.diag_indices_from(inner)] += 1.0
-    try:
-        low = la.cholesky(inner, lower=True, overwrite_a=True, check_finite=False)
-    except la.LinAlgError:
-        low = np.full_like(inner, np.nan)
+    low = dense.cholesky(inner)
     log_det = factor.log_det + 2.0 * float(np.sum(np.log(np.diag(low))))
     return replace(factor, tail_low=low, log_det=log_det)

@@ -13,9 +13,8 @@ Bates (1988), J. Am. Stat. Assoc. 83, for the derivatives; the block form is our
 from __future__ import annotations
 
 import numpy as np
-import scipy.linalg as la
 
-from merextras.engine import blocks, covpar
+from merextras.engine import blocks, covpar, dense
 from merextras.engine.blocks import Array, IntArray
 from merextras.engine.factor import Lead
 from merextras.engine.pls import Solution
@@ -53,12 +52,7 @@ def covariance_slopes(solution: Solution, selected: Selected | None = None) -> t
         out[lead.term] += _lead_trace(lead, np.eye(len(lead.lam)), selected.reach[lead.term])
     if len(factor.tail):
         # C - C W C, written so that a large C W costs no digits.
-        half = la.solve_triangular(
-            factor.tail_low,
-            factor.scale_tail(factor.tail, transposed=True),
-            lower=True,
-            check_finite=False,
-        )
+        half = dense.solve_lower(factor.tail_low, factor.scale_tail(factor.tail, transposed=True))
         for t, at in _tail_rows(solution):
             mine = half[:, at]
             out[t] += factor.tail[at[:, :, None], at[:, None, :]].sum(axis=0)
@@ -81,10 +75,13 @@ def _add_tail_traces(solution: Solution, selected: Selected, out: list[Array]) -
         return
     scaled = factor.scale_tail(factor.tail, transposed=True).T  # C Lambda
     for t, at in _tail_rows(solution):
-        for a in range(at.shape[1]):
-            for b in range(at.shape[1]):
-                total = np.einsum("ij,ij->", scaled[at[:, a]], selected.tail_inverse[at[:, b]])
-                out[t][a, b] += 2.0 * total
+        k = at.shape[1]
+        for a in range(k):
+            # Rows a of every level, as a view: a copy would cost more than the product.
+            mine = scaled[at[0, a] : at[-1, a] + 1 : k]
+            for b in range(k):
+                other = selected.tail_inverse[at[0, b] : at[-1, b] + 1 : k]
+                out[t][a, b] += 2.0 * np.einsum("ij,ij->", mine, other)
 
 
 def _tail_rows(solution: Solution) -> list[tuple[int, IntArray]]:
@@ -102,7 +99,7 @@ def _fit_products(solution: Solution) -> tuple[Array, ...]:
     p = solution.p
     weight = np.outer(solution.contrast, solution.contrast) * solution.df / solution.pwrss
     if solution.reml and p:
-        weight[:p, :p] += la.cho_solve((solution.fixed_low, True), np.eye(p), check_finite=False)
+        weight[:p, :p] += dense.solve(solution.fixed_low, np.eye(p))
     return tuple(
         blocks.outer_sum(blocks.transpose(h @ weight), blocks.transpose(h))
         for h in solution.projected

@@ -16,10 +16,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import scipy.linalg as la
 import scipy.sparse as sp
 
-from merextras.engine import blocks
+from merextras.engine import blocks, dense
 from merextras.engine.blocks import Array
 from merextras.engine.factor import Factor, flat
 from merextras.engine.pls import Solution
@@ -46,11 +45,12 @@ def variances(solution: Solution, z: Sequence[sp.csr_array], x: Array) -> Array:
     out = np.zeros(len(x))
     for half in parts:
         out += np.asarray(half.multiply(half).sum(axis=1)).reshape(-1)
-    return out + np.einsum("im,im->m", tail, tail) + np.einsum("im,im->m", rest, rest)
+    out += np.einsum("im,im->m", tail, tail) + np.einsum("im,im->m", rest, rest)
+    return out
 
 
 def covariance(solution: Solution, z: Sequence[sp.csr_array], x: Array) -> Array:
-    """The (m, m) covariance over sigma**2 of the same linear combinations."""
+    """Return the (m, m) covariance over sigma**2 of the same linear combinations."""
     parts, rest, tail = _whitened(solution, z, x)
     out = tail.T @ tail + rest.T @ rest
     for half in parts:
@@ -82,19 +82,15 @@ def _whitened(
             tail = tail - (gained @ lead.to_tail.T).toarray().T
         fixed = fixed - gained @ flat(solution.reduced.leads[lead.term][:, :, : solution.p])
     if len(factor.tail):
-        tail = la.solve_triangular(
-            factor.tail_low, factor.scale_tail(tail, transposed=True), lower=True, check_finite=False
-        )
-        gained_tail = factor.scale_tail(
-            la.solve_triangular(factor.tail_low, tail, lower=True, trans="T", check_finite=False)
-        )
+        tail = dense.solve_lower(factor.tail_low, factor.scale_tail(tail, transposed=True))
+        gained_tail = factor.scale_tail(dense.solve_upper(factor.tail_low, tail))
         fixed = fixed - gained_tail.T @ solution.reduced.tail[:, : solution.p]
-    rest = la.solve_triangular(solution.fixed_low, fixed.T, lower=True, check_finite=False)
+    rest = dense.solve_lower(solution.fixed_low, fixed.T)
     return parts, rest, tail
 
 
 def _tail_rows(factor: Factor, z: Sequence[sp.csr_array], m: int) -> Array:
-    """The rows' coefficients on the tail, (q_tail, m)."""
+    """Return the rows' coefficients on the tail, (q_tail, m)."""
     if len(factor.tail) == 0:
         return np.empty((0, m))
     return np.concatenate([z[t].toarray().T for t in factor.system.plan.tail])
@@ -118,13 +114,11 @@ def draw(
     """
     factor, p = solution.factor, solution.p
     noise = rng.standard_normal((p, n_sims))
-    beta = la.solve_triangular(solution.fixed_low, noise, lower=True, trans="T", check_finite=False)
+    beta = dense.solve_upper(solution.fixed_low, noise)
     found: dict[int, Array] = {}
     if len(factor.tail):
         noise = rng.standard_normal((len(factor.tail), n_sims))
-        spread = factor.scale_tail(
-            la.solve_triangular(factor.tail_low, noise, lower=True, trans="T", check_finite=False)
-        )
+        spread = factor.scale_tail(dense.solve_upper(factor.tail_low, noise))
         found.update(
             factor.split_tail(spread - factor.tail_gain(solution.reduced.tail[:, :p] @ beta))
         )

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from merextras.engine import covpar
-from merextras.engine.blocks import Array
+from merextras.engine.blocks import Array, IntArray
 from merextras.engine.crossprod import CrossProducts
 from merextras.engine.curvature import average_information, second_part
 from merextras.engine.gradient import covariance_slopes, factor_slopes
@@ -135,6 +135,18 @@ class _Search:
             solution, deviance = self.at(theta)
         return theta, solution, deviance, decrement
 
+    def settle(self, theta: Array) -> tuple[Array, Solution, float, float]:
+        """Iterate likewise, and put at zero what is nearly there."""
+        theta, solution, deviance, decrement = self.newton(theta)
+        snapped = _snap_to_zero(self, theta, deviance)
+        if snapped is not None:
+            # The others move a little; so may, by rounding, what was put at zero.
+            theta, solution, deviance, decrement = self.newton(snapped)
+            snapped = _snap_to_zero(self, theta, deviance)
+        if snapped is not None:
+            theta, (solution, deviance) = snapped, self.at(snapped)
+        return theta, solution, deviance, decrement
+
     def _line_search(
         self, theta: Array, solution: Solution, deviance: float, step: Array, decrement: float
     ) -> tuple[float, Array, Solution, float]:
@@ -162,14 +174,10 @@ def minimise(
     initial, initial_deviance = theta, search.at(theta)[1]
     if not np.isfinite(initial_deviance):
         theta = covpar.pack([np.diag(1.0 / units) for units in search.units])
-    restarts = 0
+    theta, restarts = _leave_boundary(search, theta), 0
     while True:
-        theta, solution, deviance, decrement = search.newton(theta)
-        snapped = _snap_to_zero(search, theta, deviance)
-        if snapped is not None:
-            # The others move a little when one is put at zero, where it stays: its slope is zero.
-            theta, solution, deviance, decrement = search.newton(snapped)
-        inside = _step_inside(search, theta, solution, deviance)
+        theta, solution, deviance, decrement = search.settle(theta)
+        inside = _step_inside(search, solution, deviance)
         if inside is None or restarts == control.max_restarts:
             break
         theta, restarts = inside, restarts + 1
@@ -229,22 +237,51 @@ def _newton_step(grad: Array, hessian: Array) -> tuple[Array, float]:
 
 
 def _snap_to_zero(search: _Search, theta: Array, deviance: float) -> Array | None:
-    """Return theta with the nearly zero diagonal elements at zero, where the deviance does not mind."""
-    diagonal = covpar.lower_bounds(search.ks) == 0.0
+    """Return theta with effects of nearly no variance at zero, where the deviance does not mind.
+
+    First all of an effect's row of Lambda, then what the effects before it leave of it, the
+    diagonal element alone.
+    """
     size = np.abs(theta) * covpar.pack([np.tile(u[:, None], len(u)) for u in search.units])
-    near = size < _NEAR_ZERO * max(1.0, float(np.max(size, initial=0.0)))
+    limit = _NEAR_ZERO * max(1.0, float(np.max(size, initial=0.0)))
     snapped = None
-    for i in np.flatnonzero(diagonal & (theta != 0.0) & near):
+    for where in _effects(search.ks):
         trial = (theta if snapped is None else snapped).copy()
-        trial[i] = 0.0
+        if not np.any(trial[where]) or np.linalg.norm(size[where]) >= limit:
+            continue
+        trial[where] = 0.0
         if search.at(trial)[1] <= deviance + search.noise(deviance):
             snapped = trial
     return snapped
 
 
-def _step_inside(
-    search: _Search, theta: Array, solution: Solution, deviance: float
-) -> Array | None:
+def _effects(ks: Sequence[int]) -> list[IntArray]:
+    """Return places in theta: each effect's row of Lambda, then each diagonal element."""
+    rows, diagonals, at = [], [], 0
+    for k in ks:
+        row, col = covpar.triangle(k)
+        rows += [at + np.flatnonzero(row == a) for a in range(k)]
+        diagonals += [at + np.flatnonzero((row == a) & (col == a)) for a in range(k)]
+        at += len(row)
+    return rows + diagonals
+
+
+def _leave_boundary(search: _Search, theta: Array) -> Array:
+    """Return a start from which all that wants to be positive can be reached without a restart.
+
+    Newton steps would keep a zero at zero, and crawl along the ridge that it makes.
+    """
+    if all(np.all(np.diag(lam) != 0.0) for lam in covpar.unpack(theta, search.ks)):
+        return theta
+    for _ in range(sum(search.ks)):
+        inside = _step_inside(search, *search.at(theta))
+        if inside is None:
+            break
+        theta = inside
+    return theta
+
+
+def _step_inside(search: _Search, solution: Solution, deviance: float) -> Array | None:
     """Return a better theta inside, if the point is on the boundary and not optimal there.
 
     At an optimum D is positive semidefinite in all directions: zero where there is variance (as
@@ -264,10 +301,16 @@ def _step_inside(
         if values[0] >= -_NO_SLOPE * np.max(np.abs(values)):
             continue
         direction = directions[:, 0] / units
+        best, found = deviance - 10 * search.noise(deviance), None
         for size in 10.0 ** np.arange(2.0, -9.0, -1.0):
             trial = list(lams)
             trial[t] = covpar.factor_of(lam @ lam.T + size * np.outer(direction, direction))
             packed = covpar.pack(trial)
-            if search.at(packed)[1] < deviance - 10 * search.noise(deviance):
-                return packed
+            value = search.at(packed)[1]
+            if value < best:
+                best, found = value, packed
+            elif found is not None:
+                break
+        if found is not None:
+            return found
     return None

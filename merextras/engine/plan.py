@@ -81,19 +81,36 @@ def prepare(cp: CrossProducts) -> System:
 def make_plan(cp: CrossProducts) -> Plan:
     """Take the largest term first, then, largest first, each term that all leading ones nest in."""
     sizes = [levels * k for levels, k in cp.shapes]
-    order = sorted(range(len(sizes)), key=lambda t: -sizes[t])
-    leading, tail = order[:1], []
+    waiting = sorted(range(len(sizes)), key=lambda t: -sizes[t])
+    leading: list[int] = []
+    tail: list[int] = []
     parents: dict[tuple[int, int], IntArray] = {}
-    for s in order[1:]:
-        k = cp.shapes[s][1]
-        found = {t: _parents(_oriented(cp, s, t), k, cp.shapes[t][1]) for t in leading}
+    while waiting:
+        s = waiting.pop(0)
+        found = {t: _parents_in(cp, t, s) for t in leading}
         nested = {t: levels for t, levels in found.items() if levels is not None}
-        if len(nested) == len(leading):
-            parents.update({(t, s): levels for t, levels in nested.items()})
-            leading.append(s)
-        else:
+        if len(nested) < len(leading):
             tail.append(s)
+            continue
+        parents.update({(t, s): levels for t, levels in nested.items()})
+        leading.append(s)
+        # Other terms on the same factor come along, before a term that they do not nest in.
+        waiting.sort(key=lambda t: not _same_factor(cp, s, t))
     return Plan(tuple(leading), tuple(tail), parents)
+
+
+def _parents_in(cp: CrossProducts, t: int, s: int) -> IntArray | None:
+    """The level of s that each level of t is nested in, None if t is not nested in s."""
+    return _parents(_oriented(cp, s, t), cp.shapes[s][1], cp.shapes[t][1])
+
+
+def _same_factor(cp: CrossProducts, s: int, t: int) -> bool:
+    """Whether each level of either term meets just one of the other's."""
+    return (
+        cp.shapes[s][0] == cp.shapes[t][0]
+        and _parents_in(cp, s, t) is not None
+        and _parents_in(cp, t, s) is not None
+    )
 
 
 def _oriented(cp: CrossProducts, s: int, t: int) -> sp.csc_array:

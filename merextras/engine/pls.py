@@ -10,14 +10,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import scipy.linalg as la
 
-from merextras.engine import columns
+from merextras.engine import columns, dense
 from merextras.engine.blocks import Array
 from merextras.engine.columns import Reduced
 from merextras.engine.factor import Factor, factorise
 from merextras.engine.plan import System
-
 
 # Pivots of X'V^-1 X that are rounding: relative to the column's own size, and for a column that was
 # one already in the basis, whose columns are of size one.
@@ -52,10 +50,7 @@ class Solution:
         NaN where a column of X depends on the others, or the random effects leave nothing of it.
         """
         p = self.p
-        try:
-            low = la.cholesky(self.reduced.gram[:p, :p], lower=True, check_finite=False)
-        except la.LinAlgError:
-            return np.full((p, p), np.nan)
+        low = dense.cholesky(self.reduced.gram[:p, :p])
         # A pivot is a difference: at this size it holds no digit of what it was taken from.
         noise = _NO_DIGITS * np.diag(self.factor.system.cp.xy)[:p]
         if np.any(np.diag(low) ** 2 <= np.maximum(noise, _NO_COLUMN)):
@@ -75,7 +70,7 @@ class Solution:
     @cached_property
     def _beta(self) -> Array:
         rhs = self.reduced.gram[: self.p, self.p]
-        return np.asarray(la.cho_solve((self.fixed_low, True), rhs, check_finite=False))
+        return dense.solve(self.fixed_low, rhs[:, None])[:, 0]
 
     @cached_property
     def contrast(self) -> Array:
@@ -152,9 +147,7 @@ class Solution:
 
     def fixed_covariance(self) -> Array:
         """(X'V^-1 X)^-1, (p, p): the covariance of beta over sigma**2."""
-        half = la.solve_triangular(
-            self.fixed_low, self.factor.system.cp.basis.transform.T, lower=True, check_finite=False
-        )
+        half = dense.solve_lower(self.fixed_low, self.factor.system.cp.basis.transform.T)
         return half.T @ half
 
 

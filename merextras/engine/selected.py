@@ -1,5 +1,7 @@
-"""The blocks of ``(Z'WZ + G^-1)^-1`` that are needed, without the matrix: sigma**2 times them are
-the conditional variances of the random effects given beta (lme4's ``condVar``).
+"""The blocks of ``(Z'WZ + G^-1)^-1`` that are needed, without the matrix.
+
+sigma**2 times them are the conditional variances of the random effects given beta (lme4's
+``condVar``).
 
 ``G = Lambda Lambda'`` may be singular. The recursion is Takahashi's (Erisman & Tinney 1975,
 Commun. ACM 18), by blocks and in terms of N (see `factor`): for an eliminated term t and the
@@ -52,7 +54,7 @@ class Selected:
         if (s, t) in self.nested:
             return blocks.transpose(self.nested[s, t])
         # Terms on one factor meet the same levels, so that both lead or both are in the tail.
-        rows = factor.split_tail(np.arange(len(self.tail))[:, None])
+        rows = factor.split_tail(np.arange(float(len(self.tail)))[:, None])
         at_s, at_t = (rows[term][:, :, 0].astype(np.intp) for term in (s, t))
         return self.tail[at_s[:, :, None], at_t[:, None, :]]
 
@@ -84,11 +86,13 @@ def selected_inverse(factor: Factor) -> Selected:
 def _tail_inverse(factor: Factor) -> Array:
     if len(factor.tail) == 0:
         return factor.tail
+    # potri fills the upper triangle; below it stand the factor's zeros.
     upper, info = la.lapack.dpotri(factor.tail_low.T, lower=0)
     if info != 0:
         return np.full_like(factor.tail, np.nan)
-    upper = np.triu(upper)
-    return np.asarray(upper + np.triu(upper, 1).T)
+    inverse = upper + upper.T
+    inverse[np.diag_indices_from(inverse)] *= 0.5
+    return np.asarray(inverse)
 
 
 def _eliminated(factor: Factor, lead: Lead, known: _Known, tail: Array) -> Array:
@@ -102,8 +106,9 @@ def _eliminated(factor: Factor, lead: Lead, known: _Known, tail: Array) -> Array
         for s in later:
             met_tail += _tail_through(factor, lead, known.to_tail[s], s)
         reach += sparse.level_products(lead.to_tail, met_tail, k)
-        scaled = _times_blocks(lead.to_tail, met_tail, lead.gain)
-        known.to_tail[t] = sparse.with_data(lead.to_tail, -scaled)
+        if t != factor.leads[0].term:  # nothing is eliminated before the first
+            scaled = sparse.times_blocks(lead.to_tail, met_tail, lead.gain)
+            known.to_tail[t] = sparse.with_data(lead.to_tail, -scaled)
     for s in later:
         reach += blocks.transpose(lead.nested[s]) @ met[s]
         known.nested[t, s] = -met[s] @ lead.gain
@@ -142,17 +147,4 @@ def _tail_through(factor: Factor, lead: Lead, between: sp.csc_array, s: int) -> 
     for a in range(k_s):
         weight = lead.nested[s][levels, a, cols % k_t]
         out += sparse.entries_at(between, rows, mine * k_s + a) * weight
-    return out
-
-
-def _times_blocks(pattern: sp.csc_array, data: Array, gain: Array) -> Array:
-    """Entries, on the same pattern, of the matrix with `data` times the block diagonal `gain`."""
-    k = gain.shape[1]
-    cols = sparse.columns_of(pattern)
-    members = [np.flatnonzero(cols % k == a) for a in range(k)]
-    out = np.zeros_like(data)
-    for b in range(k):
-        levels = cols[members[b]] // k
-        for a in range(k):
-            out[members[b]] += data[members[a]] * gain[levels, a, b]
     return out

@@ -7,10 +7,16 @@ Within a level of k columns all columns have the same rows.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import NDArray
 
 from merextras.engine.blocks import Array, IntArray
+
+# scipy keeps indices in 32 bits where they fit.
+IndexArray = NDArray[np.signedinteger[Any]]
 
 # Numbers gathered from a dense matrix at a time, to bound memory (32 MB).
 _CHUNK = 1 << 22
@@ -18,10 +24,10 @@ _CHUNK = 1 << 22
 
 def columns_of(matrix: sp.csc_array) -> IntArray:
     """Return the column of each stored entry."""
-    return np.repeat(np.arange(matrix.shape[1]), np.diff(matrix.indptr))
+    return np.repeat(np.arange(matrix.shape[1], dtype=np.intp), np.diff(matrix.indptr))
 
 
-def entries_at(matrix: sp.csc_array, rows: IntArray, cols: IntArray) -> Array:
+def entries_at(matrix: sp.csc_array, rows: IndexArray, cols: IntArray) -> Array:
     """Return the entries at (rows, cols), zero where none is stored; O(log nnz) each."""
     if matrix.nnz == 0:
         return np.zeros(len(rows))
@@ -62,6 +68,21 @@ def sampled_product(dense: Array, matrix: sp.csc_array) -> Array:
     return out
 
 
+def times_blocks(pattern: sp.csc_array, data: Array, right: Array) -> Array:
+    """Entries, on the same pattern, of the matrix with `data` times the block diagonal `right`."""
+    k = right.shape[1]
+    if k == 1:
+        return data * np.repeat(right[:, 0, 0], np.diff(pattern.indptr))
+    cols = columns_of(pattern)
+    members = [np.flatnonzero(cols % k == a) for a in range(k)]
+    out = np.zeros_like(data)
+    for b in range(k):
+        levels = cols[members[b]] // k
+        for a in range(k):
+            out[members[b]] += data[members[a]] * right[levels, a, b]
+    return out
+
+
 def level_products(left: sp.csc_array, right: Array, k: int) -> Array:
     """``sum_i left[i, (j, a)] right[i, (j, b)]`` for every level j: (J, k, k).
 
@@ -69,6 +90,9 @@ def level_products(left: sp.csc_array, right: Array, k: int) -> Array:
     """
     cols = columns_of(left)
     n_levels = left.shape[1] // k
+    if k == 1:
+        sums = np.bincount(cols, left.data * right, minlength=n_levels)
+        return np.asarray(sums, dtype=np.float64).reshape(-1, 1, 1)
     out = np.empty((n_levels, k, k))
     members = [np.flatnonzero(cols % k == a) for a in range(k)]
     for a in range(k):

@@ -22,9 +22,10 @@ _LEAST, _MOST = 0.1, 10.0
 
 
 def moments(cp: CrossProducts) -> Array:
-    """theta with diagonal Lambdas; scale-free in y, X and Z. Cost O(levels)."""
+    """Return theta with diagonal Lambdas; scale-free in y, X and Z. Cost O(levels)."""
     total = float(cp.xy[-1, -1]) / cp.n
-    found = [_variances(own, to_xy[:, :, -1], total) for own, to_xy in zip(cp.own, cp.to_xy, strict=True)]
+    pairs = zip(cp.own, cp.to_xy, strict=True)
+    found = [_variances(own, to_xy[:, :, -1], total) for own, to_xy in pairs]
     # What the terms explain of a row's variance on average, to leave the rest to sigma**2.
     share = [
         np.einsum("jaa,a->", own, tau2) / cp.n / max(total, np.finfo(float).tiny)
@@ -44,4 +45,4 @@ def _variances(own: Array, score: Array, total: float) -> Array:
     c = np.einsum("jaa->ja", own)
     square = np.sum(c**2, axis=0)
     excess = np.sum(score**2 - total * c, axis=0)
-    return np.maximum(excess, 0.0) / np.where(square > 0, square, 1.0)
+    return np.asarray(np.maximum(excess, 0.0) / np.where(square > 0, square, 1.0))

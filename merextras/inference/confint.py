@@ -39,7 +39,7 @@ def confint(model: FittedModel, *, level: float = 0.95, method: str = "wald") ->
                          conf_low  conf_high
     sd_Intercept|school       NaN        NaN
     sigma                     NaN        NaN
-    Intercept               49.52      70.20
+    Intercept               49.48      70.26
     open                    -0.02       0.04
     """
     level = check_level(level)

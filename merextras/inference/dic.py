@@ -8,7 +8,7 @@ from merextras.model.mixedlm import as_fitted
 
 
 def extract_dic(m: object) -> float:
-    """Deviance information criterion of a fit.
+    """Return the deviance information criterion of a fit.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def extract_dic(m: object) -> float:
 
 
 def deviance_and_dic(model: FittedModel) -> tuple[float, float]:
-    """Deviance of the ML fit, and the DIC."""
+    """Return the deviance of the ML fit, and the DIC."""
     ml = refitted(model, reml=False) if model.solution.reml else model
     deviance = ml.solution.deviance()
     return deviance, 2.0 * deviance + 2.0 * log_lik(model)

@@ -18,7 +18,7 @@ _MOST_DIGITS = 15
 
 
 def display(m: object, *, digits: int = 2, detail: bool = False) -> Display:
-    """The estimates of a fit in a few lines.
+    """Show the estimates of a fit in a few lines.
 
     Parameters
     ----------

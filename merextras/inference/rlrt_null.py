@@ -23,7 +23,9 @@ from merextras.inference.null_spectrum import Spectrum, spectrum
 __all__ = ["lrt_sim", "rlrt_sim"]
 
 # Steps of the grid in log(1 + c lambda): fine where the criterion can bend, coarse in its tail.
-_STEP, _TAIL_STEP, _TAIL = 0.2, 2.0, 19
+_STEP, _TAIL_STEP, _TAIL = 0.1, 2.0, 19
+# About the largest number of grid points: eigenvalues span at most twelve orders of magnitude.
+_GRID_SIZE = 350
 # Twice what the maximum may still gain when the last Newton step is taken.
 _DECREMENT = 1e-12
 # Doubles in a block of draws.
@@ -285,11 +287,10 @@ def simulate_null(
     generator = as_generator(rng)
     criterion = _criterion(found, reml, lambda0)
     null = 1.0 + criterion.lambda0 * criterion.mu
-    width = len(found.mu) + len(criterion.grid)
     shrunk = _shrinkage(criterion.mu, criterion.grid)[0].T
     level = np.exp(criterion.log_det(criterion.grid) / criterion.df)
     out = np.empty(n_sims)
-    for block in _blocks(n_sims, width):
+    for block in _blocks(n_sims, len(found.mu)):
         size = block.stop - block.start
         w = _chi_squares(generator, found.mu_counts, size)
         rest = generator.chisquare(found.rest, size) if found.rest else np.zeros(size)
@@ -303,8 +304,10 @@ def simulate_null(
     return out
 
 
-def _blocks(n_sims: int, width: int) -> Iterator[slice]:
+def _blocks(n_sims: int, m: int) -> Iterator[slice]:
     """Slices of 0 .. n_sims, with a progress bar if the work is long and someone watches."""
+    # Of m alone, not of the grid: rounding must not change which draw gets which number.
+    width = m + _GRID_SIZE
     size = max(1, _BLOCK // width)
     disable = None if n_sims * width > _LONG else True
     with tqdm(total=n_sims, desc="null distribution", unit="draws", disable=disable) as bar:

@@ -13,7 +13,7 @@ from merextras.results.sigma_hat import SigmaHat
 
 
 def se_fixef(m: object) -> pd.Series:
-    """Standard errors of the fixed effects.
+    """Return the standard errors of the fixed effects.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def _se_fixef(model: FittedModel) -> pd.Series:
 
 
 def se_ranef(m: object) -> FrozenMapping[pd.DataFrame]:
-    """Conditional standard deviations of the random effects.
+    """Return the conditional standard deviations of the random effects.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ def _se_ranef(model: FittedModel) -> dict[str, pd.DataFrame]:
 
 
 def se_coef(m: object) -> FrozenMapping[pd.Series | pd.DataFrame]:
-    """Standard errors of the fixed effects and of the random ones, in one mapping.
+    """Return the standard errors of the fixed and random effects in one mapping.
 
     Parameters
     ----------
@@ -167,7 +167,7 @@ def se_coef(m: object) -> FrozenMapping[pd.Series | pd.DataFrame]:
 
 
 def sigma_hat(m: object) -> SigmaHat:
-    """Estimates of all standard deviations and correlations of a model.
+    """Return the estimates of all standard deviations and correlations of a model.
 
     Parameters
     ----------

@@ -141,10 +141,10 @@ class _Inputs(ast.NodeTransformer):
         self.made[prefix + column] = values
         return f"Q({prefix + column!r})"
 
-    def visit_Name(self, node: ast.Name) -> ast.AST:  # noqa: N802 (ast's name)
+    def visit_Name(self, node: ast.Name) -> ast.AST:
         return self._renamed(node.id, node)
 
-    def visit_Call(self, node: ast.Call) -> ast.AST:  # noqa: N802 (ast's name)
+    def visit_Call(self, node: ast.Call) -> ast.AST:
         called = ast.unparse(node.func)
         if called == "Q" and isinstance(node.args[0], ast.Constant):
             return self._renamed(str(node.args[0].value), node)

@@ -113,14 +113,17 @@ def as_code(
     """Backticks and bare keywords (``class``) as patsy's ``Q("class")``; contrasts put in."""
     for column in contrasts:
         if column not in columns:
-            raise InvalidArgumentError(f"contrasts: {column!r} is no column; {one_of(column, columns)}")
+            raise InvalidArgumentError(
+                f"contrasts: {column!r} is no column; {one_of(column, columns)}"
+            )
     swaps = {word: f'Q("{word}")' for word in columns if keyword.iskeyword(word)}
     swaps |= {column: _contrasted(column, how) for column, how in contrasts.items()}
 
     def code(text: str) -> str:
         text = re.sub(r"`([^`]*)`", lambda m: f'Q("{m.group(1)}")', text)
         for word, made in swaps.items():
-            text = re.sub(rf"(?<![\w\"'.]){re.escape(word)}(?![\w\"'(])", lambda _, m=made: m, text)
+            quoted = made.replace("\\", r"\\")
+            text = re.sub(rf"(?<![\w\"'.]){re.escape(word)}(?![\w\"'(])", quoted, text)
         return text
 
     bars = tuple(Bar(code(b.effects), b.factors, b.independent) for b in written.bars)
@@ -172,7 +175,8 @@ def _complete(data: pd.DataFrame, used: set[object], options: Options) -> BoolAr
     n_dropped = int(np.sum(~keep))
     if n_dropped and options.missing == "raise":
         raise InvalidArgumentError(
-            f"missing='raise': {n_dropped} of {len(data)} rows miss a value of the model's variables"
+            f"missing='raise': {n_dropped} of {len(data)} rows miss a value of the model's "
+            "variables"
         )
     if not keep.any():
         raise InvalidArgumentError("data: no row has a value for all variables of the model")
@@ -190,9 +194,7 @@ def _kept_rows(data: pd.DataFrame, keep: BoolArray, used: set[object]) -> pd.Dat
     return frame.assign(**fewer) if fewer else frame
 
 
-def _part(
-    code: str, frame: pd.DataFrame, labels: Mapping[str, str], scope: Scope
-) -> FixedPart:
+def _part(code: str, frame: pd.DataFrame, labels: Mapping[str, str], scope: Scope) -> FixedPart:
     return plain_part(code, frame) or FormulaPart.from_formula(
         code, frame, labels=labels, scope=scope
     )
@@ -226,14 +228,13 @@ def _response(code: str, frame: pd.DataFrame, scope: Scope) -> Array:
 
 
 def _check_finite(values: Array, names: Sequence[str], what: str) -> None:
-    bad = [name for name, ok in zip(names, np.isfinite(values).all(axis=0), strict=True) if not ok]
+    finite = np.all(np.isfinite(values), axis=0).tolist()
+    bad = [name for name, ok in zip(names, finite, strict=True) if not ok]
     if bad:
         raise InvalidArgumentError(f"{what}: infinite or undefined values in {bad}")
 
 
-def _terms(
-    bar: Bar, frame: pd.DataFrame, labels: Mapping[str, str], scope: Scope
-) -> list[Term]:
+def _terms(bar: Bar, frame: pd.DataFrame, labels: Mapping[str, str], scope: Scope) -> list[Term]:
     """The terms of one bar: one, or one per effect if they are independent (``||``).
 
     lme4 keeps the columns of a factor correlated under ``||``; here every column is on its own.
@@ -245,7 +246,8 @@ def _terms(
     if not part.names:
         raise InvalidArgumentError(f"formula: {what} has no effects")
     _check_finite(values, part.names, what)
-    columns = [[i] for i in range(len(part.names))] if bar.independent else [list(range(len(part.names)))]
+    every = list(range(len(part.names)))
+    columns = [[i] for i in every] if bar.independent else [every]
     return [
         Term(
             ":".join(bar.factors),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from merextras._checks import check_columns
 from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
 from merextras.model.fixed import FixedPart
@@ -54,6 +55,8 @@ class Covariates:
             elif name in fixed.names:
                 whole = fixed.matrix(data) if whole is None else whole
                 columns.append(whole[:, fixed.names.index(name)])
+            elif name.isidentifier():
+                check_columns(data, [name], "newdata")
             else:
                 raise UnsupportedModelError(
                     f"the random effect {name!r} can't be made for new data from its name: "

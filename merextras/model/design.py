@@ -18,7 +18,7 @@ from merextras.model.fixed import FixedPart
 INTERCEPT = "Intercept"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Term:
     """One random-effects term: ``(names | factor)``.
 
@@ -59,16 +59,14 @@ class Term:
 
 def labels_of(data: pd.DataFrame, columns: Sequence[str]) -> pd.Index:
     """Level labels: the column's own values, or several columns' joined by ``:``."""
-    if len(columns) == 1:
-        return pd.Index(np.asarray(data[columns[0]], dtype=object))
-    parts = [pd.Series(np.asarray(data[c], dtype=object)).map(str) for c in columns]
-    joined = parts[0]
-    for part in parts[1:]:
-        joined = joined + ":" + part
-    return pd.Index(joined.to_numpy(dtype=object))
+    parts = [np.asarray(data[c], dtype=object) for c in columns]
+    values = parts[0]
+    if len(parts) > 1:
+        values = np.array([":".join(map(str, row)) for row in zip(*parts, strict=True)], dtype=object)
+    return pd.Index(values, dtype=object, tupleize_cols=False)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Design:
     """Response, fixed part, random terms and the user's index.
 

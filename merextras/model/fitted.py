@@ -14,8 +14,8 @@ from merextras.engine.crossprod import CrossProducts
 from merextras.engine.optimize import Control, OptSummary, minimise
 from merextras.engine.plan import prepare
 from merextras.engine.pls import Solution, solve
-from merextras.engine.start import moments
 from merextras.engine.selected import Selected, selected_inverse
+from merextras.engine.start import moments
 from merextras.model.design import Design
 
 M = TypeVar("M", bound="FittedModel")
@@ -123,7 +123,7 @@ class FittedModel:
 
     @property
     def n_parameters(self) -> int:
-        """p + length of theta + 1."""
+        """Number of parameters: p, the length of theta, and one for sigma."""
         return self.solution.p + len(self.theta) + 1
 
     @cached_property
@@ -178,13 +178,18 @@ def fit_at(design: Design, theta: Array, *, reml: bool, origin: Origin | None = 
 
 def refitted(model: M, *, y: Array | None = None, reml: bool | None = None) -> M:
     """The model fitted again to another response or by the other criterion, from its theta."""
-    design = model.design if y is None else replace(model.design, y=y)
+    design = model.design if y is None else _with_response(model.design, y)
     reml = model.solution.reml if reml is None else reml
     # A variance at zero is a stationary point: start a little inside.
     theta = model.theta.copy()
     diagonal = covpar.lower_bounds(design.ks) == 0.0
     theta[diagonal & (theta < 0.1)] = 0.1
     return model._like(fit_design(design, reml=reml, theta=theta))
+
+
+def _with_response(design: Design, y: Array) -> Design:
+    """The design and its frame with another response: updating the refit must not undo it."""
+    return replace(design, y=y, frame=design.frame.assign(**{design.response: y}))
 
 
 def is_singular(model: FittedModel, tol: float = 1e-4) -> bool:

@@ -165,13 +165,6 @@ class FormulaPart:
         return {**self.__dict__, "_spec": spec, "_context": None}
 
     @property
-    def labels(self) -> tuple[str, ...]:
-        """The formula's terms without the intercept, ``a * b`` as ``a``, ``b``, ``a:b``."""
-        if self._engine == "patsy":
-            return tuple(name for name in self.spec.term_names if name != "Intercept")
-        return tuple(str(term) for term in self.spec.terms if str(term) != "1")
-
-    @property
     def spec(self) -> Any:
         """The engine's own object."""
         if self._spec is None:
@@ -188,8 +181,8 @@ class FormulaPart:
             ) from err
         if tuple(made.column_names) != self._columns:
             raise UnsupportedModelError(
-                f"the formula {self.formula!r}, evaluated again after unpickling, makes the columns "
-                f"{list(made.column_names)}, where the fit has {list(self._columns)}"
+                f"the formula {self.formula!r}, evaluated again after unpickling, makes columns "
+                f"{list(made.column_names)} where the fit has {list(self._columns)}"
             )
         return made
 
@@ -205,14 +198,30 @@ class FormulaPart:
         return self._by_patsy(data) if self._engine == "patsy" else self._by_formulaic(data)
 
     def _by_patsy(self, data: pd.DataFrame) -> Array:
-        missing = _Missing()
+        complete = _Complete(len(data))
         try:
-            (out,) = patsy.build_design_matrices([self.spec], data, NA_action=missing)
+            frame = self._in_floats(data)
+            (out,) = patsy.build_design_matrices([self.spec], frame, NA_action=complete)
         except patsy.PatsyError as err:
             raise InvalidArgumentError(f"newdata: {_first_line(err)}") from err
-        made = np.array(out, dtype=float).reshape(len(data), len(self.names))
-        made[missing.rows(len(data))] = np.nan
+        made = np.full((len(data), len(self.names)), np.nan)
+        made[complete.rows] = np.asarray(out, dtype=float)
         return made
+
+    def _in_floats(self, data: pd.DataFrame) -> pd.DataFrame:
+        """The data with plain numeric factors as floats, which patsy does not check or convert."""
+        made = {}
+        for factor, info in self.spec.factor_infos.items():
+            column = bare(factor.name())
+            if info.type != "numerical" or column not in data:
+                continue
+            if not pd.api.types.is_numeric_dtype(data[column]):
+                raise InvalidArgumentError(
+                    f"newdata: column {column!r} must be numeric, not {data[column].dtype}"
+                )
+            if not isinstance(data[column].dtype, np.dtype):
+                made[column] = data[column].to_numpy(dtype=float, na_value=np.nan)
+        return data.assign(**made) if made else data
 
     def _by_formulaic(self, data: pd.DataFrame) -> Array:
         from formulaic import errors  # noqa: PLC0415 (only if the fit used it)
@@ -254,21 +263,18 @@ class FormulaPart:
         return missing
 
 
-class _Missing(patsy.NAAction):  # type: ignore[misc] # patsy has no types
-    """Keeps rows with missing values, in numbers and in categories, and remembers which."""
+class _Complete(patsy.NAAction):  # type: ignore[misc] # patsy has no types
+    """Drops rows with missing values, in numbers and in categories, and remembers which it kept."""
 
-    def __init__(self) -> None:
+    def __init__(self, n: int) -> None:
         super().__init__()
-        self._masks: list[BoolArray] = []
+        self.rows: BoolArray = np.ones(n, dtype=bool)
 
     def handle_NA(self, values: Any, is_NAs: Any, origins: Any) -> Any:  # noqa: ARG002, N802
         """Patsy's hook: called with all factors' values and where they are missing."""
-        self._masks = list(is_NAs)
-        return values
-
-    def rows(self, n: int) -> BoolArray:
-        """Rows that miss a value of some factor."""
-        return np.any([np.zeros(n, dtype=bool), *self._masks], axis=0)
+        for mask in is_NAs:
+            self.rows &= ~mask
+        return [value[self.rows] for value in values]
 
 
 def bare(code: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from merextras.exceptions import InvalidArgumentError
 
@@ -44,14 +45,17 @@ class MixedFormula:
         The fixed part; ``1`` if there is nothing but bars.
     bars : tuple of Bar
         With ``a/b`` already expanded to ``b:a`` and ``a``, as lme4 orders them.
+    dropped : tuple of Bar
+        Those that were subtracted.
     """
 
     response: str
     fixed: str
     bars: tuple[Bar, ...]
+    dropped: tuple[Bar, ...] = ()
 
 
-def parse(text: str, *, name: str = "formula") -> MixedFormula:
+def parse(text: str, *, name: str = "formula", subtract: bool = False) -> MixedFormula:
     """Take a formula apart.
 
     Parameters
@@ -59,6 +63,8 @@ def parse(text: str, *, name: str = "formula") -> MixedFormula:
     text : str
     name : str
         The argument that errors speak of.
+    subtract : bool
+        Whether a random-effects term may be subtracted, as in an update.
 
     Raises
     ------
@@ -66,24 +72,27 @@ def parse(text: str, *, name: str = "formula") -> MixedFormula:
         With the formula and a mark under the place.
     """
     if not isinstance(text, str):
-        raise InvalidArgumentError(f"{name}: expected a formula as a string, got {type(text).__name__}")
+        raise InvalidArgumentError(
+            f"{name}: expected a formula as a string, got {type(text).__name__}"
+        )
     _check_brackets(text, name)
     tildes = [i for i in _outside(text) if text[i] == "~"]
     if len(tildes) > 1:
         raise _error(text, tildes[1], "a second '~'", name)
     start = tildes[0] + 1 if tildes else 0
     response = text[: tildes[0]].strip() if tildes else ""
-    kept, bars = [], []
+    kept: list[str] = []
+    bars: dict[str, list[Bar]] = {"+": [], "-": []}
     for sign, at, end in _summands(text, start):
         found = _bar(text, at, end, name)
         if found is None:
             kept.append(f"{sign} {text[at:end].strip()}")
-        elif sign == "-":
+        elif sign == "-" and not subtract:
             raise _error(text, at, "a random-effects term can't be subtracted", name)
         else:
-            bars += found
+            bars[sign] += found
     fixed = " ".join(kept).removeprefix("+ ").strip() or "1"
-    return MixedFormula(response, fixed, tuple(bars))
+    return MixedFormula(response, fixed, tuple(bars["+"]), tuple(bars["-"]))
 
 
 def _error(text: str, at: int, what: str, name: str) -> InvalidArgumentError:
@@ -156,7 +165,8 @@ def _bar(text: str, at: int, end: int, name: str) -> list[Bar] | None:
         raise _error(text, pipes[1], "more than one bar in a term", name)
     effects = text[at + 1 : pipes[0]].strip()
     if not effects:
-        raise _error(text, pipes[0], "nothing stands left of the bar; (1 | g) is an intercept", name)
+        what = "nothing stands left of the bar; (1 | g) is an intercept"
+        raise _error(text, pipes[0], what, name)
     return [
         Bar(effects, factors, independent)
         for factors in _factors(text, pipes[-1] + 1, end - 1, name)
@@ -167,10 +177,10 @@ def _factors(text: str, start: int, end: int, name: str) -> list[tuple[str, ...]
     """Grouping factors: ``a``, ``a:b``, ``a/b``, or several joined by ``+``."""
     sums = [start - 1, *(i for i in _outside(text, start, end) if text[i] == "+"), end]
     out: list[tuple[str, ...]] = []
-    for left, right in zip(sums, sums[1:], strict=False):
+    for left, right in pairwise(sums):
         slashes = [left, *(i for i in _outside(text, left + 1, right) if text[i] == "/"), right]
         chain: list[tuple[str, ...]] = []
-        for a, b in zip(slashes, slashes[1:], strict=False):
+        for a, b in pairwise(slashes):
             inner = _interaction(text, a + 1, b, name)
             chain.append((*inner, *(chain[-1] if chain else ())))
         out += reversed(chain)
@@ -181,7 +191,7 @@ def _interaction(text: str, start: int, end: int, name: str) -> tuple[str, ...]:
     """The columns of ``a:b``."""
     colons = [start - 1, *(i for i in _outside(text, start, end) if text[i] == ":"), end]
     names = []
-    for a, b in zip(colons, colons[1:], strict=False):
+    for a, b in pairwise(colons):
         column = text[a + 1 : b].strip()
         if not column:
             raise _error(text, min(a + 1, len(text) - 1), "a grouping factor is missing here", name)

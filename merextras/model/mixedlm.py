@@ -7,7 +7,9 @@ is read from the results, never from the model.
 
 from __future__ import annotations
 
+import re
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -26,7 +28,7 @@ from merextras.exceptions import (
 from merextras.model.covariates import Covariates
 from merextras.model.design import INTERCEPT, Design, Term, in_order
 from merextras.model.fitted import Fit, FittedModel, Origin, fit_at, fit_design, is_singular
-from merextras.model.fixed import ColumnsPart, FixedPart, FormulaPart
+from merextras.model.fixed import ColumnsPart, FixedPart, FormulaPart, names_in, unquoted
 from merextras.model.vc import Groups, vc_term
 
 # A log-likelihood this far short of the optimum is worth a warning.
@@ -76,16 +78,36 @@ def _results(fit: object) -> Any:
     if isinstance(fit, MixedLM):
         raise UnsupportedModelError("MixedLM: this model has not been fitted; call .fit() first")
     if not isinstance(results, MixedLMResults):
-        what = type(getattr(getattr(fit, "model", fit), "model", getattr(fit, "model", fit))).__name__
+        of = type(fit.model).__name__ if hasattr(fit, "model") else None
         raise UnsupportedModelError(
-            f"expected the fit of a statsmodels MixedLM, got {type(fit).__name__} (of {what}); "
-            "fit the model with statsmodels.formula.api.mixedlm(...).fit()"
+            f"expected the fit of a statsmodels MixedLM, got {type(fit).__name__}"
+            f"{'' if of is None else f' (of {of})'}; fit the model with "
+            "statsmodels.formula.api.mixedlm(...).fit()"
         )
-    if getattr(results, "method", None) not in {"REML", "ML"} or not hasattr(results, "cov_re"):
-        raise UnsupportedModelError("a penalised fit (fit_regularized) has no random effects to read")
+    if getattr(results, "method", None) not in {"REML", "ML"} or not hasattr(results, "freepat"):
+        raise UnsupportedModelError(
+            "a penalised fit (fit_regularized) has no random effects to read; fit with .fit()"
+        )
     if results.model.fe_pen is not None or results.cov_pen is not None:
         raise UnsupportedModelError("fits with fe_pen or cov_pen maximise another criterion")
+    _check_variances(results)
     return results
+
+
+def _check_variances(results: Any) -> None:
+    """The estimates must be finite, covariances positive semidefinite, and none held fixed."""
+    relative = np.asarray(results.cov_re, dtype=float) / results.scale
+    values = [*np.asarray(results.vcomp, dtype=float), results.scale]
+    if not np.all(np.isfinite(relative)) or not np.all(np.isfinite(values)):
+        raise UnsupportedModelError("the fit failed: its covariance estimates are not finite")
+    least = np.linalg.eigvalsh(relative)[0] if relative.size else 0.0
+    if least < -1e-8 * np.max(np.abs(relative), initial=1.0) or min(values) < 0.0:
+        raise UnsupportedModelError(
+            "the fit failed: its estimate is not a covariance matrix (a variance is negative); "
+            "fit with use_sqrt=True, which is the default"
+        )
+    if results.freepat is not None and not np.all(np.asarray(results.freepat.vcomp) != 0):
+        raise UnsupportedModelError("free=: a variance component held fixed can't be represented")
 
 
 def _design(
@@ -95,9 +117,10 @@ def _design(
     model = results.model
     n = len(model.endog)
     names = [str(name) for name in model.exog_names]
-    index = pd.Index(model.data.row_labels) if model.data.row_labels is not None else pd.RangeIndex(n)
+    labels = model.data.row_labels
+    index = pd.RangeIndex(n) if labels is None else pd.Index(labels)
     frame = _frame(model, names, index)
-    groups, frame = _groups(model, frame, n)
+    groups, frame = _groups(model, frame)
     fixed = _fixed(model, names, frame)
     terms: list[Term] = []
     thetas: list[Array] = []
@@ -107,14 +130,17 @@ def _design(
         thetas += [theta for _, theta in found]
     for i, name in enumerate(model.exog_vc.names):
         mats, columns = model.exog_vc.mats[i], model.exog_vc.colnames[i]
-        term = vc_term(str(name), mats, columns, groups, n, frame)
+        term = vc_term(str(name), mats, columns, groups, frame)
         terms.append(_with_formula(term, (vc_formula or {}).get(name), frame))
         thetas.append(np.sqrt(np.array([results.vcomp[i] / results.scale])))
-    ordered = in_order(terms)
-    theta = np.concatenate([thetas[next(i for i, t in enumerate(terms) if t is o)] for o in ordered])
+    # statsmodels sorts its components by name; intercepts go before slopes, as `||` writes them.
+    ordered = in_order(sorted(terms, key=lambda term: INTERCEPT not in term.names))
+    theta_of = {id(term): theta for term, theta in zip(terms, thetas, strict=True)}
+    theta = np.concatenate([theta_of[id(term)] for term in ordered])
     y, x = np.asarray(model.endog, dtype=float), np.asarray(model.exog, dtype=float)
-    response = str(model.endog_names)
-    formula = _formula(response, getattr(model, "formula", None), fixed, ordered)
+    text = getattr(model, "formula", None)
+    response = unquoted(text.split("~")[0].strip()) if text else str(model.endog_names)
+    formula = _formula(response, text, fixed, ordered)
     kept = frame[[c for c in frame.columns if c in _used(response, fixed, ordered)]]
     return Design(response, y, x, fixed, ordered, index, kept, formula), theta
 
@@ -128,14 +154,32 @@ def _frame(model: Any, names: list[str], index: pd.Index) -> pd.DataFrame:
         return pd.DataFrame(frame).loc[index]
     columns = {str(model.endog_names): np.asarray(model.endog)}
     columns.update({name: model.exog[:, i] for i, name in enumerate(names)})
+    for i, name in enumerate(_effect_names(model, columns)):
+        if name != INTERCEPT:
+            columns.setdefault(name, np.asarray(model.exog_re)[:, i])
     return pd.DataFrame(columns, index=index)
 
 
-def _groups(model: Any, frame: pd.DataFrame, n: int) -> tuple[Groups, pd.DataFrame]:
+def _effect_names(model: Any, columns: Mapping[str, Any]) -> list[str]:
+    """Names of the columns of `exog_re`; another one than that of a column with other values."""
+    if not model.k_re:
+        return []
+    values = np.asarray(model.exog_re, dtype=float)
+    names = [str(x) for x in model.data.exog_re_names]
+    names = [INTERCEPT if i in _constant_columns(model) else n for i, n in enumerate(names)]
+    if isinstance(getattr(model, "formula", None), str):
+        return names
+    return [
+        f"{name}_re" if name in columns and not np.array_equal(columns[name], own) else name
+        for name, own in zip(names, values.T, strict=True)
+    ]
+
+
+def _groups(model: Any, frame: pd.DataFrame) -> tuple[Groups, pd.DataFrame]:
     """The groups, under the name of the data's column that holds them if there is one."""
     values = np.asarray(model.groups)
     name = _group_name(model, frame, values)
-    if name not in frame.columns:
+    if name not in frame.columns or not _same_values(frame[name], values):
         frame = frame.assign(**{name: values})
     column = frame[name]
     if isinstance(column.dtype, pd.CategoricalDtype):
@@ -146,27 +190,28 @@ def _groups(model: Any, frame: pd.DataFrame, n: int) -> tuple[Groups, pd.DataFra
     codes = np.asarray(levels.get_indexer(pd.Index(values)), dtype=np.intp)
     rows = [np.asarray(model.row_indices[g], dtype=np.intp) for g in model.group_labels]
     order = pd.Index(model.group_labels).get_indexer(levels)
-    del n
     return Groups(name, codes, levels, [rows[i] for i in order]), frame
 
 
 def _group_name(model: Any, frame: pd.DataFrame, values: IntArray) -> str:
+    """The name of the groups: of the column that holds them, or as statsmodels calls them."""
     names = [str(x) for x in getattr(model.data, "exog_re_names", [])]
     own = getattr(model.groups, "name", None)
-    likely = [*([str(own)] if own is not None else []), *names]
-    for name in [*likely, *map(str, frame.columns)]:
+    for name in [*([] if own is None else [str(own)]), *names, *map(str, frame.columns)]:
         if name in frame.columns and _same_values(frame[name], values):
             return name
-    if own is not None:
-        return str(own)
-    # missing="drop" loses the column but not its name, which replaced "Intercept".
+    # missing="drop" loses the column but not its name, which a formula puts for "Intercept".
     constant = _constant_columns(model)
-    return names[constant[0]].removesuffix(" Var") if len(constant) else "Group"
+    if isinstance(getattr(model, "formula", None), str) and len(constant):
+        return str(names[constant[0]])
+    return "Group" if own is None else str(own)
 
 
-def _same_values(column: pd.Series, values: IntArray) -> bool:
+def _same_values(column: pd.Series | pd.DataFrame, values: IntArray) -> bool:
+    if isinstance(column, pd.DataFrame) or len(column) != len(values):  # a repeated name
+        return False
     own = np.asarray(column)
-    return len(own) == len(values) and bool(np.all(own == values))
+    return not pd.isna(own).any() and bool(np.all(own == values))
 
 
 def _constant_columns(model: Any) -> IntArray:
@@ -190,9 +235,7 @@ def _group_terms(
     """The terms on the groups: one, or several where `free` fixed covariances at zero."""
     model = results.model
     values = np.asarray(model.exog_re, dtype=float)
-    constant = set(_constant_columns(model).tolist())
-    names = [str(x) for x in model.data.exog_re_names]
-    names = [INTERCEPT if i in constant else name for i, name in enumerate(names)]
+    names = _effect_names(model, {str(c): frame[c] for c in frame.columns})
     relative = np.asarray(results.cov_re, dtype=float) / results.scale
     found = []
     for block in _blocks(results, len(names)):
@@ -216,7 +259,8 @@ def _blocks(results: Any, k: int) -> list[list[int]]:
     left, blocks = set(range(k)), []
     while left:
         block = sorted(j for j in left if free[min(left), j])
-        if not np.all(free[np.ix_(block, block)]) or np.any(free[np.ix_(block, list(left - set(block)))]):
+        others = list(left - set(block))
+        if not np.all(free[np.ix_(block, block)]) or np.any(free[np.ix_(block, others)]):
             raise UnsupportedModelError(
                 "free=: the pattern of free covariances does not fall into blocks; lme4's and our "
                 "terms have a full covariance matrix each"
@@ -246,32 +290,37 @@ def _with_formula(term: Term, formula: str | None, frame: pd.DataFrame) -> Term:
 
 def _used(response: str, fixed: FixedPart, terms: tuple[Term, ...]) -> set[str]:
     """Variables of the model: what lme4's model frame has."""
-    used = {response, *fixed.variables}
+    used = {response, *names_in(response), *fixed.variables}
     for term in terms:
-        used |= {*term.columns, *term.names}
+        used |= {*term.columns, *term.names, *(n for name in term.names for n in names_in(name))}
         if term.covariates.formula is not None:
             used |= set(term.covariates.formula.variables)
-    for text in [response]:
-        used |= set(text.replace("(", " ").replace(")", " ").split())
     return used
 
 
-def _formula(response: str, formula: Any, fixed: FixedPart, terms: tuple[Term, ...]) -> str:
+def _formula(response: str, formula: str | None, fixed: FixedPart, terms: tuple[Term, ...]) -> str:
     """The model in lme4's notation."""
-    if isinstance(formula, str):
+    if formula:
         lhs, _, rhs = formula.partition("~")
         head = f"{lhs.strip()} ~ {rhs.strip()}"
     else:
-        head = f"{response} ~ {' + '.join(fixed.names) or '0'}"
+        names = [_quoted(name) for name in fixed.variables]
+        has_constant = len(fixed.variables) < len(fixed.names)
+        head = f"{_quoted(response)} ~ {' + '.join(['1' if has_constant else '0', *names])}"
     return " + ".join([head, *(bar_text(term) for term in terms)])
 
 
+def _quoted(name: str) -> str:
+    return name if name.isidentifier() else f"`{name}`"
+
+
 def bar_text(term: Term) -> str:
-    """``(1 + Days | Subject)``."""
-    names = ["1" if name == INTERCEPT else name for name in term.names]
+    """``(1 + Days | Subject)``; a categorical's columns ``C(x)[T.b]``, ... are its code, once."""
+    codes = [re.sub(r"\[[^\[\]]*\]", "", name) for name in term.names]
+    names = list(dict.fromkeys("1" if code == INTERCEPT else code for code in codes))
     if "1" not in names:
         names.insert(0, "0")
-    return f"({' + '.join(names)} | {term.factor})"
+    return f"({' + '.join(names)} | {':'.join(map(_quoted, term.columns))})"
 
 
 def _origin(results: Any, design: Design, theta: Array) -> Origin:
@@ -293,7 +342,8 @@ def _check_same(results: Any, plain: Fit) -> None:
     """Our likelihood at statsmodels' estimate must be statsmodels'."""
     assert plain.origin is not None
     theirs, ours = plain.origin.log_lik, -0.5 * plain.solution.deviance()
-    if np.isfinite(theirs) and abs(ours - theirs) > _SAME * (abs(theirs) + len(results.model.endog)):
+    allowed = _SAME * (abs(theirs) + len(results.model.endog))
+    if np.isfinite(theirs) and not abs(ours - theirs) <= allowed:
         raise UnsupportedModelError(
             f"the model was not understood: log-likelihood {ours:.6f} at the fit's own estimate, "
             f"where statsmodels has {theirs:.6f}. Please report this model"

@@ -83,8 +83,8 @@ def full_rank(design: Design, rank_deficient: str = "drop") -> Design:
     dropped = tuple(names[i] for i in found)
     if rank_deficient == "raise":
         raise InvalidArgumentError(
-            f"formula: the fixed-effects column(s) {list(dropped)} are determined by the others; drop "
-            "them, or fit with rank_deficient='drop'"
+            f"formula: the fixed-effects column(s) {list(dropped)} are determined by the others; "
+            "drop them, or fit with rank_deficient='drop'"
         )
     warnings.warn(
         f"the fixed part is rank deficient: dropped {len(dropped)} column(s): {', '.join(dropped)}",

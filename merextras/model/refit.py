@@ -13,7 +13,7 @@ from merextras.exceptions import InvalidArgumentError
 from merextras.model.build import Options, build_design, formula_offset
 from merextras.model.design import Design
 from merextras.model.fitted import FittedModel, fit_design, refitted
-from merextras.model.formula import parse
+from merextras.model.formula import Bar, parse
 from merextras.model.rank import full_rank
 from merextras.model.rewrite import bar_text, expanded
 
@@ -55,8 +55,8 @@ def _response(model: FittedModel, y: Array | pd.Series) -> Array:
     if isinstance(y, pd.Series) and not y.index.equals(index):
         if not (index.is_unique and y.index.is_unique and set(y.index) == set(index)):
             raise InvalidArgumentError(
-                "y: the Series has another index than the rows of the fit; give one with that index "
-                "(m.model_frame().index) or an array"
+                "y: the Series has another index than the rows of the fit; give one with that "
+                "index (m.model_frame().index) or an array"
             )
         y = y.loc[index]
     try:
@@ -84,8 +84,9 @@ def update(
     Parameters
     ----------
     formula : str, optional
-        In lme4's notation. ``.`` stands for what was there, as in ``". ~ . - social"``; on the right
-        it is the fixed part and the random-effects terms.
+        In lme4's notation. ``.`` stands for what was there, as in ``". ~ . - social"``; on the
+        right it is the fixed part and the random-effects terms, of which one is taken out by
+        ``". ~ . - (1 | class:school)"``.
     data : DataFrame, optional
         By default the model frame of the fit, which has the variables of the model only.
     reml : bool, optional
@@ -131,12 +132,38 @@ def _same_rows(design: Design) -> Options:
 
 
 def _with_dots(formula: str, old: str) -> str:
-    """Replace ``.`` by the old response, or the old right-hand side, and drop what is subtracted."""
-    head, tilde, rhs = formula.rpartition("~")
+    """Replace ``.`` by the old response or right-hand side, and drop what is subtracted."""
+    if not isinstance(formula, str):
+        raise InvalidArgumentError(
+            f"formula: expected a formula as a string, got {type(formula).__name__}"
+        )
     before = parse(old)
-    response = re.sub(r"(?<![\w.])\.(?![\w.])", before.response, head).strip() or before.response
-    dotted = re.search(r"(?<![\w.)])\.(?![\w.])", rhs) is not None
-    parsed = parse(re.sub(r"(?<![\w.)])\.(?![\w.])", f"({before.fixed})", rhs) if dotted else rhs)
-    bars = [bar_text(bar) for bar in (*(before.bars if dotted else ()), *parsed.bars)]
-    fixed = expanded(parsed.fixed)
-    return f"{response} ~ {' + '.join([fixed, *dict.fromkeys(bars)])}"
+    head, _, rhs = formula.rpartition("~")
+    response = _undotted(head, before.response).strip() or before.response
+    text = _undotted(rhs, f"({before.fixed})")
+    parsed = parse(text, subtract=True)
+    bars = {_key(bar): bar_text(bar) for bar in parsed.bars}
+    if text != rhs:
+        bars = {**{_key(bar): bar_text(bar) for bar in before.bars}, **bars}
+    for bar in parsed.dropped:
+        if _key(bar) not in bars:
+            there = ", ".join(bars.values()) or "none"
+            raise InvalidArgumentError(
+                f"formula={formula!r}: there is no term {bar_text(bar)} to take out of: {there}"
+            )
+        del bars[_key(bar)]
+    return f"{response} ~ {' + '.join([expanded(parsed.fixed), *bars.values()])}"
+
+
+def _undotted(text: str, before: str) -> str:
+    """The text with what was there before in place of its dots, those in quotes left alone."""
+    return re.sub(
+        r"""(?P<quoted>(?P<mark>['"`]).*?(?P=mark))|(?<![\w.)\]])\.(?![\w.])""",
+        lambda m: m["quoted"] or before,
+        text,
+    )
+
+
+def _key(bar: Bar) -> tuple[str, frozenset[str], bool]:
+    """What two ways to write the same term have in common."""
+    return expanded(bar.effects), frozenset(bar.factors), bar.independent

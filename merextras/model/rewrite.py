@@ -59,14 +59,23 @@ def expanded(text: str, change: Callable[[str], str] | None = None) -> str:
     InvalidArgumentError
         patsy can't read it.
     """
+    names = term_labels(text, change)
+    return " + ".join(([] if "" in names else ["0"]) + [name for name in names if name]) or "1"
+
+
+def term_labels(text: str, change: Callable[[str], str] | None = None) -> list[str]:
+    """Labels of the terms of a one-sided formula, ``a * b`` as three; the intercept's is empty.
+
+    Raises
+    ------
+    InvalidArgumentError
+        patsy can't read it.
+    """
     try:
         terms = patsy.ModelDesc.from_formula(text).rhs_termlist
     except (patsy.PatsyError, SyntaxError) as err:
         raise InvalidArgumentError(f"formula {text!r}: {str(err).splitlines()[0]}") from err
-    names = [":".join(_code(f.name(), change) for f in term.factors) for term in terms]
-    has_intercept = "" in names
-    kept = [name for name in names if name]
-    return " + ".join(([] if has_intercept else ["0"]) + kept) or "1"
+    return [":".join(_code(f.name(), change) for f in term.factors) for term in terms]
 
 
 def _code(code: str, change: Callable[[str], str] | None) -> str:

@@ -50,8 +50,8 @@ def _check_levels(term: Term, n: int) -> None:
         )
     if term.rows.q >= n:
         raise InvalidArgumentError(
-            f"formula: {bar} has {term.rows.q} random effects for {n} observations; their covariance "
-            f"can't be told from the residual variance. Write (1 | {term.factor}), or "
+            f"formula: {bar} has {term.rows.q} random effects for {n} observations; their "
+            f"covariance can't be told from the residual variance. Write (1 | {term.factor}), or "
             f"({' + '.join(term.names)} || {term.factor})"
         )
 

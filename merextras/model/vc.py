@@ -11,18 +11,23 @@ variance. Two forms are terms in lme4's sense, and these are recognised by their
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import scipy.sparse as sp
 
 from merextras._typing import Array, IntArray
 from merextras.engine.crossprod import TermRows
 from merextras.exceptions import UnsupportedModelError
+from merextras.model.build import grouping
 from merextras.model.covariates import Covariates
-from merextras.model.design import Term
+from merextras.model.design import INTERCEPT, Term
+from merextras.model.fixed import bare
+
+#: The texts of a variable's values, as far as they are known.
+Known = Callable[[str], set[str]]
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,7 @@ class Label:
     covariate: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Groups:
     """The model's top-level groups.
 
@@ -53,28 +58,9 @@ class Groups:
     rows: list[IntArray]
 
 
-def parse_label(name: str) -> Label:
-    """Take a design column's name apart."""
-    variables, levels, covariates = [], [], []
-    for piece in re.split(r":(?![^\[(]*[\])])", name):
-        match = re.fullmatch(r"(?P<code>.+?)\[(?:T\.)?(?P<level>.*)\]", piece)
-        if match:
-            variables.append(_bare(match["code"]))
-            levels.append(match["level"])
-        else:
-            covariates.append(piece)
-    return Label(tuple(variables), tuple(levels), ":".join(covariates) or "Intercept")
-
-
-def _bare(code: str) -> str:
-    """``C(x)``, ``C(Q('x'), Treatment)`` and ``Q("x")`` are all x."""
-    match = re.match(r"C\(\s*(?P<inner>Q\(.*?\)|[^,)]+)", code)
-    code = match["inner"] if match else code
-    match = re.match(r"Q\(\s*(['\"])(?P<inner>.*)\1\s*\)", code)
-    return match["inner"] if match else code.strip("` ")
-
-
-def vc_term(name: str, mats: list[Any], colnames: list[list[str]], groups: Groups, n: int, frame: pd.DataFrame) -> Term:
+def vc_term(
+    name: str, mats: list[Any], colnames: list[list[str]], groups: Groups, frame: pd.DataFrame
+) -> Term:
     """The term of one variance component.
 
     Raises
@@ -82,88 +68,144 @@ def vc_term(name: str, mats: list[Any], colnames: list[list[str]], groups: Group
     UnsupportedModelError
         Several columns of a row are not zero: no level to put the row in.
     """
-    labels = [[parse_label(str(column)) for column in columns] for columns in colnames]
-    plain = all(len(row) == 1 and not row[0].variables for row in labels)
-    column, values = np.zeros(n, dtype=np.intp), np.zeros(n)
+    labels = _labels(name, colnames, frame)
+    column, values = np.zeros(len(frame), dtype=np.intp), np.zeros(len(frame))
     for rows, mat in zip(groups.rows, mats, strict=True):
         column[rows], values[rows] = _one_per_row(name, mat)
-    if plain:
+    if all(len(row) == 1 and not row[0].variables for row in labels):
         covariates = Covariates((labels[0][0].covariate,))
         rows_ = TermRows(groups.codes, values[:, None], len(groups.levels))
         return Term(groups.name, (groups.name,), groups.levels, covariates, rows_)
-    return _by_level(name, labels, column, values, groups, frame)
+    first = _only_kind(name, labels)
+    columns = first.variables if len(groups.levels) == 1 else (*first.variables, groups.name)
+    # Numbers of the columns' texts, the same text in two groups having the same number.
+    texts, numbers = np.unique([_joined(lab) for row in labels for lab in row], return_inverse=True)
+    starts = np.concatenate([[0], np.cumsum([len(row) for row in labels])])[:-1]
+    own = numbers.reshape(-1)[starts[groups.codes] + column]
+    levels, codes = _from_data(columns, frame, own, groups, values != 0.0) or _from_texts(
+        texts, own, groups
+    )
+    rows_ = TermRows(codes, values[:, None], len(levels))
+    return Term(":".join(columns), columns, levels, Covariates((first.covariate,)), rows_)
+
+
+def _joined(label: Label) -> str:
+    return ":".join(label.levels)
+
+
+def _labels(name: str, colnames: list[list[str]], frame: pd.DataFrame) -> list[list[Label]]:
+    """The columns' names taken apart, by groups; names without levels are levels of `name`."""
+    values: dict[str, set[str]] = {}
+
+    def known(variable: str) -> set[str]:
+        if variable not in values:
+            there = variable in frame.columns
+            values[variable] = set(map(str, frame[variable].unique())) if there else set()
+        return values[variable]
+
+    distinct = {str(c): parse_label(str(c), known) for row in colnames for c in row}
+    if not any(label.variables for label in distinct.values()) and len(distinct) > 1:
+        distinct = {c: Label((name,), (c,), INTERCEPT) for c in distinct}
+    return [[distinct[str(c)] for c in row] for row in colnames]
+
+
+def parse_label(name: str, known: Known = lambda _: set()) -> Label:
+    """Take a design column's name apart, with the help of the values that a variable has."""
+    variables, levels, covariates = [], [], []
+    rest = name
+    while rest:
+        end = _end_of_code(rest)
+        code, rest = rest[:end], rest[end:]
+        if rest.startswith("["):
+            variables.append(bare(code))
+            level, rest = _level(rest, known(variables[-1]))
+            levels.append(level)
+        else:
+            covariates.append(code)
+        rest = rest.removeprefix(":")
+    return Label(tuple(variables), tuple(levels), ":".join(covariates) or INTERCEPT)
+
+
+def _end_of_code(text: str) -> int:
+    """Where the code of a factor ends: at ``[`` or ``:`` outside parentheses and quotes."""
+    depth, quote = 0, ""
+    for i, char in enumerate(text):
+        if quote:
+            quote = "" if char == quote else quote
+        elif char in "\"'`":
+            quote = char
+        elif depth == 0 and char in "[:":
+            return i
+        else:
+            depth += (char in "([{") - (char in ")]}")
+    return len(text)
+
+
+def _level(text: str, known: Iterable[str]) -> tuple[str, str]:
+    """The level in ``[level]`` or ``[T.level]``, and what follows; it may have brackets itself."""
+    ends = [match.start() for match in re.finditer(r"\](?=:|$)", text)] or [len(text)]
+    for end in ends:
+        for level in (text[1:end], text[1:end].removeprefix("T.")):
+            if level in known:
+                return level, text[end + 1 :]
+    return text[1 : ends[0]].removeprefix("T."), text[ends[0] + 1 :]
 
 
 def _one_per_row(name: str, mat: Any) -> tuple[IntArray, Array]:
     """Column and value of the one nonzero of each row (column 0 where a row is zero)."""
-    coo = sp.coo_array(mat)
-    coo.eliminate_zeros()
-    if len(np.unique(coo.row)) != coo.nnz:
+    rows, columns, found = _find(mat)
+    if len(np.unique(rows)) != len(rows):
         raise UnsupportedModelError(
             f"variance component {name!r}: a row has several columns that are not zero, so that it "
             "belongs to several levels; merextras has terms with one level a row. Write one "
             "component per column, or '0 + C(factor)' for a factor"
         )
-    column = np.zeros(coo.shape[0], dtype=np.intp)
-    values = np.zeros(coo.shape[0])
-    column[coo.row], values[coo.row] = coo.col, coo.data
+    column, values = np.zeros(mat.shape[0], dtype=np.intp), np.zeros(mat.shape[0])
+    column[rows], values[rows] = columns, found
     return column, values
 
 
-def _by_level(
-    name: str,
-    labels: list[list[Label]],
-    column: IntArray,
-    values: Array,
-    groups: Groups,
-    frame: pd.DataFrame,
-) -> Term:
-    """A term with a level for each column of each group that has a row."""
-    first = labels[0][0]
+def _find(mat: Any) -> tuple[IntArray, IntArray, Array]:
+    """Places and values of what is not zero."""
+    if not isinstance(mat, np.ndarray):  # use_sparse=True
+        coo = mat.tocoo()
+        coo.eliminate_zeros()
+        return coo.row.astype(np.intp), coo.col.astype(np.intp), np.asarray(coo.data)
+    rows, columns = np.nonzero(mat)
+    return rows, columns, mat[rows, columns]
+
+
+def _only_kind(name: str, labels: list[list[Label]]) -> Label:
+    """A label of the columns, which must differ by their levels only."""
     known = {(lab.variables, lab.covariate) for row in labels for lab in row}
+    first = labels[0][0]
     if len(known) != 1 or not first.variables:
         raise UnsupportedModelError(
             f"variance component {name!r} mixes columns of different kinds "
             f"({sorted(':'.join((*v, c)) for v, c in known)[:5]}); write one component for each"
         )
-    # Number the distinct labels over all groups, then the (label, group) pairs that occur.
-    texts = pd.unique(pd.Series([":".join(lab.levels) for row in labels for lab in row]))
-    texts, restored = _in_column_order(np.asarray(texts, dtype=object), first.variables, frame)
-    number = {text: i for i, text in enumerate(texts)}
-    own = [np.array([number[":".join(lab.levels)] for lab in row]) for row in labels]
-    label_of = np.empty(len(column), dtype=np.intp)
-    for group, rows in enumerate(groups.rows):
-        label_of[rows] = own[group][column[rows]]
-    n_groups = len(groups.levels)
-    pairs, codes = np.unique(label_of * n_groups + groups.codes, return_inverse=True)
-    variables = first.variables if n_groups == 1 else (*first.variables, groups.name)
-    if n_groups == 1:
-        levels = pd.Index(restored[pairs])
-    else:
-        levels = pd.Index(
-            [f"{texts[i]}:{groups.levels[j]}" for i, j in zip(*divmod(pairs, n_groups), strict=True)],
-            dtype=object,
-        )
-    rows_ = TermRows(codes.reshape(-1).astype(np.intp), values[:, None], len(levels))
-    return Term(":".join(variables), variables, levels, Covariates((first.covariate,)), rows_)
+    return first
 
 
-def _in_column_order(
-    texts: Array, variables: tuple[str, ...], frame: pd.DataFrame
-) -> tuple[Array, Array]:
-    """Level names sorted as the column they come from sorts, and that column's own values.
+def _from_data(
+    columns: tuple[str, ...], frame: pd.DataFrame, own: IntArray, groups: Groups, used: Any
+) -> tuple[pd.Index, IntArray] | None:
+    """Levels and codes from the data's own columns, if they are what the fit has."""
+    if not all(isinstance(frame.get(c), pd.Series) for c in columns):
+        return None
+    levels, codes = grouping(frame, columns)
+    theirs = own[used] * len(groups.levels) + groups.codes[used]
+    pairs = np.unique(np.column_stack([theirs, codes[used]]), axis=0)
+    one_to_one = all(len(np.unique(side)) == len(pairs) for side in pairs.T)
+    return (levels, codes) if one_to_one and np.all(codes >= 0) else None
 
-    Design columns only have the levels' text; if the column is at hand its integers are restored.
-    """
-    if len(variables) == 1 and variables[0] in frame.columns:
-        series = frame[variables[0]]
-        is_categorical = isinstance(series.dtype, pd.CategoricalDtype)
-        own = list(series.cat.categories) if is_categorical else sorted(pd.unique(series.dropna()))
-        by_text = {str(value): value for value in own}
-        if set(texts) <= set(by_text):
-            kept = [text for text in by_text if text in set(texts)]
-            values = np.empty(len(kept), dtype=object)
-            values[:] = [by_text[text] for text in kept]
-            return np.asarray(kept, dtype=object), values
-    ordered = np.asarray(sorted(texts), dtype=object)
-    return ordered, ordered
+
+def _from_texts(texts: Array, own: IntArray, groups: Groups) -> tuple[pd.Index, IntArray]:
+    """Levels and codes from the names of the fit's columns."""
+    n = len(groups.levels)
+    pairs, codes = np.unique(own * n + groups.codes, return_inverse=True)
+    if n == 1:
+        return pd.Index(texts[pairs].astype(object)), codes.reshape(-1).astype(np.intp)
+    text, group = np.divmod(pairs, n)
+    names = [f"{texts[i]}:{groups.levels[j]}" for i, j in zip(text, group, strict=True)]
+    return pd.Index(names, dtype=object), codes.reshape(-1).astype(np.intp)

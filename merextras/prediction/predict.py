@@ -9,9 +9,10 @@ import pandas as pd
 
 from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.design import Design
+from merextras.model.build import as_code
+from merextras.model.design import INTERCEPT, Design
 from merextras.model.fitted import FittedModel
-from merextras.model.fixed import FormulaPart
+from merextras.model.fixed import FormulaPart, unquoted
 from merextras.model.formula import parse
 from merextras.prediction.rows import NewRows, new_rows
 
@@ -59,7 +60,8 @@ def predict(
     >>> from merextras.datasets import load_dataset
     >>> import merextras as mx, statsmodels.formula.api as smf
     >>> sleep = load_dataset("sleepstudy")
-    >>> m = mx.MerMod(smf.mixedlm("Reaction ~ Days", sleep, groups="Subject", re_formula="~Days").fit())
+    >>> fit = smf.mixedlm("Reaction ~ Days", sleep, groups="Subject", re_formula="~Days").fit()
+    >>> m = mx.MerMod(fit)
     >>> m.predict(sleep.head(2)).round(1).tolist()
     [253.7, 273.3]
     >>> m.predict(sleep.head(2), re_form="NA").round(1).tolist()
@@ -86,8 +88,8 @@ def kept_effects(design: Design, re_form: str | float | None) -> Kept:
         return {}
     if not isinstance(re_form, str):
         raise InvalidArgumentError(
-            f"re_form={re_form!r}: None (all random effects), 'NA' (none) or a formula of bars such as "
-            f"'~ (1 | {design.factors[0]})'"
+            f"re_form={re_form!r}: None (all random effects), 'NA' (none) or a formula of bars "
+            f"such as '~ (1 | {design.factors[0]})'"
         )
     parsed = parse(re_form, name="re_form")
     if parsed.response or parsed.fixed not in {"0", "1"} or not parsed.bars:
@@ -95,12 +97,21 @@ def kept_effects(design: Design, re_form: str | float | None) -> Kept:
             f"re_form={re_form!r}: give bars only, such as '~ (1 | {design.factors[0]})'"
         )
     kept: dict[int, np.ndarray[tuple[int], np.dtype[np.bool_]]] = {}
-    for bar in parsed.bars:
-        wanted = FormulaPart.from_formula(bar.effects, design.frame).names
-        for name in wanted:
+    for bar in as_code(parsed, [str(c) for c in design.frame.columns], {}).bars:
+        for name in _effects(bar.effects, design, re_form):
             t, i = _find(design, bar.factors, name, re_form)
             kept.setdefault(t, np.zeros(design.terms[t].k, dtype=bool))[i] = True
     return kept
+
+
+def _effects(code: str, design: Design, re_form: str) -> tuple[str, ...]:
+    """Names of the effects that stand left of a bar."""
+    if code == "1":
+        return (INTERCEPT,)
+    try:
+        return FormulaPart.from_formula(code, design.frame).names
+    except InvalidArgumentError as err:
+        raise InvalidArgumentError(f"re_form={re_form!r}: {err}") from err
 
 
 def _is_none_wanted(re_form: object) -> bool:
@@ -112,8 +123,9 @@ def _is_none_wanted(re_form: object) -> bool:
 def _find(design: Design, factors: tuple[str, ...], name: str, re_form: str) -> tuple[int, int]:
     """Term and place of an effect, by the columns of its factor and its own name."""
     for t, term in enumerate(design.terms):
-        if set(term.columns) == set(factors) and name in term.names:
-            return t, term.names.index(name)
+        names = [unquoted(own) for own in term.names]  # lmer's effects have no Q("...")
+        if set(term.columns) == set(factors) and unquoted(name) in names:
+            return t, names.index(unquoted(name))
     there = [f"({' + '.join(t.names)} | {t.factor})" for t in design.terms]
     raise InvalidArgumentError(
         f"re_form={re_form!r}: there is no random effect {name!r} of {':'.join(factors)!r} in the "

@@ -67,7 +67,7 @@ def format_columns(frame: pd.DataFrame, digits: int = 4) -> str:
 
 
 def format_numbers(values: Array, digits: int = 4) -> list[str]:
-    """Numbers with as many decimals as show `digits` significant ones of the smallest that counts."""
+    """Numbers with the decimals that show `digits` significant ones of the smallest that counts."""
     finite = np.abs(values[np.isfinite(values) & (values != 0)])
     if len(finite) == 0:
         decimals = 1

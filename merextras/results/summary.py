@@ -11,6 +11,8 @@ from merextras._typing import Array
 from merextras.results.base import TextResult, format_columns, format_numbers
 from merextras.results.var_corr import VarCorr
 
+_HEADERS = {"estimate": "Estimate", "std_error": "Std. Error", "statistic": "t value"}
+
 
 @dataclass(frozen=True, repr=False)
 class Summary(TextResult):
@@ -63,7 +65,7 @@ class Summary(TextResult):
             f"Number of obs: {self.nobs}, groups: {groups}",
             "",
             "Fixed effects:",
-            format_columns(self.coefficients.set_axis(["Estimate", "Std. Error", "t value"], axis=1)),
+            format_columns(self.coefficients.rename(columns=_HEADERS)),
         ]
         if len(self.correlation) > 1:
             parts += ["", "Correlation of fixed effects:", self._correlation()]
@@ -88,7 +90,7 @@ class Summary(TextResult):
             [f"{corr.iloc[i, j]:.3f}" if j < i else "" for j in range(len(corr) - 1)]
             for i in range(1, len(corr))
         ]
-        columns = [str(c)[:10] for c in corr.columns[:-1]]
+        columns = [f"{c!s:.10}" for c in corr.columns[:-1]]
         return str(pd.DataFrame(text, index=corr.index[1:], columns=columns).to_string())
 
 

@@ -35,8 +35,9 @@ def mcsamp(m: object, *args: object, **kwargs: object) -> NoReturn:
     >>> mcsamp(None)
     Traceback (most recent call last):
         ...
-    merextras.exceptions.NotAvailableError: mcsamp: lme4 removed mcmcsamp ...
+    merextras.exceptions.NotAvailableError: mcsamp: lme4 removed mcmcsamp, ...
     """
+    del m, args, kwargs
     raise NotAvailableError(
         "mcsamp: lme4 removed mcmcsamp, on which it rested, so that it is gone from R too. Use "
         "sim(m) for joint draws of the fixed effects, random effects and sigma, and re_sim(m) or "

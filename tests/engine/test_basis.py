@@ -24,7 +24,7 @@ def rng():
 
 @pytest.mark.parametrize("weighted", [False, True])
 def test_columns_become_orthonormal_and_the_response_residuals(rng, weighted):
-    x, y = rng.normal(size=(30, 3)) + [1e3, 0.0, 5.0], rng.normal(size=30)
+    x, y = rng.normal([1e3, 0.0, 5.0], size=(30, 3)), rng.normal(size=30)
     w = rng.uniform(0.5, 2.0, 30) if weighted else np.ones(30)
     basis = Basis.from_rows(x, y, w if weighted else None)
     columns = basis.apply(x, y)

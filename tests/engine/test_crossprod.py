@@ -77,7 +77,7 @@ def test_tables_in_bases_of_their_own_add_up(data, design):
     whole = design.cross_products()
     parts = [part.cross_products() for part in split(data, design, 2)]
     total = parts[0] + parts[1]
-    # A basis of a few rows may be a bad one for the others: some digits are lost, none of them here.
+    # A basis of a few rows may be a bad one for the others and cost digits in proportion.
     skew = np.linalg.cond(parts[0].basis.change_to(whole.basis))
     lams = design.lams
     for reml in (False, True):
@@ -93,6 +93,22 @@ def test_basis_round_trip(design):
     other = design.rows(np.arange(12)).cross_products().basis
     skew = np.linalg.cond(cp.basis.change_to(other))
     assert_same(cp.in_basis(other).in_basis(cp.basis), cp, rtol=INVARIANCE * max(1.0, skew))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_frequencies_stand_for_repeated_rows(weighted):
+    rng = np.random.default_rng(6)
+    x, y, codes = rng.normal(size=(20, 2)), rng.normal(size=20), rng.integers(0, 4, 20)
+    w, count = rng.uniform(0.5, 2.0, 20) if weighted else None, rng.integers(1, 4, 20)
+
+    def table(rows, frequencies=None):
+        terms = [TermRows(codes[rows], x[rows], 4)]
+        weights = None if w is None else w[rows]
+        return CrossProducts.from_rows(
+            x[rows], y[rows], terms, weights, Basis.identity(2), frequencies=frequencies
+        )
+
+    assert_same(table(np.arange(20), count * 1.0), table(np.repeat(np.arange(20), count)))
 
 
 @given(designs())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,10 +38,7 @@ def test_second_part_is_what_lambda_adds_to_the_second_derivative(design):
         return sum(np.sum(d * (lam @ lam.T)) for d, lam in zip(slopes, lams, strict=True))
 
     units = np.eye(covpar.n_theta(design.ks))
-    expected = [
-        [trace(a + b) - trace(a) - trace(b) for b in units]
-        for a in units
-    ]
+    expected = [[trace(a + b) - trace(a) - trace(b) for b in units] for a in units]
     close(second_part(slopes, design.ks), expected, GRADIENT, scale=1.0)
 
 
@@ -52,8 +51,6 @@ def test_no_terms():
 @given(designs(layouts=("one", "crossed"), max_k=2, special_theta=False))
 def test_any_size_of_the_response(design):
     """Squares of squares of it would leave the range of floating point."""
-    from dataclasses import replace
-
     expected = average_information(design.solution(reml=True))
     for size in (1e-100, 1e100):
         scaled = replace(design, y=design.y * size)

@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from properties import dense_v
 from properties.compare import close
-from properties.designs import designs
+from properties.designs import Design, designs
 from tolerances import GRADIENT, ORACLE
 
 from merextras.engine import covpar
+from merextras.engine.crossprod import TermRows
 from merextras.engine.gradient import covariance_slopes, factor_slopes, gradient
 from merextras.engine.pls import solve
 from merextras.engine.selected import selected_inverse
@@ -54,10 +55,6 @@ def test_a_selected_inverse_at_hand_is_used(design):
 @pytest.mark.parametrize("size", [10.0, 100.0])
 def test_slopes_of_crossed_terms_with_large_variances(size):
     """The slope falls with the square of the size, and so do its digits, not with the fourth."""
-    from properties.designs import Design
-
-    from merextras.engine.crossprod import TermRows
-
     rng = np.random.default_rng(8)
     terms = [TermRows(rng.integers(0, j, 90), np.ones((90, 1)), j) for j in (12, 6)]
     y = rng.normal(size=90) + sum(size * rng.normal(size=t.n_levels)[t.codes] for t in terms)

@@ -18,6 +18,7 @@ from tolerances import (
     INVARIANCE,
     LME4_FIXED_THETA,
     LME4_OPTIMUM,
+    OPTIMUM_DEFAULT,
     OPTIMUM_DEVIANCE,
     OPTIMUM_THETA,
 )
@@ -40,19 +41,22 @@ def sleepstudy(unit=1.0):
 
 @pytest.mark.parametrize(("topic", "name"), MODELS)
 @pytest.mark.parametrize("method", ["REML", "ML"])
-def test_lme4s_optimum(topic, name, method):
+@pytest.mark.parametrize("to_the_end", [False, True])
+def test_lme4s_optimum(topic, name, method, to_the_end):
     model = lme4_model(topic, name)
     expected = model.expected[method]
+    control = Control(tolerance=1e-16) if to_the_end else Control()
+    rtol = LME4_OPTIMUM if to_the_end else OPTIMUM_DEFAULT
     solution, found = minimise(
-        model.system(), covpar.start(model.ks), reml=method == "REML"
+        model.system(), covpar.start(model.ks), reml=method == "REML", control=control
     )
     assert found.converged
     assert found.message.startswith("converged")
     theta = np.array(expected["theta"]["values"])
     close(found.deviance, expected["criterion"], LME4_FIXED_THETA)
-    close(found.theta, theta, LME4_OPTIMUM)
-    close(solution.beta, expected["beta"]["values"], LME4_OPTIMUM)
-    close(np.sqrt(solution.sigma2), expected["sigma"], LME4_OPTIMUM)
+    close(found.theta, theta, rtol)
+    close(solution.beta, expected["beta"]["values"], rtol)
+    close(np.sqrt(solution.sigma2), expected["sigma"], rtol)
     assert np.all(np.array(found.theta)[theta == 0.0] == 0.0)
 
 
@@ -87,13 +91,14 @@ def test_units_of_a_predictor(reml, unit, start):
 
 
 @pytest.mark.parametrize("reml", METHODS)
-def test_the_start_of_a_restart_from_a_factor_that_hides_a_covariance(reml):
-    """(0, 0, b) is stationary in theta though (0, b, 0), the same covariance, is not."""
+def test_a_start_on_the_boundary_is_left_at_once(reml):
+    """(0, 0, b) is stationary in theta where (0, b, 0), the same covariance, is not."""
     system = sleepstudy()
     best = minimise(system, covpar.start([2]), reml=reml)[1]
-    for start in ([0.0, 0.0, 0.3], [0.0, 0.3, 0.0], [1.0, 0.0, 0.0]):
+    for start in ([0.0, 0.0, 0.0], [0.0, 0.0, 0.3], [0.0, 0.3, 0.0], [1.0, 0.0, 0.0]):
         found = minimise(system, np.array(start), reml=reml)[1]
         assert found.converged
+        assert found.n_iterations <= 10
         assert abs(found.deviance - best.deviance) < OPTIMUM_DEVIANCE
 
 
@@ -114,7 +119,9 @@ def oracle_optimum(design, reml):
 
 
 @settings(max_examples=15)
-@given(designs(layouts=("one", "chain", "crossed"), max_k=2, max_rows=40), st.booleans())
+@given(
+    designs(layouts=("one", "chain", "crossed"), max_k=2, min_rows=40, max_rows=50), st.booleans()
+)
 def test_no_worse_than_brute_force(design, reml):
     design = identified(design)
     _, found = minimise(design.system(), covpar.start(design.ks), reml=reml)
@@ -122,7 +129,8 @@ def test_no_worse_than_brute_force(design, reml):
     assert found.deviance <= oracle_optimum(design, reml) + BRUTE_FORCE
 
 
-@given(designs(max_k=2), st.booleans())
+@settings(max_examples=20)
+@given(designs(layouts=("one", "twice", "chain", "crossed"), max_k=2, max_rows=40), st.booleans())
 def test_what_it_reports(design, reml):
     """On any design, identified or not, and from any start."""
     solution, found = minimise(design.system(), design.theta, reml=reml)
@@ -138,13 +146,18 @@ def test_what_it_reports(design, reml):
     assert pickle.loads(pickle.dumps(found)) == found
 
 
-@given(designs(layouts=("one", "chain", "crossed"), max_k=2), st.booleans())
+@settings(max_examples=20)
+@given(designs(layouts=("one", "chain", "crossed"), max_k=2, min_rows=40), st.booleans())
 def test_identified_designs_converge_from_zero(design, reml):
     design = identified(design)
     system = design.system()
     zero = minimise(system, np.zeros(len(design.theta)), reml=reml)[1]
+    other = minimise(system, covpar.start(design.ks), reml=reml)[1]
     assert zero.converged
-    assert (zero.n_restarts > 0) == any(zero.theta)
+    assert other.converged
+    # Both are optima; with so few groups the deviance may have two.
+    assert np.isfinite(zero.deviance)
+    assert np.max(np.abs(zero.gradient)) < 1e-3 * len(design.y)
 
 
 @pytest.mark.parametrize("reml", METHODS)

@@ -11,7 +11,7 @@ from properties.designs import designs
 from tolerances import ORACLE
 
 from merextras.engine.crossprod import CrossProducts, TermRows
-from merextras.engine.plan import make_plan, prepare
+from merextras.engine.plan import make_plan
 
 
 def cross_products(*factors, ks=None):

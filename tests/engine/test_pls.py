@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from engine.lme4_models import MODELS, lme4_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from engine.lme4_models import MODELS, lme4_model
 from properties.compare import close
-from properties.designs import designs
+from properties.designs import Design, designs
 from tolerances import INVARIANCE, LME4_FIXED_THETA, ORACLE
 
 from merextras.engine import covpar
@@ -146,8 +146,6 @@ def test_many_effects_a_level(k):
     values[codes == 2, 4:] = 0.0
     lam = np.tril(rng.normal(size=(k, k))) / k
     terms = [TermRows(codes, values, 6), TermRows(np.arange(80) % 7, values[:, :1], 7)]
-    from properties.designs import Design
-
     y = rng.normal(size=80)
     design = Design(np.ones((80, 1)), y, tuple(terms), None, (lam, np.eye(1)))
     for reml in (False, True):
@@ -171,12 +169,8 @@ def test_large_variances_cost_digits_in_proportion_only(size, crossed):
     for term in combined:
         y += size * term.values[:, 0] * rng.normal(size=term.n_levels)[term.codes]
     x = np.column_stack([np.ones(60), rng.normal(size=60)])
-    two = solve(
-        prepare(CrossProducts.from_rows(x, y, terms)), [size * direction] * 2, reml=True
-    )
-    one = solve(
-        prepare(CrossProducts.from_rows(x, y, combined)), [size * np.eye(1)] * 2, reml=True
-    )
+    two = solve(prepare(CrossProducts.from_rows(x, y, terms)), [size * direction] * 2, reml=True)
+    one = solve(prepare(CrossProducts.from_rows(x, y, combined)), [size * np.eye(1)] * 2, reml=True)
     close(two.deviance(), one.deviance(), 1e-15 * size**2 * 60, scale=1.0)
 
 

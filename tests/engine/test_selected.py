@@ -50,9 +50,7 @@ def test_the_whole_block_of_the_tail(design):
     solution = design.solution(reml=True)
     plan, block = solution.factor.system.plan, dense_blocks(design)
     rows = [
-        np.concatenate(
-            [block(s, t).reshape(design.terms[s].q, -1) for t in plan.tail], axis=1
-        )
+        np.concatenate([block(s, t).reshape(design.terms[s].q, -1) for t in plan.tail], axis=1)
         for s in plan.tail
     ]
     if rows:

@@ -1,4 +1,4 @@
-"""V, P and their derivatives as ordinary dense matrices: what gradient and curvature are held to."""
+"""V, P and their derivatives as dense matrices: what gradient and curvature are held to."""
 
 from __future__ import annotations
 

@@ -76,16 +76,14 @@ class Design:
         """The same model of some of the rows, or of the rows in another order."""
         terms = tuple(replace(t, codes=t.codes[which], values=t.values[which]) for t in self.terms)
         weights = None if self.weights is None else self.weights[which]
-        return replace(
-            self, x=self.x[which], y=self.y[which], terms=terms, weights=weights
-        )
+        return replace(self, x=self.x[which], y=self.y[which], terms=terms, weights=weights)
 
 
 @st.composite
-def designs(draw, layouts=tuple(LAYOUTS), max_k=3, max_rows=60, special_theta=True):
-    """Any design of the layouts; theta has exact zeros or perfect correlations if `special_theta`."""
+def designs(draw, layouts=tuple(LAYOUTS), max_k=3, min_rows=16, max_rows=60, special_theta=True):
+    """Any design of the layouts; theta is singular in all ways if `special_theta`."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    n = draw(st.integers(16, max_rows))
+    n = draw(st.integers(min_rows, max_rows))
     factors = _factors(draw, rng, n, LAYOUTS[draw(st.sampled_from(layouts))])
     terms = []
     for codes, n_levels in factors:
@@ -188,17 +186,19 @@ def _response(draw, rng, x, terms, weights):
     return y + x @ rng.normal(0.0, 3.0, x.shape[1]) + mean
 
 
-def identified(design, levels=(10, 5)):
-    """The design with groups enough for its variances: every factor's levels dealt out anew.
+def identified(design, levels=(8, 4)):
+    """The design with levels dealt out evenly and effects as simple as its variances can bear.
 
-    Keeps the layouts of up to two factors, nested or crossed, and gives X an intercept.
+    Keeps a layout of up to two factors, nested or crossed; X gets an intercept.
     """
-    rng = np.random.default_rng(len(design.y))
-    n, nested = len(design.y), len(design.system().plan.leading) == len(design.terms)
+    rng = np.random.default_rng([len(design.y), 1])
+    n, nested = len(design.y), len(design.system().plan.tail) == 0
     codes = [rng.permutation(np.arange(n) % levels[0])]
     codes.append(codes[0] % levels[1] if nested else rng.permutation(np.arange(n) % levels[1]))
     terms = tuple(
-        TermRows(codes[t], np.column_stack([np.ones(n), rng.normal(size=n)])[:, : term.k], levels[t])
+        TermRows(
+            codes[t], np.column_stack([np.ones(n), rng.normal(size=n)])[:, : term.k], levels[t]
+        )
         for t, term in enumerate(design.terms)
     )
     kept = np.flatnonzero(np.ptp(design.x, axis=0) > 0.0)

@@ -1,0 +1,1 @@
+"""One worker a package, each run in a process of its own."""

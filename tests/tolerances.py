@@ -87,3 +87,27 @@ EIGENVALUES = 1e-12
 #: How far our optimum may lie above that of a brute-force search over the oracle's deviance,
 #: whose gradient is by finite differences. Absolute.
 BRUTE_FORCE = 1e-6
+
+# --- The adapter against lme4 --------------------------------------------------------------------
+
+#: Estimates at the polished optimum. Both optima are within about 1e-9 of their criterion's, which
+#: is flat: theta moves by the square root. Worst seen: 5e-8, a covariance of the thinned sleepstudy.
+ADAPTER_ESTIMATE = 2e-7
+
+#: The criterion itself and what is made from it. Worst seen: 2e-13.
+ADAPTER_CRITERION = 1e-11
+
+#: Sums of squares, where theta's error enters to first order. Worst seen: 2e-9.
+ADAPTER_SQUARES = 2e-8
+
+#: R's extractAIC refits by ML with lme4's own optimiser at its default tolerance.
+LME4_DEFAULT_FIT = 1e-7
+
+# --- The adapter against statsmodels -------------------------------------------------------------
+
+#: The estimate kept as it is (polish=False): the same numbers by another order of operations.
+#: statsmodels inverts the random effects' covariance and we do not.
+KEPT_ESTIMATE = 1e-12
+
+#: statsmodels' standard errors come from a Hessian with differences of large terms in it.
+KEPT_HESSIAN = 1e-9

@@ -135,7 +135,7 @@ def _modes(model: FittedModel, factor: str) -> pd.DataFrame:
 
 def _post_var(model: FittedModel, factor: str) -> Array:
     terms = model.design.terms_of(factor)
-    selected, sigma2 = model.selected, model.solution.sigma2
+    selected, sigma2 = model.solution.selected, model.solution.sigma2
     sizes = [model.design.terms[t].k for t in terms]
     ends = np.cumsum(sizes)
     out = np.zeros((len(model.design.terms[terms[0]].levels), ends[-1], ends[-1]))

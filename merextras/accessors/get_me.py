@@ -74,12 +74,17 @@ def get_me(model: FittedModel, name: str) -> Any:
 
 
 def _lambda(model: FittedModel) -> sp.csr_array:
-    design = model.design
-    parts = [
-        sp.kron(sp.eye_array(len(term.levels)), sp.csr_array(np.tril(lam)))
-        for term, lam in zip(design.terms, model.solution.factor.lams, strict=True)
-    ]
-    return sp.csr_array(sp.block_diag(parts, format="csr"))
+    """Lambda with the whole lower triangle of its blocks stored, zeros of theta among it."""
+    values, rows, cols, start = [], [], [], 0
+    for term, lam in zip(model.design.terms, model.solution.factor.lams, strict=True):
+        row, col = np.tril_indices(term.k)
+        at = start + term.k * np.arange(len(term.levels))[:, None]
+        rows.append((at + row).reshape(-1))
+        cols.append((at + col).reshape(-1))
+        values.append(np.tile(lam[row, col], len(term.levels)))
+        start += term.rows.q
+    place = (np.concatenate(rows), np.concatenate(cols))
+    return sp.csr_array(sp.coo_array((np.concatenate(values), place), shape=(start, start)))
 
 
 def _lind(model: FittedModel) -> Array:
@@ -141,7 +146,8 @@ def _devcomp(model: FittedModel) -> dict[str, dict[str, float] | dict[str, int]]
         "q": design.q,
         "nth": len(model.theta),
         "useSc": 1,
-        "reTrms": len(design.factors),
+        "reTrms": len(design.terms),
+        "spFe": 0,
         "REML": solution.p if solution.reml else 0,
         "GLMM": 0,
         "NLMM": 0,

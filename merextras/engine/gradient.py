@@ -18,19 +18,18 @@ from merextras.engine import blocks, covpar, dense
 from merextras.engine.blocks import Array, IntArray
 from merextras.engine.factor import Lead
 from merextras.engine.pls import Solution
-from merextras.engine.selected import Selected, selected_inverse
+from merextras.engine.selected import Selected
 
 
-def gradient(solution: Solution, selected: Selected | None = None) -> Array:
+def gradient(solution: Solution) -> Array:
     """Return d deviance / d theta; cost about twice that of the deviance."""
-    slopes = factor_slopes(solution, selected)
+    slopes = factor_slopes(solution)
     return covpar.pack(slopes)
 
 
-def factor_slopes(solution: Solution, selected: Selected | None = None) -> tuple[Array, ...]:
+def factor_slopes(solution: Solution) -> tuple[Array, ...]:
     """``2 D_t Lambda_t`` of each term, (k, k); only the lower triangle is free."""
-    factor = solution.factor
-    selected = selected_inverse(factor) if selected is None else selected
+    factor, selected = solution.factor, solution.selected
     products = _fit_products(solution)
     out: list[Array] = [2.0 * -prod @ lam for prod, lam in zip(products, factor.lams, strict=True)]
     for lead in factor.leads:
@@ -39,14 +38,13 @@ def factor_slopes(solution: Solution, selected: Selected | None = None) -> tuple
     return tuple(out)
 
 
-def covariance_slopes(solution: Solution, selected: Selected | None = None) -> tuple[Array, ...]:
+def covariance_slopes(solution: Solution) -> tuple[Array, ...]:
     """D_t of each term, (k, k) symmetric: the derivative in the covariance itself.
 
     At a boundary the optimality condition is on D_t: positive semidefinite where the covariance
     is null. The tail costs O(q_tail**3).
     """
-    factor = solution.factor
-    selected = selected_inverse(factor) if selected is None else selected
+    factor, selected = solution.factor, solution.selected
     out = [-prod for prod in _fit_products(solution)]
     for lead in factor.leads:
         out[lead.term] += _lead_trace(lead, np.eye(len(lead.lam)), selected.reach[lead.term])

@@ -22,7 +22,6 @@ from merextras.engine.curvature import average_information, second_part
 from merextras.engine.gradient import covariance_slopes, factor_slopes
 from merextras.engine.plan import System
 from merextras.engine.pls import Solution, solve
-from merextras.engine.selected import selected_inverse
 
 # Relative standard deviations below this are tried at exactly zero.
 _NEAR_ZERO = 1e-4
@@ -41,13 +40,13 @@ class Control:
     Attributes
     ----------
     tolerance : float
-        On the Newton decrement ``g'H^-1 g``: twice the deviance still to be gained, so that the
-        distance to the optimum is sqrt(tolerance) standard errors. The step that the last
-        decrement belongs to is still taken.
+        On the Newton decrement ``g'H^-1 g``, twice the deviance still to be gained, that is left
+        after the last step, judged by how fast it fell before: the distance to the optimum is
+        then below sqrt(tolerance) standard errors.
     max_iterations, max_restarts : int
     """
 
-    tolerance: float = 1e-10
+    tolerance: float = 1e-13
     max_iterations: int = 100
     max_restarts: int = 5
 
@@ -73,7 +72,7 @@ class OptSummary:
     gradient : tuple of float
         d deviance / d theta at the end.
     decrement : float
-        ``g'H^-1 g`` before the last step: twice the deviance that step was to gain.
+        ``g'H^-1 g`` that is left: twice the deviance still to be gained, by the model of it.
     n_evaluations, n_iterations, n_restarts : int
     converged : bool
     message : str
@@ -102,14 +101,18 @@ class _Search:
         self.ks = [k for _, k in system.cp.shapes]
         self.units = _units(system.cp)
         self.n_evaluations = 0
+        self.last: tuple[Array, Solution, float] | None = None
         self.log: list[Iteration] = []
 
     def at(self, theta: Array) -> tuple[Solution, float]:
+        if self.last is not None and np.array_equal(self.last[0], theta):
+            return self.last[1:]
         self.n_evaluations += 1
         # A step into numbers too large gives no finite deviance and is rejected for that.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             solution = solve(self.system, covpar.unpack(theta, self.ks), reml=self.reml)
-            return solution, solution.deviance()
+            self.last = (theta.copy(), solution, solution.deviance())
+        return self.last[1:]
 
     def noise(self, deviance: float) -> float:
         return _NOISE * (abs(deviance) + self.system.cp.n)
@@ -117,7 +120,7 @@ class _Search:
     def newton(self, theta: Array) -> tuple[Array, Solution, float, float]:
         """Iterate to a stationary point: (theta, solution, deviance, decrement)."""
         solution, deviance = self.at(theta)
-        decrement = np.inf if self.ks else 0.0
+        decrement, previous = np.inf if self.ks else 0.0, np.inf
         for _ in range(self.control.max_iterations if self.ks and np.isfinite(deviance) else 0):
             grad, hessian = _local_model(solution, self.units)
             if not np.all(np.isfinite(hessian)):
@@ -128,7 +131,11 @@ class _Search:
             )
             self.log.append(Iteration(tuple(theta.tolist()), deviance, decrement, length))
             theta, deviance = theta_new, deviance_new
-            if decrement <= self.control.tolerance or length == 0.0:
+            # The decrement that is left falls at least as fast as it did in this step.
+            falling = length == 1.0 and decrement < previous < np.inf
+            left = decrement * (decrement / previous) if falling else decrement
+            previous, decrement = decrement, left
+            if left <= self.control.tolerance or length == 0.0:
                 break
         if np.any(theta != covpar.normalise(theta, self.ks)):
             theta = covpar.normalise(theta, self.ks)
@@ -208,15 +215,14 @@ def _units(cp: CrossProducts) -> tuple[Array, ...]:
 
 def _local_model(solution: Solution, units: Sequence[Array]) -> tuple[Array, Array]:
     """Gradient and approximate Hessian of the deviance in theta."""
-    selected = selected_inverse(solution.factor)
-    slopes = factor_slopes(solution, selected)
+    slopes = factor_slopes(solution)
     lams, ks = solution.factor.lams, [len(lam) for lam in solution.factor.lams]
     if all(np.all(np.abs(np.diag(lam)) * u > 1e-6) for lam, u in zip(lams, units, strict=True)):
         # The slopes are 2 D Lambda; dividing is cheaper than the tail's cubic cost.
         ds = [0.5 * s @ np.linalg.inv(lam) for s, lam in zip(slopes, lams, strict=True)]
         ds = [0.5 * (d + d.T) for d in ds]
     else:
-        ds = list(covariance_slopes(solution, selected))
+        ds = list(covariance_slopes(solution))
     return covpar.pack(slopes), average_information(solution) + second_part(ds, ks)
 
 

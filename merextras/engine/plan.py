@@ -1,10 +1,10 @@
 """In which order the terms are eliminated, and what can be prepared before theta is known.
 
 A term is *leading* when eliminating it keeps the remaining terms' blocks as sparse as they were:
-the largest term always is, and so is a later one in which every leading term is nested (each of
-their levels shares rows with only one of its levels). The other terms form the *tail*, whose
-Schur complement is dense. A chain of nested factors has no tail; two crossed factors leave the
-smaller one in it.
+the largest term always is, and so is every further one that forms a chain with the leading terms
+by nesting (each level of one shares rows with only one level of the next). The other terms form
+the *tail*, whose Schur complement is dense. A chain of nested factors has no tail; two crossed
+factors leave the smaller one in it.
 """
 
 from __future__ import annotations
@@ -79,38 +79,24 @@ def prepare(cp: CrossProducts) -> System:
 
 
 def make_plan(cp: CrossProducts) -> Plan:
-    """Take the largest term first, then, largest first, each term that all leading ones nest in."""
+    """Take in the terms, largest first, that form a chain by nesting; leave the others to the tail.
+
+    The chain is eliminated from its finest factor to its coarsest, whatever the terms' sizes.
+    """
     sizes = [levels * k for levels, k in cp.shapes]
-    waiting = sorted(range(len(sizes)), key=lambda t: -sizes[t])
-    leading: list[int] = []
+    chain: list[int] = []
     tail: list[int] = []
-    parents: dict[tuple[int, int], IntArray] = {}
-    while waiting:
-        s = waiting.pop(0)
-        found = {t: _parents_in(cp, t, s) for t in leading}
-        nested = {t: levels for t, levels in found.items() if levels is not None}
-        if len(nested) < len(leading):
+    found: dict[tuple[int, int], IntArray] = {}
+    for s in sorted(range(len(sizes)), key=lambda t: -sizes[t]):
+        pairs = [pair for t in chain for pair in ((t, s), (s, t))]
+        nested = {pair: levels for pair in pairs if (levels := _parents(cp, *pair)) is not None}
+        if all((t, s) in nested or (s, t) in nested for t in chain):
+            found.update(nested)
+            chain.insert(sum((t, s) in nested for t in chain), s)
+        else:
             tail.append(s)
-            continue
-        parents.update({(t, s): levels for t, levels in nested.items()})
-        leading.append(s)
-        # Other terms on the same factor come along, before a term that they do not nest in.
-        waiting.sort(key=lambda t: not _same_factor(cp, s, t))
-    return Plan(tuple(leading), tuple(tail), parents)
-
-
-def _parents_in(cp: CrossProducts, t: int, s: int) -> IntArray | None:
-    """The level of s that each level of t is nested in, None if t is not nested in s."""
-    return _parents(_oriented(cp, s, t), cp.shapes[s][1], cp.shapes[t][1])
-
-
-def _same_factor(cp: CrossProducts, s: int, t: int) -> bool:
-    """Whether each level of either term meets just one of the other's."""
-    return (
-        cp.shapes[s][0] == cp.shapes[t][0]
-        and _parents_in(cp, s, t) is not None
-        and _parents_in(cp, t, s) is not None
-    )
+    order = [(t, s) for i, t in enumerate(chain) for s in chain[i + 1 :]]
+    return Plan(tuple(chain), tuple(tail), {pair: found[pair] for pair in order})
 
 
 def _oriented(cp: CrossProducts, s: int, t: int) -> sp.csc_array:
@@ -118,10 +104,11 @@ def _oriented(cp: CrossProducts, s: int, t: int) -> sp.csc_array:
     return cp.cross[s, t] if s < t else sp.csc_array(cp.cross[t, s].T)
 
 
-def _parents(block: sp.csc_array, k_s: int, k_t: int) -> IntArray | None:
+def _parents(cp: CrossProducts, t: int, s: int) -> IntArray | None:
     """Return the one level of s that each level of t meets, or None if some level meets several."""
-    levels = np.asarray(block.indices) // k_s
-    indptr = np.asarray(block.indptr)[::k_t]
+    block = _oriented(cp, s, t)
+    levels = np.asarray(block.indices) // cp.shapes[s][1]
+    indptr = np.asarray(block.indptr)[:: cp.shapes[t][1]]
     parents = np.zeros(len(indptr) - 1, dtype=np.intp)
     filled = np.flatnonzero(np.diff(indptr))
     if len(filled) == 0:

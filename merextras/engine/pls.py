@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from merextras.engine.blocks import Array
 from merextras.engine.columns import Reduced
 from merextras.engine.factor import Factor, factorise
 from merextras.engine.plan import System
+from merextras.engine.selected import Selected, selected_inverse
 
 # Pivots of X'V^-1 X that are rounding: relative to the column's own size, and for a column that was
 # one already in the basis, whose columns are of size one.
@@ -56,6 +58,15 @@ class Solution:
         if np.any(np.diag(low) ** 2 <= np.maximum(noise, _NO_COLUMN)):
             return np.full((p, p), np.nan)
         return np.asarray(low)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What is cached is made again on demand; it can be larger than the rest.
+        return {"factor": self.factor, "reml": self.reml}
+
+    @cached_property
+    def selected(self) -> Selected:
+        """Diagonal blocks of the conditional covariance of the random effects over sigma**2."""
+        return selected_inverse(self.factor)
 
     @property
     def p(self) -> int:

@@ -1,12 +1,12 @@
 """A starting theta by the method of moments, from the cross-products alone.
 
-For a random coefficient with level sums ``c_j = z_j'Wz_j`` and ``s_j = z_j'W(y - X b0)``, b0 the
-least-squares fit, ``E s_j**2`` is about ``sigma**2 c_j + tau**2 c_j**2``, hence
+With ``C_j = Z_j'WZ_j`` and ``s_j = Z_j'W(y - X b0)`` of level j, b0 the least-squares fit,
+``E s_j s_j'`` is about ``sigma**2 C_j + C_j G C_j``; summed over the levels this is linear in G:
 
-    tau**2 = sum_j (s_j**2 - sigma**2 c_j) / sum_j c_j**2.
+    sum_j (s_j s_j' - sigma**2 C_j) = sum_j C_j G C_j.
 
-Crossed and correlated effects claim the same variation twice and the degrees of freedom of b0 are
-ignored: a start, not an estimate.
+Crossed effects claim the same variation twice and the degrees of freedom of b0 are ignored: a
+start, not an estimate.
 """
 
 from __future__ import annotations
@@ -19,30 +19,47 @@ from merextras.engine.crossprod import CrossProducts
 
 # Bounds on the part of a row's standard deviation that a random effect may start with.
 _LEAST, _MOST = 0.1, 10.0
+# Rounds of taking what the random effects explain out of the residual variance.
+_ROUNDS = 3
 
 
 def moments(cp: CrossProducts) -> Array:
-    """Return theta with diagonal Lambdas; scale-free in y, X and Z. Cost O(levels)."""
-    total = float(cp.xy[-1, -1]) / cp.n
-    pairs = zip(cp.own, cp.to_xy, strict=True)
-    found = [_variances(own, to_xy[:, :, -1], total) for own, to_xy in pairs]
-    # What the terms explain of a row's variance on average, to leave the rest to sigma**2.
-    share = [
-        np.einsum("jaa,a->", own, tau2) / cp.n / max(total, np.finfo(float).tiny)
-        for own, tau2 in zip(cp.own, found, strict=True)
-    ]
-    sigma2 = total * max(1.0 - float(np.sum(share)), 0.05)
+    """Find a starting theta, scale-free in y, X and Z; cost O(sum J k**4)."""
+    units = [_units(own, cp.n) for own in cp.own]
+    total = float(cp.xy[-1, -1]) / cp.n if cp.n else 0.0
+    if not total > 0.0:
+        return covpar.pack([np.diag(unit) for unit in units])
+    # In coordinates in which each effect moves a row by one on average.
+    own = [u[:, None] * block * u for block, u in zip(cp.own, units, strict=True)]
+    score = [to_xy[:, :, -1] * u for to_xy, u in zip(cp.to_xy, units, strict=True)]
+    sigma2 = total
+    for _ in range(_ROUNDS):
+        found = [_covariance(a, s, sigma2) for a, s in zip(own, score, strict=True)]
+        explained = sum(
+            float(np.sum(a.sum(axis=0) * g)) / cp.n for a, g in zip(own, found, strict=True)
+        )
+        sigma2 = max(total - explained, 0.05 * total)
     lams = []
-    for own, tau2 in zip(cp.own, found, strict=True):
-        size = np.sqrt(np.einsum("jaa->a", own) / cp.n)
-        size[size == 0.0] = 1.0
-        relative = np.sqrt(tau2 / sigma2) if sigma2 > 0 else np.ones_like(tau2)
-        lams.append(np.diag(np.clip(relative, _LEAST / size, _MOST / size)))
+    for unit, g in zip(units, found, strict=True):
+        values, vectors = np.linalg.eigh(g / sigma2)
+        bounded = vectors * np.clip(values, _LEAST**2, _MOST**2) @ vectors.T
+        lams.append(unit[:, None] * covpar.factor_of(bounded))
     return covpar.pack(lams)
 
 
-def _variances(own: Array, score: Array, total: float) -> Array:
-    c = np.einsum("jaa->ja", own)
-    square = np.sum(c**2, axis=0)
-    excess = np.sum(score**2 - total * c, axis=0)
-    return np.asarray(np.maximum(excess, 0.0) / np.where(square > 0, square, 1.0))
+def _units(own: Array, n: int) -> Array:
+    """One over the root mean square of each effect's covariate, (k,)."""
+    size = np.sqrt(np.einsum("jaa->a", own) / max(n, 1))
+    return np.asarray(1.0 / np.where(size > 0.0, size, 1.0))
+
+
+def _covariance(own: Array, score: Array, sigma2: float) -> Array:
+    """G that solves the moment equations of one term, (k, k); it may be indefinite."""
+    k = own.shape[1]
+    excess = score.T @ score - sigma2 * own.sum(axis=0)
+    # sum_j C_j G C_j = excess, with G as a vector.
+    flat = own.reshape(len(own), k * k)
+    system = (flat.T @ flat).reshape(k, k, k, k).transpose(0, 2, 1, 3).reshape(k * k, k * k)
+    solved, *_ = np.linalg.lstsq(system, excess.reshape(-1), rcond=1e-10)
+    g = solved.reshape(k, k)
+    return np.asarray(0.5 * (g + g.T))

@@ -14,7 +14,6 @@ from merextras.engine.crossprod import CrossProducts
 from merextras.engine.optimize import Control, OptSummary, minimise
 from merextras.engine.plan import prepare
 from merextras.engine.pls import Solution, solve
-from merextras.engine.selected import Selected, selected_inverse
 from merextras.engine.start import moments
 from merextras.model.design import Design
 
@@ -135,11 +134,6 @@ class FittedModel:
     def fixed_covariance(self) -> Array:
         """Covariance of the fixed effects, (p, p)."""
         return self.solution.sigma2 * self.solution.fixed_covariance()
-
-    @cached_property
-    def selected(self) -> Selected:
-        """Blocks of the conditional covariance of the random effects over sigma**2."""
-        return selected_inverse(self.solution.factor)
 
     @cached_property
     def mu(self) -> Array:

@@ -38,7 +38,7 @@ class LmerControl:
     start : sequence of float, optional
         A starting theta, as `get_me("theta")` has it; by default from moments.
     tolerance : float
-        On the Newton decrement, twice the deviance still to be gained.
+        On twice the deviance still to be gained.
     max_iterations : int
     check : bool
         Refuse designs whose variances can't be identified (one level, as many levels or random
@@ -49,7 +49,7 @@ class LmerControl:
     """
 
     start: tuple[float, ...] | None = None
-    tolerance: float = 1e-10
+    tolerance: float = 1e-13
     max_iterations: int = 100
     check: bool = True
     rank_deficient: str = "drop"

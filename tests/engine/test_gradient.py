@@ -15,7 +15,6 @@ from merextras.engine import covpar
 from merextras.engine.crossprod import TermRows
 from merextras.engine.gradient import covariance_slopes, factor_slopes, gradient
 from merextras.engine.pls import solve
-from merextras.engine.selected import selected_inverse
 
 
 @given(designs(), st.booleans())
@@ -39,17 +38,6 @@ def test_against_dense_matrices(design, reml):
         np.testing.assert_array_equal(ours, ours.T)
     for ours, d, lam in zip(factor_slopes(solution), expected, design.lams, strict=True):
         close(ours, 2.0 * d @ lam, ORACLE, scale=1.0)
-
-
-@given(designs())
-def test_a_selected_inverse_at_hand_is_used(design):
-    solution = design.solution(reml=True)
-    selected = selected_inverse(solution.factor)
-    np.testing.assert_array_equal(gradient(solution, selected), gradient(solution))
-    for one, other in zip(
-        covariance_slopes(solution, selected), covariance_slopes(solution), strict=True
-    ):
-        np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize("size", [10.0, 100.0])

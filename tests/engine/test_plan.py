@@ -56,6 +56,22 @@ def test_plan(factors, leading, tail):
     assert set(plan.parents) == expected
 
 
+@pytest.mark.parametrize(
+    ("factors", "ks", "leading", "tail"),
+    [
+        ((PUPIL, CLASS), [1, 3], (0, 1), ()),
+        ((SCHOOL, CLASS), [4, 1], (1, 0), ()),
+        ((PUPIL, CLASS, PUPIL), [3, 3, 1], (0, 2, 1), ()),
+        ((PUPIL, SCHOOL, CLASS), [1, 9, 1], (0, 2, 1), ()),
+        ((ITEM, SUBJECT, ITEM), [3, 1, 1], (0, 2), (1,)),
+        ((SUBJECT, ITEM, ITEM), [1, 2, 1], (0,), (1, 2)),
+    ],
+)
+def test_the_size_of_a_term_does_not_break_a_chain(factors, ks, leading, tail):
+    plan = make_plan(cross_products(*factors, ks=ks))
+    assert (plan.leading, plan.tail) == (leading, tail)
+
+
 def test_parents():
     plan = make_plan(cross_products(PUPIL, CLASS, SCHOOL, ks=[1, 2, 3]))
     assert plan.tail == ()

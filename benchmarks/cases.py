@@ -116,8 +116,8 @@ def _codes(rng: np.random.Generator, n: int, q: int) -> NDArray[np.int32]:
 
 
 def _effects(rng: np.random.Generator, codes: NDArray[np.integer], q: int, sd: float) -> Numbers:
-    effects: Numbers = sd * rng.standard_normal(q)
-    return effects[codes]
+    rows: Numbers = np.take(sd * rng.standard_normal(q), codes)
+    return rows
 
 
 def _one_factor(rows: int, groups: int, slope: bool, scale: float) -> Built:

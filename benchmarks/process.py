@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import resource
 import selectors
 import signal
 import subprocess
@@ -20,6 +19,7 @@ from benchmarks.results import Measurement
 
 ROOT = Path(__file__).resolve().parents[1]
 PREFIX = b"benchmark:"
+LOOK = 0.25  # seconds between two looks at the clock and at the worker's memory
 STARTUP = 300.0  # seconds to import and to read the data, which are not part of the time limit
 
 
@@ -41,6 +41,7 @@ class Heard:
 
     said: dict[str, Any] = field(default_factory=dict)
     timed_out: bool = False
+    too_big: bool = False
 
     @property
     def finished(self) -> bool:
@@ -62,7 +63,7 @@ def run(package: Package, case: str, folder: Path, settings: Settings) -> Measur
         except OSError as error:
             result.status, result.note = "missing", f"can't start {command[0]}: {error}"
             return result
-        heard = _listen(process, settings.seconds)
+        heard = _listen(process, settings)
         _end(process)
         errors.seek(0)
         _fill(result, heard, process.returncode, errors.read().decode(errors="replace"))
@@ -72,12 +73,6 @@ def run(package: Package, case: str, folder: Path, settings: Settings) -> Measur
 def _start(command: list[str], settings: Settings, errors: IO[bytes]) -> subprocess.Popen[bytes]:
     env = dict(os.environ) | dict.fromkeys(THREAD_VARIABLES, str(settings.threads))
     env["PYTHONPATH"] = str(ROOT)
-    limit = int(settings.memory_gb * 2**30)
-
-    def limited() -> None:
-        if limit:
-            resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-
     return subprocess.Popen(
         command,
         cwd=ROOT,
@@ -85,7 +80,6 @@ def _start(command: list[str], settings: Settings, errors: IO[bytes]) -> subproc
         stdout=subprocess.PIPE,
         stderr=errors,
         start_new_session=True,
-        preexec_fn=limited,  # noqa: PLW1509  # this process has no threads
     )
 
 
@@ -100,18 +94,21 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.stdout.close()
 
 
-def _listen(process: subprocess.Popen[bytes], seconds: float) -> Heard:
+def _listen(process: subprocess.Popen[bytes], settings: Settings) -> Heard:
     """Follow the worker's messages; each one moves the time at which it is given up."""
     assert process.stdout is not None
     heard, rest = Heard(), b""
-    allowance = {"ready": seconds, "first": 2 * seconds + 10, "done": 0.0}
+    allowance = {"ready": settings.seconds, "first": 2 * settings.seconds + 10, "done": 0.0}
     deadline = time.monotonic() + STARTUP
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
         while not heard.finished:
-            if not selector.select(max(0.0, deadline - time.monotonic())):
-                heard.timed_out = True
+            heard.timed_out = time.monotonic() > deadline
+            heard.too_big = 0 < settings.memory_gb < _gigabytes(process.pid)
+            if heard.timed_out or heard.too_big:
                 break
+            if not selector.select(LOOK):
+                continue
             chunk = os.read(process.stdout.fileno(), 65536)
             if not chunk:
                 break
@@ -120,6 +117,15 @@ def _listen(process: subprocess.Popen[bytes], seconds: float) -> Heard:
                 heard.said |= message
                 deadline = time.monotonic() + allowance[message["event"]]
     return heard
+
+
+def _gigabytes(pid: int) -> float:
+    """Return the memory that a process has in use: not what it has reserved, which harms nobody."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0.0
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**30
 
 
 def _messages(lines: list[bytes]) -> list[dict[str, Any]]:
@@ -135,6 +141,8 @@ def _fill(result: Measurement, heard: Heard, code: int, errors: str) -> None:
         result.times, result.cold = said.get("times", []), said.get("cold", False)
         result.criterion, result.converged = said.get("criterion"), said.get("converged")
         result.singular, result.memory = said.get("singular"), said.get("memory", {})
+    elif heard.too_big:
+        result.status, result.note = "memory", "killed at the memory limit"
     elif heard.timed_out and "event" in said:
         result.status = "timeout"
         if said["event"] == "first":
@@ -143,7 +151,8 @@ def _fill(result: Measurement, heard: Heard, code: int, errors: str) -> None:
     elif heard.timed_out:
         result.note = f"not ready after {STARTUP:.0f} s"
     else:
-        last = (errors.strip().splitlines() or [""])[-1]
+        told = [line for line in errors.strip().splitlines() if not line.startswith("note:")]
+        last = told[-1] if told else ""
         result.status, result.note = _why(code, last), f"exit code {code}: {last[:200]}"
 
 

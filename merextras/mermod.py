@@ -11,6 +11,7 @@ from merextras.accessors import summary as _summary
 from merextras.inference import confint as _confint
 from merextras.model import fitted as _fitted
 from merextras.model import refit as _refit
+from merextras.model import to_statsmodels as _to_statsmodels
 from merextras.model.fitted import FittedModel
 from merextras.model.lmer import LmerControl, fit_formula
 from merextras.model.mixedlm import read_mixedlm
@@ -137,6 +138,7 @@ class MerMod(FittedModel):
     refit = _refit.refit
     refit_ml = _refit.refit_ml
     update = _refit.update
+    to_statsmodels = _to_statsmodels.to_statsmodels
 
 
 FittedModel.adapter = MerMod

@@ -99,6 +99,13 @@ def make_plan(cp: CrossProducts) -> Plan:
     return Plan(tuple(chain), tuple(tail), {pair: found[pair] for pair in order})
 
 
+def nested_in(inner: IntArray, outer: IntArray) -> bool:
+    """Whether all rows of each level of `inner` are in one level of `outer`; both (n,) codes."""
+    order = np.argsort(inner, kind="stable")
+    same = inner[order][1:] == inner[order][:-1]
+    return bool(np.all(outer[order][1:][same] == outer[order][:-1][same]))
+
+
 def _oriented(cp: CrossProducts, s: int, t: int) -> sp.csc_array:
     """Z_s'WZ_t, (q_s, q_t)."""
     return cp.cross[s, t] if s < t else sp.csc_array(cp.cross[t, s].T)

@@ -45,19 +45,19 @@ REML criterion at convergence: 1743.6283
 
 Scaled residuals:
      Min       1Q  Median      3Q     Max
--3.9536  -0.4634  0.0231  0.4634  5.1793
+-3.95356 -0.46340 0.02312 0.46340 5.17926
 
 Random effects:
  Groups    Name       Variance  Std.Dev.  Corr
  Subject   Intercept    612.09    24.740
-           Days          35.07     5.922    0.07
+           Days          35.07     5.922   0.07
  Residual               654.94    25.592
 Number of obs: 180, groups: Subject, 18
 
 Fixed effects:
           Estimate Std. Error t value
-Intercept  251.405      6.825  36.838
-Days        10.467      1.546   6.771
+Intercept   251.41      6.825  36.838
+Days         10.47      1.546   6.771
 
 Correlation of fixed effects:
      Intercept

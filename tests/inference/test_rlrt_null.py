@@ -134,7 +134,7 @@ def test_spectral_form_is_the_statistic_of_a_refit():
 def refits_under_the_null():
     x, term, _ = unbalanced()
     rng = np.random.default_rng(12)
-    rows = [engine_statistics(x, y, term, kept=1) for y in rng.normal(size=(400, len(x)))]
+    rows = [engine_statistics(x, y, term, kept=1) for y in rng.normal(size=(250, len(x)))]
     return np.array(rows).T
 
 

@@ -26,11 +26,16 @@ if TYPE_CHECKING:
         plot_what_if,
         xyplot,
     )
+    from merextras.r import FEsim, REsim, exactLRT, exactRLRT, plotREsim
 
 __all__ = [
+    "FEsim",
     "LmerControl",
     "MerMod",
+    "REsim",
     "display",
+    "exactLRT",
+    "exactRLRT",
     "exact_lrt",
     "exact_rlrt",
     "extract_dic",
@@ -39,6 +44,7 @@ __all__ = [
     "load_dataset",
     "lrt_sim",
     "mcsamp",
+    "plotREsim",
     "plot_exact_test",
     "plot_fe_sim",
     "plot_ranef",
@@ -59,9 +65,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """The plots on first use, so that importing the package loads no plotting library."""
+    """The plots and R's spellings on first use: importing the package loads no plotting library."""
     if name in __all__:
-        return getattr(import_module("merextras.plots"), name)
+        room = "merextras.plots" if name.startswith("plot_") or name == "xyplot" else "merextras.r"
+        return getattr(import_module(room), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

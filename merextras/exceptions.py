@@ -43,3 +43,7 @@ class ApproximationWarning(MerextrasWarning):
 
 class RankDeficientWarning(MerextrasWarning):
     """Columns of the fixed part were dropped because others determine them."""
+
+
+class LargeModelWarning(MerextrasWarning):
+    """The fit will need a lot of memory and time; said before it starts."""

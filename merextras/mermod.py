@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from merextras.accessors import description, estimates, likelihood, rows
+from merextras.accessors import blocks as _blocks
 from merextras.accessors import get_me as _get_me
 from merextras.accessors import summary as _summary
 from merextras.inference import confint as _confint
@@ -133,6 +134,7 @@ class MerMod(FittedModel):
     call = description.call
     get_me = _get_me.get_me
     get_l = _get_me.get_l
+    block_description = _blocks.block_description
 
     # Fitting again
     refit = _refit.refit

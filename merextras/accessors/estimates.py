@@ -42,7 +42,7 @@ def fixef(model: FittedModel, *, add_dropped: bool = False) -> pd.Series:
     dtype: float64
     """
     fixed = model.design.fixed
-    found = pd.Series(model.solution.beta, index=list(fixed.names))
+    found = pd.Series(model.solution.beta.copy(), index=list(fixed.names))
     if add_dropped and isinstance(fixed, KeptColumns):
         return found.reindex(list(fixed.part.names))
     return found
@@ -63,7 +63,7 @@ def vcov(model: FittedModel) -> pd.DataFrame:
     ``sigma**2 (X'V^-1 X)^-1`` at the estimated theta (Bates et al. 2015, eq. 54), (p, p).
     """
     names = list(model.design.fixed.names)
-    return pd.DataFrame(model.fixed_covariance, index=names, columns=names)
+    return pd.DataFrame(model.fixed_covariance.copy(), index=names, columns=names)
 
 
 def ranef(

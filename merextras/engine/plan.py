@@ -63,9 +63,9 @@ class System:
         return tuple(self.cp.shapes[t] for t in self.plan.tail)
 
 
-def prepare(cp: CrossProducts) -> System:
+def prepare(cp: CrossProducts, plan: Plan | None = None) -> System:
     """Choose the order and lay the cross-products out for it; the tail takes q_tail**2 numbers."""
-    plan = make_plan(cp)
+    plan = make_plan(cp) if plan is None else plan
     nested = {
         (t, s): _parent_blocks(_oriented(cp, s, t), parents, cp.shapes[s][1], cp.shapes[t][1])
         for (t, s), parents in plan.parents.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar, TypeVar
@@ -11,11 +12,16 @@ import numpy as np
 from merextras._typing import Array
 from merextras.engine import covpar
 from merextras.engine.crossprod import CrossProducts
+from merextras.engine.description import tail_size
 from merextras.engine.optimize import Control, OptSummary, minimise
-from merextras.engine.plan import prepare
+from merextras.engine.plan import Plan, make_plan, prepare
 from merextras.engine.pls import Solution, solve
 from merextras.engine.start import moments
+from merextras.exceptions import LargeModelWarning
 from merextras.model.design import Design
+
+# Random effects in a dense Schur complement from which on the user is told first (0.8 GB).
+_LARGE_TAIL = 10_000
 
 M = TypeVar("M", bound="FittedModel")
 
@@ -160,8 +166,24 @@ def fit_design(
     """Optimise a design's deviance, from `theta` or from moments."""
     products = design.cross_products() if products is None else products
     theta = moments(products) if theta is None else theta
-    solution, opt = minimise(prepare(products), theta, reml=reml, control=control)
+    plan = make_plan(products)
+    _warn_of_size(design, plan, tail_size(products, plan))
+    solution, opt = minimise(prepare(products, plan), theta, reml=reml, control=control)
     return Fit(design, solution, opt, origin)
+
+
+def _warn_of_size(design: Design, plan: Plan, size: int) -> None:
+    """Say so before a dense Schur complement is made that fills memory."""
+    if size < _LARGE_TAIL:
+        return
+    names = " and ".join(dict.fromkeys(design.terms[t].factor for t in plan.tail))
+    warnings.warn(
+        f"{names} cross the larger factors with {size} random effects: their Schur complement takes "
+        f"{size**2 * 8e-9:.1f} GB, of which the fit holds about four copies, and each step of the "
+        f"optimiser about {size**3 / 3e10:.0f} s",
+        LargeModelWarning,
+        stacklevel=5,
+    )
 
 
 def fit_at(design: Design, theta: Array, *, reml: bool, origin: Origin | None = None) -> Fit:

@@ -137,7 +137,7 @@ def _design(
     ordered = in_order(sorted(terms, key=lambda term: INTERCEPT not in term.names))
     theta_of = {id(term): theta for term, theta in zip(terms, thetas, strict=True)}
     theta = np.concatenate([theta_of[id(term)] for term in ordered])
-    y, x = np.asarray(model.endog, dtype=float), np.asarray(model.exog, dtype=float)
+    y, x = np.array(model.endog, dtype=float), np.array(model.exog, dtype=float)  # copies
     text = getattr(model, "formula", None)
     response = unquoted(text.split("~")[0].strip()) if text else str(model.endog_names)
     formula = _formula(response, text, fixed, ordered)
@@ -180,7 +180,7 @@ def _groups(model: Any, frame: pd.DataFrame) -> tuple[Groups, pd.DataFrame]:
     values = np.asarray(model.groups)
     name = _group_name(model, frame, values)
     if name not in frame.columns or not _same_values(frame[name], values):
-        frame = frame.assign(**{name: values})
+        frame = frame.assign(**{name: values.copy()})
     column = frame[name]
     if isinstance(column.dtype, pd.CategoricalDtype):
         present = set(model.group_labels)

@@ -172,10 +172,12 @@ find_optimum <- function(f, start, lower, cnms, steps) {
 
 # The fit at the exact optimum. `data_name` is the name in the global environment, so that
 # the model's call reads (and can be evaluated) as a user would have written it.
-polished <- function(formula, data_name, REML = TRUE, start = NULL, steps = 4) {
+polished <- function(formula, data_name, REML = TRUE, start = NULL, steps = 4, weights = NULL) {
   data <- get(data_name, envir = globalenv())
   environment(formula) <- globalenv()
-  parsed <- lFormula(formula, data, REML = REML, control = lmerControl(check.conv.singular = "ignore"))
+  # By do.call, since lFormula looks for the weights' expression where it can't see ours.
+  parsed <- do.call(lFormula, list(formula, data, REML = REML, weights = weights,
+                                   control = lmerControl(check.conv.singular = "ignore")))
   f <- do.call(mkLmerDevfun, c(parsed, list(verbose = 0)))
   cnms <- parsed$reTrms$cnms
   lower <- parsed$reTrms$lower
@@ -226,10 +228,10 @@ test_thetas <- function(lower, unit = 1) {
 
 # ---------------------------------------------------------------- extraction
 
-# Blocks of sigma^2 Lambda (Lambda'Z'Z Lambda + I)^-1 Lambda', one array (level, k, k) per term.
+# Blocks of sigma^2 Lambda (Lambda'Z'WZ Lambda + I)^-1 Lambda', one array (level, k, k) per term.
 cond_var <- function(fit) {
   La <- getME(fit, "Lambda")
-  ZL <- getME(fit, "Z") %*% La
+  ZL <- sqrt(weights(fit)) * getME(fit, "Z") %*% La
   M <- as.matrix(crossprod(ZL)) + diag(ncol(ZL))
   C <- sigma(fit)^2 * as.matrix(La %*% solve(M, as.matrix(t(La))))
   Gp <- getME(fit, "Gp")

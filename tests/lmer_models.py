@@ -1,0 +1,97 @@
+"""The models of tests/reference/lmer, fitted by `lmer`, and lme4's numbers of them."""
+
+from __future__ import annotations
+
+import functools
+import json
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from merextras.datasets import load_dataset
+from merextras.exceptions import RankDeficientWarning, SingularFitWarning
+from merextras.mermod import lmer
+
+FOLDER = Path(__file__).resolve().parent / "reference" / "lmer"
+NAMES = tuple(json.loads((FOLDER / "expected.json").read_text())["models"])
+#: Keywords of the models that need some.
+KEYWORDS = {
+    "weights": {"weights": "w"},
+    "frequencies": {"freq_weights": "k"},
+    "sums": {"contrasts": {"f": "Sum", "e": "Sum"}},
+    "sums_slope": {"contrasts": {"f": "Sum"}},
+}
+
+
+@functools.cache
+def expected(name):
+    """What R found, by criterion, beside the formula."""
+    return json.loads((FOLDER / "expected.json").read_text())["models"][name]
+
+
+@functools.cache
+def csv(name):
+    """A simulated table of the reference; not to be changed."""
+    return pd.read_csv(FOLDER / f"{name}.csv")
+
+
+def data_of(name):
+    """The rows of a reference model. Frequencies stand for the repeated rows."""
+    source = expected(name)["data"]
+    if source in {"Dyestuff", "Pastes", "Penicillin", "sleepstudy"}:
+        return load_dataset(source.lower())
+    frame = csv("trials" if source == "trials" else "forms")
+    return frame.assign(x2=2 * frame["x"] - 1, same=frame["z"]) if source == "deficient" else frame
+
+
+def formula_of(name):
+    """What `lmer` gets: R's formula where it is the same."""
+    return expected(name)["formula"] or expected(name)["r_formula"]
+
+
+def quiet(*args, **kwargs):
+    """`lmer` where singular fits and dropped columns are not what is tested."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", (RankDeficientWarning, SingularFitWarning))
+        return lmer(*args, **kwargs)
+
+
+@functools.cache
+def model_of(name, *, reml=True):
+    """The fit by `lmer`."""
+    return quiet(formula_of(name), data_of(name), reml=reml, **KEYWORDS.get(name, {}))
+
+
+def plain_name(name):
+    """A coefficient's name in neither language: ``f[T.b]``, ``C(f, Sum)[S.a]``, ``fb`` and ``f1``
+    differ in more than spelling, but no model here has them in another order.
+    """
+    spelled = name.replace("(Intercept)", "Intercept").replace("np.log", "log")
+    return spelled.replace(" ", "").replace("**", "^")
+
+
+def in_lme4s_order(model, entry):
+    """For each of lme4's terms, the number of ours and where its effects are in it."""
+    found, taken = [], set()
+    for theirs in entry["terms"]:
+        k = len(theirs["columns"])
+        fits = [
+            t
+            for t, term in enumerate(model.design.terms)
+            if t not in taken and term.factor == theirs["factor"] and term.k == k
+        ]
+        if len(fits) > 1:
+            wanted = plain_name(theirs["columns"][0])
+            named = [t for t in fits if plain_name(model.design.terms[t].names[0]) == wanted]
+            fits = named or fits
+        found.append(fits[0])
+        taken.add(fits[0])
+    return found
+
+
+def packed(model, order):
+    """theta with the terms in another order."""
+    parts = [model.solution.factor.lams[t] for t in order]
+    return np.concatenate([lam.T[np.triu_indices(len(lam))] for lam in parts])

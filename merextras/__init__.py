@@ -11,7 +11,7 @@ from merextras.inference.rlrt_null import lrt_sim, rlrt_sim
 from merextras.inference.standard_errors import se_coef, se_fixef, se_ranef, sigma_hat
 from merextras.inference.standardize import standardize
 from merextras.mermod import MerMod, lmer
-from merextras.model.lmer import LmerControl
+from merextras.model.control import LmerControl
 from merextras.prediction.what_if import what_if
 from merextras.simulation.mcsamp import mcsamp
 from merextras.simulation.re_sim import fe_sim, re_sim
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
         plot_what_if,
         xyplot,
     )
-    from merextras.r import FEsim, REsim, exactLRT, exactRLRT, plotREsim
 
 __all__ = [
     "FEsim",

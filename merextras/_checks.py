@@ -45,6 +45,16 @@ def one_of(value: object, allowed: Sequence[str]) -> str:
     return f"allowed: {', '.join(map(repr, allowed))}{hint}"
 
 
+def unknown_column(name: str, columns: Iterable[object]) -> str:
+    """The end of a message on a name that is no column: a near miss, or what there is."""
+    known = [str(column) for column in columns]
+    near = difflib.get_close_matches(name, known, n=1)
+    if near:
+        return f"{name!r} is not a column of the data; did you mean {near[0]!r}?"
+    shown = ", ".join(map(repr, known[:20])) + (", ..." if len(known) > 20 else "")
+    return f"{name!r} is not a column of the data; its columns: {shown}"
+
+
 def check_frame(data: object, name: str) -> pd.DataFrame:
     """A DataFrame with rows and without repeated column names."""
     if not isinstance(data, pd.DataFrame):

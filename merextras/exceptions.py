@@ -47,3 +47,7 @@ class RankDeficientWarning(MerextrasWarning):
 
 class LargeModelWarning(MerextrasWarning):
     """The fit will need a lot of memory and time; said before it starts."""
+
+
+class RefitWarning(MerextrasWarning):
+    """A model was fitted again by another criterion, because the verb needs that one."""

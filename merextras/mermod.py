@@ -14,7 +14,8 @@ from merextras.model import fitted as _fitted
 from merextras.model import refit as _refit
 from merextras.model import to_statsmodels as _to_statsmodels
 from merextras.model.fitted import FittedModel
-from merextras.model.lmer import LmerControl, fit_formula
+from merextras.model.control import LmerControl
+from merextras.model.lmer import fit_formula
 from merextras.model.mixedlm import read_mixedlm
 from merextras.prediction import predict as _predict
 
@@ -227,6 +228,6 @@ def lmer(
         contrasts=contrasts,
         missing=missing,
         control=control,
-        depth=2,
+        depth=1,
     )
     return MerMod._of(fit)

@@ -1,0 +1,1 @@
+"""What lme4's accessors return, from a fitted model."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
@@ -110,5 +112,16 @@ def is_nlmm(model: FittedModel) -> bool:
 
 
 def call(model: FittedModel) -> str:
-    """The call that made the fit, as far as it is known, R's ``getCall``."""
-    return model.origin.call if model.origin is not None else model.design.formula
+    """The call that makes the fit, R's ``getCall``: `lmer`'s or statsmodels'."""
+    if model.origin is not None:
+        return model.origin.call
+    design, options = model.design, model.design.options
+    parts = [json.dumps(design.formula, ensure_ascii=False), "data"]
+    parts += [] if model.solution.reml else ["reml=False"]
+    given = {"weights": design.weights, "freq_weights": design.frequencies, "offset": options.offset}
+    for name, values in given.items():
+        if values is not None:
+            column = options.columns.get(name)
+            parts.append(f"{name}={name if column is None else json.dumps(column)}")
+    parts += [f"contrasts={dict(options.contrasts)}"] if options.contrasts else []
+    return f"lmer({', '.join(parts)})"

@@ -43,17 +43,19 @@ class Basis:
         A column that these rows cannot tell from those before it (in a chunk of a larger table:
         a category not met yet) is freed of what those explain, and left out of the fit of y.
         """
-        p = x.shape[1]
-        if p == 0 or len(x) < p:
+        p, missing = x.shape[1], max(x.shape[1] - len(x), 0)
+        if p == 0:
             return cls.identity(p)
         root = np.ones(len(x)) if weights is None else np.sqrt(weights)
-        q, r = la.qr(x * root[:, None], mode="economic", check_finite=False)
+        rows = np.pad(x * root[:, None], ((0, missing), (0, 0)))
+        q, r = la.qr(rows, mode="economic", check_finite=False)
         dependent = np.flatnonzero(np.abs(np.diag(r)) <= 1e-13 * np.linalg.norm(r, axis=0))
         if len(dependent):
             return cls._with_dependent(x, y, weights, int(dependent[0]))
         signs = np.sign(np.diag(r))
         transform = la.solve_triangular(r, np.diag(signs), check_finite=False)
-        offset = la.solve_triangular(r, q.T @ (y * root), check_finite=False)
+        rotated = q.T @ np.pad(y * root, (0, missing))
+        offset = la.solve_triangular(r, rotated, check_finite=False)
         return cls(transform, offset)
 
     @classmethod
@@ -72,6 +74,20 @@ class Basis:
     def apply(self, x: Array, y: Array) -> Array:
         """Return the columns ``[X T, y - X b0]``, (n, p + 1)."""
         return np.column_stack([x @ self.transform, y - x @ self.offset])
+
+    def restore(self, columns: Array) -> tuple[Array, Array]:
+        """Return X and y from their columns in the basis."""
+        p = len(self.offset)
+        if p == 0:
+            return np.empty((len(columns), 0)), columns[:, 0]
+        x = la.solve_triangular(self.transform, columns[:, :p].T, trans="T").T
+        return x, columns[:, p] + x @ self.offset
+
+    def is_same(self, other: Basis) -> bool:
+        """Whether the two are equal to the last digit."""
+        return np.array_equal(self.transform, other.transform) and np.array_equal(
+            self.offset, other.offset
+        )
 
     def coefficients(self, beta: Array) -> Array:
         """Coefficients of X for the response y, from those of ``X T`` for ``y - X b0``."""

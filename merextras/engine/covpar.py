@@ -69,18 +69,22 @@ def normalise(theta: Array, ks: Sequence[int]) -> Array:
 
 
 def factor_of(covariance: Array) -> Array:
-    """Lower triangular L with L L' = covariance, which may be singular.
+    """Lower triangular L with L L' = covariance, which may be singular."""
+    return factors_of(np.asarray(covariance, dtype=float)[None])[0]
+
+
+def factors_of(covariances: Array) -> Array:
+    """Lower triangular factors of (m, k, k) covariances.
 
     The outer-product form of Cholesky; a pivot that is zero to rounding gives a zero column.
     """
-    rest = np.array(covariance, dtype=float)
-    k = len(rest)
-    low = np.zeros((k, k))
+    rest, low = covariances.copy(), np.zeros_like(covariances)
     # Relative to the same effect's own variance: effects come in units of any size.
-    tiny = 1e-14 * np.diag(covariance)
-    for j in range(k):
-        if rest[j, j] <= max(float(tiny[j]), 0.0):
-            continue
-        low[j:, j] = rest[j:, j] / np.sqrt(rest[j, j])
-        rest -= np.outer(low[:, j], low[:, j])
+    tiny = 1e-14 * np.einsum("mkk->mk", covariances)
+    for j in range(covariances.shape[1]):
+        pivot = rest[:, j, j]
+        used = pivot > np.maximum(tiny[:, j], 0.0)
+        root = np.sqrt(np.where(used, pivot, 1.0))
+        low[:, j:, j] = np.where(used[:, None], rest[:, j:, j] / root[:, None], 0.0)
+        rest -= low[:, :, j, None] * low[:, None, :, j]
     return low

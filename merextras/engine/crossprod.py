@@ -149,16 +149,39 @@ class CrossProducts:
                 "cross-products of different models cannot be added: terms "
                 f"{self.shapes} and {other.shapes}, fixed effects {self.p} and {other.p}"
             )
-        other = other.in_basis(self.basis)
+        basis = self._joint_basis(other)
+        one, other = self.in_basis(basis), other.in_basis(basis)
         return CrossProducts(
-            tuple(a + b for a, b in zip(self.own, other.own, strict=True)),
-            {key: _sum_kept(block, other.cross[key]) for key, block in self.cross.items()},
-            tuple(a + b for a, b in zip(self.to_xy, other.to_xy, strict=True)),
-            self.xy + other.xy,
-            self.n + other.n,
-            self.sum_log_w + other.sum_log_w,
-            self.basis,
+            tuple(a + b for a, b in zip(one.own, other.own, strict=True)),
+            {key: _sum_kept(block, other.cross[key]) for key, block in one.cross.items()},
+            tuple(a + b for a, b in zip(one.to_xy, other.to_xy, strict=True)),
+            one.xy + other.xy,
+            one.n + other.n,
+            one.sum_log_w + other.sum_log_w,
+            basis,
         )
+
+    def _joint_basis(self, other: CrossProducts) -> Basis:
+        """Return the basis of both tables' rows, or theirs if they have the same.
+
+        One table's own can be far from orthonormal on the other's rows, a polynomial in time on a
+        later chunk for one, and cost all digits; changing to the joint one only shrinks columns.
+        """
+        if self.basis.is_same(other.basis):
+            return self.basis
+        x, y = (np.concatenate(parts) for parts in zip(self._rows(), other._rows(), strict=True))
+        return Basis.from_rows(x, y)
+
+    def _rows(self) -> tuple[Array, Array]:
+        """Return X and y of up to p rows with the table's X'WX and X'Wy, for a basis.
+
+        Directions of which the table has nothing but rounding have no row.
+        """
+        values, vectors = np.linalg.eigh(self.xy[: self.p, : self.p])
+        kept = values > 1e-10 * np.max(values, initial=0.0)
+        size, directions = np.sqrt(values[kept])[:, None], vectors[:, kept].T
+        y = (directions @ self.xy[: self.p, self.p])[:, None] / size
+        return self.basis.restore(np.hstack([size * directions, y]))
 
 
 def _row_weights(

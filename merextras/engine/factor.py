@@ -130,7 +130,8 @@ class Factor:
 
 def flat(array: Array) -> Array:
     """(J, k, m) as (J k, m)."""
-    return array.reshape(-1, array.shape[-1])
+    levels, k, m = array.shape
+    return array.reshape(levels * k, m)
 
 
 def factorise(system: System, lams: Sequence[Array]) -> Factor:

@@ -24,13 +24,13 @@ from merextras.engine.plan import System
 from merextras.engine.pls import Solution, solve
 
 # Relative standard deviations below this are tried at exactly zero.
-_NEAR_ZERO = 1e-4
+NEAR_ZERO = 1e-4
 # Below this the search may have stopped at zero's own stationary point, which need not be optimal.
-_NEAR_BOUNDARY = 1e-3
+NEAR_BOUNDARY = 1e-3
 # A slope in the covariance that is zero but for rounding, relative to the steepest direction's.
-_NO_SLOPE = 1e-7
+NO_SLOPE = 1e-7
 # A decrease of the deviance that counts as one, relative to its size: some hundred roundings.
-_NOISE = 1e-13
+NOISE = 1e-13
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class _Search:
     def __init__(self, system: System, reml: bool, control: Control) -> None:
         self.system, self.reml, self.control = system, reml, control
         self.ks = [k for _, k in system.cp.shapes]
-        self.units = _units(system.cp)
+        self.units = units_of(system.cp)
         self.n_evaluations = 0
         self.last: tuple[Array, Solution, float] | None = None
         self.log: list[Iteration] = []
@@ -115,7 +115,7 @@ class _Search:
         return self.last[1:]
 
     def noise(self, deviance: float) -> float:
-        return _NOISE * (abs(deviance) + self.system.cp.n)
+        return NOISE * (abs(deviance) + self.system.cp.n)
 
     def newton(self, theta: Array) -> tuple[Array, Solution, float, float]:
         """Iterate to a stationary point: (theta, solution, deviance, decrement)."""
@@ -207,7 +207,7 @@ def _message(converged: bool, deviance: float, restarts: int, decrement: float) 
     return "converged" + (f" after {restarts} restart(s) from a boundary" if restarts else "")
 
 
-def _units(cp: CrossProducts) -> tuple[Array, ...]:
+def units_of(cp: CrossProducts) -> tuple[Array, ...]:
     """Root mean squares of the covariates of each term, (k,): Lambda times them has no unit."""
     squares = [np.einsum("jkk->k", own) / max(cp.n, 1) for own in cp.own]
     return tuple(np.sqrt(np.where(square > 0.0, square, 1.0)) for square in squares)
@@ -249,9 +249,9 @@ def _snap_to_zero(search: _Search, theta: Array, deviance: float) -> Array | Non
     diagonal element alone.
     """
     size = np.abs(theta) * covpar.pack([np.tile(u[:, None], len(u)) for u in search.units])
-    limit = _NEAR_ZERO * max(1.0, float(np.max(size, initial=0.0)))
+    limit = NEAR_ZERO * max(1.0, float(np.max(size, initial=0.0)))
     snapped = None
-    for where in _effects(search.ks):
+    for where in effects(search.ks):
         trial = (theta if snapped is None else snapped).copy()
         if not np.any(trial[where]) or np.linalg.norm(size[where]) >= limit:
             continue
@@ -261,7 +261,7 @@ def _snap_to_zero(search: _Search, theta: Array, deviance: float) -> Array | Non
     return snapped
 
 
-def _effects(ks: Sequence[int]) -> list[IntArray]:
+def effects(ks: Sequence[int]) -> list[IntArray]:
     """Return places in theta: each effect's row of Lambda, then each diagonal element."""
     rows, diagonals, at = [], [], 0
     for k in ks:
@@ -295,7 +295,7 @@ def _step_inside(search: _Search, solution: Solution, deviance: float) -> Array 
     """
     lams = solution.factor.lams
     near = [
-        bool(np.any(np.abs(np.diag(lam)) * units < _NEAR_BOUNDARY))
+        bool(np.any(np.abs(np.diag(lam)) * units < NEAR_BOUNDARY))
         for lam, units in zip(lams, search.units, strict=True)
     ]
     if not np.isfinite(deviance) or not any(near):
@@ -304,7 +304,7 @@ def _step_inside(search: _Search, solution: Solution, deviance: float) -> Array 
     for t in np.flatnonzero(near):
         lam, units = lams[t], search.units[t]
         values, directions = np.linalg.eigh(slopes[t] / np.outer(units, units))
-        if values[0] >= -_NO_SLOPE * np.max(np.abs(values)):
+        if values[0] >= -NO_SLOPE * np.max(np.abs(values)):
             continue
         direction = directions[:, 0] / units
         best, found = deviance - 10 * search.noise(deviance), None

@@ -21,8 +21,8 @@ from merextras.engine.selected import Selected, selected_inverse
 
 # Pivots of X'V^-1 X that are rounding: relative to the column's own size, and for a column that was
 # one already in the basis, whose columns are of size one.
-_NO_DIGITS = 1e-14
-_NO_COLUMN = 1e-25
+NO_DIGITS = 1e-14
+NO_COLUMN = 1e-25
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,8 @@ class Solution:
         p = self.p
         low = dense.cholesky(self.reduced.gram[:p, :p])
         # A pivot is a difference: at this size it holds no digit of what it was taken from.
-        noise = _NO_DIGITS * np.diag(self.factor.system.cp.xy)[:p]
-        if np.any(np.diag(low) ** 2 <= np.maximum(noise, _NO_COLUMN)):
+        noise = NO_DIGITS * np.diag(self.factor.system.cp.xy)[:p]
+        if np.any(np.diag(low) ** 2 <= np.maximum(noise, NO_COLUMN)):
             return np.full((p, p), np.nan)
         return np.asarray(low)
 

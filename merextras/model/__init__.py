@@ -1,0 +1,1 @@
+"""Formulas, statsmodels fits and designs; the only importer of statsmodels and patsy."""

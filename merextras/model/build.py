@@ -5,42 +5,21 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 import patsy
 
-from merextras._checks import check_columns, check_frame, one_of
+from merextras._checks import check_columns, check_frame, one_of, unknown_column
 from merextras._typing import Array, BoolArray, IntArray
 from merextras.engine.crossprod import TermRows
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.covariates import Covariates
 from merextras.model.design import Design, Term, in_order
 from merextras.model.fixed import FixedPart, FormulaPart, Scope, names_in, unquoted
-from merextras.model.formula import Bar, MixedFormula, parse
+from merextras.model.formula import Bar, MixedFormula, parse, summands
+from merextras.model.options import Options
 from merextras.model.plain import plain_part
-
-
-@dataclass(frozen=True)
-class Options:
-    """How a formula is evaluated and on which rows.
-
-    Attributes
-    ----------
-    weights, frequencies, offset : (n,) arrays or None
-        By row of the data.
-    missing : {"drop", "raise"}
-    contrasts : mapping column -> patsy contrast, such as ``"Sum"`` or ``"Treatment('b')"``
-    scope : Scope
-    """
-
-    weights: Array | None = None
-    frequencies: Array | None = None
-    offset: Array | None = None
-    missing: str = "drop"
-    contrasts: Mapping[str, str] = field(default_factory=dict)
-    scope: Scope = field(default_factory=Scope)
 
 
 def build_design(
@@ -60,10 +39,12 @@ def build_design(
     _check_parts(written, formula, data)
     labels = {_contrasted(c, how): c for c, how in options.contrasts.items()}
     parsed = as_code(written, [str(c) for c in data.columns], options.contrasts)
-    fixed_code, offsets = _take_offsets(parsed.fixed)
-    used = _variables(parsed, fixed_code, offsets, data)
+    fixed_code, offsets = take_offsets(parsed.fixed)
+    names = _names_used(parsed, fixed_code, offsets)
+    used = {c for c in data.columns if c in names}
     keep = _complete(data, used, options)
     frame = _kept_rows(data, keep, used)
+    own = options.kept(keep, names)
     y = _response(parsed.response, frame, options.scope)
     fixed = _part(fixed_code, frame, labels, options.scope)
     x = fixed.matrix(frame)
@@ -78,17 +59,12 @@ def build_design(
         index=frame.index,
         frame=frame[[c for c in frame.columns if c in used]],
         formula=" ".join(formula.split()),
-        weights=_kept(options.weights, keep),
-        offset=_offset(_kept(options.offset, keep), offsets, frame, options.scope),
-        frequencies=_kept(options.frequencies, keep),
+        weights=own.weights,
+        offset=_offset(own.offset, offsets, frame, options.scope),
+        frequencies=own.frequencies,
+        options=own,
     )
     return design, int(np.sum(~keep))
-
-
-def formula_offset(formula: str, frame: pd.DataFrame, scope: Scope | None = None) -> Array | None:
-    """The sum of the ``offset(...)`` terms of a formula, None if it has none."""
-    parsed = as_code(parse(formula), [str(c) for c in frame.columns], {})
-    return _offset(None, _take_offsets(parsed.fixed)[1], frame, scope or Scope())
 
 
 def _check_parts(written: MixedFormula, formula: str, data: pd.DataFrame) -> None:
@@ -102,8 +78,7 @@ def _check_parts(written: MixedFormula, formula: str, data: pd.DataFrame) -> Non
     for column in (column for bar in written.bars for column in bar.factors):
         if column not in data.columns:
             raise InvalidArgumentError(
-                f"formula: the grouping factor {column!r} is not a column of the data; "
-                f"{one_of(column, [str(c) for c in data.columns])}"
+                f"formula: the grouping factor {unknown_column(column, data.columns)}"
             )
 
 
@@ -136,23 +111,31 @@ def _contrasted(column: str, how: str) -> str:
     return f"C({code}, {how})"
 
 
-def _take_offsets(fixed: str) -> tuple[str, list[str]]:
+def take_offsets(fixed: str) -> tuple[str, list[str]]:
     """The fixed part without its ``offset(...)`` terms, and what is in them."""
-    pattern = r"(?:^|\+)\s*offset\(((?:[^()]|\([^()]*\))*)\)"
-    found = re.findall(pattern, fixed)
-    rest = re.sub(pattern, "", fixed).strip().removeprefix("+").strip()
-    return rest or "1", found
+    kept, found = [], []
+    for sign, start, end in summands(fixed, 0):
+        piece = fixed[start:end].strip()
+        if not re.match(r"offset\s*\(", piece) or not piece.endswith(")"):
+            kept.append(f"{sign} {piece}")
+            continue
+        code = piece[piece.index("(") + 1 : -1].strip()
+        if sign == "-":
+            raise InvalidArgumentError(
+                f"formula: an offset is added; for '- {piece}' write offset(-({code}))"
+            )
+        found.append(code)
+    return " ".join(kept).removeprefix("+ ").strip() or "1", found
 
 
-def _variables(
-    parsed: MixedFormula, fixed: str, offsets: Sequence[str], data: pd.DataFrame
-) -> set[object]:
-    """Columns of the data that the formula reads."""
+def _names_used(parsed: MixedFormula, fixed: str, offsets: Sequence[str]) -> set[str]:
+    """Names that the formula reads: of columns, and of the caller's functions."""
     texts = [parsed.response, *offsets, *_pieces(fixed)]
     texts += [piece for bar in parsed.bars for piece in _pieces(bar.effects)]
     used = {name for text in texts for name in names_in(text)}
+    # The response may be a column of that name, such as the one that a refit makes.
     used |= {column for bar in parsed.bars for column in bar.factors}
-    return {c for c in data.columns if c in used}
+    return used | {unquoted(parsed.response)}
 
 
 def _pieces(text: str) -> list[str]:
@@ -179,7 +162,11 @@ def _complete(data: pd.DataFrame, used: set[object], options: Options) -> BoolAr
             "variables"
         )
     if not keep.any():
-        raise InvalidArgumentError("data: no row has a value for all variables of the model")
+        empty = [str(c) for c in data.columns if c in used and data[c].isna().all()]
+        which = f"; {empty} have none in any row" if empty else ""
+        raise InvalidArgumentError(
+            f"data: no row has a value for all variables of the model{which}"
+        )
     return keep
 
 
@@ -200,15 +187,13 @@ def _part(code: str, frame: pd.DataFrame, labels: Mapping[str, str], scope: Scop
     )
 
 
-def _kept(values: Array | None, keep: BoolArray) -> Array | None:
-    return None if values is None else values[keep]
-
-
 def _offset(
     given: Array | None, codes: Sequence[str], frame: pd.DataFrame, scope: Scope
 ) -> Array | None:
     """The offset argument plus the formula's ``offset()`` terms."""
     parts = [scope.column(code, frame) for code in codes]
+    for values, code in zip(parts, codes, strict=True):
+        _check_finite(values[:, None], (f"offset({code})",), "formula")
     if given is not None:
         parts.append(given)
     return np.sum(parts, axis=0) if parts else None
@@ -220,7 +205,7 @@ def _response(code: str, frame: pd.DataFrame, scope: Scope) -> Array:
         column = frame[name]
         if not (pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column)):
             raise InvalidArgumentError(f"response {name!r} must be numeric, not {column.dtype}")
-        y = np.asarray(column, dtype=float)
+        y = np.array(column, dtype=float)  # a copy: the frame may be the user's
     else:
         y = scope.column(code, frame)
     _check_finite(y[:, None], (name,), "response")

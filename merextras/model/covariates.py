@@ -14,8 +14,8 @@ import pandas as pd
 
 from merextras._checks import check_columns
 from merextras._typing import Array
-from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
-from merextras.model.fixed import FixedPart
+from merextras.exceptions import UnsupportedModelError
+from merextras.model.fixed import FixedPart, numeric
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Covariates:
             if name == "Intercept":
                 columns.append(np.ones(len(data)))
             elif name in data.columns:
-                columns.append(_numeric(data[name], name))
+                columns.append(numeric(data[name], name))
             elif name in fixed.names:
                 whole = fixed.matrix(data) if whole is None else whole
                 columns.append(whole[:, fixed.names.index(name)])
@@ -65,11 +65,3 @@ class Covariates:
                 )
         return np.column_stack(columns)
 
-
-def _numeric(column: pd.Series, name: str) -> Array:
-    try:
-        return np.asarray(column, dtype=float)
-    except (TypeError, ValueError):
-        raise InvalidArgumentError(
-            f"newdata: column {name!r} must be numeric, not {column.dtype}"
-        ) from None

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from merextras._typing import Array, IntArray
+from merextras._typing import Array, BoolArray, IntArray
 from merextras.engine.crossprod import CrossProducts, TermRows
 from merextras.model.covariates import Covariates
 from merextras.model.fixed import FixedPart
+from merextras.model.options import Options
 
 INTERCEPT = "Intercept"
 
@@ -88,8 +89,11 @@ class Design:
     weights : (n,) array or None
         Precision weights; a row of weight zero is not an observation.
     offset : (n,) array or None
+        Of the argument and of the formula.
     frequencies : (n,) array or None
         How many observations a row stands for.
+    options : Options
+        What the formula was evaluated with, for these rows; updates go on from it.
     """
 
     response: str
@@ -103,11 +107,23 @@ class Design:
     weights: Array | None = None
     offset: Array | None = None
     frequencies: Array | None = None
+    options: Options = field(default_factory=Options)
 
     @property
     def n(self) -> int:
         """Rows."""
         return len(self.y)
+
+    @property
+    def observed(self) -> BoolArray | slice:
+        """The rows that are observations: those whose weights are not zero."""
+        if self.weights is None and self.frequencies is None:
+            return slice(None)
+        ones = np.ones(self.n)
+        return np.asarray(
+            ((ones if self.weights is None else self.weights) > 0)
+            & ((ones if self.frequencies is None else self.frequencies) > 0)
+        )
 
     @property
     def ks(self) -> list[int]:

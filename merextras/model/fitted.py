@@ -13,11 +13,17 @@ from merextras._typing import Array
 from merextras.engine import covpar
 from merextras.engine.crossprod import CrossProducts
 from merextras.engine.description import tail_size
+from merextras.engine.information import Information, information
 from merextras.engine.optimize import Control, OptSummary, minimise
 from merextras.engine.plan import Plan, make_plan, prepare
 from merextras.engine.pls import Solution, solve
 from merextras.engine.start import moments
-from merextras.exceptions import LargeModelWarning
+from merextras.exceptions import (
+    ConvergenceWarning,
+    LargeModelWarning,
+    SingularFitWarning,
+)
+from merextras.model.control import LmerControl
 from merextras.model.design import Design
 
 # Random effects in a dense Schur complement from which on the user is told first (0.8 GB).
@@ -58,6 +64,7 @@ class Fit:
     opt: OptSummary | None
     origin: Origin | None = None
     n_dropped: int = 0
+    control: LmerControl = LmerControl()
 
 
 class FittedModel:
@@ -132,6 +139,11 @@ class FittedModel:
         return self.solution.p + len(self.theta) + 1
 
     @cached_property
+    def information(self) -> Information:
+        """What degrees of freedom and information matrices are made of."""
+        return information(self.solution)
+
+    @cached_property
     def covariances(self) -> tuple[Array, ...]:
         """sigma**2 Lambda Lambda' of each term, (k, k)."""
         return tuple(self.solution.sigma2 * lam @ lam.T for lam in self.solution.factor.lams)
@@ -196,16 +208,39 @@ def refitted(model: M, *, y: Array | None = None, reml: bool | None = None) -> M
     """The model fitted again to another response or by the other criterion, from its theta."""
     design = model.design if y is None else _with_response(model.design, y)
     reml = model.solution.reml if reml is None else reml
-    # A variance at zero is a stationary point: start a little inside.
+    old = model._fit
+    fit = fit_design(design, reml=reml, theta=refit_start(model), control=old.control.engine)
+    return model._like(replace(fit, n_dropped=old.n_dropped, control=old.control))
+
+
+def refit_start(model: FittedModel) -> Array:
+    """The theta that refits start from: the estimate, a little inside where that is at zero."""
+    # A variance at zero is a stationary point.
     theta = model.theta.copy()
-    diagonal = covpar.lower_bounds(design.ks) == 0.0
+    diagonal = covpar.lower_bounds(model.design.ks) == 0.0
     theta[diagonal & (theta < 0.1)] = 0.1
-    return model._like(fit_design(design, reml=reml, theta=theta))
+    return theta
 
 
 def _with_response(design: Design, y: Array) -> Design:
     """The design and its frame with another response: updating the refit must not undo it."""
     return replace(design, y=y, frame=design.frame.assign(**{design.response: y}))
+
+
+def warn_of(fit: Fit, *, stacklevel: int) -> None:
+    """Warn of a fit that is not at its optimum, or singular.
+
+    The warning points `stacklevel` calls above this function, 1 being who called it.
+    """
+    if fit.opt is not None and not fit.opt.converged:
+        warnings.warn(fit.opt.message, ConvergenceWarning, stacklevel=stacklevel + 1)
+    if is_singular(FittedModel(fit)):
+        warnings.warn(
+            "singular fit: a variance is estimated at zero, or a correlation at its bound; "
+            "see var_corr() and is_singular()",
+            SingularFitWarning,
+            stacklevel=stacklevel + 1,
+        )
 
 
 def is_singular(model: FittedModel, tol: float = 1e-4) -> bool:

@@ -12,9 +12,13 @@ import numpy as np
 import pandas as pd
 import patsy
 
-from merextras._checks import check_columns
+from merextras._checks import check_columns, unknown_column
 from merextras._typing import Array, BoolArray
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
+
+
+# Names that mean the same in every formula, whatever the caller calls by them.
+_FORMULA_WORDS = frozenset({"C", "I", "Q"})
 
 
 class FixedPart(Protocol):
@@ -47,10 +51,28 @@ class ColumnsPart:
         """The columns of these names; the constant may be left out."""
         check_columns(data, self.variables, "newdata")
         columns = [
-            np.ones(len(data)) if name == self._constant and name not in data else data[name]
+            np.ones(len(data))
+            if name == self._constant and name not in data
+            else numeric(data[name], name)
             for name in self.names
         ]
-        return np.column_stack([np.asarray(c, dtype=float) for c in columns])
+        return np.column_stack(columns) if columns else np.empty((len(data), 0))
+
+
+def numeric(column: pd.Series, name: str) -> Array:
+    """A column of new data as floats.
+
+    Raises
+    ------
+    InvalidArgumentError
+        It is not numeric.
+    """
+    try:
+        return np.asarray(column, dtype=float)
+    except (TypeError, ValueError):
+        raise InvalidArgumentError(
+            f"newdata: column {name!r} must be numeric, not {column.dtype}"
+        ) from None
 
 
 class Scope:
@@ -64,21 +86,42 @@ class Scope:
     """
 
     def __init__(self, names: Mapping[str, Any] | None = None, engine: str = "patsy") -> None:
-        self._names = {"np": np, **(names or {})}
+        own = {k: v for k, v in (names or {}).items() if k not in _FORMULA_WORDS}
+        self._names = {"np": np, **own}
         self._engine = engine
 
     def spec(self, rhs: str, frame: pd.DataFrame) -> Any:
         """The engine's own memory of levels and transforms."""
+        if self._engine == "formulaic":
+            return self._by_formulaic(rhs, frame)
+        space = patsy.EvalEnvironment([self._names])
         try:
-            if self._engine == "formulaic":
-                from formulaic import model_matrix  # noqa: PLC0415 (only if it is asked for)
-
-                made = model_matrix(rhs, frame, context=self._names, na_action="raise")
-                return made.model_spec
-            space = patsy.EvalEnvironment([self._names])
             return patsy.dmatrix(rhs, frame, eval_env=space, NA_action="raise").design_info
         except (patsy.PatsyError, SyntaxError, NameError, ValueError) as err:
-            raise InvalidArgumentError(f"formula {rhs!r}: {_first_line(err)}") from err
+            raise _explained(err, rhs, frame) from err
+
+    def _by_formulaic(self, rhs: str, frame: pd.DataFrame) -> Any:
+        from formulaic import errors, model_matrix  # noqa: PLC0415 (only if it is asked for)
+
+        try:
+            made = model_matrix(rhs, frame, context=self._names, na_action="raise")
+        except (errors.FormulaicError, SyntaxError, NameError, ValueError) as err:
+            raise _explained(err, rhs, frame) from err
+        return made.model_spec
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The caller's functions may not pickle, and what they do could have changed since.
+        return Scope, (None, self._engine)
+
+    def only(self, names: Iterable[str]) -> Scope:
+        """The scope with no more than these of its names."""
+        names = set(names)
+        kept = {name: value for name, value in self._names.items() if name in names}
+        return Scope(kept, self._engine)
+
+    def within(self, names: Mapping[str, Any]) -> Scope:
+        """The scope with further names, where it has none of its own."""
+        return Scope({**names, **self._names}, self._engine)
 
     def names_of(self, spec: Any) -> dict[str, Any]:
         """The names that a spec uses; patsy keeps its own."""
@@ -93,7 +136,7 @@ class Scope:
         try:
             made = patsy.dmatrix(f"0 + I({code})", frame, eval_env=space, NA_action="raise")
         except (patsy.PatsyError, SyntaxError) as err:
-            raise InvalidArgumentError(f"{code!r}: {_first_line(err)}") from err
+            raise _explained(err, code, frame) from err
         values = np.asarray(made, dtype=float)
         if values.shape[1] != 1:
             raise InvalidArgumentError(f"{code!r} must be one numeric column")
@@ -127,6 +170,7 @@ class FormulaPart:
     ) -> None:
         self._spec = spec
         self._context = context
+        self._labels = labels
         self.formula = formula
         self._engine = "patsy" if isinstance(spec, patsy.DesignInfo) else "formulaic"
         self._columns: tuple[str, ...] = tuple(str(name) for name in spec.column_names)
@@ -170,6 +214,15 @@ class FormulaPart:
         if self._spec is None:
             self._spec = self._remade()
         return self._spec
+
+    @property
+    def context(self) -> Mapping[str, Any]:
+        """The names that formulaic sees besides the data."""
+        return {"np": np} if self._context is None else self._context
+
+    def label(self, code: str) -> str:
+        """The name of a term, given its code."""
+        return _relabelled(code, self._labels or {})
 
     def _remade(self) -> Any:
         try:
@@ -316,6 +369,20 @@ def _relabelled(name: str, labels: Mapping[str, str]) -> str:
     for code, label in labels.items():
         name = name.replace(code, label)
     return unquoted(name)
+
+
+def _explained(err: Exception, code: str, frame: pd.DataFrame) -> InvalidArgumentError:
+    """The engine's error; of an unknown name, what it may have meant."""
+    text = _first_line(err)
+    match = re.search(r"NameError:[^'`]*['`](?P<name>[^'`]+)['`]", text)
+    if match is None:
+        return InvalidArgumentError(f"formula {code!r}: {text}")
+    name = match["name"]
+    if re.search(rf"(?<![\w.]){re.escape(name)}\s*[(.]", code):
+        return InvalidArgumentError(
+            f"formula {code!r}: {name!r} is not defined where the formula is written"
+        )
+    return InvalidArgumentError(f"formula {code!r}: {unknown_column(name, frame.columns)}")
 
 
 def _first_line(err: Exception) -> str:

@@ -5,6 +5,7 @@ The fixed part is left to a formula engine. Only what stands in bars is read her
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -83,9 +84,9 @@ def parse(text: str, *, name: str = "formula", subtract: bool = False) -> MixedF
     response = text[: tildes[0]].strip() if tildes else ""
     kept: list[str] = []
     bars: dict[str, list[Bar]] = {"+": [], "-": []}
-    for sign, at, end in _summands(text, start):
-        found = _bar(text, at, end, name)
+    for sign, at, end, found in _parts(text, start, len(text), name):
         if found is None:
+            _check_no_bar(text, at, end, name)
             kept.append(f"{sign} {text[at:end].strip()}")
         elif sign == "-" and not subtract:
             raise _error(text, at, "a random-effects term can't be subtracted", name)
@@ -96,6 +97,7 @@ def parse(text: str, *, name: str = "formula", subtract: bool = False) -> MixedF
 
 
 def _error(text: str, at: int, what: str, name: str) -> InvalidArgumentError:
+    text = re.sub(r"\s", " ", text)  # on one line, so that the mark is under the place
     return InvalidArgumentError(f"{name}: {what}\n    {text}\n    {' ' * at}^")
 
 
@@ -136,26 +138,72 @@ def _outside(text: str, start: int = 0, end: int | None = None) -> Iterator[int]
             yield i
 
 
-def _summands(text: str, start: int) -> Iterator[tuple[str, int, int]]:
+def _parts(
+    text: str, start: int, stop: int, name: str
+) -> Iterator[tuple[str, int, int, list[Bar] | None]]:
+    """The summands with the terms that they are, sums in parentheses opened where bars are in."""
+    for sign, at, end in summands(text, start, stop):
+        last = at + len(text[at:end].rstrip())
+        found = _bar(text, at, last, name)
+        if found is None and _is_group(text, at, last) and sign == "+" and "|" in text[at:last]:
+            yield from _parts(text, at + 1, last - 1, name)
+        else:
+            yield sign, at, last, found
+
+
+def _is_group(text: str, at: int, end: int) -> bool:
+    """Whether it is all in one pair of parentheses."""
+    return text[at] == "(" and _closing(text, at) == end - 1
+
+
+def _closing(text: str, at: int) -> int:
+    """Where the bracket at a place is closed."""
+    depth, quote = 0, ""
+    for i in range(at, len(text)):
+        char = text[i]
+        if quote:
+            quote = "" if char == quote else quote
+        elif char in _QUOTES:
+            quote = char
+        else:
+            depth += (char in _OPEN) - (char in _CLOSE)
+            if depth == 0:
+                return i
+    return len(text)
+
+
+def _check_no_bar(text: str, at: int, end: int, name: str) -> None:
+    """A bar in parentheses that are no function's is a term in a wrong place."""
+    inside = at
+    for i in range(at, end):
+        if i < inside or text[i] != "(":
+            continue
+        close = _closing(text, i)
+        if i > at and (text[i - 1].isalnum() or text[i - 1] in "_)]"):
+            inside = close
+        elif any(text[j] == "|" for j in _outside(text, i + 1, close)):
+            raise _error(text, i, "a random-effects term must be added, by '+'", name)
+
+
+def summands(text: str, start: int, stop: int | None = None) -> Iterator[tuple[str, int, int]]:
     """(sign, start, end) of what is added at the top level."""
     sign, at = "+", start
-    for i in [*(j for j in _outside(text, start) if text[j] in "+-"), len(text)]:
+    stop = len(text) if stop is None else stop
+    for i in [*(j for j in _outside(text, start, stop) if text[j] in "+-"), stop]:
         if text[at:i].strip():
             yield sign, at + len(text[at:i]) - len(text[at:i].lstrip()), i
             sign = "+"
-        if i < len(text):
+        if i < stop:
             sign = "-" if (text[i] == "-") != (sign == "-" and not text[at:i].strip()) else "+"
         at = i + 1
 
 
 def _bar(text: str, at: int, end: int, name: str) -> list[Bar] | None:
     """The terms of ``(effects | factors)``, or None if it is not one."""
-    while end > at and text[end - 1].isspace():
-        end -= 1
     naked = [i for i in _outside(text, at, end) if text[i] == "|"]
     if naked:
         raise _error(text, naked[0], "a bar must stand in parentheses: (effects | factor)", name)
-    if text[at] != "(" or any(True for _ in _outside(text, at, end)):
+    if not _is_group(text, at, end):
         return None
     pipes = [i for i in _outside(text, at + 1, end - 1) if text[i] == "|"]
     if not pipes:

@@ -22,12 +22,11 @@ from merextras.engine.crossprod import TermRows
 from merextras.exceptions import (
     ConvergenceWarning,
     InvalidArgumentError,
-    SingularFitWarning,
     UnsupportedModelError,
 )
 from merextras.model.covariates import Covariates
 from merextras.model.design import INTERCEPT, Design, Term, in_order
-from merextras.model.fitted import Fit, FittedModel, Origin, fit_at, fit_design, is_singular
+from merextras.model.fitted import Fit, FittedModel, Origin, fit_at, fit_design, warn_of
 from merextras.model.fixed import ColumnsPart, FixedPart, FormulaPart, names_in, unquoted
 from merextras.model.vc import Groups, vc_term
 
@@ -61,7 +60,7 @@ def read_mixedlm(
     results = _results(fit)
     design, theta = _design(results, re_formula, vc_formula)
     reml = results.method == "REML"
-    origin = _origin(results, design, theta)
+    origin = _origin(results, design, theta, {"re_formula": re_formula, "vc_formula": vc_formula})
     plain = fit_at(design, theta, reml=reml, origin=origin)
     _check_same(results, plain)
     done = plain
@@ -323,7 +322,9 @@ def bar_text(term: Term) -> str:
     return f"({' + '.join(names)} | {':'.join(map(_quoted, term.columns))})"
 
 
-def _origin(results: Any, design: Design, theta: Array) -> Origin:
+def _origin(
+    results: Any, design: Design, theta: Array, given: Mapping[str, object]
+) -> Origin:
     model = results.model
     try:
         llf = float(results.llf) if model.reml == results.reml else np.nan
@@ -331,11 +332,28 @@ def _origin(results: Any, design: Design, theta: Array) -> Origin:
         llf = np.nan  # statsmodels can't evaluate a singular covariance
     how = "" if results.method == "REML" else "reml=False"
     if isinstance(getattr(model, "formula", None), str):
-        group = design.terms[-1].columns[-1]
-        call = f'mixedlm("{model.formula}", data, groups="{group}").fit({how})'
+        values, frame = np.asarray(model.groups), pd.DataFrame(model.data.frame)
+        group = design.terms[-1].columns[-1] if model.k_re else _group_name(model, frame, values)
+        parts = [f'"{model.formula}"', "data", f'groups="{group}"', *_random(model, given)]
+        call = f"mixedlm({', '.join(parts)}).fit({how})"
     else:
         call = f"MixedLM(endog, exog, groups).fit({how})"
     return Origin("statsmodels", call, tuple(theta.tolist()), llf, bool(results.converged))
+
+
+def _random(model: Any, given: Mapping[str, object]) -> list[str]:
+    """`re_formula` and `vc_formula` of the call: what was given, or from the effects' names."""
+    out = []
+    codes = [re.sub(r"\[[^\[\]]*\]", "", name) for name in _effect_names(model, {})]
+    if given["re_formula"] is not None:
+        out.append(f're_formula="{given["re_formula"]}"')
+    elif codes not in ([INTERCEPT], []) or (codes and model.exog_vc.names):
+        names = list(dict.fromkeys("1" if code == INTERCEPT else code for code in codes))
+        out.append(f're_formula="{" + ".join(names if "1" in names else ["0", *names])}"')
+    if model.exog_vc.names:
+        vc = given["vc_formula"]
+        out.append(f"vc_formula={'{...}' if vc is None else vc}")
+    return out
 
 
 def _check_same(results: Any, plain: Fit) -> None:
@@ -359,12 +377,4 @@ def _warn(done: Fit, plain: Fit) -> None:
             ConvergenceWarning,
             stacklevel=4,
         )
-    if done.opt is not None and not done.opt.converged:
-        warnings.warn(done.opt.message, ConvergenceWarning, stacklevel=4)
-    if is_singular(FittedModel(done)):
-        warnings.warn(
-            "singular fit: a variance is estimated at zero, or a correlation at its bound; "
-            "see var_corr() and is_singular()",
-            SingularFitWarning,
-            stacklevel=4,
-        )
+    warn_of(done, stacklevel=4)

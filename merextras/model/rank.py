@@ -74,9 +74,12 @@ def dependent_columns(x: Array) -> list[int]:
     return found
 
 
-def full_rank(design: Design, rank_deficient: str = "drop") -> Design:
-    """The design without the fixed-effects columns that earlier ones determine."""
-    found = dependent_columns(design.x)
+def full_rank(design: Design, rank_deficient: str = "drop", *, stacklevel: int = 3) -> Design:
+    """The design without the fixed-effects columns that earlier ones determine.
+
+    The warning points `stacklevel` calls above this function, 1 being who called it.
+    """
+    found = dependent_columns(design.x[design.observed])
     if not found:
         return design
     names = design.fixed.names
@@ -89,7 +92,7 @@ def full_rank(design: Design, rank_deficient: str = "drop") -> Design:
     warnings.warn(
         f"the fixed part is rank deficient: dropped {len(dropped)} column(s): {', '.join(dropped)}",
         RankDeficientWarning,
-        stacklevel=4,
+        stacklevel=stacklevel + 1,
     )
     kept = [i for i in range(len(names)) if i not in found]
     part = KeptColumns(design.fixed, tuple(names[i] for i in kept), dropped)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
@@ -10,11 +11,10 @@ import pandas as pd
 
 from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.build import Options, build_design, formula_offset
-from merextras.model.design import Design
-from merextras.model.fitted import FittedModel, fit_design, refitted
+from merextras.model.fitted import Fit, FittedModel, refitted, warn_of
 from merextras.model.formula import Bar, parse
-from merextras.model.rank import full_rank
+from merextras.model.lmer import fit_options
+from merextras.model.options import Options, as_pandas, callers_names
 from merextras.model.rewrite import bar_text, expanded
 
 M = TypeVar("M", bound=FittedModel)
@@ -37,7 +37,9 @@ def refit(model: M, y: Array | pd.Series) -> M:
     InvalidArgumentError
         Another length or index, or values that are missing or infinite.
     """
-    return refitted(model, y=_response(model, y))
+    new = refitted(model, y=_response(model, y))
+    warn_of(new._fit, stacklevel=2)
+    return new
 
 
 def refit_ml(model: M) -> M:
@@ -47,7 +49,9 @@ def refit_ml(model: M) -> M:
     """
     if not model.solution.reml:
         return model
-    return refitted(model, reml=False)
+    new = refitted(model, reml=False)
+    warn_of(new._fit, stacklevel=2)
+    return new
 
 
 def _response(model: FittedModel, y: Array | pd.Series) -> Array:
@@ -60,7 +64,7 @@ def _response(model: FittedModel, y: Array | pd.Series) -> Array:
             )
         y = y.loc[index]
     try:
-        values = np.asarray(y, dtype=float)
+        values = np.array(y, dtype=float)  # a copy
     except (TypeError, ValueError):
         raise InvalidArgumentError("y: the response must be numeric") from None
     if values.shape != (model.design.n,):
@@ -95,7 +99,14 @@ def update(
     Raises
     ------
     InvalidArgumentError
-        A formula that can't be read, or a variable that the data lack.
+        A formula that can't be read, a variable that the data lack, or other data for a model with
+        weights by array.
+
+    Notes
+    -----
+    Contrasts, control and the names that the formula used are those of the fit, further names the
+    caller's; a model that was unpickled has no names but numpy's. Weights and offset stay, and are
+    taken from new data if they are columns.
 
     Examples
     --------
@@ -107,28 +118,30 @@ def update(
     """
     text = model.design.formula if formula is None else _with_dots(formula, model.design.formula)
     reml = model.solution.reml if reml is None else reml
-    if data is None:
-        return _refitted(model, text, model.design.frame, _same_rows(model.design), reml)
-    return _refitted(model, text, data, Options(), reml)
+    options = model.design.options
+    # Names that the formula used before mean what they meant; new ones are the caller's.
+    options = replace(options, scope=options.scope.within(callers_names(1)))
+    n_dropped, frame = model.n_dropped, model.design.frame
+    if data is not None:
+        n_dropped, frame = 0, as_pandas(data)
+        options = options.for_data(frame)
+    fit = _fit(model, text, frame, options, reml)
+    warn_of(fit, stacklevel=2)
+    return model._like(replace(fit, n_dropped=fit.n_dropped + n_dropped))
 
 
 def refit_formula(model: M, formula: str, frame: pd.DataFrame) -> M:
     """The model with another formula on the same rows, whose variables `frame` has."""
-    return _refitted(model, formula, frame, _same_rows(model.design), model.solution.reml)
+    fit = _fit(model, formula, frame, model.design.options, model.solution.reml)
+    return model._like(replace(fit, n_dropped=fit.n_dropped + model.n_dropped))
 
 
-def _refitted(model: M, formula: str, frame: pd.DataFrame, options: Options, reml: bool) -> M:
-    design, _ = build_design(formula, frame, options)
-    return model._like(fit_design(full_rank(design), reml=reml))
-
-
-def _same_rows(design: Design) -> Options:
-    """Weights and offset of the fit, without what its formula adds to the offset."""
-    offset = design.offset
-    own = formula_offset(design.formula, design.frame)
-    if offset is not None and own is not None:
-        offset = offset - own
-    return Options(weights=design.weights, frequencies=design.frequencies, offset=offset)
+def _fit(model: FittedModel, formula: str, frame: pd.DataFrame, options: Options, reml: bool) -> Fit:
+    """Fit as before; contrasts of columns that are no longer there are not needed either."""
+    there = {c: how for c, how in options.contrasts.items() if c in frame.columns}
+    control = replace(model._fit.control, start=None)
+    options = replace(options, contrasts=there)
+    return fit_options(formula, frame, options, reml=reml, control=control, stacklevel=3)
 
 
 def _with_dots(formula: str, old: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from merextras._typing import Array
+from merextras._typing import Array, BoolArray
 from merextras.exceptions import ApproximationWarning, InvalidArgumentError
 from merextras.model.design import Design, Term
 
@@ -15,28 +15,58 @@ from merextras.model.design import Design, Term
 _SCALES = 1e5
 
 
-def check_design(design: Design, n_observations: int) -> None:
+def check_design(design: Design, n_observations: int, *, stacklevel: int = 1) -> None:
     """Raise what makes the fit impossible, warn of what makes it doubtful.
+
+    Warnings point `stacklevel` calls above this function, 1 being who called it.
 
     Raises
     ------
     InvalidArgumentError
         A grouping factor with one level; as many levels, or random effects of a term, as
-        observations; no more observations than fixed effects.
+        observations; no more observations than fixed effects; an effect that varies twice by the
+        same factor; a response without variation.
     """
+    used = design.observed
+    _check_response(design.y[used] if design.offset is None else (design.y - design.offset)[used])
     for term in design.terms:
-        _check_levels(term, n_observations)
+        levels = len(term.levels) if isinstance(used, slice) else _n_levels(term, used)
+        _check_levels(term, levels, n_observations)
+    _check_twice(design.terms)
     p = design.x.shape[1]
     if n_observations <= p:
         raise InvalidArgumentError(
             f"data: {n_observations} observations are too few for {p} fixed effects"
         )
-    _check_scales(design.x, design.fixed.names)
+    _check_scales(design.x, design.fixed.names, stacklevel + 1)
 
 
-def _check_levels(term: Term, n: int) -> None:
+def _check_response(y: Array) -> None:
+    if np.ptp(y) == 0.0:
+        raise InvalidArgumentError(
+            f"response: all values are {y[0]:g}; there is no variation to explain"
+        )
+
+
+def _check_twice(terms: Sequence[Term]) -> None:
+    seen: set[tuple[frozenset[str], str]] = set()
+    for term in terms:
+        for name in term.names:
+            key = frozenset(term.columns), name
+            if key in seen:
+                raise InvalidArgumentError(
+                    f"formula: the effect {name!r} of {term.factor!r} is in two terms, whose "
+                    "variances can't be told apart; leave it out of one, as in (0 + x | g)"
+                )
+            seen.add(key)
+
+
+def _n_levels(term: Term, used: BoolArray) -> int:
+    return int(np.count_nonzero(np.bincount(term.rows.codes[used], minlength=len(term.levels))))
+
+
+def _check_levels(term: Term, levels: int, n: int) -> None:
     bar = f"({' + '.join(term.names)} | {term.factor})"
-    levels = len(term.levels)
     if levels < 2:
         raise InvalidArgumentError(
             f"formula: the grouping factor {term.factor!r} of {bar} has one level "
@@ -48,15 +78,15 @@ def _check_levels(term: Term, n: int) -> None:
             f"formula: the grouping factor {term.factor!r} of {bar} has {levels} levels for {n} "
             "observations; its variance can't be told from the residual's"
         )
-    if term.rows.q >= n:
+    if levels * term.k >= n:
         raise InvalidArgumentError(
-            f"formula: {bar} has {term.rows.q} random effects for {n} observations; their "
+            f"formula: {bar} has {levels * term.k} random effects for {n} observations; their "
             f"covariance can't be told from the residual variance. Write (1 | {term.factor}), or "
             f"({' + '.join(term.names)} || {term.factor})"
         )
 
 
-def _check_scales(x: Array, names: Sequence[str]) -> None:
+def _check_scales(x: Array, names: Sequence[str], stacklevel: int) -> None:
     sd = x.std(axis=0)
     varying = np.flatnonzero(sd > 0)
     if len(varying) < 2:
@@ -68,5 +98,5 @@ def _check_scales(x: Array, names: Sequence[str]) -> None:
             f"{sd[high]:.3g}, {names[low]!r} {sd[low]:.3g}; the fit copes, but consider rescaling "
             "for readable coefficients",
             ApproximationWarning,
-            stacklevel=5,
+            stacklevel=stacklevel + 1,
         )

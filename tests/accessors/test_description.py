@@ -108,6 +108,7 @@ def test_kind(slopes):
 
 
 def test_call(slopes, sleep):
-    assert slopes.call() == 'mixedlm("Reaction ~ Days", data, groups="Subject").fit()'
+    call = 'mixedlm("Reaction ~ Days", data, groups="Subject", re_formula="1 + Days").fit()'
+    assert slopes.call() == call
     ml = adapted(statsmodels_fit("Reaction ~ Days", sleep, groups="Subject", fit={"reml": False}))
     assert ml.call().endswith(".fit(reml=False)")

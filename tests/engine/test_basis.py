@@ -39,7 +39,12 @@ def test_change_to(rng):
     one, other = Basis.from_rows(x[:9], y[:9]), Basis.from_rows(x[5:], y[5:])
     close(one.apply(x, y) @ one.change_to(other), other.apply(x, y), ORACLE)
     close(one.change_to(other) @ other.change_to(one), np.eye(3), ORACLE)
+    for mine, theirs in zip(one.restore(one.apply(x, y)), (x, y), strict=True):
+        close(mine, theirs, ORACLE)
+    assert one.is_same(Basis(one.transform.copy(), one.offset.copy()))
+    assert not one.is_same(other)
     empty = Basis.identity(0)
+    np.testing.assert_array_equal(empty.restore(y[:, None])[1], y)
     np.testing.assert_array_equal(empty.change_to(empty), [[1.0]])
 
 
@@ -95,7 +100,11 @@ def test_dependent_columns_are_set_aside(rng, weighted):
     assert np.all(basis.offset[[2, 3]] == 0.0)
 
 
-def test_fewer_rows_than_columns_and_no_rows():
-    for n in (0, 1, 2):
-        basis = Basis.from_rows(np.ones((n, 3)), np.ones(n))
-        np.testing.assert_array_equal(basis.transform, np.eye(3))
+@pytest.mark.parametrize("n", [0, 1, 2])
+def test_fewer_rows_than_columns(rng, n):
+    x, y = rng.normal(size=(n, 3)), rng.normal(size=n)
+    basis = Basis.from_rows(x, y)
+    columns = basis.apply(x, y)
+    close(columns[:, :n].T @ columns[:, :n], np.eye(n), ORACLE)
+    close(columns[:, n:], np.zeros((n, 4 - n)), ORACLE, scale=1.0)
+    assert np.all(np.diag(basis.transform) > 0.0)

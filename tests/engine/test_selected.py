@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from properties.compare import close
 from properties.designs import designs
 from tolerances import ORACLE
@@ -24,7 +24,6 @@ def dense_blocks(design):
     return block
 
 
-@settings(max_examples=100)
 @given(designs())
 def test_diagonal_blocks(design):
     selected, block = selected_inverse(design.solution(reml=True).factor), dense_blocks(design)

@@ -4,9 +4,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from merextras.datasets import load_dataset
+from merextras.inference.contest import contest
 from merextras.inference.dic import extract_dic
 from merextras.inference.display import display
 from merextras.inference.exact_lrt import exact_lrt, exact_rlrt
+from merextras.inference.kenward_roger import vcov_adj
+from merextras.inference.ranova import ranova
 from merextras.inference.rlrt_null import lrt_sim, rlrt_sim
 from merextras.inference.standard_errors import se_coef, se_fixef, se_ranef, sigma_hat
 from merextras.inference.standardize import standardize
@@ -32,6 +35,7 @@ __all__ = [
     "LmerControl",
     "MerMod",
     "REsim",
+    "contest",
     "display",
     "exactLRT",
     "exactRLRT",
@@ -49,6 +53,7 @@ __all__ = [
     "plot_ranef",
     "plot_re_sim",
     "plot_what_if",
+    "ranova",
     "re_sim",
     "rlrt_sim",
     "se_coef",
@@ -58,6 +63,7 @@ __all__ = [
     "sim",
     "sim_fitted",
     "standardize",
+    "vcov_adj",
     "what_if",
     "xyplot",
 ]

@@ -31,6 +31,16 @@ def check_count(value: int, name: str) -> int:
     return int(value)
 
 
+def check_jobs(n_jobs: int) -> int:
+    """A number of processes as joblib takes it: positive, or -1 for all cores."""
+    is_int = isinstance(n_jobs, (int, np.integer)) and not isinstance(n_jobs, bool)
+    if not is_int or n_jobs == 0:
+        raise InvalidArgumentError(
+            f"n_jobs={n_jobs!r}: the number of processes, or -1 for all cores"
+        )
+    return int(n_jobs)
+
+
 def check_choice(value: object, allowed: Sequence[str], name: str) -> str:
     """One of the allowed words."""
     if isinstance(value, str) and value in allowed:

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from merextras.accessors import description, estimates, likelihood, rows
 from merextras.accessors import blocks as _blocks
+from merextras.accessors import description, estimates, likelihood, rows
 from merextras.accessors import get_me as _get_me
 from merextras.accessors import summary as _summary
+from merextras.inference import anova as _anova
 from merextras.inference import confint as _confint
+from merextras.inference import drop1 as _drop1
+from merextras.inference import summary as _tested
 from merextras.model import fitted as _fitted
 from merextras.model import refit as _refit
 from merextras.model import to_statsmodels as _to_statsmodels
-from merextras.model.fitted import FittedModel
 from merextras.model.control import LmerControl
+from merextras.model.fitted import FittedModel
 from merextras.model.lmer import fit_formula
 from merextras.model.mixedlm import read_mixedlm
 from merextras.prediction import predict as _predict
@@ -101,7 +104,7 @@ class MerMod(FittedModel):
     vcov = estimates.vcov
     var_corr = estimates.var_corr
     confint = _confint.confint
-    summary = _summary.summary
+    summary = _tested.summary
 
     # Likelihood
     log_lik = likelihood.log_lik
@@ -114,6 +117,10 @@ class MerMod(FittedModel):
     nobs = likelihood.nobs
     ngrps = likelihood.ngrps
     as_function = likelihood.as_function
+
+    # Tests
+    anova = _anova.anova
+    drop1 = _drop1.drop1
 
     # Rows
     fitted = rows.fitted

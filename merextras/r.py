@@ -166,6 +166,13 @@ TABLE: dict[str, Spelling] = {
     "nobs": _method("nobs"),
     "ngrps": _method("ngrps"),
     "as.function": _method("as_function"),
+    # Tests, from lme4, lmerTest and pbkrtest
+    "anova": _method("anova"),
+    "drop1": _method("drop1"),
+    "contest": _function("inference.contest", "contest", model="m"),
+    "ranova": _function("inference.ranova", "ranova", model="m"),
+    "rand": _function("inference.ranova", "ranova", model="m"),
+    "vcovAdj": _function("inference.kenward_roger", "vcov_adj", object="m"),
     # Row by row
     "fitted": _method("fitted"),
     "residuals": _method("residuals"),

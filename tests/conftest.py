@@ -47,6 +47,12 @@ def accessors(request):
 
 
 @pytest.fixture(scope="session")
+def intercepts():
+    """Reaction ~ Days + (1 | Subject)."""
+    return lme4_fits.model_of("intercept", "sleepstudy")
+
+
+@pytest.fixture(scope="session")
 def slopes():
     """Reaction ~ Days + (Days | Subject)."""
     return lme4_fits.model_of("accessors", "sleepstudy")

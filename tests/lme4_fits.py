@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import statsmodels.formula.api as smf
-from statsmodels.regression.mixed_linear_model import MixedLMParams
+from properties.compare import close
+from statsmodels.regression.mixed_linear_model import MixedLM, MixedLMParams
+from tolerances import ADAPTER_CRITERION, ADAPTER_ESTIMATE
 
 from merextras.datasets import load_dataset
 from merextras.exceptions import ConvergenceWarning, SingularFitWarning
@@ -42,6 +44,26 @@ def adapted(results, **kwargs):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", (ConvergenceWarning, SingularFitWarning))
         return MerMod(results, **kwargs)
+
+
+def fitted(*args, keep=None, **kwargs):
+    """The adapter of statsmodels' fit of a formula; `keep` has the adapter's own arguments."""
+    return adapted(statsmodels_fit(*args, **kwargs), **(keep or {}))
+
+
+def array_fit(*args, fit=None, **kwargs):
+    """The adapter of a model made from arrays."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return adapted(MixedLM(*args, **kwargs).fit(**(fit or {})))
+
+
+def same_fit(a, b):
+    """Hold two models to be the same up to names, with their effects in the same order."""
+    close(a.theta, b.theta, ADAPTER_ESTIMATE)
+    close(a.fixef(), b.fixef(), ADAPTER_ESTIMATE)
+    close(a.get_me("b"), b.get_me("b"), ADAPTER_ESTIMATE)
+    close(a.reml_crit(), b.reml_crit(), ADAPTER_CRITERION)
 
 
 def diagonal(k):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import warnings
 from pathlib import Path
 
@@ -64,31 +65,18 @@ def model_of(name, *, reml=True):
     return quiet(formula_of(name), data_of(name), reml=reml, **KEYWORDS.get(name, {}))
 
 
-def plain_name(name):
-    """A coefficient's name in neither language: ``f[T.b]``, ``C(f, Sum)[S.a]``, ``fb`` and ``f1``
-    differ in more than spelling, but no model here has them in another order.
-    """
-    spelled = name.replace("(Intercept)", "Intercept").replace("np.log", "log")
-    return spelled.replace(" ", "").replace("**", "^")
+def in_r(name):
+    """A coefficient's name as R has it: ``f[T.b]`` is fb, ``f[S.a]`` is f1."""
+    name = name.replace("np.", "").replace(" ** ", "^")
+    name = re.sub(r"\[S\.(\w)\]", lambda m: str(1 + "abuv".index(m[1]) % 2), name)
+    name = re.sub(r"\[(T\.)?(\w)\]", r"\2", name)
+    return "(Intercept)" if name == "Intercept" else name
 
 
 def in_lme4s_order(model, entry):
-    """For each of lme4's terms, the number of ours and where its effects are in it."""
-    found, taken = [], set()
-    for theirs in entry["terms"]:
-        k = len(theirs["columns"])
-        fits = [
-            t
-            for t, term in enumerate(model.design.terms)
-            if t not in taken and term.factor == theirs["factor"] and term.k == k
-        ]
-        if len(fits) > 1:
-            wanted = plain_name(theirs["columns"][0])
-            named = [t for t in fits if plain_name(model.design.terms[t].names[0]) == wanted]
-            fits = named or fits
-        found.append(fits[0])
-        taken.add(fits[0])
-    return found
+    """For each of lme4's terms, the number of ours; its effects are in the same order."""
+    ours = [(t.factor, [in_r(name) for name in t.names]) for t in model.design.terms]
+    return [ours.index((theirs["factor"], theirs["columns"])) for theirs in entry["terms"]]
 
 
 def packed(model, order):

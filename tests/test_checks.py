@@ -30,7 +30,7 @@ def test_levels(level):
 
 @pytest.mark.parametrize("level", [0, 1, 0.0, 1.0, -0.1, 2, 100, np.nan, np.inf, "0.9", None, True])
 def test_no_levels(level):
-    with pytest.raises(InvalidArgumentError, match="^p=.*: a level is a number strictly between"):
+    with pytest.raises(InvalidArgumentError, match=r"^p=.*: a level is a number strictly between"):
         check_level(level, "p")
 
 
@@ -41,7 +41,7 @@ def test_a_level_in_per_cent(level, hint):
 
 
 def test_no_hint_for_nonsense():
-    with pytest.raises(InvalidArgumentError, match="between 0 and 1$"):
+    with pytest.raises(InvalidArgumentError, match=r"between 0 and 1$"):
         check_level(150)
 
 
@@ -53,14 +53,14 @@ def test_counts(count):
 
 @pytest.mark.parametrize("count", [0, -1, 1.0, 2.5, "3", None, True, np.nan])
 def test_no_counts(count):
-    with pytest.raises(InvalidArgumentError, match="^n=.*: must be a positive whole number$"):
+    with pytest.raises(InvalidArgumentError, match=r"^n=.*: must be a positive whole number$"):
         check_count(count, "n")
 
 
 def test_choices():
     assert check_choice("b", ("a", "b"), "which") == "b"
     for bad in ("c", "A", None, 3, ["a"]):
-        with pytest.raises(InvalidArgumentError, match="^which=.*: allowed: 'a', 'b'"):
+        with pytest.raises(InvalidArgumentError, match=r"^which=.*: allowed: 'a', 'b'"):
             check_choice(bad, ("a", "b"), "which")
 
 
@@ -74,11 +74,13 @@ def test_near_misses():
 def test_frames():
     frame = pd.DataFrame({"x": [1]})
     assert check_frame(frame, "data") is frame
-    with pytest.raises(InvalidArgumentError, match="^data: the frame has no rows$"):
+    with pytest.raises(InvalidArgumentError, match=r"^data: the frame has no rows$"):
         check_frame(frame.head(0), "data")
-    with pytest.raises(InvalidArgumentError, match="^data: expected a pandas DataFrame, got list$"):
+    with pytest.raises(
+        InvalidArgumentError, match=r"^data: expected a pandas DataFrame, got list$"
+    ):
         check_frame([frame], "data")
-    with pytest.raises(InvalidArgumentError, match="^data: .*unique; repeated: \\['1', 'x'\\]$"):
+    with pytest.raises(InvalidArgumentError, match=r"^data: .*unique; repeated: \['1', 'x'\]$"):
         check_frame(pd.DataFrame([[0] * 5], columns=["x", "x", 1, 1, "y"]), "data")
 
 
@@ -86,5 +88,7 @@ def test_columns():
     frame = pd.DataFrame({"x": [1], "y": [2]})
     check_columns(frame, ["x"], "data")
     check_columns(frame, [], "data")
-    with pytest.raises(InvalidArgumentError, match=r"^data: needs the column\(s\) \['z'\], .*'y'\]"):
+    with pytest.raises(
+        InvalidArgumentError, match=r"^data: needs the column\(s\) \['z'\], .*'y'\]"
+    ):
         check_columns(frame, ["x", "z"], "data")

@@ -87,7 +87,13 @@ def _large(n, n_groups, *, slope):
     y = 1 + 2 * x + b[g, 0] + (b[g, 1] * x if slope else 0) + rng.normal(size=n)
     data = pd.DataFrame({"y": y, "x": x, "g": g})
     model = smf.mixedlm("y ~ x", data, groups="g", re_formula="~x" if slope else None)
-    model.reml, model.fe_pen, model.cov_pen, model._freepat, model._cov_sing = True, None, None, None, 0
+    model.reml, model.fe_pen, model.cov_pen, model._freepat, model._cov_sing = (
+        True,
+        None,
+        None,
+        None,
+        0,
+    )
     relative = np.eye(model.k_re)
     beta, _ = model.get_fe_params(relative, np.zeros(0))
     scale = model.get_scale(beta, relative, np.zeros(0))

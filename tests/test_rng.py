@@ -38,5 +38,5 @@ def test_the_global_state_is_left_alone():
 
 @pytest.mark.parametrize("bad", [-1, 1.0, "1", True, [1, 2], np.random.RandomState(1), np.random])
 def test_anything_else(bad):
-    with pytest.raises(InvalidArgumentError, match="rng=.*: give a non-negative int"):
+    with pytest.raises(InvalidArgumentError, match=r"rng=.*: give a non-negative int"):
         as_generator(bad)

@@ -67,7 +67,7 @@ ARM_DEVIANCE = 1e-12
 
 # --- Exact tests of a variance -------------------------------------------------------------------
 
-#: Likelihood ratio statistics of up to 3000 against R's (lme4 refined to its optimum, lm): absolute.
+#: Likelihood ratio statistics of up to 3000 against R (lme4 refined to its optimum, lm): absolute.
 #: At the optimum the likelihood is flat, so that only rounding of some 1e-9 is left; ML at the REML
 #: estimate is not flat, and lme4's theta is known to 1e-9.
 EXACT_STATISTIC = 1e-6
@@ -89,9 +89,10 @@ BRUTE_FORCE = 1e-6
 
 # --- The adapter against lme4 --------------------------------------------------------------------
 
-#: Estimates at the polished optimum. Both optima are within about 1e-9 of their criterion's, which
-#: is flat: theta moves by the square root. Worst seen: 5e-8, a covariance of the thinned sleepstudy.
-ADAPTER_ESTIMATE = 2e-7
+#: Estimates at the polished optimum. The optimiser stops when no more than 1e-10 of the deviance is
+#: left: 1e-5 standard errors, and those of theta are about a fifth of it. Worst seen: 3e-7, in the
+#: thinned sleepstudy by ML.
+ADAPTER_ESTIMATE = 1e-6
 
 #: The criterion itself and what is made from it. Worst seen: 2e-13.
 ADAPTER_CRITERION = 1e-11
@@ -111,3 +112,46 @@ KEPT_ESTIMATE = 1e-12
 #: What statsmodels gets from normal equations, with a condition number of 1e8 for the students
 #: (means of 40 to 100 beside an intercept). Worst seen: 4e-10, a variance.
 KEPT_NORMAL_EQUATIONS = 3e-9
+
+# --- lmer against lme4 ---------------------------------------------------------------------------
+
+#: The criterion at the optimum, where it is flat: two ways to the same number. Worst seen: 5e-15.
+LMER_CRITERION = 1e-12
+
+#: theta at the optimum: we stop 1e-6 standard errors from it, lme4's was refined to 1e-9.
+LMER_THETA = 1e-6
+
+#: What moves with theta: variances, random effects and their variances.
+LMER_ESTIMATE = 1e-6
+
+#: Fixed effects and fitted values, which hardly do.
+LMER_FIXED = 1e-7
+
+#: The residual standard deviation.
+LMER_SIGMA = 1e-7
+
+#: The same model by the adapter and by `lmer`: one optimum from two starts, each within 1e-6
+#: standard errors of it.
+SAME_MODEL = 1e-6
+
+# --- Degrees of freedom and tests ----------------------------------------------------------------
+
+#: Kenward and Roger's adjusted covariance, relative to its largest element: it moves with theta,
+#: for which see `LMER_THETA`. Worst seen: 3e-7, in the thinned sleepstudy.
+KR_COVARIANCE = 1e-6
+
+#: Degrees of freedom. Kenward and Roger's move with theta; Satterthwaite's in lmerTest also with
+#: the error of a Hessian and a Jacobian by finite differences. Worst seen: 9e-7, relative.
+DDF = 3e-6
+
+#: F and t statistics and sums of squares, which move with theta; relative. Worst seen: 3e-7.
+TEST_STATISTIC = 1e-6
+
+#: p-values, relative: 1e-30 moves by seventy times what its t statistic does. Worst seen: 2e-5.
+P_VALUE = 1e-4
+
+#: A likelihood ratio, relative: both optima are flat. Worst seen: 1e-10.
+LIKELIHOOD_RATIO = 1e-8
+
+#: Second derivatives by fourth-order differences of first ones, relative to the largest.
+SECOND_DERIVATIVE = 1e-6

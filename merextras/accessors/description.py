@@ -118,7 +118,11 @@ def call(model: FittedModel) -> str:
     design, options = model.design, model.design.options
     parts = [json.dumps(design.formula, ensure_ascii=False), "data"]
     parts += [] if model.solution.reml else ["reml=False"]
-    given = {"weights": design.weights, "freq_weights": design.frequencies, "offset": options.offset}
+    given = {
+        "weights": design.weights,
+        "freq_weights": design.frequencies,
+        "offset": options.offset,
+    }
     for name, values in given.items():
         if values is not None:
             column = options.columns.get(name)

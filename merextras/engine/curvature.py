@@ -52,6 +52,8 @@ def second_part(slopes: Sequence[Array], ks: Sequence[int]) -> Array:
     for d, k in zip(slopes, ks, strict=True):
         rows, cols = covpar.triangle(k)
         parts.append(2.0 * d[np.ix_(rows, rows)] * (cols[:, None] == cols[None, :]))
+    if len(parts) == 1:
+        return parts[0]
     return np.asarray(la.block_diag(*parts)) if parts else np.zeros((0, 0))
 
 

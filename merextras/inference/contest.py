@@ -8,8 +8,8 @@ import pandas as pd
 from scipy import stats
 
 from merextras._checks import check_level
+from merextras.inference.contrasts import read_contrasts
 from merextras.inference.ddf import f_row, f_table, method_of, t_table
-from merextras.inference.hypothesis import read_contrasts
 from merextras.model.mixedlm import as_fitted
 
 __all__ = ["contest"]
@@ -92,7 +92,7 @@ def contest(
     """
     fitted, level = as_fitted(m), check_level(level)
     given = read_contrasts(fitted.design.fixed, L, rhs)
-    method = method_of(fitted, ddf, stacklevel=2)
+    method = method_of(fitted, ddf, stacklevel=3)
     if joint and not given.single:
         table = f_table({"0": f_row(method, given.matrix, given.rhs)})
         return table.set_axis(pd.RangeIndex(1), axis=0)

@@ -11,7 +11,7 @@ from scipy import stats
 
 from merextras._checks import check_choice
 from merextras._typing import Array
-from merextras.inference.hypothesis import FTest, independent
+from merextras.inference.contrasts import FTest, independent
 from merextras.inference.kenward_roger import kenward_roger
 from merextras.inference.satterthwaite import satterthwaite
 from merextras.model.fitted import FittedModel

@@ -10,7 +10,7 @@ import pandas as pd
 
 from merextras._typing import Array
 from merextras.exceptions import RefitWarning
-from merextras.inference.hypothesis import FTest, independent
+from merextras.inference.contrasts import FTest, independent
 from merextras.inference.satterthwaite import inverse_of
 from merextras.model.fitted import FittedModel, refitted
 from merextras.model.mixedlm import as_fitted

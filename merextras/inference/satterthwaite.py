@@ -9,7 +9,7 @@ import numpy as np
 
 from merextras._typing import Array
 from merextras.exceptions import ApproximationWarning
-from merextras.inference.hypothesis import FTest, independent
+from merextras.inference.contrasts import FTest, independent
 from merextras.model.fitted import FittedModel
 
 # Eigenvalues of the Hessian, in units of its diagonal, from which on a direction is determined.

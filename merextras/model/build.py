@@ -37,11 +37,11 @@ def build_design(
     check_frame(data, "data")
     written = parse(formula)
     _check_parts(written, formula, data)
-    labels = {_contrasted(c, how): c for c, how in options.contrasts.items()}
+    labels = contrast_labels(options.contrasts)
     parsed = as_code(written, [str(c) for c in data.columns], options.contrasts)
     fixed_code, offsets = take_offsets(parsed.fixed)
     names = _names_used(parsed, fixed_code, offsets)
-    used = {c for c in data.columns if c in names}
+    used = {str(c) for c in data.columns if c in names}
     keep = _complete(data, used, options)
     frame = _kept_rows(data, keep, used)
     own = options.kept(keep, names)
@@ -65,6 +65,28 @@ def build_design(
         options=own,
     )
     return design, int(np.sum(~keep))
+
+
+def offset_of(design: Design, data: pd.DataFrame) -> Array | None:
+    """The offset of new data, from the formula and the argument; NaN where a value is missing.
+
+    Raises
+    ------
+    InvalidArgumentError
+        A missing column, or an offset by array, which has no values for new data.
+    """
+    options = design.options.for_data(data, ("offset",))
+    columns = [str(c) for c in design.frame.columns]
+    _, codes = take_offsets(as_code(parse(design.formula), columns, {}).fixed)
+    if not codes:
+        return options.offset
+    needed = [c for c in columns if any(c in names_in(code) for code in codes)]
+    check_columns(data, needed, "newdata")
+    complete = data[needed].notna().all(axis=1).to_numpy(dtype=bool)
+    given = None if options.offset is None else options.offset[complete]
+    out = np.full(len(data), np.nan)
+    out[complete] = _offset(given, codes, data.loc[complete], options.scope)
+    return out
 
 
 def _check_parts(written: MixedFormula, formula: str, data: pd.DataFrame) -> None:
@@ -103,6 +125,11 @@ def as_code(
 
     bars = tuple(Bar(code(b.effects), b.factors, b.independent) for b in written.bars)
     return MixedFormula(code(written.response), code(written.fixed), bars)
+
+
+def contrast_labels(contrasts: Mapping[str, str]) -> dict[str, str]:
+    """What the columns of a factor with contrasts are called after: the factor alone."""
+    return {_contrasted(column, how): column for column, how in contrasts.items()}
 
 
 def _contrasted(column: str, how: str) -> str:
@@ -149,9 +176,12 @@ def _pieces(text: str) -> list[str]:
     return [f.name() for term in description.rhs_termlist for f in term.factors]
 
 
-def _complete(data: pd.DataFrame, used: set[object], options: Options) -> BoolArray:
+def _complete(data: pd.DataFrame, used: set[str], options: Options) -> BoolArray:
     """Rows with a value for every variable of the model."""
-    keep = data[[c for c in data.columns if c in used]].notna().all(axis=1).to_numpy(dtype=bool)
+    keep = np.ones(len(data), dtype=bool)
+    for column in data.columns:
+        if column in used:
+            keep &= data[column].notna().to_numpy(dtype=bool)
     for extra in (options.weights, options.frequencies, options.offset):
         if extra is not None:
             keep = keep & ~np.isnan(extra)
@@ -170,7 +200,7 @@ def _complete(data: pd.DataFrame, used: set[object], options: Options) -> BoolAr
     return keep
 
 
-def _kept_rows(data: pd.DataFrame, keep: BoolArray, used: set[object]) -> pd.DataFrame:
+def _kept_rows(data: pd.DataFrame, keep: BoolArray, used: set[str]) -> pd.DataFrame:
     """The complete rows, without the categories that they do not have."""
     frame = data if keep.all() else data.loc[keep]
     fewer = {

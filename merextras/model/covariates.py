@@ -64,4 +64,3 @@ class Covariates:
                     "MerMod(fit, re_formula='~ ...') or MerMod(fit, vc_formula={...})"
                 )
         return np.column_stack(columns)
-

@@ -63,7 +63,9 @@ def labels_of(data: pd.DataFrame, columns: Sequence[str]) -> pd.Index:
     parts = [np.asarray(data[c], dtype=object) for c in columns]
     values = parts[0]
     if len(parts) > 1:
-        values = np.array([":".join(map(str, row)) for row in zip(*parts, strict=True)], dtype=object)
+        values = np.array(
+            [":".join(map(str, row)) for row in zip(*parts, strict=True)], dtype=object
+        )
     return pd.Index(values, dtype=object, tupleize_cols=False)
 
 

@@ -195,7 +195,7 @@ def _by_formulaic(part: FormulaPart, code: str, frame: pd.DataFrame) -> Array:
 
 def _indicators(codes: Any, n_levels: int) -> Array:
     """One column per level, the first level's last."""
-    return (codes[:, None] == np.roll(np.arange(n_levels), -1)).astype(float)
+    return np.asarray(codes[:, None] == np.roll(np.arange(n_levels), -1), dtype=float)
 
 
 def _products(left: Array, right: Array) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar, TypeVar
 
@@ -64,7 +64,7 @@ class Fit:
     opt: OptSummary | None
     origin: Origin | None = None
     n_dropped: int = 0
-    control: LmerControl = LmerControl()
+    control: LmerControl = field(default_factory=LmerControl)
 
 
 class FittedModel:

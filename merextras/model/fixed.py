@@ -16,7 +16,6 @@ from merextras._checks import check_columns, unknown_column
 from merextras._typing import Array, BoolArray
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
 
-
 # Names that mean the same in every formula, whatever the caller calls by them.
 _FORMULA_WORDS = frozenset({"C", "I", "Q"})
 
@@ -350,6 +349,8 @@ def _variables(spec: Any, engine: str, columns: Iterable[str]) -> list[str]:
 
 def names_in(code: str) -> set[str]:
     """Names and string constants in a piece of formula code; the latter for ``Q('a b')``."""
+    if code.isidentifier():
+        return {code}
     code = re.sub(r"`([^`]*)`", lambda m: repr(m.group(1)), code)
     try:
         tree = ast.parse(code, mode="eval")
@@ -366,9 +367,10 @@ def unquoted(text: str) -> str:
 
 
 def _relabelled(name: str, labels: Mapping[str, str]) -> str:
+    name = unquoted(name)  # first: the engines write the quotes in their own way
     for code, label in labels.items():
-        name = name.replace(code, label)
-    return unquoted(name)
+        name = name.replace(unquoted(code), label)
+    return name
 
 
 def _explained(err: Exception, code: str, frame: pd.DataFrame) -> InvalidArgumentError:
@@ -378,6 +380,11 @@ def _explained(err: Exception, code: str, frame: pd.DataFrame) -> InvalidArgumen
     if match is None:
         return InvalidArgumentError(f"formula {code!r}: {text}")
     name = match["name"]
+    if re.search(rf"\bC\(.*,\s*{re.escape(name)}\b", code):
+        return InvalidArgumentError(
+            f"formula {code!r}: there are no contrasts {name!r}; there are Treatment, Sum, Poly, "
+            "Helmert, Diff"
+        )
     if re.search(rf"(?<![\w.]){re.escape(name)}\s*[(.]", code):
         return InvalidArgumentError(
             f"formula {code!r}: {name!r} is not defined where the formula is written"

@@ -80,6 +80,8 @@ def parse(text: str, *, name: str = "formula", subtract: bool = False) -> MixedF
     tildes = [i for i in _outside(text) if text[i] == "~"]
     if len(tildes) > 1:
         raise _error(text, tildes[1], "a second '~'", name)
+    if text.rstrip()[-1:] in {"+", "-", "~"}:
+        raise _error(text, len(text.rstrip()) - 1, "nothing stands after this", name)
     start = tildes[0] + 1 if tildes else 0
     response = text[: tildes[0]].strip() if tildes else ""
     kept: list[str] = []

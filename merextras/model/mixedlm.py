@@ -322,9 +322,7 @@ def bar_text(term: Term) -> str:
     return f"({' + '.join(names)} | {':'.join(map(_quoted, term.columns))})"
 
 
-def _origin(
-    results: Any, design: Design, theta: Array, given: Mapping[str, object]
-) -> Origin:
+def _origin(results: Any, design: Design, theta: Array, given: Mapping[str, object]) -> Origin:
     model = results.model
     try:
         llf = float(results.llf) if model.reml == results.reml else np.nan

@@ -36,6 +36,12 @@ class NullModel:
     log_lik: float
 
 
+def is_ols(obj: object) -> bool:
+    """Whether this is an OLS model or the fit of one."""
+    results = obj._results if isinstance(obj, RegressionResultsWrapper) else obj
+    return isinstance(obj, OLS) or type(getattr(results, "model", None)) is OLS
+
+
 def read_ols(obj: object) -> NullModel:
     """Read the fit of a statsmodels `OLS`; arrays are copied, nothing is kept of the fit.
 

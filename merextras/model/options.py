@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,7 +13,7 @@ import pandas as pd
 from merextras._checks import one_of
 from merextras._typing import Array, BoolArray
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.fixed import Scope
+from merextras.model.fixed import Scope, names_in
 
 #: Arguments with a value for each row, and what they are called here.
 _BY_ROW = {"weights": "weights", "freq_weights": "frequencies", "offset": "offset"}
@@ -50,7 +50,7 @@ class Options:
         InvalidArgumentError
             An unknown column, another length or index, values that are not allowed.
         """
-        made = {
+        made: dict[str, Any] = {
             _BY_ROW[name]: by_row(values, frame, name, signed=name == "offset")
             for name, values in given.items()
         }
@@ -58,28 +58,38 @@ class Options:
         return replace(self, columns=columns, **made)
 
     def kept(self, keep: BoolArray, names: set[str]) -> Options:
-        """The options of some of the rows, with no more of the caller's names than those."""
-        made = {}
+        """The options of some rows, without what a formula of these names does not need."""
+        contrasts = {c: how for c, how in self.contrasts.items() if c in names}
+        names = names.union(*(names_in(how) for how in contrasts.values()))
+        made: dict[str, Any] = {}
         for name in _BY_ROW.values():
             values = getattr(self, name)
             made[name] = None if values is None else values[keep]
-        return replace(self, scope=self.scope.only(names), **made)
+        return replace(self, scope=self.scope.only(names), contrasts=contrasts, **made)
 
-    def for_data(self, frame: pd.DataFrame) -> Options:
+    def for_data(self, frame: pd.DataFrame, wanted: Iterable[str] = tuple(_BY_ROW)) -> Options:
         """The options for other data, from which the columns among the arguments are taken.
+
+        Parameters
+        ----------
+        frame : DataFrame
+        wanted : iterable of str
+            The arguments by row that are needed; the others are left out.
 
         Raises
         ------
         InvalidArgumentError
             An argument was given as an array, whose values for other rows are not known.
         """
-        for name, ours in _BY_ROW.items():
-            if getattr(self, ours) is not None and name not in self.columns:
+        for name in wanted:
+            if getattr(self, _BY_ROW[name]) is not None and name not in self.columns:
                 raise InvalidArgumentError(
-                    f"data: the model has {name}= by array, and its values for other data are not "
-                    f"known; fit with lmer(..., data, {name}=...)"
+                    f"the model has {name}= by array, whose values for other data are not known; "
+                    f"fit with the name of a column as {name}="
                 )
-        return self.with_rows(frame, **self.columns)
+        columns = {name: column for name, column in self.columns.items() if name in wanted}
+        without = replace(self, weights=None, frequencies=None, offset=None)
+        return without.with_rows(frame, **columns)
 
 
 def by_row(values: Any, frame: pd.DataFrame, name: str, *, signed: bool = False) -> Array | None:

@@ -10,12 +10,15 @@ import pandas as pd
 import scipy.linalg as la
 
 from merextras._typing import Array
+from merextras.engine import dense
 from merextras.exceptions import InvalidArgumentError, RankDeficientWarning
 from merextras.model.design import Design
 from merextras.model.fixed import FixedPart
 
 # lme4's tolerance: a column is dependent if less than this share of it is new.
 _TOLERANCE = 1e-7
+# A column of which this share is new needs no closer look.
+_CLEARLY = 1e-3
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,9 @@ def dependent_columns(x: Array) -> list[int]:
     if x.shape[1] == 0:
         return []
     scaled = x / np.where(size > 0, size, 1.0)
+    # What is new in each column, by the cross-products: enough unless it is nearly nothing.
+    if np.min(np.diag(dense.cholesky(scaled.T @ scaled))) > _CLEARLY:
+        return []
     r = la.qr(scaled, mode="r", check_finite=False)[0] if len(x) > x.shape[1] else scaled
     r = r[: min(r.shape)] if len(x) > x.shape[1] else r
     basis = np.empty((r.shape[0], 0))

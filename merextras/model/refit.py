@@ -136,7 +136,9 @@ def refit_formula(model: M, formula: str, frame: pd.DataFrame) -> M:
     return model._like(replace(fit, n_dropped=fit.n_dropped + model.n_dropped))
 
 
-def _fit(model: FittedModel, formula: str, frame: pd.DataFrame, options: Options, reml: bool) -> Fit:
+def _fit(
+    model: FittedModel, formula: str, frame: pd.DataFrame, options: Options, reml: bool
+) -> Fit:
     """Fit as before; contrasts of columns that are no longer there are not needed either."""
     there = {c: how for c, how in options.contrasts.items() if c in frame.columns}
     control = replace(model._fit.control, start=None)

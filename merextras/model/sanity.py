@@ -9,7 +9,7 @@ import numpy as np
 
 from merextras._typing import Array, BoolArray
 from merextras.exceptions import ApproximationWarning, InvalidArgumentError
-from merextras.model.design import Design, Term
+from merextras.model.design import INTERCEPT, Design, Term
 
 # Predictors whose standard deviations differ by more than this slow any optimiser's user down.
 _SCALES = 1e5
@@ -66,7 +66,8 @@ def _n_levels(term: Term, used: BoolArray) -> int:
 
 
 def _check_levels(term: Term, levels: int, n: int) -> None:
-    bar = f"({' + '.join(term.names)} | {term.factor})"
+    effects = " + ".join("1" if name == INTERCEPT else name for name in term.names)
+    bar = f"({effects} | {term.factor})"
     if levels < 2:
         raise InvalidArgumentError(
             f"formula: the grouping factor {term.factor!r} of {bar} has one level "
@@ -82,7 +83,7 @@ def _check_levels(term: Term, levels: int, n: int) -> None:
         raise InvalidArgumentError(
             f"formula: {bar} has {levels * term.k} random effects for {n} observations; their "
             f"covariance can't be told from the residual variance. Write (1 | {term.factor}), or "
-            f"({' + '.join(term.names)} || {term.factor})"
+            f"({effects} || {term.factor})"
         )
 
 

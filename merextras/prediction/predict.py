@@ -9,7 +9,7 @@ import pandas as pd
 
 from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.build import as_code
+from merextras.model.build import as_code, contrast_labels, offset_of
 from merextras.model.design import INTERCEPT, Design
 from merextras.model.fitted import FittedModel
 from merextras.model.fixed import FormulaPart, unquoted
@@ -46,7 +46,8 @@ def predict(
     Returns
     -------
     Series
-        Under the index of `newdata`; NaN where a predictor is missing.
+        Under the index of `newdata`; NaN where a predictor is missing. With the offset, which
+        `newdata` must have if the model has one.
 
     Raises
     ------
@@ -77,6 +78,9 @@ def predict(
     rows = mask_effects(new_rows(model, newdata, terms=kept, unknown=unknown), kept)
     effects = rows.effects(model.solution.b)
     values = rows.x @ model.solution.beta + np.sum(effects, axis=0)
+    offset = offset_of(model.design, newdata)
+    if offset is not None:
+        values = values + offset
     return pd.Series(values, index=newdata.index, name="fit")
 
 
@@ -97,7 +101,8 @@ def kept_effects(design: Design, re_form: str | float | None) -> Kept:
             f"re_form={re_form!r}: give bars only, such as '~ (1 | {design.factors[0]})'"
         )
     kept: dict[int, np.ndarray[tuple[int], np.dtype[np.bool_]]] = {}
-    for bar in as_code(parsed, [str(c) for c in design.frame.columns], {}).bars:
+    columns = [str(c) for c in design.frame.columns]
+    for bar in as_code(parsed, columns, design.options.contrasts).bars:
         for name in _effects(bar.effects, design, re_form):
             t, i = _find(design, bar.factors, name, re_form)
             kept.setdefault(t, np.zeros(design.terms[t].k, dtype=bool))[i] = True
@@ -109,7 +114,9 @@ def _effects(code: str, design: Design, re_form: str) -> tuple[str, ...]:
     if code == "1":
         return (INTERCEPT,)
     try:
-        return FormulaPart.from_formula(code, design.frame).names
+        labels = contrast_labels(design.options.contrasts)
+        scope = design.options.scope
+        return FormulaPart.from_formula(code, design.frame, labels=labels, scope=scope).names
     except InvalidArgumentError as err:
         raise InvalidArgumentError(f"re_form={re_form!r}: {err}") from err
 

@@ -11,7 +11,12 @@ from merextras._typing import Array
 from merextras.results.base import TextResult, format_columns, format_numbers
 from merextras.results.var_corr import VarCorr
 
-_HEADERS = {"estimate": "Estimate", "std_error": "Std. Error", "statistic": "t value"}
+_HEADERS = {
+    "estimate": "Estimate",
+    "std_error": "Std. Error",
+    "statistic": "t value",
+    "p_value": "Pr(>|t|)",
+}
 
 
 @dataclass(frozen=True, repr=False)
@@ -30,7 +35,7 @@ class Summary(TextResult):
     ngrps : Series
         Levels by grouping factor.
     coefficients : frame
-        ``estimate std_error statistic`` by fixed effect.
+        ``estimate std_error statistic`` by fixed effect, with ``df`` and ``p_value`` if asked for.
     correlation : frame
         Of the fixed effects' estimates.
     notes : tuple of str
@@ -65,13 +70,19 @@ class Summary(TextResult):
             f"Number of obs: {self.nobs}, groups: {groups}",
             "",
             "Fixed effects:",
-            format_columns(self.coefficients.rename(columns=_HEADERS)),
+            self._coefficients(),
         ]
         if len(self.correlation) > 1:
             parts += ["", "Correlation of fixed effects:", self._correlation()]
         if self.notes:
             parts += ["", *self.notes]
         return "\n".join(parts)
+
+    def _coefficients(self) -> str:
+        frame = self.coefficients
+        if "p_value" in frame:
+            frame = frame.assign(p_value=[_p_text(float(p)) for p in frame["p_value"]])
+        return format_columns(frame.rename(columns=_HEADERS))
 
     def _criteria(self) -> str:
         if "reml_crit" in self.criteria:
@@ -92,6 +103,11 @@ class Summary(TextResult):
         ]
         columns = [f"{c!s:.10}" for c in corr.columns[:-1]]
         return str(pd.DataFrame(text, index=corr.index[1:], columns=columns).to_string())
+
+
+def _p_text(p: float) -> str:
+    """Three significant digits; what R can't tell from zero as R does."""
+    return "<2e-16" if p < 2e-16 else f"{p:.3g}"
 
 
 def quantiles5(values: Array) -> Array:

@@ -95,7 +95,7 @@ def test_model_matrix(slopes, sleep):
     x["Days"] = 0.0
     assert slopes.model_matrix()["Days"].max() == 9
     assert slopes.model_matrix("random").shape == (180, 36)
-    with pytest.raises(InvalidArgumentError, match="which='fix': .* did you mean 'fixed'"):
+    with pytest.raises(InvalidArgumentError, match=r"which='fix': .* did you mean 'fixed'"):
         slopes.model_matrix("fix")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from lme4_fits import REAL, expected, model_of, ours
+from lme4_fits import REAL, adapted, expected, model_of, ours, statsmodels_fit
 from properties.compare import close
 from tolerances import ADAPTER_ESTIMATE
 
@@ -145,8 +145,6 @@ def test_a_random_effect_without_a_fixed_one_varies_around_zero(sleep):
 
 
 def _no_intercept(sleep):
-    from lme4_fits import adapted, statsmodels_fit
-
     return adapted(statsmodels_fit("Reaction ~ 0 + Days", sleep, groups="Subject"))
 
 

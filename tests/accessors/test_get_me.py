@@ -124,7 +124,9 @@ def test_lind_rebuilds_lambda(shape):
 def test_lambda_of_a_singular_fit_keeps_its_place_for_zeros():
     m = model_of("singular", "perfect_correlation")
     assert m.get_me("Lambdat").nnz == 3 * 18
-    np.testing.assert_array_equal(m.get_me("theta")[m.get_me("Lind")], m.get_me("Lambdat").tocsc().data)
+    np.testing.assert_array_equal(
+        m.get_me("theta")[m.get_me("Lind")], m.get_me("Lambdat").tocsc().data
+    )
 
 
 def test_transposes_and_parts(shape):

@@ -43,7 +43,7 @@ def test_without_weights_all_residuals_are_the_same(slopes):
 
 
 def test_an_unknown_kind(slopes):
-    with pytest.raises(InvalidArgumentError, match="type='pearsn': .* did you mean 'pearson'"):
+    with pytest.raises(InvalidArgumentError, match=r"type='pearsn': .* did you mean 'pearson'"):
         slopes.residuals("pearsn")
 
 

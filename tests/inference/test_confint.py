@@ -45,7 +45,7 @@ def test_wider_with_the_level(slopes):
 
 @pytest.mark.parametrize("level", [95, 0, 1, -0.5, 1.5, "0.95", None, True, np.nan])
 def test_a_level_that_is_none(slopes, level):
-    with pytest.raises(InvalidArgumentError, match="level=.* strictly between 0 and 1"):
+    with pytest.raises(InvalidArgumentError, match=r"level=.* strictly between 0 and 1"):
         slopes.confint(level=level)
 
 
@@ -55,5 +55,5 @@ def test_per_cent(slopes):
 
 
 def test_an_unknown_method(slopes):
-    with pytest.raises(InvalidArgumentError, match="method='walt': .* did you mean 'wald'"):
+    with pytest.raises(InvalidArgumentError, match=r"method='walt': .* did you mean 'wald'"):
         confint(slopes, method="walt")

@@ -116,7 +116,7 @@ def test_a_missing_column(frame, engine):
 @pytest.mark.parametrize("text", ["a", "1"])
 def test_text_for_a_number(frame, engine, text):
     part = part_of("x + g", frame, engine)
-    with pytest.raises(InvalidArgumentError, match="newdata: .*x"):
+    with pytest.raises(InvalidArgumentError, match=r"newdata: .*x"):
         part.matrix(frame.head(2).assign(x=text))
 
 

@@ -25,7 +25,7 @@ def bars(text):
         ("y ~ - 1 + x + (1 | g)", "y", "- 1 + x"),
         ("y ~ a*b - a:b + (1|g)", "y", "a*b - a:b"),
         ("np.log(y + 1) ~ I(x + (z | w)) + (1 | g)", "np.log(y + 1)", "I(x + (z | w))"),
-        ("Q('a ~ b') ~ Q(\"x + (1 | h)\") + (1 | g)", "Q('a ~ b')", "Q(\"x + (1 | h)\")"),
+        ("Q('a ~ b') ~ Q(\"x + (1 | h)\") + (1 | g)", "Q('a ~ b')", 'Q("x + (1 | h)")'),
         ("`my y` ~ `x + z` + (1 | g)", "`my y`", "`x + z`"),
         ("~ x + (1 | g)", "", "x"),
         ("x + (1 | g)", "", "x"),
@@ -106,7 +106,7 @@ def test_what_is_not_text(text):
 
 
 def test_the_name_of_the_argument():
-    with pytest.raises(InvalidArgumentError, match="^re_form: '\\(' is never closed"):
+    with pytest.raises(InvalidArgumentError, match=r"^re_form: '\(' is never closed"):
         parse("~ (1 | g", name="re_form")
 
 
@@ -114,8 +114,7 @@ def test_the_name_of_the_argument():
 def test_any_text_is_parsed_or_refused(text):
     try:
         parsed = parse(text)
-    except InvalidArgumentError as err:
-        assert str(err).startswith("formula: ")
-    else:
-        assert parsed.fixed
-        assert all(b.effects and b.factors for b in parsed.bars)
+    except InvalidArgumentError:
+        return
+    assert parsed.fixed
+    assert all(b.effects and b.factors for b in parsed.bars)

@@ -56,7 +56,9 @@ def test_a_series_under_an_index_with_duplicates(sleep):
         m.refit(data["Reaction"].iloc[::-1].set_axis([1] * 90 + [0] * 90))
 
 
-@pytest.mark.parametrize("formula", ["Reaction ~ Days", "np.log(Reaction) ~ Days", "I(Reaction / 2) ~ 1"])
+@pytest.mark.parametrize(
+    "formula", ["Reaction ~ Days", "np.log(Reaction) ~ Days", "I(Reaction / 2) ~ 1"]
+)
 def test_an_update_of_a_refit_has_the_new_response(sleep, formula):
     m = adapted(statsmodels_fit(formula, sleep, groups="Subject"))
     new = m.refit(m.get_me("y") + np.random.default_rng(1).normal(0, m.sigma(), 180))
@@ -71,12 +73,12 @@ def test_an_update_of_a_refit_has_the_new_response(sleep, formula):
     [
         (lambda y: y.set_axis(range(1, 181)), "y: the Series has another index than the rows"),
         (lambda y: y.iloc[:10], "y: the Series has another index than the rows"),
-        (lambda y: [1.0, 2.0], r"y: expected 180 values, one per row of the fit, got shape \(2,\)"),
+        (lambda _: [1.0, 2.0], r"y: expected 180 values, one per row of the fit, got shape \(2,\)"),
         (lambda y: y.where(y.index > 3), "y: there are missing or infinite values"),
         (lambda y: y.to_numpy() * np.inf, "y: there are missing or infinite values"),
-        (lambda y: ["a"] * 180, "y: the response must be numeric"),
+        (lambda _: ["a"] * 180, "y: the response must be numeric"),
         (lambda y: y.to_frame(), r"y: expected 180 values.* got shape \(180, 1\)"),
-        (lambda y: None, "y: "),
+        (lambda _: None, "y: "),
     ],
 )
 def test_a_response_that_does_not_fit(slopes, sleep, y, message):

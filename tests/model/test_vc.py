@@ -10,6 +10,7 @@ from properties.compare import close
 from statsmodels.regression.mixed_linear_model import MixedLM, VCSpec
 from tolerances import ADAPTER_ESTIMATE
 
+from merextras.datasets import load_dataset
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
 from merextras.model.vc import Label, parse_label
 
@@ -78,8 +79,6 @@ def _plates(kind):
 
 
 def _penicillin():
-    from merextras.datasets import load_dataset
-
     return load_dataset("penicillin")
 
 
@@ -146,9 +145,7 @@ def test_nested(nested, students, kind, code):
             pytest.skip("an integer is a covariate to the formula")
         data["cls"] = data["cls"].map({"a": 1, "b": 2, "c": 3, "d": 4})
     formula, components = "extro ~ open + agree + social", {"c": code}
-    results = statsmodels_fit(
-        formula, data, groups="school", re_formula="1", vc_formula=components
-    )
+    results = statsmodels_fit(formula, data, groups="school", re_formula="1", vc_formula=components)
     m = adapted(results)
     assert list(m.ngrps().items()) == [("cls:school", 24), ("school", 6)]
     close(m.theta, nested.theta, ADAPTER_ESTIMATE)

@@ -9,6 +9,7 @@ from lme4_fits import REAL, adapted, data_of, expected, model_of, statsmodels_fi
 from properties.compare import close
 from tolerances import ADAPTER_ESTIMATE
 
+from merextras import LmerControl
 from merextras.exceptions import InvalidArgumentError
 from merextras.mermod import lmer
 
@@ -66,9 +67,7 @@ def test_no_random_effects(slopes, sleep, re_form):
 
 def test_effects_with_odd_names(students):
     quoted = adapted(
-        statsmodels_fit(
-            "extro ~ Q('class')", students, groups="school", re_formula="~Q('class')"
-        )
+        statsmodels_fit("extro ~ Q('class')", students, groups="school", re_formula="~Q('class')")
     )
     for re_form in ("~ (1 + Q('class') | school)", "~ (class | school)", "~ (`class` | school)"):
         close(quoted.predict(re_form=re_form), quoted.fitted(), 1e-14)
@@ -85,7 +84,11 @@ def test_effects_of_lmer_with_odd_names(sleep):
 
 def test_only_the_columns_that_are_needed(nested, students):
     need = students[["open", "agree", "social", "school"]]
-    close(nested.predict(need, re_form="~ (1 | school)"), nested.predict(re_form="~ (1 | school)"), 1e-13)
+    close(
+        nested.predict(need, re_form="~ (1 | school)"),
+        nested.predict(re_form="~ (1 | school)"),
+        1e-13,
+    )
     with pytest.raises(InvalidArgumentError, match=r"newdata: needs the column\(s\) \['class'\]"):
         nested.predict(need)
 
@@ -143,14 +146,12 @@ def test_a_missing_category_gives_nan(students):
 
 @pytest.mark.parametrize("engine", ["patsy", "formulaic"])
 def test_an_unseen_category(students, engine):
-    from merextras import LmerControl
-
     if engine == "formulaic":
         pytest.importorskip("formulaic")
     data = students.rename(columns={"class": "cls"})
     control = LmerControl(formula_engine=engine)
     m = lmer("extro ~ cls + (1 | school)", data, control=control)
-    with pytest.raises(InvalidArgumentError, match="newdata: .*'?z'?"):
+    with pytest.raises(InvalidArgumentError, match=r"newdata: .*'?z'?"):
         m.predict(data.head(2).assign(cls="z"))
 
 

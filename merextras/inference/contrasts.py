@@ -106,9 +106,12 @@ def _by_name(fixed: FixedPart, table: pd.DataFrame) -> Array:
         if name not in known:
             raise InvalidArgumentError(f"L: {name!r} is no fixed effect; {one_of(name, known)}")
     try:
-        return table.reindex(columns=known).astype(float).fillna(
-            {name: 0.0 for name in known if name not in table.columns}
-        ).to_numpy(dtype=float)
+        return (
+            table.reindex(columns=known)
+            .astype(float)
+            .fillna({name: 0.0 for name in known if name not in table.columns})
+            .to_numpy(dtype=float)
+        )
     except (TypeError, ValueError):
         raise InvalidArgumentError("L: the weights must be numbers") from None
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import scipy.linalg as la
 
-from merextras._typing import Array
+from merextras._typing import Array, IntArray
 from merextras.inference.null_spectrum import orthonormal
 from merextras.model.design import Design
 from merextras.model.effects import Effect, Effects, effects_of
-from merextras.model.rank import KeptColumns
+from merextras.model.rank import KeptColumns, dependent_columns
 
 # A direction of this length is in the span of others.
 _IN_SPAN = 1e-7
@@ -22,7 +22,7 @@ def effects_of_design(design: Design) -> Effects:
     return effects_of(design.fixed, design.frame)
 
 
-def by_type(design: Design, type: int) -> dict[str, Array]:
+def by_type(design: Design, kind: int) -> dict[str, Array]:
     """Contrasts of each term of the fixed part, label -> (r, p).
 
     Type I tests each term given those before it, type II given all that do not contain it, both
@@ -31,30 +31,36 @@ def by_type(design: Design, type: int) -> dict[str, Array]:
     coding of the factors. Only type III needs to know the factors' levels.
     """
     effects = effects_of_design(design)
-    if type == 3:
+    if kind == 3 and len(effects) > 1:
         return _type3(design, effects)
     out = {}
     for i, effect in enumerate(effects.effects):
         others = [e for e in effects.effects if e is not effect]
-        before = effects.effects[:i] if type == 1 else _not_containing(effect, others)
-        first = [*effects.rest, *(j for e in before for j in e.columns)]
-        after = [j for e in others if e not in before for j in e.columns]
-        out[effect.label] = _given(design.x, first, list(effect.columns), after)
+        above = [e for e in others if effect.contained_in(e)]
+        if kind == 2 and not above and others:
+            out[effect.label] = np.eye(design.x.shape[1])[list(effect.columns)]
+            continue
+        after = effects.effects[i + 1 :] if kind != 2 else above
+        before = [e for e in others if e not in after]
+        out[effect.label] = _doolittle(design.x, effects, before, effect, after)
     return out
 
 
-def _not_containing(effect: Effect, others: Sequence[Effect]) -> list[Effect]:
-    return [e for e in others if not effect.contained_in(e)]
+def _doolittle(
+    x: Array, effects: Effects, before: Sequence[Effect], mine: Effect, after: Sequence[Effect]
+) -> Array:
+    """The rows of the unit upper triangle of X'X, columns in this order, that are the term's.
 
-
-def _given(x: Array, first: list[int], mine: list[int], after: list[int]) -> Array:
-    """``beta_mine`` plus what it stands for of the later columns, both free of the first."""
-    out = np.zeros((len(mine), x.shape[1]))
-    out[:, mine] = np.eye(len(mine))
-    if after:
-        basis = orthonormal(x[:, first])
-        rest = x - basis @ (basis.T @ x)
-        out[:, after] = la.lstsq(rest[:, mine], rest[:, after])[0]
+    Each is a coefficient and what it stands for of those after it, free of those before it. That
+    the term's own later columns are among them does not change the hypothesis; it is the basis
+    in which lmerTest pools degrees of freedom.
+    """
+    first = [*effects.rest, *(j for e in before for j in e.columns)]
+    order = [*first, *mine.columns, *(j for e in after for j in e.columns)]
+    r = la.qr(x[:, order], mode="r")[0][: x.shape[1]]
+    rows = slice(len(first), len(first) + len(mine.columns))
+    out = np.zeros((len(mine.columns), x.shape[1]))
+    out[:, order] = r[rows] / np.diag(r)[rows, None]
     return out
 
 
@@ -66,7 +72,7 @@ def _type3(design: Design, effects: Effects) -> dict[str, Array]:
     if not any(contained.values()):
         return {e.label: np.eye(design.x.shape[1])[list(e.columns)] for e in effects.effects}
     full, owner = _full_columns(effects)
-    kept = [int(j) for j in _independent(full)]
+    kept = _independent(full)
     treatment, owner_of = full[:, kept], owner[kept]
     # beta of the treatment coding as functions of the full, redundant coefficients.
     functions = la.lstsq(treatment, full)[0]
@@ -86,7 +92,7 @@ def _type3(design: Design, effects: Effects) -> dict[str, Array]:
     return out
 
 
-def _full_columns(effects: Effects) -> tuple[Array, Array]:
+def _full_columns(effects: Effects) -> tuple[Array, IntArray]:
     """All full columns, and the number of the effect that each belongs to, -1 for the intercept."""
     intercept = effects.full([])
     parts = [effects.full([e])[:, intercept.shape[1] :] for e in effects.effects]
@@ -94,11 +100,9 @@ def _full_columns(effects: Effects) -> tuple[Array, Array]:
     return np.concatenate([intercept, *parts], axis=1), owner
 
 
-def _independent(columns: Array) -> Array:
-    from merextras.model.rank import dependent_columns
-
+def _independent(columns: Array) -> list[int]:
     dropped = set(dependent_columns(columns))
-    return np.array([j for j in range(columns.shape[1]) if j not in dropped], dtype=int)
+    return [j for j in range(columns.shape[1]) if j not in dropped]
 
 
 def without(design: Design, effects: Effects, effect: Effect) -> Array:
@@ -107,6 +111,8 @@ def without(design: Design, effects: Effects, effect: Effect) -> Array:
     The term's own coefficients, unless the formula without the term codes others differently
     (``0 + a + b`` without a).
     """
+    if len(effects) == 1:
+        return by_type(design, 1)[effect.label]
     left = [e for e in effects.effects if e is not effect]
     kept = [j for j in range(design.x.shape[1]) if j not in effect.columns]
     own, spanned = orthonormal(design.x[:, kept]), orthonormal(effects.spanned(left))

@@ -1,0 +1,135 @@
+"""Whether a likelihood ratio of two models is a test: the same data, one within the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from merextras._typing import Array, IntArray
+from merextras.engine.crossprod import TermRows
+from merextras.exceptions import InvalidArgumentError
+from merextras.inference.null_spectrum import orthonormal
+
+# How far a column may be from the span of others, or a response from another, relatively.
+_SAME = 1e-7
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model in a comparison.
+
+    Attributes
+    ----------
+    label : str
+    n_parameters : int
+    log_lik : float
+    n : int
+        Observations.
+    y : (rows,) array
+        The response less the offset.
+    weights : (rows,) array
+        Of the rows, precision and frequency.
+    x : (rows, p) array
+    names : tuple of str
+    terms : tuple of TermRows
+        None for a linear model.
+    """
+
+    label: str
+    n_parameters: int
+    log_lik: float
+    n: int
+    y: Array
+    weights: Array
+    x: Array
+    names: tuple[str, ...]
+    terms: tuple[TermRows, ...]
+
+
+def check_same_data(models: Sequence[Candidate]) -> None:
+    """All models must be of the same rows, response and weights."""
+    first = models[0]
+    for other in models[1:]:
+        if (len(other.y), other.n) != (len(first.y), first.n):
+            raise InvalidArgumentError(
+                f"anova: the models are of different data: {first.label!r} was fitted to {first.n} "
+                f"observations, {other.label!r} to {other.n}; fit all to the rows that are "
+                "complete for the largest"
+            )
+        if np.max(np.abs(other.y - first.y)) > _SAME * np.std(first.y):
+            raise InvalidArgumentError(
+                f"anova: the models are of different data: the responses of {first.label!r} and "
+                f"{other.label!r} differ; fit all to the same data, with the rows in the same order"
+            )
+        if np.max(np.abs(other.weights - first.weights)) > _SAME * np.max(first.weights):
+            raise InvalidArgumentError(
+                f"anova: the weights of {first.label!r} and {other.label!r} differ"
+            )
+
+
+def same_fixed(left: Candidate, right: Candidate) -> bool:
+    """Whether the fixed parts span the same."""
+    return not _outside(left.x, right.x) and not _outside(right.x, left.x)
+
+
+def check_nested(small: Candidate, large: Candidate) -> None:
+    """The small model must be the large one with some parameters at fixed values.
+
+    Decided by the span of X, and for the random effects term by term: a term is within one on the
+    same groups whose effects span its own, or within one on coarser groups that has an effect for
+    each of its levels, as ``(1 | g:f)`` is within ``(0 + f | g)``. The response must be shared.
+    """
+    outside = [small.names[j] for j in _outside(small.x, large.x)]
+    if outside:
+        raise InvalidArgumentError(
+            f"anova: {small.label!r} is not nested in {large.label!r}: its fixed effects {outside} "
+            "are not in the span of the other's; compare them by aic or bic"
+        )
+    for term in small.terms:
+        if not any(_within(term, other) for other in large.terms):
+            raise InvalidArgumentError(
+                f"anova: {small.label!r} is not nested in {large.label!r}: no random-effects term "
+                f"of it contains the one with {term.n_levels} levels and {term.k} effect(s); "
+                "compare them by aic or bic"
+            )
+
+
+def _outside(columns: Array, of: Array) -> list[int]:
+    """Columns that are not in the span of others."""
+    size = np.linalg.norm(columns, axis=0)
+    basis = orthonormal(of)
+    rest = np.linalg.norm(columns - basis @ (basis.T @ columns), axis=0)
+    return [int(j) for j in np.flatnonzero(rest > _SAME * size)]
+
+
+def _within(small: TermRows, large: TermRows) -> bool:
+    if _refines(small.codes, large.codes) and _refines(large.codes, small.codes):
+        return not _outside(small.values, large.values)
+    constant = small.k == 1 and bool(np.all(small.values == small.values[0]))
+    return constant and _refines(small.codes, large.codes) and _by_cell(small, large)
+
+
+def _refines(fine: IntArray, coarse: IntArray) -> bool:
+    """Whether every level of `fine` is in one level of `coarse`."""
+    pairs = np.unique(np.column_stack([fine, coarse]), axis=0)
+    return len(pairs) == len(np.unique(pairs[:, 0]))
+
+
+def _by_cell(small: TermRows, large: TermRows) -> bool:
+    """Whether the levels of `small` are those of `large` by a partition of its effects' cells."""
+    cells, at = np.unique(large.values, axis=0, return_inverse=True)
+    if len(cells) > large.k or np.linalg.matrix_rank(cells) < len(cells):
+        return False
+    table = np.full((large.n_levels, len(cells)), -1, dtype=np.intp)
+    table[large.codes, at.reshape(-1)] = small.codes
+    if np.any(table[large.codes, at.reshape(-1)] != small.codes):
+        return False
+    for a in range(len(cells)):
+        for b in range(a):
+            both = (table[:, a] >= 0) & (table[:, b] >= 0)
+            same = table[both, a] == table[both, b]
+            if np.any(same) and not np.all(same):
+                return False
+    return True

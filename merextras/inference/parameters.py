@@ -1,0 +1,53 @@
+"""Parameters as they are reported: standard deviations, correlations, sigma, fixed effects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from merextras._typing import Array
+from merextras.engine import covpar
+from merextras.inference.confint import covariance_names
+from merextras.model.fitted import FittedModel
+
+
+def parameter_names(model: FittedModel) -> tuple[str, ...]:
+    """Names in the order of `parameters`: ``sd_x|g``, ``cor_y.x|g``, ``sigma``, fixed effects."""
+    return (*covariance_names(model), "sigma", *model.design.fixed.names)
+
+
+def parameters(ks: Sequence[int], theta: Array, sigma2: Array, beta: Array) -> Array:
+    """The parameters of many fits, (m, n_theta + 1 + p).
+
+    Parameters
+    ----------
+    ks : sequence of int
+        Effects per level of each term.
+    theta, sigma2, beta : (m, n_theta), (m,) and (m, p) arrays
+
+    Returns
+    -------
+    array
+        A correlation with an effect of zero variance does not exist and is NaN.
+    """
+    sigma = np.sqrt(sigma2)[:, None]
+    found, at = [], 0
+    for k in ks:
+        rows, cols = covpar.triangle(k)
+        lams = np.zeros((len(theta), k, k))
+        lams[:, rows, cols] = theta[:, at : at + len(rows)]
+        at += len(rows)
+        size = np.linalg.norm(lams, axis=2)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            correlation = np.einsum("mac,mbc->mab", lams, lams) / (size[:, :, None] * size[:, None])
+        diagonal = rows == cols
+        found.append(np.where(diagonal, size[:, rows] * sigma, correlation[:, rows, cols]))
+    return np.concatenate([*found, sigma, beta], axis=1)
+
+
+def parameters_of(model: FittedModel) -> Array:
+    """The parameters of one model."""
+    solution = model.solution
+    sigma2 = np.array([solution.sigma2])
+    return parameters(model.design.ks, model.theta[None], sigma2, solution.beta[None])[0]

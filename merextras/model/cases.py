@@ -1,0 +1,67 @@
+"""Resampling whole groups: the designs of a cases bootstrap."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from merextras._typing import IntArray
+from merextras.engine.crossprod import TermRows
+from merextras.engine.plan import nested_in
+from merextras.exceptions import UnsupportedModelError
+from merextras.model.design import Design, Term
+
+
+def outermost(design: Design) -> Term:
+    """The term on whose factor whole groups can be resampled: all others are nested in it.
+
+    Raises
+    ------
+    UnsupportedModelError
+        The factors are crossed: a resample of one tears the other's groups apart.
+    """
+    for term in reversed(design.terms):
+        codes = term.rows.codes
+        if all(nested_in(other.rows.codes, codes) for other in design.terms):
+            return term
+    raise UnsupportedModelError(
+        f"the factors {', '.join(design.factors)} are crossed: no whole groups of one can be "
+        "resampled without tearing another's apart. Use kind='parametric' or 'semiparametric'"
+    )
+
+
+def resampled(design: Design, generator: np.random.Generator) -> Design:
+    """A design of as many groups of the outermost factor, drawn with replacement.
+
+    A group drawn twice makes two groups, and so do the groups nested in it. Levels are numbered.
+    The columns of plain grouping factors in the frame hold these numbers.
+    """
+    outer = outermost(design).rows.codes
+    order = np.argsort(outer, kind="stable")
+    groups = np.split(order, np.flatnonzero(np.diff(outer[order])) + 1)
+    drawn = [groups[g] for g in generator.integers(len(groups), size=len(groups))]
+    rows = np.concatenate(drawn)
+    copy = np.repeat(np.arange(len(drawn)), [len(group) for group in drawn])
+    frame = design.frame.iloc[rows].reset_index(drop=True)
+    terms = []
+    for term in design.terms:
+        new = _renumbered(term, rows, copy)
+        terms.append(new)
+        if len(term.columns) == 1 and term.columns[0] not in design.fixed.variables:
+            frame[term.columns[0]] = new.rows.codes
+    by_row = {
+        name: None if (values := getattr(design, name)) is None else values[rows]
+        for name in ("weights", "offset", "frequencies")
+    }
+    return replace(
+        design, y=design.y[rows], x=design.x[rows], terms=tuple(terms), index=frame.index,
+        frame=frame, **by_row,
+    )  # fmt: skip
+
+
+def _renumbered(term: Term, rows: IntArray, copy: IntArray) -> Term:
+    codes, pairs = pd.factorize(copy * len(term.levels) + term.rows.codes[rows])
+    new = TermRows(codes.astype(np.intp), term.rows.values[rows], len(pairs))
+    return replace(term, levels=pd.RangeIndex(len(pairs)), rows=new)

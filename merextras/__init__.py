@@ -4,11 +4,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from merextras.datasets import load_dataset
+from merextras.diagnostics.convergence import check_convergence
+from merextras.inference.all_fit import all_fit
+from merextras.inference.bootstrap import bootstrap
 from merextras.inference.contest import contest
 from merextras.inference.dic import extract_dic
 from merextras.inference.display import display
 from merextras.inference.exact_lrt import exact_lrt, exact_rlrt
 from merextras.inference.kenward_roger import vcov_adj
+from merextras.inference.pb_modcomp import pb_modcomp
 from merextras.inference.ranova import ranova
 from merextras.inference.rlrt_null import lrt_sim, rlrt_sim
 from merextras.inference.standard_errors import se_coef, se_fixef, se_ranef, sigma_hat
@@ -35,6 +39,9 @@ __all__ = [
     "LmerControl",
     "MerMod",
     "REsim",
+    "all_fit",
+    "bootstrap",
+    "check_convergence",
     "contest",
     "display",
     "exactLRT",
@@ -47,6 +54,7 @@ __all__ = [
     "load_dataset",
     "lrt_sim",
     "mcsamp",
+    "pb_modcomp",
     "plotREsim",
     "plot_exact_test",
     "plot_fe_sim",

@@ -58,7 +58,8 @@ def one_of(value: object, allowed: Sequence[str]) -> str:
 def unknown_column(name: str, columns: Iterable[object]) -> str:
     """The end of a message on a name that is no column: a near miss, or what there is."""
     known = [str(column) for column in columns]
-    near = difflib.get_close_matches(name, known, n=1)
+    near = [column for column in known if column.casefold() == name.casefold()]
+    near += difflib.get_close_matches(name, known, n=1)
     if near:
         return f"{name!r} is not a column of the data; did you mean {near[0]!r}?"
     shown = ", ".join(map(repr, known[:20])) + (", ..." if len(known) > 20 else "")

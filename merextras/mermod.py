@@ -21,6 +21,7 @@ from merextras.model.fitted import FittedModel
 from merextras.model.lmer import fit_formula
 from merextras.model.mixedlm import read_mixedlm
 from merextras.prediction import predict as _predict
+from merextras.simulation import simulate as _simulate
 
 
 class MerMod(FittedModel):
@@ -126,6 +127,7 @@ class MerMod(FittedModel):
     fitted = rows.fitted
     residuals = rows.residuals
     predict = _predict.predict
+    simulate = _simulate.simulate
 
     # The model
     formula = description.formula

@@ -145,6 +145,8 @@ _LRT = {"nsim": "n_sims", "seed": "rng"}
 _NULL = {"X": "x", "Z": "z", "sqrt_Sigma": "sqrt_sigma", **_LRT}
 
 #: R's name -> what it stands for.
+_BOOT = {"x": "m", "FUN": "func", "nsim": "n_sims", "seed": "rng", "type": "kind"}
+_PB = {"largeModel": "large", "smallModel": "small", "nsim": "n_sims", "seed": "rng"}
 TABLE: dict[str, Spelling] = {
     # The estimates, from lme4
     "fixef": _method("fixef"),
@@ -178,6 +180,7 @@ TABLE: dict[str, Spelling] = {
     "residuals": _method("residuals"),
     "resid": _method("residuals"),
     "predict": _method("predict"),
+    "simulate": _method("simulate", nsim="n_sims", seed="rng"),
     # What the model is
     "formula": _method("formula"),
     "terms": _method("terms"),
@@ -197,6 +200,10 @@ TABLE: dict[str, Spelling] = {
     "refit": _method("refit", newresp="y"),
     "refitML": _method("refit_ml"),
     "update": _method("update", REML="reml"),
+    "allFit": _function("inference.all_fit", "all_fit", object="m"),
+    "bootMer": _function("inference.bootstrap", "bootstrap", **_BOOT),
+    # pbkrtest
+    "PBmodcomp": _function("inference.pb_modcomp", "pb_modcomp", **_PB),
     # arm
     "sim": _function("simulation.sim", "sim", seed="rng"),
     "display": _function("inference.display", "display"),

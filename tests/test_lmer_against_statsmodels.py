@@ -94,8 +94,6 @@ def test_predictions(pair, re_form):
     ours, theirs, data = pair
     new = data.iloc[::7]
     close(ours.predict(re_form=re_form), theirs.predict(re_form=re_form), SAME_MODEL)
-    close(
-        ours.predict(new, re_form=re_form), theirs.predict(new, re_form=re_form), SAME_MODEL
-    )
+    close(ours.predict(new, re_form=re_form), theirs.predict(new, re_form=re_form), SAME_MODEL)
     np.testing.assert_array_equal(ours.fitted().index, theirs.fitted().index)
     close(ours.residuals("pearson", scaled=True), theirs.residuals("pearson", scaled=True), 1e-5)

@@ -28,7 +28,8 @@ WANTED = """
     extractAIC df.residual nobs ngrps fitted residuals resid predict formula terms model.frame
     model.matrix isREML isLMM isGLMM isNLMM isSingular family weights as.function getL refit update
     summary REsim FEsim plotREsim plotFEsim exactLRT exactRLRT LRTSim RLRTSim sim display se.fixef
-    se.ranef se.coef sigma.hat extractDIC standardize mcsamp dotplot xyplot
+    se.ranef se.coef sigma.hat extractDIC standardize mcsamp dotplot xyplot anova drop1 contest
+    ranova rand vcovAdj
 """.split()  # noqa: SIM905 (a screen of names, not of lines)
 
 

@@ -155,3 +155,9 @@ LIKELIHOOD_RATIO = 1e-8
 
 #: Second derivatives by fourth-order differences of first ones, relative to the largest.
 SECOND_DERIVATIVE = 1e-6
+
+#: Estimates of the same rows, told in another way.
+SAME_ROWS = 2e-6
+
+#: The starting theta in other units: a least-squares solution cut off at 1e-10, of rounded moments.
+START = 1e-6

@@ -22,6 +22,7 @@ from merextras.engine.blocks import Array, IntArray
 from merextras.engine.crossprod import CrossProducts
 from merextras.engine.pls import NO_COLUMN, NO_DIGITS
 
+
 @dataclass(frozen=True)
 class Layout:
     """Where theta stands in the joint factor Lambda of all terms, (k, k).

@@ -63,13 +63,15 @@ class LevelProblem(Problem):
     def root_pairs(self) -> Array:
         """Products ``R_au R_bv``, (u, v, J, a b)."""
         k, _, levels = self.root.shape
-        return np.einsum("auj,bvj->uvjab", self.root, self.root).reshape(k, k, levels, k * k)
+        pairs = np.einsum("auj,bvj->uvjab", self.root, self.root)
+        return np.asarray(pairs).reshape(k, k, levels, k * k)
 
     @cached_property
     def x_pairs(self) -> Array:
         """``x_u x_v'``, (u, v, J, p p)."""
         k, levels, p = self.x.shape
-        return np.einsum("ujp,vjr->uvjpr", self.x, self.x).reshape(k, k, levels, p * p)
+        pairs = np.einsum("ujp,vjr->uvjpr", self.x, self.x)
+        return np.asarray(pairs).reshape(k, k, levels, p * p)
 
     def shrinkage(self, lams: Array) -> tuple[Array, Array]:
         """Invert ``I + R_j'G R_j`` of each level and replicate by sweeps."""

@@ -61,15 +61,15 @@ class WholeProblem(Problem):
         inner[bad] = np.eye(r)
         shrink = np.linalg.inv(inner)
         shrink[bad] = np.nan
-        return shrink, log_det
+        return np.asarray(shrink), np.asarray(log_det)
 
     def responses(self, which: IntArray) -> Array:
         """(m, r)."""
-        return self.y[which]
+        return np.asarray(self.y[which])
 
     def fitted(self, beta: Array) -> Array:
         """(m, r)."""
-        return beta @ self.x.T
+        return np.asarray(beta @ self.x.T)
 
     def times(self, shrink: Array, vector: Array) -> Array:
         """(m, r)."""
@@ -81,7 +81,7 @@ class WholeProblem(Problem):
 
     def dot_x(self, vector: Array) -> Array:
         """(m, p)."""
-        return vector @ self.x
+        return np.asarray(vector @ self.x)
 
     def x_gram(self, shrink: Array) -> Array:
         """(m, p, p)."""

@@ -70,7 +70,7 @@ def normalise(theta: Array, ks: Sequence[int]) -> Array:
 
 def factor_of(covariance: Array) -> Array:
     """Lower triangular L with L L' = covariance, which may be singular."""
-    return factors_of(np.asarray(covariance, dtype=float)[None])[0]
+    return np.asarray(factors_of(np.asarray(covariance, dtype=float)[None])[0])
 
 
 def factors_of(covariances: Array) -> Array:

@@ -46,7 +46,7 @@ class Control:
     max_iterations, max_restarts : int
     """
 
-    tolerance: float = 1e-12
+    tolerance: float = 1e-13
     max_iterations: int = 100
     max_restarts: int = 5
 

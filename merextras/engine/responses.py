@@ -78,16 +78,6 @@ class Responses:
             cp.basis.transform @ coefficients,
         )
 
-    @classmethod
-    def join(cls, parts: Sequence[Responses]) -> Responses:
-        """Put blocks of responses to the same design side by side."""
-        return cls(
-            tuple(np.concatenate(found, axis=2) for found in zip(*(r.to_y for r in parts), strict=True)),
-            np.concatenate([r.xy for r in parts], axis=1),
-            np.concatenate([r.yy for r in parts]),
-            np.concatenate([r.offset for r in parts], axis=1),
-        )
-
     def take(self, which: slice) -> Responses:
         """Take some of the responses."""
         return Responses(

@@ -100,8 +100,8 @@ def anova(
     df              NaN     2.000
     p_value         NaN     0.000
     >>> large.anova(ddf="satterthwaite").round(2)
-           sum_sq   mean_sq  num_df  den_df  statistic  p_value
-    Days  31798.21  31798.21       1   18.99      48.55      0.0
+            sum_sq   mean_sq  num_df  den_df  statistic  p_value
+    Days  31797.55  31797.55       1    18.0      48.55      0.0
     """
     if not others:
         return _by_term(model, ddf, type)

@@ -3,37 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed
-from tqdm import tqdm
 
 from merextras._checks import check_choice, check_count, check_jobs
 from merextras._rng import as_generator
 from merextras._typing import Rng
 from merextras.engine import covpar
-from merextras.engine.many import minimise_many
-from merextras.engine.responses import Responses
 from merextras.exceptions import InvalidArgumentError, MerextrasError
 from merextras.inference.parameters import parameters
 from merextras.inference.refits import Block, Statistic, one_by_one
+from merextras.inference.replicates import block_size, in_blocks, is_long, refit_all
 from merextras.model.cases import outermost
 from merextras.model.draws import Source, own_source
-from merextras.model.fitted import FittedModel, refit_start
+from merextras.model.fitted import FittedModel
 from merextras.model.mixedlm import as_fitted
 from merextras.results.bootstrap import Bootstrap
 
 __all__ = ["bootstrap"]
 
 KINDS = ("parametric", "semiparametric", "cases")
-# Numbers drawn at a time (8 MB), and the most replicates.
-_BLOCK, _MOST = 2**20, 1024
-# Replicates that are refitted at a time.
-_FEW = 8
-# Numbers drawn, or single refits, that take two or three seconds; less needs no progress bar.
-_LONG, _LONG_REFITS = 1e8, 500
+# Replicates that are refitted one by one in a process before it reports, and how many take long.
+_FEW, _LONG = 8, 500
 # The relative standard deviation below which a fit is singular, as in `is_singular`.
 _SINGULAR = 1e-4
 
@@ -70,7 +63,8 @@ def bootstrap(
         Residuals from the normal distribution; conditional residuals of the fit, centred and
         resampled; or whole groups resampled with their data. The groups of ``"cases"`` are those
         of the outermost factor, in which all others are nested (schools, not classes): drawn with
-        replacement, each draw a group of its own. It assumes no distribution, and needs many groups.
+        replacement, each draw a group of its own. It assumes no distribution and needs many
+        groups.
     rng : int, numpy.random.Generator or None
         Each replicate has a generator of its own (``Generator.spawn``).
     n_jobs : int, default 1
@@ -147,55 +141,25 @@ def bootstrap(
         source = own_source(model, use_u=use_u, resampled=kind == "semiparametric")
     statistic = Statistic.of(func, model)
     if func is None and source is not None:
-        blocks = _run(_together, (model, source), generators, _size(model), n_jobs)
+        size, long = block_size(model), is_long(model, n_sims)
+        blocks = in_blocks(
+            _together, (model, source), generators, size=size, n_jobs=n_jobs, long=long
+        )
     else:
-        blocks = _run(one_by_one, (model, source, statistic), generators, _FEW, n_jobs)
+        given, long = (model, source, statistic), n_sims > _LONG
+        blocks = in_blocks(one_by_one, given, generators, size=_FEW, n_jobs=n_jobs, long=long)
     return _result(statistic, blocks, kind, use_u)
-
-
-def _size(model: FittedModel) -> int:
-    """Replicates drawn at a time: of the model alone, so that it does not depend on `n_jobs`."""
-    return int(np.clip(_BLOCK // (model.design.n + model.design.q), 1, _MOST))
-
-
-def _run(
-    function: Callable[..., Block],
-    arguments: tuple[Any, ...],
-    generators: Sequence[np.random.Generator],
-    size: int,
-    n_jobs: int,
-) -> list[Block]:
-    """Work through the replicates in blocks, in processes if wanted, with a progress bar."""
-    parts = [generators[at : at + size] for at in range(0, len(generators), size)]
-    found: Iterable[Block] = (function(*arguments, part) for part in parts)
-    if n_jobs != 1:
-        work = (delayed(function)(*arguments, part) for part in parts)
-        found = Parallel(n_jobs=n_jobs, return_as="generator")(work)
-    long = _LONG_REFITS if function is one_by_one else _LONG * size / _BLOCK
-    blocks, disable = [], None if len(generators) > long else True
-    with tqdm(total=len(generators), desc="bootstrap", unit="refits", disable=disable) as bar:
-        for block in found:
-            blocks.append(block)
-            bar.update(len(block.values))
-    return blocks
 
 
 def _together(
     model: FittedModel, source: Source, generators: Sequence[np.random.Generator]
 ) -> Block:
     """All parameters of some replicates, through one design."""
-    design, reml = model.design, model.solution.reml
-    system = model.solution.factor.system
-    y = source.draw(generators)
-    if design.offset is not None:
-        y -= design.offset[:, None]
-    rows = [term.rows for term in design.terms]
-    responses = Responses.from_rows(system.cp, design.x, y, rows, design.weights)
-    fits = minimise_many(system, responses, refit_start(model), reml=reml)
+    ks, fits = model.design.ks, refit_all(model, source.draw(generators))
     failed = ~fits.converged
-    values = parameters(design.ks, fits.theta, fits.sigma2, fits.beta)
+    values = parameters(ks, fits.theta, fits.sigma2, fits.beta)
     values[failed] = np.nan
-    diagonal = covpar.lower_bounds(design.ks) == 0.0
+    diagonal = covpar.lower_bounds(ks) == 0.0
     singular = np.any(fits.theta[:, diagonal] < _SINGULAR, axis=1) & ~failed
     count = int(np.sum(failed))
     return Block(values, singular, Counter({"not converged": count} if count else {}))

@@ -69,23 +69,23 @@ def contest(
 
     Notes
     -----
-    R: ``lmerTest::contest``, ``contest1D`` and ``contestMD``. lmerTest gives an F test of a single
-    contrast, too, unless ``joint = FALSE``; and it adds no standard degrees of freedom for normal
-    tests. Cost: that of `merextras.engine.information` once per model, then O(m p**2) a contrast.
+    R: ``lmerTest::contest``, ``contest1D`` and ``contestMD``; of a single contrast lmerTest, too,
+    gives an F test unless ``joint = FALSE``. Cost: that of `merextras.engine.information` once per
+    model, then O(m p**2) a contrast for m variance parameters.
 
     Examples
     --------
     >>> import merextras as mx
     >>> m = mx.lmer("Reaction ~ Days + (Days | Subject)", mx.load_dataset("sleepstudy"))
-    >>> mx.contest(m, {"Days": 1}).round(4).T
-                      0
-    estimate    10.4673
-    std_error    1.5458
-    df          17.0000
-    statistic    6.7715
-    p_value      0.0000
-    conf_low     7.2059
-    conf_high   13.7287
+    >>> mx.contest(m, {"Days": 1}).round(3).T
+                    0
+    estimate   10.467
+    std_error   1.546
+    df         17.000
+    statistic   6.771
+    p_value     0.000
+    conf_low    7.206
+    conf_high  13.729
     >>> mx.contest(m, [[1, 0], [0, 1]], ddf="kenward-roger").round(2)
           sum_sq    mean_sq  num_df  den_df  statistic  p_value
     0  1825168.41  912584.2       2    17.0    1311.45      0.0

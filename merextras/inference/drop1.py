@@ -63,10 +63,10 @@ def drop1(
     >>> m = mx.lmer("extro ~ open + agree + social + (1 | school)", mx.load_dataset("students"))
     >>> m.drop1().round(4)
              df        aic  statistic  p_value
-    <none>  NaN  5813.7999        NaN      NaN
-    open    1.0  5812.3347     0.5347   0.4646
-    agree   1.0  5815.1027     3.3028   0.0692
-    social  1.0  5811.9888     0.1888   0.6639
+    <none>  NaN  5818.5207        NaN      NaN
+    open    1.0  5817.0554     0.5347   0.4646
+    agree   1.0  5819.8215     3.3008   0.0692
+    social  1.0  5816.7093     0.1886   0.6641
     """
     chosen = "none" if test is None else test.lower() if isinstance(test, str) else test
     if chosen not in _TESTS:

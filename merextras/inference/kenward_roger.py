@@ -64,7 +64,8 @@ class KenwardRoger:
     def _moments(self, rows: Array) -> tuple[float, float]:
         """The factor of F and its denominator's degrees of freedom, `rows` with unit covariance.
 
-        Kenward & Roger (1997), section 3, in the notation of Halekoh & Hojsgaard (2014), section 4.
+        Kenward & Roger (1997); A1, A2, B, g, the c's and rho are theirs. Where den_df is 2 the
+        factor does not exist and is taken for 1, as in pbkrtest.
         """
         q = len(rows)
         moved = rows @ self.slopes @ rows.T
@@ -159,8 +160,8 @@ def vcov_adj(m: object) -> pd.DataFrame:
     """Kenward and Roger's adjusted covariance of the fixed effects, pbkrtest's ``vcovAdj``.
 
     The usual covariance takes the variances for known and is too small in small samples; the
-    adjustment (Kenward & Roger 1997, eq. 3.1 and what follows) corrects its bias to the second
-    order. The formulas are those of `kenward_roger`.
+    adjustment (Kenward & Roger 1997) corrects that to the second order. Formulas, cost and memory
+    are those of `kenward_roger`.
 
     Parameters
     ----------
@@ -186,8 +187,8 @@ def vcov_adj(m: object) -> pd.DataFrame:
     >>> m = mx.lmer("Reaction ~ Days + (1 | Subject)", mx.load_dataset("sleepstudy").iloc[:95])
     >>> mx.vcov_adj(m).round(3)
                Intercept   Days
-    Intercept    161.571 -3.976
-    Days          -3.976  0.995
+    Intercept    225.756 -6.613
+    Days          -6.613  1.554
     """
     found = kenward_roger(as_fitted(m), stacklevel=3)
     names = list(found.model.design.fixed.names)

@@ -43,7 +43,8 @@ def parameters(ks: Sequence[int], theta: Array, sigma2: Array, beta: Array) -> A
             correlation = np.einsum("mac,mbc->mab", lams, lams) / (size[:, :, None] * size[:, None])
         diagonal = rows == cols
         found.append(np.where(diagonal, size[:, rows] * sigma, correlation[:, rows, cols]))
-    return np.concatenate([*found, sigma, beta], axis=1)
+    out: Array = np.concatenate([*found, sigma, beta], axis=1)
+    return out
 
 
 def parameters_of(model: FittedModel) -> Array:

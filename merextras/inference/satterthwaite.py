@@ -74,7 +74,10 @@ class Satterthwaite:
 
         The statistic is the mean of the squared t of uncorrelated contrasts, the denominator's
         degrees of freedom those for which an F has the mean that theirs give (Fai & Cornelius
-        1996): ``2 E / (E - q)`` with ``E = sum nu / (nu - 2)``; 2 if some nu is not above 2.
+        1996): ``2 E / (E - q)`` with ``E = sum nu / (nu - 2)``; 2 if some nu is not above 2. The
+        uncorrelated contrasts are the eigenvectors of the rows' covariance, so that the degrees of
+        freedom (not the statistic) depend a little on which rows express the hypothesis; the verbs
+        take lmerTest's.
         """
         rows, gaps, variances = independent(matrix, gap, self.covariance)
         statistic = float(np.mean(gaps**2 / variances))

@@ -45,7 +45,7 @@ def summary(model: FittedModel, *, ddf: str | None = None) -> Summary:
     >>> m = mx.lmer("Reaction ~ Days + (Days | Subject)", mx.load_dataset("sleepstudy"))
     >>> m.summary(ddf="satterthwaite").coefficients.round(4)
                estimate  std_error    df  statistic  p_value
-    Intercept  251.4051     6.8246  17.0    36.8381      0.0
+    Intercept  251.4051     6.8246  17.0    36.8383      0.0
     Days        10.4673     1.5458  17.0     6.7715      0.0
     """
     if ddf is None:

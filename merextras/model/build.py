@@ -10,14 +10,14 @@ import numpy as np
 import pandas as pd
 import patsy
 
-from merextras._checks import check_columns, check_frame, one_of, unknown_column
+from merextras._checks import check_columns, check_frame, unknown_column
 from merextras._typing import Array, BoolArray, IntArray
 from merextras.engine.crossprod import TermRows
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.covariates import Covariates
 from merextras.model.design import Design, Term, in_order
 from merextras.model.fixed import FixedPart, FormulaPart, Scope, names_in, unquoted
-from merextras.model.formula import Bar, MixedFormula, parse, summands
+from merextras.model.formula import Bar, MixedFormula, in_call, parse, summands
 from merextras.model.options import Options
 from merextras.model.plain import plain_part
 
@@ -110,18 +110,23 @@ def as_code(
     """Backticks and bare keywords (``class``) as patsy's ``Q("class")``; contrasts put in."""
     for column in contrasts:
         if column not in columns:
-            raise InvalidArgumentError(
-                f"contrasts: {column!r} is no column; {one_of(column, columns)}"
-            )
-    swaps = {word: f'Q("{word}")' for word in columns if keyword.iskeyword(word)}
-    swaps |= {column: _contrasted(column, how) for column, how in contrasts.items()}
+            raise InvalidArgumentError(f"contrasts: {unknown_column(str(column), columns)}")
+    words = [word for word in columns if keyword.iskeyword(word) or word in contrasts]
+    # One pass over all that names a column, so that nothing is put into what was put in.
+    names = "|".join(map(re.escape, sorted(words, key=len, reverse=True))) or r"(?!)"
+    pattern = re.compile(
+        rf"`(?P<tick>[^`]*)`|Q\((?P<mark>['\"])(?P<quoted>.*?)(?P=mark)\)"
+        rf"|(?<![\w\"'.])(?P<word>{names})(?![\w\"'(])"
+    )
 
     def code(text: str) -> str:
-        text = re.sub(r"`([^`]*)`", lambda m: f'Q("{m.group(1)}")', text)
-        for word, made in swaps.items():
-            quoted = made.replace("\\", r"\\")
-            text = re.sub(rf"(?<![\w\"'.]){re.escape(word)}(?![\w\"'(])", quoted, text)
-        return text
+        def swapped(found: re.Match[str]) -> str:
+            column = found["tick"] or found["quoted"] or found["word"]
+            if column in contrasts and not in_call(text, found.start()):
+                return _contrasted(column, contrasts[column])
+            return column if column in contrasts and found["word"] else f'Q("{column}")'
+
+        return pattern.sub(swapped, text)
 
     bars = tuple(Bar(code(b.effects), b.factors, b.independent) for b in written.bars)
     return MixedFormula(code(written.response), code(written.fixed), bars)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from merextras._typing import IntArray
+from merextras._typing import Array, IntArray
 from merextras.engine.crossprod import TermRows
 from merextras.engine.plan import nested_in
 from merextras.exceptions import UnsupportedModelError
@@ -51,14 +51,21 @@ def resampled(design: Design, generator: np.random.Generator) -> Design:
         terms.append(new)
         if len(term.columns) == 1 and term.columns[0] not in design.fixed.variables:
             frame[term.columns[0]] = new.rows.codes
-    by_row = {
-        name: None if (values := getattr(design, name)) is None else values[rows]
-        for name in ("weights", "offset", "frequencies")
-    }
     return replace(
-        design, y=design.y[rows], x=design.x[rows], terms=tuple(terms), index=frame.index,
-        frame=frame, **by_row,
-    )  # fmt: skip
+        design,
+        y=design.y[rows],
+        x=design.x[rows],
+        terms=tuple(terms),
+        index=frame.index,
+        frame=frame,
+        weights=_rows_of(design.weights, rows),
+        offset=_rows_of(design.offset, rows),
+        frequencies=_rows_of(design.frequencies, rows),
+    )
+
+
+def _rows_of(values: Array | None, rows: IntArray) -> Array | None:
+    return None if values is None else values[rows]
 
 
 def _renumbered(term: Term, rows: IntArray, copy: IntArray) -> Term:

@@ -34,7 +34,7 @@ class LmerControl:
     """
 
     start: Sequence[float] | None = None
-    tolerance: float = 1e-12
+    tolerance: float = 1e-13
     max_iterations: int = 100
     check: bool = True
     rank_deficient: str = "drop"

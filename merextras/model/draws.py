@@ -1,7 +1,7 @@
 """Responses drawn from a fitted model: what simulation and the bootstrap share.
 
-Each response has a generator of its own, so that the i-th does not depend on how many are drawn, nor
-on which process draws it.
+Each response has a generator of its own, so that the i-th does not depend on how many are drawn,
+nor on which process draws it.
 """
 
 from __future__ import annotations

@@ -376,7 +376,7 @@ def _relabelled(name: str, labels: Mapping[str, str]) -> str:
 def _explained(err: Exception, code: str, frame: pd.DataFrame) -> InvalidArgumentError:
     """The engine's error; of an unknown name, what it may have meant."""
     text = _first_line(err)
-    match = re.search(r"NameError:[^'`]*['`](?P<name>[^'`]+)['`]", text)
+    match = re.search(r"(?:Name|Key)Error:[^'`]*['`](?P<name>[^'`]+)['`]", text)
     if match is None:
         return InvalidArgumentError(f"formula {code!r}: {text}")
     name = match["name"]

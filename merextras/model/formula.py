@@ -153,6 +153,17 @@ def _parts(
             yield sign, at, last, found
 
 
+def _calls(text: str, at: int) -> bool:
+    """Whether an opening bracket is that of a function's arguments or an index."""
+    return text[at] != "(" or (at > 0 and (text[at - 1].isalnum() or text[at - 1] in "_)]"))
+
+
+def in_call(text: str, at: int) -> bool:
+    """Whether a place is within some function's arguments or an index."""
+    opened = (i for i in range(at) if text[i] in _OPEN and _closing(text, i) >= at)
+    return any(_calls(text, i) for i in opened)
+
+
 def _is_group(text: str, at: int, end: int) -> bool:
     """Whether it is all in one pair of parentheses."""
     return text[at] == "(" and _closing(text, at) == end - 1
@@ -181,7 +192,7 @@ def _check_no_bar(text: str, at: int, end: int, name: str) -> None:
         if i < inside or text[i] != "(":
             continue
         close = _closing(text, i)
-        if i > at and (text[i - 1].isalnum() or text[i - 1] in "_)]"):
+        if i > at and _calls(text, i):
             inside = close
         elif any(text[j] == "|" for j in _outside(text, i + 1, close)):
             raise _error(text, i, "a random-effects term must be added, by '+'", name)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merextras._checks import one_of
+from merextras._checks import unknown_column
 from merextras._typing import Array, BoolArray
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.fixed import Scope, names_in
@@ -98,8 +98,7 @@ def by_row(values: Any, frame: pd.DataFrame, name: str, *, signed: bool = False)
         return None
     if isinstance(values, str):
         if values not in frame.columns:
-            known = [str(c) for c in frame.columns]
-            raise InvalidArgumentError(f"{name}={values!r}: {one_of(values, known)}")
+            raise InvalidArgumentError(f"{name}: {unknown_column(values, frame.columns)}")
         values = frame[values]
     if isinstance(values, pd.Series):
         if not values.index.equals(frame.index):

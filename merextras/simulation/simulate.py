@@ -8,7 +8,7 @@ import scipy.sparse as sp
 
 from merextras._checks import check_count
 from merextras._rng import as_generator
-from merextras._typing import Array, Rng
+from merextras._typing import Array, BoolArray, Rng
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.build import offset_of
 from merextras.model.design import Term, labels_of
@@ -174,7 +174,7 @@ def _own_rows(model: FittedModel, kept: set[int]) -> Source:
     return Source(mean, effects, residual_sd(model))
 
 
-def _new_levels(term: Term, data: pd.DataFrame, new: Array, values: Array) -> sp.csr_array:
+def _new_levels(term: Term, data: pd.DataFrame, new: BoolArray, values: Array) -> sp.csr_array:
     """Z of the levels that the model does not know, in the order in which they appear."""
     labels = labels_of(data, term.columns)[new]
     codes, levels = pd.factorize(labels, use_na_sentinel=False)

@@ -33,7 +33,11 @@ def dense_pieces(design, solution):
             changes.append(part @ np.kron(np.eye(term.n_levels), unit) @ part.T)
         at += term.q
     basis = solution.factor.system.cp.basis
-    return v_inv, changes, np.column_stack([design.x @ basis.transform, design.y - design.x @ solution.beta])
+    return (
+        v_inv,
+        changes,
+        np.column_stack([design.x @ basis.transform, design.y - design.x @ solution.beta]),
+    )
 
 
 @given(designs(max_k=2), st.booleans())
@@ -144,7 +148,9 @@ def test_directions_that_do_not_move_v_are_not_free():
     system = prepare(cp)
 
     def free(theta):
-        return information_of(solve(system, covpar.unpack(theta, [2, 1]), reml=True)).free_directions()
+        return information_of(
+            solve(system, covpar.unpack(theta, [2, 1]), reml=True)
+        ).free_directions()
 
     assert free(np.array([1.0, 0.3, 0.5, 0.7])).shape == (4, 4)
     assert free(np.array([1.0, 0.3, 0.5, 0.0])).shape == (4, 3)

@@ -1,0 +1,15 @@
+"""Names of the elements of theta."""
+
+from __future__ import annotations
+
+from merextras.model.design import Design
+
+
+def theta_names(design: Design) -> tuple[str, ...]:
+    """Names as lme4 has them: ``Subject.Intercept Subject.Days.Intercept Subject.Days``."""
+    names = []
+    for term in design.terms:
+        for j, column in enumerate(term.names):
+            names.append(f"{term.factor}.{column}")
+            names += [f"{term.factor}.{row}.{column}" for row in term.names[j + 1 :]]
+    return tuple(names)

@@ -1,0 +1,141 @@
+"""Whether a fit is at its optimum: gradient, Hessian, bounds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from merextras._typing import Array
+from merextras.accessors.theta import theta_names
+from merextras.engine import covpar
+from merextras.engine.gradient import covariance_slopes, gradient
+from merextras.engine.optimize import units_of
+from merextras.engine.pls import Solution, solve
+from merextras.model.fitted import FittedModel, is_singular
+from merextras.model.mixedlm import as_fitted
+from merextras.results.convergence import ConvergenceCheck
+
+__all__ = ["check_convergence"]
+
+# Step of the differences of the gradient, in relative standard deviations.
+_STEP = 1e-4
+# A downward slope in a covariance at its bound, relative to the steepest one, that is not rounding.
+_SLOPE = 1e-6
+
+
+def check_convergence(m: object) -> ConvergenceCheck:
+    r"""Check that a fit is at a minimum of its criterion, and say what to do if it is not.
+
+    With g the analytic gradient of the criterion in theta and H its Hessian (differences of g),
+    three things make a minimum:
+
+    - the scaled gradient :math:`H^{-1/2} g` is zero: 2e-3 is lme4's limit. It is the distance to
+      the optimum in standard errors, up to a factor of :math:`\sqrt 2`;
+    - H is positive definite over the elements that are not at their bound;
+    - where a variance is at zero, the criterion would rise with it: the derivative in the
+      covariance is positive semidefinite.
+
+    A singular fit can be a perfect minimum; it is reported beside the others.
+
+    Parameters
+    ----------
+    m : MerMod or MixedLMResults
+
+    Returns
+    -------
+    ConvergenceCheck
+        `converged`, the numbers, and `advice`.
+
+    See Also
+    --------
+    merextras.all_fit : The same optimum by other optimisers.
+
+    Notes
+    -----
+    R: ``lme4:::checkConv``, which every ``lmer`` runs, with gradient and Hessian by differences,
+    whose noise makes false alarms on large data; ``performance::check_convergence``. Theta is
+    scaled by the covariates, so that a slope in milliseconds is judged as one in days. Cost: two
+    gradients per element of theta.
+
+    Examples
+    --------
+    >>> import merextras as mx
+    >>> m = mx.lmer("Reaction ~ Days + (Days | Subject)", mx.load_dataset("sleepstudy"))
+    >>> check = mx.check_convergence(m)
+    >>> check.converged, check.singular, check.advice
+    (True, False, ())
+    """
+    model = as_fitted(m)
+    solution, ks = model.solution, model.design.ks
+    units = covpar.pack([np.tile(u[:, None], len(u)) for u in units_of(solution.factor.system.cp)])
+    theta = model.theta
+    slope = gradient(solution) / units
+    free = ~((covpar.lower_bounds(ks) == 0.0) & (theta == 0.0))
+    hessian = _hessian(solution, theta, units, ks)[np.ix_(free, free)]
+    values, vectors = np.linalg.eigh(hessian) if np.any(free) else (np.empty(0), np.empty((0, 0)))
+    size = np.maximum(np.abs(values), 1e-12 * np.max(np.abs(values), initial=1e-300))
+    rotated = vectors.T @ slope[free]
+    scaled = np.zeros(len(theta))
+    scaled[free] = vectors @ (rotated / np.sqrt(size))
+    names = theta_names(model.design)
+    check = ConvergenceCheck(
+        names, theta, slope * units, scaled, values, 0.5 * float(np.sum(rotated**2 / size)),
+        tuple(name for name, inside in zip(names, free, strict=True) if not inside),
+        _pushes_inside(solution), is_singular(model), (),
+    )  # fmt: skip
+    return replace(check, advice=_advice(check, model))
+
+
+def _hessian(solution: Solution, theta: Array, units: Array, ks: list[int]) -> Array:
+    """Central differences of the analytic gradient, in units of the covariates."""
+    out = np.empty((len(theta), len(theta)))
+    system = solution.factor.system
+    for i in range(len(theta)):
+        step = np.zeros(len(theta))
+        step[i] = _STEP * max(1.0, abs(theta[i] * units[i]))
+        ends = [covpar.unpack(theta + side * step / units, ks) for side in (1.0, -1.0)]
+        slopes = [gradient(solve(system, lams, reml=solution.reml)) for lams in ends]
+        out[i] = (slopes[0] - slopes[1]) / units / (2.0 * step[i])
+    return 0.5 * (out + out.T)
+
+
+def _pushes_inside(solution: Solution) -> bool:
+    """Whether some covariance that has lost rank should not have."""
+    lams = solution.factor.lams
+    if all(np.all(np.diag(lam) != 0.0) for lam in lams):
+        return False
+    units = units_of(solution.factor.system.cp)
+    for lam, slopes, unit in zip(lams, covariance_slopes(solution), units, strict=True):
+        values = np.linalg.eigvalsh(slopes / np.outer(unit, unit))
+        if np.any(np.diag(lam) == 0.0) and values[0] < -_SLOPE * np.max(np.abs(values)):
+            return True
+    return False
+
+
+def _advice(check: ConvergenceCheck, model: FittedModel) -> tuple[str, ...]:
+    found = []
+    if check.max_gradient > check.LIMIT or check.pushes_inside:
+        if model.opt_summary is None:
+            found.append(
+                "the estimate is statsmodels' own, which stopped short of the optimum: leave out "
+                "polish=False"
+            )
+        else:
+            found.append(
+                "give the optimiser more iterations (LmerControl(max_iterations=...)) or another "
+                "start, and see all_fit(m)"
+            )
+    if not check.is_minimum:
+        found.append(
+            "a combination of the variances is not identified by the data: see all_fit(m) for how "
+            "far the estimates differ, and leave out a random-effects term or a correlation"
+        )
+    if check.singular:
+        where = ", ".join(check.at_bound) or "a combination of effects"
+        found.append(
+            f"singular ({where}): the data do not support this variance or correlation. Fixed "
+            "effects and other variances are valid; to simplify, leave the effect out or use '||', "
+            "and test it by ranova, exact_rlrt or pb_modcomp"
+        )
+    return tuple(found)

@@ -1,0 +1,174 @@
+"""One model, several optimisers: lme4's ``allFit``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import optimize
+
+from merextras._checks import check_count
+from merextras._rng import as_generator
+from merextras._typing import Array, Rng
+from merextras.accessors.theta import theta_names
+from merextras.engine import covpar
+from merextras.engine.gradient import gradient
+from merextras.engine.optimize import minimise, units_of
+from merextras.engine.pls import solve
+from merextras.engine.start import moments
+from merextras.model.fitted import FittedModel
+from merextras.model.mixedlm import as_fitted
+from merextras.results.all_fit import AllFit, OneFit
+
+__all__ = ["all_fit"]
+
+# scipy's bounded methods; those with a gradient are given the analytic one.
+_METHODS = {
+    "L-BFGS-B": {"ftol": 1e-15, "gtol": 1e-8, "maxiter": 1000},
+    "SLSQP": {"ftol": 1e-12, "maxiter": 1000},
+    "Nelder-Mead": {"xatol": 1e-7, "fatol": 1e-10, "maxiter": 20_000, "maxfev": 20_000},
+    "Powell": {"xtol": 1e-8, "ftol": 1e-13, "maxiter": 20_000, "maxfev": 20_000},
+}
+_WITH_GRADIENT = ("L-BFGS-B", "SLSQP")
+# The relative standard deviation below which a fit is singular, as in `is_singular`.
+_SINGULAR = 1e-4
+
+
+@dataclass
+class _Criterion:
+    """The model's criterion of theta in units of its covariates, with a count of evaluations."""
+
+    model: FittedModel
+    units: Array
+    count: int = 0
+
+    def __call__(self, scaled: Array) -> float:
+        """The criterion; huge where there is none."""
+        self.count += 1
+        value = self._solution(scaled).deviance()
+        return value if np.isfinite(value) else 1e300
+
+    def slope(self, scaled: Array) -> Array:
+        """Its gradient."""
+        return gradient(self._solution(scaled)) / self.units
+
+    def _solution(self, scaled: Array) -> Any:
+        solution = self.model.solution
+        lams = covpar.unpack(scaled / self.units, self.model.design.ks)
+        return solve(solution.factor.system, lams, reml=solution.reml)
+
+
+def all_fit(m: object, *, n_random: int = 3, rng: Rng = None) -> AllFit:
+    """Find the model's optimum by several optimisers and from several starts, side by side.
+
+    Parameters
+    ----------
+    m : MerMod or MixedLMResults
+    n_random : int, default 3
+        Random starts of our own Newton method.
+    rng : int, numpy.random.Generator or None
+        Of the random starts.
+
+    Returns
+    -------
+    AllFit
+        ``to_frame()`` has the criterion, convergence, evaluations and seconds by optimiser,
+        ``theta`` their estimates. If they agree where it matters, a convergence warning of one
+        can be ignored.
+
+    Raises
+    ------
+    InvalidArgumentError
+        For `n_random` or `rng`.
+
+    See Also
+    --------
+    merextras.check_convergence : Whether the estimate at hand is an optimum.
+
+    Notes
+    -----
+    R: ``lme4::allFit(m)``. Ours: the package's Newton steps (average information, Bates et al.
+    2015, eq. 35 and 42 for the criterion) from moments, from the identity and from random starts,
+    and scipy's L-BFGS-B and SLSQP with the analytic gradient, Nelder-Mead and Powell without, from
+    moments. BOBYQA, lme4's, is not in scipy. Criteria may have several optima (a variance at
+    zero and one inside): the starts are for that. Cost: some 10 factorisations for a Newton
+    start, 20 to 50 with a gradient, hundreds to thousands without.
+
+    Examples
+    --------
+    >>> import merextras as mx
+    >>> m = mx.lmer("Reaction ~ Days + (Days | Subject)", mx.load_dataset("sleepstudy"))
+    >>> found = mx.all_fit(m, rng=1)
+    >>> round(found.best, 4), found.agree
+    (1743.6283, True)
+    """
+    model = as_fitted(m)
+    n_random = check_count(n_random, "n_random")
+    generator = as_generator(rng)
+    units = _unit_of_theta(model)
+    fits = [_newton(model, name, start) for name, start in _starts(model, n_random, generator)]
+    start = moments(model.solution.factor.system.cp)
+    if len(start):
+        fits += [_scipy(model, method, start * units, units) for method in _METHODS]
+    current = model.solution.deviance()
+    return AllFit(tuple(fits), theta_names(model.design), current)
+
+
+def _unit_of_theta(model: FittedModel) -> Array:
+    """Root mean squares of the covariates behind the rows of Lambda, (n_theta,)."""
+    units = units_of(model.solution.factor.system.cp)
+    return covpar.pack([np.tile(u[:, None], len(u)) for u in units])
+
+
+def _starts(
+    model: FittedModel, n_random: int, generator: np.random.Generator
+) -> Iterator[tuple[str, Array]]:
+    ks, units = model.design.ks, _unit_of_theta(model)
+    yield "newton, from moments", moments(model.solution.factor.system.cp)
+    yield "newton, from the identity", covpar.start(ks)
+    diagonal = covpar.lower_bounds(ks) == 0.0
+    for i in range(n_random):
+        # Relative standard deviations over two orders of magnitude, and any correlation.
+        size = np.exp(generator.normal(size=len(units)))
+        spread = np.where(diagonal, size, generator.normal(size=len(units)))
+        yield f"newton, random start {i + 1}", spread / units
+
+
+def _newton(model: FittedModel, name: str, start: Array) -> OneFit:
+    began = time.perf_counter()
+    system, reml = model.solution.factor.system, model.solution.reml
+    _, found = minimise(system, start, reml=reml)
+    seconds = time.perf_counter() - began
+    theta = np.array(found.theta)
+    return OneFit(
+        name, found.deviance, found.theta, found.converged, _singular(model, theta),
+        found.n_evaluations, seconds, found.message,
+    )  # fmt: skip
+
+
+def _scipy(model: FittedModel, method: str, start: Array, units: Array) -> OneFit:
+    began = time.perf_counter()
+    criterion = _Criterion(model, units)
+    low = covpar.lower_bounds(model.design.ks)
+    found: Any = optimize.minimize(  # type: ignore[call-overload]
+        criterion,
+        start,
+        jac=criterion.slope if method in _WITH_GRADIENT else None,
+        method=method,
+        bounds=optimize.Bounds(low, np.inf),
+        options=_METHODS[method],
+    )
+    seconds = time.perf_counter() - began
+    theta = covpar.normalise(found.x / units, model.design.ks)
+    return OneFit(
+        method, float(found.fun), tuple(theta.tolist()), bool(found.success),
+        _singular(model, theta), criterion.count, seconds, str(found.message),
+    )  # fmt: skip
+
+
+def _singular(model: FittedModel, theta: Array) -> bool:
+    diagonal = covpar.lower_bounds(model.design.ks) == 0.0
+    return bool(np.any(theta[diagonal] < _SINGULAR))

@@ -28,11 +28,13 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser(
         "demo",
         help="fit the tutorial's model, print its results, write its figures",
-        description="Fit extro ~ open + agree + social with a random intercept by school; print each "
+        description="Fit extro ~ open + agree + social with an intercept by school; print each "
         "result with a one-line reading; write the figures as PNG.",
     )
     demo.add_argument(
-        "--data", type=Path, help="CSV with extro, open, agree, social, class, school (bundled twin)"
+        "--data",
+        type=Path,
+        help="CSV with extro, open, agree, social, class, school (bundled twin)",
     )
     demo.add_argument(
         "--out", type=Path, default=Path("merextras-demo"), help="folder for figures (%(default)s)"

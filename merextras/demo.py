@@ -16,6 +16,7 @@ from merextras.exceptions import InvalidArgumentError, MerextrasWarning
 FORMULA = "extro ~ open + agree + social"
 COLUMNS = ("extro", "open", "agree", "social", "class", "school")
 
+
 def read_data(path: Path | None) -> pd.DataFrame:
     """The bundled twin of the tutorial's data, or the user's own copy.
 
@@ -83,14 +84,13 @@ def _estimates(m: mx.MerMod) -> None:
     largest = slopes["statistic"].abs()
     _say(
         "Fixed effects",
-        f"The strongest predictor is {largest.idxmax()!r}, {largest.max():.1f} standard errors from "
-        "zero.",
+        f"The strongest predictor is {largest.idxmax()!r}, {largest.max():.1f} SEs from zero.",
         m.fixef(),
     )
     _say(
-        "99 % Wald intervals",
-        "For the fixed effects; a Wald interval of a standard deviation has no good reason.",
-        m.confint(level=0.99).dropna(),
+        "99 % profile intervals",
+        "From the ML likelihood, as lme4's; the one of the schools' SD is not symmetric.",
+        m.confint(level=0.99),
     )
     _say(
         "Effect sizes",
@@ -103,7 +103,7 @@ def _random_effects(m: mx.MerMod, folder: Path) -> list[Path]:
     ranef = m.ranef()
     _say(
         "Random effects",
-        "The schools' shifts, with the conditional SD that holds the fixed effects at their estimates.",
+        "The schools' shifts, with the conditional SD: the fixed effects held at their estimates.",
         ranef.to_frame(),
     )
     spread = mx.re_sim(m, "school", n_sims=1000, rng=1)
@@ -126,7 +126,7 @@ def _exact_test(m: mx.MerMod, data: pd.DataFrame, folder: Path) -> list[Path]:
     note = caught[0].message if caught else ""
     _say("Exact test of the school variance, at the REML estimates", f"Warning: {note}", at_reml)
     test = mx.exact_lrt(m.refit_ml(), null=null, rng=2)
-    reading = f"{test.n_exceeding} of {test.n_sims} values simulated without schools exceed the observed one."
+    reading = f"{test.n_exceeding} of {test.n_sims} values simulated without schools exceed it."
     _say("The same after refit_ml()", reading, test)
     return [_save(mx.plot_exact_test(test), folder, "exact_test")]
 

@@ -12,6 +12,7 @@ from merextras.accessors import summary as _summary
 from merextras.inference import anova as _anova
 from merextras.inference import confint as _confint
 from merextras.inference import drop1 as _drop1
+from merextras.inference import profile as _profile
 from merextras.inference import summary as _tested
 from merextras.model import fitted as _fitted
 from merextras.model import refit as _refit
@@ -105,6 +106,7 @@ class MerMod(FittedModel):
     vcov = estimates.vcov
     var_corr = estimates.var_corr
     confint = _confint.confint
+    profile = _profile.profile
     summary = _tested.summary
 
     # Likelihood

@@ -155,7 +155,8 @@ TABLE: dict[str, Spelling] = {
     "sigma": _method("sigma"),
     "vcov": _method("vcov"),
     "VarCorr": _method("var_corr"),
-    "confint": _method("confint"),
+    "confint": _method("confint", nsim="n_sims", seed="rng"),
+    "profile": _method("profile", prof_scale="scale"),
     "summary": _method("summary"),
     # The likelihood
     "logLik": _method("log_lik", REML="reml"),
@@ -228,6 +229,8 @@ TABLE: dict[str, Spelling] = {
     "plotFEsim": _function("plots", "plot_fe_sim", dat="data", var="stat"),
     # lattice
     "dotplot": _function("plots", "plot_ranef", x="ranef", main="title"),
+    "densityplot": _function("plots", "plot_profile_density", x="profile", main="title"),
+    "splom": _function("plots", "plot_profile_pairs", x="profile", main="title"),
     "xyplot": Spelling("xyplot(...)", lambda: _lattice, {}),
 }
 

@@ -10,11 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from properties.compare import close
+from tolerances import LMER_CRITERION, SAME_ROWS
 
 from merextras.datasets import load_dataset
 from merextras.exceptions import RankDeficientWarning, SingularFitWarning
 from merextras.mermod import lmer
+from merextras.model.control import LmerControl
 
+FORMULAIC = LmerControl(formula_engine="formulaic")
+SLOPES = "Reaction ~ Days + (Days | Subject)"
 FOLDER = Path(__file__).resolve().parent / "reference" / "lmer"
 NAMES = tuple(json.loads((FOLDER / "expected.json").read_text())["models"])
 #: Keywords of the models that need some.
@@ -83,3 +88,23 @@ def packed(model, order):
     """theta with the terms in another order."""
     parts = [model.solution.factor.lams[t] for t in order]
     return np.concatenate([lam.T[np.triu_indices(len(lam))] for lam in parts])
+
+
+def same(a, b, tolerance=SAME_ROWS):
+    """The same estimates, whatever the rows are called."""
+    close(a.reml_crit(), b.reml_crit(), LMER_CRITERION)
+    close(a.theta, b.theta, tolerance)
+    close(a.fixef(), b.fixef(), tolerance)
+    close(a.vcov(), b.vcov(), tolerance)
+    close(a.sigma(), b.sigma(), tolerance)
+    assert a.nobs() == b.nobs()
+
+
+class Table:
+    """A table of another library."""
+
+    def __init__(self, frame):
+        self._frame = frame
+
+    def to_pandas(self):
+        return self._frame

@@ -72,7 +72,8 @@ def test_the_same_from_the_top_level(students):
 
 
 def test_pickles_of_what_it_returns(slopes):
-    for made in (slopes.ranef(), slopes.var_corr(), slopes.summary(), slopes.confint()):
+    wald = slopes.confint(method="wald")
+    for made in (slopes.ranef(), slopes.var_corr(), slopes.summary(), wald):
         assert repr(pickle.loads(pickle.dumps(made))) == repr(made)
 
 
@@ -127,3 +128,23 @@ def test_many_groups_take_memory_of_the_size_of_the_data(n_groups, slope):
     assert m.predict(data).index.equals(data.index)
     assert tracemalloc.get_traced_memory()[1] < 12 * size
     tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("formula", "theta"),
+    [
+        ("Reaction ~ 0 + Days + (1 + Days | Subject)", [9.867500, -0.3029987, 0.2352672]),
+        ("Reaction ~ 1 + (1 + Days | Subject)", [0.9974583, -0.0849282, 0.4582321]),
+    ],
+)
+def test_random_effects_with_a_mean_of_their_own(sleep, formula, theta):
+    """The average information is a poor Hessian here; theta from lme4 1.1-31, REML, bobyqa."""
+    m = mx.lmer(formula, sleep)
+    assert m.opt_summary.converged
+    assert m.opt_summary.n_iterations < 30
+    np.testing.assert_allclose(m.theta, theta, rtol=2e-6)
+
+
+def test_of_a_model_is_the_model(sleep):
+    m = mx.lmer("Reaction ~ Days + (1 | Subject)", sleep)
+    assert mx.MerMod(m).solution is m.solution

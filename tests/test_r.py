@@ -29,7 +29,7 @@ WANTED = """
     model.matrix isREML isLMM isGLMM isNLMM isSingular family weights as.function getL refit update
     summary REsim FEsim plotREsim plotFEsim exactLRT exactRLRT LRTSim RLRTSim sim display se.fixef
     se.ranef se.coef sigma.hat extractDIC standardize mcsamp dotplot xyplot anova drop1 contest
-    ranova rand vcovAdj
+    ranova rand vcovAdj profile densityplot splom
 """.split()  # noqa: SIM905 (a screen of names, not of lines)
 
 

@@ -119,7 +119,7 @@ class LevelProblem(Problem):
         """(m, p, p)."""
         k, p = len(self.x), self.cp.p
         total = sum(shrink[u, v] @ self.x_pairs[u, v] for u in range(k) for v in range(k))
-        return np.asarray(total).reshape(-1, p, p)
+        return np.asarray(total).reshape(shrink.shape[2], p, p)
 
     def slopes(self, shrink: Array, score: Array, weight: Array, inverse: Array | None) -> Array:
         """(m, k, k)."""

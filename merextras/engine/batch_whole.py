@@ -12,6 +12,7 @@ import scipy.sparse as sp
 from merextras.engine import blocks
 from merextras.engine.batch import Problem
 from merextras.engine.blocks import Array, IntArray
+from merextras.engine.factor import flat
 from merextras.engine.plan import System
 from merextras.engine.responses import Responses
 
@@ -26,8 +27,8 @@ class WholeProblem(Problem):
         cp = system.cp
         super().__init__(cp, len(responses), reml=reml)
         root, inverse = _root(gram(system))
-        to_x = np.concatenate([block[:, :, : cp.p].reshape(-1, cp.p) for block in cp.to_xy])
-        to_y = np.concatenate([block.reshape(-1, len(responses)) for block in responses.to_y])
+        to_x = np.concatenate([flat(block[:, :, : cp.p]) for block in cp.to_xy])
+        to_y = np.concatenate([flat(block) for block in responses.to_y])
         self.x = inverse @ to_x  # (r, p)
         self.y = (inverse @ to_y).T
         self.x_within = cp.xy[: cp.p, : cp.p] - self.x.T @ self.x

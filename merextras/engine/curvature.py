@@ -15,10 +15,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import scipy.linalg as la
 
 from merextras.engine import blocks, columns, covpar, dense
-from merextras.engine.blocks import Array
+from merextras.engine.blocks import Array, IntArray
 from merextras.engine.crossprod import CrossProducts
 from merextras.engine.factor import flat
 from merextras.engine.pls import Solution
@@ -26,45 +25,73 @@ from merextras.engine.pls import Solution
 
 def average_information(solution: Solution) -> Array:
     """Return the first part of H, (n_theta, n_theta); cost n_theta columns through the factor."""
-    cp, p = solution.factor.system.cp, solution.p
-    if not cp.own:
+    if not solution.factor.lams:
         return np.zeros((0, 0))
-    working = _working_columns(solution)
+    lams = solution.factor.lams
+    orders = [np.arange(len(lam)) for lam in lams]
+    quadratic, scores, half = working_products(solution, solution.scores, orders)
+    r2, quadratic = solution.pwrss, quadratic - half.T @ half
+    return np.asarray(solution.df * (quadratic / r2 - np.outer(scores / r2, scores / r2)))
+
+
+def working_products(
+    solution: Solution, scores: Sequence[Array], orders: Sequence[IntArray]
+) -> tuple[Array, Array, Array]:
+    """Inner products of the working columns ``V_i V^-1 e``; `scores` are Z'V^-1 e by terms.
+
+    Parameters
+    ----------
+    orders : sequence of (k,) integer arrays
+        theta are the lower triangles of the factors with their rows in this order.
+
+    Returns
+    -------
+    gram : (n_theta, n_theta) array
+        ``a_ij`` with V^-1 in place of P.
+    slopes : (n_theta,) array
+        ``q_i = e'V^-1 V_i V^-1 e``.
+    half : (p, n_theta) array
+        ``R_X^-T X'V^-1 V_i V^-1 e`` in the basis: ``half' half`` is what P takes off `gram`.
+    """
+    cp, p = solution.factor.system.cp, solution.p
+    working = _working_columns(solution.factor.lams, scores, orders)
     m = sum(part.shape[2] for part in working)
     by_term, to_xy, gram = _cross_products(cp, working, m)
     # The columns ride along with X, so that one elimination gives all inner products.
     pairs = zip(by_term, cp.to_xy, strict=True)
     joint = [np.concatenate([a, b[:, :, :p]], axis=2) for a, b in pairs]
-    x_gram = np.block([[gram, to_xy[:, :p]], [to_xy[:, :p].T, cp.xy[:p, :p]]])
+    x_gram = np.empty((m + p, m + p))
+    x_gram[:m, :m], x_gram[m:, m:] = gram, cp.xy[:p, :p]
+    x_gram[:m, m:] = to_xy[:, :p]
+    x_gram[m:, :m] = to_xy[:, :p].T
     reduced = columns.reduce(solution.factor, joint, x_gram).gram
     half = dense.solve_lower(solution.fixed_low, reduced[m:, :m])
-    quadratic = reduced[:m, :m] - half.T @ half
-    scores = np.concatenate(
-        [np.einsum("jkm,jk->m", a, h) for a, h in zip(working, solution.scores, strict=True)]
-    )
-    r2 = solution.pwrss
-    return np.asarray(solution.df * (quadratic / r2 - np.outer(scores / r2, scores / r2)))
+    slopes = [np.einsum("jkm,jk->m", a, h) for a, h in zip(working, scores, strict=True)]
+    return reduced[:m, :m], np.concatenate(slopes), half
 
 
 def second_part(slopes: Sequence[Array], ks: Sequence[int]) -> Array:
     """``tr(D_t d2G_t)``: `slopes` are the D_t of `gradient.covariance_slopes`."""
-    parts = []
+    size = covpar.n_theta(ks)
+    out, at = np.zeros((size, size)), 0
     for d, k in zip(slopes, ks, strict=True):
         rows, cols = covpar.triangle(k)
-        parts.append(2.0 * d[np.ix_(rows, rows)] * (cols[:, None] == cols[None, :]))
-    if len(parts) == 1:
-        return parts[0]
-    return np.asarray(la.block_diag(*parts)) if parts else np.zeros((0, 0))
+        mine = slice(at, at + len(rows))
+        out[mine, mine] = 2.0 * d[rows[:, None], rows] * (cols[:, None] == cols)
+        at = mine.stop
+    return out
 
 
-def _working_columns(solution: Solution) -> list[Array]:
-    """``(E_i Lambda' + Lambda E_i') Z'Py`` of each term, (J, k, n_theta of the term)."""
+def _working_columns(
+    lams: Sequence[Array], scores: Sequence[Array], orders: Sequence[IntArray]
+) -> list[Array]:
+    """``(E_i Lambda' + Lambda E_i') Z'V^-1 e`` of each term, (J, k, n_theta of the term)."""
     found = []
-    for lam, score in zip(solution.factor.lams, solution.scores, strict=True):
+    for lam, score, order in zip(lams, scores, orders, strict=True):
         rows, cols = covpar.triangle(len(lam))
         scaled = score @ lam
         out = np.zeros((*score.shape, len(rows)))
-        for i, (a, b) in enumerate(zip(rows, cols, strict=True)):
+        for i, (a, b) in enumerate(zip(order[rows], cols, strict=True)):
             out[:, a, i] += scaled[:, b]
             out[:, :, i] += lam[:, b] * score[:, a, None]
         found.append(out)

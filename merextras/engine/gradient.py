@@ -27,10 +27,17 @@ def gradient(solution: Solution) -> Array:
     return covpar.pack(slopes)
 
 
-def factor_slopes(solution: Solution) -> tuple[Array, ...]:
-    """``2 D_t Lambda_t`` of each term, (k, k); only the lower triangle is free."""
+def factor_slopes(solution: Solution, weight: Array | None = None) -> tuple[Array, ...]:
+    """``2 D_t Lambda_t`` of each term, (k, k); of a triangular factor the upper part is not free.
+
+    Parameters
+    ----------
+    weight : (p + 1, p + 1) array, optional
+        In the basis, what stands between ``Z'V^-1 [X y]`` and its transpose in place of the
+        criterion's own: ``c c' / sigma**2`` for the ML deviance at a given sigma, c = (-beta, 1).
+    """
     factor, selected = solution.factor, solution.selected
-    products = _fit_products(solution)
+    products = _fit_products(solution, weight)
     out: list[Array] = [2.0 * -prod @ lam for prod, lam in zip(products, factor.lams, strict=True)]
     for lead in factor.leads:
         out[lead.term] += 2.0 * _lead_trace(lead, lead.lam, selected.reach[lead.term])
@@ -38,14 +45,14 @@ def factor_slopes(solution: Solution) -> tuple[Array, ...]:
     return tuple(out)
 
 
-def covariance_slopes(solution: Solution) -> tuple[Array, ...]:
+def covariance_slopes(solution: Solution, weight: Array | None = None) -> tuple[Array, ...]:
     """D_t of each term, (k, k) symmetric: the derivative in the covariance itself.
 
     At a boundary the optimality condition is on D_t: positive semidefinite where the covariance
-    is null. The tail costs O(q_tail**3).
+    is null. The tail costs O(q_tail**3). `weight` is that of `factor_slopes`.
     """
     factor, selected = solution.factor, solution.selected
-    out = [-prod for prod in _fit_products(solution)]
+    out = [-prod for prod in _fit_products(solution, weight)]
     for lead in factor.leads:
         out[lead.term] += _lead_trace(lead, np.eye(len(lead.lam)), selected.reach[lead.term])
     if len(factor.tail):
@@ -92,12 +99,13 @@ def _tail_rows(solution: Solution) -> list[tuple[int, IntArray]]:
     return found
 
 
-def _fit_products(solution: Solution) -> tuple[Array, ...]:
+def _fit_products(solution: Solution, weight: Array | None) -> tuple[Array, ...]:
     """``sum_j H_j E H_j'`` with H = Z'V^-1 [X y]: what beta and r**2 add to the derivative."""
-    p = solution.p
-    weight = np.outer(solution.contrast, solution.contrast) * solution.df / solution.pwrss
-    if solution.reml and p:
-        weight[:p, :p] += dense.solve(solution.fixed_low, np.eye(p))
+    if weight is None:
+        p = solution.p
+        weight = np.outer(solution.contrast, solution.contrast) * solution.df / solution.pwrss
+        if solution.reml and p:
+            weight[:p, :p] += dense.solve(solution.fixed_low, np.eye(p))
     return tuple(
         blocks.outer_sum(blocks.transpose(h @ weight), blocks.transpose(h))
         for h in solution.projected

@@ -29,6 +29,8 @@ NEAR_ZERO = 1e-4
 NEAR_BOUNDARY = 1e-3
 # A slope in the covariance that is zero but for rounding, relative to the steepest direction's.
 NO_SLOPE = 1e-7
+# Steps in a row after which the decrement has not fallen to this share: the Hessian is a poor one.
+_SLOW, _PATIENCE = 0.3, 3
 # A decrease of the deviance that counts as one, relative to its size: some hundred roundings.
 NOISE = 1e-13
 
@@ -120,11 +122,13 @@ class _Search:
     def newton(self, theta: Array) -> tuple[Array, Solution, float, float]:
         """Iterate to a stationary point: (theta, solution, deviance, decrement)."""
         solution, deviance = self.at(theta)
-        decrement, previous = np.inf if self.ks else 0.0, np.inf
+        decrement, previous, slow = np.inf if self.ks else 0.0, np.inf, 0
         for _ in range(self.control.max_iterations if self.ks and np.isfinite(deviance) else 0):
             grad, hessian = _local_model(solution, self.units)
             if not np.all(np.isfinite(hessian)):
                 break
+            if slow >= _PATIENCE:
+                hessian = self._differenced(theta)
             step, decrement = _newton_step(grad, hessian)
             length, theta_new, solution, deviance_new = self._line_search(
                 theta, solution, deviance, step, decrement
@@ -134,6 +138,7 @@ class _Search:
             # The decrement that is left falls at least as fast as it did in this step.
             falling = length == 1.0 and decrement < previous < np.inf
             left = decrement * (decrement / previous) if falling else decrement
+            slow = slow + 1 if decrement > _SLOW * previous else 0
             previous, decrement = decrement, left
             if left <= self.control.tolerance or length == 0.0:
                 break
@@ -141,6 +146,24 @@ class _Search:
             theta = covpar.normalise(theta, self.ks)
             solution, deviance = self.at(theta)
         return theta, solution, deviance, decrement
+
+    def _differenced(self, theta: Array) -> Array:
+        """The Hessian by central differences of the gradient, 2 n_theta gradients.
+
+        The average information is far from it where the random effects have a mean that the fixed
+        part leaves out; Newton steps with it then crawl.
+        """
+        scale = 1.0 / covpar.pack([np.tile(u[:, None], len(u)) for u in self.units])
+        steps = 1e-4 * np.maximum(np.abs(theta), 0.1 * scale)
+        rows = []
+        for i, step in enumerate(steps):
+            move = np.zeros_like(theta)
+            move[i] = step
+            above, below = self.at(theta + move)[0], self.at(theta - move)[0]
+            change = covpar.pack(factor_slopes(above)) - covpar.pack(factor_slopes(below))
+            rows.append(change / (2.0 * step))
+        hessian = np.array(rows)
+        return 0.5 * (hessian + hessian.T)
 
     def settle(self, theta: Array) -> tuple[Array, Solution, float, float]:
         """Iterate likewise, and put at zero what is nearly there."""

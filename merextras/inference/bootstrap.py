@@ -157,7 +157,7 @@ def _together(
     """All parameters of some replicates, through one design."""
     ks, fits = model.design.ks, refit_all(model, source.draw(generators))
     failed = ~fits.converged
-    values = parameters(ks, fits.theta, fits.sigma2, fits.beta)
+    values = parameters(ks, fits.theta, np.where(failed, np.nan, fits.sigma2), fits.beta)
     values[failed] = np.nan
     diagonal = covpar.lower_bounds(ks) == 0.0
     singular = np.any(fits.theta[:, diagonal] < _SINGULAR, axis=1) & ~failed

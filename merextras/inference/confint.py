@@ -2,63 +2,111 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 from merextras._checks import check_choice, check_level
+from merextras._typing import Rng
+from merextras.inference.bootstrap import bootstrap
+from merextras.inference.parameters import covariance_names, parameter_names
+from merextras.inference.profile import profile
 from merextras.model.fitted import FittedModel
+from merextras.results.bootstrap import TYPES
+from merextras.results.profile import select
+
+__all__ = ["confint", "covariance_names"]
 
 
-def confint(model: FittedModel, *, level: float = 0.95, method: str = "wald") -> pd.DataFrame:
+def confint(
+    model: FittedModel,
+    *,
+    level: float = 0.95,
+    method: str = "profile",
+    parm: str | Sequence[str] | None = None,
+    n_sims: int = 500,
+    rng: Rng = None,
+    boot_type: str = "percentile",
+) -> pd.DataFrame:
     """Confidence intervals, lme4's ``confint``.
 
     Parameters
     ----------
     level : float
-    method : {"wald"}
-        ``estimate -+ z sqrt(vcov)`` for the fixed effects. For standard deviations, correlations
-        and sigma a Wald interval has no good reason, and they are NaN, as in lme4.
+    method : {"profile", "wald", "boot"}
+        ``"profile"``: where the signed root of the ML deviance is within the normal quantiles, for
+        all parameters, around the ML estimates (of a REML fit, too); see `MerMod.profile`.
+        ``"wald"``: ``estimate -+ z sqrt(vcov)`` for the fixed effects, at no cost. For standard
+        deviations, correlations and sigma a Wald interval has no good reason, and they are NaN, as
+        in lme4. ``"boot"``: from a parametric bootstrap of `n_sims` replicates, see `bootstrap`.
+    parm : str or sequence of str, optional
+        Names of parameters, ``"theta_"`` (standard deviations, correlations, sigma) or ``"beta_"``
+        (fixed effects); by default all. Only these are profiled.
+    n_sims, rng, boot_type
+        For ``"boot"``: the number of replicates, their seed or generator, and ``"percentile"``,
+        ``"basic"`` or ``"normal"``.
 
     Returns
     -------
     DataFrame
         ``conf_low conf_high``, indexed by parameter: ``sd_Intercept|school``,
-        ``cor_Days.Intercept|Subject``, ``sigma``, then the fixed effects.
+        ``cor_Days.Intercept|Subject``, ``sigma``, then the fixed effects. Where the likelihood
+        leaves an end open it is the boundary (0, -1, 1) or infinite, and ``attrs["notes"]`` says
+        why, by parameter.
 
     Raises
     ------
     InvalidArgumentError
+        A level outside (0, 1), an unknown method or parameter.
+    ProfileError
+        A profile that can't be followed.
+
+    See Also
+    --------
+    MerMod.profile : Intervals at several levels from one profile.
+
+    Notes
+    -----
+    **R counterpart**: ``confint.merMod``, whose names are much as these with ``oldNames = FALSE``;
+    its ``"Wald"`` is taken, too.
 
     Examples
     --------
     >>> from merextras.datasets import load_dataset
     >>> import merextras as mx, statsmodels.formula.api as smf
     >>> fit = smf.mixedlm("extro ~ open", load_dataset("students"), groups="school").fit()
-    >>> mx.MerMod(fit).confint(level=0.99).round(2)
+    >>> m = mx.MerMod(fit)
+    >>> m.confint(level=0.99).round(2)
                          conf_low  conf_high
-    sd_Intercept|school       NaN        NaN
-    sigma                     NaN        NaN
-    Intercept               49.48      70.26
+    sd_Intercept|school      4.92      23.89
+    sigma                    2.54       2.82
+    Intercept               47.11      72.62
     open                    -0.02       0.04
+    >>> m.confint(level=0.99, method="wald", parm="beta_").round(2)
+               conf_low  conf_high
+    Intercept     49.48      70.26
+    open          -0.02       0.04
     """
     level = check_level(level)
-    check_choice(method, ("wald",), "method")
+    method = "wald" if method == "Wald" else method
+    check_choice(method, ("profile", "wald", "boot"), "method")
+    names = parameter_names(model)
+    wanted = select(parm, names, names[: len(names) - model.solution.p])
+    if method == "profile":
+        return profile(model, wanted, level_max=level).confint(level)
+    if method == "boot":
+        check_choice(boot_type, TYPES, "boot_type")
+        return bootstrap(model, n_sims=n_sims, rng=rng).confint(level, boot_type).loc[wanted]
+    return _wald(model, level, names).loc[wanted]
+
+
+def _wald(model: FittedModel, level: float, names: Sequence[str]) -> pd.DataFrame:
     beta = model.solution.beta
     half = stats.norm.isf((1.0 - level) / 2.0) * np.sqrt(np.diag(model.fixed_covariance))
-    names = [*covariance_names(model), "sigma", *model.design.fixed.names]
-    out = pd.DataFrame(np.nan, index=names, columns=["conf_low", "conf_high"])
+    out = pd.DataFrame(np.nan, index=list(names), columns=["conf_low", "conf_high"])
     fixed = slice(len(names) - len(beta), None)
     out.iloc[fixed, 0] = beta - half
     out.iloc[fixed, 1] = beta + half
     return out
-
-
-def covariance_names(model: FittedModel) -> list[str]:
-    """Names of the standard deviations and correlations, in the order of theta."""
-    names = []
-    for term in model.design.terms:
-        for j, first in enumerate(term.names):
-            names.append(f"sd_{first}|{term.factor}")
-            names += [f"cor_{other}.{first}|{term.factor}" for other in term.names[j + 1 :]]
-    return names

@@ -88,7 +88,7 @@ def contest(
     conf_high  13.729
     >>> mx.contest(m, [[1, 0], [0, 1]], ddf="kenward-roger").round(2)
           sum_sq    mean_sq  num_df  den_df  statistic  p_value
-    0  1825168.41  912584.2       2    17.0    1311.45      0.0
+    0  982358.58  491179.29       2    16.0     705.84      0.0
     """
     fitted, level = as_fitted(m), check_level(level)
     given = read_contrasts(fitted.design.fixed, L, rhs)

@@ -8,13 +8,27 @@ import numpy as np
 
 from merextras._typing import Array
 from merextras.engine import covpar
-from merextras.inference.confint import covariance_names
 from merextras.model.fitted import FittedModel
 
 
-def parameter_names(model: FittedModel) -> tuple[str, ...]:
-    """Names in the order of `parameters`: ``sd_x|g``, ``cor_y.x|g``, ``sigma``, fixed effects."""
-    return (*covariance_names(model), "sigma", *model.design.fixed.names)
+def parameter_names(model: FittedModel, scale: str = "sdcor") -> tuple[str, ...]:
+    """Names in the order of `parameters`: ``sd_x|g``, ``cor_y.x|g``, ``sigma``, fixed effects.
+
+    With ``scale="varcov"`` ``var_x|g``, ``cov_y.x|g`` and ``sigma2``.
+    """
+    sigma = "sigma" if scale == "sdcor" else "sigma2"
+    return (*covariance_names(model, scale), sigma, *model.design.fixed.names)
+
+
+def covariance_names(model: FittedModel, scale: str = "sdcor") -> list[str]:
+    """Names of the standard deviations and correlations, in the order of theta."""
+    own, between = ("sd", "cor") if scale == "sdcor" else ("var", "cov")
+    names = []
+    for term in model.design.terms:
+        for j, first in enumerate(term.names):
+            names.append(f"{own}_{first}|{term.factor}")
+            names += [f"{between}_{other}.{first}|{term.factor}" for other in term.names[j + 1 :]]
+    return names
 
 
 def parameters(ks: Sequence[int], theta: Array, sigma2: Array, beta: Array) -> Array:

@@ -71,7 +71,7 @@ def _numbers(result: Any) -> tuple[tuple[str, ...], Array]:
     if isinstance(result, Mapping):
         result = pd.Series(dict(result))
     try:
-        values = np.asarray(result, dtype=float)
+        values = np.asarray("" if result is None else result, dtype=float)
     except (TypeError, ValueError):
         raise InvalidArgumentError(
             f"func: must return a number, an array, a dict or a Series of numbers, got "

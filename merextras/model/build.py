@@ -238,7 +238,7 @@ def _response(code: str, frame: pd.DataFrame, scope: Scope) -> Array:
     name = unquoted(code)
     if name in frame.columns:
         column = frame[name]
-        if not (pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column)):
+        if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_complex_dtype(column):
             raise InvalidArgumentError(f"response {name!r} must be numeric, not {column.dtype}")
         y = np.array(column, dtype=float)  # a copy: the frame may be the user's
     else:
@@ -296,6 +296,12 @@ def grouping(frame: pd.DataFrame, columns: Sequence[str]) -> tuple[pd.Index, Int
         own = levels if names is None else names
         names = pd.Index([f"{own[i]}:{other[j]}" for i, j in zip(left, right, strict=True)])
         codes = codes.reshape(-1)
+    if names is not None and not names.is_unique:
+        twice = names[names.duplicated()][0]
+        raise InvalidArgumentError(
+            f"formula: two levels of {':'.join(columns)!r} are both called {twice!r}; rename levels "
+            "that have a ':' in them"
+        )
     return (levels if names is None else names), np.asarray(codes, dtype=np.intp)
 
 

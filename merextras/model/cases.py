@@ -11,7 +11,7 @@ from merextras._typing import Array, IntArray
 from merextras.engine.crossprod import TermRows
 from merextras.engine.plan import nested_in
 from merextras.exceptions import UnsupportedModelError
-from merextras.model.design import Design, Term
+from merextras.model.design import Design, Term, labels_of
 
 
 def outermost(design: Design) -> Term:
@@ -35,8 +35,8 @@ def outermost(design: Design) -> Term:
 def resampled(design: Design, generator: np.random.Generator) -> Design:
     """A design of as many groups of the outermost factor, drawn with replacement.
 
-    A group drawn twice makes two groups, and so do the groups nested in it. Levels are numbered.
-    The columns of plain grouping factors in the frame hold these numbers.
+    A group drawn twice makes two groups, and so do the groups nested in it. The levels of plain
+    factors are numbered, in the frame too, and those of ``a:b`` made from the numbers.
     """
     outer = outermost(design).rows.codes
     order = np.argsort(outer, kind="stable")
@@ -45,17 +45,15 @@ def resampled(design: Design, generator: np.random.Generator) -> Design:
     rows = np.concatenate(drawn)
     copy = np.repeat(np.arange(len(drawn)), [len(group) for group in drawn])
     frame = design.frame.iloc[rows].reset_index(drop=True)
-    terms = []
-    for term in design.terms:
-        new = _renumbered(term, rows, copy)
-        terms.append(new)
+    terms = [_renumbered(term, rows, copy) for term in design.terms]
+    for term in terms:
         if len(term.columns) == 1 and term.columns[0] not in design.fixed.variables:
-            frame[term.columns[0]] = new.rows.codes
+            frame[term.columns[0]] = term.rows.codes
     return replace(
         design,
         y=design.y[rows],
         x=design.x[rows],
-        terms=tuple(terms),
+        terms=tuple(_labelled(term, frame) for term in terms),
         index=frame.index,
         frame=frame,
         weights=_rows_of(design.weights, rows),
@@ -72,3 +70,14 @@ def _renumbered(term: Term, rows: IntArray, copy: IntArray) -> Term:
     codes, pairs = pd.factorize(copy * len(term.levels) + term.rows.codes[rows])
     new = TermRows(codes.astype(np.intp), term.rows.values[rows], len(pairs))
     return replace(term, levels=pd.RangeIndex(len(pairs)), rows=new)
+
+
+def _labelled(term: Term, frame: pd.DataFrame) -> Term:
+    """The term with the labels that several columns of the frame make, if they tell all levels."""
+    if len(term.columns) == 1:
+        return term
+    codes, labels = pd.factorize(labels_of(frame, term.columns))
+    if len(labels) != len(term.levels):
+        return term
+    rows = TermRows(codes.astype(np.intp), term.rows.values, len(labels))
+    return replace(term, levels=pd.Index(labels, dtype=object), rows=rows)

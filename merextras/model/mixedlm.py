@@ -57,6 +57,8 @@ def read_mixedlm(
     vc_formula: dict[str, str] | None = None,
 ) -> Fit:
     """The design and estimates of a fit, moved to the optimum unless `polish` is False."""
+    if isinstance(fit, FittedModel):
+        return fit._fit
     results = _results(fit)
     design, theta = _design(results, re_formula, vc_formula)
     reml = results.method == "REML"

@@ -167,7 +167,8 @@ def _with_dots(formula: str, old: str) -> str:
                 f"formula={formula!r}: there is no term {bar_text(bar)} to take out of: {there}"
             )
         del bars[_key(bar)]
-    return f"{response} ~ {' + '.join([expanded(parsed.fixed), *bars.values()])}"
+    fixed = re.sub(r'Q\("([^"]*)"\)', r"`\1`", expanded(parsed.fixed))
+    return f"{response} ~ {' + '.join([fixed, *bars.values()])}"
 
 
 def _undotted(text: str, before: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 
 import patsy
@@ -71,6 +72,7 @@ def term_labels(text: str, change: Callable[[str], str] | None = None) -> list[s
     InvalidArgumentError
         patsy can't read it.
     """
+    text = re.sub(r"`([^`]*)`", r'Q("\1")', text)
     try:
         terms = patsy.ModelDesc.from_formula(text).rhs_termlist
     except (patsy.PatsyError, SyntaxError) as err:

@@ -10,6 +10,7 @@ import numpy as np
 from merextras._typing import Array, BoolArray
 from merextras.exceptions import ApproximationWarning, InvalidArgumentError
 from merextras.model.design import INTERCEPT, Design, Term
+from merextras.model.rank import dependent_columns
 
 # Predictors whose standard deviations differ by more than this slow any optimiser's user down.
 _SCALES = 1e5
@@ -25,13 +26,14 @@ def check_design(design: Design, n_observations: int, *, stacklevel: int = 1) ->
     InvalidArgumentError
         A grouping factor with one level; as many levels, or random effects of a term, as
         observations; no more observations than fixed effects; an effect that varies twice by the
-        same factor; a response without variation.
+        same factor, or is made of others; a response without variation.
     """
     used = design.observed
     _check_response(design.y[used] if design.offset is None else (design.y - design.offset)[used])
     for term in design.terms:
         levels = len(term.levels) if isinstance(used, slice) else _n_levels(term, used)
         _check_levels(term, levels, n_observations)
+        _check_effects(term, used)
     _check_twice(design.terms)
     p = design.x.shape[1]
     if n_observations <= p:
@@ -46,6 +48,26 @@ def _check_response(y: Array) -> None:
         raise InvalidArgumentError(
             f"response: all values are {y[0]:g}; there is no variation to explain"
         )
+
+
+def _check_effects(term: Term, used: BoolArray | slice) -> None:
+    """No effect may be made of the others; a glance at their products first, which is cheap."""
+    values = term.rows.values[used]
+    gram = values.T @ values
+    size = np.sqrt(np.diag(gram))
+    if np.all(size > 0) and np.linalg.eigvalsh(gram / np.outer(size, size))[0] > 1e-10:
+        return
+    dependent = [term.names[i] for i in dependent_columns(values)]
+    if dependent:
+        raise InvalidArgumentError(
+            f"formula: the effect(s) {dependent} of {_bar(term)} are zero or determined by those "
+            "before; their variances can't be told apart"
+        )
+
+
+def _bar(term: Term) -> str:
+    effects = " + ".join("1" if name == INTERCEPT else name for name in term.names)
+    return f"({effects} | {term.factor})"
 
 
 def _check_twice(terms: Sequence[Term]) -> None:
@@ -66,8 +88,7 @@ def _n_levels(term: Term, used: BoolArray) -> int:
 
 
 def _check_levels(term: Term, levels: int, n: int) -> None:
-    effects = " + ".join("1" if name == INTERCEPT else name for name in term.names)
-    bar = f"({effects} | {term.factor})"
+    bar = _bar(term)
     if levels < 2:
         raise InvalidArgumentError(
             f"formula: the grouping factor {term.factor!r} of {bar} has one level "
@@ -83,7 +104,7 @@ def _check_levels(term: Term, levels: int, n: int) -> None:
         raise InvalidArgumentError(
             f"formula: {bar} has {levels * term.k} random effects for {n} observations; their "
             f"covariance can't be told from the residual variance. Write (1 | {term.factor}), or "
-            f"({effects} || {term.factor})"
+            f"{bar.replace('|', '||')}"
         )
 
 

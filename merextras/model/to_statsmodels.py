@@ -56,7 +56,9 @@ def to_statsmodels(model: FittedModel) -> Any:
     made = MixedLM(
         pd.Series(design.y, index=design.index, name=design.response),
         pd.DataFrame(design.x, index=design.index, columns=list(design.fixed.names)),
-        pd.Series(groups, index=design.index, name=None if top is None else design.terms[top[0]].factor),
+        pd.Series(
+            groups, index=design.index, name=None if top is None else design.terms[top[0]].factor
+        ),
         exog_re=_random_columns(design, own),
         exog_vc=spec,
     )
@@ -101,8 +103,8 @@ def _check_scalar(design: Design, terms: list[int]) -> None:
     for t in terms:
         if design.terms[t].k > 1:
             raise UnsupportedModelError(
-                f"({' + '.join(design.terms[t].names)} | {design.terms[t].factor}): statsmodels has "
-                "correlated effects on its top-level groups only"
+                f"({' + '.join(design.terms[t].names)} | {design.terms[t].factor}): statsmodels "
+                "has correlated effects on its top-level groups only"
             )
     if size > _LARGEST:
         raise UnsupportedModelError(
@@ -145,7 +147,9 @@ def _column_labels(design: Design, term: Term, known: tuple[str, ...]) -> Array:
     own = [column for column in term.columns if column not in known] or list(term.columns)
     first = np.unique(term.rows.codes, return_index=True)[1]
     parts = [
-        np.array([f"C({column})[{value}]" for value in design.frame[column].iloc[first]], dtype=object)
+        np.array(
+            [f"C({column})[{value}]" for value in design.frame[column].iloc[first]], dtype=object
+        )
         for column in own
     ]
     if term.names != ("Intercept",):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,11 @@ def line_width(pitch: float) -> float:
 def marker_area(pitch: float) -> float:
     """Area of a dot, in square points, when neighbours are `pitch` points apart."""
     return float(np.clip(0.9 * pitch, 1.2, 5.2) ** 2)
+
+
+def normal_quantile(level: float) -> float:
+    """Half the width of a standard normal's central interval."""
+    return NormalDist().inv_cdf(0.5 + 0.5 * level)
 
 
 def thousands(count: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle.dense import dense_lambda, dense_z
 from properties.compare import close
@@ -77,6 +77,7 @@ def differences(function, at, step=1e-3):
 
 
 @pytest.mark.parametrize("reml", [True, False])
+@settings(max_examples=15)
 @given(design=regular)
 def test_hessian_is_the_derivative_of_the_gradient(design, reml):
     solution = design.solution(reml=reml)
@@ -100,6 +101,7 @@ def test_hessian_is_the_derivative_of_the_gradient(design, reml):
     close(hessian, expected, SECOND_DERIVATIVE, scale=1.0)
 
 
+@settings(max_examples=15)
 @given(regular)
 def test_covariance_slopes(design):
     if design.x.shape[1] == 0:

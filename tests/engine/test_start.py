@@ -1,4 +1,4 @@
-"""The starting theta: near the truth for large data, and always a point that can be started from."""
+"""The starting theta: near the truth for large data, always a point to start from."""
 
 from __future__ import annotations
 

@@ -28,4 +28,3 @@ def few():
 def model_of(name):
     reference = expected()["models"][name]
     return mx.lmer(reference["formula"], mx.load_dataset(DATA[reference["data"]]))
-

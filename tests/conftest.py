@@ -8,11 +8,11 @@ import os
 # one, and far slower on a busy machine.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-import lme4_fits  # noqa: E402
-import pytest  # noqa: E402
-from hypothesis import HealthCheck, settings  # noqa: E402
+import lme4_fits
+import pytest
+from hypothesis import HealthCheck, settings
 
-from merextras.datasets import load_dataset  # noqa: E402
+from merextras.datasets import load_dataset
 
 _SLOW_IS_FINE = [HealthCheck.too_slow, HealthCheck.data_too_large]
 

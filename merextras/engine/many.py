@@ -23,6 +23,8 @@ from merextras.engine.optimize import (
     NEAR_ZERO,
     NO_SLOPE,
     NOISE,
+    PATIENCE,
+    SLOW,
     Control,
     effects,
     minimise,
@@ -218,26 +220,41 @@ class _Search:
         active = which[np.isfinite(self.found.deviance[which])]
         self.decrement[active] = np.inf
         previous = np.full(len(self.decrement), np.inf)
+        slow = np.zeros(len(self.decrement), dtype=int)
         for _ in range(self.control.max_iterations):
             if len(active) == 0:
                 break
             point = self.found.take(active)
             gradient, hessian, _ = self.problem.local_model(active, point)
-            usable = np.all(np.isfinite(hessian), axis=(1, 2))
-            if not np.all(usable):
-                active, point = active[usable], point.take(np.flatnonzero(usable))
-                gradient, hessian = gradient[usable], hessian[usable]
+            usable = np.flatnonzero(np.all(np.isfinite(hessian), axis=(1, 2)))
+            active, point = active[usable], point.take(usable)
+            gradient, hessian = gradient[usable], hessian[usable]
+            poor = np.flatnonzero(slow[active] >= PATIENCE)
+            if len(poor):
+                hessian[poor] = self.differenced(active[poor], point.theta[poor])
             step, decrement = _newton_steps(gradient, hessian)
             length = self.line_search(active, point, step, decrement)
             # The decrement that is left falls at least as fast as it did in this step.
             before = previous[active]
             falling = (length == 1.0) & (decrement < before) & np.isfinite(before)
-            share = np.where(falling, decrement / np.where(falling, before, 1.0), 1.0)
-            previous[active] = decrement
-            self.decrement[active] = decrement * share
-            done = (decrement * share <= self.control.tolerance) | (length == 0.0)
-            active = active[~done]
+            left = decrement * np.where(falling, decrement / np.where(falling, before, 1.0), 1.0)
+            slow[active] = np.where(decrement > SLOW * before, slow[active] + 1, 0)
+            previous[active], self.decrement[active] = decrement, left
+            active = active[(left > self.control.tolerance) & (length > 0.0)]
         self.normalise(which)
+
+    def differenced(self, which: IntArray, theta: Array) -> Array:
+        """Hessians by central differences of the gradient, where the other kind crawls."""
+        units = self.units[self.layout.rows]
+        steps = 1e-4 * np.maximum(np.abs(theta), 0.1 / units)
+        out = np.empty((len(which), theta.shape[1], theta.shape[1]))
+        for i in range(theta.shape[1]):
+            move = np.zeros_like(theta)
+            move[:, i] = steps[:, i]
+            ends = [self.problem.at(which, theta + side * move) for side in (1.0, -1.0)]
+            above, below = (self.problem.local_model(which, end)[0] for end in ends)
+            out[:, i] = (above - below) / (2.0 * steps[:, i, None])
+        return 0.5 * (out + np.swapaxes(out, 1, 2))
 
     def normalise(self, which: IntArray) -> None:
         """Let no diagonal element be negative: columns of Lambda change sign together."""

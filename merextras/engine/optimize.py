@@ -30,7 +30,7 @@ NEAR_BOUNDARY = 1e-3
 # A slope in the covariance that is zero but for rounding, relative to the steepest direction's.
 NO_SLOPE = 1e-7
 # Steps in a row after which the decrement has not fallen to this share: the Hessian is a poor one.
-_SLOW, _PATIENCE = 0.3, 3
+SLOW, PATIENCE = 0.3, 3
 # A decrease of the deviance that counts as one, relative to its size: some hundred roundings.
 NOISE = 1e-13
 
@@ -127,7 +127,7 @@ class _Search:
             grad, hessian = _local_model(solution, self.units)
             if not np.all(np.isfinite(hessian)):
                 break
-            if slow >= _PATIENCE:
+            if slow >= PATIENCE:
                 hessian = self._differenced(theta)
             step, decrement = _newton_step(grad, hessian)
             length, theta_new, solution, deviance_new = self._line_search(
@@ -138,7 +138,7 @@ class _Search:
             # The decrement that is left falls at least as fast as it did in this step.
             falling = length == 1.0 and decrement < previous < np.inf
             left = decrement * (decrement / previous) if falling else decrement
-            slow = slow + 1 if decrement > _SLOW * previous else 0
+            slow = slow + 1 if decrement > SLOW * previous else 0
             previous, decrement = decrement, left
             if left <= self.control.tolerance or length == 0.0:
                 break
@@ -163,7 +163,7 @@ class _Search:
             change = covpar.pack(factor_slopes(above)) - covpar.pack(factor_slopes(below))
             rows.append(change / (2.0 * step))
         hessian = np.array(rows)
-        return 0.5 * (hessian + hessian.T)
+        return np.asarray(0.5 * (hessian + hessian.T))
 
     def settle(self, theta: Array) -> tuple[Array, Solution, float, float]:
         """Iterate likewise, and put at zero what is nearly there."""

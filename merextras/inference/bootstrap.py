@@ -114,11 +114,8 @@ def bootstrap(
     >>> import merextras as mx
     >>> m = mx.lmer("Yield ~ 1 + (1 | Batch)", mx.load_dataset("dyestuff"))
     >>> boot = mx.bootstrap(m, n_sims=2000, rng=1)
-    >>> boot.std_error.round(0)
-    sd_Intercept|Batch    16.0
-    sigma                  7.0
-    Intercept             19.0
-    Name: std_error, dtype: float64
+    >>> boot.confint(0.9).loc["sd_Intercept|Batch"].round(-1).tolist()
+    [0.0, 70.0]
     >>> icc = mx.bootstrap(m, lambda m: m.theta[0] ** 2 / (1 + m.theta[0] ** 2), n_sims=20, rng=1)
     >>> icc.estimates.shape
     (20, 1)

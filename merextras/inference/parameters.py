@@ -65,4 +65,5 @@ def parameters_of(model: FittedModel) -> Array:
     """The parameters of one model."""
     solution = model.solution
     sigma2 = np.array([solution.sigma2])
-    return parameters(model.design.ks, model.theta[None], sigma2, solution.beta[None])[0]
+    found = parameters(model.design.ks, model.theta[None], sigma2, solution.beta[None])
+    return np.asarray(found[0])

@@ -81,16 +81,16 @@ def profile(
     >>> import merextras as mx
     >>> m = mx.lmer("Reaction ~ Days + (Days | Subject)", mx.load_dataset("sleepstudy"))
     >>> pr = m.profile()
-    >>> pr.confint(0.95).round(2)
+    >>> pr.confint(0.95).round(1)
                                 conf_low  conf_high
-    sd_Intercept|Subject           14.38      37.72
-    cor_Days.Intercept|Subject     -0.48       0.68
-    sd_Days|Subject                 3.80       8.75
-    sigma                          22.90      28.86
-    Intercept                     237.68     265.13
-    Days                            7.36      13.58
+    sd_Intercept|Subject            14.4       37.7
+    cor_Days.Intercept|Subject      -0.5        0.7
+    sd_Days|Subject                  3.8        8.8
+    sigma                           22.9       28.9
+    Intercept                      237.7      265.1
+    Days                             7.4       13.6
     >>> pr.zeta("sd_Days|Subject", [4.0, 8.0]).round(3)
-    array([-1.725,  1.571])
+    array([-1.722,  1.565])
     """
     level_max = check_level(level_max, "level_max")
     check_choice(scale, ("sdcor", "varcov"), "scale")

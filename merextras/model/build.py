@@ -299,8 +299,8 @@ def grouping(frame: pd.DataFrame, columns: Sequence[str]) -> tuple[pd.Index, Int
     if names is not None and not names.is_unique:
         twice = names[names.duplicated()][0]
         raise InvalidArgumentError(
-            f"formula: two levels of {':'.join(columns)!r} are both called {twice!r}; rename levels "
-            "that have a ':' in them"
+            f"formula: two levels of {':'.join(columns)!r} are both called {twice!r}; rename "
+            "those that have a ':' in them"
         )
     return (levels if names is None else names), np.asarray(codes, dtype=np.intp)
 

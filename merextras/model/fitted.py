@@ -191,8 +191,8 @@ def _warn_of_size(design: Design, plan: Plan, size: int) -> None:
     names = " and ".join(dict.fromkeys(design.terms[t].factor for t in plan.tail))
     warnings.warn(
         f"{names} cross the larger factors with {size} random effects: their Schur complement "
-        f"takes {size**2 * 8e-9:.1f} GB, of which the fit holds about four copies, and each step of the "
-        f"optimiser about {size**3 / 3e10:.0f} s",
+        f"takes {size**2 * 8e-9:.1f} GB, of which the fit holds about four copies, and each step "
+        f"of the optimiser about {size**3 / 3e10:.0f} s",
         LargeModelWarning,
         stacklevel=5,
     )

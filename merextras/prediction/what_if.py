@@ -17,7 +17,7 @@ from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
 from merextras.model.design import Design, labels_of
 from merextras.model.fitted import FittedModel
 from merextras.model.mixedlm import as_fitted
-from merextras.prediction.rows import NewRows, level_codes, new_rows, unseen
+from merextras.model.rows import NewRows, level_codes, new_rows, unseen
 from merextras.simulation.sim import draw_effects, factor_levels
 
 #: Numbers held at a time for the intervals (32 MB).

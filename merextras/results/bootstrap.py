@@ -46,11 +46,11 @@ class Bootstrap(TextResult):
     --------
     >>> import numpy as np
     >>> from merextras.results.bootstrap import Bootstrap
-    >>> draws = np.random.default_rng(1).normal(2.0, 0.5, size=(999, 1))
-    >>> boot = Bootstrap(("x",), np.array([2.0]), draws, 0.0, "parametric", False)
-    >>> boot.confint(0.9, "normal").round(1)
+    >>> draws = np.arange(1.0, 102.0)[:, None]
+    >>> boot = Bootstrap(("x",), np.array([50.0]), draws, 0.0, "parametric", False)
+    >>> boot.confint(0.9)
        conf_low  conf_high
-    x       1.2        2.9
+    x       6.0       96.0
     """
 
     names: tuple[str, ...]

@@ -97,11 +97,12 @@ class Summary(TextResult):
 
     def _correlation(self) -> str:
         corr = self.correlation
+        values = corr.to_numpy(dtype=float)
         text = [
-            [f"{corr.iloc[i, j]:.3f}" if j < i else "" for j in range(len(corr) - 1)]
+            [f"{values[i, j]:.3f}" if j < i else "" for j in range(len(corr) - 1)]
             for i in range(1, len(corr))
         ]
-        columns = [f"{c!s:.10}" for c in corr.columns[:-1]]
+        columns = [name[:10] for name in map(str, corr.columns[:-1])]
         return str(pd.DataFrame(text, index=corr.index[1:], columns=columns).to_string())
 
 

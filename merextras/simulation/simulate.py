@@ -14,8 +14,8 @@ from merextras.model.build import offset_of
 from merextras.model.design import Term, labels_of
 from merextras.model.draws import Source, check_rows, own_source, residual_sd, scaled_effects
 from merextras.model.fitted import FittedModel
-from merextras.prediction.predict import kept_effects
-from merextras.prediction.rows import new_rows
+from merextras.model.re_form import kept_effects
+from merextras.model.rows import new_rows
 
 #: Rows times responses that are drawn at a time (64 MB).
 _BLOCK = 2**23

@@ -70,9 +70,7 @@ def test_a_replicate_is_a_refit(options, reml):
     data = mx.load_dataset("sleepstudy")
     rng = np.random.default_rng(5)
     data = data.assign(w=rng.uniform(0.5, 2.0, 180), known=rng.normal(size=180) * 9)
-    m = mx.lmer(
-        "Reaction ~ Days + (Days | Subject)", data, weights="w", offset="known", reml=reml
-    )
+    m = mx.lmer("Reaction ~ Days + (Days | Subject)", data, weights="w", offset="known", reml=reml)
     boot = mx.bootstrap(m, n_sims=5, rng=4, **options)
     alone = mx.bootstrap(m, parameters_of, n_sims=5, rng=4, **options)
     close(boot.replicates, alone.replicates, MANY_THETA)
@@ -213,7 +211,7 @@ def test_failing_at_the_fit_itself_is_an_error():
 
 
 def test_a_replicate_without_an_optimum_is_a_failure(monkeypatch):
-    from merextras.inference import bootstrap as module  # noqa: PLC0415
+    from merextras.inference import bootstrap as module
 
     m = mx.lmer("Yield ~ 1 + (1 | Batch)", mx.load_dataset("dyestuff"))
     refit_all = module.refit_all
@@ -234,7 +232,9 @@ def test_a_singular_fit():
     """No variance between batches: half of the replicates are singular as well."""
     data = mx.load_dataset("sleepstudy").assign(x=np.tile(np.arange(10.0), 18))
     y = np.random.default_rng(4).normal(size=180)
-    m = mx.lmer("y ~ x + (x | Subject)", data.assign(y=y - y.reshape(18, 10).mean(axis=1).repeat(10)))
+    m = mx.lmer(
+        "y ~ x + (x | Subject)", data.assign(y=y - y.reshape(18, 10).mean(axis=1).repeat(10))
+    )
     assert m.is_singular()
     boot = mx.bootstrap(m, n_sims=300, rng=1)
     assert boot.singular_share > 0.5
@@ -250,7 +250,9 @@ def test_a_singular_fit():
 def test_a_statsmodels_fit():
     fit = statsmodels_fit("Yield ~ 1", mx.load_dataset("dyestuff"), groups="Batch")
     found = mx.bootstrap(fit, n_sims=3, rng=1)
-    own = mx.bootstrap(mx.lmer("Yield ~ 1 + (1 | Batch)", mx.load_dataset("dyestuff")), n_sims=3, rng=1)
+    own = mx.bootstrap(
+        mx.lmer("Yield ~ 1 + (1 | Batch)", mx.load_dataset("dyestuff")), n_sims=3, rng=1
+    )
     close(found.replicates, own.replicates, 1e-6)
 
 
@@ -312,11 +314,11 @@ def unbalanced(rng, truth):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::merextras.exceptions.SingularFitWarning")
 def test_coverage_and_bias_on_an_unbalanced_design():
-    truth, rng, n = np.array([1.0, 1.0, 5.0, 0.5]), np.random.default_rng(2024), 400
+    truth, rng, n = np.array([1.0, 1.0, 5.0, 0.5]), np.random.default_rng(2024), 250
     hits, bias, estimates = [], [], []
     for child in rng.spawn(n):
         m = mx.lmer("y ~ x + (1 | g)", unbalanced(child, truth))
-        boot = mx.bootstrap(m, n_sims=400, rng=child)
+        boot = mx.bootstrap(m, n_sims=300, rng=child)
         limits = boot.confint(0.9, "basic").to_numpy()
         hits.append((limits[:, 0] <= truth) & (truth <= limits[:, 1]))
         bias.append(boot.bias)

@@ -79,7 +79,8 @@ def test_rounded_to_zero_has_no_sign(digits, text):
 
 def test_call_of_a_raw_fit():
     first = display(raw_fit("sleepstudy")).to_text().splitlines()[0]
-    assert first == 'mixedlm("Reaction ~ Days", data, groups="Subject", re_formula="1 + Days").fit()'
+    call = 'mixedlm("Reaction ~ Days", data, groups="Subject", re_formula="1 + Days").fit()'
+    assert first == call
 
 
 def test_no_fixed_effects():

@@ -34,7 +34,8 @@ def run(topic: str, rscript: str, env: dict[str, str]) -> bool:
 def main(argv: list[str] | None = None) -> int:
     known = topics()
     parser = argparse.ArgumentParser(description="Regenerate the reference numbers with R.")
-    parser.add_argument("topic", nargs="*", help=f"one or more of: {', '.join(known)} (default: all)")
+    topics_help = f"one or more of: {', '.join(known)} (default: all)"
+    parser.add_argument("topic", nargs="*", help=topics_help)
     parser.add_argument("--shared", help="folder that holds lmm_data.csv")
     args = parser.parse_args(argv)
 

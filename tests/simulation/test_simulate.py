@@ -104,7 +104,7 @@ def test_the_frame(sleep):
 
 
 def test_blocks_do_not_matter(slopes, monkeypatch):
-    from merextras.simulation import simulate as module  # noqa: PLC0415
+    from merextras.simulation import simulate as module
 
     draws = slopes.simulate(5, rng=5)
     monkeypatch.setattr(module, "_BLOCK", 360)
@@ -174,9 +174,7 @@ def test_none_kept_is_the_default(slopes):
 
 
 def test_frequency_weights_are_refused(sleep):
-    m = mx.lmer(
-        "Reaction ~ Days + (1 | Subject)", sleep.assign(f=2), freq_weights="f"
-    )
+    m = mx.lmer("Reaction ~ Days + (1 | Subject)", sleep.assign(f=2), freq_weights="f")
     for newdata in (None, sleep):
         with pytest.raises(UnsupportedModelError, match="Repeat the rows"):
             m.simulate(newdata=newdata)

@@ -135,7 +135,7 @@ def new_rows(
     >>> import statsmodels.formula.api as smf
     >>> from merextras.datasets import load_dataset
     >>> from merextras.model.mixedlm import as_fitted
-    >>> from merextras.prediction.rows import new_rows
+    >>> from merextras.model.rows import new_rows
     >>> students = load_dataset("students")
     >>> model = as_fitted(smf.mixedlm("extro ~ open + agree", students, groups="school").fit())
     >>> rows = new_rows(model, students.head(3).assign(school=["I", "VI", "X"]), unknown="zero")

@@ -13,7 +13,7 @@ from tolerances import SAME_DRAWS
 from merextras.datasets import load_dataset
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.mixedlm import as_fitted
-from merextras.prediction.rows import fixed_rows, new_rows
+from merextras.model.rows import fixed_rows, new_rows
 
 STUDENTS = load_dataset("students")
 

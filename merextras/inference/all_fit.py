@@ -153,7 +153,7 @@ def _scipy(model: FittedModel, method: str, start: Array, units: Array) -> OneFi
     began = time.perf_counter()
     criterion = _Criterion(model, units)
     low = covpar.lower_bounds(model.design.ks)
-    found: Any = optimize.minimize(  # type: ignore[call-overload]
+    found: Any = optimize.minimize(
         criterion,
         start,
         jac=criterion.slope if method in _WITH_GRADIENT else None,

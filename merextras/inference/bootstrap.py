@@ -100,7 +100,7 @@ def bootstrap(
 
     Without `func`, all replicates share the design: a replicate costs its n normal numbers, its
     cross-products with X and Z, and a share of vectorised Newton steps. 1000 refits to 1200
-    rows in 6 groups take about 0.2 s, bootMer 8 s. With `func` and for ``"cases"`` each replicate
+    rows in 6 groups take about 0.1 s, bootMer 8 s. With `func` and for ``"cases"`` each replicate
     is a refit, some milliseconds.
 
     References

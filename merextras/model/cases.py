@@ -59,6 +59,7 @@ def resampled(design: Design, generator: np.random.Generator) -> Design:
         weights=_rows_of(design.weights, rows),
         offset=_rows_of(design.offset, rows),
         frequencies=_rows_of(design.frequencies, rows),
+        options=design.options.at(rows),
     )
 
 

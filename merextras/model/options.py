@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from merextras._checks import unknown_column
-from merextras._typing import Array, BoolArray
+from merextras._typing import Array, BoolArray, IntArray
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.fixed import Scope, names_in
 
@@ -61,11 +61,16 @@ class Options:
         """The options of some rows, without what a formula of these names does not need."""
         contrasts = {c: how for c, how in self.contrasts.items() if c in names}
         names = names.union(*(names_in(how) for how in contrasts.values()))
+        kept = self.at(np.flatnonzero(keep))
+        return replace(kept, scope=self.scope.only(names), contrasts=contrasts)
+
+    def at(self, rows: IntArray) -> Options:
+        """The options of the given rows, in that order, perhaps several times."""
         made: dict[str, Any] = {}
         for name in _BY_ROW.values():
             values = getattr(self, name)
-            made[name] = None if values is None else values[keep]
-        return replace(self, scope=self.scope.only(names), contrasts=contrasts, **made)
+            made[name] = None if values is None else values[rows]
+        return replace(self, **made)
 
     def for_data(self, frame: pd.DataFrame, wanted: Iterable[str] = tuple(_BY_ROW)) -> Options:
         """The options for other data, from which the columns among the arguments are taken.

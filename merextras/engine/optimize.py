@@ -107,6 +107,7 @@ class _Search:
         self.log: list[Iteration] = []
 
     def at(self, theta: Array) -> tuple[Solution, float]:
+        """The solution and the deviance at a theta; the last one asked for is kept."""
         if self.last is not None and np.array_equal(self.last[0], theta):
             return self.last[1:]
         self.n_evaluations += 1
@@ -117,6 +118,7 @@ class _Search:
         return self.last[1:]
 
     def noise(self, deviance: float) -> float:
+        """A change of the deviance that rounding can make."""
         return NOISE * (abs(deviance) + self.system.cp.n)
 
     def newton(self, theta: Array) -> tuple[Array, Solution, float, float]:

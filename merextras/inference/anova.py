@@ -13,6 +13,7 @@ import scipy.linalg as la
 from scipy import stats
 
 from merextras._typing import Array
+from merextras.engine import dense
 from merextras.exceptions import InvalidArgumentError, RefitWarning
 from merextras.inference.ddf import check_method, f_row, f_table, method_of
 from merextras.inference.nesting import Candidate, check_nested, check_same_data, same_fixed
@@ -130,8 +131,9 @@ def _sequential(model: FittedModel) -> pd.DataFrame:
     solution, effects = model.solution, effects_of_design(model.design)
     order = [*effects.rest, *(j for effect in effects.effects for j in effect.columns)]
     basis = solution.factor.system.cp.basis.transform
-    root = la.solve_triangular(basis, solution.fixed_low, trans="T").T
-    squares = (la.qr(root[:, order], mode="r")[0] @ solution.beta[order]) ** 2
+    root = dense.solve_lower(basis.T, solution.fixed_low).T
+    upper = la.qr(root[:, order], mode="r")[0] if order else root
+    squares = (upper @ solution.beta[order]) ** 2
     at, rows = len(effects.rest), {}
     for effect in effects.effects:
         count = len(effect.columns)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -206,14 +207,21 @@ def _complete(data: pd.DataFrame, used: set[str], options: Options) -> BoolArray
 
 
 def _kept_rows(data: pd.DataFrame, keep: BoolArray, used: set[str]) -> pd.DataFrame:
-    """The complete rows, without the categories that they do not have."""
+    """The complete rows, without the categories that they do not have.
+
+    Numbers that could miss values (``Int64``) become numpy's, which every formula engine knows.
+    """
     frame = data if keep.all() else data.loc[keep]
-    fewer = {
-        str(c): frame[c].cat.remove_unused_categories()
-        for c in frame.columns
-        if c in used and isinstance(frame[c].dtype, pd.CategoricalDtype)
-    }
-    return frame.assign(**fewer) if fewer else frame
+    changed: dict[str, Any] = {}
+    for c in frame.columns:
+        if c not in used:
+            continue
+        plain = getattr(frame[c].dtype, "numpy_dtype", None)
+        if isinstance(frame[c].dtype, pd.CategoricalDtype):
+            changed[str(c)] = frame[c].cat.remove_unused_categories()
+        elif plain is not None:
+            changed[str(c)] = frame[c].astype(plain)
+    return frame.assign(**changed) if changed else frame
 
 
 def _part(code: str, frame: pd.DataFrame, labels: Mapping[str, str], scope: Scope) -> FixedPart:

@@ -331,3 +331,14 @@ def test_coverage_and_bias_on_an_unbalanced_design():
     real = np.array(estimates) - truth
     error = np.sqrt(real.var(axis=0) / n + np.var(bias, axis=0) / n)
     assert np.all(np.abs(real.mean(axis=0) - np.mean(bias, axis=0)) < MONTE_CARLO * error)
+
+
+def test_an_update_of_weighted_cases_has_their_weights(sleep):
+    """The options that an update evaluates with are resampled like the rows."""
+    m = mx.lmer("Reaction ~ Days + (1 | Subject)", sleep, weights=np.linspace(1.0, 2.0, len(sleep)))
+    found = mx.bootstrap(
+        m, lambda r: r.update(". ~ . + I(Days**2)").fixef(), n_sims=3, kind="cases", rng=1
+    )
+    assert found.n_failed == 0
+    assert list(found.estimates.columns) == ["Intercept", "Days", "I(Days ** 2)"]
+    assert np.all(np.isfinite(found.estimates))

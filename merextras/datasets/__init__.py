@@ -1,9 +1,9 @@
 """Bundled data sets, small enough to travel with the package.
 
 ``load_dataset`` reads one of them, ``dataset_names`` lists them. ``sleepstudy``, ``dyestuff``,
-``penicillin`` and ``pastes`` hold the values and the column names of the R package lme4, so that
-results can be laid beside published ones. ``students`` is synthetic; `load_dataset` says how it
-was made.
+``penicillin`` and ``pastes`` hold the values and the column names of the R package lme4, ``hsb``
+those of merTools, so that results can be laid beside published ones. ``students`` is synthetic;
+`load_dataset` says how it was made.
 """
 
 from __future__ import annotations
@@ -24,6 +24,16 @@ __all__ = ["dataset_names", "load_dataset"]
 #: float parser has not always been, and the option that made it so is deprecated in pandas 3.1.
 _NUMERIC: dict[str, dict[str, type[float]]] = {
     "dyestuff": {"Yield": float},
+    "hsb": {
+        "schid": int,
+        "minority": int,
+        "female": int,
+        "ses": float,
+        "mathach": float,
+        "size": int,
+        "schtype": int,
+        "meanses": float,
+    },
     "pastes": {"strength": float},
     "penicillin": {"diameter": float},
     "sleepstudy": {"Reaction": float, "Days": int, "Subject": int},
@@ -47,7 +57,7 @@ def dataset_names() -> tuple[str, ...]:
     --------
     >>> from merextras.datasets import dataset_names
     >>> dataset_names()
-    ('dyestuff', 'pastes', 'penicillin', 'sleepstudy', 'students')
+    ('dyestuff', 'hsb', 'pastes', 'penicillin', 'sleepstudy', 'students')
     """
     return tuple(sorted(_NUMERIC))
 
@@ -57,7 +67,7 @@ def load_dataset(name: str) -> pd.DataFrame:
 
     Parameters
     ----------
-    name : {'dyestuff', 'pastes', 'penicillin', 'sleepstudy', 'students'}
+    name : {'dyestuff', 'hsb', 'pastes', 'penicillin', 'sleepstudy', 'students'}
         Which one.
 
     Returns
@@ -127,9 +137,24 @@ def load_dataset(name: str) -> pd.DataFrame:
     - ``cask``: ``a`` to ``c``; the letters are used again in each batch.
     - ``sample``: batch and cask together, ``A:a`` to ``J:c``, so this one is nested explicitly.
 
-    The values of the last four are those distributed with lme4 [4]_ (version 1.1-31), where
+    **hsb** (7185 rows: students in 160 schools, 14 to 67 each). A subsample of the 1982 High School
+    and Beyond survey, the running example of Raudenbush and Bryk [5]_. Unbalanced, with predictors
+    of both levels.
+
+    - ``schid``: number of the school, a label.
+    - ``minority``: 1 for a student of a minority, else 0.
+    - ``female``: 1 for a girl, else 0.
+    - ``ses``: socio-economic status, a standardised composite of the parents' education,
+      occupation and income.
+    - ``mathach``: score in a test of mathematics achievement.
+    - ``size``: students enrolled in the school.
+    - ``schtype``: 1 for a Catholic school, 0 for a public one.
+    - ``meanses``: mean of ``ses`` in the school, as published (of more students than these).
+
+    The values of sleepstudy, dyestuff, penicillin and pastes are those distributed with lme4 [4]_ (version 1.1-31), where
     ``dyestuff``, ``penicillin`` and ``pastes`` are spelled ``Dyestuff``, ``Penicillin`` and
-    ``Pastes``. They are recorded facts; the descriptions above follow lme4's help pages.
+    ``Pastes``. Those of hsb are in merTools (version 0.5.2) under these
+    names. They are recorded facts; the descriptions follow the packages' help pages.
 
     References
     ----------
@@ -144,6 +169,8 @@ def load_dataset(name: str) -> pd.DataFrame:
        Production*, 4th ed. Oliver and Boyd.
     .. [4] Bates, D., Mächler, M., Bolker, B. and Walker, S. (2015). Fitting linear mixed-effects
        models using lme4. *Journal of Statistical Software* 67(1), 1-48.
+    .. [5] Raudenbush, S. W. and Bryk, A. S. (2002). *Hierarchical Linear Models: Applications and
+       Data Analysis Methods*, 2nd ed. Sage.
 
     Examples
     --------

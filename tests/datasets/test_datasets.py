@@ -21,6 +21,16 @@ MOMENTS_RTOL = 1e-10
 
 COLUMNS = {
     "dyestuff": {"Batch": "text", "Yield": "float64"},
+    "hsb": {
+        "schid": "int64",
+        "minority": "int64",
+        "female": "int64",
+        "ses": "float64",
+        "mathach": "float64",
+        "size": "int64",
+        "schtype": "int64",
+        "meanses": "float64",
+    },
     "pastes": {"strength": "float64", "batch": "text", "cask": "text", "sample": "text"},
     "penicillin": {"diameter": "float64", "plate": "text", "sample": "text"},
     "sleepstudy": {"Reaction": "float64", "Days": "int64", "Subject": "int64"},
@@ -34,7 +44,14 @@ COLUMNS = {
         "school": "text",
     },
 }
-ROWS = {"dyestuff": 30, "pastes": 60, "penicillin": 144, "sleepstudy": 180, "students": 1200}
+ROWS = {
+    "dyestuff": 30,
+    "hsb": 7185,
+    "pastes": 60,
+    "penicillin": 144,
+    "sleepstudy": 180,
+    "students": 1200,
+}
 
 
 @pytest.fixture(scope="module")
@@ -84,14 +101,17 @@ def test_balance(name: str, cell: list[str], n_cells: int, size: int) -> None:
 
 @pytest.mark.parametrize(
     ("name", "column", "total", "squares"),
-    [  # sum(x) and sum(x^2) computed by R from lme4 1.1-31
+    [  # sum(x) and sum(x^2) computed by R from lme4 1.1-31 and merTools 0.5.2
         ("dyestuff", "Yield", 45825.0, 70112875.0),
+        ("hsb", "mathach", 91593.321, 1507495.090811),
+        ("hsb", "meanses", 44.105, 1228.927385),
+        ("hsb", "size", 7593552.0, 10647670354.0),
         ("pastes", "strength", 3603.2, 217002.82),
         ("penicillin", "diameter", 3308.0, 76582.0),
         ("sleepstudy", "Reaction", 53731.4205, 16607207.3191001),
     ],
 )
-def test_sums_equal_those_of_lme4(name: str, column: str, total: float, squares: float) -> None:
+def test_sums_equal_those_in_r(name: str, column: str, total: float, squares: float) -> None:
     values = load_dataset(name)[column]
     np.testing.assert_allclose([values.sum(), (values**2).sum()], [total, squares], rtol=1e-13)
 
@@ -108,6 +128,13 @@ def test_group_means_equal_those_of_lme4() -> None:
     assert diameters.tolist() == [604.0, 527.0, 598.0, 549.0, 551.0, 479.0]
     pastes = load_dataset("pastes")
     assert (pastes["sample"] == pastes["batch"] + ":" + pastes["cask"]).all()
+
+
+def test_hsb_schools() -> None:
+    hsb = load_dataset("hsb")
+    sizes = hsb.groupby("schid").size()
+    assert (len(sizes), sizes.min(), sizes.max()) == (160, 14, 67)
+    assert (hsb.groupby("schid")[["size", "schtype", "meanses"]].nunique() == 1).all(axis=None)
 
 
 def test_students_have_the_published_cell_moments(make_students: ModuleType) -> None:

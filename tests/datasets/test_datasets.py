@@ -204,7 +204,7 @@ def test_each_call_gives_a_fresh_frame(name: str) -> None:
 def test_unknown_name_suggests_the_nearest(given: str, meant: str) -> None:
     message = (
         rf"^name='{given}' is not a bundled data set; the allowed names are "
-        rf"'dyestuff', 'pastes', .*'students'\. Did you mean '{meant}'\?$"
+        rf"'dyestuff', 'hsb', 'pastes', .*'students'\. Did you mean '{meant}'\?$"
     )
     with pytest.raises(InvalidArgumentError, match=message):
         load_dataset(given)

@@ -151,10 +151,10 @@ def load_dataset(name: str) -> pd.DataFrame:
     - ``schtype``: 1 for a Catholic school, 0 for a public one.
     - ``meanses``: mean of ``ses`` in the school, as published (of more students than these).
 
-    The values of sleepstudy, dyestuff, penicillin and pastes are those distributed with lme4 [4]_ (version 1.1-31), where
-    ``dyestuff``, ``penicillin`` and ``pastes`` are spelled ``Dyestuff``, ``Penicillin`` and
-    ``Pastes``. Those of hsb are in merTools (version 0.5.2) under these
-    names. They are recorded facts; the descriptions follow the packages' help pages.
+    The values of sleepstudy, dyestuff, penicillin and pastes are those distributed with lme4 [4]_
+    (version 1.1-31), which spells the last three ``Dyestuff``, ``Penicillin`` and ``Pastes``.
+    Those of hsb are in merTools (version 0.5.2) under these names. They are recorded facts; the
+    descriptions follow the packages' help pages.
 
     References
     ----------

@@ -20,7 +20,7 @@ import numpy as np
 from merextras.engine import blocks, covpar
 from merextras.engine.blocks import Array, IntArray
 from merextras.engine.crossprod import CrossProducts
-from merextras.engine.pls import NO_COLUMN, NO_DIGITS
+from merextras.engine.profiled import NO_COLUMN, NO_DIGITS
 
 
 @dataclass(frozen=True)
@@ -202,7 +202,7 @@ class Problem(ABC):
 
     def _within(self, which: IntArray, beta: Array) -> Array:
         """The part of the residual sum of squares that no random effect can explain."""
-        cross = beta @ self.x_within - 2.0 * self.xy_within[which]
+        cross = (beta[:, None, :] @ self.x_within)[:, 0] - 2.0 * self.xy_within[which]
         return np.asarray(self.yy_within[which] + np.einsum("mp,mp->m", beta, cross))
 
     def local_model(self, which: IntArray, point: Point) -> tuple[Array, Array, Array]:
@@ -249,4 +249,5 @@ class Problem(ABC):
         quadratic -= blocks.transpose(half) @ half
         total, r2 = np.stack(totals, axis=1), point.pwrss[:, None, None]
         spread = total[:, :, None] * total[:, None, :]
-        return np.asarray(self.df * (quadratic / r2 - spread / r2**2))
+        df = np.reshape(self.df, (-1, 1, 1))
+        return np.asarray(df * (quadratic / r2 - spread / r2**2))

@@ -1,8 +1,8 @@
 """Cholesky factors and triangular solves of one dense matrix.
 
-A matrix of a few columns goes through our own kernels: LAPACK's triangular solves wake all threads
-of a multithreaded BLAS even for two columns, which costs more than the whole fit of a small model,
-and far more on a busy machine.
+A matrix of a few columns goes straight to LAPACK's and BLAS' routines that stay on one thread then:
+scipy's checks cost ten times the work itself, and its triangular solves wake all threads of some
+multithreaded BLAS even for two columns, which costs far more on a busy machine.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import numpy as np
 import scipy.linalg as la
 
-from merextras.engine import blocks
 from merextras.engine.blocks import Array
 
 _SMALL = 24
@@ -18,9 +17,13 @@ _SMALL = 24
 
 def cholesky(matrix: Array) -> Array:
     """Lower Cholesky factor; NaN everywhere if the matrix is not positive definite."""
+    if len(matrix) == 0:
+        return np.zeros_like(matrix)
     if len(matrix) <= _SMALL:
-        low = blocks.cholesky(matrix[None])[0]
-        return low if np.all(np.isfinite(low)) else np.full_like(matrix, np.nan)
+        low, failed = la.lapack.dpotrf(matrix, lower=1, clean=1)
+        # What is not finite passes for positive.
+        failed = failed or not np.isfinite(low).all()
+        return np.full_like(matrix, np.nan) if failed else np.asarray(low)
     try:
         return np.asarray(la.cholesky(matrix, lower=True, check_finite=False))
     except la.LinAlgError:
@@ -29,18 +32,23 @@ def cholesky(matrix: Array) -> Array:
 
 def solve_lower(low: Array, rhs: Array) -> Array:
     """Solve ``L x = rhs``; `rhs` is (n, m)."""
-    if len(low) <= _SMALL:
-        return np.asarray(blocks.solve_lower(low[None], rhs[None])[0])
-    return np.asarray(la.solve_triangular(low, rhs, lower=True, check_finite=False))
+    return _solve(low, rhs, transposed=False)
 
 
 def solve_upper(low: Array, rhs: Array) -> Array:
     """Solve ``L' x = rhs``; `rhs` is (n, m)."""
-    if len(low) <= _SMALL:
-        return np.asarray(blocks.solve_upper(low[None], rhs[None])[0])
-    return np.asarray(la.solve_triangular(low, rhs, lower=True, trans="T", check_finite=False))
+    return _solve(low, rhs, transposed=True)
 
 
 def solve(low: Array, rhs: Array) -> Array:
     """Solve ``L L' x = rhs``; `rhs` is (n, m)."""
     return solve_upper(low, solve_lower(low, rhs))
+
+
+def _solve(low: Array, rhs: Array, *, transposed: bool) -> Array:
+    if rhs.size == 0:
+        return np.zeros_like(rhs)
+    if len(low) <= _SMALL:
+        return np.asarray(la.blas.dtrsm(1.0, low, rhs, lower=1, trans_a=int(transposed)))
+    trans = "T" if transposed else "N"
+    return np.asarray(la.solve_triangular(low, rhs, lower=True, trans=trans, check_finite=False))

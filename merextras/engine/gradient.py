@@ -101,11 +101,7 @@ def _tail_rows(solution: Solution) -> list[tuple[int, IntArray]]:
 
 def _fit_products(solution: Solution, weight: Array | None) -> tuple[Array, ...]:
     """``sum_j H_j E H_j'`` with H = Z'V^-1 [X y]: what beta and r**2 add to the derivative."""
-    if weight is None:
-        p = solution.p
-        weight = np.outer(solution.contrast, solution.contrast) * solution.df / solution.pwrss
-        if solution.reml and p:
-            weight[:p, :p] += dense.solve(solution.fixed_low, np.eye(p))
+    weight = solution.slope_weight if weight is None else weight
     return tuple(
         blocks.outer_sum(blocks.transpose(h @ weight), blocks.transpose(h))
         for h in solution.projected

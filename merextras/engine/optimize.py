@@ -17,11 +17,10 @@ import numpy as np
 
 from merextras.engine import covpar
 from merextras.engine.blocks import Array, IntArray
+from merextras.engine.criterion import Criterion, Point, local_model
 from merextras.engine.crossprod import CrossProducts
-from merextras.engine.curvature import average_information, second_part
-from merextras.engine.gradient import covariance_slopes, factor_slopes
 from merextras.engine.plan import System
-from merextras.engine.pls import Solution, solve
+from merextras.engine.pls import Solution
 
 # Relative standard deviations below this are tried at exactly zero.
 NEAR_ZERO = 1e-4
@@ -95,45 +94,63 @@ class OptSummary:
     log: tuple[Iteration, ...]
 
 
+@dataclass(frozen=True)
+class _End:
+    """Where a search stopped; `optimal` says that no boundary was in its way."""
+
+    theta: Array
+    point: Point
+    deviance: float
+    decrement: float
+    optimal: bool
+    restarts: int
+
+
 class _Search:
     """The state of one minimisation: where it is, what it cost, its log."""
 
     def __init__(self, system: System, reml: bool, control: Control) -> None:
-        self.system, self.reml, self.control = system, reml, control
-        self.ks = [k for _, k in system.cp.shapes]
+        self.system, self.control = system, control
+        self.criterion = Criterion(system, reml=reml)
+        self.ks = self.criterion.ks
         self.units = units_of(system.cp)
         self.n_evaluations = 0
-        self.last: tuple[Array, Solution, float] | None = None
+        self.last: tuple[Array, Point, float] | None = None
         self.log: list[Iteration] = []
 
-    def at(self, theta: Array) -> tuple[Solution, float]:
-        """The solution and the deviance at a theta; the last one asked for is kept."""
+    def at(self, theta: Array) -> tuple[Point, float]:
+        """The point and the deviance at a theta; the last one asked for is kept."""
         if self.last is not None and np.array_equal(self.last[0], theta):
             return self.last[1:]
         self.n_evaluations += 1
         # A step into numbers too large gives no finite deviance and is rejected for that.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            solution = solve(self.system, covpar.unpack(theta, self.ks), reml=self.reml)
-            self.last = (theta.copy(), solution, solution.deviance())
+            point = self.criterion.at(theta)
+            self.last = (theta.copy(), point, point.deviance())
         return self.last[1:]
 
     def noise(self, deviance: float) -> float:
         """A change of the deviance that rounding can make."""
         return NOISE * (abs(deviance) + self.system.cp.n)
 
-    def newton(self, theta: Array) -> tuple[Array, Solution, float, float]:
-        """Iterate to a stationary point: (theta, solution, deviance, decrement)."""
-        solution, deviance = self.at(theta)
+    def lost_digits(self, end: _End) -> bool:
+        """Whether the quick evaluation is off: where theta is so large that it says nothing."""
+        exact = self.criterion.solution(end.point).deviance()
+        return bool(abs(exact - end.deviance) > 10 * self.noise(end.deviance))
+
+    def newton(self, theta: Array) -> tuple[Array, Point, float, float]:
+        """Iterate to a stationary point: (theta, point, deviance, decrement)."""
+        point, deviance = self.at(theta)
         decrement, previous, slow = np.inf if self.ks else 0.0, np.inf, 0
         for _ in range(self.control.max_iterations if self.ks and np.isfinite(deviance) else 0):
-            grad, hessian = _local_model(solution, self.units)
+            grad, hessian = local_model(point, self.units)
             if not np.all(np.isfinite(hessian)):
                 break
             if slow >= PATIENCE:
                 hessian = self._differenced(theta)
             step, decrement = _newton_step(grad, hessian)
-            length, theta_new, solution, deviance_new = self._line_search(
-                theta, solution, deviance, step, decrement
+            length, theta_new, point, deviance_new = self._line_search(
+                theta, point, deviance, step, decrement
             )
             self.log.append(Iteration(tuple(theta.tolist()), deviance, decrement, length))
             theta, deviance = theta_new, deviance_new
@@ -146,8 +163,8 @@ class _Search:
                 break
         if np.any(theta != covpar.normalise(theta, self.ks)):
             theta = covpar.normalise(theta, self.ks)
-            solution, deviance = self.at(theta)
-        return theta, solution, deviance, decrement
+            point, deviance = self.at(theta)
+        return theta, point, deviance, decrement
 
     def _differenced(self, theta: Array) -> Array:
         """The Hessian by central differences of the gradient, 2 n_theta gradients.
@@ -162,26 +179,26 @@ class _Search:
             move = np.zeros_like(theta)
             move[i] = step
             above, below = self.at(theta + move)[0], self.at(theta - move)[0]
-            change = covpar.pack(factor_slopes(above)) - covpar.pack(factor_slopes(below))
+            change = covpar.pack(above.factor_slopes()) - covpar.pack(below.factor_slopes())
             rows.append(change / (2.0 * step))
         hessian = np.array(rows)
         return np.asarray(0.5 * (hessian + hessian.T))
 
-    def settle(self, theta: Array) -> tuple[Array, Solution, float, float]:
+    def settle(self, theta: Array) -> tuple[Array, Point, float, float]:
         """Iterate likewise, and put at zero what is nearly there."""
-        theta, solution, deviance, decrement = self.newton(theta)
+        theta, point, deviance, decrement = self.newton(theta)
         snapped = _snap_to_zero(self, theta, deviance)
         if snapped is not None:
             # The others move a little; so may, by rounding, what was put at zero.
-            theta, solution, deviance, decrement = self.newton(snapped)
+            theta, point, deviance, decrement = self.newton(snapped)
             snapped = _snap_to_zero(self, theta, deviance)
         if snapped is not None:
-            theta, (solution, deviance) = snapped, self.at(snapped)
-        return theta, solution, deviance, decrement
+            theta, (point, deviance) = snapped, self.at(snapped)
+        return theta, point, deviance, decrement
 
     def _line_search(
-        self, theta: Array, solution: Solution, deviance: float, step: Array, decrement: float
-    ) -> tuple[float, Array, Solution, float]:
+        self, theta: Array, point: Point, deviance: float, step: Array, decrement: float
+    ) -> tuple[float, Array, Point, float]:
         length = 1.0
         while length > 1e-10:
             trial = theta + length * step
@@ -190,7 +207,7 @@ class _Search:
             if np.isfinite(value) and value <= enough + self.noise(deviance):
                 return length, trial, found, value
             length *= 0.5 if length > 1e-2 else 0.1
-        return 0.0, theta, solution, deviance
+        return 0.0, theta, point, deviance
 
 
 def minimise(
@@ -206,22 +223,33 @@ def minimise(
     initial, initial_deviance = theta, search.at(theta)[1]
     if not np.isfinite(initial_deviance):
         theta = covpar.pack([np.diag(1.0 / units) for units in search.units])
-    theta, restarts = _leave_boundary(search, theta), 0
-    while True:
-        theta, solution, deviance, decrement = search.settle(theta)
-        inside = _step_inside(search, solution, deviance)
-        if inside is None or restarts == control.max_restarts:
-            break
-        theta, restarts = inside, restarts + 1
+    end = _descend(search, theta)
+    if search.lost_digits(end):
+        search.criterion.take_general()
+        search.last = None
+        end = _descend(search, end.theta)
+    theta, deviance, decrement = end.theta, end.deviance, end.decrement
     finite = bool(np.isfinite(deviance))
-    grad = covpar.pack(factor_slopes(solution)) if finite else np.full_like(theta, np.nan)
-    converged = finite and inside is None and decrement <= max(1e-8, control.tolerance)
+    grad = covpar.pack(end.point.factor_slopes()) if finite else np.full_like(theta, np.nan)
+    converged = finite and end.optimal and decrement <= max(1e-8, control.tolerance)
     summary = OptSummary(
         tuple(initial.tolist()), tuple(theta.tolist()), initial_deviance, deviance,
-        tuple(grad.tolist()), float(decrement), search.n_evaluations, len(search.log), restarts,
-        converged, _message(converged, deviance, restarts, decrement), tuple(search.log),
+        tuple(grad.tolist()), float(decrement), search.n_evaluations, len(search.log),
+        end.restarts, converged, _message(converged, deviance, end.restarts, decrement),
+        tuple(search.log),
     )  # fmt: skip
-    return solution, summary
+    return search.criterion.solution(end.point), summary
+
+
+def _descend(search: _Search, theta: Array) -> _End:
+    """Iterate to a stationary point, and on from there while it lies on a boundary for nothing."""
+    theta, restarts = _leave_boundary(search, theta), 0
+    while True:
+        theta, point, deviance, decrement = search.settle(theta)
+        inside = _step_inside(search, point, deviance)
+        if inside is None or restarts == search.control.max_restarts:
+            return _End(theta, point, deviance, decrement, inside is None, restarts)
+        theta, restarts = inside, restarts + 1
 
 
 def _message(converged: bool, deviance: float, restarts: int, decrement: float) -> str:
@@ -236,19 +264,6 @@ def units_of(cp: CrossProducts) -> tuple[Array, ...]:
     """Root mean squares of the covariates of each term, (k,): Lambda times them has no unit."""
     squares = [np.einsum("jkk->k", own) / max(cp.n, 1) for own in cp.own]
     return tuple(np.sqrt(np.where(square > 0.0, square, 1.0)) for square in squares)
-
-
-def _local_model(solution: Solution, units: Sequence[Array]) -> tuple[Array, Array]:
-    """Gradient and approximate Hessian of the deviance in theta."""
-    slopes = factor_slopes(solution)
-    lams, ks = solution.factor.lams, [len(lam) for lam in solution.factor.lams]
-    if all(np.all(np.abs(np.diag(lam)) * u > 1e-6) for lam, u in zip(lams, units, strict=True)):
-        # The slopes are 2 D Lambda; dividing is cheaper than the tail's cubic cost.
-        ds = [0.5 * s @ np.linalg.inv(lam) for s, lam in zip(slopes, lams, strict=True)]
-        ds = [0.5 * (d + d.T) for d in ds]
-    else:
-        ds = list(covariance_slopes(solution))
-    return covpar.pack(slopes), average_information(solution) + second_part(ds, ks)
 
 
 def _newton_step(grad: Array, hessian: Array) -> tuple[Array, float]:
@@ -312,20 +327,20 @@ def _leave_boundary(search: _Search, theta: Array) -> Array:
     return theta
 
 
-def _step_inside(search: _Search, solution: Solution, deviance: float) -> Array | None:
+def _step_inside(search: _Search, point: Point, deviance: float) -> Array | None:
     """Return a better theta inside, if the point is on the boundary and not optimal there.
 
     At an optimum D is positive semidefinite in all directions: zero where there is variance (as
     far as that is free to change as the factor's triangle is), not negative where there is none.
     """
-    lams = solution.factor.lams
+    lams = point.lams
     near = [
         bool(np.any(np.abs(np.diag(lam)) * units < NEAR_BOUNDARY))
         for lam, units in zip(lams, search.units, strict=True)
     ]
     if not np.isfinite(deviance) or not any(near):
         return None
-    slopes = covariance_slopes(solution)
+    slopes = point.covariance_slopes()
     for t in np.flatnonzero(near):
         lam, units = lams[t], search.units[t]
         values, directions = np.linalg.eigh(slopes[t] / np.outer(units, units))

@@ -37,19 +37,19 @@ def build_design(
     options = Options() if options is None else options
     check_frame(data, "data")
     written = parse(formula)
-    _check_parts(written, formula, data)
+    check_parts(written, formula, data)
     labels = contrast_labels(options.contrasts)
     parsed = as_code(written, [str(c) for c in data.columns], options.contrasts)
     fixed_code, offsets = take_offsets(parsed.fixed)
-    names = _names_used(parsed, fixed_code, offsets)
+    names = names_used(parsed, fixed_code, offsets)
     used = {str(c) for c in data.columns if c in names}
     keep = _complete(data, used, options)
     frame = _kept_rows(data, keep, used)
     own = options.kept(keep, names)
-    y = _response(parsed.response, frame, options.scope)
+    y = response_of(parsed.response, frame, options.scope)
     fixed = _part(fixed_code, frame, labels, options.scope)
     x = fixed.matrix(frame)
-    _check_finite(x, fixed.names, formula)
+    check_finite(x, fixed.names, formula)
     terms = in_order([t for bar in parsed.bars for t in _terms(bar, frame, labels, options.scope)])
     design = Design(
         response=unquoted(parsed.response),
@@ -58,10 +58,10 @@ def build_design(
         fixed=fixed,
         terms=terms,
         index=frame.index,
-        frame=frame[[c for c in frame.columns if c in used]],
+        frame=_only(frame, used),
         formula=" ".join(formula.split()),
         weights=own.weights,
-        offset=_offset(own.offset, offsets, frame, options.scope),
+        offset=offset_from(own.offset, offsets, frame, options.scope),
         frequencies=own.frequencies,
         options=own,
     )
@@ -86,11 +86,11 @@ def offset_of(design: Design, data: pd.DataFrame) -> Array | None:
     complete = data[needed].notna().all(axis=1).to_numpy(dtype=bool)
     given = None if options.offset is None else options.offset[complete]
     out = np.full(len(data), np.nan)
-    out[complete] = _offset(given, codes, data.loc[complete], options.scope)
+    out[complete] = offset_from(given, codes, data.loc[complete], options.scope)
     return out
 
 
-def _check_parts(written: MixedFormula, formula: str, data: pd.DataFrame) -> None:
+def check_parts(written: MixedFormula, formula: str, data: pd.DataFrame) -> None:
     if not written.response:
         raise InvalidArgumentError(f"formula={formula!r}: there is no response left of a '~'")
     if not written.bars:
@@ -161,17 +161,17 @@ def take_offsets(fixed: str) -> tuple[str, list[str]]:
     return " ".join(kept).removeprefix("+ ").strip() or "1", found
 
 
-def _names_used(parsed: MixedFormula, fixed: str, offsets: Sequence[str]) -> set[str]:
+def names_used(parsed: MixedFormula, fixed: str, offsets: Sequence[str]) -> set[str]:
     """Names that the formula reads: of columns, and of the caller's functions."""
-    texts = [parsed.response, *offsets, *_pieces(fixed)]
-    texts += [piece for bar in parsed.bars for piece in _pieces(bar.effects)]
+    texts = [parsed.response, *offsets, *pieces_of(fixed)]
+    texts += [piece for bar in parsed.bars for piece in pieces_of(bar.effects)]
     used = {name for text in texts for name in names_in(text)}
     # The response may be a column of that name, such as the one that a refit makes.
     used |= {column for bar in parsed.bars for column in bar.factors}
     return used | {unquoted(parsed.response)}
 
 
-def _pieces(text: str) -> list[str]:
+def pieces_of(text: str) -> list[str]:
     """Code of the factors of a one-sided formula."""
     if re.fullmatch(r"[\w\s+]*", text):
         return [piece.strip() for piece in text.split("+")]
@@ -187,7 +187,7 @@ def _complete(data: pd.DataFrame, used: set[str], options: Options) -> BoolArray
     keep = np.ones(len(data), dtype=bool)
     for column in data.columns:
         if column in used:
-            keep &= data[column].notna().to_numpy(dtype=bool)
+            keep &= _has_value(data[column])
     for extra in (options.weights, options.frequencies, options.offset):
         if extra is not None:
             keep = keep & ~np.isnan(extra)
@@ -206,6 +206,16 @@ def _complete(data: pd.DataFrame, used: set[str], options: Options) -> BoolArray
     return keep
 
 
+def _has_value(column: pd.Series) -> BoolArray | bool:
+    """Whether a row has a value; pandas' own answer, without what that costs for plain numbers."""
+    dtype = column.dtype
+    if isinstance(dtype, np.dtype) and dtype.kind in "iub":
+        return True
+    if isinstance(dtype, np.dtype) and dtype.kind == "f":
+        return np.asarray(~np.isnan(column.to_numpy()))
+    return np.asarray(column.notna().to_numpy(dtype=bool))
+
+
 def _kept_rows(data: pd.DataFrame, keep: BoolArray, used: set[str]) -> pd.DataFrame:
     """The complete rows, without the categories that they do not have.
 
@@ -216,12 +226,28 @@ def _kept_rows(data: pd.DataFrame, keep: BoolArray, used: set[str]) -> pd.DataFr
     for c in frame.columns:
         if c not in used:
             continue
-        plain = getattr(frame[c].dtype, "numpy_dtype", None)
-        if isinstance(frame[c].dtype, pd.CategoricalDtype):
-            changed[str(c)] = frame[c].cat.remove_unused_categories()
+        column = frame[c]
+        plain = getattr(column.dtype, "numpy_dtype", None)
+        if isinstance(column.dtype, pd.CategoricalDtype):
+            used_only = without_unused(column)
+            if used_only is not column:
+                changed[str(c)] = used_only
         elif plain is not None:
-            changed[str(c)] = frame[c].astype(plain)
+            changed[str(c)] = column.astype(plain)
     return frame.assign(**changed) if changed else frame
+
+
+def _only(frame: pd.DataFrame, used: set[str]) -> pd.DataFrame:
+    """A copy of the columns that the model uses; the frame may be the user's."""
+    kept = [c for c in frame.columns if c in used]
+    return frame.copy() if len(kept) == len(frame.columns) else frame[kept]
+
+
+def without_unused(column: pd.Series) -> pd.Series:
+    """A categorical column without the categories it does not have; itself if it has all."""
+    codes = column.cat.codes.to_numpy()
+    counts = np.bincount(codes[codes >= 0], minlength=len(column.cat.categories))
+    return column if counts.all() else column.cat.remove_unused_categories()
 
 
 def _part(code: str, frame: pd.DataFrame, labels: Mapping[str, str], scope: Scope) -> FixedPart:
@@ -230,19 +256,19 @@ def _part(code: str, frame: pd.DataFrame, labels: Mapping[str, str], scope: Scop
     )
 
 
-def _offset(
+def offset_from(
     given: Array | None, codes: Sequence[str], frame: pd.DataFrame, scope: Scope
 ) -> Array | None:
     """The offset argument plus the formula's ``offset()`` terms."""
     parts = [scope.column(code, frame) for code in codes]
     for values, code in zip(parts, codes, strict=True):
-        _check_finite(values[:, None], (f"offset({code})",), "formula")
+        check_finite(values[:, None], (f"offset({code})",), "formula")
     if given is not None:
         parts.append(given)
     return np.sum(parts, axis=0) if parts else None
 
 
-def _response(code: str, frame: pd.DataFrame, scope: Scope) -> Array:
+def response_of(code: str, frame: pd.DataFrame, scope: Scope) -> Array:
     name = unquoted(code)
     if name in frame.columns:
         column = frame[name]
@@ -251,11 +277,11 @@ def _response(code: str, frame: pd.DataFrame, scope: Scope) -> Array:
         y = np.array(column, dtype=float)  # a copy: the frame may be the user's
     else:
         y = scope.column(code, frame)
-    _check_finite(y[:, None], (name,), "response")
+    check_finite(y[:, None], (name,), "response")
     return y
 
 
-def _check_finite(values: Array, names: Sequence[str], what: str) -> None:
+def check_finite(values: Array, names: Sequence[str], what: str) -> None:
     finite = np.all(np.isfinite(values), axis=0).tolist()
     bad = [name for name, ok in zip(names, finite, strict=True) if not ok]
     if bad:
@@ -273,7 +299,7 @@ def _terms(bar: Bar, frame: pd.DataFrame, labels: Mapping[str, str], scope: Scop
     what = f"({bar.effects} | {':'.join(bar.factors)})"
     if not part.names:
         raise InvalidArgumentError(f"formula: {what} has no effects")
-    _check_finite(values, part.names, what)
+    check_finite(values, part.names, what)
     every = list(range(len(part.names)))
     columns = [[i] for i in every] if bar.independent else [every]
     return [
@@ -315,7 +341,7 @@ def grouping(frame: pd.DataFrame, columns: Sequence[str]) -> tuple[pd.Index, Int
 
 def _one_factor(column: pd.Series) -> tuple[pd.Index, IntArray]:
     if isinstance(column.dtype, pd.CategoricalDtype):
-        column = column.cat.remove_unused_categories()
+        column = without_unused(column)
         return pd.Index(column.cat.categories), np.asarray(column.cat.codes, dtype=np.intp)
     codes, levels = pd.factorize(column, sort=True)
     return pd.Index(levels), np.asarray(codes, dtype=np.intp)

@@ -1,0 +1,295 @@
+"""`ModelList`: one model fitted to several data sets, imputed or split."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+
+from merextras._checks import check_choice, check_jobs, one_of
+from merextras.exceptions import InvalidArgumentError
+from merextras.inference.model_summaries import pooled_ranef, pooled_var_corr, re_stats
+from merextras.inference.pooling import pool_fixef
+from merextras.mermod import MerMod
+from merextras.model.control import LmerControl
+from merextras.model.fitted import Fit, warn_of
+from merextras.model.fixed import Scope
+from merextras.model.lmer import fit_options
+from merextras.model.mixedlm import as_fitted
+from merextras.model.options import Options, as_pandas, callers_names
+from merextras.results.pooled import Pooled
+from merextras.results.ranef import Ranef
+from merextras.results.var_corr import VarCorr
+
+
+class ModelList(Sequence[MerMod]):
+    """Fits of one model to several data sets, merTools' ``merModList``.
+
+    Parameters
+    ----------
+    models : iterable of MerMod or MixedLMResults, or mapping from name to one
+        Two or more, with the same response, fixed effects and random-effects terms, all by REML or
+        all by ML. Levels of the grouping factors may differ.
+
+    Attributes
+    ----------
+    names : tuple of str
+
+    Raises
+    ------
+    InvalidArgumentError
+        Fewer than two fits, or fits of different models.
+
+    Notes
+    -----
+    `fixef`, `ranef`, `var_corr` are means over the fits. `pool` is Rubin's rule, which is for
+    multiply imputed data: for data that were split, the fits' standard errors are of different
+    rows, and the pooled ones have no meaning.
+
+    merTools' ``modelFixedEff`` averages standard errors where Rubin averages variances, divides the
+    variance between fits by m and takes no root; its ``ranef`` reads the first fit alone. These
+    follow the rule.
+
+    Examples
+    --------
+    >>> import merextras as mx
+    >>> students = mx.load_dataset("students")
+    >>> by_class = {name: part for name, part in students.groupby("class")}
+    >>> fits = mx.lmer_list("extro ~ open + (1 | school)", by_class)
+    >>> fits.fixef().round(2)
+    Intercept    60.02
+    open          0.01
+    dtype: float64
+    """
+
+    def __init__(self, models: Iterable[object] | Mapping[str, object]) -> None:
+        if isinstance(models, Mapping):
+            self.names = tuple(str(name) for name in models)
+            models = list(models.values())
+        else:
+            models = list(models)
+            self.names = tuple(str(i) for i in range(len(models)))
+        self._models = tuple(_as_mermod(model) for model in models)
+        if len(self._models) < 2:
+            raise InvalidArgumentError(
+                f"models: {len(self._models)} fit(s); two or more are needed to say how they differ"
+            )
+        for name, model in zip(self.names[1:], self._models[1:], strict=True):
+            _check_same(self._models[0], model, self.names[0], name)
+
+    def __len__(self) -> int:
+        return len(self._models)
+
+    def __getitem__(self, key: Any) -> Any:
+        """One fit, by name or place; a slice gives a tuple of them."""
+        if isinstance(key, str):
+            if key not in self.names:
+                raise KeyError(f"{key!r}; {one_of(key, self.names)}")
+            return self._models[self.names.index(key)]
+        return self._models[key]
+
+    def __iter__(self) -> Iterator[MerMod]:
+        return iter(self._models)
+
+    def __repr__(self) -> str:
+        return (
+            f"{len(self)} fits of {self._models[0].design.formula}\n\nFixed effects, means:\n"
+            f"{self.fixef().to_string()}\n\nRandom effects, means of variances:\n{self.var_corr()}"
+        )
+
+    def fixef(self) -> pd.Series:
+        """Means of the fixed effects over the fits, (p,)."""
+        return self.estimates().mean(axis=0)
+
+    def estimates(self) -> pd.DataFrame:
+        """Fixed effects of each fit, (m, p)."""
+        first = self._models[0]
+        values = np.array([model.solution.beta for model in self])
+        return pd.DataFrame(values, index=list(self.names), columns=list(first.design.fixed.names))
+
+    def ranef(self) -> Ranef:
+        """Means of the conditional modes; `post_var` holds their variances by Rubin's rules.
+
+        Over the fits that have a level; one of a single fit has no variance (NaN).
+        """
+        return pooled_ranef(self._models)
+
+    def var_corr(self) -> VarCorr:
+        """Means over the fits of the covariance matrices and of sigma**2 (variances, not SDs)."""
+        return pooled_var_corr(self._models)
+
+    def re_stats(self) -> pd.DataFrame:
+        """How SDs and correlations differ between the fits: ``group term mean median sd``.
+
+        merTools' ``modelRandEffStats``. `sd` has the divisor m - 1.
+        """
+        return re_stats(self._models)
+
+    def pool(self, *, level: float = 0.95, ddf: str | None = None) -> Pooled:
+        """Fixed effects by Rubin's rules.
+
+        Parameters
+        ----------
+        level : float
+        ddf : {None, "satterthwaite", "kenward-roger", "asymptotic"}
+            Degrees of freedom that complete data would have: n - p, the mean of a method's over
+            the fits, or infinitely many.
+
+        Returns
+        -------
+        Pooled
+            `.table` has ``term estimate std_error statistic df p_value conf_low conf_high riv
+            fmi``; the matrices `within`, `between`, `total` are variances.
+
+        Notes
+        -----
+        ``T = W + (1 + 1/m) B`` (Rubin 1987, eq. 3.1.5) and Barnard and Rubin's (1999, eq. 3)
+        degrees of freedom. The variance parameters of each fit are taken as known, as in its own
+        standard errors; `ddf` makes up for that.
+        """
+        return pool_fixef(self._models, level=level, ddf=ddf)
+
+
+def _as_mermod(model: object) -> MerMod:
+    fitted = as_fitted(model)
+    return fitted if isinstance(fitted, MerMod) else MerMod._of(fitted._fit)
+
+
+def _check_same(one: MerMod, other: MerMod, name: str, other_name: str) -> None:
+    """Raise unless two fits are of one model."""
+    for what, shown in _SHOWN.items():
+        if shown(one) != shown(other):
+            raise InvalidArgumentError(
+                f"models: {what} of {name!r} and {other_name!r} differ: {shown(one)} and "
+                f"{shown(other)}"
+            )
+
+
+_SHOWN: Mapping[str, Callable[[MerMod], str]] = {
+    "response": lambda m: m.design.response,
+    "fixed effects": lambda m: ", ".join(m.design.fixed.names),
+    "random effects": lambda m: " + ".join(
+        f"({' + '.join(term.names)} | {term.factor})" for term in m.design.terms
+    ),
+    "criterion": lambda m: "REML" if m.solution.reml else "ML",
+}
+
+
+def lmer_list(
+    formula: str,
+    datasets: Iterable[Any] | Mapping[str, Any],
+    *,
+    reml: bool = True,
+    weights: str | None = None,
+    freq_weights: str | None = None,
+    offset: str | None = None,
+    contrasts: Mapping[str, str] | None = None,
+    missing: str = "drop",
+    control: LmerControl | None = None,
+    n_jobs: int = 1,
+) -> ModelList:
+    """Fit one formula to each of several data sets, merTools' ``lmerModList``.
+
+    Parameters
+    ----------
+    formula : str
+        As of `lmer`.
+    datasets : iterable of DataFrame, or mapping from name to one
+        Multiply imputed data, or parts of a split table.
+    reml, contrasts, missing, control
+        As of `lmer`.
+    weights, freq_weights, offset : str, optional
+        Columns of every data set.
+    n_jobs : int
+        Threads (joblib); another backend chosen with ``joblib.parallel_config`` is used, where the
+        formula may then name no functions of your own. The result does not depend on it.
+
+    Returns
+    -------
+    ModelList
+
+    Raises
+    ------
+    InvalidArgumentError
+        As of `lmer`, naming the data set; fewer than two data sets.
+
+    Warns
+    -----
+    SingularFitWarning, ConvergenceWarning
+        Once for all fits that it concerns, which it names.
+
+    Examples
+    --------
+    >>> import merextras as mx, numpy as np
+    >>> sleep, rng = mx.load_dataset("sleepstudy"), np.random.default_rng(1)
+    >>> imputed = [sleep.assign(Reaction=sleep.Reaction + rng.normal(0, 5, 180)) for _ in range(4)]
+    >>> fits = mx.lmer_list("Reaction ~ Days + (Days | Subject)", imputed)
+    >>> fits.pool().table[["term", "estimate", "std_error"]].round(1)
+            term  estimate  std_error
+    0  Intercept     251.3        6.7
+    1       Days      10.4        1.5
+    """
+    frames = dict(datasets) if isinstance(datasets, Mapping) else dict(_numbered(datasets))
+    for name, column in (("weights", weights), ("freq_weights", freq_weights), ("offset", offset)):
+        if column is not None and not isinstance(column, str):
+            raise InvalidArgumentError(
+                f"{name}={type(column).__name__}: the name of a column of every data set"
+            )
+    control = LmerControl() if control is None else control
+    options = Options(
+        missing=check_choice(missing, ("drop", "raise"), "missing"),
+        contrasts=dict(contrasts or {}),
+        scope=Scope(callers_names(1), control.formula_engine),
+    )
+    columns = {"weights": weights, "freq_weights": freq_weights, "offset": offset}
+    fits = joblib.Parallel(n_jobs=check_jobs(n_jobs), prefer="threads")(
+        joblib.delayed(_fit)(str(name), formula, data, options, columns, reml, control)
+        for name, data in frames.items()
+    )
+    named = dict(zip(map(str, frames), fits, strict=True))
+    _warn_together(named)
+    return ModelList({name: MerMod._of(fit) for name, fit in named.items()})
+
+
+def _numbered(datasets: Iterable[Any]) -> Iterator[tuple[str, Any]]:
+    if isinstance(datasets, pd.DataFrame):
+        raise InvalidArgumentError(
+            "datasets: a DataFrame is one data set; give a list of them, or "
+            "dict(list(data.groupby('column')))"
+        )
+    return ((str(i), data) for i, data in enumerate(datasets))
+
+
+def _fit(
+    name: str,
+    formula: str,
+    data: Any,
+    options: Options,
+    columns: Mapping[str, str | None],
+    reml: bool,
+    control: LmerControl,
+) -> Fit:
+    frame = as_pandas(data)
+    try:
+        own = options.with_rows(frame, **columns)
+        return fit_options(formula, frame, own, reml=reml, control=control, stacklevel=4)
+    except InvalidArgumentError as err:
+        raise InvalidArgumentError(f"data set {name!r}: {err}") from err
+
+
+def _warn_together(fits: Mapping[str, Fit]) -> None:
+    """Each kind of warning once, with the names of the data sets."""
+    found: dict[tuple[type[Warning], str], list[str]] = {}
+    for name, fit in fits.items():
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            warn_of(fit, stacklevel=1)
+        for one in caught:
+            found.setdefault((one.category, str(one.message)), []).append(name)
+    for (category, message), names in found.items():
+        text = f"{len(names)} of {len(fits)} fits ({', '.join(names)}): {message}"
+        warnings.warn(text, category, stacklevel=3)

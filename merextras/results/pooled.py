@@ -1,0 +1,53 @@
+"""Fixed effects pooled over several fits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from merextras._typing import Array
+from merextras.results.base import TextResult, format_columns, freeze
+
+
+@dataclass(frozen=True, repr=False)
+class Pooled(TextResult):
+    """Estimates by Rubin's rules.
+
+    Attributes
+    ----------
+    table : frame
+        ``term estimate std_error statistic df p_value conf_low conf_high riv fmi``. `riv` is the
+        relative increase of the variance due to what is missing, ``(1 + 1/m) B / W``; `fmi` the
+        fraction of missing information, ``(riv + 2 / (df + 3)) / (1 + riv)``.
+    within : (p, p) array
+        W, the mean of the fits' covariance matrices (variances).
+    between : (p, p) array
+        B, the covariance of the estimates over the fits, with divisor m - 1.
+    total : (p, p) array
+        ``W + (1 + 1/m) B``.
+    m : int
+        Fits.
+    level : float
+        Of the intervals.
+    """
+
+    table: pd.DataFrame
+    within: Array
+    between: Array
+    total: Array
+    m: int
+    level: float
+
+    def __post_init__(self) -> None:
+        for name in ("within", "between", "total"):
+            object.__setattr__(self, name, freeze(getattr(self, name)))
+
+    def to_frame(self) -> pd.DataFrame:
+        """The table, a fresh copy."""
+        return self.table.copy()
+
+    def to_text(self) -> str:
+        """The table under what it is of."""
+        frame = self.table.set_index("term").rename_axis(None)
+        return f"Pooled over {self.m} fits by Rubin's rules\n{format_columns(frame)}"

@@ -40,6 +40,7 @@ class Case:
     model: Model
     make: Callable[[float], Built]
     ours_only: bool = False
+    for_tasks: bool = False  # left out of the fits when no case is named
 
 
 def _table(rows: Iterable[dict[str, str]], numbers: set[str], factors: set[str]) -> Table:
@@ -149,6 +150,20 @@ def _nested(rows: int, a: int, b: int, c: int, scale: float) -> Built:
     return Built(table, "generated")
 
 
+def _crossed(rows: int, levels: tuple[int, int, int], scale: float) -> Built:
+    """Three crossed factors, and a fixed factor besides a covariate."""
+    rng = np.random.default_rng(SEED)
+    n = _scaled(scale, rows)[0]
+    x, kind = rng.standard_normal(n), rng.integers(0, 3, n).astype(np.int32)
+    y = 1 + 0.3 * x + 0.2 * kind + rng.standard_normal(n)
+    table: Table = {"x": x, "kind": Factor.numbered(kind, 3, "k")}
+    for name, q in zip("abc", levels, strict=True):
+        codes = _codes(rng, n, q)
+        y += _effects(rng, codes, q, 0.5)
+        table[name] = Factor.numbered(codes, q, name)
+    return Built({"y": y, **table}, "generated")
+
+
 # The list -----------------------------------------------------------------------------------------
 
 
@@ -202,6 +217,18 @@ CASES: tuple[Case, ...] = (
         "nested-3",
         _model("y", "x", ("1", "a/b/c")),
         partial(_nested, 100_000, 100, 10, 10),
+    ),
+    Case(
+        "hsb",
+        _model("mathach", "ses + meanses", ("1 + ses", "schid")),
+        partial(_bundled, "hsb", {"mathach", "ses", "meanses"}, {"schid"}),
+        for_tasks=True,
+    ),
+    Case(
+        "crossed-1500",
+        _model("y", "x + kind", ("1", "a"), ("1", "b"), ("1", "c")),
+        partial(_crossed, 1_500, (60, 30, 12)),
+        for_tasks=True,
     ),
     *(
         Case(f"scaling-1e{k}", _SLOPES, partial(_one_factor, 10**k, 10**k // 10, True), True)

@@ -10,16 +10,14 @@ from collections.abc import Sequence
 
 from benchmarks.packages import OURS, REFERENCE
 from benchmarks.results import CaseRun, Measurement, Run
+from benchmarks.tasks import TASKS, Task
 
-#: A criterion this far above or below the best of lme4's and ours is marked.
-TOLERANCE = 1e-3
 NOTHING = "–"
-LEGEND = f"""\
-Seconds are medians and include the formula, not reading the data. `× ours`: its time over ours;
-`× faster than lme4`: lme4's time over its own. Δ: REML criterion less the lower of lme4's and
-ours; **!** where it is off by more than {TOLERANCE:g}, a wrong or unfinished answer. Memory: the
-peak of a first fit, the data included, over the process with its packages imported. `> N s`: killed
-at the time limit. `¹`: the first fit of the process, there was no time for a second.
+LEGEND = """\
+Seconds are medians of {what}, not of reading the data. `× ours`: its time over ours; `× faster than
+lme4`: lme4's time over its own. Δ: {value} less {reference}; {judged}. Memory: the peak of a first
+run, the data included, over the process with its packages imported. `> N s`: killed at the time
+limit. `¹`: the first run of the process, there was no time for a second.
 """
 
 
@@ -27,15 +25,29 @@ def markdown(run: Run) -> str:
     """Write the whole report."""
     compared = [case for case in run.cases if not case.ours_only]
     scaling = [case for case in run.cases if case.ours_only]
-    parts = ["# Benchmark", _environment(run), LEGEND]
+    task = TASKS[run.environment["task"]]
+    parts = ["# Benchmark", _environment(run), _legend(task)]
     if len(compared) > 1:
         parts += ["## Seconds", _summary(compared, ratio=False)]
         parts += ["## Times ours", _summary(compared, ratio=True)]
-    parts += [_case(case) for case in compared]
+    parts += [_case(case, task) for case in compared]
     if scaling:
         parts += ["## Growth of ours", _scaling(scaling)]
     parts.append(_faults(run))
     return "\n\n".join(part for part in parts if part).rstrip() + "\n"
+
+
+def _legend(task: Task) -> str:
+    share = " of it" if task.relative else ""
+    return LEGEND.format(
+        what=task.what,
+        value=task.value,
+        reference="the lower of lme4's and ours" if task.name == "fit" else "lme4's",
+        judged="it is random and not judged"
+        if task.tolerance is None
+        else f"**!** where it is off by more than {task.tolerance:g}{share}, a wrong or "
+        "unfinished answer",
+    )
 
 
 def _environment(run: Run) -> str:
@@ -102,18 +114,26 @@ def yes_no(value: bool | None) -> str:
 
 
 def reference(case: CaseRun) -> float | None:
-    """Return the lower of lme4's criterion and ours, of anyone's when both are missing."""
-    both = [m.criterion for m in (case.of(OURS), case.of(REFERENCE)) if m is not None]
-    known = [c for c in both if c is not None]
-    known = known or [m.criterion for m in case.measurements if m.criterion is not None]
-    return min(known, default=None)
+    """Return the value that the others are held against.
+
+    Of fits the lower of lme4's criterion and ours, of tasks lme4's; anyone's when that is missing.
+    """
+    ours, lme4 = case.of(OURS), case.of(REFERENCE)
+    is_fit = all(m.task == "fit" for m in case.measurements)
+    known = [m.criterion for m in ((ours, lme4) if is_fit else (lme4,)) if m is not None]
+    values = [c for c in known if c is not None]
+    values = values or [m.criterion for m in case.measurements if m.criterion is not None]
+    return min(values, default=None)
 
 
 def is_off(m: Measurement, best: float | None) -> bool:
-    """Whether a criterion is wrong."""
+    """Whether a value is wrong."""
     if m.criterion is None or best is None:
         return m.status == "ok"
-    return not abs(m.criterion - best) <= TOLERANCE
+    task = TASKS[m.task]
+    if task.tolerance is None:
+        return False
+    return not abs(m.criterion - best) <= task.tolerance * (abs(best) if task.relative else 1.0)
 
 
 def _criterion(m: Measurement, best: float | None) -> tuple[str, str]:
@@ -149,7 +169,7 @@ def _relative(case: CaseRun, package: str) -> str:
     return ratio(m, case.of(OURS)) + _mark(case, m)
 
 
-def _case(case: CaseRun) -> str:
+def _case(case: CaseRun, task: Task) -> str:
     levels = ", ".join(f"{name} {count}" for name, count in case.levels.items())
     head = f"## {case.name}\n\n`{case.formula}`; {case.rows} rows; {levels}; {case.source}."
     header = [
@@ -158,7 +178,7 @@ def _case(case: CaseRun) -> str:
         "runs",
         "× ours",
         "× faster than lme4",
-        "REML criterion",
+        task.value,
         "Δ",
         "converged",
         "singular",

@@ -20,17 +20,17 @@ from benchmarks.cases import CASES, Case
 from benchmarks.packages import OURS, PACKAGES, Package
 from benchmarks.process import Settings
 from benchmarks.results import CaseRun, Measurement, Run
+from benchmarks.tasks import TASKS
 
 #: The interpreter that has the peers, when `--peer-python` doesn't say.
 PEER_PYTHON = "MEREXTRAS_PEER_PYTHON"
-TASKS = ("fit",)
 
 
 def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog="python -m benchmarks", description=report.__doc__)
     p.add_argument("--case", nargs="+", action="extend", metavar="NAME", help="names or patterns")
     p.add_argument("--package", nargs="+", action="extend", metavar="NAME", help="the same")
-    p.add_argument("--task", choices=TASKS, default="fit")
+    p.add_argument("--task", choices=list(TASKS), default="fit", help="what is timed (fit)")
     p.add_argument("--repeat", type=int, default=5, help="runs at least, as time allows (5)")
     p.add_argument("--seconds", type=float, default=120, help="limit per package and case (120)")
     p.add_argument("--threads", type=int, default=2, help="for everyone (2)")
@@ -64,6 +64,11 @@ def chosen(names: Sequence[str], patterns: Sequence[str] | None) -> list[str]:
         if not any(fnmatchcase(name, pattern) for name in names):
             raise SystemExit(f"nothing is called {pattern!r}; there are {', '.join(names)}")
     return [name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns)]
+
+
+def usual(task: str) -> list[str]:
+    """Name the cases that a task is run on when none are asked for."""
+    return list(TASKS[task].cases) or [case.name for case in CASES if not case.for_tasks]
 
 
 def environment(settings: Settings, scale: float) -> dict[str, object]:
@@ -122,7 +127,7 @@ def _progress(m: Measurement) -> None:
 
 
 def cases_run(options: argparse.Namespace, settings: Settings) -> Iterator[CaseRun]:
-    names = chosen([case.name for case in CASES], options.case)
+    names = chosen([case.name for case in CASES], options.case or usual(options.task))
     wanted = chosen([package.name for package in PACKAGES], options.package)
     packages = [package for package in PACKAGES if package.name in wanted]
     for case in CASES:
@@ -134,6 +139,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser().parse_args(argv)
     if options.list:
         print("cases:   ", *(f"{case.name}  {case.model.formula}" for case in CASES), sep="\n  ")
+        print("tasks:   ", *(f"{task.name}  {task.what}" for task in TASKS.values()), sep="\n  ")
         print("packages:", *(package.name for package in PACKAGES), sep="\n  ")
         return 0
     settings = Settings(

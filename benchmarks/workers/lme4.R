@@ -95,7 +95,40 @@ fit_task <- function(formula, data) {
     )
   )
 }
-tasks <- list(fit = fit_task)
+
+# A task on a fit that is made beforehand. `needs` is a further package.
+after <- function(call, value, needs = NULL) {
+  structure(function(formula, data) {
+    fit <- if (identical(needs, "lmerTest")) lmerTest::lmer(formula, data) else lmer(formula, data)
+    # R finds the data and the formula of a refit where the fit was called.
+    fit@call$formula <- formula
+    fit@call$data <- data
+    list(call = function() call(fit), read = function(x) list(criterion = value(x)))
+  }, needs = needs)
+}
+tasks <- list(
+  fit = fit_task,
+  profile = after(function(m) confint(profile(m)), function(x) sum(x)),
+  bootstrap = after(
+    function(m) bootMer(m, function(x) c(sigma(x), getME(x, "theta"), fixef(x)), nsim = 1000, seed = 1),
+    function(x) sd(x$t[, 1])
+  ),
+  kr = after(function(m) anova(m, type = 1, ddf = "Kenward-Roger"), function(x) sum(x$DenDF), "lmerTest"),
+  predict_interval = after(
+    function(m) merTools::predictInterval(m, level = 0.8, n.sims = 1000, seed = 1),
+    function(x) mean(x$upr - x$lwr), "merTools"
+  ),
+  re_sim = after(
+    function(m) merTools::REsim(m, n.sims = 1000, seed = 1), function(x) mean(x$sd), "merTools"
+  ),
+  influence = after(
+    function(m) {
+      group <- names(getME(m, "flist"))[1]
+      list(influence(m, groups = group)[[sprintf("fixed.effects[-%s]", group)]], fixef(m))
+    },
+    function(x) max(abs(sweep(x[[1]], 2, x[[2]])))
+  )
+)
 
 if (!suppressWarnings(suppressPackageStartupMessages(require(lme4, quietly = TRUE)))) {
   done(status = "missing", note = "R has no lme4")
@@ -103,6 +136,10 @@ if (!suppressWarnings(suppressPackageStartupMessages(require(lme4, quietly = TRU
 version <- as.character(packageVersion("lme4"))
 if (is.null(tasks[[task]])) done(status = "n/a", note = paste("no task", task), version = version)
 
+needs <- attr(tasks[[task]], "needs")
+if (!is.null(needs) && !suppressWarnings(suppressPackageStartupMessages(requireNamespace(needs, quietly = TRUE)))) {
+  done(status = "missing", note = paste("R has no", needs), version = version)
+}
 base <- memory("VmRSS")
 formula <- as.formula(readLines(file.path(folder, "formula.txt")))
 data <- read_table(folder)

@@ -1,12 +1,15 @@
-"""merextras: `lmer` with lme4's formula."""
+"""merextras: `lmer` with lme4's formula, and what is asked of its fits."""
 
 from __future__ import annotations
 
+import pickle
+from collections.abc import Callable
 from typing import Any
 
-from benchmarks.workers.protocol import Job, Outcome, Prepared, optional, serve
+from benchmarks.workers.protocol import Job, Outcome, Prepared, Task, optional, serve
 
 with optional("merextras"):
+    import merextras as mx
     from merextras.mermod import lmer
 
 
@@ -19,7 +22,34 @@ def fit(job: Job) -> Prepared:
     return lambda: lmer(formula, frame), read
 
 
-TASKS = {"fit": fit}
+def after(task: Callable[[Any], Any], value: Callable[[Any], float]) -> Task:
+    """A task on a fit that is made beforehand; each run gets a fit without caches."""
+
+    def prepare(job: Job) -> Prepared:
+        state = pickle.dumps(lmer(job.model.formula, job.frame()))
+        return lambda: task(pickle.loads(state)), lambda result: Outcome(float(value(result)))
+
+    return prepare
+
+
+def largest_change(result: Any) -> float:
+    return float(result.dfbeta().abs().to_numpy().max())
+
+
+TASKS = {
+    "fit": fit,
+    "profile": after(lambda m: m.confint(method="profile"), lambda ends: ends.to_numpy().sum()),
+    "bootstrap": after(
+        lambda m: mx.bootstrap(m, n_sims=1000, rng=1), lambda found: found.std_error["sigma"]
+    ),
+    "kr": after(lambda m: m.anova(ddf="kenward-roger"), lambda table: table["den_df"].sum()),
+    "predict_interval": after(
+        lambda m: mx.predict_interval(m, level=0.8, n_sims=1000, rng=1),
+        lambda rows: (rows["upper"] - rows["lower"]).mean(),
+    ),
+    "re_sim": after(lambda m: mx.re_sim(m, n_sims=1000, rng=1), lambda rows: rows["sd"].mean()),
+    "influence": after(lambda m: m.influence(m.design.factors[0]), largest_change),
+}
 
 if __name__ == "__main__":
     serve("merextras", TASKS)

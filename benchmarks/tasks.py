@@ -1,0 +1,75 @@
+"""What is timed: the fit, or something that is asked of a fit made beforehand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Task:
+    """One thing to do.
+
+    `value` names the number that is read from the result, so that speed is not had for a wrong
+    answer; `tolerance` is how far it may be from the reference, None if it is random. `relative`
+    says of what the tolerance is a share.
+    """
+
+    name: str
+    what: str
+    value: str
+    tolerance: float | None
+    relative: bool = False
+    cases: tuple[str, ...] = ()
+
+
+TASKS: dict[str, Task] = {
+    task.name: task
+    for task in (
+        Task("fit", "the fit, formula included", "REML criterion", 1e-3),
+        Task(
+            "profile",
+            "profiles of all parameters and their 95 % intervals; lme4's confint(profile(m))",
+            "sum of the ends",
+            1e-3,
+            relative=True,
+            cases=("sleepstudy", "penicillin", "students"),
+        ),
+        Task(
+            "bootstrap",
+            "1000 parametric refits, all parameters of each; lme4's bootMer",
+            "SD of sigma",
+            None,
+            cases=("students", "sleepstudy"),
+        ),
+        Task(
+            "kr",
+            "F tests with Kenward and Roger's degrees of freedom; pbkrtest's, by lmerTest",
+            "sum of den_df",
+            1e-3,
+            relative=True,
+            cases=("crossed-1500", "insteval-dept"),
+        ),
+        Task(
+            "predict_interval",
+            "prediction intervals of all rows from 1000 draws; merTools' predictInterval",
+            "mean width",
+            None,
+            cases=("students", "hsb"),
+        ),
+        Task(
+            "re_sim",
+            "summaries of 1000 draws of the random effects; merTools' REsim",
+            "mean sd",
+            None,
+            cases=("students", "hsb"),
+        ),
+        Task(
+            "influence",
+            "a full refit without each level of the first factor; lme4's influence",
+            "largest change of a fixed effect",
+            1e-3,
+            relative=True,
+            cases=("sleepstudy", "hsb"),
+        ),
+    )
+}

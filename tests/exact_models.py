@@ -14,6 +14,7 @@ import scipy.sparse as sp
 import statsmodels.formula.api as smf
 from tolerances import MONTE_CARLO
 
+import merextras as mx
 from merextras.datasets import load_dataset
 from merextras.engine.crossprod import CrossProducts, TermRows
 from merextras.engine.optimize import minimise
@@ -62,7 +63,19 @@ def fitted(name, reml=True):
 
 
 def data_of(name):
+    if name == "thinned":  # penicillin, without the rows that make.R leaves out
+        data = load_dataset("penicillin")
+        at = np.arange(1, len(data) + 1)
+        return data[~((at % 7 == 3) | (at % 11 == 5))]
     return pd.read_csv(LMM_DATA) if name == "lmm_data" else load_dataset(name)
+
+
+@functools.cache
+def given(name, which="full", reml=True):
+    """A model of one variance given others: "full", "null", or "tested", that alone."""
+    reference = EXPECTED["given"][name]
+    data = data_of(reference["data"]["name"])
+    return quietly(mx.lmer, reference[f"formula_{which}"], data, reml=reml)
 
 
 def ols(name, key):

@@ -16,11 +16,19 @@ from merextras._typing import Array
 from merextras.engine import dense
 from merextras.exceptions import InvalidArgumentError, RefitWarning
 from merextras.inference.ddf import check_method, f_row, f_table, method_of
-from merextras.inference.nesting import Candidate, check_nested, check_same_data, same_fixed
+from merextras.inference.nesting import (
+    Candidate,
+    check_nested,
+    check_same_data,
+    mixed_candidate,
+    ols_candidate,
+    same_criterion,
+    same_fixed,
+)
 from merextras.inference.term_contrasts import by_type, effects_of_design
 from merextras.model.fitted import FittedModel, refitted
 from merextras.model.mixedlm import as_fitted
-from merextras.model.ols import is_ols, read_ols
+from merextras.model.ols import is_ols
 
 _TYPES: dict[object, int] = {"I": 1, "II": 2, "III": 3, "1": 1, "2": 2, "3": 3, 1: 1, 2: 2, 3: 3}
 
@@ -65,8 +73,8 @@ def anova(
     InvalidArgumentError
         Models of different data (number of rows, response, weights), models that are not nested,
         as far as that can be seen (by the span of X and by random-effects terms), REML fits with
-        different fixed effects or beside ML fits under ``refit=False``, several OLS fits, an
-        unknown `ddf` or `type`.
+        fixed effects that differ, or that are coded differently, or beside ML fits under
+        ``refit=False``, several OLS fits, an unknown `ddf` or `type`.
     UnsupportedModelError
         Another kind of fit among `others`.
 
@@ -166,9 +174,10 @@ def _candidates(
     out = []
     for i, fit in enumerate(fits):
         if fit is None:
-            out.append(_of_ols(models[i], mixed[0]))
+            out.append(ols_candidate(models[i], mixed[0].design.response, "anova"))
         else:
-            out.append(_of_mixed(refitted(fit, reml=False) if refit and fit in by_reml else fit))
+            used = refitted(fit, reml=False) if refit and fit in by_reml else fit
+            out.append(mixed_candidate(used))
     check_same_data(out)
     if by_reml and not refit:
         _check_comparable(out, all(fit in by_reml for fit in mixed) and not any(linear))
@@ -187,41 +196,12 @@ def _check_comparable(candidates: Sequence[Candidate], all_reml: bool) -> None:
             "refit=False: the REML criteria of models with different fixed effects can't be "
             "compared; give refit=True"
         )
-
-
-def _of_mixed(fit: FittedModel) -> Candidate:
-    design = fit.design
-    weights = np.ones(design.n)
-    for extra in (design.weights, design.frequencies):
-        weights = weights if extra is None else weights * extra
-    return Candidate(
-        label=design.formula,
-        n_parameters=fit.n_parameters,
-        log_lik=-0.5 * fit.solution.deviance(),
-        n=fit.solution.n,
-        y=design.y if design.offset is None else design.y - design.offset,
-        weights=weights,
-        x=design.x,
-        names=tuple(design.fixed.names),
-        terms=tuple(term.rows for term in design.terms),
-    )
-
-
-def _of_ols(obj: object, beside: FittedModel) -> Candidate:
-    found = read_ols(obj)
-    names = ["1" if name in {"Intercept", "const"} else name for name in found.names]
-    rank = int(np.linalg.matrix_rank(found.x))
-    return Candidate(
-        label=f"{beside.design.response} ~ {' + '.join(names)}",
-        n_parameters=rank + 1,
-        log_lik=found.log_lik,
-        n=len(found.y),
-        y=found.y,
-        weights=np.ones(len(found.y)),
-        x=found.x,
-        names=found.names,
-        terms=(),
-    )
+    if not all(same_criterion(candidates[0], other) for other in candidates[1:]):
+        raise InvalidArgumentError(
+            "refit=False: the models code the same fixed effects differently (other units, "
+            "contrasts or columns), which shifts their REML criteria; code them alike, or give "
+            "refit=True"
+        )
 
 
 def _compared(candidates: Sequence[Candidate]) -> pd.DataFrame:

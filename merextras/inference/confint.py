@@ -10,8 +10,8 @@ from scipy import stats
 
 from merextras._checks import check_choice, check_level
 from merextras._typing import Rng
+from merextras.accessors.parameters import covariance_names, parameter_names
 from merextras.inference.bootstrap import bootstrap
-from merextras.inference.parameters import covariance_names, parameter_names
 from merextras.inference.profile import profile
 from merextras.model.fitted import FittedModel
 from merextras.results.bootstrap import TYPES
@@ -29,6 +29,7 @@ def confint(
     n_sims: int = 500,
     rng: Rng = None,
     boot_type: str = "percentile",
+    n_jobs: int = 1,
 ) -> pd.DataFrame:
     """Confidence intervals, lme4's ``confint``.
 
@@ -44,9 +45,9 @@ def confint(
     parm : str or sequence of str, optional
         Names of parameters, ``"theta_"`` (standard deviations, correlations, sigma) or ``"beta_"``
         (fixed effects); by default all. Only these are profiled.
-    n_sims, rng, boot_type
-        For ``"boot"``: the number of replicates, their seed or generator, and ``"percentile"``,
-        ``"basic"`` or ``"normal"``.
+    n_sims, rng, boot_type, n_jobs
+        For ``"boot"``: the number of replicates, their seed or generator, ``"percentile"``,
+        ``"basic"`` or ``"normal"``, and the number of processes.
 
     Returns
     -------
@@ -59,7 +60,7 @@ def confint(
     Raises
     ------
     InvalidArgumentError
-        A level outside (0, 1), an unknown method or parameter.
+        A level outside (0, 1), an unknown method or parameter; for the bootstrap's arguments.
     ProfileError
         A profile that can't be followed.
 
@@ -98,7 +99,8 @@ def confint(
         return profile(model, wanted, level_max=level).confint(level)
     if method == "boot":
         check_choice(boot_type, TYPES, "boot_type")
-        return bootstrap(model, n_sims=n_sims, rng=rng).confint(level, boot_type).loc[wanted]
+        found = bootstrap(model, n_sims=n_sims, rng=rng, n_jobs=n_jobs)
+        return found.confint(level, boot_type).loc[wanted]
     return _wald(model, level, names).loc[wanted]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,12 +10,15 @@ import pandas as pd
 from scipy import stats
 
 from merextras._checks import one_of
+from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError
 from merextras.inference.ddf import f_row, f_table, method_of
 from merextras.inference.term_contrasts import effects_of_design, without
+from merextras.model.design import Design
 from merextras.model.effects import Effect, Effects
-from merextras.model.fitted import FittedModel, fit_design, refitted
+from merextras.model.fitted import Fit, FittedModel, fit_design, refitted
 from merextras.model.fixed import ColumnsPart
+from merextras.model.streamed import StreamedDesign
 
 _TESTS = {"chisq": "chisq", "f": "f", "none": None}
 
@@ -84,13 +87,21 @@ def _in_scope(effects: Effects, scope: Sequence[str] | None) -> list[Effect]:
     marginal = {effect.label: effect for effect in effects.marginal()}
     if scope is None:
         return list(marginal.values())
-    wanted = [scope] if isinstance(scope, str) else list(scope)
+    wanted = list(scope) if isinstance(scope, Iterable) and not isinstance(scope, str) else [scope]
     for label in wanted:
         if label not in marginal:
             raise InvalidArgumentError(
                 f"scope={label!r}: {one_of(label, list(marginal))} (terms that no other contains)"
             )
     return [marginal[label] for label in wanted]
+
+
+def _with_columns(design: Design, x: Array) -> Fit:
+    """The ML fit with other fixed-effects columns, within the span of those there are."""
+    if isinstance(design, StreamedDesign):
+        return fit_design(design, reml=False, products=design.with_combined(x))
+    names = [f"column {j}" for j in range(x.shape[1])]
+    return fit_design(replace(design, x=x, fixed=ColumnsPart(names, None)), reml=False)
 
 
 def _by_likelihood(
@@ -101,9 +112,7 @@ def _by_likelihood(
     for effect in wanted:
         left = [e for e in effects.effects if e is not effect]
         x = effects.spanned(left)
-        names = [f"column {j}" for j in range(x.shape[1])]
-        design = replace(model.design, x=x, fixed=ColumnsPart(names, None))
-        small = fit_design(design, reml=False).solution
+        small = _with_columns(model.design, x).solution
         lost = large.solution.p - x.shape[1]
         rows.append((lost, large.n_parameters - lost, small.deviance()))
     df, npar, deviance = np.array(rows, dtype=float).T

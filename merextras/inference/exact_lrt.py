@@ -1,7 +1,7 @@
-"""Exact likelihood ratio tests of a variance component.
+"""The exact likelihood ratio test of a variance component and fixed effects.
 
-Crainiceanu & Ruppert (2004), J. R. Statist. Soc. B 66, 165-185; RLRsim's ``exactLRT`` and
-``exactRLRT`` in R. The null distributions are in `rlrt_null`.
+Crainiceanu & Ruppert (2004), J. R. Statist. Soc. B 66, 165-185; RLRsim's ``exactLRT`` in R. The
+null distribution is in `rlrt_null`.
 """
 
 from __future__ import annotations
@@ -14,103 +14,25 @@ import numpy as np
 from merextras._checks import check_count
 from merextras._rng import as_generator
 from merextras._typing import Rng
-from merextras.engine.pls import solve
 from merextras.exceptions import (
     ApproximationWarning,
-    ConvergenceWarning,
     InvalidArgumentError,
     UnsupportedModelError,
 )
+from merextras.inference.null_bootstrap import likelihood_ratio
 from merextras.inference.null_spectrum import orthonormal, spectrum_of
 from merextras.inference.rlrt_null import simulate_null
+from merextras.inference.variance_hypothesis import VarianceHypothesis, label_of, scalar
 from merextras.model.design import Design
-from merextras.model.fitted import FittedModel, refitted
+from merextras.model.fitted import FittedModel
 from merextras.model.mixedlm import as_fitted
 from merextras.model.ols import NullModel, read_ols
 from merextras.results.exact_test import ExactTest
 
-__all__ = ["exact_lrt", "exact_rlrt"]
+__all__ = ["exact_lrt"]
 
-# A likelihood ratio below this share of the deviance is the rounding of two equal likelihoods.
-_ROUNDING = 1e-12
 # How far a column may be from the span of others, or a response from another, relatively.
 _SAME = 1e-7
-
-
-def exact_rlrt(model: object, *, n_sims: int = 10_000, rng: Rng = None) -> ExactTest:
-    """Exact restricted likelihood ratio test that the model's one variance is zero.
-
-    The statistic is::
-
-        RLRT = 2 (l_R(model) - l_R(least squares)),  at least 0
-
-    with the restricted log-likelihood l_R of the model and, in closed form, that of its fixed part
-    without random effects. Its null distribution, which is not a chi-square nor the half-and-half
-    mixture with zero, is simulated (`rlrt_sim`).
-
-    Parameters
-    ----------
-    model : MerMod or fit of a statsmodels MixedLM
-        With exactly one variance besides the residual one. A fit by ML is first refitted by REML,
-        from its estimate; the result's note says so.
-    n_sims : int, default 10000
-        Draws from the null distribution.
-    rng : int, Generator or None
-
-    Returns
-    -------
-    ExactTest
-        The statistic, the simulated sample and the p-value: the share of the sample that is at
-        least the statistic, shown as ``< 1/n_sims`` if there is none. For a variance estimated at
-        zero the statistic is 0 and the p-value 1; the sample is drawn nevertheless.
-
-    Raises
-    ------
-    UnsupportedModelError
-        Not a mixed model; several variance components, or correlated effects; a random effect in
-        the span of the fixed ones or not distinguishable from the residual.
-    InvalidArgumentError
-        For `n_sims` or `rng`.
-
-    See Also
-    --------
-    exact_lrt : Also tests fixed effects; less powerful for the variance alone.
-    merextras.inference.rlrt_null.rlrt_sim : The null distribution, its accuracy and its cost.
-
-    Notes
-    -----
-    R: ``RLRsim::exactRLRT(m)``. Of a fit by ML that takes the restricted likelihood at the ML
-    estimates, which is not its maximum, with a message; here it is maximised. Where RLRsim counts
-    simulated values above the statistic, those equal to it count too, which matters at 0 only.
-    Weights are part of the design, as if rows of X and Z were multiplied by their square roots; the
-    rows themselves are not needed.
-
-    References
-    ----------
-    Crainiceanu, C. M. and Ruppert, D. (2004). Likelihood ratio tests in linear mixed models with
-    one variance component. J. R. Statist. Soc. B 66, 165-185.
-
-    Examples
-    --------
-    >>> import statsmodels.formula.api as smf
-    >>> from merextras.datasets import load_dataset
-    >>> from merextras.inference.exact_lrt import exact_rlrt
-    >>> fit = smf.mixedlm("Yield ~ 1", load_dataset("dyestuff"), groups="Batch").fit()
-    >>> test = exact_rlrt(fit, rng=1)
-    >>> print(f"{test.statistic:.3f}", 0.002 < test.p_value < 0.008)
-    6.369 True
-    """
-    fitted, note = as_fitted(model), ""
-    n_sims, generator = check_count(n_sims, "n_sims"), as_generator(rng)
-    hypothesis = _tested(fitted.design)
-    found = spectrum_of(fitted.solution.factor.system.cp)
-    sample = simulate_null(found, reml=True, q=0, lambda0=0.0, n_sims=n_sims, rng=generator)
-    if not fitted.solution.reml:
-        fitted = refitted(fitted, reml=True)
-        _check_converged(fitted)
-        note = "the model was fitted by ML; the statistic is that of its refit by REML"
-    statistic = _ratio(fitted, _least_squares(fitted, reml=True), reml=True)
-    return ExactTest("RLRT", statistic, sample, hypothesis, note)
 
 
 def exact_lrt(
@@ -165,7 +87,8 @@ def exact_lrt(
     -----
     R: ``RLRsim::exactLRT(m, m0)``, whose null distribution depends on the units of Z and which
     allows any `m0` with fewer columns; here the columns of `null` must lie in the span of the
-    model's.
+    model's. Its warning of a null distribution that is mostly at zero, as covariates of the groups
+    make it, is a note of the result.
 
     References
     ----------
@@ -185,8 +108,8 @@ def exact_lrt(
     """
     fitted, note = as_fitted(model), ""
     n_sims, generator = check_count(n_sims, "n_sims"), as_generator(rng)
-    hypothesis = _tested(fitted.design)
-    q, null_deviance = 0, _least_squares(fitted, reml=False)
+    tested = _tested(fitted)
+    hypothesis, q, null_deviance = tested.hypothesis, 0, tested.null_deviance(reml=False)
     if null is not None:
         given = read_ols(null)
         q, null_deviance = _restrictions(fitted.design, given), -2.0 * given.log_lik
@@ -201,44 +124,21 @@ def exact_lrt(
         )
     found = spectrum_of(fitted.solution.factor.system.cp)
     sample = simulate_null(found, reml=False, q=q, lambda0=0.0, n_sims=n_sims, rng=generator)
-    return ExactTest("LRT", _ratio(fitted, null_deviance, reml=False), sample, hypothesis, note)
+    deviance = fitted.solution.deviance(reml=False)
+    statistic = float(likelihood_ratio(null_deviance, deviance, fitted.solution.n))
+    return ExactTest("LRT", statistic, sample, hypothesis, note)
 
 
-def _tested(design: Design) -> str:
-    """State the hypothesis about the model's one variance; an error if it has others."""
-    bars = [f"({' + '.join(term.names)} | {term.factor})" for term in design.terms]
-    if len(bars) != 1:
+def _tested(fitted: FittedModel) -> VarianceHypothesis:
+    """The model's one variance; an error if it has others."""
+    labels = [label_of(term) for term in fitted.design.terms]
+    if len(labels) != 1:
         raise UnsupportedModelError(
-            f"the exact test is for a model with one variance component; this one has {len(bars)} "
-            f"terms: {', '.join(bars)}. The null distribution then depends on the other variances: "
-            "compare the fits with and without a term by a parametric bootstrap"
+            f"exact_lrt is for a model with one variance component; this one has {len(labels)} "
+            f"terms: {', '.join(labels)}. exact_rlrt tests one variance among several; fixed "
+            "effects together with one are tested by a parametric bootstrap (pb_modcomp)"
         )
-    (term,) = design.terms
-    if term.k != 1:
-        raise UnsupportedModelError(
-            f"the exact test is for a single variance; the term {bars[0]} has {term.k} effects "
-            f"per level, {term.k} variances and their covariances. Compare the fits with and "
-            "without an effect by a parametric bootstrap"
-        )
-    return f"Var({term.names[0]} | {term.factor}) = 0"
-
-
-def _least_squares(fitted: FittedModel, *, reml: bool) -> float:
-    """Compute the deviance of the fixed part alone: the model's own at a variance of zero."""
-    return solve(fitted.solution.factor.system, (np.zeros((1, 1)),), reml=reml).deviance()
-
-
-def _check_converged(refit: FittedModel) -> None:
-    if refit.opt_summary is not None and not refit.opt_summary.converged:
-        message = f"exact_rlrt: the refit by REML: {refit.opt_summary.message}"
-        warnings.warn(message, ConvergenceWarning, stacklevel=3)
-
-
-def _ratio(fitted: FittedModel, null_deviance: float, *, reml: bool) -> float:
-    """Compute the likelihood ratio statistic; differences that are rounding are zero."""
-    deviance = fitted.solution.deviance(reml=reml)
-    gain = null_deviance - deviance
-    return gain if gain > _ROUNDING * (abs(deviance) + fitted.design.n) else 0.0
+    return scalar(VarianceHypothesis(fitted, 0))
 
 
 def _restrictions(design: Design, null: NullModel) -> int:

@@ -11,6 +11,8 @@ from merextras._typing import Array, IntArray
 from merextras.engine.crossprod import TermRows
 from merextras.exceptions import InvalidArgumentError
 from merextras.inference.null_spectrum import orthonormal
+from merextras.model.fitted import FittedModel
+from merextras.model.ols import read_ols
 
 # How far a column may be from the span of others, or a response from another, relatively.
 _SAME = 1e-7
@@ -35,6 +37,8 @@ class Candidate:
     names : tuple of str
     terms : tuple of TermRows
         None for a linear model.
+    log_det : float
+        log |X'WX|, in which the restricted likelihoods of two codings of one model differ.
     """
 
     label: str
@@ -46,26 +50,64 @@ class Candidate:
     x: Array
     names: tuple[str, ...]
     terms: tuple[TermRows, ...]
+    log_det: float = 0.0
 
 
-def check_same_data(models: Sequence[Candidate]) -> None:
+def mixed_candidate(fit: FittedModel) -> Candidate:
+    """A mixed model in a comparison."""
+    design, cp = fit.design, fit.solution.factor.system.cp
+    weights = np.ones(design.n)
+    for extra in (design.weights, design.frequencies):
+        weights = weights if extra is None else weights * extra
+    return Candidate(
+        label=design.formula,
+        n_parameters=fit.n_parameters,
+        log_lik=-0.5 * fit.solution.deviance(),
+        n=fit.solution.n,
+        y=design.y if design.offset is None else design.y - design.offset,
+        weights=weights,
+        x=design.x,
+        names=tuple(design.fixed.names),
+        terms=tuple(term.rows for term in design.terms),
+        log_det=float(np.linalg.slogdet(cp.xy[: cp.p, : cp.p])[1]) - 2.0 * cp.basis.log_det(),
+    )
+
+
+def ols_candidate(obj: object, response: str, name: str) -> Candidate:
+    """An OLS fit beside mixed models of a response; errors call it `name`."""
+    found = read_ols(obj, name)
+    names = ["1" if column in {"Intercept", "const"} else column for column in found.names]
+    return Candidate(
+        label=f"{response} ~ {' + '.join(names)}",
+        n_parameters=int(np.linalg.matrix_rank(found.x)) + 1,
+        log_lik=found.log_lik,
+        n=len(found.y),
+        y=found.y,
+        weights=np.ones(len(found.y)),
+        x=found.x,
+        names=found.names,
+        terms=(),
+    )
+
+
+def check_same_data(models: Sequence[Candidate], verb: str = "anova") -> None:
     """All models must be of the same rows, response and weights."""
     first = models[0]
     for other in models[1:]:
         if (len(other.y), other.n) != (len(first.y), first.n):
             raise InvalidArgumentError(
-                f"anova: the models are of different data: {first.label!r} was fitted to {first.n} "
-                f"observations, {other.label!r} to {other.n}; fit all to the rows that are "
-                "complete for the largest"
+                f"{verb}: the models are of different data: {first.label!r} was fitted to "
+                f"{first.n} observations, {other.label!r} to {other.n}; fit all to the rows that "
+                "are complete for the largest"
             )
         if np.max(np.abs(other.y - first.y)) > _SAME * np.std(first.y):
             raise InvalidArgumentError(
-                f"anova: the models are of different data: the responses of {first.label!r} and "
+                f"{verb}: the models are of different data: the responses of {first.label!r} and "
                 f"{other.label!r} differ; fit all to the same data, with the rows in the same order"
             )
         if np.max(np.abs(other.weights - first.weights)) > _SAME * np.max(first.weights):
             raise InvalidArgumentError(
-                f"anova: the weights of {first.label!r} and {other.label!r} differ"
+                f"{verb}: the weights of {first.label!r} and {other.label!r} differ"
             )
 
 
@@ -74,7 +116,30 @@ def same_fixed(left: Candidate, right: Candidate) -> bool:
     return not _outside(left.x, right.x) and not _outside(right.x, left.x)
 
 
-def check_nested(small: Candidate, large: Candidate) -> None:
+def same_criterion(left: Candidate, right: Candidate) -> bool:
+    """Whether the restricted likelihoods of two models with the same fixed part are comparable.
+
+    They hold log |X'V^-1 X|, so that X in other units or another coding shifts one of them.
+    """
+    return abs(left.log_det - right.log_det) <= _SAME * (1.0 + abs(left.log_det))
+
+
+def same_term(left: TermRows, right: TermRows) -> bool:
+    """Whether two terms are of the same groups, and their effects span the same."""
+    return (
+        left.k == right.k
+        and same_groups(left, right)
+        and not _outside(left.values, right.values)
+        and not _outside(right.values, left.values)
+    )
+
+
+def same_groups(left: TermRows, right: TermRows) -> bool:
+    """Whether the levels of two terms are the same sets of rows."""
+    return _refines(left.codes, right.codes) and _refines(right.codes, left.codes)
+
+
+def check_nested(small: Candidate, large: Candidate, verb: str = "anova") -> None:
     """The small model must be the large one with some parameters at fixed values.
 
     Decided by the span of X, and for the random effects term by term: a term is within one on the
@@ -84,13 +149,13 @@ def check_nested(small: Candidate, large: Candidate) -> None:
     outside = [small.names[j] for j in _outside(small.x, large.x)]
     if outside:
         raise InvalidArgumentError(
-            f"anova: {small.label!r} is not nested in {large.label!r}: its fixed effects {outside} "
-            "are not in the span of the other's; compare them by aic or bic"
+            f"{verb}: {small.label!r} is not nested in {large.label!r}: its fixed effects "
+            f"{outside} are not in the span of the other's; compare them by aic or bic"
         )
     for term in small.terms:
         if not any(_within(term, other) for other in large.terms):
             raise InvalidArgumentError(
-                f"anova: {small.label!r} is not nested in {large.label!r}: no random-effects term "
+                f"{verb}: {small.label!r} is not nested in {large.label!r}: no random-effects term "
                 f"of it contains the one with {term.n_levels} levels and {term.k} effect(s); "
                 "compare them by aic or bic"
             )
@@ -105,7 +170,7 @@ def _outside(columns: Array, of: Array) -> list[int]:
 
 
 def _within(small: TermRows, large: TermRows) -> bool:
-    if _refines(small.codes, large.codes) and _refines(large.codes, small.codes):
+    if same_groups(small, large):
         return not _outside(small.values, large.values)
     constant = small.k == 1 and bool(np.all(small.values == small.values[0]))
     return constant and _refines(small.codes, large.codes) and _by_cell(small, large)

@@ -105,16 +105,16 @@ def spectrum(x: Array, z: Any, sqrt_sigma: Array | None = None) -> Spectrum:
     return _spectrum(n, p, mu, xi, max(_ZERO * mu[-1], _ZERO**2 * xi[-1]))
 
 
-def spectrum_of(products: CrossProducts) -> Spectrum:
-    """Find the eigenvalues of a fitted model with one scalar term, from its cross-products.
+def spectrum_of(products: CrossProducts, term: int = 0) -> Spectrum:
+    """Find the eigenvalues of a scalar term of a fitted model, from its cross-products.
 
     Weights and frequencies are in them, and no rows are needed. Cost as for a sparse Z in
     `spectrum`, without what is of order n.
     """
     p = products.p
     low = la.cholesky(products.xy[:p, :p], lower=True)
-    shared = la.solve_triangular(low, products.to_xy[0][:, 0, :p].T, lower=True).T
-    return _of_diagonal(products.n, products.own[0][:, 0, 0], shared)
+    shared = la.solve_triangular(low, products.to_xy[term][:, 0, :p].T, lower=True).T
+    return _of_diagonal(products.n, products.own[term][:, 0, 0], shared)
 
 
 def orthonormal(x: Array) -> Array:

@@ -2,55 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 
 from merextras._checks import check_count, check_jobs
 from merextras._rng import as_generator
-from merextras._typing import Array, Rng
+from merextras._typing import Rng
 from merextras.exceptions import InvalidArgumentError, MerextrasError
-from merextras.inference.nesting import Candidate, check_nested, check_same_data
+from merextras.inference.nesting import (
+    Candidate,
+    check_nested,
+    check_same_data,
+    mixed_candidate,
+    ols_candidate,
+)
+from merextras.inference.null_bootstrap import least_squares, likelihood_ratio, null_sample
 from merextras.inference.null_spectrum import orthonormal
-from merextras.inference.replicates import block_size, in_blocks, is_long, refit_all
-from merextras.model.draws import Source, own_source
 from merextras.model.fitted import FittedModel
 from merextras.model.mixedlm import as_fitted
-from merextras.model.ols import is_ols, read_ols
+from merextras.model.ols import is_ols
 from merextras.model.refit import refit_ml
 from merextras.results.pb_modcomp import PBModcomp
 
 __all__ = ["pb_modcomp"]
-
-# A statistic below this share of the deviance is the rounding of two equal likelihoods.
-_ROUNDING = 1e-12
-
-
-@dataclass(frozen=True, eq=False)
-class _LeastSquares:
-    """The small model without random effects.
-
-    Attributes
-    ----------
-    y : (n,) array
-    basis : (n, rank) array
-        Orthonormal columns that span X.
-    """
-
-    y: Array
-    basis: Array
-
-    def deviances(self, y: Array) -> Array:
-        """ML deviance of each column of y, (m,)."""
-        rest = y - self.basis @ (self.basis.T @ y)
-        rss = np.einsum("nm,nm->m", rest, rest)
-        return np.asarray(len(y) * (1.0 + np.log(2.0 * np.pi * rss / len(y))))
-
-    def source(self) -> Source:
-        """Describe responses from the model at its ML estimate."""
-        mean, n = self.basis @ (self.basis.T @ self.y), len(self.y)
-        return Source(mean, (), np.full(n, np.sqrt(np.sum((self.y - mean) ** 2) / n)))
 
 
 def pb_modcomp(
@@ -136,98 +111,41 @@ def pb_modcomp(
     generators = as_generator(rng).spawn(n_sims)
     big = refit_ml(as_fitted(large))
     little, candidate = _smaller(small, big)
-    full = _candidate(big)
+    full = mixed_candidate(big)
     df = _tested(full, candidate)
-    source = little.source() if isinstance(little, _LeastSquares) else own_source(little)
-    found = in_blocks(
-        _statistics, (big, little, source), generators,
-        size=block_size(big), n_jobs=n_jobs, long=is_long(big, n_sims),
-    )  # fmt: skip
-    sample = np.concatenate(found)
+    sample = null_sample(big, little, generators, n_jobs)
     used = sample[np.isfinite(sample)]
     if len(used) < 2:
         raise MerextrasError("pb_modcomp: the refits to simulated data did not converge")
-    observed = _ratio(np.array(-2.0 * candidate.log_lik), np.array(-2.0 * full.log_lik), full.n)
+    observed = likelihood_ratio(-2.0 * candidate.log_lik, -2.0 * full.log_lik, full.n)
     failed = n_sims - len(used)
     return PBModcomp(float(observed), df, used, full.label, candidate.label, failed)
 
 
-def _smaller(small: object, big: FittedModel) -> tuple[FittedModel | _LeastSquares, Candidate]:
+def _smaller(small: object, big: FittedModel) -> tuple[FittedModel, Candidate]:
     """Read the smaller model, by ML."""
     if not is_ols(small):
         little = refit_ml(as_fitted(small))
-        return little, _candidate(little)
+        return little, mixed_candidate(little)
     if big.design.offset is not None:
         raise InvalidArgumentError(
             "small: the larger model has an offset, which an OLS fit has not; fit both to the "
             "response less the offset"
         )
-    found = read_ols(small)
-    least = _LeastSquares(found.y, orthonormal(found.x))
-    names = ["1" if name in {"Intercept", "const"} else name for name in found.names]
-    candidate = Candidate(
-        label=f"{big.design.response} ~ {' + '.join(names)}",
-        n_parameters=least.basis.shape[1] + 1,
-        log_lik=found.log_lik,
-        n=len(found.y),
-        y=found.y,
-        weights=np.ones(len(found.y)),
-        x=found.x,
-        names=found.names,
-        terms=(),
-    )
-    return least, candidate
-
-
-def _candidate(model: FittedModel) -> Candidate:
-    design = model.design
-    return Candidate(
-        label=design.formula,
-        n_parameters=model.n_parameters,
-        log_lik=-0.5 * model.solution.deviance(),
-        n=model.solution.n,
-        y=design.y if design.offset is None else design.y - design.offset,
-        weights=np.ones(design.n) if design.weights is None else design.weights,
-        x=design.x,
-        names=tuple(design.fixed.names),
-        terms=tuple(term.rows for term in design.terms),
-    )
+    candidate = ols_candidate(small, big.design.response, "small")
+    # Of other rows than the larger model's it is refused next, before it is used.
+    x = orthonormal(candidate.x)
+    design = replace(big.design, y=candidate.y, x=x, weights=None, frequencies=None)
+    return least_squares(design, reml=False), candidate
 
 
 def _tested(large: Candidate, small: Candidate) -> int:
     """The number of parameters tested; an error if that is no test."""
-    try:
-        check_same_data([large, small])
-        if small.n_parameters >= large.n_parameters:
-            raise InvalidArgumentError(
-                f"pb_modcomp: the smaller model {small.label!r} has {small.n_parameters} parameters"
-                f", the larger {large.label!r} {large.n_parameters}; give the larger one first"
-            )
-        check_nested(small, large)
-    except InvalidArgumentError as err:
-        raise InvalidArgumentError(str(err).replace("anova:", "pb_modcomp:", 1)) from None
+    check_same_data([large, small], "pb_modcomp")
+    if small.n_parameters >= large.n_parameters:
+        raise InvalidArgumentError(
+            f"pb_modcomp: the smaller model {small.label!r} has {small.n_parameters} parameters"
+            f", the larger {large.label!r} {large.n_parameters}; give the larger one first"
+        )
+    check_nested(small, large, "pb_modcomp")
     return large.n_parameters - small.n_parameters
-
-
-def _statistics(
-    big: FittedModel,
-    little: FittedModel | _LeastSquares,
-    source: Source,
-    generators: Sequence[np.random.Generator],
-) -> Array:
-    """The statistic of each simulated response; NaN where a fit failed."""
-    y = source.draw(generators)
-    null = little.deviances(y) if isinstance(little, _LeastSquares) else _deviances(little, y)
-    return _ratio(null, _deviances(big, y), len(y))
-
-
-def _deviances(model: FittedModel, y: Array) -> Array:
-    fits = refit_all(model, y)
-    return np.where(fits.converged, fits.deviance, np.nan)
-
-
-def _ratio(null: Array, deviance: Array, n: int) -> Array:
-    """Likelihood ratios; differences that are rounding are zero."""
-    gain = null - deviance
-    noise = _ROUNDING * (np.abs(deviance) + n)
-    return np.where(gain <= noise, 0.0, gain)  # NaN stays NaN

@@ -85,7 +85,7 @@ def rlrt_sim(
     See Also
     --------
     lrt_sim : The same for the likelihood itself.
-    merextras.inference.exact_lrt.exact_rlrt : The test.
+    merextras.inference.exact_rlrt.exact_rlrt : The test.
 
     Notes
     -----

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,10 +11,15 @@ import pandas as pd
 
 from merextras._checks import check_choice, one_of
 from merextras._typing import Array
-from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
+from merextras.exceptions import (
+    InvalidArgumentError,
+    RankDeficientWarning,
+    UnsupportedModelError,
+)
 from merextras.model.design import Design
 from merextras.model.fitted import FittedModel
 from merextras.model.mixedlm import as_fitted
+from merextras.model.rank import KeptColumns
 from merextras.model.refit import refit_formula
 from merextras.model.rewrite import rewritten
 
@@ -105,7 +111,11 @@ def standardize(
             )
         response = inputs.add("z.", design.response, _rescaled(design.y, design.frequencies))
     formula = rewritten(design.formula, design.frame.columns, inputs.code, response=response)
-    return refit_formula(model, formula, design.frame.assign(**inputs.made))
+    with warnings.catch_warnings():
+        if isinstance(design.fixed, KeptColumns):
+            # It was said when the model was fitted, of the same columns.
+            warnings.simplefilter("ignore", RankDeficientWarning)
+        return refit_formula(model, formula, design.frame.assign(**inputs.made))
 
 
 def _names(unchanged: str | Sequence[str], frame: pd.DataFrame) -> set[str]:

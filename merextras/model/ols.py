@@ -42,13 +42,15 @@ def is_ols(obj: object) -> bool:
     return isinstance(obj, OLS) or type(getattr(results, "model", None)) is OLS
 
 
-def read_ols(obj: object) -> NullModel:
+def read_ols(obj: object, name: str = "null") -> NullModel:
     """Read the fit of a statsmodels `OLS`; arrays are copied, nothing is kept of the fit.
 
     Parameters
     ----------
     obj : RegressionResults or its wrapper
         ``smf.ols(...).fit()`` or ``sm.OLS(y, x).fit()``.
+    name : str
+        The argument that errors speak of.
 
     Returns
     -------
@@ -72,16 +74,15 @@ def read_ols(obj: object) -> NullModel:
     results = obj._results if isinstance(obj, RegressionResultsWrapper) else obj
     model: Any = getattr(results, "model", None)
     if isinstance(obj, OLS):
-        raise InvalidArgumentError("null: this OLS model has not been fitted; call .fit() first")
+        raise InvalidArgumentError(f"{name}: this OLS model has not been fitted; call .fit() first")
     if not isinstance(results, RegressionResults) or type(model) is not OLS:
         of = "" if model is None else f" (of {type(model).__name__})"
         raise InvalidArgumentError(
-            f"null: expected the fit of a statsmodels OLS, got {type(obj).__name__}{of}; fit it "
-            "with statsmodels.formula.api.ols(...).fit(), or give null=None to keep the model's "
-            "own fixed effects"
+            f"{name}: expected the fit of a statsmodels OLS, got {type(obj).__name__}{of}; fit it "
+            "with statsmodels.formula.api.ols(...).fit()"
         )
     if getattr(model, "endog", None) is None or getattr(model, "exog", None) is None:
-        raise InvalidArgumentError("null: the data of this OLS fit were removed (remove_data)")
+        raise InvalidArgumentError(f"{name}: the data of this OLS fit were removed (remove_data)")
     return NullModel(
         np.array(model.endog, dtype=np.float64).reshape(-1),
         np.array(model.exog, dtype=np.float64).reshape(len(model.exog), -1),

@@ -111,6 +111,8 @@ def plot_exact_test(
             xytext=(0, 3),
             textcoords="offset points",
             fontsize="small",
+            # An observed value close to zero has its line behind the words.
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1.0},
         )
     ax.set_xlim(-max(0.05 * reach, 2.5 * width), reach * (1.35 if far else 1.08))
     ax.margins(y=0.25)

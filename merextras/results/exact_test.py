@@ -15,6 +15,9 @@ from merextras.results.base import TextResult, freeze
 
 __all__ = ["ExactTest"]
 
+# The share of zeros in a null distribution that is mentioned.
+_MOSTLY_ZERO = 0.9
+
 
 @dataclass(frozen=True, repr=False, eq=False)
 class ExactTest(TextResult):
@@ -177,8 +180,14 @@ class ExactTest(TextResult):
             f"null hypothesis: {self.null_hypothesis}",
             f"{self.name} = {self.statistic:.5g}, p-value {relation}{self.p_text}",
         ]
-        if self.note:
-            lines += ["", f"note: {self.note}"]
+        notes = [self.note] if self.note else []
+        if self.p_zero >= _MOSTLY_ZERO:
+            notes.append(
+                f"{100.0 * self.p_zero:.3g} % of the simulated values are zero: any positive "
+                f"statistic has a p-value of at most {_short(1.0 - self.p_zero)}"
+            )
+        if notes:
+            lines += ["", f"note: {'; '.join(notes)}"]
         return "\n".join(lines)
 
 

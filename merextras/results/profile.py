@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -178,7 +178,7 @@ def select(
     """
     if parm is None:
         return list(names)
-    wanted = [parm] if isinstance(parm, str) else list(parm)
+    wanted = list(parm) if isinstance(parm, Iterable) and not isinstance(parm, str) else [parm]
     chosen = set()
     for name in wanted:
         if name in names:

@@ -275,13 +275,20 @@ def test_refit_false_needs_comparable_criteria():
         a.anova(chain(reml=False)[1], refit=False)
     with pytest.raises(InvalidArgumentError, match="some models were fitted by REML"):
         a.anova(least_squares(), refit=False)
+    # Weeks for days: by REML the log of their ratio would be taken for evidence.
+    weeks = quietly("Reaction ~ I(Days / 7) + (Days | Subject)", "thinned", True)
+    with pytest.raises(InvalidArgumentError, match="code the same fixed effects differently"):
+        b.anova(weeks, refit=False)
+    swapped = quietly("Reaction ~ 0 + Days + I(Days * 0 + 1) + (Days | Subject)", "thinned", True)
+    wanted = b.anova(chain()[3], refit=False)["statistic"].iloc[1]
+    assert b.anova(swapped, refit=False)["statistic"].iloc[1] == pytest.approx(wanted, rel=1e-8)
 
 
 def test_what_anova_refuses():
     a, b, *_ = chain(reml=False)
     with pytest.raises(InvalidArgumentError, match="more than one OLS"):
         b.anova(least_squares(), least_squares("Reaction ~ Days"))
-    with pytest.raises(InvalidArgumentError, match="null: this OLS model has not been fitted"):
+    with pytest.raises(InvalidArgumentError, match="anova: this OLS model has not been fitted"):
         b.anova(smf.ols("Reaction ~ 1", data_of("thinned")))
     with pytest.raises(InvalidArgumentError, match="ddf is for the terms of one model"):
         a.anova(b, ddf="satterthwaite")

@@ -79,6 +79,13 @@ class TestBoot:
         mine = slopes.confint(method="boot", n_sims=20, rng=1, parm="beta_", level=0.5)
         assert list(mine.index) == ["Intercept", "Days"]
 
+    def test_processes(self, slopes):
+        one, two = (slopes.confint(method="boot", n_sims=9, rng=1, n_jobs=n) for n in (1, 2))
+        pd.testing.assert_frame_equal(one, two)
+        for option in ({"n_jobs": 0}, {"n_sims": 0}, {"rng": "x"}):
+            with pytest.raises(InvalidArgumentError, match=f"{next(iter(option))}="):
+                slopes.confint(method="boot", **option)
+
     def test_an_unknown_type(self, slopes):
         with pytest.raises(InvalidArgumentError, match=r"boot_type='perc': .*'percentile'"):
             slopes.confint(method="boot", n_sims=5, boot_type="perc")

@@ -276,9 +276,8 @@ class TestWhatIsAsked:
         assert m.profile("theta_", level_max=0.5).names[-1] == "sigma"
         assert m.profile(["Days", "sigma"], level_max=0.5).names == ("sigma", "Days")
 
-    @pytest.mark.parametrize("which", ["Day", ["Days", "sgima"], "theta", 3.5])
+    @pytest.mark.parametrize("which", ["Day", ["Days", "sgima"], "theta", 3.5, [3.5]])
     def test_unknown(self, which):
-        which = [which] if isinstance(which, float) else which
         with pytest.raises(InvalidArgumentError, match=r"which=.*: allowed: 'sd_Intercept"):
             model_for("sleepstudy").profile(which)
 

@@ -35,7 +35,7 @@ from merextras.inference.rlrt_null import lrt_sim, rlrt_sim
 
 
 def test_null_of_a_slope_as_in_r():
-    expected = EXPECTED["slope_given_intercept"]["rlrt"]["null"]
+    expected = EXPECTED["given"]["slope"]["rlrt"]["null"]
     data = load_dataset("sleepstudy")
     days = data["Days"].to_numpy(dtype=float)
     z = indicators([10] * 18, days)

@@ -13,7 +13,11 @@ from properties.compare import close
 from tolerances import ARM, ARM_DEVIANCE, INVARIANCE
 
 from merextras import MerMod, lmer
-from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
+from merextras.exceptions import (
+    InvalidArgumentError,
+    RankDeficientWarning,
+    UnsupportedModelError,
+)
 from merextras.inference.standardize import standardize
 from merextras.model.mixedlm import as_fitted
 
@@ -157,6 +161,17 @@ def test_the_fit_is_the_same_model():
     np.testing.assert_allclose(s.log_lik(), m.log_lik(), rtol=1e-10)
     ratio = m.sigma() / s.sigma()
     assert ratio == pytest.approx(1.0, rel=1e-6)
+
+
+def test_dropped_columns_are_said_once():
+    """When the model is fitted, not again when it is standardised."""
+    with pytest.warns(RankDeficientWarning, match="dropped 1 column"):
+        m = lmer("y ~ x + I(2 * x) + (1 | g)", varied())
+    s = standardize(m)
+    assert columns_of(s) == ["Intercept", "z.x"]
+    assert s.fixef(add_dropped=True).isna().tolist() == [False, False, True]
+    with pytest.warns(RankDeficientWarning, match="dropped 2 column"):
+        s.update(". ~ . + I(3 * `z.x`)")
 
 
 def test_names_that_need_quoting():

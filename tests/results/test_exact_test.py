@@ -46,7 +46,7 @@ def test_monte_carlo_error_of_the_p_value():
 
 
 def test_prints_like_an_htest():
-    test = made(2957.77, np.zeros(10_000))
+    test = made(2957.77, np.arange(10_000.0) % 2.0)
     assert repr(test) == (
         "simulated finite sample distribution of LRT. "
         "(p-value based on 10000 simulated values)\n\n"
@@ -59,6 +59,15 @@ def test_prints_like_an_htest():
 
 def test_the_note_is_printed_last():
     assert repr(made(1.0, note="of the refit")).endswith("\n\nnote: of the refit")
+
+
+def test_a_distribution_that_is_mostly_zero_is_noted():
+    """RLRsim warns; the p-value is right nevertheless."""
+    sample = np.append(np.zeros(97), [0.1, 0.2, 3.0])
+    text = "97 % of the simulated values are zero: any positive statistic has a p-value of at most"
+    assert repr(made(0.15, sample)).endswith(f"p-value = 0.02\n\nnote: {text} 0.03")
+    assert f"note: of the refit; {text}" in repr(made(0.15, sample, note="of the refit"))
+    assert "note" not in repr(made(0.15, sample[80:]))
 
 
 def test_frame_is_one_tidy_row_and_fresh():

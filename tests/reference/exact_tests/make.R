@@ -67,22 +67,27 @@ tests_of <- function(formula, data_name, source, null_fixed) {
   out
 }
 
-# The slope of sleepstudy given its intercept: full model, null model, and the model with the
-# tested effect alone, which supplies the design.
-full <- polished(Reaction ~ Days + (1 | Subject) + (0 + Days | Subject), "sleepstudy")
-null <- polished(Reaction ~ Days + (1 | Subject), "sleepstudy")
-only <- polished(Reaction ~ Days + (0 + Days | Subject), "sleepstudy")
-X <- as.matrix(getME(only, "X"))
-Z <- as.matrix(getME(only, "Z"))
-slope <- list(
-  formula_full = "Reaction ~ Days + (1 | Subject) + (0 + Days | Subject)",
-  formula_null = "Reaction ~ Days + (1 | Subject)",
-  formula_tested = "Reaction ~ Days + (0 + Days | Subject)",
-  data = list(name = "sleepstudy", source = "lme4::sleepstudy", rows = nrow(X)),
-  design = design_of(X, Z),
-  log_lik = list(full = as.numeric(logLik(full)), null = as.numeric(logLik(null))),
-  rlrt = list(statistic = unname(quiet(exactRLRT(only, full, null, seed = 1))$statistic),
-              null = rlrt_null(X, Z, 31)))
+# One variance of several, with the others in both models: RLRsim's exactRLRT(tested, full, null),
+# whose null distribution is that of the model with the tested effect alone.
+given <- function(data_name, source, fixed, tested, others, seed) {
+  formula_of <- function(...) as.formula(paste(fixed, ..., sep = " + "))
+  full <- polished(formula_of(tested, others), data_name)
+  null <- polished(formula_of(others), data_name)
+  only <- polished(formula_of(tested), data_name)
+  X <- as.matrix(getME(only, "X"))
+  Z <- as.matrix(getME(only, "Z"))
+  text <- function(...) paste(fixed, ..., sep = " + ")
+  list(
+    formula_full = text(tested, others), formula_null = text(others), formula_tested = text(tested),
+    data = list(name = data_name, source = source, rows = nrow(X)),
+    design = design_of(X, Z),
+    log_lik = list(full = as.numeric(logLik(full)), null = as.numeric(logLik(null))),
+    rlrt = list(statistic = unname(quiet(exactRLRT(only, full, null, seed = 1))$statistic),
+                null = rlrt_null(X, Z, seed)))
+}
+row <- seq_len(nrow(Penicillin))
+thinned <- Penicillin[!((row %% 7 == 3) | (row %% 11 == 5)), ]
+extro <- "extro ~ open + agree + social"
 
 write_expected("exact_tests",
   tests = list(
@@ -91,4 +96,10 @@ write_expected("exact_tests",
     sleepstudy = tests_of(Reaction ~ Days + (1 | Subject), "sleepstudy", "lme4::sleepstudy",
                           list(q0 = Reaction ~ Days, q1 = Reaction ~ 1)),
     dyestuff = tests_of(Yield ~ 1 + (1 | Batch), "Dyestuff", "lme4::Dyestuff", list(q0 = Yield ~ 1))),
-  slope_given_intercept = slope)
+  given = list(
+    slope = given("sleepstudy", "lme4::sleepstudy", "Reaction ~ Days", "(0 + Days | Subject)",
+                  "(1 | Subject)", 31),
+    class = given("students", "lmm_data.csv", extro, "(1 | class:school)", "(1 | school)", 32),
+    school = given("students", "lmm_data.csv", extro, "(1 | school)", "(1 | class:school)", 33),
+    plate = given("thinned", "lme4::Penicillin", "diameter ~ 1", "(1 | plate)", "(1 | sample)", 34),
+    sample = given("thinned", "lme4::Penicillin", "diameter ~ 1", "(1 | sample)", "(1 | plate)", 35)))

@@ -1,0 +1,132 @@
+"""All checks of a model at once, and their panel."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from merextras._typing import Rng
+from merextras.accessors.estimates import ranef
+from merextras.diagnostics.collinearity import check_collinearity
+from merextras.diagnostics.convergence import check_convergence
+from merextras.diagnostics.heteroscedasticity import check_heteroscedasticity
+from merextras.diagnostics.normality import check_normality
+from merextras.diagnostics.outliers import check_outliers
+from merextras.diagnostics.predictions import check_predictions
+from merextras.diagnostics.residual_table import qq_residuals, residual_table
+from merextras.diagnostics.singularity import check_singularity
+from merextras.model.mixedlm import as_fitted
+from merextras.results.checks import Check
+from merextras.results.model_check import ModelCheck
+
+__all__ = ["check_model", "model_checks"]
+
+
+def model_checks(m: object, *, n_sims: int = 50, rng: Rng = None) -> ModelCheck:
+    """Run all checks of a model: the numbers behind `check_model`.
+
+    Parameters
+    ----------
+    m : MerMod or MixedLMResults
+    n_sims : int, default 50
+        Simulated responses of the predictive check.
+    rng : int, numpy.random.Generator or None
+
+    Returns
+    -------
+    ModelCheck
+        Prints all verdicts; `to_frame()` is ``check ok verdict``; `checks` has each result. A model
+        with frequency weights has no check of outliers and no predictive check, which need a row
+        per observation.
+
+    Raises
+    ------
+    InvalidArgumentError
+        An `n_sims` or `rng` that is not allowed.
+
+    Notes
+    -----
+    Cost: that of the leverages, a few gradients and `n_sims` simulated responses.
+
+    Examples
+    --------
+    >>> import merextras as mx
+    >>> m = mx.lmer("diameter ~ 1 + (1 | plate) + (1 | sample)", mx.load_dataset("penicillin"))
+    >>> mx.model_checks(m, rng=1).to_frame()[["check", "ok"]]
+                    check     ok
+    0         convergence   True
+    1         singularity   True
+    2        collinearity   True
+    3           normality   True
+    4  heteroscedasticity   True
+    5            outliers  False
+    6         predictions   True
+    """
+    model = as_fitted(m)
+    checks: dict[str, Check] = {
+        "singularity": check_singularity(model),
+        "collinearity": check_collinearity(model),
+        "normality": check_normality(model),
+        "heteroscedasticity": check_heteroscedasticity(model),
+    }
+    if model.design.frequencies is None:
+        checks["outliers"] = check_outliers(model)
+        checks["predictions"] = check_predictions(model, n_sims=n_sims, rng=rng)
+    return ModelCheck(
+        model.design.formula,
+        check_convergence(model),
+        checks,
+        residual_table(model),
+        qq_residuals(model),
+        ranef(model),
+    )
+
+
+def check_model(
+    m: object, *, n_sims: int = 50, rng: Rng = None, columns: int = 2, size: float = 3.2
+) -> Any:
+    """Draw the panel of a model's checks.
+
+    Predictive check, residuals against fitted values, scale against location, influence,
+    collinearity, quantiles of residuals and of random effects: see `plot_model_check`.
+
+    Parameters
+    ----------
+    m : MerMod or MixedLMResults
+    n_sims : int, default 50
+        Simulated responses of the predictive check.
+    rng : int, numpy.random.Generator or None
+    columns : int, default 2
+        Number of panels in a row.
+    size : float, default 3.2
+        Height of a panel in inches.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    InvalidArgumentError
+        An argument that is not allowed.
+
+    See Also
+    --------
+    merextras.model_checks : The verdicts.
+
+    Notes
+    -----
+    R: ``performance::check_model``. Cost: that of `model_checks`.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> import merextras as mx
+    >>> m = mx.lmer("Reaction ~ Days + (Days | Subject)", mx.load_dataset("sleepstudy"))
+    >>> figure = mx.check_model(m, rng=1)
+    >>> figure.axes[0].get_title()
+    'Predictive check'
+    >>> plt.close(figure)
+    """
+    from merextras.plots.model_check import plot_model_check  # noqa: PLC0415 (loads matplotlib)
+
+    return plot_model_check(model_checks(m, n_sims=n_sims, rng=rng), columns=columns, size=size)

@@ -1,0 +1,185 @@
+"""No pooling, partial pooling and complete pooling, level by level."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+
+from merextras.exceptions import InvalidArgumentError
+from merextras.plots import _arguments as arguments
+from merextras.plots import _style as style
+from merextras.plots._panels import finish, levels_of, parts, positions
+
+__all__ = ["plot_shrinkage"]
+
+_NUMBERS = ["n", "no_pooling", "partial_pooling", "complete_pooling"]
+
+
+def plot_shrinkage(
+    shrinkage: pd.DataFrame,
+    *,
+    width: float = 4.0,
+    height: float | None = None,
+    title: str | None = None,
+) -> sns.FacetGrid:
+    """Draw how far each level's coefficient is drawn from its own data to the common one.
+
+    A panel for each effect. A level has a hollow circle at the fit to its own rows, a filled one
+    at the model's coefficient, and a line between them; the vertical line is the fit to all rows.
+    Levels are ordered by their number of observations, the fewest at the bottom: the fewer, the
+    longer the line. A factor of more than 75 levels has a point for each, the model's coefficient
+    over its own fit, the darker the more observations: on the dashed line nothing is pooled, on
+    the horizontal one everything. Its x axis has the central 99 % of the levels' own fits.
+
+    Parameters
+    ----------
+    shrinkage : pandas.DataFrame
+        What ``shrinkage`` returned.
+    width : float, default 4.0
+        Width of a panel in inches, without the names of the levels.
+    height : float, optional
+        Height of the figure in inches. By default each of up to 75 levels has room for its name,
+        and the panels of more levels are square.
+    title : str, optional
+        Title of the figure.
+
+    Returns
+    -------
+    seaborn.FacetGrid
+        ``.axes_dict`` has the panels by term.
+
+    Raises
+    ------
+    InvalidArgumentError
+        A frame without rows or without one of the columns, with a level and term twice, or of
+        several grouping factors; a size that is not positive.
+
+    Notes
+    -----
+    A level whose rows do not determine a coefficient has no hollow circle, or no point.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> import merextras as mx
+    >>> m = mx.lmer("Reaction ~ Days + (Days | Subject)", mx.load_dataset("sleepstudy"))
+    >>> grid = mx.plot_shrinkage(mx.shrinkage(m))
+    >>> list(grid.axes_dict)
+    ['Intercept', 'Days']
+    >>> plt.close(grid.figure)
+    """
+    frame = _checked(shrinkage)
+    arguments.require_positive(width, "width")
+    group, terms = frame["group"].iloc[0], levels_of(frame["term"])
+    first = frame[frame["term"] == terms[0]]
+    order = pd.Index(first.sort_values(["n", "partial_pooling"], kind="stable")["level"].tolist())
+    order = pd.Index(list(order), dtype=object)
+    arguments.require_few_panels(len(terms), "shrinkage", "terms")
+    if height is not None:
+        arguments.require_positive(height, "height")
+    if len(order) > style.MAX_LABELS:
+        return _many(frame, width, width if height is None else height, title)
+    if height is None:
+        height = style.levels_length(len(order)) + 0.9
+    total = width * len(terms) + style.label_extent(style.short_labels(list(order)))
+    grid = sns.FacetGrid(
+        frame, col="term", col_order=terms, sharex=False, sharey=True, height=height,
+        aspect=total / len(terms) / height,
+    )  # fmt: skip
+    for term, part in parts(frame, "term").items():
+        ax = grid.axes_dict[term]
+        _draw(ax, part, order)
+        ax.set(title=str(term), xlabel="coefficient", ylabel="")
+    first_panel = grid.axes.flat[0]
+    first_panel.set_ylim(-0.8, len(order) - 0.2)
+    first_panel.set_yticks(range(len(order)), labels=style.short_labels(list(order)))
+    first_panel.set_ylabel(str(group))
+    _legend(grid)
+    if title is not None:
+        grid.figure.suptitle(title)
+    return grid
+
+
+def _checked(shrinkage: Any) -> pd.DataFrame:
+    keys = ["group", "level", "term"]
+    frame = arguments.as_frame(shrinkage, "shrinkage", needs=keys, numeric=_NUMBERS)
+    arguments.require_keys(frame, "shrinkage", keys)
+    groups = levels_of(frame["group"])
+    if len(groups) > 1:
+        raise InvalidArgumentError(
+            f"shrinkage has the grouping factors {arguments.listed(groups)}; pass the rows of one."
+        )
+    return frame.reset_index(drop=True)
+
+
+def _draw(ax: Axes, part: pd.DataFrame, order: pd.Index[Any]) -> None:
+    at = positions(order, part["level"])
+    own, model = part["no_pooling"].to_numpy(float), part["partial_pooling"].to_numpy(float)
+    ax.axvline(
+        float(part["complete_pooling"].iloc[0]), color=style.VERMILION, linewidth=1.2,
+        label="complete pooling", zorder=1,
+    )  # fmt: skip
+    ax.hlines(at, own, model, color="0.6", linewidth=1.2, zorder=2)
+    ax.scatter(
+        own, at, s=24, facecolors="white", edgecolors="0.35", linewidths=0.9, zorder=3,
+        label="no pooling",
+    )  # fmt: skip
+    ax.scatter(model, at, s=24, color=style.BLUE, linewidths=0, label="partial pooling", zorder=4)
+
+
+def _many(frame: pd.DataFrame, width: float, height: float, title: str | None) -> sns.FacetGrid:
+    """The model's coefficients over the levels' own."""
+    terms = levels_of(frame["term"])
+    grid = sns.FacetGrid(
+        frame, col="term", col_order=terms, sharex=False, sharey=False, height=height,
+        aspect=width / height,
+    )  # fmt: skip
+    shade = LogNorm(max(float(frame["n"].min()), 0.5), max(float(frame["n"].max()), 1.0))
+    for term, part in parts(frame, "term").items():
+        ax = grid.axes_dict[term]
+        low, high = part["no_pooling"].quantile([0.005, 0.995])
+        inside = part[part["no_pooling"].between(low, high)]
+        dots = ax.scatter(
+            inside["no_pooling"], inside["partial_pooling"], c=inside["n"], norm=shade,
+            cmap="crest", s=8.0, linewidths=0, zorder=2, rasterized=len(part) > style.RASTER_FROM,
+        )  # fmt: skip
+        ax.axline((low, low), slope=1.0, color="0.4", linewidth=0.9, linestyle="--", zorder=3)
+        whole = float(part["complete_pooling"].iloc[0])
+        ax.axhline(whole, color=style.VERMILION, linewidth=1.2, zorder=3)
+        ax.set_ylim(*_with_margin(inside["partial_pooling"]))
+        beyond = int(part["no_pooling"].notna().sum()) - len(inside)
+        ax.set(
+            title=str(term),
+            xlabel=f"no pooling ({style.thousands(beyond)} beyond)",
+            ylabel="partial pooling",
+        )
+    finish(grid, title)
+    figure, beside = grid.figure, 0.9 / grid.figure.get_figwidth()
+    figure.subplots_adjust(right=1.0 - beside)
+    box = grid.axes.flat[-1].get_position()
+    bar = figure.add_axes((1.0 - 0.85 * beside, box.y0, 0.15 * beside, box.height))
+    ticks = np.unique(np.round(np.geomspace(shade.vmin, shade.vmax, 5)))
+    figure.colorbar(dots, cax=bar, label="observations", ticks=ticks, format="%d").minorticks_off()
+    return grid
+
+
+def _with_margin(values: pd.Series) -> tuple[float, float]:
+    low, high = float(values.min()), float(values.max())
+    return low - 0.05 * (high - low) - 1e-12, high + 0.05 * (high - low) + 1e-12
+
+
+def _legend(grid: Any) -> None:
+    """One legend above the panels."""
+    handles, labels = grid.axes.flat[0].get_legend_handles_labels()
+    finish(grid, None)
+    height = grid.figure.get_figheight()
+    grid.figure.subplots_adjust(top=1.0 - 0.85 / height)
+    grid.figure.legend(
+        handles, labels, loc="upper center", ncols=3, frameon=False, fontsize="small",
+        bbox_to_anchor=(0.5, 1.0 - 0.22 / height),
+    )  # fmt: skip

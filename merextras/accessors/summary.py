@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from merextras._typing import Array
 from merextras.accessors import likelihood
 from merextras.accessors.estimates import fixef, var_corr, vcov
 from merextras.accessors.rows import residuals
 from merextras.model.fitted import FittedModel, is_singular
+from merextras.model.rank import KeptColumns
+from merextras.model.streamed import StreamedDesign
 from merextras.results.summary import Summary, quantiles5
 
 
@@ -32,7 +35,7 @@ def summary(model: FittedModel) -> Summary:
         title=_title(model),
         formula=model.design.formula,
         criteria=_criteria(model),
-        scaled_residuals=quantiles5(residuals(model, "pearson", scaled=True).to_numpy()),
+        scaled_residuals=_scaled_residuals(model),
         var_corr=var_corr(model),
         nobs=likelihood.nobs(model),
         ngrps=likelihood.ngrps(model),
@@ -40,6 +43,13 @@ def summary(model: FittedModel) -> Summary:
         correlation=covariance.div(se, axis=0).div(se, axis=1),
         notes=_notes(model),
     )
+
+
+def _scaled_residuals(model: FittedModel) -> Array:
+    """Their quartiles; NaN for a model that keeps no rows."""
+    if isinstance(model.design, StreamedDesign):
+        return np.full(5, np.nan)
+    return quantiles5(residuals(model, "pearson", scaled=True).to_numpy())
 
 
 def _criteria(model: FittedModel) -> pd.DataFrame:
@@ -57,12 +67,31 @@ def _criteria(model: FittedModel) -> pd.DataFrame:
 
 
 def _notes(model: FittedModel) -> tuple[str, ...]:
-    notes = []
+    notes = _notes_on_data(model)
+    if isinstance(model.design, StreamedDesign):
+        notes.append("No scaled residuals: the model keeps no rows; see stream_rows.")
     if is_singular(model):
         notes.append("Singular fit: a variance is zero or a correlation at its bound.")
     if model.opt_summary is not None and not model.opt_summary.converged:
         notes.append(f"Optimiser: {model.opt_summary.message}.")
     return tuple(notes)
+
+
+def _notes_on_data(model: FittedModel) -> list[str]:
+    """Weights, rows and columns: what lme4 says in a line of its own, or in a warning."""
+    design, notes = model.design, []
+    for name, attribute in (("weights", "weights"), ("freq_weights", "frequencies")):
+        column = design.options.columns.get(name)
+        if column is not None:
+            notes.append(f"With {name} {column!r}.")
+        elif not isinstance(design, StreamedDesign) and getattr(design, attribute) is not None:
+            notes.append(f"With {name}.")
+    if model.n_dropped:
+        notes.append(f"{model.n_dropped} row(s) with missing values were left out.")
+    if isinstance(design.fixed, KeptColumns):
+        dropped = design.fixed.dropped
+        notes.append(f"Rank deficient: dropped {len(dropped)} column(s), {', '.join(dropped)}.")
+    return notes
 
 
 def short(model: FittedModel) -> str:

@@ -11,6 +11,9 @@ from merextras._typing import Array
 from merextras.results.base import TextResult, format_columns, format_numbers
 from merextras.results.var_corr import VarCorr
 
+# With more fixed effects than this their correlations are not printed, as in lme4.
+_MOST_CORRELATED = 12
+
 _HEADERS = {
     "estimate": "Estimate",
     "std_error": "Std. Error",
@@ -72,8 +75,11 @@ class Summary(TextResult):
             "Fixed effects:",
             self._coefficients(),
         ]
-        if len(self.correlation) > 1:
+        if 1 < len(self.correlation) <= _MOST_CORRELATED:
             parts += ["", "Correlation of fixed effects:", self._correlation()]
+        elif len(self.correlation) > 1:
+            count = len(self.correlation)
+            parts += ["", f"The correlation of {count} fixed effects is in summary().correlation."]
         if self.notes:
             parts += ["", *self.notes]
         return "\n".join(parts)

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import pickle
 
+import numpy as np
+import pytest
 from lme4_fits import model_of, ours
 from properties.compare import close
 from tolerances import ADAPTER_CRITERION, ADAPTER_ESTIMATE
+
+import merextras as mx
+from merextras.exceptions import RankDeficientWarning
 
 
 def test_coefficients(accessors):
@@ -35,6 +40,36 @@ def test_sleepstudy_text(slopes):
     assert slopes.summary().to_text() == SLEEPSTUDY
     assert repr(slopes.summary()) == SLEEPSTUDY
     assert slopes.summary()._repr_html_() == f"<pre>{SLEEPSTUDY}</pre>"
+
+
+def test_what_is_said_of_the_data(sleep):
+    frame = sleep.assign(x2=2 * sleep["Days"], w=1.0 + np.arange(180) % 2)
+    frame.loc[3, "Reaction"] = np.nan
+    with pytest.warns(RankDeficientWarning):
+        m = mx.lmer("Reaction ~ Days + x2 + (1 | Subject)", frame, weights="w")
+    notes = (
+        "With weights 'w'.",
+        "1 row(s) with missing values were left out.",
+        "Rank deficient: dropped 1 column(s), x2.",
+    )
+    assert m.summary().notes == notes
+    assert m.summary().to_text().splitlines()[-3:] == list(notes)
+    assert repr(m).splitlines()[-3:] == list(notes)
+    counted = mx.lmer("Reaction ~ Days + (1 | Subject)", sleep, freq_weights=np.full(180, 2))
+    assert counted.summary().notes == ("With freq_weights.",)
+
+
+def test_many_correlations_are_not_printed(sleep):
+    rng = np.random.default_rng(0)
+    names = [f"x{i}" for i in range(12)]
+    frame = sleep.assign(**{name: rng.normal(size=180) for name in names})
+    many = mx.lmer(f"Reaction ~ {' + '.join(names)} + (1 | Subject)", frame).summary()
+    text = many.to_text()
+    assert "The correlation of 13 fixed effects is in summary().correlation." in text
+    assert "Correlation of fixed effects:" not in text
+    assert many.correlation.shape == (13, 13)
+    few = mx.lmer(f"Reaction ~ {' + '.join(names[:11])} + (1 | Subject)", frame).summary()
+    assert "Correlation of fixed effects:" in few.to_text()
 
 
 SLEEPSTUDY = """\

@@ -1,0 +1,117 @@
+"""The rows of the data with what the fit says of each."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from merextras._checks import check_frame
+from merextras.accessors.description import model_frame
+from merextras.accessors.rows import residuals
+from merextras.diagnostics.leverage import cooks_distance, hatvalues
+from merextras.exceptions import InvalidArgumentError
+from merextras.model.fitted import FittedModel
+from merextras.model.mixedlm import as_fitted
+
+__all__ = ["augment"]
+
+
+def augment(m: object, data: pd.DataFrame | None = None, *, prefix: str = "") -> pd.DataFrame:
+    """Add fitted values, residuals and influence to the data, broom.mixed's ``augment``.
+
+    Parameters
+    ----------
+    m : MerMod or MixedLMResults
+    data : DataFrame, optional
+        The data of the fit with all their columns; by default the variables of the model. Rows that
+        the fit left out stay, with NaN.
+    prefix : str, default ""
+        Put before the new columns' names, for data that have columns of these names.
+
+    Returns
+    -------
+    DataFrame
+        A copy with further columns, broom.mixed's in brackets: ``fitted`` (.fitted and .mu),
+        ``resid`` (.resid), ``hat`` (.hat), ``cooks_distance`` (.cooksd), ``fixed`` (.fixed: without
+        random effects), ``offset`` (.offset), ``weights`` (.weights; the square of .sqrtXwt and
+        .sqrtrwt) and ``weighted_resid`` (.wtres: residuals times the root of the weights). All but
+        ``hat`` and ``cooks_distance`` are on the scale of the response.
+
+    Raises
+    ------
+    InvalidArgumentError
+        `data` whose rows are not those of the fit (by index, and by the response if it is a
+        column), or that have columns of the new names.
+
+    See Also
+    --------
+    MerMod.hatvalues, MerMod.cooks_distance : Definitions.
+
+    Notes
+    -----
+    The data's index is kept, duplicates too if no row was left out. ``fixed`` contains the offset,
+    as ``predict(re_form="NA")`` does; lme4 1.1-31 leaves one that was given by ``offset=`` out of
+    it but not out of the fitted values. **Cost**: that of `MerMod.hatvalues`.
+
+    Examples
+    --------
+    >>> import merextras as mx
+    >>> m = mx.lmer("Reaction ~ Days + (Days | Subject)", mx.load_dataset("sleepstudy"))
+    >>> mx.augment(m).iloc[:2, 2:].drop(columns=["offset", "weights"]).round(3)
+       Subject   fitted   resid    hat  cooks_distance    fixed  weighted_resid
+    0      308  253.664  -4.104  0.229           0.005  251.405          -4.104
+    1      308  273.330 -14.625  0.170           0.040  261.872         -14.625
+    """
+    model = as_fitted(m)
+    frame = model_frame(model) if data is None else _checked(model, check_frame(data, "data"))
+    made = _columns(model)
+    made.columns = [f"{prefix}{name}" for name in made.columns]
+    taken = [name for name in made.columns if name in frame.columns]
+    if taken:
+        raise InvalidArgumentError(
+            f"data: there are columns {taken} already; rename them, or give prefix="
+        )
+    if not frame.index.equals(made.index):
+        made = made.reindex(frame.index)
+    out = frame.copy()
+    out[list(made.columns)] = made
+    return out
+
+
+def _columns(model: FittedModel) -> pd.DataFrame:
+    design = model.design
+    offset = np.zeros(design.n) if design.offset is None else design.offset
+    weights = np.ones(design.n) if design.weights is None else design.weights
+    return pd.DataFrame(
+        {
+            "fitted": model.mu,
+            "resid": residuals(model),
+            "hat": hatvalues(model),
+            "cooks_distance": cooks_distance(model),
+            "fixed": design.x @ model.solution.beta + offset,
+            "offset": offset,
+            "weights": weights,
+            "weighted_resid": residuals(model, "pearson"),
+        },
+        index=design.index,
+    )
+
+
+def _checked(model: FittedModel, data: pd.DataFrame) -> pd.DataFrame:
+    """The data, whose rows must contain those of the fit."""
+    index, response = model.design.index, model.design.response
+    same = data.index.equals(index)
+    known = data.index.is_unique and index.is_unique and bool(index.isin(data.index).all())
+    if not same and not known:
+        raise InvalidArgumentError(
+            f"data: its {len(data)} rows are not those of the fit ({len(index)}), by their index; "
+            "give the data that the model was fitted to"
+        )
+    if response in data.columns and response in model.design.frame.columns:
+        rows = data if same else data.loc[index]
+        if not np.array_equal(rows[response].to_numpy(dtype=float), model.design.y):
+            raise InvalidArgumentError(
+                f"data: column {response!r} is not the response of the fit; give the data that the "
+                "model was fitted to"
+            )
+    return data

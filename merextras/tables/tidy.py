@@ -1,0 +1,250 @@
+"""A model's parameters as a tidy frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from merextras._checks import check_choice, check_level, one_of
+from merextras._typing import Array, Rng
+from merextras.accessors.estimates import ranef, var_corr
+from merextras.accessors.parameters import parameter_names, parameters_of
+from merextras.engine import covpar
+from merextras.exceptions import InvalidArgumentError
+from merextras.inference.bootstrap import bootstrap
+from merextras.inference.ddf import method_of, t_table
+from merextras.inference.profile import profile
+from merextras.model.fitted import FittedModel
+from merextras.model.mixedlm import as_fitted
+from merextras.tables.ran_coefs import ran_coefs
+
+__all__ = ["tidy"]
+
+_EFFECTS = ("fixed", "ran_pars", "ran_vals", "ran_coefs")
+_COLUMNS = [
+    "effect", "group", "level", "term", "estimate", "std_error", "statistic", "df", "p_value",
+    "conf_low", "conf_high",
+]  # fmt: skip
+_TEXT = {"effect", "group", "level", "term"}
+_BY_LEVEL = {"ran_vals", "ran_coefs"}
+
+
+def tidy(
+    m: object,
+    effects: str | Sequence[str] = ("ran_pars", "fixed"),
+    *,
+    conf_int: bool = False,
+    level: float = 0.95,
+    conf_method: str = "wald",
+    ddf: str | None = None,
+    scales: str = "sdcor",
+    n_sims: int = 500,
+    rng: Rng = None,
+) -> pd.DataFrame:
+    """A model's parameters and effects as a frame, broom.mixed's ``tidy``.
+
+    Parameters
+    ----------
+    m : MerMod or MixedLMResults
+    effects : str or sequence of {"fixed", "ran_pars", "ran_vals", "ran_coefs"}
+        Fixed effects; standard deviations and correlations; the levels' conditional modes (those of
+        `ranef`); their coefficients, fixed plus random (those of `coef`).
+    conf_int : bool, default False
+        Add ``conf_low conf_high``.
+    level : float, default 0.95
+    conf_method : {"wald", "profile", "boot"}
+        Of the intervals of parameters, see `MerMod.confint`. Wald intervals of variance parameters
+        do not exist (NaN); those of fixed effects take Student's t if `ddf` is given. Those of
+        modes and coefficients are always Wald's.
+    ddf : {"satterthwaite", "kenward-roger", "asymptotic"}, optional
+        Add ``df p_value`` of the fixed effects; with Kenward and Roger's standard errors are
+        theirs.
+    scales : {"sdcor", "vcov"}
+        Standard deviations and correlations, or variances and covariances, with intervals on that
+        scale.
+    n_sims, rng
+        Replicates and seed of ``conf_method="boot"``.
+
+    Returns
+    -------
+    DataFrame
+        ``effect group level term estimate std_error statistic df p_value conf_low conf_high``, in
+        the order fixed, ran_pars, ran_vals, ran_coefs. Columns that none of the rows can have are
+        left out; `std_error` is NaN for variance parameters, as in broom.mixed. Terms are
+        broom.mixed's with ``Intercept`` for ``(Intercept)``: ``sd__Days``,
+        ``cor__Intercept.Days``, ``sd__Observation`` of the group ``Residual``, and ``var__``,
+        ``cov__``.
+
+    Raises
+    ------
+    InvalidArgumentError
+        Unknown effects, method, scale or `ddf`; a level outside (0, 1).
+    ProfileError
+        A profile that can't be followed.
+
+    Warns
+    -----
+    RefitWarning
+        Kenward-Roger's method for an ML fit: the whole table is that of its refit by REML.
+
+    See Also
+    --------
+    merextras.tables.compare_table.compare_table : Several models side by side.
+
+    Notes
+    -----
+    Two differences from broom.mixed. A coefficient of a level, beta + b, has the standard error of
+    the joint distribution of both (`merextras.engine.joint`), where broom.mixed has none. And
+    profile intervals of ``scales="vcov"`` are of variances; broom.mixed 0.2.9 puts those of
+    standard deviations beside them.
+
+    The frame is a DataFrame: ``tidy(m).to_html()``, ``.to_latex()`` (pandas needs jinja2 for it)
+    and ``.to_markdown()`` (tabulate) are pandas'.
+
+    **Cost**: that of `ranef` or `confint`; O(levels p) numbers at a time for ``"ran_coefs"``.
+
+    Examples
+    --------
+    >>> import merextras as mx
+    >>> m = mx.lmer("Reaction ~ Days + (Days | Subject)", mx.load_dataset("sleepstudy"))
+    >>> mx.tidy(m, ddf="satterthwaite").round(3).drop(columns="statistic")
+         effect     group                 term  estimate  std_error    df  p_value
+    0     fixed       NaN            Intercept   251.405      6.825  17.0      0.0
+    1     fixed       NaN                 Days    10.467      1.546  17.0      0.0
+    2  ran_pars   Subject        sd__Intercept    24.740        NaN   NaN      NaN
+    3  ran_pars   Subject  cor__Intercept.Days     0.066        NaN   NaN      NaN
+    4  ran_pars   Subject             sd__Days     5.922        NaN   NaN      NaN
+    5  ran_pars  Residual      sd__Observation    25.592        NaN   NaN      NaN
+    >>> mx.tidy(m, "ran_coefs").head(2).round(3)
+          effect    group level       term  estimate  std_error
+    0  ran_coefs  Subject   308  Intercept   253.664     12.255
+    1  ran_coefs  Subject   309  Intercept   211.007     12.255
+    """
+    model, level = as_fitted(m), check_level(level)
+    wanted = _checked(effects)
+    check_choice(conf_method, ("wald", "profile", "boot"), "conf_method")
+    check_choice(scales, ("sdcor", "vcov"), "scales")
+    method = method_of(model, "asymptotic" if ddf is None else ddf, stacklevel=3)
+    model = method.model
+    parts = {}
+    if "fixed" in wanted:
+        table = t_table(method, np.eye(model.solution.p))
+        table.insert(0, "term", list(model.design.fixed.names))
+        parts["fixed"] = table if ddf is not None else table.drop(columns=["df", "p_value"])
+    if "ran_pars" in wanted:
+        parts["ran_pars"] = _parameters(model, scales)
+    if conf_int and parts:
+        _add_intervals(model, parts, level, conf_method, scales, n_sims, rng)
+    for effect in _BY_LEVEL & wanted:
+        table = ranef(model).to_frame() if effect == "ran_vals" else ran_coefs(model)
+        parts[effect] = _with_wald(table, level) if conf_int else table
+    return _joined(parts)
+
+
+def _checked(effects: str | Sequence[str]) -> set[str]:
+    given = [effects] if isinstance(effects, str) else list(effects)
+    for effect in given:
+        if effect not in _EFFECTS:
+            raise InvalidArgumentError(f"effects: {effect!r}: {one_of(effect, _EFFECTS)}")
+    if not given:
+        raise InvalidArgumentError(f"effects: give one or more of {', '.join(_EFFECTS)}")
+    return set(given)
+
+
+def _joined(parts: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """The parts below one another, with all columns that one of them has."""
+    present = {e: parts[e] for e in _EFFECTS if e in parts}
+    names = {"effect", "group"}.union(*present.values())
+    made: dict[str, Any] = {}
+    for name in (name for name in _COLUMNS if name in names):
+        is_text = name in _TEXT
+        columns = [
+            np.full(len(table), effect if name == "effect" else np.nan, dtype=object)
+            if name not in table
+            else table[name].to_numpy(dtype=object if is_text else float)
+            for effect, table in present.items()
+        ]
+        whole = np.concatenate(columns)
+        made[name] = pd.Series(whole).infer_objects() if is_text else whole.astype(float)
+        if name == "level":  # whole numbers stay what they are beside rows without a level
+            made[name] = pd.Series(whole, dtype=object)
+    return pd.DataFrame(made)
+
+
+def _parameters(model: FittedModel, scales: str) -> pd.DataFrame:
+    """Variance parameters in the order of theta, then the residual's."""
+    own, between = ("sd", "cor") if scales == "sdcor" else ("var", "cov")
+    groups, terms = [], []
+    for component in var_corr(model).components:
+        rows, columns = covpar.triangle(len(component.names))
+        for i, j in zip(rows, columns, strict=True):
+            first, second = component.names[j], component.names[i]
+            groups.append(component.group)
+            terms.append(f"{own}__{first}" if i == j else f"{between}__{first}.{second}")
+    values = parameters_of(model)[: len(terms) + 1]
+    if scales == "vcov":
+        values = _covariances(model, values[None])[0]
+    table = {"group": [*groups, "Residual"], "term": [*terms, f"{own}__Observation"]}
+    return pd.DataFrame({**table, "estimate": values, "std_error": np.nan})
+
+
+def _covariances(model: FittedModel, values: Array) -> Array:
+    """Standard deviations and correlations of many fits, (m, n_theta + 1), as (co)variances."""
+    out, at = np.empty_like(values), 0
+    for k in model.design.ks:
+        rows, columns = covpar.triangle(k)
+        here = slice(at, at + len(rows))
+        sd = values[:, here][:, rows == columns]
+        with np.errstate(invalid="ignore"):
+            products = values[:, here] * sd[:, rows] * sd[:, columns]
+        # A correlation that does not exist is one with an effect that does not vary.
+        products = np.where(np.isnan(products) & ~np.isnan(sd[:, rows]), 0.0, products)
+        out[:, here] = np.where(rows == columns, values[:, here] ** 2, products)
+        at += len(rows)
+    out[:, at:] = values[:, at:] ** 2
+    return out
+
+
+def _add_intervals(
+    model: FittedModel,
+    parts: dict[str, pd.DataFrame],
+    level: float,
+    conf_method: str,
+    scales: str,
+    n_sims: int,
+    rng: Rng,
+) -> None:
+    names = parameter_names(model, "sdcor" if scales == "sdcor" else "varcov")
+    count = len(names) - model.solution.p
+    where = {"ran_pars": slice(None, count), "fixed": slice(count, None)}
+    if conf_method == "wald":
+        for effect, table in parts.items():
+            parts[effect] = _with_wald(table, level)
+        return
+    if conf_method == "profile":
+        wanted = [name for effect in parts for name in names[where[effect]]]
+        scale = "sdcor" if scales == "sdcor" else "varcov"
+        found = profile(model, wanted, level_max=level, scale=scale).confint(level)
+    else:
+        boot = bootstrap(model, n_sims=n_sims, rng=rng)
+        if scales == "vcov":
+            made = [
+                np.concatenate([_covariances(model, v[:, :count]), v[:, count:]], axis=1)
+                for v in (boot.values[None], boot.replicates)
+            ]
+            boot = replace(boot, names=names, values=made[0][0], replicates=made[1])
+        found = boot.confint(level)
+    for effect, table in parts.items():
+        ends = found.loc[list(names[where[effect]])].to_numpy()
+        parts[effect] = table.assign(conf_low=ends[:, 0], conf_high=ends[:, 1])
+
+
+def _with_wald(table: pd.DataFrame, level: float) -> pd.DataFrame:
+    df = table.get("df", np.inf)
+    half = stats.t.isf((1.0 - level) / 2.0, df) * table["std_error"]
+    return table.assign(conf_low=table["estimate"] - half, conf_high=table["estimate"] + half)

@@ -41,7 +41,7 @@ def variances(solution: Solution, z: Sequence[sp.csr_array], x: Array) -> Array:
     ``z'Nz`` is taken off term by term, each elimination passing on ``z_a - C_at N z_t``. Memory is
     m times the tail's size: the caller works in blocks of rows.
     """
-    parts, rest, tail = _whitened(solution, z, x)
+    parts, rest, tail = whitened(solution, z, x)
     out = np.zeros(len(x))
     for half in parts:
         out += np.asarray(half.multiply(half).sum(axis=1)).reshape(-1)
@@ -51,17 +51,24 @@ def variances(solution: Solution, z: Sequence[sp.csr_array], x: Array) -> Array:
 
 def covariance(solution: Solution, z: Sequence[sp.csr_array], x: Array) -> Array:
     """Return the (m, m) covariance over sigma**2 of the same linear combinations."""
-    parts, rest, tail = _whitened(solution, z, x)
+    parts, rest, tail = whitened(solution, z, x)
     out = tail.T @ tail + rest.T @ rest
     for half in parts:
         out += (half @ half.T).toarray()
     return np.asarray(out)
 
 
-def _whitened(
+def whitened(
     solution: Solution, z: Sequence[sp.csr_array], x: Array
 ) -> tuple[list[sp.csr_array], Array, Array]:
-    """Rows as combinations of independent unit normals: leading terms, fixed effects, tail."""
+    """Rows as combinations of independent unit normals: leading terms, fixed effects, tail.
+
+    Returns
+    -------
+    parts : list of sparse (m, q_t) arrays, one per leading term
+    rest : (p, m) array
+    tail : (q_tail, m) array
+    """
     factor = solution.factor
     current = {t: sp.csr_array(z[t]) for t in factor.system.plan.leading}
     tail = _tail_rows(factor, z, len(x))

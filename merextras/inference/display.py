@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 
 from merextras.accessors.description import call
@@ -10,6 +12,7 @@ from merextras.accessors.likelihood import aic, ngrps
 from merextras.exceptions import InvalidArgumentError
 from merextras.inference.dic import deviance_and_dic
 from merextras.inference.standard_errors import se_fixef
+from merextras.model.fitted import FittedModel
 from merextras.model.mixedlm import as_fitted
 from merextras.results.display import Display
 
@@ -84,15 +87,68 @@ def display(m: object, *, digits: int = 2, detail: bool = False) -> Display:
     AIC = 5836.1, DIC = 5788.9
     deviance = 5806.5
     """
+    model = as_fitted(m)
+    deviance, dic = deviance_and_dic(model)
+    return replace(_short(model, digits, detail), dic=dic, deviance=deviance)
+
+
+def fast_display(m: object, *, digits: int = 2, detail: bool = False) -> Display:
+    """Show the estimates of a fit in a few lines, without refitting it.
+
+    Parameters
+    ----------
+    m : MerMod or MixedLMResults
+        A fitted model.
+    digits : int, default 2
+        Decimals that are printed, 0 to 15.
+    detail : bool, default False
+        Also the ratio of each fixed effect to its standard error.
+
+    Returns
+    -------
+    Display
+        As that of `display`; its `dic` and `deviance`, for which a REML fit is refitted by ML, are
+        None.
+
+    Raises
+    ------
+    UnsupportedModelError
+        `m` is not the fit of a linear mixed model.
+    InvalidArgumentError
+        `digits` is not a whole number from 0 to 15.
+
+    Notes
+    -----
+    **R counterpart**: ``merTools::fastdisp``.
+
+    Examples
+    --------
+    >>> import merextras as mx
+    >>> m = mx.lmer("Yield ~ 1 + (1 | Batch)", mx.load_dataset("dyestuff"))
+    >>> mx.fast_display(m)
+    lmer("Yield ~ 1 + (1 | Batch)", data)
+              coef.est coef.se
+    Intercept  1527.50   19.38
+    <BLANKLINE>
+    Error terms:
+     Groups    Name       Std.Dev.
+     Batch     Intercept     42.00
+     Residual                49.51
+    ---
+    number of obs: 30, groups: Batch, 6
+    AIC = 325.7
+    """
+    return _short(as_fitted(m), digits, detail)
+
+
+def _short(model: FittedModel, digits: int, detail: bool) -> Display:
     is_count = isinstance(digits, int) and not isinstance(digits, bool)
     if not is_count or not 0 <= digits <= _MOST_DIGITS:
         raise InvalidArgumentError(f"digits={digits!r}: a whole number from 0 to {_MOST_DIGITS}")
-    model = as_fitted(m)
     estimate, se = fixef(model), se_fixef(model)
     coefficients = pd.DataFrame({"coef_est": estimate, "coef_se": se})
     if detail:
         coefficients["statistic"] = estimate / se
-    deviance, dic = deviance_and_dic(model)
     return Display(
         call=call(model),
         coefficients=coefficients,
@@ -100,7 +156,5 @@ def display(m: object, *, digits: int = 2, detail: bool = False) -> Display:
         n=model.design.n,
         ngrps=ngrps(model),
         aic=aic(model),
-        dic=dic,
-        deviance=deviance,
         digits=digits,
     )

@@ -42,6 +42,7 @@ def plot_re_sim(
     stat: str = "median",
     sd: bool = True,
     scale: float | None = None,
+    sigma_scale: float | None = None,
     labels: bool = False,
     facet: bool | Mapping[str, Any] = True,
     title: str | None = "Effect Ranges",
@@ -67,6 +68,8 @@ def plot_re_sim(
         Draw the ranges. Without them the levels are still marked by whether theirs excludes zero.
     scale : float, optional
         Draw ``stat ± scale * sd`` instead; the tutorial's ``plotREsim(dat, scale=1.2)``.
+    sigma_scale : float, optional
+        Divide effects and standard deviations by this, such as ``m.sigma()`` for effect sizes.
     labels : bool, default False
         Write the names of the levels below the axis, upright, and make the figure wide enough
         for them. With more than 150 levels in a panel only every second, third, ... is named.
@@ -87,12 +90,12 @@ def plot_re_sim(
     ------
     InvalidArgumentError
         If `data` is empty, lacks a column, or has a group, level and term twice; if `level`,
-        `stat`, `scale` or `facet` is not one of those allowed.
+        `stat`, `scale`, `sigma_scale` or `facet` is not one of those allowed.
 
     Notes
     -----
-    merTools gives all panels one y axis. Here each row of panels, that is each term, has its own,
-    since a slope is not in the units of an intercept.
+    merTools gives all panels one y axis, and its `sigmaScale` stops with an error. Here each row of
+    panels, that is each term, has its own axis, since a slope is not in the units of an intercept.
 
     Examples
     --------
@@ -115,13 +118,13 @@ def plot_re_sim(
     """
     keys = ["group", "level", "term"]
     half_width = _half_width(level, scale)
-    frame = _ranges(data, keys, stat, half_width)
+    frame = _ranges(data, keys, stat, half_width, sigma_scale)
     if isinstance(facet, Mapping):
         frame = _pick(frame, facet)
     elif facet not in (True, False):
         message = f"facet={facet!r} is not allowed; it is True, False or a mapping."
         raise InvalidArgumentError(message)
-    y_label = f"{stat} ± {half_width:.3g} sd" if sd else stat
+    y_label = _value_label(stat, half_width, sigma_scale, sd=sd)
     if isinstance(facet, Mapping) or facet:
         grid = _facetted(frame, sd=sd, labels=labels, y_label=y_label)
     else:
@@ -137,6 +140,7 @@ def plot_fe_sim(
     stat: str = "median",
     sd: bool = True,
     scale: float | None = None,
+    sigma_scale: float | None = None,
     intercept: bool = False,
     ax: Axes | None = None,
 ) -> Axes:
@@ -159,6 +163,8 @@ def plot_fe_sim(
         Draw the ranges. Without them the terms are still marked by whether theirs excludes zero.
     scale : float, optional
         Draw ``stat ± scale * sd`` instead.
+    sigma_scale : float, optional
+        Divide effects and standard deviations by this, such as ``m.sigma()`` for effect sizes.
     intercept : bool, default False
         Draw the intercept too. It is often far from zero and squeezes the others together.
     ax : matplotlib.axes.Axes, optional
@@ -173,7 +179,7 @@ def plot_fe_sim(
     ------
     InvalidArgumentError
         If `data` is empty, lacks a column, has a term twice or has no term besides the intercept;
-        if `level`, `stat` or `scale` is not one of those allowed.
+        if `level`, `stat`, `scale` or `sigma_scale` is not one of those allowed.
 
     Examples
     --------
@@ -192,7 +198,7 @@ def plot_fe_sim(
     >>> plt.close(ax.figure)
     """
     half_width = _half_width(level, scale)
-    frame = _ranges(data, ["term"], stat, half_width)
+    frame = _ranges(data, ["term"], stat, half_width, sigma_scale)
     if not intercept:
         frame = frame[~frame["term"].isin(_INTERCEPTS)]
     if frame.empty:
@@ -211,7 +217,7 @@ def plot_fe_sim(
     ax.scatter(frame["at"], places, s=28, c=list(colours), zorder=3)
     ax.set_yticks(places, labels=names)
     ax.set_ylim(-0.6, len(frame) - 0.4)
-    ax.set_xlabel(f"{stat} ± {half_width:.3g} sd" if sd else stat)
+    ax.set_xlabel(_value_label(stat, half_width, sigma_scale, sd=sd))
     return ax
 
 
@@ -224,13 +230,24 @@ def _half_width(level: float, scale: float | None) -> float:
     return float(scale)
 
 
-def _ranges(data: Any, keys: list[str], stat: str, half_width: float) -> pd.DataFrame:
+def _value_label(stat: str, half_width: float, sigma_scale: float | None, *, sd: bool) -> str:
+    """Say what the points and ranges are."""
+    text = f"{stat} ± {half_width:.3g} sd" if sd else stat
+    return text if sigma_scale is None else f"({text}) / {sigma_scale:.3g}"
+
+
+def _ranges(
+    data: Any, keys: list[str], stat: str, half_width: float, sigma_scale: float | None
+) -> pd.DataFrame:
     """Check the input and return its keys with at, low, high and excludes_zero."""
     check_choice(stat, _STATS, "stat")
+    if sigma_scale is not None:
+        arguments.require_positive(sigma_scale, "sigma_scale")
+    unit = 1.0 if sigma_scale is None else float(sigma_scale)
     frame = arguments.as_frame(data, "data", needs=keys, numeric=[stat, "sd"])
     arguments.require_keys(frame, "data", keys)
-    at = frame[stat].astype(float).to_numpy()
-    spread = half_width * frame["sd"].astype(float).to_numpy()
+    at = frame[stat].astype(float).to_numpy() / unit
+    spread = half_width * frame["sd"].astype(float).to_numpy() / unit
     return (
         frame[keys]
         .reset_index(drop=True)

@@ -26,7 +26,9 @@ class Display(TextResult):
         Observations.
     ngrps : Series
         Levels by grouping factor.
-    aic, dic, deviance : float
+    aic : float
+    dic, deviance : float or None
+        None if they were not asked for: they take a refit.
     digits : int
         Decimals that are printed; the attributes are not rounded.
     """
@@ -37,13 +39,16 @@ class Display(TextResult):
     n: int
     ngrps: pd.Series
     aic: float
-    dic: float
-    deviance: float
+    dic: float | None = None
+    deviance: float | None = None
     digits: int = 2
 
     def to_text(self) -> str:
         """All of it, as arm prints it."""
         groups = "; ".join(f"{name}, {count}" for name, count in self.ngrps.items())
+        lines = [f"AIC = {self.aic:.1f}"]
+        if self.dic is not None and self.deviance is not None:
+            lines = [f"{lines[0]}, DIC = {self.dic:.1f}", f"deviance = {self.deviance:.1f}"]
         return "\n".join(
             [
                 self.call,
@@ -53,8 +58,7 @@ class Display(TextResult):
                 self.var_corr.to_text(digits=self.digits),
                 "---",
                 f"number of obs: {self.n}, groups: {groups}",
-                f"AIC = {self.aic:.1f}, DIC = {self.dic:.1f}",
-                f"deviance = {self.deviance:.1f}",
+                *lines,
             ]
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import re
 
+import mertools_models
 import numpy as np
 import pytest
 from arm_models import CASES, MODELS, data_of, model, raw_fit
@@ -12,7 +13,7 @@ from tolerances import ARM, ARM_DEVIANCE
 
 from merextras import lmer
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
-from merextras.inference.display import display
+from merextras.inference.display import display, fast_display
 from merextras.results.var_corr import VarCorr
 
 
@@ -104,3 +105,25 @@ def test_digits_are_checked(digits):
 def test_other_fits_are_refused():
     with pytest.raises(UnsupportedModelError, match="expected the fit"):
         display("a model")
+
+
+@pytest.mark.parametrize("name", mertools_models.NAMES)
+def test_without_the_refit(name):
+    """merTools' fastdisp: as it is printed there, but for the call."""
+    want = mertools_models.MODELS[name]["fastdisp"]
+    have = fast_display(mertools_models.model(name))
+    assert (have.dic, have.deviance) == (None, None)
+    lines = have.to_text().splitlines()
+    assert words(lines, "Error terms:")[:-1] == words(want, "Error terms:")[:-1]
+    assert numbers(lines[-1:]) == numbers(want[-1:])
+    assert lines[-1].startswith("AIC = ")
+
+
+def test_without_the_refit_is_the_rest_of_it():
+    m = model("sleepstudy", "REML")
+    long, short = display(m, digits=4, detail=True), fast_display(m, digits=4, detail=True)
+    assert long.to_text().startswith(short.to_text())
+    assert short.coefficients.equals(long.coefficients)
+    assert pickle.loads(pickle.dumps(short)).to_text() == short.to_text()
+    with pytest.raises(InvalidArgumentError, match="digits=-1"):
+        fast_display(m, digits=-1)

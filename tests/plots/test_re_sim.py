@@ -99,6 +99,15 @@ def test_without_ranges_the_marks_stay():
     assert ax.get_ylabel() == "Intercept\nmedian"
 
 
+def test_effects_in_units_of_sigma():
+    plain, scaled = plot_re_sim(schools()).ax, plot_re_sim(schools(), sigma_scale=2.67).ax
+    np.testing.assert_allclose(points(scaled)[:, 1], points(plain)[:, 1] / 2.67)
+    for one, other in zip(layers(plain), layers(scaled), strict=True):
+        np.testing.assert_allclose(other[0][:, :, 1], one[0][:, :, 1] / 2.67)
+        assert len(one[1]) == len(other[1])
+    assert scaled.get_ylabel() == "Intercept\n(median ± 1.96 sd) / 2.67"
+
+
 def test_labels_are_upright_and_in_the_order_of_the_points():
     frame = schools().sample(frac=1, random_state=2)
     ax = plot_re_sim(frame, labels=True).ax
@@ -198,6 +207,7 @@ def test_title():
         (lambda f: f, {"level": 1.0}, "level=1.0"),
         (lambda f: f, {"scale": 0}, "scale=0"),
         (lambda f: f, {"scale": True}, "scale=True"),
+        (lambda f: f, {"sigma_scale": -1}, "sigma_scale=-1"),
         (lambda f: f, {"facet": "school"}, "facet='school' .*True, False or a mapping"),
         (lambda f: f, {"facet": {"factor": "school"}}, "facet='factor'.*'group', 'term'"),
         (lambda f: f, {"facet": {"group": "class"}}, r"facet=\{'group': 'class'\} .*'school'"),
@@ -241,6 +251,14 @@ def test_fixed_effects_with_the_intercept_scale_and_mean():
     segments = np.asarray(ax.collections[0].get_segments())
     np.testing.assert_allclose(segments[3, :, 0], [55.0, 63.2])
     assert ax.get_xlabel() == "mean ± 1 sd"
+
+
+def test_fixed_effects_in_units_of_sigma():
+    ax = plot_fe_sim(fixed_effects(), sigma_scale=0.5)
+    np.testing.assert_allclose(ax.collections[1].get_offsets()[:, 0], [-0.01, 0.004, 0.022])
+    assert ax.get_xlabel() == "(median ± 1.96 sd) / 0.5"
+    with pytest.raises(InvalidArgumentError, match="sigma_scale=0"):
+        plot_fe_sim(fixed_effects(), sigma_scale=0)
 
 
 def test_fixed_effects_without_ranges():

@@ -3,7 +3,8 @@
     python tests/reference/regenerate.py                # all topics
     python tests/reference/regenerate.py slopes arm     # some
 
-R with lme4, lmerTest, pbkrtest, arm, RLRsim and jsonlite is needed here only; tests read the JSON.
+R with lme4, lmerTest, pbkrtest, arm, RLRsim, merTools and jsonlite is needed here only; tests read
+the JSON.
 The tutorial's data set is looked for in ``--shared``, else in ``$MEREXTRAS_SHARED``,
 else in ``../shared/data`` beside the repository.
 """

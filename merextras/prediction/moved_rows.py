@@ -1,0 +1,67 @@
+"""Linear predictors of cases in other levels, part by part, with their variances."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from merextras._typing import Array, IntArray
+from merextras.model.build import offset_of
+from merextras.model.fitted import FittedModel
+from merextras.model.rows import NewRows, new_rows
+from merextras.prediction.moves import moved
+from merextras.prediction.spread import relative_variances
+
+#: What a sum of all parts and the fixed part are called, beside the factors.
+COMBINED, FIXED = "combined", "fixed"
+
+
+def moved_rows(model: FittedModel, cases: pd.DataFrame, group: str, levels: pd.Index) -> NewRows:
+    """Each case in each of the levels, cases outermost."""
+    frame = moved(model.design, cases, group, levels)
+    return new_rows(model, frame, unknown="zero", name="newdata")
+
+
+def part_of(model: FittedModel, rows: NewRows, part: str) -> NewRows:
+    """The rows with nothing but one part in them: all, the fixed one, or a factor's effects."""
+    if part == COMBINED:
+        return rows
+    kept = set() if part == FIXED else set(model.design.terms_of(part))
+    codes: list[IntArray] = []
+    values: list[Array] = []
+    for t in range(len(model.design.terms)):
+        codes.append(rows.codes[t] if t in kept else np.full(len(rows), -1, dtype=np.intp))
+        values.append(rows.values[t] if t in kept else np.zeros_like(rows.values[t]))
+    x = rows.x if part == FIXED else np.zeros_like(rows.x)
+    return NewRows(x, tuple(codes), tuple(values), rows.n_levels)
+
+
+def fits(model: FittedModel, rows: NewRows) -> Array:
+    """``x'beta + z'b`` of each row, without an offset, in an order that rows do not change."""
+    fixed = np.einsum("mp,p->m", rows.x, model.solution.beta)
+    return np.asarray(fixed + np.sum(rows.effects(model.solution.b), axis=0))
+
+
+def variances(model: FittedModel, rows: NewRows, *, joint: bool) -> Array:
+    """Variances over sigma**2 of the rows' predictors, those of unknown levels before any data.
+
+    Not jointly: the variances of the fixed part and of each term's effects, added up.
+    """
+    if joint:
+        return relative_variances(model.solution, rows, (rows,))
+    solution = model.solution
+    out = np.einsum("mp,pr,mr->m", rows.x, solution.fixed_covariance(), rows.x)
+    out += rows.prior(solution.factor.lams)
+    for t, (codes, values) in enumerate(zip(rows.codes, rows.values, strict=True)):
+        known = codes >= 0
+        z, own = values[known], solution.selected.own[t]
+        out[known] += np.einsum("mk,mkl,ml->m", z, own[codes[known]], z)
+    return np.asarray(out)
+
+
+def offsets(model: FittedModel, newdata: pd.DataFrame | None) -> Array | float:
+    """The offset of each case, of the model's own rows for None."""
+    if newdata is None:
+        return 0.0 if model.design.offset is None else model.design.offset
+    found = offset_of(model.design, newdata)
+    return 0.0 if found is None else found

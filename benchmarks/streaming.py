@@ -1,8 +1,8 @@
 """``python -m benchmarks.streaming``: fits from parquet files that are larger than a chunk.
 
 Each size is fitted in a process of its own, whose peak memory is what the system says of it
-(``VmHWM``, before, after the passes, and after the fit); the file is written by another. Rows are in random order, so
-that every chunk touches every part of the levels.
+(``VmHWM``: before, after the passes, after the fit); the file is written by another. Rows are in
+random order, so that every chunk touches every part of the levels.
 """
 
 from __future__ import annotations
@@ -17,15 +17,16 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+import merextras as mx
 
 _BLOCK = 1_000_000
 
 
 def write(path: Path, n: int, groups: int, seed: int = 1) -> int:
     """Write n rows (g, x, z, y); return their size in memory as a frame."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     rng = np.random.default_rng(seed)
     b = rng.normal(0.0, [2.0, 0.5], (groups, 2))
     size, writer = 0, None
@@ -54,10 +55,6 @@ def peak() -> int:
 
 def fit(path: str, chunk_size: int) -> dict[str, float]:
     """Fit the file; time and memory."""
-    import pyarrow.parquet  # noqa: F401  (so that it is in memory before)
-
-    import merextras as mx
-
     before, start = peak(), time.perf_counter()
     products = mx.cross_products("y ~ x + z + (1 + x | g)", path, chunk_size=chunk_size)
     reduced, held = time.perf_counter(), peak()
@@ -85,7 +82,8 @@ def main(argv: list[str] | None = None) -> int:
     if args.child:
         print(json.dumps(fit(args.child, args.chunk_size)))
         return 0
-    print("| rows | rows in memory | libraries | peak in passes | peak in fit | passes | fit | per million rows |")
+    heads = ["rows", "rows in memory", "libraries", "peak in passes", "peak in fit"]
+    print(f"| {' | '.join([*heads, 'passes', 'fit', 'per million rows'])} |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     with tempfile.TemporaryDirectory() as folder:
         for n in map(int, args.rows):

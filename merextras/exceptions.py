@@ -51,3 +51,11 @@ class LargeModelWarning(MerextrasWarning):
 
 class RefitWarning(MerextrasWarning):
     """A model was fitted again by another criterion, because the verb needs that one."""
+
+
+class NoRowsError(UnsupportedModelError):
+    """Rows are needed of a model that was fitted from cross-products and keeps none."""
+
+
+class TooLargeError(MerextrasError, MemoryError):
+    """What a fit keeps in memory would not fit; the message says what, and how much."""

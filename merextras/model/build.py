@@ -77,7 +77,7 @@ def offset_of(design: Design, data: pd.DataFrame) -> Array | None:
         A missing column, or an offset by array, which has no values for new data.
     """
     options = design.options.for_data(data, ("offset",))
-    columns = [str(c) for c in design.frame.columns]
+    columns = design.columns
     _, codes = take_offsets(as_code(parse(design.formula), columns, {}).fixed)
     if not codes:
         return options.offset

@@ -128,6 +128,21 @@ class Design:
         )
 
     @property
+    def columns(self) -> list[str]:
+        """Names of the variables of the model."""
+        return [str(c) for c in self.frame.columns]
+
+    @property
+    def by_row(self) -> frozenset[str]:
+        """Which of ``weights``, ``freq_weights`` and ``offset`` the model has."""
+        values = {
+            "weights": self.weights,
+            "freq_weights": self.frequencies,
+            "offset": self.offset,
+        }
+        return frozenset(name for name, given in values.items() if given is not None)
+
+    @property
     def ks(self) -> list[int]:
         """Effects per level, by term."""
         return [term.k for term in self.terms]
@@ -135,7 +150,7 @@ class Design:
     @property
     def q(self) -> int:
         """Random effects in all."""
-        return sum(term.rows.q for term in self.terms)
+        return sum(len(term.levels) * term.k for term in self.terms)
 
     @property
     def factors(self) -> list[str]:

@@ -107,7 +107,7 @@ def residual_sd(model: FittedModel) -> Array:
 
 def check_rows(model: FittedModel) -> None:
     """Refuse rows that stand for several observations: one response cannot."""
-    if model.design.frequencies is not None:
+    if "freq_weights" in model.design.by_row:
         raise UnsupportedModelError(
             "the model has frequency weights: a simulated response needs one row per observation. "
             "Repeat the rows, data.loc[data.index.repeat(freq_weights)], and fit without them"

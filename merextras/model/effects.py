@@ -147,12 +147,12 @@ def _from_formula(part: FormulaPart) -> list[_Raw]:
             numbers = [code for code in codes if code not in factors]
             columns = list(range(where.start, where.stop))
             found[frozenset(codes)] = (part.label(":".join(codes)), columns, factors, numbers)
-    written = _written(part.formula)
-    order = sorted(found, key=lambda c: (len(c), written.get(c, len(written))))
+    place = written(part.formula)
+    order = sorted(found, key=lambda c: (len(c), place.get(c, len(place))))
     return [found[codes] for codes in order]
 
 
-def _written(formula: str) -> dict[frozenset[str], int]:
+def written(formula: str) -> dict[frozenset[str], int]:
     """The place of each term in the formula; the engines sort their columns otherwise."""
     try:
         terms = patsy.ModelDesc.from_formula(formula).rhs_termlist

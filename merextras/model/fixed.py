@@ -16,8 +16,8 @@ from merextras._checks import check_columns, unknown_column
 from merextras._typing import Array, BoolArray
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
 
-# Names that mean the same in every formula, whatever the caller calls by them.
-_FORMULA_WORDS = frozenset({"C", "I", "Q"})
+#: Names that mean the same in every formula, whatever the caller calls by them.
+FORMULA_WORDS = frozenset({"C", "I", "Q"})
 
 
 class FixedPart(Protocol):
@@ -85,7 +85,7 @@ class Scope:
     """
 
     def __init__(self, names: Mapping[str, Any] | None = None, engine: str = "patsy") -> None:
-        own = {k: v for k, v in (names or {}).items() if k not in _FORMULA_WORDS}
+        own = {k: v for k, v in (names or {}).items() if k not in FORMULA_WORDS}
         self._names = {"np": np, **own}
         self._engine = engine
 
@@ -175,7 +175,7 @@ class FormulaPart:
         self._columns: tuple[str, ...] = tuple(str(name) for name in spec.column_names)
         names = self._columns
         if labels is not None:
-            names = tuple(_relabelled(name, labels) for name in names)
+            names = tuple(relabelled(name, labels) for name in names)
         self.names: tuple[str, ...] = names
         self.variables: tuple[str, ...] = tuple(_variables(spec, self._engine, frame.columns))
         # Its own columns only, so that neither the user's frame nor its size is carried along.
@@ -221,7 +221,7 @@ class FormulaPart:
 
     def label(self, code: str) -> str:
         """The name of a term, given its code."""
-        return _relabelled(code, self._labels or {})
+        return relabelled(code, self._labels or {})
 
     def _remade(self) -> Any:
         try:
@@ -366,7 +366,7 @@ def unquoted(text: str) -> str:
     return re.sub(r"Q\((['\"])(.*?)\1\)", r"\2", text)
 
 
-def _relabelled(name: str, labels: Mapping[str, str]) -> str:
+def relabelled(name: str, labels: Mapping[str, str]) -> str:
     name = unquoted(name)  # first: the engines write the quotes in their own way
     for code, label in labels.items():
         name = name.replace(unquoted(code), label)

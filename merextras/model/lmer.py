@@ -10,11 +10,13 @@ from merextras._checks import check_choice
 from merextras.engine.start import moments
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.build import build_design
+from merextras.model.chunks import Asked
 from merextras.model.control import LmerControl
 from merextras.model.design import Design
 from merextras.model.fitted import Fit, fit_design, warn_of
 from merextras.model.fixed import Scope
 from merextras.model.options import Options, as_pandas, callers_names
+from merextras.model.products import ModelProducts, fit_products, products_of
 from merextras.model.rank import full_rank
 from merextras.model.sanity import check_design
 
@@ -52,6 +54,36 @@ def fit_formula(
         scope=Scope(callers_names(depth + 1), control.formula_engine),
     ).with_rows(frame, weights=weights, freq_weights=freq_weights, offset=offset)
     fit = fit_options(formula, frame, options, reml=reml, control=control, stacklevel=depth + 2)
+    warn_of(fit, stacklevel=depth + 2)
+    return fit
+
+
+def read_products(
+    formula: str,
+    source: Any,
+    *,
+    contrasts: Any,
+    missing: str,
+    chunk_size: int | None,
+    progress: bool | None,
+    depth: int,
+    **by_row: Any,
+) -> ModelProducts:
+    """Reduce a source of chunks; see `merextras.cross_products`. For `depth`, see `fit_formula`."""
+    names = callers_names(depth + 1)
+    asked = Asked.checked(formula, contrasts=contrasts, missing=missing, names=names, **by_row)
+    return products_of(asked, source, chunk_size, progress)
+
+
+def fit_source(
+    products: ModelProducts, *, reml: bool, control: LmerControl | None, depth: int
+) -> Fit:
+    """Fit cross-products. For `depth`, see `fit_formula`."""
+    if not isinstance(products, ModelProducts):
+        raise InvalidArgumentError(
+            f"products: expected what cross_products() makes, got {type(products).__name__}"
+        )
+    fit = fit_products(products, reml=reml, control=control, stacklevel=depth + 2)
     warn_of(fit, stacklevel=depth + 2)
     return fit
 

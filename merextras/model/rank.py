@@ -88,7 +88,16 @@ def full_rank(design: Design, rank_deficient: str = "drop", *, stacklevel: int =
     found = dependent_columns(design.x[design.observed])
     if not found:
         return design
-    names = design.fixed.names
+    part = without_columns(design.fixed, found, rank_deficient, stacklevel=stacklevel + 1)
+    kept = [i for i in range(len(design.fixed.names)) if i not in found]
+    return replace(design, x=design.x[:, kept], fixed=part)
+
+
+def without_columns(
+    fixed: FixedPart, found: list[int], rank_deficient: str, *, stacklevel: int
+) -> KeptColumns:
+    """The fixed part without its dependent columns, with a warning; an error if so wanted."""
+    names = fixed.names
     dropped = tuple(names[i] for i in found)
     if rank_deficient == "raise":
         raise InvalidArgumentError(
@@ -100,6 +109,5 @@ def full_rank(design: Design, rank_deficient: str = "drop", *, stacklevel: int =
         RankDeficientWarning,
         stacklevel=stacklevel + 1,
     )
-    kept = [i for i in range(len(names)) if i not in found]
-    part = KeptColumns(design.fixed, tuple(names[i] for i in kept), dropped)
-    return replace(design, x=design.x[:, kept], fixed=part)
+    kept = tuple(name for i, name in enumerate(names) if i not in found)
+    return KeptColumns(fixed, kept, dropped)

@@ -29,30 +29,37 @@ def check_design(design: Design, n_observations: int, *, stacklevel: int = 1) ->
         same factor, or is made of others; a response without variation.
     """
     used = design.observed
-    _check_response(design.y[used] if design.offset is None else (design.y - design.offset)[used])
+    check_response(design.y[used] if design.offset is None else (design.y - design.offset)[used])
     for term in design.terms:
         levels = len(term.levels) if isinstance(used, slice) else _n_levels(term, used)
-        _check_levels(term, levels, n_observations)
-        _check_effects(term, used)
-    _check_twice(design.terms)
-    p = design.x.shape[1]
+        check_levels(term, levels, n_observations)
+        check_effects(term, term.rows.values[used])
+    check_twice(design.terms)
+    check_size(n_observations, design.x.shape[1])
+    check_scales(design.x.std(axis=0), design.fixed.names, stacklevel + 1)
+
+
+def check_size(n_observations: int, p: int) -> None:
+    """More observations than fixed effects."""
     if n_observations <= p:
         raise InvalidArgumentError(
             f"data: {n_observations} observations are too few for {p} fixed effects"
         )
-    _check_scales(design.x, design.fixed.names, stacklevel + 1)
 
 
-def _check_response(y: Array) -> None:
+def check_response(y: Array) -> None:
+    """Refuse a response without variation."""
     if np.ptp(y) == 0.0:
         raise InvalidArgumentError(
             f"response: all values are {y[0]:g}; there is no variation to explain"
         )
 
 
-def _check_effects(term: Term, used: BoolArray | slice) -> None:
-    """No effect may be made of the others; a glance at their products first, which is cheap."""
-    values = term.rows.values[used]
+def check_effects(term: Term, values: Array) -> None:
+    """No effect may be made of the others; a glance at their products first, which is cheap.
+
+    The values are those of the rows, or any with the same products, such as a triangular factor.
+    """
     gram = values.T @ values
     size = np.sqrt(np.diag(gram))
     if np.all(size > 0) and np.linalg.eigvalsh(gram / np.outer(size, size))[0] > 1e-10:
@@ -70,7 +77,8 @@ def _bar(term: Term) -> str:
     return f"({effects} | {term.factor})"
 
 
-def _check_twice(terms: Sequence[Term]) -> None:
+def check_twice(terms: Sequence[Term]) -> None:
+    """Refuse an effect that varies twice by the same factor."""
     seen: set[tuple[frozenset[str], str]] = set()
     for term in terms:
         for name in term.names:
@@ -87,7 +95,8 @@ def _n_levels(term: Term, used: BoolArray) -> int:
     return int(np.count_nonzero(np.bincount(term.rows.codes[used], minlength=len(term.levels))))
 
 
-def _check_levels(term: Term, levels: int, n: int) -> None:
+def check_levels(term: Term, levels: int, n: int) -> None:
+    """Refuse factors with one level, or as many levels or effects as observations."""
     bar = _bar(term)
     if levels < 2:
         raise InvalidArgumentError(
@@ -108,8 +117,8 @@ def _check_levels(term: Term, levels: int, n: int) -> None:
         )
 
 
-def _check_scales(x: Array, names: Sequence[str], stacklevel: int) -> None:
-    sd = x.std(axis=0)
+def check_scales(sd: Array, names: Sequence[str], stacklevel: int) -> None:
+    """Warn of predictors whose standard deviations are far apart."""
     varying = np.flatnonzero(sd > 0)
     if len(varying) < 2:
         return

@@ -13,7 +13,7 @@ from tolerances import SAME_DRAWS
 from merextras.datasets import load_dataset
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.mixedlm import as_fitted
-from merextras.model.rows import fixed_rows, new_rows
+from merextras.model.rows import fixed_rows, new_rows, number_unseen, own_rows
 
 STUDENTS = load_dataset("students")
 
@@ -130,3 +130,37 @@ def test_categories_are_named_after_the_argument():
         new_rows(model, data, name="cases")
     with pytest.raises(InvalidArgumentError, match=r"^newdata: "):
         new_rows(model, data)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_own_rows_are_those_of_the_design(shape):
+    model = fitted(shape)
+    rows, again = own_rows(model.design), new_rows(model, model.design.frame)
+    np.testing.assert_array_equal(rows.x, again.x)
+    for one, other in zip(rows.z, again.z, strict=True):
+        assert abs(one - other).max() == 0.0
+    some = own_rows(model.design, [0])
+    assert all(z.nnz == 0 for z in some.z[1:])
+    assert all(not values.any() for values in some.values[1:])
+
+
+def test_numbers_of_unseen_levels():
+    model = fitted("nested")
+    data = STUDENTS.head(5).assign(
+        school=["I", "X", "Y", "X", None], **{"class": ["a", "a", "a", "b", "a"]}
+    )
+    rows = new_rows(model, data, unknown="zero")
+    inner, outer = number_unseen(model.design, data, rows, range(2))
+    assert inner.tolist() == [-1, 0, 1, 2, 3]
+    assert outer.tolist() == [-1, 0, 1, 0, 2]
+    outer_only = model.design.terms_of("school")
+    inner, outer = number_unseen(model.design, data, rows, outer_only)
+    assert set(inner) == {-1}
+    assert outer.tolist() == [-1, 0, 1, 0, 2]
+
+
+def test_take_by_numbers():
+    rows = new_rows(fitted("nested"), STUDENTS)
+    part = rows.take(np.array([7, 3]))
+    np.testing.assert_array_equal(part.x, rows.x[[7, 3]])
+    np.testing.assert_array_equal(part.codes[0], rows.codes[0][[7, 3]])

@@ -1,0 +1,73 @@
+"""What the checks of a design need to know of its rows, kept while they go by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from merextras._typing import Array, BoolArray
+from merextras.engine.accumulate import triangle
+from merextras.model.chunks_rows import ChunkRows
+
+
+@dataclass(frozen=True, eq=False)
+class Facts:
+    """Sums over rows, to be added up.
+
+    Attributes
+    ----------
+    n : int
+        Complete rows.
+    low, high : float
+        Of the response less its offset, over the rows that are observations.
+    x : (up to p, p) array
+        Triangular factor of X over those rows, unweighted.
+    mean, squares : (p,) arrays
+        Of the columns of X over all rows: mean, and sum of squared deviations from it.
+    ones : (p,) boolean array
+        Which columns are one in every row.
+    effects : tuple of (up to k, k) arrays
+        Triangular factors of each term's covariates, as `x`.
+    """
+
+    n: int
+    low: float
+    high: float
+    x: Array
+    mean: Array
+    squares: Array
+    ones: BoolArray
+    effects: tuple[Array, ...]
+
+    @classmethod
+    def of(cls, rows: ChunkRows) -> Facts:
+        """Of some rows."""
+        used, x = rows.observed, rows.x
+        y = rows.target[used]
+        mean = x.mean(axis=0) if len(x) else np.zeros(x.shape[1])
+        return cls(
+            len(x),
+            float(np.min(y, initial=np.inf)),
+            float(np.max(y, initial=-np.inf)),
+            triangle(x[used]),
+            mean,
+            np.sum((x - mean) ** 2, axis=0),
+            np.all(x == 1.0, axis=0),
+            tuple(triangle(term.values[used]) for term in rows.terms),
+        )
+
+    def __add__(self, other: Facts) -> Facts:
+        n = self.n + other.n
+        share, apart = other.n / max(n, 1), other.mean - self.mean
+        effects = zip(self.effects, other.effects, strict=True)
+        return Facts(
+            n,
+            min(self.low, other.low),
+            max(self.high, other.high),
+            triangle(other.x, self.x),
+            self.mean + share * apart,
+            self.squares + other.squares + self.n * share * apart**2,
+            self.ones & other.ones,
+            tuple(triangle(b, a) for a, b in effects),
+        )

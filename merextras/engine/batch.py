@@ -114,7 +114,7 @@ class Problem(ABC):
     def __init__(self, cp: CrossProducts, n_responses: int, *, reml: bool) -> None:
         self.cp, self.reml, self.n_responses = cp, reml, n_responses
         self.layout = Layout.of([k for _, k in cp.shapes])
-        self.df = cp.n - cp.p if reml else cp.n
+        self.df: int | Array = cp.n - cp.p if reml else cp.n
         self.basis_log_det = cp.basis.log_det()
         self._last: tuple[Array, Array] | None = None
 

@@ -52,9 +52,9 @@ class LevelProblem(Problem):
         own, to_x = joint
         root = covpar.factors_of(own)
         self.root = np.ascontiguousarray(np.moveaxis(root, 0, 2))
-        self.x = _coordinates(root, to_x)  # (k, J, p)
+        self.x = coordinates(root, to_x)  # (k, J, p)
         to_y = np.concatenate(responses.to_y, axis=1)
-        self.y = np.ascontiguousarray(np.swapaxes(_coordinates(root, to_y), 1, 2))
+        self.y = np.ascontiguousarray(np.swapaxes(coordinates(root, to_y), 1, 2))
         self.x_within = cp.xy[: cp.p, : cp.p] - np.einsum("ujp,ujr->pr", self.x, self.x)
         self.xy_within = (responses.xy - np.einsum("ujp,umj->pm", self.x, self.y)).T
         self.yy_within = responses.yy - np.einsum("umj,umj->m", self.y, self.y)
@@ -148,7 +148,7 @@ class LevelProblem(Problem):
         return found
 
 
-def _coordinates(root: Array, columns: Array) -> Array:
+def coordinates(root: Array, columns: Array) -> Array:
     """The k numbers that `root` turns into the (J, k, m) cross-products; (k, J, m)."""
     k = root.shape[1]
     out = np.zeros((k, len(root), columns.shape[2]))

@@ -154,13 +154,18 @@ def _alone(
 
 
 def _together(problem: Problem, responses: Responses, theta: Array, control: Control) -> ManyFits:
-    search = _Search(problem, control)
-    converged = search.run(theta)
-    found = search.found
+    found, converged = search(problem, theta, control)
     basis = problem.cp.basis
     sigma2 = found.pwrss / problem.df if problem.df > 0 else np.full(len(found.pwrss), np.nan)
     beta = responses.offset.T + found.beta @ basis.transform.T
     return ManyFits(found.theta, found.deviance, beta, sigma2, converged)
+
+
+def search(problem: Problem, theta: Array, control: Control) -> tuple[Point, BoolArray]:
+    """Minimise the deviances of a block from a theta: where each is, and whether at its optimum."""
+    state = _Search(problem, control)
+    converged = state.run(theta)
+    return state.found, converged
 
 
 class _Search:

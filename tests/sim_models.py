@@ -121,3 +121,18 @@ def joint_covariance(model):
     q = z.shape[1]
     order = np.append(np.arange(q, q + design.x.shape[1]), np.arange(q))
     return found["joint"][np.ix_(order, order)], found["pwrss"]
+
+
+def errors_of_covariance(draws, centre, exact, df):
+    """Errors of the second moments about the centre, in their own standard errors.
+
+    The draws are multivariate t with `df` degrees of freedom, covariance `exact`:
+    E[x**2 y**2] = (c_xx c_yy + 2 c_xy**2) (df - 2) / (df - 4).
+    """
+    off = draws - centre
+    found = off.T @ off / len(draws)
+    sizes = np.diag(exact)
+    fourth = (np.outer(sizes, sizes) + 2 * exact**2) * (df - 2) / (df - 4)
+    se = np.sqrt((fourth - exact**2) / len(draws))
+    tiny = 1e-12 * sizes.max()
+    return (found - exact) / np.maximum(se, tiny)

@@ -34,7 +34,7 @@ def kept_effects(design: Design, re_form: str | float | None) -> Kept:
             f"re_form={re_form!r}: give bars only, such as '~ (1 | {design.factors[0]})'"
         )
     kept: dict[int, np.ndarray[tuple[int], np.dtype[np.bool_]]] = {}
-    columns = [str(c) for c in design.frame.columns]
+    columns = design.columns
     for bar in as_code(parsed, columns, design.options.contrasts).bars:
         for name in _effects(bar.effects, design, re_form):
             t, i = _find(design, bar.factors, name, re_form)

@@ -51,7 +51,7 @@ class NewRows:
         parts = zip(self.codes, self.values, self.n_levels, strict=True)
         return tuple(_sparse(codes, values, levels) for codes, values, levels in parts)
 
-    def take(self, rows: slice) -> NewRows:
+    def take(self, rows: slice | IntArray) -> NewRows:
         """Take some of the rows, to work in blocks."""
         return NewRows(
             self.x[rows],
@@ -159,6 +159,53 @@ def new_rows(
             values.append(np.zeros((len(data), term.k)))
     x = fixed_rows(design, data, name)
     return NewRows(x, tuple(codes), tuple(values), tuple(len(term.levels) for term in design.terms))
+
+
+def own_rows(design: Design, terms: Iterable[int] | None = None) -> NewRows:
+    """Return the model's own rows; arrays are shared with the design.
+
+    Parameters
+    ----------
+    terms : iterable of int, optional
+        Numbers of the terms to keep, all by default.
+    """
+    kept = set(range(len(design.terms)) if terms is None else terms)
+    codes, values = [], []
+    for t, term in enumerate(design.terms):
+        known = t in kept
+        codes.append(term.rows.codes if known else np.full(design.n, -1, dtype=np.intp))
+        values.append(term.rows.values if known else np.zeros((design.n, term.k)))
+    levels = tuple(len(term.levels) for term in design.terms)
+    return NewRows(design.x, tuple(codes), tuple(values), levels)
+
+
+def number_unseen(
+    design: Design, data: pd.DataFrame, rows: NewRows, terms: Iterable[int]
+) -> tuple[IntArray, ...]:
+    """Number the levels that the model has not seen, by terms and in the order they appear.
+
+    Parameters
+    ----------
+    rows : NewRows
+        Made from `data` with ``unknown="zero"``.
+    terms : iterable of int
+        The terms that `rows` keeps.
+
+    Returns
+    -------
+    tuple of (m,) integer arrays
+        The row's number, -1 where the level is known. Rows whose level is missing have one number
+        together.
+    """
+    kept, out = set(terms), []
+    for t, term in enumerate(design.terms):
+        numbers = np.full(len(rows), -1, dtype=np.intp)
+        new = rows.codes[t] < 0
+        if t in kept and np.any(new):
+            labels = labels_of(data, term.columns)[new]
+            numbers[new] = pd.factorize(labels, use_na_sentinel=False)[0]
+        out.append(numbers)
+    return tuple(out)
 
 
 def fixed_rows(design: Design, data: pd.DataFrame, name: str = "newdata") -> Array:

@@ -1,15 +1,23 @@
-"""Prediction for the data of the fit and for new data."""
+"""Prediction for the data of the fit and for new data, with standard errors and intervals."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
+from scipy import stats
 
-from merextras._typing import Array
-from merextras.model.build import offset_of
+from merextras._checks import check_choice, check_level
+from merextras._typing import Array, IntArray
+from merextras.exceptions import InvalidArgumentError
 from merextras.model.fitted import FittedModel
-from merextras.model.re_form import Kept, kept_effects, mask_effects
-from merextras.model.rows import new_rows
+from merextras.model.re_form import kept_effects
+from merextras.model.target import Target, left_out_rows, precision_weights, target_rows
+from merextras.prediction.spread import Neighbourhood, relative_variances
+
+_INTERVALS = ("confidence", "prediction")
+_DDF = ("residual", "satterthwaite", "asymptotic")
 
 
 def predict(
@@ -17,9 +25,15 @@ def predict(
     newdata: pd.DataFrame | None = None,
     *,
     re_form: str | float | None = None,
-    allow_new_levels: bool = False,
-) -> pd.Series:
-    """Expected response, lme4's ``predict``.
+    allow_new_levels: bool | str = False,
+    se_fit: bool = False,
+    interval: str | None = None,
+    level: float = 0.95,
+    ddf: str = "residual",
+    adjust: bool = False,
+    weights: Any = None,
+) -> pd.Series | pd.DataFrame:
+    r"""Expected response, lme4's ``predict``, with standard errors and intervals.
 
     ``X beta + Z b`` with the conditional modes b of the random effects that `re_form` keeps.
 
@@ -31,22 +45,113 @@ def predict(
         None: all random effects. ``"NA"`` (or ``"~0"``, or NaN as in R): none, the population's
         expectation. A formula of bars such as ``"~ (1 | school)"``: only these effects; they must
         be among the model's.
-    allow_new_levels : bool
-        Whether a level that the model has not seen is predicted with an effect of zero. If not, it
-        is an error. Terms that `re_form` leaves out need no columns in `newdata`.
+    allow_new_levels : bool, "zero" or "draw"
+        What a level that the model has not seen is. False: an error. ``"zero"`` (or True): its
+        effects are taken for zero, and known to be. ``"draw"``: expected to be zero, with the
+        variance ``z'Gz`` of an effect that nothing is known of, which then is in `std_error` and in
+        the intervals; `fit` is the same. A missing level is one that the model has not seen. Terms
+        that `re_form` leaves out need no columns in `newdata`.
+    se_fit : bool
+        Also the standard error, and the confidence interval unless `interval` asks for another.
+    interval : None, "confidence" or "prediction"
+        ``"confidence"``: for the conditional mean ``x'beta + z'b`` (of the effects that `re_form`
+        keeps; with ``"NA"`` for ``x'beta``). ``"prediction"``: for a new observation. It adds the
+        residual's variance, and that of the random effects that `re_form` leaves out: those are
+        then of a level drawn anew.
+    level : float
+        Coverage of the interval.
+    ddf : {"residual", "satterthwaite", "asymptotic"}
+        Degrees of freedom of the interval's quantiles: n - p of Student's t, exact if the
+        covariance parameters theta were known; Satterthwaite's, for the estimation of variances
+        (see Notes); or the normal distribution's.
+    adjust : bool
+        Whether the standard error has in it, to first order, that `fit` moves with the estimate of
+        theta (see Notes).
+    weights : number, array, Series or column name, optional
+        Precision weights w of the new observations, whose residual variance is ``sigma**2 / w``.
+        By default the model's own for its own rows; for `newdata` the column of that name, if the
+        model's are a column; else one.
 
     Returns
     -------
-    Series
+    Series or DataFrame
         Under the index of `newdata`; NaN where a predictor is missing. With the offset, which
-        `newdata` must have if the model has one.
+        `newdata` must have if the model has one. With `se_fit` or `interval` a frame
+        ``fit std_error lower upper``; `std_error` is always that of `fit`, a standard deviation on
+        the scale of the response, also beside a prediction interval.
 
     Raises
     ------
     InvalidArgumentError
-        A missing column, an unseen level or category, a term that is not in the model.
+        A missing column, an unseen level or category, a term that is not in the model; `level`
+        outside (0, 1); another `interval`, `ddf` or `allow_new_levels`; weights that are not
+        numbers, or given where no prediction interval is asked for, or that a weighted model needs
+        for `newdata` and does not have.
     UnsupportedModelError
         A random slope that can't be made from its name; the message says what to pass to `MerMod`.
+
+    Warns
+    -----
+    ApproximationWarning
+        ``ddf="satterthwaite"`` or `adjust` at an estimate that is not an optimum.
+
+    See Also
+    --------
+    merextras.predict_interval : Intervals from draws, with medians and parts.
+    merextras.what_if : The same cases in other levels.
+
+    Notes
+    -----
+    With C the covariance over :math:`\sigma^2` of :math:`(\hat\beta - \beta, \hat b - b)`, the
+    inverse of Henderson's mixed-model equations (Henderson 1975 [1]_; Bates et al. 2015 [2]_,
+    section 3.3), a = (x, z) of the effects that are kept and r the z of those that are not,
+
+    .. math::
+
+        \mathrm{se}^2 &= \hat\sigma^2 (a'Ca + z_{new}'\Lambda\Lambda'z_{new}), \\
+        \text{prediction:}\quad & \mathrm{se}^2 + \hat\sigma^2 (r'\Lambda\Lambda'r + 1/w),
+
+    where :math:`z_{new}` are the covariates of unseen levels under ``"draw"``. C holds theta at its
+    estimate; the errors of fixed and random effects largely cancel in a known group. Weighted rows
+    of weight zero are not observations: their prediction intervals are NaN.
+
+    **Estimated theta.** With theta known the default is exact. With theta estimated, in 2000
+    samples of random intercepts (2 to 20 rows a group, variance as the residual's) 95 % intervals
+    covered so many %:
+
+    ====================================  =========  =========  =========
+    groups in the data                    10         20         50
+    ====================================  =========  =========  =========
+    mean of a known group                 92 to 94   94 to 95   95
+    the same, satterthwaite and adjust    94 to 95
+    mean of a new group (``"draw"``)      91         93         93 to 94
+    the same, satterthwaite               95 to 96   95         94
+    observation, known or new group       94 to 95   94 to 95   94 to 96
+    ====================================  =========  =========  =========
+
+    `adjust` adds d'Ad, d being the slope of `fit` in theta and A the asymptotic covariance of theta
+    (Kass and Steffey 1989 [3]_), which matters for means of known groups with few rows.
+    Satterthwaite's df matter where a variance estimated from few groups is most of the spread. Both
+    need the information matrix, once per model, and two factorisations for each element of theta;
+    slopes are central differences. At a boundary they see nothing of a variance that is zero.
+
+    **R counterpart**: ``predict.merMod``. lme4 has had ``se.fit`` since 1.1-32, the same formula;
+    with ``re.form = NA`` it is the uncertainty of the fixed effects alone, as here. It has no
+    intervals and no variance for new levels.
+
+    **Cost**: `fit` alone is linear in the rows. A standard error costs O((p + effects per row)**2)
+    a row without crossed factors and O(q_tail**2) with (see `block_description`), in blocks of
+    rows of 32 MB.
+
+    References
+    ----------
+    .. [1] Henderson, C. R. (1975). Best linear unbiased estimation and prediction under a selection
+       model. Biometrics 31, 423-447.
+    .. [2] Bates, D., Maechler, M., Bolker, B. and Walker, S. (2015). Fitting linear mixed-effects
+       models using lme4. J. Stat. Softw. 67(1).
+    .. [3] Kass, R. E. and Steffey, D. (1989). Approximate Bayesian inference in conditionally
+       independent hierarchical models (parametric empirical Bayes models). J. Am. Stat. Assoc. 84,
+       717-726.
 
     Examples
     --------
@@ -59,27 +164,80 @@ def predict(
     [253.7, 273.3]
     >>> m.predict(sleep.head(2), re_form="NA").round(1).tolist()
     [251.4, 261.9]
+    >>> m.predict(sleep.head(2), interval="prediction").round(1)
+         fit  std_error  lower  upper
+    0  253.7       12.3  197.7  309.7
+    1  273.3       10.5  218.7  328.0
+
+    A new subject, whose own effects are in the interval:
+
+    >>> new = sleep.head(1).assign(Subject=999)
+    >>> m.predict(new, allow_new_levels="draw", se_fit=True, ddf="satterthwaite").round(1)
+         fit  std_error  lower  upper
+    0  251.4       25.7  193.7  309.1
     """
+    kind = "confidence" if interval is None else check_choice(interval, _INTERVALS, "interval")
+    level, ddf = check_level(level), check_choice(ddf, _DDF, "ddf")
+    if weights is not None and kind != "prediction":
+        raise InvalidArgumentError(
+            "weights: only a prediction interval depends on them; say interval='prediction'"
+        )
+    unseen = _unseen_levels(allow_new_levels)
     kept = kept_effects(model.design, re_form)
-    if newdata is None:
-        values = model.design.x @ model.solution.beta + _own_effects(model, kept)
-        if model.design.offset is not None:
-            values = values + model.design.offset
-        return pd.Series(values, index=model.design.index, name="fit")
-    unknown = "zero" if allow_new_levels else "error"
-    rows = mask_effects(new_rows(model, newdata, terms=kept, unknown=unknown), kept)
-    effects = rows.effects(model.solution.b)
-    values = rows.x @ model.solution.beta + np.sum(effects, axis=0)
-    offset = offset_of(model.design, newdata)
-    if offset is not None:
-        values = values + offset
-    return pd.Series(values, index=newdata.index, name="fit")
+    unknown = "error" if unseen == "error" else "zero"
+    target = target_rows(model, newdata, kept=kept, unknown=unknown)
+    fit = _expected(model, target)
+    if not se_fit and interval is None:
+        return pd.Series(fit, index=target.index, name="fit")
+    known = target.complete()
+    rows = target.rows.take(known)
+    drawn, residual = [rows] if unseen == "draw" else [], np.zeros(len(known))
+    near = None
+    if adjust or ddf == "satterthwaite":
+        near = Neighbourhood.of(model, stacklevel=3)
+    error = relative_variances(model.solution, rows, drawn)
+    if adjust and near is not None:
+        error += near.of_theta(rows)
+    variance = error
+    if kind == "prediction":
+        anew = left_out_rows(model, newdata, kept).take(known)
+        residual = _residual(precision_weights(model.design, newdata, weights), known)
+        drawn = [*drawn, anew]
+        variance = error + anew.prior(model.solution.factor.lams) + residual
+    if ddf == "satterthwaite" and near is not None:
+        df = near.df(rows, drawn, residual)
+    else:
+        df = np.array(model.solution.n - model.solution.p if ddf == "residual" else np.inf)
+    quantile = stats.t.isf((1.0 - level) / 2.0, df)
+    std_error, half = np.full((2, len(target)), np.nan)
+    std_error[known] = np.sqrt(model.solution.sigma2 * error)
+    half[known] = quantile * np.sqrt(model.solution.sigma2 * variance)
+    columns = {"fit": fit, "std_error": std_error, "lower": fit - half, "upper": fit + half}
+    return pd.DataFrame(columns, index=target.index)
 
 
-def _own_effects(model: FittedModel, kept: Kept) -> Array:
-    out = np.zeros(model.design.n)
-    for t, mask in kept.items():
-        rows = model.design.terms[t].rows
-        b = np.where(mask, model.solution.b[t], 0.0)
-        out += np.einsum("nk,nk->n", rows.values, b[rows.codes])
-    return out
+def _unseen_levels(allow_new_levels: object) -> str:
+    """Read `allow_new_levels`: ``"error"``, ``"zero"`` or ``"draw"``."""
+    if isinstance(allow_new_levels, (bool, np.bool_)):
+        return "zero" if allow_new_levels else "error"
+    if isinstance(allow_new_levels, str) and allow_new_levels in {"zero", "draw"}:
+        return allow_new_levels
+    raise InvalidArgumentError(
+        f"allow_new_levels={allow_new_levels!r}: allowed: False (an error), True or 'zero' (an "
+        "effect of zero), 'draw' (an effect with its variance)"
+    )
+
+
+def _expected(model: FittedModel, target: Target) -> Array:
+    """X beta + Z b + offset."""
+    effects = target.rows.effects(model.solution.b)
+    out: Array = target.rows.x @ model.solution.beta + np.sum(effects, axis=0)
+    return out if target.offset is None else out + target.offset
+
+
+def _residual(weights: Array | None, known: IntArray) -> Array:
+    """Residual variances over sigma**2; NaN for a weight of zero, which is no observation."""
+    if weights is None:
+        return np.ones(len(known))
+    kept = weights[known]
+    return np.where(kept > 0.0, 1.0 / np.where(kept > 0.0, kept, 1.0), np.nan)

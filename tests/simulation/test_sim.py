@@ -11,7 +11,15 @@ import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
 from scipy import stats
-from sim_models import SHAPES, fitted, intercept, joint_covariance, nested_pastes, quietly
+from sim_models import (
+    SHAPES,
+    errors_of_covariance,
+    fitted,
+    intercept,
+    joint_covariance,
+    nested_pastes,
+    quietly,
+)
 from tolerances import LME4_JOINT, MONTE_CARLO, SAME_DRAWS
 
 from merextras.datasets import load_dataset
@@ -35,21 +43,6 @@ def in_term_order(model, sims):
 
 def estimates(model):
     return np.concatenate([model.solution.beta, *(b.reshape(-1) for b in model.solution.b)])
-
-
-def errors_of_covariance(draws, centre, exact, df):
-    """Errors of the second moments about the centre, in their own standard errors.
-
-    The draws are multivariate t with `df` degrees of freedom, covariance `exact`:
-    E[x**2 y**2] = (c_xx c_yy + 2 c_xy**2) (df - 2) / (df - 4).
-    """
-    off = draws - centre
-    found = off.T @ off / len(draws)
-    sizes = np.diag(exact)
-    fourth = (np.outer(sizes, sizes) + 2 * exact**2) * (df - 2) / (df - 4)
-    se = np.sqrt((fourth - exact**2) / len(draws))
-    tiny = 1e-12 * sizes.max()
-    return (found - exact) / np.maximum(se, tiny)
 
 
 @pytest.mark.parametrize("shape", SHAPES)

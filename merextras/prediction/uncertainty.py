@@ -1,0 +1,145 @@
+"""How uncertain linear combinations of the effects are: by closed formula, or by joint draws."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from merextras._typing import Array, IntArray
+from merextras.model.fitted import FittedModel
+from merextras.prediction.combination import Combination
+from merextras.prediction.spread import relative_variances
+from merextras.simulation.sim import draw_effects
+
+#: Numbers held at a time for draws (32 MB).
+_BLOCK = 2**22
+
+
+@dataclass(frozen=True, eq=False)
+class Distribution:
+    """What is said of each of m linear combinations, (m,) arrays.
+
+    Attributes
+    ----------
+    std_error, lower, upper : arrays
+    p_positive, p_negative : arrays
+        Probability of more, or less, than zero; NaN where nothing is uncertain.
+    """
+
+    std_error: Array
+    lower: Array
+    upper: Array
+    p_positive: Array
+    p_negative: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Draws:
+    """Joint draws of what some combinations are made of.
+
+    Attributes
+    ----------
+    sigma : (n_sims,) array
+    beta : (p, n_sims) array
+    columns : tuple of integer arrays
+        By terms: the columns of z that were kept.
+    b, v : tuples of (kept, n_sims) arrays
+        By terms: the effects of known levels, and of unseen ones.
+    """
+
+    sigma: Array
+    beta: Array
+    columns: tuple[IntArray, ...]
+    b: tuple[Array, ...]
+    v: tuple[Array, ...]
+
+    @classmethod
+    def of(
+        cls,
+        model: FittedModel,
+        used: Sequence[Combination],
+        n_sims: int,
+        rng: np.random.Generator,
+    ) -> Draws:
+        """Draw all that the given combinations need, so that they share their draws."""
+        lams = model.solution.factor.lams
+        keep, columns = [], []
+        for t, lam in enumerate(lams):
+            k = len(lam)
+            levels = np.unique(np.concatenate([one.z[t].indices // k for one in used]))
+            keep.append(levels.astype(np.intp))
+            columns.append((levels[:, None] * k + np.arange(k)).reshape(-1))
+        drawn = draw_effects(model, n_sims, rng, keep)
+        b = tuple(part.reshape(-1, n_sims) for part in drawn.b)
+        v = []
+        for t, lam in enumerate(lams):
+            noise = rng.standard_normal((used[0].u[t].shape[1] // len(lam), len(lam), n_sims))
+            v.append((lam @ noise * drawn.sigma).reshape(-1, n_sims))
+        beta = np.ascontiguousarray(drawn.beta.T)
+        return cls(drawn.sigma, beta, tuple(columns), b, tuple(v))
+
+    def values(self, rows: Combination) -> Array:
+        """The combinations under each draw, (m, n_sims)."""
+        out = rows.x @ self.beta + rows.constant[:, None]
+        for z, columns, b in zip(rows.z, self.columns, self.b, strict=True):
+            out += z[:, columns] @ b
+        for u, v in zip(rows.u, self.v, strict=True):
+            out += u @ v
+        return np.asarray(out)
+
+    def in_blocks(self, rows: Combination) -> Iterator[tuple[slice, Array]]:
+        """The same in blocks of rows."""
+        step = max(1, _BLOCK // len(self.sigma))
+        for start in range(0, len(rows), step):
+            part = slice(start, min(start + step, len(rows)))
+            yield part, self.values(rows.take(part))
+
+
+def distribution(
+    model: FittedModel, rows: Combination, estimates: Array, level: float, draws: Draws | None
+) -> Distribution:
+    """Say how uncertain combinations are: by `draws`, or by Student's t for None.
+
+    Parameters
+    ----------
+    estimates : (m,) array
+        The rows' own, the centre of the closed formula.
+    """
+    if draws is None:
+        return _exact(model, rows, estimates, level)
+    tails = [(1.0 - level) / 2.0, (1.0 + level) / 2.0]
+    out = np.full((5, len(rows)), np.nan)
+    for part, values in draws.in_blocks(rows):
+        out[0, part] = np.std(values, axis=1, ddof=1) if values.shape[1] > 1 else np.nan
+        out[1:3, part] = np.quantile(values, tails, axis=1)
+        moves = np.ptp(values, axis=1) > 0.0 if values.shape[1] > 1 else values[:, 0] != 0.0
+        out[3, part] = np.where(moves, np.mean(values > 0.0, axis=1), np.nan)
+        out[4, part] = np.where(moves, np.mean(values < 0.0, axis=1), np.nan)
+    return Distribution(*out)
+
+
+def variances(model: FittedModel, rows: Combination) -> Array:
+    """Variances over sigma**2 in the joint distribution of all effects, (m,)."""
+    found = relative_variances(model.solution, rows)
+    return found + rows.prior(model.solution.factor.lams)
+
+
+def _exact(model: FittedModel, rows: Combination, estimates: Array, level: float) -> Distribution:
+    """Student's t: theta known, sigma**2 from n - p degrees of freedom."""
+    solution = model.solution
+    df = solution.n - solution.p
+    std_error = np.sqrt(solution.pwrss / df * variances(model, rows))
+    half = float(stats.t.isf((1.0 - level) / 2.0, df)) * std_error
+    moves = std_error > 0.0
+    ratio = np.full(len(rows), np.nan)
+    ratio[moves] = estimates[moves] / std_error[moves]
+    return Distribution(
+        std_error,
+        estimates - half,
+        estimates + half,
+        stats.t.sf(-ratio, df),
+        stats.t.sf(ratio, df),
+    )

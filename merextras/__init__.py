@@ -3,36 +3,91 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from merextras.accessors.extract import (
+    model_info,
+    re_corr_extract,
+    re_extract,
+    re_quantile,
+    re_sd_extract,
+    theta_extract,
+)
+from merextras.checking import check_model, model_checks
 from merextras.datasets import load_dataset
+from merextras.diagnostics.collinearity import check_collinearity
 from merextras.diagnostics.convergence import check_convergence
+from merextras.diagnostics.heteroscedasticity import check_heteroscedasticity
+from merextras.diagnostics.normality import check_normality
+from merextras.diagnostics.outliers import check_outliers
+from merextras.diagnostics.predictions import check_predictions
+from merextras.diagnostics.residual_table import qq_residuals, residual_table
+from merextras.diagnostics.rmse import rmse
+from merextras.diagnostics.shrinkage import shrinkage
+from merextras.diagnostics.singularity import check_singularity
 from merextras.inference.all_fit import all_fit
 from merextras.inference.bootstrap import bootstrap
 from merextras.inference.contest import contest
 from merextras.inference.dic import extract_dic
-from merextras.inference.display import display
-from merextras.inference.exact_lrt import exact_lrt, exact_rlrt
+from merextras.inference.display import display, fast_display
+from merextras.inference.emmeans import emmeans, emtrends
+from merextras.inference.exact_lrt import exact_lrt
+from merextras.inference.exact_rlrt import exact_rlrt
+from merextras.inference.icc import icc
+from merextras.inference.icc_from_data import icc_from_data
+from merextras.inference.joint_tests import joint_tests
 from merextras.inference.kenward_roger import vcov_adj
 from merextras.inference.pb_modcomp import pb_modcomp
+from merextras.inference.performance import compare, performance
+from merextras.inference.r2 import r2
 from merextras.inference.ranova import ranova
 from merextras.inference.rlrt_null import lrt_sim, rlrt_sim
 from merextras.inference.standard_errors import se_coef, se_fixef, se_ranef, sigma_hat
 from merextras.inference.standardize import standardize
+from merextras.inference.sub_boot import sub_boot
+from merextras.inference.variance_decomposition import variance_decomposition
 from merextras.mermod import MerMod, lmer
 from merextras.model.control import LmerControl
+from merextras.model.products import ModelProducts, cross_products, load_cross_products
+from merextras.model.stream_rows import stream_rows
+from merextras.model_list import ModelList, lmer_list
+from merextras.prediction.expected_rank import expected_rank
+from merextras.prediction.observations import average_obs, draw, find_form_funs, random_obs
+from merextras.prediction.re_impact import re_impact
+from merextras.prediction.re_margins import re_margins
 from merextras.prediction.what_if import what_if
+from merextras.prediction.what_if_average import what_if_average
+from merextras.prediction.what_if_spread import what_if_spread
+from merextras.prediction.wiggle import super_factor, wiggle
 from merextras.simulation.mcsamp import mcsamp
+from merextras.simulation.predict_interval import predict_interval
 from merextras.simulation.re_sim import fe_sim, re_sim
 from merextras.simulation.sim import sim, sim_fitted
+from merextras.tables.augment import augment
+from merextras.tables.compare_table import compare_table
+from merextras.tables.glance import glance
+from merextras.tables.summary_col import for_summary_col
+from merextras.tables.tidy import tidy
 
 if TYPE_CHECKING:
     from merextras.plots import (
+        plot_coef,
+        plot_emmeans,
         plot_exact_test,
+        plot_expected_rank,
         plot_fe_sim,
+        plot_fitted,
+        plot_influence,
+        plot_model_check,
         plot_profile_density,
         plot_profile_pairs,
         plot_profile_zeta,
+        plot_qq,
+        plot_qqmath,
         plot_ranef,
+        plot_re_correlation,
+        plot_re_impact,
         plot_re_sim,
+        plot_residuals,
+        plot_shrinkage,
         plot_what_if,
         xyplot,
     )
@@ -41,44 +96,109 @@ __all__ = [
     "FEsim",
     "LmerControl",
     "MerMod",
+    "ModelList",
+    "ModelProducts",
     "REsim",
     "all_fit",
+    "augment",
+    "average_obs",
     "bootstrap",
+    "check_collinearity",
     "check_convergence",
+    "check_heteroscedasticity",
+    "check_model",
+    "check_normality",
+    "check_outliers",
+    "check_predictions",
+    "check_singularity",
+    "compare",
+    "compare_table",
     "contest",
+    "cross_products",
     "display",
+    "draw",
+    "emmeans",
+    "emtrends",
     "exactLRT",
     "exactRLRT",
     "exact_lrt",
     "exact_rlrt",
+    "expected_rank",
     "extract_dic",
+    "fast_display",
     "fe_sim",
+    "find_form_funs",
+    "for_summary_col",
+    "glance",
+    "icc",
+    "icc_from_data",
+    "joint_tests",
     "lmer",
+    "lmer_list",
+    "load_cross_products",
     "load_dataset",
     "lrt_sim",
     "mcsamp",
+    "model_checks",
+    "model_info",
     "pb_modcomp",
+    "performance",
     "plotREsim",
+    "plot_coef",
+    "plot_emmeans",
     "plot_exact_test",
+    "plot_expected_rank",
     "plot_fe_sim",
+    "plot_fitted",
+    "plot_influence",
+    "plot_model_check",
     "plot_profile_density",
     "plot_profile_pairs",
     "plot_profile_zeta",
+    "plot_qq",
+    "plot_qqmath",
     "plot_ranef",
+    "plot_re_correlation",
+    "plot_re_impact",
     "plot_re_sim",
+    "plot_residuals",
+    "plot_shrinkage",
     "plot_what_if",
+    "predictInterval",
+    "predict_interval",
+    "qq_residuals",
+    "r2",
+    "random_obs",
     "ranova",
+    "re_corr_extract",
+    "re_extract",
+    "re_impact",
+    "re_margins",
+    "re_quantile",
+    "re_sd_extract",
     "re_sim",
+    "residual_table",
     "rlrt_sim",
+    "rmse",
     "se_coef",
     "se_fixef",
     "se_ranef",
+    "shrinkage",
     "sigma_hat",
     "sim",
     "sim_fitted",
     "standardize",
+    "stream_rows",
+    "sub_boot",
+    "super_factor",
+    "theta_extract",
+    "tidy",
+    "variance_decomposition",
     "vcov_adj",
     "what_if",
+    "what_if_average",
+    "what_if_spread",
+    "wiggle",
     "xyplot",
 ]
 

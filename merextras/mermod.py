@@ -9,6 +9,10 @@ from merextras.accessors import blocks as _blocks
 from merextras.accessors import description, estimates, likelihood, rows
 from merextras.accessors import get_me as _get_me
 from merextras.accessors import summary as _summary
+from merextras.diagnostics import influence as _influence
+from merextras.diagnostics import leverage as _leverage
+from merextras.diagnostics import re_pca as _re_pca
+from merextras.diagnostics import residual_table as _residual_table
 from merextras.inference import anova as _anova
 from merextras.inference import confint as _confint
 from merextras.inference import drop1 as _drop1
@@ -19,8 +23,10 @@ from merextras.model import refit as _refit
 from merextras.model import to_statsmodels as _to_statsmodels
 from merextras.model.control import LmerControl
 from merextras.model.fitted import FittedModel
-from merextras.model.lmer import fit_formula
+from merextras.model.lmer import fit_formula, fit_source, read_products
 from merextras.model.mixedlm import read_mixedlm
+from merextras.model.products import ModelProducts
+from merextras.model.source import is_dask, is_source
 from merextras.prediction import predict as _predict
 from merextras.simulation import simulate as _simulate
 
@@ -98,6 +104,31 @@ class MerMod(FittedModel):
     def __repr__(self) -> str:
         return _summary.short(self)
 
+    @classmethod
+    def from_cross_products(
+        cls, products: ModelProducts, *, reml: bool = True, control: LmerControl | None = None
+    ) -> MerMod:
+        """Fit a model from cross-products, without a row of the data.
+
+        Parameters
+        ----------
+        products : ModelProducts
+            Of `cross_products`, `load_cross_products`, or a sum of them.
+        reml : bool
+        control : LmerControl, optional
+
+        Raises
+        ------
+        InvalidArgumentError
+            As `lmer`.
+
+        Notes
+        -----
+        The fit is that of all rows. What needs rows raises `NoRowsError`; `stream_rows` makes it in
+        another pass over the data.
+        """
+        return cls._of(fit_source(products, reml=reml, control=control, depth=1))
+
     # Estimates
     fixef = estimates.fixef
     ranef = estimates.ranef
@@ -105,6 +136,7 @@ class MerMod(FittedModel):
     sigma = estimates.sigma
     vcov = estimates.vcov
     var_corr = estimates.var_corr
+    re_pca = _re_pca.re_pca
     confint = _confint.confint
     profile = _profile.profile
     summary = _tested.summary
@@ -130,6 +162,50 @@ class MerMod(FittedModel):
     residuals = rows.residuals
     predict = _predict.predict
     simulate = _simulate.simulate
+
+    hatvalues = _leverage.hatvalues
+    hat_trace = _leverage.hat_trace
+    rstudent = _leverage.rstudent
+    cooks_distance = _leverage.cooks_distance
+    influence = _influence.influence
+
+    def plot(self, *, height: float = 3.6, title: str | None = None) -> Any:
+        """Draw residuals and their scale against fitted values, lme4's ``plot``.
+
+        `plot_residuals` of `residual_table`: see there.
+
+        Parameters
+        ----------
+        height : float, default 3.6
+            Height of the figure in inches.
+        title : str, optional
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+        """
+        from merextras.plots.residuals import plot_residuals  # noqa: PLC0415 (loads matplotlib)
+
+        return plot_residuals(_residual_table.residual_table(self), height=height, title=title)
+
+    def qqmath(self, *, level: float = 0.95, title: str | None = None) -> Any:
+        """Draw standardised residuals against normal quantiles, lattice's ``qqmath``.
+
+        `plot_qq` of `qq_residuals`; ``plot_qqmath(m.ranef())`` has the random effects.
+
+        Parameters
+        ----------
+        level : float, default 0.95
+            Of the pointwise interval.
+        title : str, optional
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+        """
+        from merextras.plots.qq import plot_qq  # noqa: PLC0415 (loads matplotlib)
+
+        return plot_qq(_residual_table.qq_residuals(self, level=level), title=title)
 
     # The model
     formula = description.formula
@@ -169,6 +245,8 @@ def lmer(
     contrasts: Mapping[str, str] | None = None,
     missing: str = "drop",
     control: LmerControl | None = None,
+    chunk_size: int | None = None,
+    progress: bool | None = None,
 ) -> MerMod:
     """Fit a linear mixed model from lme4's formula, lme4's ``lmer``.
 
@@ -180,8 +258,11 @@ def lmer(
         a formula from someone else before running it. Right of a bar stands a grouping factor:
         ``g``, ``a:b``, or ``a/b`` for ``a`` and ``b:a``. ``||`` makes effects independent, each
         column of a factor on its own. ``offset(x)`` and backticks for odd names work.
-    data : DataFrame
-        pandas, polars, or anything with ``to_pandas``.
+    data : DataFrame, or a source of chunks
+        pandas, polars, or anything with ``to_pandas``, in memory. Read in chunks, so that it need
+        not fit there: a pyarrow Table or Dataset, a path or glob of parquet or CSV files, a list of
+        frames, a function that gives an iterable of frames, a Dask DataFrame (see `cross_products`;
+        the model keeps no rows, and `stream_rows` goes through them again).
     reml : bool
         Restricted maximum likelihood, or maximum likelihood.
     weights : (n,) array, Series or column name, optional
@@ -197,6 +278,10 @@ def lmer(
         Rows that miss a value of a variable of the model; `n_dropped` counts them and all results
         keep the user's index.
     control : LmerControl, optional
+    chunk_size : int, optional
+        Rows read at a time, 100 000 by default; given, a frame is read in chunks too.
+    progress : bool, optional
+        A progress bar on long passes over chunks; by default where someone is watching.
 
     Returns
     -------
@@ -229,6 +314,20 @@ def lmer(
     Days          10.4673
     dtype: float64
     """
+    if chunk_size is not None or is_dask(data) or is_source(data):
+        products = read_products(
+            formula,
+            data,
+            weights=weights,
+            freq_weights=freq_weights,
+            offset=offset,
+            contrasts=contrasts,
+            missing=missing,
+            chunk_size=chunk_size,
+            progress=progress,
+            depth=1,
+        )
+        return MerMod._of(fit_source(products, reml=reml, control=control, depth=1))
     fit = fit_formula(
         formula,
         data,

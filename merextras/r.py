@@ -41,6 +41,9 @@ import pandas as pd
 from merextras.exceptions import InvalidArgumentError
 from merextras.mermod import MerMod
 from merextras.model.mixedlm import as_fitted
+from merextras.results.bootstrap import Bootstrap
+from merextras.results.influence import Influence
+from merextras.results.profile import Profile
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,9 @@ def _unbound(name: str) -> Callable[..., Any]:
 
     @functools.wraps(target)
     def function(m: object, *args: Any, **kwargs: Any) -> Any:
+        # R's confint(profile(m)), cooks.distance(influence(m))
+        if isinstance(m, (Bootstrap, Influence, Profile)) and hasattr(m, name):
+            return getattr(m, name)(*args, **kwargs)
         return target(as_fitted(m), *args, **kwargs)
 
     own = inspect.signature(target)
@@ -88,8 +94,13 @@ def _function(module: str, name: str, **keywords: str) -> Spelling:
 
 
 def _found(module: str, name: str) -> Callable[..., Any]:
-    found: Callable[..., Any] = getattr(importlib.import_module(f"merextras.{module}"), name)
+    room = importlib.import_module(f"merextras.{module}")
+    found: Callable[..., Any] = functools.reduce(getattr, name.split("."), room)
     return found
+
+
+def _means() -> Any:
+    return _found("results.emmeans", "Emmeans")
 
 
 def _lattice(
@@ -147,6 +158,9 @@ _NULL = {"X": "x", "Z": "z", "sqrt_Sigma": "sqrt_sigma", **_LRT}
 #: R's name -> what it stands for.
 _BOOT = {"x": "m", "FUN": "func", "nsim": "n_sims", "seed": "rng", "type": "kind"}
 _PB = {"largeModel": "large", "smallModel": "small", "nsim": "n_sims", "seed": "rng"}
+_MERTOOLS = {"merMod": "m", "groupFctr": "group"}
+_DRAW = {"merMod": "m", "varList": "var_list"}
+_BROOM = {"x": "m", "conf_level": "level", "ddf_method": "ddf", "nsim": "n_sims", "seed": "rng"}
 TABLE: dict[str, Spelling] = {
     # The estimates, from lme4
     "fixef": _method("fixef"),
@@ -155,6 +169,7 @@ TABLE: dict[str, Spelling] = {
     "sigma": _method("sigma"),
     "vcov": _method("vcov"),
     "VarCorr": _method("var_corr"),
+    "rePCA": _method("re_pca"),
     "confint": _method("confint", nsim="n_sims", seed="rng"),
     "profile": _method("profile", prof_scale="scale"),
     "summary": _method("summary"),
@@ -180,6 +195,12 @@ TABLE: dict[str, Spelling] = {
     "fitted": _method("fitted"),
     "residuals": _method("residuals"),
     "resid": _method("residuals"),
+    "hatvalues": _method("hatvalues"),
+    "rstudent": _method("rstudent"),
+    "cooks.distance": _method("cooks_distance"),
+    "influence": _method("influence"),
+    "dfbeta": _function("diagnostics.influence", "dfbeta", model="influence"),
+    "dfbetas": _function("diagnostics.influence", "dfbetas", model="influence"),
     "predict": _method("predict"),
     "simulate": _method("simulate", nsim="n_sims", seed="rng"),
     # What the model is
@@ -217,7 +238,9 @@ TABLE: dict[str, Spelling] = {
     "mcsamp": _function("simulation.mcsamp", "mcsamp"),
     # RLRsim
     "exactLRT": _function("inference.exact_lrt", "exact_lrt", m="model", m0="null", **_LRT),
-    "exactRLRT": _function("inference.exact_lrt", "exact_rlrt", m="model", **_LRT),
+    "exactRLRT": _function(
+        "inference.exact_rlrt", "exact_rlrt", m="model", mA="full", m0="null", **_LRT
+    ),
     "LRTSim": _function("inference.rlrt_null", "lrt_sim", **_NULL),
     "RLRTSim": _function("inference.rlrt_null", "rlrt_sim", **_NULL),
     # merTools and the tutorial
@@ -225,12 +248,93 @@ TABLE: dict[str, Spelling] = {
         "simulation.re_sim", "re_sim", x="m", whichel="groups", nsims="n_sims", seed="rng"
     ),
     "FEsim": _function("simulation.re_sim", "fe_sim", x="m", nsims="n_sims", seed="rng"),
-    "plotREsim": _function("plots", "plot_re_sim", dat="data", var="stat", labs="labels"),
-    "plotFEsim": _function("plots", "plot_fe_sim", dat="data", var="stat"),
+    "predictInterval": _function(
+        "simulation.predict_interval",
+        "predict_interval",
+        merMod="m",
+        returnSims="return_sims",
+        seed="rng",
+    ),
+    "plotREsim": _function(
+        "plots",
+        "plot_re_sim",
+        dat="data",
+        var="stat",
+        labs="labels",
+        sigmaScale="sigma_scale",
+    ),
+    "plotFEsim": _function(
+        "plots", "plot_fe_sim", dat="data", var="stat", sigmaScale="sigma_scale"
+    ),
+    "lmerModList": _function("model_list", "lmer_list", data="datasets"),
+    "modelFixedEff": _function("model_list", "ModelList.pool"),
+    "modelRandEffStats": _function("model_list", "ModelList.re_stats"),
+    "expectedRank": _function("prediction.expected_rank", "expected_rank", **_MERTOOLS),
+    "REimpact": _function("prediction.re_impact", "re_impact", **_MERTOOLS),
+    "REmargins": _function("prediction.re_margins", "re_margins", **_MERTOOLS),
+    "REquantile": _function("accessors.extract", "re_quantile", **_MERTOOLS),
+    "REextract": _function("accessors.extract", "re_extract", merMod="m"),
+    "thetaExtract": _function("accessors.extract", "theta_extract", merMod="m"),
+    "REsdExtract": _function("accessors.extract", "re_sd_extract", model="m"),
+    "REcorrExtract": _function("accessors.extract", "re_corr_extract", model="m"),
+    "modelInfo": _function("accessors.extract", "model_info", object="m"),
+    "averageObs": _function("prediction.observations", "average_obs", **_DRAW, origData="data"),
+    "randomObs": _function("prediction.observations", "random_obs", **_DRAW, seed="rng"),
+    "draw": _function(
+        "prediction.observations", "draw", object="m", varList="var_list", seed="rng"
+    ),
+    "findFormFuns": _function(
+        "prediction.observations", "find_form_funs", merMod="m", origData="data"
+    ),
+    "wiggle": _function(
+        "prediction.wiggle", "wiggle", varlist="var_list", valueslist="values_list"
+    ),
+    "superFactor": _function("prediction.wiggle", "super_factor", fullLev="full_levels"),
+    "RMSE": _function("diagnostics.rmse", "rmse", merMod="m"),
+    "ICC": _function("inference.icc_from_data", "icc_from_data"),
+    "subBoot": _function(
+        "inference.sub_boot", "sub_boot", merMod="m", FUN="func", R="n_sims", seed="rng"
+    ),
+    "fastdisp": _function("inference.display", "fast_display", x="m"),
+    "plotREimpact": _function("plots", "plot_re_impact", data="impact"),
+    # performance
+    "r2_nakagawa": _function("inference.r2", "r2", model="m", iterations="n_sims"),
+    "icc": _function("inference.icc", "icc", model="m", iterations="n_sims"),
+    "get_variance": _function("inference.variance_decomposition", "variance_decomposition", x="m"),
+    "model_performance": _function("inference.performance", "performance", model="m"),
+    "compare_performance": _function("inference.performance", "compare"),
+    "check_collinearity": _function("diagnostics.collinearity", "check_collinearity", x="m"),
+    "check_convergence": _function("diagnostics.convergence", "check_convergence", x="m"),
+    "check_heteroscedasticity": _function(
+        "diagnostics.heteroscedasticity", "check_heteroscedasticity", x="m"
+    ),
+    "check_model": _function("checking", "check_model", x="m"),
+    "check_normality": _function("diagnostics.normality", "check_normality", x="m", effects="what"),
+    "check_outliers": _function("diagnostics.outliers", "check_outliers", x="m"),
+    "check_predictions": _function(
+        "diagnostics.predictions", "check_predictions", object="m", iterations="n_sims"
+    ),
+    "check_singularity": _function(
+        "diagnostics.singularity", "check_singularity", x="m", tolerance="tol"
+    ),
+    # broom.mixed
+    "tidy": _function("tables.tidy", "tidy", **_BROOM),
+    "glance": _function("tables.glance", "glance", x="m"),
+    "augment": _function("tables.augment", "augment", x="m"),
+    # emmeans
+    "emmeans": _function("inference.emmeans", "emmeans", object="m", lmer_df="ddf"),
+    "emtrends": _function("inference.emmeans", "emtrends", object="m", lmer_df="ddf"),
+    "joint_tests": _function("inference.joint_tests", "joint_tests", object="m", lmer_df="ddf"),
+    "contrast": Spelling("means.contrasts(...)", lambda: _means().contrasts, {"object": "self"}),
+    "pairs": Spelling("means.contrasts()", lambda: _means().contrasts, {"x": "self"}),
+    "emmip": _function("plots", "plot_emmeans", object="means"),
     # lattice
     "dotplot": _function("plots", "plot_ranef", x="ranef", main="title"),
     "densityplot": _function("plots", "plot_profile_density", x="profile", main="title"),
     "splom": _function("plots", "plot_profile_pairs", x="profile", main="title"),
+    "qqmath": _method("qqmath"),
+    "plot": _method("plot"),
+    "coefplot": _function("plots", "plot_coef", object="coefs", main="title"),
     "xyplot": Spelling("xyplot(...)", lambda: _lattice, {}),
 }
 

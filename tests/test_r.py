@@ -27,9 +27,16 @@ WANTED = """
     VarCorr getME refitML fixef ranef coef sigma vcov confint logLik deviance REMLcrit AIC BIC
     extractAIC df.residual nobs ngrps fitted residuals resid predict formula terms model.frame
     model.matrix isREML isLMM isGLMM isNLMM isSingular family weights as.function getL refit update
-    summary REsim FEsim plotREsim plotFEsim exactLRT exactRLRT LRTSim RLRTSim sim display se.fixef
+    summary REsim FEsim predictInterval plotREsim plotFEsim exactLRT exactRLRT LRTSim RLRTSim sim display se.fixef
     se.ranef se.coef sigma.hat extractDIC standardize mcsamp dotplot xyplot anova drop1 contest
-    ranova rand vcovAdj profile densityplot splom
+    ranova rand vcovAdj tidy glance augment emmeans emtrends joint_tests contrast pairs emmip
+    profile densityplot splom
+    rePCA plot qqmath coefplot r2_nakagawa icc get_variance model_performance compare_performance
+    check_collinearity check_convergence check_heteroscedasticity check_model check_normality
+    check_outliers check_predictions check_singularity
+    expectedRank REimpact REmargins REquantile REextract thetaExtract REsdExtract REcorrExtract
+    modelInfo averageObs randomObs draw findFormFuns wiggle superFactor RMSE ICC subBoot fastdisp
+    plotREimpact
 """.split()  # noqa: SIM905 (a screen of names, not of lines)
 
 
@@ -87,7 +94,13 @@ def test_every_method_and_function_has_a_spelling():
     """What lme4 has is in the table; a new method of MerMod needs a row."""
     public = {name for name in vars(mx.MerMod) if not name.startswith("_")}
     spelt = {s.ours[2:-2] for s in r.TABLE.values() if s.ours.startswith("m.")}
-    assert public - spelt == {"block_description", "to_statsmodels"}  # R has neither
+    # R has none of these.
+    assert public - spelt == {
+        "block_description",
+        "from_cross_products",
+        "hat_trace",
+        "to_statsmodels",
+    }
 
 
 def test_unknown_name():
@@ -171,6 +184,19 @@ def test_keywords_of_r():
     draws = r.sim(m, n_sims=3, seed=1)
     np.testing.assert_array_equal(draws.fixef, mx.sim(m, 3, rng=1).fixef)
     assert r.FEsim(m, n_sims=5, seed=2).equals(mx.fe_sim(m, n_sims=5, rng=2))
+    made = r.predictInterval(merMod=m, n_sims=5, seed=2, returnSims=True)
+    ours = mx.predict_interval(m, n_sims=5, rng=2)
+    assert made.to_frame().equals(ours)
+    assert mx.predictInterval(m, n_sims=5, seed=2).equals(ours)
+
+
+def test_intervals_of_results():
+    """lme4's confint takes what its profile and bootMer return."""
+    m = model("sleepstudy")
+    profile = r.profile(m, which="sigma")
+    assert r.confint(profile, level=0.9).equals(profile.confint(0.9))
+    boot = r.bootMer(m, nsim=9, seed=1)
+    assert r.confint(boot, level=0.5, type="basic").equals(boot.confint(0.5, "basic"))
 
 
 def test_ours_work_too():

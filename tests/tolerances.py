@@ -209,3 +209,95 @@ PROFILE_DEVIANCE = 5e-6
 
 #: zeta at a point against L-BFGS-B with finite differences, absolute.
 PROFILE_BRUTE_FORCE = 2e-5
+
+# --- Prediction ----------------------------------------------------------------------------------
+
+#: Standard errors against the dense joint covariance, which inverts normal equations with a
+#: condition number of 1e8 for the students. Worst seen: 2e-12 (6e-15 for the other models).
+DENSE_STANDARD_ERROR = 1e-8
+
+#: Predictions at R's own theta against lme4's: closed forms, printed with 15 digits.
+LME4_PREDICT = 1e-9
+
+#: Satterthwaite's degrees of freedom from slopes by central differences against exact ones.
+DIFFERENCED_DF = 1e-6
+
+# --- Pooled fits ---------------------------------------------------------------------------------
+
+#: Variances within and between fits and what is made of them against mice, whose lme4 fits stop at
+#: bobyqa's 1e-12: relative. Worst seen: 4e-6, a variance between fits.
+POOLED = 2e-5
+
+# --- Leverage and influence ----------------------------------------------------------------------
+
+#: Leverages at the polished optimum, absolute: they move with theta. Worst seen: 4e-9.
+HAT = 1e-8
+
+#: Cook's distances and studentised residuals by them, relative to the largest. Worst seen: 2e-8.
+STUDENTISED = 1e-6
+
+#: Estimates of a refit without a group or row, relative to the largest of the kind, against lme4's
+#: refit polished to its optimum; theta by its own. Worst seen: 2e-7.
+DELETION = 1e-6
+
+#: The same refits by levels and one by one, each stopped by its own decrement; relative.
+SAME_DELETION = 1e-6
+
+#: One step by either way: no search, sums in another order.
+SAME_STEP = 1e-8
+
+#: lme4's own influence object, whose refits stop at its default precision; relative.
+LME4_INFLUENCE = 1e-3
+
+# --- Marginal means and tidy tables --------------------------------------------------------------
+
+#: Means, slopes and their standard errors against emmeans, relative: they move with theta, see
+#: `LMER_ESTIMATE`. Worst seen: 2e-8.
+EMMEANS = 1e-6
+
+#: Adjusted p-values, relative: R's ptukey is good to some ten digits of one, not of the tail. Worst
+#: seen: 2e-5, of 1e-8.
+EMMEANS_ADJUSTED = 1e-4
+EMMEANS_TAIL = 1e-10
+
+#: R's qtukey stops at a relative 1e-4.
+RANGE_QUANTILE = 1e-4
+
+#: Columns of broom.mixed, relative to the largest of a column: see `LMER_ESTIMATE`. Worst: 2e-8.
+TIDY = 1e-6
+
+# --- Effect sizes and checks ---------------------------------------------------------------------
+
+#: Shares of variance against insight, absolute: they move with theta (`LMER_THETA`). Worst: 6e-9.
+VARIANCE_SHARE = 1e-7
+
+#: Variances themselves, relative. Worst seen: 8e-8, the crossed random effects by ML.
+VARIANCE_PART = 1e-6
+
+#: Standard deviations and rotations of rePCA, absolute. Worst seen: 2e-7.
+RE_PCA = 1e-6
+
+#: Variance inflation factors, relative: they move with theta. Worst seen: 6e-11.
+VIF = 1e-9
+
+#: Score statistics of residuals, which move with theta and its leverages; relative. Worst: 6e-8.
+SCORE_STATISTIC = 1e-6
+
+#: p-values of Shapiro and Wilk's test by R's and scipy's implementations; relative. Worst: 2e-7.
+SHAPIRO = 1e-6
+
+# --- merTools ------------------------------------------------------------------------------------
+
+#: What moves with theta (ranks, modes, variances), relative; lme4's fits were refined to their
+#: optimum. Worst seen: 3e-8, of hsb.
+MERTOOLS = 1e-6
+
+#: What hardly does: root mean squared errors, AIC. Worst seen: 4e-13, of hsb 8e-11.
+MERTOOLS_CRITERION = 1e-9
+
+# --- Chunks --------------------------------------------------------------------------------------
+
+#: A fit from chunks against the one in memory: the same sums in another order. Deviances and
+#: criteria, relative; estimates in standard errors. Worst seen: 5e-14 and 2e-11.
+CHUNKS_DEVIANCE = 1e-10
+CHUNKS_ESTIMATES = 1e-8

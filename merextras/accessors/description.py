@@ -46,7 +46,7 @@ def terms(model: FittedModel, *, fixed_only: bool = True) -> list[str]:
     list of str
         Without the intercept; ``a * b`` is ``a``, ``b`` and ``a:b``.
     """
-    parsed = as_code(parse(model.design.formula), [str(c) for c in model.design.frame], {})
+    parsed = as_code(parse(model.design.formula), model.design.columns, {})
     found = [unquoted(label) for label in term_labels(parsed.fixed) if label]
     return found if fixed_only else found + [bar_text(bar) for bar in parsed.bars]
 
@@ -118,13 +118,10 @@ def call(model: FittedModel) -> str:
     design, options = model.design, model.design.options
     parts = [json.dumps(design.formula, ensure_ascii=False), "data"]
     parts += [] if model.solution.reml else ["reml=False"]
-    given = {
-        "weights": design.weights,
-        "freq_weights": design.frequencies,
-        "offset": options.offset,
-    }
-    for name, values in given.items():
-        if values is not None:
+    given = set(options.columns) | (design.by_row - {"offset"})
+    given |= {"offset"} if options.offset is not None else set()
+    for name in ("weights", "freq_weights", "offset"):
+        if name in given:
             column = options.columns.get(name)
             parts.append(f"{name}={name if column is None else json.dumps(column)}")
     parts += [f"contrasts={dict(options.contrasts)}"] if options.contrasts else []

@@ -11,9 +11,9 @@ import numpy as np
 from merextras._checks import check_choice, check_count, check_jobs
 from merextras._rng import as_generator
 from merextras._typing import Rng
+from merextras.accessors.parameters import parameters
 from merextras.engine import covpar
 from merextras.exceptions import InvalidArgumentError, MerextrasError
-from merextras.inference.parameters import parameters
 from merextras.inference.refits import Block, Statistic, one_by_one
 from merextras.inference.replicates import block_size, in_blocks, is_long, refit_all
 from merextras.model.cases import outermost

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from merextras._checks import check_choice, check_level
-from merextras.inference.parameters import parameter_names
+from merextras.accessors.parameters import parameter_names
 from merextras.inference.profiling import Profiler
 from merextras.model.fitted import FittedModel
 from merextras.results.profile import Profile, select

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from merextras._typing import Array, BoolArray
+from merextras.accessors.parameters import parameter_names, parameters_of
 from merextras.exceptions import InvalidArgumentError
-from merextras.inference.parameters import parameter_names, parameters_of
 from merextras.model.cases import resampled
 from merextras.model.draws import Source
 from merextras.model.fitted import FittedModel, fit_design, is_singular, refit_start, refitted

@@ -12,14 +12,23 @@ from merextras.inference.null_spectrum import orthonormal
 from merextras.model.design import Design
 from merextras.model.effects import Effect, Effects, effects_of
 from merextras.model.rank import KeptColumns, dependent_columns
+from merextras.model.streamed import StreamedDesign
+from merextras.model.streamed_effects import streamed_effects
 
 # A direction of this length is in the span of others.
 _IN_SPAN = 1e-7
 
 
 def effects_of_design(design: Design) -> Effects:
-    """The effects of a design's fixed part on its own rows."""
+    """The effects of a design's fixed part on its own rows, or on rows with their products."""
+    if isinstance(design, StreamedDesign):
+        return streamed_effects(design)
     return effects_of(design.fixed, design.frame)
+
+
+def _x(design: Design) -> Array:
+    """X, or rows with the same X'X where those of the fit were not kept."""
+    return design.square if isinstance(design, StreamedDesign) else design.x
 
 
 def by_type(design: Design, kind: int) -> dict[str, Array]:
@@ -38,11 +47,11 @@ def by_type(design: Design, kind: int) -> dict[str, Array]:
         others = [e for e in effects.effects if e is not effect]
         above = [e for e in others if effect.contained_in(e)]
         if kind == 2 and not above and others:
-            out[effect.label] = np.eye(design.x.shape[1])[list(effect.columns)]
+            out[effect.label] = np.eye(_x(design).shape[1])[list(effect.columns)]
             continue
         after = effects.effects[i + 1 :] if kind != 2 else above
         before = [e for e in others if e not in after]
-        out[effect.label] = _doolittle(design.x, effects, before, effect, after)
+        out[effect.label] = _doolittle(_x(design), effects, before, effect, after)
     return out
 
 
@@ -70,13 +79,13 @@ def _type3(design: Design, effects: Effects) -> dict[str, Array]:
         e.label: [o for o in effects.effects if e.contained_in(o)] for e in effects.effects
     }
     if not any(contained.values()):
-        return {e.label: np.eye(design.x.shape[1])[list(e.columns)] for e in effects.effects}
+        return {e.label: np.eye(_x(design).shape[1])[list(e.columns)] for e in effects.effects}
     full, owner = _full_columns(effects)
     kept = _independent(full)
     treatment, owner_of = full[:, kept], owner[kept]
     # beta of the treatment coding as functions of the full, redundant coefficients.
     functions = la.lstsq(treatment, full)[0]
-    change = la.lstsq(treatment, design.x)[0]
+    change = la.lstsq(treatment, _x(design))[0]
     number = {e.label: i for i, e in enumerate(effects.effects)}
     out = {}
     for effect in effects.effects:
@@ -114,11 +123,11 @@ def without(design: Design, effects: Effects, effect: Effect) -> Array:
     if len(effects) == 1:
         return by_type(design, 1)[effect.label]
     left = [e for e in effects.effects if e is not effect]
-    kept = [j for j in range(design.x.shape[1]) if j not in effect.columns]
-    own, spanned = orthonormal(design.x[:, kept]), orthonormal(effects.spanned(left))
+    kept = [j for j in range(_x(design).shape[1]) if j not in effect.columns]
+    own, spanned = orthonormal(_x(design)[:, kept]), orthonormal(effects.spanned(left))
     if isinstance(design.fixed, KeptColumns) or _same_span(own, spanned):
-        return np.eye(design.x.shape[1])[list(effect.columns)]
-    q, r = la.qr(design.x, mode="economic")
+        return np.eye(_x(design).shape[1])[list(effect.columns)]
+    q, r = la.qr(_x(design), mode="economic")
     inside = orthonormal(q.T @ spanned)
     outside = la.null_space(inside.T, rcond=_IN_SPAN)
     return np.asarray(outside.T @ r)

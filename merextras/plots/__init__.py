@@ -8,24 +8,46 @@ style that is set when it is called.
 from __future__ import annotations
 
 from merextras.plots.caterpillar import plot_ranef
+from merextras.plots.coef import plot_coef
+from merextras.plots.emmeans import plot_emmeans
 from merextras.plots.exact_test import plot_exact_test
+from merextras.plots.expected_rank import plot_expected_rank
+from merextras.plots.influence import plot_influence
 from merextras.plots.lattice import xyplot
+from merextras.plots.model_check import plot_model_check
 from merextras.plots.profile import (
     plot_profile_density,
     plot_profile_pairs,
     plot_profile_zeta,
 )
+from merextras.plots.qq import plot_qq, plot_qqmath
+from merextras.plots.re_correlation import plot_re_correlation
+from merextras.plots.re_impact import plot_re_impact
 from merextras.plots.re_sim import plot_fe_sim, plot_re_sim
+from merextras.plots.residuals import plot_fitted, plot_residuals
+from merextras.plots.shrinkage import plot_shrinkage
 from merextras.plots.what_if import plot_what_if
 
 __all__ = [
+    "plot_coef",
+    "plot_emmeans",
     "plot_exact_test",
+    "plot_expected_rank",
     "plot_fe_sim",
+    "plot_fitted",
+    "plot_influence",
+    "plot_model_check",
     "plot_profile_density",
     "plot_profile_pairs",
     "plot_profile_zeta",
+    "plot_qq",
+    "plot_qqmath",
     "plot_ranef",
+    "plot_re_correlation",
+    "plot_re_impact",
     "plot_re_sim",
+    "plot_residuals",
+    "plot_shrinkage",
     "plot_what_if",
     "xyplot",
 ]

@@ -64,6 +64,11 @@ def label_extent(labels: Sequence[str]) -> float:
     return _CHARACTER * max((len(label) for label in labels), default=0)
 
 
+def title_extent(title: str) -> float:
+    """Inches that a panel's title needs, whose letters are a fifth larger than a label's."""
+    return 1.2 * _CHARACTER * len(title)
+
+
 def label_x_axis(ax: Any, labels: Sequence[str], width: float) -> None:
     """Name positions 0, 1, ... of an x axis `width` inches long: across, upright, or not at all."""
     room = max(0.6, 0.02 * len(labels))

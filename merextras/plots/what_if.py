@@ -43,10 +43,10 @@ def plot_what_if(
 
     Parameters
     ----------
-    frame : WhatIf or pandas.DataFrame
-        What ``what_if`` returned, or its frame: one row per case and level, with the columns
-        ``case level fit``. Drawn if present: ``lower`` and ``upper``, the ends of the interval;
-        ``own_level``, the level the case really has; ``observed``, its outcome, which may be NaN.
+    frame : pandas.DataFrame
+        What ``what_if`` returned: one row per case and level, with the columns ``case level fit``.
+        Drawn if present: ``lower`` and ``upper``, the ends of the interval; ``own_level``, the
+        level the case really has; ``observed``, its outcome, which may be NaN.
     by : {'case', 'level'}, default 'case'
         What the panels are; the other one lies along the x axis.
     outcome : array_like, optional

@@ -1,43 +1,40 @@
-"""What cases would be if they belonged to other groups."""
+"""What cases would be if they belonged to other groups, or had other values."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
-from merextras._checks import check_choice, check_columns, check_count, check_frame, check_level
+from merextras._checks import check_choice, check_count, check_level
 from merextras._rng import as_generator
-from merextras._typing import Array, IntArray, Rng
-from merextras.engine import joint
-from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
-from merextras.model.design import Design, labels_of
-from merextras.model.fitted import FittedModel
+from merextras._typing import Array, Rng
 from merextras.model.mixedlm import as_fitted
-from merextras.model.rows import NewRows, level_codes, new_rows, unseen
-from merextras.simulation.sim import draw_effects, factor_levels
+from merextras.prediction.moved_cases import MovedCases, move_cases
+from merextras.prediction.uncertainty import Distribution, Draws, distribution
 
-#: Numbers held at a time for the intervals (32 MB).
-_BLOCK = 2**22
+BETTER = ("higher", "lower")
 
 
 def what_if(
     m: object,
     cases: pd.DataFrame,
-    group: str,
-    levels: Sequence[object] | None = None,
+    group: str | Mapping[str, Any] | None = None,
+    levels: object = None,
     *,
+    changes: Mapping[str, Any] | None = None,
+    along: str | Sequence[str] = (),
+    better: str = "higher",
     n_sims: int | None = 1000,
     level: float = 0.95,
     rng: Rng = None,
 ) -> pd.DataFrame:
-    r"""Predict each case in each level of a grouping factor.
+    r"""Predict each case in other levels of grouping factors, or with other values.
 
     "What would these students be like at the other schools?" Everything about a case stays as it
-    is, but for the level it belongs to.
+    is, but for the level it belongs to, and the values that are changed.
 
     Parameters
     ----------
@@ -45,11 +42,23 @@ def what_if(
         A fitted model.
     cases : DataFrame
         A row per case, with the variables of the model; its index names the cases and must be
-        unique. The columns of `group` and the response may be left out.
-    group : str
-        The grouping factor, such as ``school``, or ``class:school`` for a nested one.
+        unique. The response may be left out, and so may the columns that change: then it is not
+        known what the cases are by themselves, and all that compares with it is NaN.
+    group : str, or mapping from str to levels, optional
+        What the cases are moved between: a grouping factor, such as ``school``, or
+        ``class:school`` for a nested one; or a column that one is made of, such as ``class`` there.
+        A mapping moves them by several at once, to all combinations, the last key changing fastest:
+        ``{"school": ["I", "II"], "class": None}`` with None for all levels.
     levels : level or sequence of levels, optional
-        Levels to put the cases in, all of the factor's by default.
+        Levels to put the cases in, all of the factor's by default. Only with one factor.
+    changes : mapping from column to values, optional
+        New values of predictors, in all combinations with the levels and each other, as `wiggle`
+        makes them: ``{"open": [30, 50]}``.
+    along : str or sequence of str
+        Predictors that belong to the level and come with it, such as a school's size. They must
+        be the same in all rows of a level in the data of the model. All others stay.
+    better : {"higher", "lower"}
+        Which direction `p_better` asks for.
     n_sims : int or None, default 1000
         Draws for the intervals. With None they are exact (see Notes) and nothing is drawn; use it
         for large models.
@@ -61,26 +70,38 @@ def what_if(
     Returns
     -------
     DataFrame
-        ``case level fixed effect fit lower upper own_level observed shift distance``, a row for
-        each case and level, cases outermost, on the scale of the response.
+        ``case level fixed effect fit lower upper own_level observed shift distance shift_std_error
+        shift_lower shift_upper p_better``, a row for each case and combination, cases outermost, on
+        the scale of the response.
 
+        - `level`: of one factor; of several, and with `changes`, a text such as
+          ``"I, a, open=30"``. Then columns ``new_school``, ``new_class``, ``new_open`` have what it
+          is made of.
         - `fixed`: X beta of the case.
         - `effect`: z'b, the conditional modes of *all* terms with the case's own covariates. The
           factors that do not move stay at the case's own levels.
-        - `fit`: fixed + effect, without an offset.
+        - `fit`: fixed + effect, and the offset if the model has one.
         - `lower` and `upper`: interval of this linear predictor, a conditional mean; there is no
           residual noise in it.
-        - `own_level`: the level in `cases`; NaN if its columns are not there.
+        - `own_level`: what is in `cases`; NaN if its columns are not there.
         - `observed`: the response in `cases`, or NaN.
-        - `shift`: fit less the fit at the case's own level; NaN if the model does not know it.
+        - `shift`: fit less the fit of the case as it is; NaN if its columns are not there or the
+          model does not know its level.
         - `distance`: fit - observed.
+        - `shift_std_error`, a standard deviation, `shift_lower` and `shift_upper`: how sure the
+          shift is. It is the difference of two correlated predictions.
+        - `p_better`: the probability that the shift is above zero (below, for ``better="lower"``);
+          NaN where nothing moves.
 
     Raises
     ------
     InvalidArgumentError
-        An unknown `group`; levels that the model has not seen, or one given twice; cases that are
-        empty, lack a column, have a repeated index label, a missing value in a predictor, or an
-        unseen level of a factor that does not move; `level` outside (0, 1); `n_sims` not positive.
+        An unknown `group`; levels that the model has not seen, or one given twice; two factors that
+        change the same column; a column in `changes` or `along` that is no predictor, or a value
+        that is missing or that the model does not know; cases that are empty, lack a column, have a
+        repeated index label, a missing value in a predictor, or an unseen level of a factor that
+        does not move; an offset that was given by array; `level` outside (0, 1); `n_sims` not
+        positive; another `better`.
     UnsupportedModelError
         A random effect's covariate can't be made from its name alone.
 
@@ -91,6 +112,8 @@ def what_if(
 
     See Also
     --------
+    what_if_average : Means over cases.
+    what_if_spread : How much of the outcome's variance the levels make up.
     merextras.simulation.sim.sim : The draws, and their formula.
     merextras.simulation.re_sim.re_sim : Summaries of the effects that are added here.
 
@@ -102,7 +125,8 @@ def what_if(
     Where the moved inner level does not exist in the data, its effect is expected to be zero and
     its variance before any data is in the interval; so it is where the case's own inner level is
     one that the model does not know. A factor with columns of its own (a student, a school
-    year, a cask labelled ``A:a``) stays as it is.
+    year, a cask labelled ``A:a``) stays as it is, and so do predictors that describe a level unless
+    `along` names them.
 
     Intervals are quantiles of ``x'beta + z'b`` over joint draws of (beta, b, sigma), theta held at
     its estimate. With the joint covariance C of `sim` and :math:`s^2 = r^2/(n-p)` these converge
@@ -114,12 +138,24 @@ def what_if(
     fixed and random parts cancel largely, so that intervals are far narrower than from
     independent draws of the two.
 
+    The shift is the same for :math:`(x - x_0, z - z_0)`, with the case's own row
+    :math:`(x_0, z_0)`: its standard error is s times the root, and `p_better` the tail of the same
+    t distribution, :math:`P(t_{n-p} < \mathrm{shift} / \mathrm{se})`. It can't be had from the two
+    intervals: what is uncertain in both predictions cancels, such as the fixed effects where only
+    the group changes. With draws, `p_better` is the share of those in which the shift is above
+    zero, with a resolution of 1 / n_sims, and the standard error their standard deviation, larger
+    by the root of (n-p) / (n-p-2). These are statements about the model's conditional means given
+    the data. What would become of a student who moves is another question, unless students came to
+    their schools by lot.
+
+    Precision weights do not enter: they are about the residual.
+
     **R counterpart**: none as a function; the tutorial's section "What Do Random Effects Matter?"
     builds `fit` by hand from the mean of simulated effects, without intervals. Here `fit` has the
     conditional mode itself. ``merTools::REimpact`` averages over bins of groups.
 
-    **Cost**: O(cases x levels x (p + effects per row + n_sims)) time. All random effects are drawn
-    for each simulation, of which those that some row needs are kept.
+    **Cost**: O(cases x combinations x (p + effects per row + n_sims)) time. All random effects are
+    drawn for each simulation, of which those that some row needs are kept.
 
     Examples
     --------
@@ -138,193 +174,66 @@ def what_if(
     3     1     I  46.3   45.8   46.7        II   -7.9
     4     1    IV  62.3   61.9   62.7        II    8.1
     5     1    VI  74.3   73.9   74.7        II   20.1
+
+    Another school and more openness:
+
+    >>> moved = what_if(
+    ...     fit, students.head(1), {"school": ["IV", "V"]}, changes={"open": [30, 60]}, n_sims=None
+    ... )
+    >>> moved[["level", "new_open", "shift", "shift_lower", "shift_upper", "p_better"]].round(2)
+              level  new_open  shift  shift_lower  shift_upper  p_better
+    XX
     """
     model = as_fitted(m)
-    design = model.design
-    check_frame(cases, "cases")
-    check_choice(group, design.factors, "group")
     level = check_level(level)
     n_sims = None if n_sims is None else check_count(n_sims, "n_sims")
+    better = check_choice(better, BETTER, "better")
     generator = as_generator(rng)
-    chosen = _chosen_levels(design, group, levels)
-    _check_cases(design, cases, group)
-    rows = new_rows(model, _moved(design, cases, group, chosen), unknown="zero", name="cases")
-    fixed, effect = _parts(model, rows)
-    fit = fixed + effect
-    bad = np.flatnonzero(~np.isfinite(fit)) // len(chosen)
-    if len(bad):
-        where = cases.index[np.unique(bad)[:10]].tolist()
-        raise InvalidArgumentError(f"cases: no finite prediction for {where}")
-    if n_sims is None:
-        lower, upper = _exact(model, rows, fit, level)
-    else:
-        lower, upper = _simulated(model, rows, n_sims, level, generator)
-    own = _own(model, cases, group)
-    each = np.repeat(np.arange(len(cases)), len(chosen))
-    observed = _observed(design, cases)[each]
-    columns = {
-        "case": cases.index.to_flat_index()[each],
-        "level": chosen[np.tile(np.arange(len(chosen)), len(cases))],
+    made = move_cases(model, cases, group, levels, changes, along)
+    known = np.flatnonzero(made.is_known[made.each])
+    shifts = made.combined.take(known) - made.own.take(made.each[known])
+    draws = None
+    if n_sims is not None:
+        draws = Draws.of(model, [made.combined, made.own], n_sims, generator)
+    of_fit = distribution(model, made.combined, made.fit, level, draws)
+    of_shift = distribution(model, shifts, made.shift[known], level, draws)
+    return _frame(made, of_fit, shift_columns(len(made.each), known, of_shift, better))
+
+
+def shift_columns(n: int, known: Any, of_shift: Distribution, better: str) -> dict[str, Array]:
+    """How sure shifts are, as columns of n rows of which some are known."""
+    found = {
+        "shift_std_error": of_shift.std_error,
+        "shift_lower": of_shift.lower,
+        "shift_upper": of_shift.upper,
+        "p_better": of_shift.p_positive if better == "higher" else of_shift.p_negative,
+    }
+    out = {}
+    for name, values in found.items():
+        out[name] = np.full(n, np.nan)
+        out[name][known] = values
+    return out
+
+
+def _frame(made: MovedCases, of_fit: Distribution, of_shift: dict[str, Array]) -> pd.DataFrame:
+    """Lay out the result, a row for each case and target."""
+    fixed, effect = made.parts
+    observed = made.observed[made.each]
+    again = np.tile(np.arange(len(made.targets)), len(made.index))
+    columns: dict[str, Any] = {
+        "case": made.index.to_flat_index()[made.each],
+        "level": made.targets.labels[again],
         "fixed": fixed,
         "effect": effect,
-        "fit": fit,
-        "lower": lower,
-        "upper": upper,
-        "own_level": own.labels[each],
+        "fit": made.fit,
+        "lower": of_fit.lower,
+        "upper": of_fit.upper,
+        "own_level": made.own_labels[made.each],
         "observed": observed,
-        "shift": fit - own.fit[each],
-        "distance": fit - observed,
+        "shift": made.shift,
+        "distance": made.fit - observed,
+        **of_shift,
     }
+    for name, values in made.targets.new_columns().items():
+        columns[name] = values.iloc[again].reset_index(drop=True)
     return pd.DataFrame({name: pd.Series(values) for name, values in columns.items()})
-
-
-@dataclass(frozen=True)
-class _Own:
-    """The cases' own levels and the fits there; NaN where not known."""
-
-    labels: pd.Index
-    fit: Array
-
-
-def _columns(design: Design, group: str) -> tuple[str, ...]:
-    """Name the columns that the levels of a factor are made of."""
-    return design.terms[design.terms_of(group)[0]].columns
-
-
-def _chosen_levels(design: Design, group: str, levels: object) -> pd.Index:
-    known = factor_levels(design, group)
-    if levels is None:
-        return known
-    given: list[object] = [levels]
-    if isinstance(levels, Iterable) and not isinstance(levels, str):
-        given = list(levels)
-    if not given:
-        raise InvalidArgumentError("levels=[]: give at least one level, or None for all")
-    at = known.get_indexer(pd.Index(given, dtype=object))
-    if np.any(at < 0):
-        new = [label for label, code in zip(given, at, strict=True) if code < 0]
-        raise InvalidArgumentError(f"levels: {unseen(new, known, group)}")
-    if len(set(at)) < len(at):
-        twice = [str(label) for label in known[np.flatnonzero(np.bincount(at) > 1)]]
-        raise InvalidArgumentError(f"levels={given!r}: each level once; more than once: {twice}")
-    return known[at]
-
-
-def _check_cases(design: Design, cases: pd.DataFrame, group: str) -> None:
-    """Check that the cases have all that is used, without missing values in predictors."""
-    moving = set(_columns(design, group))
-    stays = [term for term in design.terms if not moving & set(term.columns)]
-    predictors = dict.fromkeys(design.fixed.variables)
-    others = {column for term in design.terms for column in term.columns}
-    for term in design.terms:
-        of_formula = term.covariates.formula
-        names = term.names if of_formula is None else of_formula.variables
-        predictors.update(dict.fromkeys(name for name in names if name in design.frame.columns))
-    needed = [c for c in dict.fromkeys((*predictors, *sorted(others))) if c not in moving]
-    check_columns(cases, needed, "cases")
-    repeated = cases.index[cases.index.duplicated()]
-    if len(repeated):
-        raise InvalidArgumentError(
-            "cases: index labels name the cases and must be unique; repeated: "
-            f"{[str(label) for label in repeated.unique()[:10]]}. Use cases.reset_index(drop=True)"
-        )
-    missing = cases[needed].isna()
-    if missing.to_numpy().any():
-        where = {c: cases.index[missing[c]].tolist()[:10] for c in needed if missing[c].any()}
-        raise InvalidArgumentError(f"cases: missing values, by column and case: {where}")
-    for term in stays:
-        level_codes(term, cases, "error", "cases")
-
-
-def _moved(design: Design, cases: pd.DataFrame, group: str, levels: pd.Index) -> pd.DataFrame:
-    """Repeat the cases for each level, with the columns that the level is made of."""
-    columns = list(_columns(design, group))
-    each = np.repeat(np.arange(len(cases)), len(levels))
-    moved = cases.iloc[each].reset_index(drop=True)
-    values = _values_of(design, group, columns, levels)
-    again = np.tile(np.arange(len(levels)), len(cases))
-    return moved.assign(**{name: values[name].iloc[again].to_numpy() for name in columns})
-
-
-def _values_of(design: Design, group: str, columns: list[str], levels: pd.Index) -> pd.DataFrame:
-    """Find the values of a factor's columns in each level, as in the data of the model."""
-    if len(columns) == 1:
-        return pd.DataFrame({columns[0]: levels})
-    if not set(columns) <= set(design.frame.columns):
-        raise UnsupportedModelError(
-            f"group={group!r}: the columns {columns} are not in the data of the model, so that a "
-            "level can't be taken apart; fit the model from a data frame that has them"
-        )
-    labels = labels_of(design.frame, columns)
-    first = ~labels.duplicated()
-    known = design.frame.loc[first, columns].set_axis(labels[first], axis=0)
-    return known.loc[levels]
-
-
-def _parts(model: FittedModel, rows: NewRows) -> tuple[Array, Array]:
-    """Add up the fixed and the random part of each row, in an order that rows do not change."""
-    fixed = np.einsum("mp,p->m", rows.x, model.solution.beta)
-    return fixed, np.sum(rows.effects(model.solution.b), axis=0)
-
-
-def _own(model: FittedModel, cases: pd.DataFrame, group: str) -> _Own:
-    columns = _columns(model.design, group)
-    nothing = np.full(len(cases), np.nan)
-    if not set(columns) <= set(cases.columns):
-        return _Own(pd.Index(nothing), nothing)
-    rows = new_rows(model, cases, unknown="zero", name="cases")
-    codes = rows.codes[model.design.terms_of(group)[0]]
-    fixed, effect = _parts(model, rows)
-    absent = cases[list(columns)].isna().any(axis=1).to_numpy()
-    labels = pd.Series(labels_of(cases, columns)).mask(absent)
-    return _Own(pd.Index(labels.infer_objects()), np.where(codes < 0, np.nan, fixed + effect))
-
-
-def _observed(design: Design, cases: pd.DataFrame) -> Array:
-    if design.response not in cases.columns:
-        return np.full(len(cases), np.nan)
-    try:
-        return cases[design.response].to_numpy(dtype=float, na_value=np.nan)
-    except (TypeError, ValueError):
-        raise InvalidArgumentError(
-            f"cases: the response {design.response!r} must be numeric, not "
-            f"{cases[design.response].dtype}"
-        ) from None
-
-
-def _exact(model: FittedModel, rows: NewRows, fit: Array, level: float) -> tuple[Array, Array]:
-    """Intervals by Student's t: theta known, sigma**2 from n - p degrees of freedom."""
-    solution = model.solution
-    df = solution.n - solution.p
-    out = np.empty(len(rows))
-    step = max(1, _BLOCK // (len(solution.factor.tail) + solution.p))
-    for start in range(0, len(rows), step):
-        part = rows.take(slice(start, start + step))
-        variance = joint.variances(solution, part.z, part.x) + part.prior(solution.factor.lams)
-        out[start : start + step] = np.sqrt(solution.pwrss / df * variance)
-    half = float(stats.t.isf((1.0 - level) / 2.0, df)) * out
-    return fit - half, fit + half
-
-
-def _simulated(
-    model: FittedModel, rows: NewRows, n_sims: int, level: float, rng: np.random.Generator
-) -> tuple[Array, Array]:
-    """Quantiles of the linear predictor over joint draws, in blocks of rows."""
-    keep: list[IntArray] = [np.unique(codes[codes >= 0]) for codes in rows.codes]
-    draws = draw_effects(model, n_sims, rng, keep)
-    tails = [(1.0 - level) / 2.0, (1.0 + level) / 2.0]
-    out = np.empty((2, len(rows)))
-    step = max(1, _BLOCK // n_sims)
-    for start in range(0, len(rows), step):
-        part = rows.take(slice(start, start + step))
-        eta = part.x @ draws.beta.T
-        for codes, values, levels, b in zip(part.codes, part.values, keep, draws.b, strict=True):
-            known = codes >= 0
-            at = np.searchsorted(levels, codes[known])
-            eta[known] += np.einsum("mk,mks->ms", values[known], b[at])
-        prior = np.sqrt(part.prior(model.solution.factor.lams))
-        new = prior > 0
-        noise = rng.standard_normal((int(new.sum()), n_sims))
-        eta[new] += prior[new, None] * draws.sigma * noise
-        out[:, start : start + step] = np.quantile(eta, tails, axis=1)
-    return out[0], out[1]

@@ -14,9 +14,9 @@ from properties.compare import close
 from tolerances import BOTH_SIMULATED, MANY_THETA, MONTE_CARLO
 
 import merextras as mx
+from merextras.accessors.parameters import parameters_of
 from merextras.exceptions import InvalidArgumentError, MerextrasError, UnsupportedModelError
 from merextras.inference import replicates
-from merextras.inference.parameters import parameters_of
 
 N_SIMS = {"students": 10_000, "sleepstudy": 10_000, "pastes": 4000}
 

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -72,6 +74,18 @@ def test_factors_are_rows_and_missing_panels_hidden():
     for ax in grid.axes.flat:
         if ax.get_visible():
             assert ax.xaxis.get_major_ticks()[0].label1.get_visible()
+
+
+def test_tick_labels_do_not_overlap():
+    frame = effects(160)
+    grid = plot_qqmath(frame.assign(estimate=frame["estimate"] / 8.0, std_error=0.25))
+    grid.figure.canvas.draw()
+    for ax in grid.axes.flat:
+        low, high = ax.get_xlim()
+        at = [label for label in ax.get_xticklabels() if low <= label.get_position()[0] <= high]
+        boxes = [label.get_window_extent() for label in at]
+        assert len(boxes) >= 3
+        assert all(a.x1 + 3 < b.x0 for a, b in pairwise(boxes))
 
 
 def test_missing_standard_errors_have_no_segment():

@@ -61,8 +61,17 @@ def test_many_levels_are_points():
         np.testing.assert_allclose(dots.get_array(), inside["n"])
         assert f"({3000 - len(inside)} beyond)" in ax.get_xlabel()
         assert dots.get_rasterized()
-    assert grid.figure.axes[-1].get_ylabel() == "observations"
+    bar = grid.figure.axes[-1]
+    assert bar.get_ylabel() == "observations"
+    shown = [int(label.get_text()) for label in bar.get_yticklabels()]
+    assert (shown[0], shown[-1]) == (frame["n"].min(), frame["n"].max())
+    assert [label.get_text() for label in bar.get_yticklabels(minor=True)] == []
     assert max(grid.figure.get_size_inches()) < 10
+
+
+def test_many_levels_of_one_size():
+    grid = plot_shrinkage(pooled(100).assign(n=7))
+    assert [label.get_text() for label in grid.figure.axes[-1].get_yticklabels()] == ["7"]
 
 
 @pytest.mark.parametrize("n", [6, 100])

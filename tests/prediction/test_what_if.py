@@ -24,6 +24,8 @@ from merextras.simulation.sim import draw_effects
 
 COLUMNS = ["case", "level", "fixed", "effect", "fit", "lower", "upper"]
 COLUMNS += ["own_level", "observed", "shift", "distance"]
+OF_SHIFT = ["shift_std_error", "shift_lower", "shift_upper", "p_better"]
+COLUMNS += OF_SHIFT
 SCHOOLS = ["I", "II", "III", "IV", "V", "VI"]
 LMM_DATA = Path(__file__).parents[2].parent / "shared" / "data" / "lmm_data.csv"
 #: Standard error of the 2.5 % quantile of n normal draws, times sqrt(n), in SDs.
@@ -96,7 +98,8 @@ def test_draws_converge_to_the_exact_interval(shape):
     exact = what_if(model, data, group, n_sims=None)
     drawn = what_if(model, data, group, n_sims=n_sims, rng=2)
     pd.testing.assert_frame_equal(
-        exact.drop(columns=["lower", "upper"]), drawn.drop(columns=["lower", "upper"])
+        exact.drop(columns=["lower", "upper", *OF_SHIFT]),
+        drawn.drop(columns=["lower", "upper", *OF_SHIFT]),
     )
     # The quantiles of t with 29 degrees of freedom or more err by at most 1.1 of the normal's.
     sd = half_width(exact) / 1.96
@@ -128,7 +131,7 @@ def test_slopes_use_the_cases_own_covariates():
     assert frame["level"].tolist() == [370, 309, 370, 309]
     assert frame["level"].dtype.kind == "i"
     assert frame["case"].tolist() == ["start", "start", "later", "later"]
-    unknown = ["own_level", "observed", "shift", "distance"]
+    unknown = ["own_level", "observed", "shift", "distance", *OF_SHIFT]
     assert frame[unknown].isna().all().all()
 
 
@@ -236,7 +239,7 @@ def test_columns_that_may_be_left_out(cases):
     model = fitted("intercept")
     whole = what_if(model, cases, "school", rng=3)
     bare = what_if(model, cases.drop(columns=["school", "extro", "class"]), "school", rng=3)
-    unknown = ["own_level", "observed", "shift", "distance"]
+    unknown = ["own_level", "observed", "shift", "distance", *OF_SHIFT]
     assert bare[unknown].isna().all().all()
     rest = [name for name in COLUMNS if name not in unknown]
     pd.testing.assert_frame_equal(bare[rest], whole[rest])
@@ -270,9 +273,9 @@ def test_seeds_and_blocks(cases, monkeypatch):
     other = what_if(model, cases, "school", n_sims=50, rng=5)
     assert not np.allclose(first["lower"], other["lower"], rtol=1e-6)
     exact = what_if(model, cases, "school", n_sims=None)
-    monkeypatch.setattr("merextras.prediction.what_if._BLOCK", 7 * 50)
+    monkeypatch.setattr("merextras.prediction.uncertainty._BLOCK", 7 * 50)
     pd.testing.assert_frame_equal(first, what_if(model, cases, "school", n_sims=50, rng=4))
-    monkeypatch.setattr("merextras.prediction.what_if._BLOCK", 20)
+    monkeypatch.setattr("merextras.prediction.spread._BLOCK", 20)
     pd.testing.assert_frame_equal(exact, what_if(model, cases, "school", n_sims=None))
 
 

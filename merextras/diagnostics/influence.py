@@ -85,7 +85,7 @@ def influence(
 
     Cost, for m deletions and J levels of k effects: where the terms share one factor all refits
     are optimised together, each at its own theta, in O(m J k**2 p**2) (160 schools of 7185 pupils
-    take 0.1 s, all pupils 4 s), and one step needs only the levels that lose rows, O((n + J) k**2
+    take 0.1 s, all pupils 2 s), and one step needs only the levels that lose rows, O((n + J) k**2
     p**2) in all: 50 000 groups take seconds. Other models are fitted one by one from the full
     fit's theta, some four factorisations each, two for one step.
 

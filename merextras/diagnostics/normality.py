@@ -136,13 +136,7 @@ def _judged(table: pd.DataFrame, alpha: float) -> tuple[bool | None, str, tuple[
     advice = ["look where it departs: plot_qq(qq_residuals(m)), plot_qqmath(m.ranef())"]
     residuals = low[low["source"] == "residuals"]
     if len(residuals):
-        skewed = abs(float(residuals["skewness"].iloc[0])) > 1.0
-        advice.append(
-            "the residuals are skewed: a transformed response (log, root) may fit better"
-            if skewed
-            else "heavy tails: estimates stand, intervals of single predictions are too narrow; "
-            "see check_outliers(m)"
-        )
+        advice.append(_shape(*residuals[["skewness", "kurtosis"]].iloc[0]))
     if (low["n"] >= _LARGE).any():
         advice.append("with this many values the test finds departures that do no harm")
     if len(residuals) < len(low):
@@ -150,3 +144,18 @@ def _judged(table: pd.DataFrame, alpha: float) -> tuple[bool | None, str, tuple[
             "levels far out, or groups of levels, hint at a missing predictor of the level"
         )
     return False, f"not normal (p < {alpha:g}): {', '.join(names)}", tuple(advice)
+
+
+def _shape(skewness: float, kurtosis: float) -> str:
+    """What a departure of the residuals means."""
+    if abs(skewness) > 1.0:
+        return "the residuals are skewed: a transformed response (log, root) may fit better"
+    if kurtosis < 0.0:
+        return (
+            "light tails: the response may have bounds, which intervals of single predictions do "
+            "not keep; estimates stand"
+        )
+    return (
+        "heavy tails: estimates stand, intervals of single predictions are too narrow; see "
+        "check_outliers(m)"
+    )

@@ -6,8 +6,14 @@ block, a random intercept as many as there are sizes of groups, and an evaluatio
 many levels would, whatever their number. With few levels it also is the quickest way when no two
 blocks are equal.
 
-The formulas are those of `pls`, `gradient` and `curvature`, written with
-``K = (I + C G)^-1``: Z'V^-1 [X y] = K Z'W[X y], Z'V^-1 Z = K C and the modes' N = G K.
+The formulas are those of `pls`, `gradient` and `curvature` in the coordinates in which the levels'
+covariates are orthonormal: with ``C = R R'``, ``t = R^-1 Z'W[X y]`` and ``M = I + R'G R``,
+
+    [X y]'V^-1 [X y] = [X y]'W[X y] - t't + t'M^-1 t,    Z'V^-1 [X y] = R M^-1 t,
+    Z'V^-1 Z = R M^-1 R'.
+
+A Cholesky factor R leaves each covariate its own scale, and only t't is subtracted, so that a
+level with covariates far from the others' costs no digits.
 """
 
 from __future__ import annotations
@@ -33,21 +39,21 @@ class Exchangeable:
     Attributes
     ----------
     cp : CrossProducts
-    own : (D, k, k) array
-        The blocks that differ, in units of the covariates' own size.
+    roots : (D, k, k) array
+        R of the blocks that differ, lower triangular.
     counts : (D,) array
         How many levels have each.
     squares : (D k k, (p + 1)**2) array
-        Sums of ``(Z_j'W[X y])_al (Z_j'W[X y])_bm``: rows by block, a and b, columns by l and m.
-    units : (k,) array
-        The units, powers of two: covariates in milliseconds cost no digits, nor does the change.
+        Sums of ``t_al t_bm`` over the levels: rows by block, a and b, columns by l and m.
+    within : (p + 1, p + 1) array
+        [X y]'W[X y] less the sum of t't: what no random effect can explain.
     """
 
     cp: CrossProducts
-    own: Array
+    roots: Array
     counts: Array
     squares: Array
-    units: Array
+    within: Array
 
     @classmethod
     def of(cls, cp: CrossProducts) -> Exchangeable | None:
@@ -61,9 +67,11 @@ class Exchangeable:
         first, which, counts = _distinct(own.reshape(levels, k * k))
         if len(first) * per_block > _LARGEST:
             return None
-        units = _units(own, cp.n)
-        squares = _sums_of_squares(cp.to_xy[0] / units[:, None], which, counts)
-        return cls(cp, own[first] / np.outer(units, units), counts.astype(float), squares, units)
+        roots = covpar.factors_of(own[first])
+        squares = _sums_of_squares(_coordinates(roots, which, cp.to_xy[0]), which, counts)
+        explained = np.eye(k).reshape(-1) @ squares.reshape(len(first), k * k, -1).sum(axis=0)
+        within = cp.xy - explained.reshape(cp.xy.shape)
+        return cls(cp, roots, counts.astype(float), squares, within)
 
     def at(self, lams: tuple[Array, ...], *, reml: bool) -> ExchangeablePoint:
         """Evaluate at Lambda."""
@@ -74,21 +82,13 @@ class ExchangeablePoint(Profiled):
     """The deviance and its derivatives at one theta."""
 
     def __init__(self, levels: Exchangeable, lam: Array, reml: bool) -> None:
-        self.levels, self.lams, self.reml = levels, (lam,), reml
-        self.lam = lam * levels.units[:, None]
-        g = self.lam @ self.lam.T
-        own = levels.own
-        grown = np.eye(len(lam)) + own @ g
-        if len(lam) == 1:
-            self.keep = np.asarray(1.0 / grown)
-            log_dets = np.log(grown[:, 0, 0])
-        else:
-            self.keep = np.asarray(np.linalg.inv(grown))
-            log_dets = np.linalg.slogdet(grown)[1]
+        self.levels, self.lam, self.lams, self.reml = levels, lam, (lam,), reml
+        spread = levels.roots.transpose(0, 2, 1) @ lam
+        inverse, log_dets = _inverse(np.eye(len(lam)) + spread @ spread.transpose(0, 2, 1))
+        self.keep = levels.roots @ inverse
         self._log_det = float(levels.counts @ log_dets)
-        taken = (g @ self.keep).reshape(-1) @ levels.squares
         p1 = levels.cp.p + 1
-        self._gram = levels.cp.xy - taken.reshape(p1, p1)
+        self._gram = levels.within + (inverse.reshape(-1) @ levels.squares).reshape(p1, p1)
 
     @property
     def cp(self) -> CrossProducts:
@@ -118,13 +118,12 @@ class ExchangeablePoint(Profiled):
         """``sum_j (Z'V^-1 Z)_j - H_j E H_j'`` with H = Z'V^-1 [X y]."""
         fit = self._projected(self.slope_weight)
         slopes = np.tensordot(self.levels.counts, self._reach, 1) - fit.sum(axis=0)
-        units = self.levels.units
-        return np.asarray(0.5 * (slopes + slopes.T) * np.outer(units, units))
+        return np.asarray(0.5 * (slopes + slopes.T))
 
     @cached_property
     def _reach(self) -> Array:
         """Z'V^-1 Z of a level of each block, (D, k, k)."""
-        return self.keep @ self.levels.own
+        return self.keep @ self.levels.roots.transpose(0, 2, 1)
 
     def _projected(self, weight: Array) -> Array:
         """Sums of ``H_j E H_j'`` over the levels of each block, (D, k, k)."""
@@ -134,7 +133,7 @@ class ExchangeablePoint(Profiled):
     def average_information(self) -> Array:
         """The first part of the Hessian in theta, as `curvature.average_information`."""
         k, p, blocks = len(self.lam), self.p, len(self.keep)
-        moves = _moves(self.lam, self.levels.units)
+        moves = _moves(self.lam)
         scores = self._projected(np.outer(self.contrast, self.contrast))
         slopes = moves @ scores.sum(axis=0).reshape(-1)
         # tr(M_i S M_j T) summed over the blocks, with S and T side by side.
@@ -152,19 +151,29 @@ class ExchangeablePoint(Profiled):
         return np.asarray(self.df * (quadratic / r2 - np.outer(slopes / r2, slopes / r2)))
 
 
-def _units(own: Array, n: int) -> Array:
-    """Root mean squares of the covariates to the next power of two, (k,)."""
-    square = own.diagonal(axis1=1, axis2=2).sum(axis=0) / max(n, 1)
-    return np.asarray(2.0 ** np.round(0.5 * np.log2(np.where(square > 0.0, square, 1.0))))
+def _inverse(grown: Array) -> tuple[Array, Array]:
+    """Inverses and logarithms of the determinants of (D, k, k) positive definite matrices.
+
+    NaN if one is not finite: a step into numbers too large.
+    """
+    if grown.shape[1] == 1:
+        return 1.0 / grown, np.asarray(np.log(grown[:, 0, 0]))
+    try:
+        low = np.linalg.cholesky(grown)
+    except np.linalg.LinAlgError:
+        return np.full_like(grown, np.nan), np.full(len(grown), np.nan)
+    back = np.linalg.inv(low)
+    log_dets = 2.0 * np.log(low.diagonal(axis1=1, axis2=2)).sum(axis=1)
+    return np.asarray(back.transpose(0, 2, 1) @ back), np.asarray(log_dets)
 
 
-def _moves(lam: Array, units: Array) -> Array:
-    """``dG / d theta_i = E_i Lambda' + Lambda E_i'`` in the units, (n_theta, k k)."""
+def _moves(lam: Array) -> Array:
+    """``dG / d theta_i = E_i Lambda' + Lambda E_i'``, (n_theta, k k)."""
     k = len(lam)
     rows, cols = covpar.triangle(k)
     out = np.zeros((len(rows), k, k))
     each = np.arange(len(rows))
-    out[each, rows] = lam.T[cols] * units[rows, None]
+    out[each, rows] = lam.T[cols]
     out += out.transpose(0, 2, 1)
     return out.reshape(len(rows), k * k)
 
@@ -186,10 +195,21 @@ def _distinct(blocks: Array) -> tuple[IntArray, IntArray, IntArray]:
     return order[starts], which, np.diff(starts, append=len(order))
 
 
-def _sums_of_squares(to_xy: Array, which: IntArray, counts: IntArray) -> Array:
-    """Sums of ``r_al r_bm`` over the levels of each block, (D k k, (p + 1)**2)."""
-    levels, k, p1 = to_xy.shape
-    flat = to_xy.reshape(levels, k * p1)
+def _coordinates(roots: Array, which: IntArray, to_xy: Array) -> Array:
+    """``t = R^-1 Z'W[X y]`` of each level, (J, k, p + 1); zero where R has no column."""
+    diagonal = roots.diagonal(axis1=1, axis2=2)
+    out = np.empty_like(to_xy)
+    for a in range(to_xy.shape[1]):
+        rest = to_xy[:, a] - np.einsum("jb,jbl->jl", roots[which, a, :a], out[:, :a])
+        pivot = diagonal[which, a, None]
+        out[:, a] = np.where(pivot > 0.0, rest / np.where(pivot > 0.0, pivot, 1.0), 0.0)
+    return out
+
+
+def _sums_of_squares(coordinates: Array, which: IntArray, counts: IntArray) -> Array:
+    """Sums of ``t_al t_bm`` over the levels of each block, (D k k, (p + 1)**2)."""
+    levels, k, p1 = coordinates.shape
+    flat = coordinates.reshape(levels, k * p1)
     blocks = len(counts)
     if blocks == 1:
         sums = (flat.T @ flat)[None]

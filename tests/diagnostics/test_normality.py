@@ -96,3 +96,15 @@ def test_nothing_to_test_has_a_reason():
     row = mx.check_normality(two, what="random").to_frame().iloc[0]
     assert (row["n"], row["note"]) in {(2, "fewer than three values"), (0, "its variance is zero")}
     assert "undecided" in repr(mx.check_normality(model_of("singular"), what="random"))
+
+
+@pytest.mark.parametrize(
+    ("shape", "said"), [("uniform", "light tails"), ("laplace", "heavy tails")]
+)
+def test_advice_by_the_shape_of_the_residuals(shape, said):
+    rng = np.random.default_rng(3)
+    group = np.repeat(np.arange(40), 20)
+    y = rng.normal(size=40)[group] + getattr(rng, shape)(size=800)
+    check = mx.check_normality(mx.lmer("y ~ 1 + (1 | g)", pd.DataFrame({"y": y, "g": group})))
+    assert check.ok is False
+    assert check.advice[1].startswith(said)

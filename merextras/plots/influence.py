@@ -213,7 +213,7 @@ def _draw(ax: Any, values: Any, limit: float) -> None:
 
 
 def _name_largest(ax: Any, values: Any, names: list[str], count: int) -> None:
-    """Write the names of the largest beside their ends, moved apart where they would overlap."""
+    """Write the names of the largest beyond the lines' ends, apart where they would overlap."""
     n = len(values)
     size = np.where(np.isfinite(values), np.abs(values), -1.0)
     chosen = np.argsort(-size, kind="stable")[:count]
@@ -227,10 +227,11 @@ def _name_largest(ax: Any, values: Any, names: list[str], count: int) -> None:
         at -= max(at[-1] - (n - 1), 0.0) * (at - at[0] > 0)
     for i, y in zip(chosen, at, strict=True):
         right = values[i] > 0.0
+        beside = np.append(values[np.abs(np.arange(n) - y) <= 0.5 * gap], values[i])
         ax.annotate(
             names[i],
             (values[i], i),
-            xytext=(values[i], y),
+            xytext=(np.nanmax(beside) if right else np.nanmin(beside), y),
             textcoords=_shifted(ax, 4.0 if right else -4.0),
             ha="left" if right else "right",
             va="center",

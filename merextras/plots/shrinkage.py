@@ -139,7 +139,8 @@ def _many(frame: pd.DataFrame, width: float, height: float, title: str | None) -
         frame, col="term", col_order=terms, sharex=False, sharey=False, height=height,
         aspect=width / height,
     )  # fmt: skip
-    shade = LogNorm(max(float(frame["n"].min()), 0.5), max(float(frame["n"].max()), 1.0))
+    fewest, most = max(float(frame["n"].min()), 0.5), max(float(frame["n"].max()), 1.0)
+    shade = LogNorm(fewest, most)
     for term, part in parts(frame, "term").items():
         ax = grid.axes_dict[term]
         low, high = part["no_pooling"].quantile([0.005, 0.995])
@@ -163,7 +164,7 @@ def _many(frame: pd.DataFrame, width: float, height: float, title: str | None) -
     figure.subplots_adjust(right=1.0 - beside)
     box = grid.axes.flat[-1].get_position()
     bar = figure.add_axes((1.0 - 0.85 * beside, box.y0, 0.15 * beside, box.height))
-    ticks = np.unique(np.round(np.geomspace(shade.vmin, shade.vmax, 5)))
+    ticks = sorted(set(np.round(np.geomspace(fewest, most, 5)).tolist()))
     figure.colorbar(dots, cax=bar, label="observations", ticks=ticks, format="%d").minorticks_off()
     return grid
 

@@ -87,8 +87,8 @@ _SAID = {
 
 
 def said(how: str, sizes: Sequence[int]) -> str:
-    """What was done, for a note."""
-    if how == "none":
-        return f"{_SAID[how]}."
+    """What was done, for a note; of a single contrast nothing, whatever the method."""
+    if how == "none" or list(sizes) == [1]:
+        return f"{_SAID['none']}."
     families = " or ".join(map(str, sizes))
     return f"{_SAID[how]}, for families of {families}."

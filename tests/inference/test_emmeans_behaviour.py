@@ -206,6 +206,11 @@ def test_results_are_frozen_and_pickle():
     with pytest.raises(AttributeError):
         means.level = 0.5
     assert "Tukey's adjustment, for families of 3." in repr(means.contrasts())
+    one = means.contrasts([[1, -1, 0]], adjust="bonferroni")
+    assert "No adjustment." in repr(one)
+    pd.testing.assert_frame_equal(
+        one.to_frame(), means.contrasts([[1, -1, 0]], adjust="none").to_frame()
+    )
     narrow = means.to_frame(level=0.5)
     assert np.all(narrow["conf_low"] > means.to_frame()["conf_low"])
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -101,6 +102,16 @@ def test_thousands_have_their_own_order_and_few_names():
     assert np.all(np.diff(places) >= 0.023 * 3000)
     assert places[-1] < 3000
     assert len(plot_influence(found, n_labels=0).axes.flat[0].texts) == 0
+
+
+def test_a_name_is_beyond_the_longer_line_next_to_its_own():
+    found = made(200)
+    betas = np.array(found.betas) / 100.0
+    betas[[100, 101], 1] = [-4.0, -8.0]
+    ax = plot_influence(replace(found, betas=betas), n_labels=2).axes_dict["school", "x"]
+    place = {text.get_text(): text.xyann[0] for text in ax.texts}
+    assert place == {"L100": -4.0, "L101": -4.0}
+    assert {text.get_text(): text.xy[0] for text in ax.texts} == {"L100": -2.0, "L101": -4.0}
 
 
 def test_cases():

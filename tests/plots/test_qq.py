@@ -78,7 +78,7 @@ def test_factors_are_rows_and_missing_panels_hidden():
 
 def test_tick_labels_do_not_overlap():
     frame = effects(160)
-    grid = plot_qqmath(frame.assign(estimate=frame["estimate"] / 8.0, std_error=0.25))
+    grid = plot_qqmath(frame.assign(estimate=frame["estimate"] / 10.0, std_error=0.25))
     grid.figure.canvas.draw()
     for ax in grid.axes.flat:
         low, high = ax.get_xlim()

@@ -3,10 +3,9 @@
     python tests/reference/regenerate.py                # all topics
     python tests/reference/regenerate.py slopes arm     # some
 
-R with lme4, lmerTest, pbkrtest, arm, RLRsim, merTools and jsonlite is needed here only; tests read
-the JSON.
-The tutorial's data set is looked for in ``--shared``, else in ``$MEREXTRAS_SHARED``,
-else in ``../shared/data`` beside the repository.
+R with lme4, lmerTest, pbkrtest, arm, RLRsim, merTools, performance, broom.mixed, emmeans, mice
+and jsonlite is needed here only; tests read the JSON. The tutorial's data set is looked for in
+``--shared``, else in ``$MEREXTRAS_SHARED``, else in ``../shared/data`` beside the repository.
 """
 
 from __future__ import annotations
@@ -46,8 +45,9 @@ def main(argv: list[str] | None = None) -> int:
     rscript = shutil.which("Rscript")
     if rscript is None:
         parser.error(
-            "Rscript is not on the path. Install R with lme4, lmerTest, pbkrtest, arm, RLRsim and "
-            "jsonlite (Debian: r-cran-lme4, r-cran-lmertest, ...) and run this again."
+            "Rscript is not on the path. Install R with lme4, lmerTest, pbkrtest, arm, RLRsim, "
+            "merTools, performance, broom.mixed, emmeans, mice and jsonlite (Debian: "
+            "r-cran-lme4, r-cran-lmertest, ...) and run this again."
         )
 
     env = dict(os.environ)

@@ -31,6 +31,7 @@ import difflib
 import functools
 import importlib
 import inspect
+import operator
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -94,13 +95,10 @@ def _function(module: str, name: str, **keywords: str) -> Spelling:
 
 
 def _found(module: str, name: str) -> Callable[..., Any]:
-    room = importlib.import_module(f"merextras.{module}")
-    found: Callable[..., Any] = functools.reduce(getattr, name.split("."), room)
+    found: Callable[..., Any] = operator.attrgetter(name)(
+        importlib.import_module(f"merextras.{module}")
+    )
     return found
-
-
-def _means() -> Any:
-    return _found("results.emmeans", "Emmeans")
 
 
 def _lattice(

@@ -101,6 +101,10 @@ def _found(module: str, name: str) -> Callable[..., Any]:
     return found
 
 
+def _means() -> Any:
+    return _found("results.emmeans", "Emmeans")
+
+
 def _lattice(
     formula: str,
     data: pd.DataFrame,

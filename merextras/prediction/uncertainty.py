@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
+from tqdm import tqdm
 
 from merextras._typing import Array, IntArray
 from merextras.model.fitted import FittedModel
@@ -16,6 +17,8 @@ from merextras.simulation.sim import draw_effects
 
 #: Numbers held at a time for draws (32 MB).
 _BLOCK = 2**22
+#: Numbers that take a second or two; fewer need no progress bar.
+_LONG = 2e7
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,9 +96,12 @@ class Draws:
     def in_blocks(self, rows: Combination) -> Iterator[tuple[slice, Array]]:
         """The same in blocks of rows."""
         step = max(1, _BLOCK // len(self.sigma))
-        for start in range(0, len(rows), step):
-            part = slice(start, min(start + step, len(rows)))
-            yield part, self.values(rows.take(part))
+        short = len(rows) * len(self.sigma) < _LONG
+        with tqdm(total=len(rows), desc="draws", unit="rows", disable=short or None) as bar:
+            for start in range(0, len(rows), step):
+                part = slice(start, min(start + step, len(rows)))
+                yield part, self.values(rows.take(part))
+                bar.update(part.stop - start)
 
 
 def distribution(

@@ -91,7 +91,7 @@ def what_if(
         - `shift_std_error`, a standard deviation, `shift_lower` and `shift_upper`: how sure the
           shift is. It is the difference of two correlated predictions.
         - `p_better`: the probability that the shift is above zero (below, for ``better="lower"``);
-          NaN where nothing moves.
+          NaN where nothing moves and its standard error is zero.
 
     Raises
     ------
@@ -181,8 +181,11 @@ def what_if(
     ...     fit, students.head(1), {"school": ["IV", "V"]}, changes={"open": [30, 60]}, n_sims=None
     ... )
     >>> moved[["level", "new_open", "shift", "shift_lower", "shift_upper", "p_better"]].round(2)
-              level  new_open  shift  shift_lower  shift_upper  p_better
-    XX
+             level  new_open  shift  shift_lower  shift_upper  p_better
+    0  IV, open=30        30  -0.21        -0.79         0.36      0.23
+    1  IV, open=60        60   0.08        -0.13         0.29      0.77
+    2   V, open=30        30   4.15         3.39         4.91      1.00
+    3   V, open=60        60   4.44         3.87         5.02      1.00
     """
     model = as_fitted(m)
     level = check_level(level)

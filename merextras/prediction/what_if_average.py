@@ -100,8 +100,8 @@ def what_if_average(
     >>> table = what_if_average(m, students[students["school"] == "II"], "school", ["III", "IV"])
     >>> table[["level", "n_cases", "fit", "std_error", "shift", "shift_std_error"]].round(2)
       level  n_cases    fit  std_error  shift  shift_std_error
-    0   III      200  58.33       0.19   4.21             0.27
-    1    IV      200  62.27       0.19   8.15             0.27
+    0   III      200  58.32       0.19   4.21             0.27
+    1    IV      200  62.26       0.19   8.15             0.27
     """
     model = as_fitted(m)
     level = check_level(level)

@@ -251,8 +251,12 @@ class FormulaPart:
 
     def _by_patsy(self, data: pd.DataFrame) -> Array:
         complete = _Complete(len(data))
+        frame = self._in_floats(data)
+        own = [c for c in self.variables if isinstance(data[c].dtype, pd.CategoricalDtype)]
+        if own:
+            # patsy refuses other categories than the fit's even where no row has them.
+            frame = frame.assign(**{c: frame[c].astype(object) for c in own})
         try:
-            frame = self._in_floats(data)
             (out,) = patsy.build_design_matrices([self.spec], frame, NA_action=complete)
         except patsy.PatsyError as err:
             raise InvalidArgumentError(f"newdata: {_first_line(err)}") from err

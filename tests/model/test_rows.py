@@ -10,6 +10,7 @@ from properties.compare import close
 from sim_models import SHAPES, fitted
 from tolerances import SAME_DRAWS
 
+import merextras as mx
 from merextras.datasets import load_dataset
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.mixedlm import as_fitted
@@ -164,3 +165,18 @@ def test_take_by_numbers():
     part = rows.take(np.array([7, 3]))
     np.testing.assert_array_equal(part.x, rows.x[[7, 3]])
     np.testing.assert_array_equal(part.codes[0], rows.codes[0][[7, 3]])
+
+
+@pytest.mark.parametrize("code", ["c", "C(c)", "C(c, Sum)"])
+def test_other_categories_than_the_fits(students, code):
+    """Categories are a column's own affair; its values count."""
+    data = students.assign(c=pd.Categorical(students["class"]))
+    model = mx.lmer(f"extro ~ {code} + (1 | school)", data)
+    same = data.head(6)
+    other = same.assign(c=pd.Categorical(list(same["c"]), categories=["e", "d", "c", "b", "a"]))
+    np.testing.assert_array_equal(model.predict(other), model.predict(same))
+    np.testing.assert_array_equal(
+        model.predict(same.assign(c=same["c"].cat.remove_unused_categories())), model.predict(same)
+    )
+    with pytest.raises(InvalidArgumentError, match="'e' does not match any of the expected levels"):
+        model.predict(same.assign(c=pd.Categorical(["e"] * 6)))

@@ -12,8 +12,10 @@ def block_description(model: FittedModel) -> pd.DataFrame:
     """Blocks of the factor, in the order in which terms are eliminated.
 
     The largest term comes first and is (block-)diagonal; a term in which all before it are nested
-    stays so. The others are eliminated together: their Schur complement is dense and costs their
-    number of random effects squared in memory, cubed in time.
+    stays so. The others are eliminated together. Their Schur complement is dense where factors
+    cross everywhere, and costs their number of random effects squared in memory, cubed in time;
+    where a large one is sparse (factors that cross within regions, schools, years) it is factorised
+    in a fill-reducing order, and its numbers are those of its Cholesky factor.
 
     Returns
     -------

@@ -26,6 +26,7 @@ def random_factor(factor: Factor) -> tuple[sp.csc_array, IntArray]:
     """
     plan, shapes = factor.system.plan, factor.system.cp.shapes
     n = len(plan.leading) + bool(plan.tail)
+    tail_low, tail_order = _tail(factor)
     grid: list[list[sp.sparray | None]] = [[None] * n for _ in range(n)]
     for i, lead in enumerate(factor.leads):
         grid[i][i] = blocks.block_diagonal(lead.low)
@@ -39,12 +40,20 @@ def random_factor(factor: Factor) -> tuple[sp.csc_array, IntArray]:
             grid[plan.leading.index(s)][i] = spread.T
         if lead.to_tail is not None:
             scaled = sp.csr_array(lead.to_tail @ blocks.block_diagonal(right))
-            grid[n - 1][i] = sp.csr_array(_tail_lambda(factor).T @ scaled)
+            grid[n - 1][i] = sp.csr_array(_tail_lambda(factor).T @ scaled)[tail_order]
     if plan.tail:
-        grid[n - 1][n - 1] = sp.csr_array(np.tril(factor.tail_low))
+        grid[n - 1][n - 1] = tail_low
     sizes = np.concatenate([[0], np.cumsum([levels * k for levels, k in shapes])])
-    order = [np.arange(sizes[t], sizes[t + 1]) for t in (*plan.leading, *plan.tail)]
+    places = [[np.arange(sizes[t], sizes[t + 1]) for t in of] for of in (plan.leading, plan.tail)]
+    order = [*places[0], *([np.concatenate(places[1])[tail_order]] if plan.tail else [])]
     return sp.csc_array(sp.block_array(grid, format="csc")), np.concatenate(order).astype(np.intp)
+
+
+def _tail(factor: Factor) -> tuple[sp.csc_array, IntArray]:
+    """The tail's Cholesky factor and the order of its rows."""
+    if len(factor.tail) == 0:
+        return sp.csc_array((0, 0)), np.empty(0, dtype=np.intp)
+    return factor.tail.cholesky()
 
 
 def _tail_lambda(factor: Factor) -> sp.csr_array:
@@ -63,7 +72,6 @@ def random_fixed_factor(solution: Solution) -> Array:
         for lead in factor.leads
     ]
     if len(factor.tail):
-        scaled = factor.scale_tail(solution.reduced.tail[:, :p], transposed=True)
-        parts.append(la.solve_triangular(factor.tail_low, scaled, lower=True, check_finite=False))
+        parts.append(factor.tail.whiten(solution.reduced.tail[:, :p])[_tail(factor)[1]])
     inverse = la.inv(factor.system.cp.basis.transform) if p else np.empty((0, 0))
     return np.concatenate(parts) @ inverse

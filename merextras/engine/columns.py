@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from merextras.engine import blocks, dense
+from merextras.engine import blocks
 from merextras.engine.blocks import Array
 from merextras.engine.factor import Factor, flat
 
@@ -63,14 +63,15 @@ def reduce(factor: Factor, by_term: Sequence[Array], gram: Array) -> Reduced:
             tail = tail - lead.to_tail @ flat(blocks.transpose(lead.half) @ half)
     if tail is None:
         return Reduced(current, np.empty((0, len(gram))), gram)
-    scaled = factor.scale_tail(tail, transposed=True)
-    below = dense.solve_lower(factor.tail_low, scaled)
+    below = factor.tail.whiten(tail)
     return Reduced(current, tail, gram - below.T @ below)
 
 
 def modes(factor: Factor, reduced: Reduced) -> tuple[Array, ...]:
     """``G Z'V^-1 A`` by terms, (J, k, m)."""
-    found = factor.split_tail(factor.tail_gain(reduced.tail)) if len(factor.tail) else {}
+    found = {}
+    if len(factor.tail):
+        found = factor.split_tail(factor.tail.colour(factor.tail.whiten(reduced.tail)))
     for lead in reversed(factor.leads):
         found[lead.term] = lead.times_gain(_rest(factor, lead.term, reduced, found))
     return tuple(found[t] for t in range(len(factor.lams)))
@@ -84,7 +85,7 @@ def projected(factor: Factor, reduced: Reduced, found: Sequence[Array]) -> tuple
         rest = _rest(factor, lead.term, reduced, by_term)
         out[lead.term] = rest - lead.own @ lead.times_gain(rest)
     if len(factor.tail):
-        left = reduced.tail - factor.tail @ factor.join_tail(by_term)
+        left = reduced.tail - factor.tail.times(factor.join_tail(by_term))
         out.update(factor.split_tail(left))
     return tuple(out[t] for t in range(len(factor.lams)))
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from merextras.engine.crossprod import CrossProducts
 from merextras.engine.plan import Plan, System
+from merextras.engine.tail_choice import dense_seconds
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,8 @@ class Block:
     row, column : tuples of int
         Terms; the tail is one block of all its terms, X and y are the empty tuple.
     kind : str
-        ``diagonal``, ``block-diagonal``, ``nested`` (one block per level), ``sparse`` or ``dense``.
+        ``diagonal``, ``block-diagonal``, ``nested`` (one block per level), ``sparse`` or ``dense``;
+        the tail's own block is dense or sparse.
     shape : (int, int)
     numbers : int
         Stored numbers, 8 bytes each.
@@ -38,7 +40,7 @@ def describe(system: System) -> tuple[Block, ...]:
 
 def _blocks(system: System) -> Iterator[Block]:
     plan, shapes, p = system.plan, system.cp.shapes, system.cp.p
-    q_tail = tail_size(system.cp, plan)
+    q_tail = len(system.tail)
     for at, t in enumerate(plan.leading):
         levels, k = shapes[t]
         kind = "diagonal" if k == 1 else "block-diagonal"
@@ -51,11 +53,37 @@ def _blocks(system: System) -> Iterator[Block]:
             yield Block(plan.tail, (t,), "sparse", (q_tail, levels * k), numbers)
         yield Block((), (t,), "dense", (p + 1, levels * k), (p + 1) * levels * k)
     if plan.tail:
-        yield Block(plan.tail, plan.tail, "dense", (q_tail, q_tail), q_tail**2)
+        yield Block(plan.tail, plan.tail, system.tail.kind, (q_tail, q_tail), system.tail.numbers)
         yield Block((), plan.tail, "dense", (p + 1, q_tail), (p + 1) * q_tail)
     yield Block((), (), "dense", (p + 1, p + 1), (p + 1) ** 2)
 
 
-def tail_size(cp: CrossProducts, plan: Plan) -> int:
-    """Random effects whose Schur complement is dense."""
-    return sum(cp.shapes[t][0] * cp.shapes[t][1] for t in plan.tail)
+@dataclass(frozen=True)
+class TailCost:
+    """What the tail of a plan will take, before any of it is made; orders of magnitude.
+
+    Attributes
+    ----------
+    kind : str
+        ``dense`` or ``sparse``.
+    size : int
+        Random effects, q_tail.
+    gigabytes : float
+        The peak of a fit.
+    seconds : float
+        Of a step of the optimiser.
+    """
+
+    kind: str
+    size: int
+    gigabytes: float
+    seconds: float
+
+
+def tail_cost(cp: CrossProducts, plan: Plan) -> TailCost:
+    """Estimate the tail's memory and time."""
+    size = sum(cp.shapes[t][0] * cp.shapes[t][1] for t in plan.tail)
+    if plan.sparse is None:
+        # C, its factor, the inverse and that between two Lambda, of two steps of the optimiser.
+        return TailCost("dense", size, 8.0 * 8e-9 * size**2, dense_seconds(size))
+    return TailCost("sparse", size, 1e-3 * plan.sparse.megabytes, plan.sparse.seconds)

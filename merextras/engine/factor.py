@@ -14,15 +14,15 @@ factors of ``Lambda' C_tt Lambda + I`` are the diagonal blocks of their L.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
 
-from merextras.engine import blocks, dense, sparse
+from merextras.engine import blocks, sparse
 from merextras.engine.blocks import Array
 from merextras.engine.plan import System
+from merextras.engine.tail import TailFactor
 
 
 @dataclass(frozen=True)
@@ -75,10 +75,7 @@ class Factor:
     lams : tuple of (k, k) arrays
         Lambda of every term, in the model's order.
     leads : tuple of Lead
-    tail : (q_tail, q_tail) array
-        C of the dense tail.
-    tail_low : (q_tail, q_tail) array
-        Cholesky factor of Lambda' C_tail Lambda + I.
+    tail : TailFactor
     log_det : float
         log |L|**2 = log |V| + sum(log w).
     """
@@ -86,34 +83,8 @@ class Factor:
     system: System
     lams: tuple[Array, ...]
     leads: tuple[Lead, ...]
-    tail: Array
-    tail_low: Array
+    tail: TailFactor
     log_det: float
-
-    def scale_tail(self, array: Array, *, transposed: bool = False) -> Array:
-        """Lambda_tail times a (q_tail, m) array, or Lambda_tail' times it."""
-        if all(k == 1 for _, k in self.system.tail_shapes):
-            return array * self._tail_scale[:, None]
-        out = np.empty_like(array)
-        at = 0
-        for term, (levels, k) in zip(self.system.plan.tail, self.system.tail_shapes, strict=True):
-            lam = self.lams[term].T if transposed else self.lams[term]
-            rows = slice(at, at + levels * k)
-            part = array[rows].reshape(levels, k, -1)
-            out[rows] = (lam @ part).reshape(levels * k, -1)
-            at += levels * k
-        return out
-
-    @cached_property
-    def _tail_scale(self) -> Array:
-        """Lambda of each row of a tail of scalar terms."""
-        lams = [self.lams[t][0, 0] for t in self.system.plan.tail]
-        return np.repeat(lams, [levels for levels, _ in self.system.tail_shapes])
-
-    def tail_gain(self, rhs: Array) -> Array:
-        """N_tail times a (q_tail, m) array."""
-        scaled = self.scale_tail(rhs, transposed=True)
-        return self.scale_tail(dense.solve(self.tail_low, scaled))
 
     def split_tail(self, array: Array) -> dict[int, Array]:
         """Split a (q_tail, m) array into one (J, k, m) array per term of the tail."""
@@ -138,12 +109,13 @@ def factorise(system: System, lams: Sequence[Array]) -> Factor:
     """Eliminate all terms.
 
     Cost: O(sum J k**3) for the leading terms, the sparse product of their columns with themselves
-    and O(q_tail**3) for the tail. A `log_det` of NaN: some block was not positive definite.
+    and for the tail O(q_tail**3), or that of its fronts. A `log_det` of NaN: some block was not
+    positive definite.
     """
     own = {t: system.cp.own[t] for t in system.plan.leading}
     nested = dict(system.nested)
     to_tail = dict(system.to_tail)
-    tail, log_det = system.tail.copy(), 0.0
+    tail, log_det = system.tail.start(), 0.0
     leads = []
     for at, t in enumerate(system.plan.leading):
         later = system.plan.leading[at + 1 :]
@@ -168,8 +140,11 @@ def factorise(system: System, lams: Sequence[Array]) -> Factor:
                 change_tail = half_tail @ blocks.block_columns(up, parents, n_levels)
                 to_tail[s] = sparse.subtract_on_pattern(to_tail[s], sp.csc_array(change_tail))
         if half_tail is not None:
-            tail -= (half_tail @ half_tail.T).toarray()
-    return _with_tail(Factor(system, tuple(lams), tuple(leads), tail, tail, log_det))
+            system.tail.subtract(tail, t, half_tail)
+    eliminated = system.tail.factorise(tail, lams)
+    if len(eliminated):
+        log_det += eliminated.log_det
+    return Factor(system, tuple(lams), tuple(leads), eliminated, log_det)
 
 
 def _lead(
@@ -180,15 +155,3 @@ def _lead(
     low = blocks.cholesky(inner)
     half = blocks.solve_lower(low, lam.T[None])
     return Lead(t, lam, own, low, half, blocks.transpose(half) @ half, nested, to_tail)
-
-
-def _with_tail(factor: Factor) -> Factor:
-    """Return the factor with its tail's Cholesky factor."""
-    if len(factor.tail) == 0:
-        return factor
-    inner = factor.scale_tail(factor.tail, transposed=True)
-    inner = factor.scale_tail(inner.T, transposed=True)
-    inner[np.diag_indices_from(inner)] += 1.0
-    low = dense.cholesky(inner)
-    log_det = factor.log_det + 2.0 * float(np.sum(np.log(np.diag(low))))
-    return replace(factor, tail_low=low, log_det=log_det)

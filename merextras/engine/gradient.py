@@ -15,10 +15,9 @@ from __future__ import annotations
 import numpy as np
 
 from merextras.engine import blocks, covpar, dense
-from merextras.engine.blocks import Array, IntArray
+from merextras.engine.blocks import Array
 from merextras.engine.factor import Lead
 from merextras.engine.pls import Solution
-from merextras.engine.selected import Selected
 
 
 def gradient(solution: Solution) -> Array:
@@ -41,7 +40,8 @@ def factor_slopes(solution: Solution, weight: Array | None = None) -> tuple[Arra
     out: list[Array] = [2.0 * -prod @ lam for prod, lam in zip(products, factor.lams, strict=True)]
     for lead in factor.leads:
         out[lead.term] += 2.0 * _lead_trace(lead, lead.lam, selected.reach[lead.term])
-    _add_tail_traces(solution, selected, out)
+    for t, trace in selected.tail.scaled_traces().items():
+        out[t] += 2.0 * trace
     return tuple(out)
 
 
@@ -49,19 +49,14 @@ def covariance_slopes(solution: Solution, weight: Array | None = None) -> tuple[
     """D_t of each term, (k, k) symmetric: the derivative in the covariance itself.
 
     At a boundary the optimality condition is on D_t: positive semidefinite where the covariance
-    is null. The tail costs O(q_tail**3). `weight` is that of `factor_slopes`.
+    is null. A dense tail costs O(q_tail**3). `weight` is that of `factor_slopes`.
     """
     factor, selected = solution.factor, solution.selected
     out = [-prod for prod in _fit_products(solution, weight)]
     for lead in factor.leads:
         out[lead.term] += _lead_trace(lead, np.eye(len(lead.lam)), selected.reach[lead.term])
-    if len(factor.tail):
-        # C - C W C, written so that a large C W costs no digits.
-        half = dense.solve_lower(factor.tail_low, factor.scale_tail(factor.tail, transposed=True))
-        for t, at in _tail_rows(solution):
-            mine = half[:, at]
-            out[t] += factor.tail[at[:, :, None], at[:, None, :]].sum(axis=0)
-            out[t] -= np.einsum("ija,ijb->ab", mine, mine)
+    for t, trace in selected.tail.traces().items():
+        out[t] += trace
     return tuple(0.5 * (d + d.T) for d in out)
 
 
@@ -71,32 +66,6 @@ def _lead_trace(lead: Lead, right: Array, reach: Array) -> Array:
     keep = blocks.inverse(np.eye(len(lead.lam)) + (lead.lam @ lead.lam.T) @ lead.own)
     inner = lead.own @ keep - blocks.transpose(keep) @ reach @ keep
     return np.asarray(inner.sum(axis=0) @ right)
-
-
-def _add_tail_traces(solution: Solution, selected: Selected, out: list[Array]) -> None:
-    """Add ``2 sum_j (Z'V^-1 Z)_jj Lambda`` of the tail's terms: the blocks of C Lambda S^-1."""
-    factor = solution.factor
-    if len(factor.tail) == 0:
-        return
-    scaled = factor.scale_tail(factor.tail, transposed=True).T  # C Lambda
-    for t, at in _tail_rows(solution):
-        k = at.shape[1]
-        for a in range(k):
-            # Rows a of every level, as a view: a copy would cost more than the product.
-            mine = scaled[at[0, a] : at[-1, a] + 1 : k]
-            for b in range(k):
-                other = selected.tail_inverse[at[0, b] : at[-1, b] + 1 : k]
-                out[t][a, b] += 2.0 * np.einsum("ij,ij->", mine, other)
-
-
-def _tail_rows(solution: Solution) -> list[tuple[int, IntArray]]:
-    """(term, rows of the tail as (J, k)) for each term of the tail."""
-    found, start = [], 0
-    system = solution.factor.system
-    for t, (levels, k) in zip(system.plan.tail, system.tail_shapes, strict=True):
-        found.append((t, start + np.arange(levels * k).reshape(levels, k)))
-        start += levels * k
-    return found
 
 
 def _fit_products(solution: Solution, weight: Array | None) -> tuple[Array, ...]:

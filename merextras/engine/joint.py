@@ -76,9 +76,9 @@ def whitened(
     parts = []
     for lead in factor.leads:
         mine = current[lead.term]
-        half = blocks.solve_lower(lead.low, lead.lam.T[None])
-        parts.append(sp.csr_array(mine @ blocks.block_diagonal(blocks.transpose(half))))
-        gained = sp.csr_array(mine @ blocks.block_diagonal(lead.gain))
+        parts.append(sp.csr_array(mine @ blocks.block_diagonal(blocks.transpose(lead.half))))
+        # N as half' half, from the left: see `factor`.
+        gained = sp.csr_array(parts[-1] @ blocks.block_diagonal(lead.half))
         for s, block in lead.nested.items():
             levels = factor.system.cp.shapes[s][0]
             up = blocks.block_columns(
@@ -89,8 +89,8 @@ def whitened(
             tail = tail - (gained @ lead.to_tail.T).toarray().T
         fixed = fixed - gained @ flat(solution.reduced.leads[lead.term][:, :, : solution.p])
     if len(factor.tail):
-        tail = dense.solve_lower(factor.tail_low, factor.scale_tail(tail, transposed=True))
-        gained_tail = factor.scale_tail(dense.solve_upper(factor.tail_low, tail))
+        tail = factor.tail.whiten(tail)
+        gained_tail = factor.tail.colour(tail)
         fixed = fixed - gained_tail.T @ solution.reduced.tail[:, : solution.p]
     rest = dense.solve_lower(solution.fixed_low, fixed.T)
     return parts, rest, tail
@@ -125,10 +125,8 @@ def draw(
     found: dict[int, Array] = {}
     if len(factor.tail):
         noise = rng.standard_normal((len(factor.tail), n_sims))
-        spread = factor.scale_tail(dense.solve_upper(factor.tail_low, noise))
-        found.update(
-            factor.split_tail(spread - factor.tail_gain(solution.reduced.tail[:, :p] @ beta))
-        )
+        known = factor.tail.whiten(solution.reduced.tail[:, :p] @ beta)
+        found.update(factor.split_tail(factor.tail.colour(noise - known)))
     for lead in reversed(factor.leads):
         rest = solution.reduced.leads[lead.term][:, :, :p] @ beta
         for s, block in lead.nested.items():
@@ -137,7 +135,7 @@ def draw(
         if lead.to_tail is not None:
             rest += (lead.to_tail.T @ factor.join_tail(found)).reshape(rest.shape)
         noise = rng.standard_normal(rest.shape)
-        found[lead.term] = lead.lam @ blocks.solve_upper(lead.low, noise) - lead.gain @ rest
+        found[lead.term] = blocks.transpose(lead.half) @ (noise - lead.half @ rest)
     beta = solution.factor.system.cp.basis.transform @ beta
     b = tuple(np.moveaxis(found[t], 2, 0) for t in range(len(factor.lams)))
     return np.ascontiguousarray(beta.T), b

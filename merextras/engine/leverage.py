@@ -92,7 +92,7 @@ def _through_inverse(solution: Solution) -> Callable[[Array, Sequence[TermRows]]
     factor, selected, p = solution.factor, solution.selected, solution.p
     (lead,) = factor.leads
     assert lead.to_tail is not None
-    met = sparse.sampled_product(selected.tail, lead.to_tail)
+    met = selected.tail.met(lead.term, lead.to_tail)
     between = sparse.with_data(lead.to_tail, -sparse.times_blocks(lead.to_tail, met, lead.gain))
     to_x = [part[:, :, :p] for part in solution.modes_map]
     transform = factor.system.cp.basis.transform
@@ -104,7 +104,8 @@ def _through_inverse(solution: Solution) -> Callable[[Array, Sequence[TermRows]]
         at = np.concatenate([s + _places(t) for s, t in zip(starts, tail, strict=True)], axis=1)
         z = np.concatenate([t.values for t in tail], axis=1)
         out = np.einsum("na,nab,nb->n", own.values, selected.own[lead.term][own.codes], own.values)
-        out += np.einsum("na,nab,nb->n", z, selected.tail[at[:, :, None], at[:, None, :]], z)
+        among = selected.tail.entries(at[:, :, None], at[:, None, :])
+        out += np.einsum("na,nab,nb->n", z, among, z)
         out += 2.0 * _cross_part(between, at, z, own)
         rest = x @ transform
         for term, part in zip(terms, to_x, strict=True):

@@ -3,20 +3,30 @@
 A term is *leading* when eliminating it keeps the remaining terms' blocks as sparse as they were:
 the largest term always is, and so is every further one that forms a chain with the leading terms
 by nesting (each level of one shares rows with only one level of the next). The other terms form
-the *tail*, whose Schur complement is dense. A chain of nested factors has no tail; two crossed
-factors leave the smaller one in it.
+the *tail*. A chain of nested factors has no tail; two crossed factors leave the smaller one in it.
+The tail's Schur complement is dense where factors cross everywhere; where they cross locally and
+it is large it is kept sparse, and the chain's coarse factors may then be better in the tail, where
+a fill-reducing order puts them last (see `tail_choice`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import scipy.sparse as sp
 
-from merextras.engine.blocks import Array, IntArray
+from merextras.engine import tail_choice
+from merextras.engine.blocks import Array, IntArray, block_diagonal
 from merextras.engine.crossprod import CrossProducts
+from merextras.engine.tail import TailSystem
+from merextras.engine.tail_choice import SparseChoice, between_terms
+from merextras.engine.tail_dense import DenseTail
+from merextras.engine.tail_sparse import sparse_tail
+
+TailKind = Literal["auto", "dense", "sparse"]
 
 
 @dataclass(frozen=True)
@@ -28,11 +38,14 @@ class Plan:
     leading, tail : tuples of term numbers
     parents : mapping (t, s) -> (J_t,) integer array
         For leading t before s: the level of s that each level of t is nested in.
+    sparse : SparseChoice, optional
+        How the tail is eliminated if not as a dense matrix.
     """
 
     leading: tuple[int, ...]
     tail: tuple[int, ...]
     parents: Mapping[tuple[int, int], IntArray]
+    sparse: SparseChoice | None = None
 
 
 @dataclass(frozen=True)
@@ -47,15 +60,15 @@ class System:
         Blocks of Z_s'WZ_t between two leading terms, at each level of t and its parent in s.
     to_tail : mapping t -> sparse (q_tail, q_t)
         Z_tail'WZ_t of each leading term.
-    tail : (q_tail, q_tail) array
-        Z_tail'WZ_tail, dense.
+    tail : TailSystem
+        Z_tail'WZ_tail.
     """
 
     cp: CrossProducts
     plan: Plan
     nested: Mapping[tuple[int, int], Array]
     to_tail: Mapping[int, sp.csc_array]
-    tail: Array
+    tail: TailSystem
 
     @property
     def tail_shapes(self) -> tuple[tuple[int, int], ...]:
@@ -64,28 +77,62 @@ class System:
 
 
 def prepare(cp: CrossProducts, plan: Plan | None = None) -> System:
-    """Choose the order and lay the cross-products out for it; the tail takes q_tail**2 numbers."""
+    """Choose the order and lay the cross-products out; a dense tail takes q_tail**2 numbers."""
     plan = make_plan(cp) if plan is None else plan
     nested = {
-        (t, s): _parent_blocks(_oriented(cp, s, t), parents, cp.shapes[s][1], cp.shapes[t][1])
+        (t, s): _parent_blocks(between_terms(cp, s, t), parents, cp.shapes[s][1], cp.shapes[t][1])
         for (t, s), parents in plan.parents.items()
     }
     to_tail = {
-        t: sp.csc_array(sp.vstack([_oriented(cp, s, t) for s in plan.tail]))
+        t: sp.csc_array(sp.vstack([between_terms(cp, s, t) for s in plan.tail]))
         for t in plan.leading
         if plan.tail
     }
-    return System(cp, plan, nested, to_tail, _dense_tail(cp, plan))
+    shapes = tuple(cp.shapes[t] for t in plan.tail)
+    tail: TailSystem
+    if plan.sparse is None:
+        tail = DenseTail(plan.tail, shapes, _dense_tail(cp, plan))
+    else:
+        with_k = {t: (between, cp.shapes[t][1]) for t, between in to_tail.items()}
+        graph, tree = plan.sparse.graph, plan.sparse.tree
+        tail = sparse_tail(plan.tail, shapes, graph, tree, _sparse_tail(cp, plan), with_k)
+    return System(cp, plan, nested, to_tail, tail)
 
 
-def make_plan(cp: CrossProducts) -> Plan:
+def make_plan(cp: CrossProducts, tail: TailKind = "auto") -> Plan:
     """Take in the terms, largest first, that form a chain by nesting; leave the others to the tail.
 
     The chain is eliminated from its finest factor to its coarsest, whatever the terms' sizes.
+
+    Parameters
+    ----------
+    cp : CrossProducts
+    tail : {"auto", "dense", "sparse"}
+        The kind of the tail; by default the faster.
     """
+    chain, rest, found = _chain(cp)
+    choice = None
+    size = sum(cp.shapes[t][0] * cp.shapes[t][1] for t in rest)
+    if tail == "sparse" or (tail == "auto" and size >= tail_choice.SMALL):
+        candidates = [
+            (tuple(chain[:n]), (*rest, *chain[n:]))
+            for n in range(len(chain), 0, -1)
+            # Terms on one factor stay together.
+            if n == len(chain) or (chain[n], chain[n - 1]) not in found
+        ]
+        best = tail_choice.best_prefix(cp, candidates, always=tail == "sparse") if rest else None
+        if best is not None:
+            (leading, others), choice = candidates[best[0]], best[1]
+            chain, rest = list(leading), list(others)
+    order = [(t, s) for i, t in enumerate(chain) for s in chain[i + 1 :]]
+    return Plan(tuple(chain), tuple(rest), {pair: found[pair] for pair in order}, choice)
+
+
+def _chain(cp: CrossProducts) -> tuple[list[int], list[int], dict[tuple[int, int], IntArray]]:
+    """The chain, the other terms, and in what levels those of each term of it are nested."""
     sizes = [levels * k for levels, k in cp.shapes]
     chain: list[int] = []
-    tail: list[int] = []
+    rest: list[int] = []
     found: dict[tuple[int, int], IntArray] = {}
     for s in sorted(range(len(sizes)), key=lambda t: -sizes[t]):
         pairs = [pair for t in chain for pair in ((t, s), (s, t))]
@@ -94,9 +141,8 @@ def make_plan(cp: CrossProducts) -> Plan:
             found.update(nested)
             chain.insert(sum((t, s) in nested for t in chain), s)
         else:
-            tail.append(s)
-    order = [(t, s) for i, t in enumerate(chain) for s in chain[i + 1 :]]
-    return Plan(tuple(chain), tuple(tail), {pair: found[pair] for pair in order})
+            rest.append(s)
+    return chain, rest, found
 
 
 def nested_in(inner: IntArray, outer: IntArray) -> bool:
@@ -106,14 +152,9 @@ def nested_in(inner: IntArray, outer: IntArray) -> bool:
     return bool(np.all(outer[order][1:][same] == outer[order][:-1][same]))
 
 
-def _oriented(cp: CrossProducts, s: int, t: int) -> sp.csc_array:
-    """Z_s'WZ_t, (q_s, q_t)."""
-    return cp.cross[s, t] if s < t else sp.csc_array(cp.cross[t, s].T)
-
-
 def _parents(cp: CrossProducts, t: int, s: int) -> IntArray | None:
     """Return the one level of s that each level of t meets, or None if some level meets several."""
-    block = _oriented(cp, s, t)
+    block = between_terms(cp, s, t)
     levels = np.asarray(block.indices) // cp.shapes[s][1]
     indptr = np.asarray(block.indptr)[:: cp.shapes[t][1]]
     parents = np.zeros(len(indptr) - 1, dtype=np.intp)
@@ -145,7 +186,18 @@ def _dense_tail(cp: CrossProducts, plan: Plan) -> Array:
         rows = starts[a] + np.arange(levels * k).reshape(levels, k)
         out[rows[:, :, None], rows[:, None, :]] = cp.own[s]
         for b in range(a):
-            block = _oriented(cp, s, plan.tail[b]).toarray()
+            block = between_terms(cp, s, plan.tail[b]).toarray()
             out[starts[a] : starts[a + 1], starts[b] : starts[b + 1]] = block
             out[starts[b] : starts[b + 1], starts[a] : starts[a + 1]] = block.T
     return out
+
+
+def _sparse_tail(cp: CrossProducts, plan: Plan) -> sp.csc_array:
+    """The lower triangle of Z_tail'WZ_tail."""
+    n = len(plan.tail)
+    grid: list[list[sp.sparray | None]] = [[None] * n for _ in range(n)]
+    for a, s in enumerate(plan.tail):
+        grid[a][a] = block_diagonal(cp.own[s])
+        for b in range(a):
+            grid[a][b] = between_terms(cp, s, plan.tail[b])
+    return sp.csc_array(sp.block_array(grid, format="csc"))

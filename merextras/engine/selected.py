@@ -15,12 +15,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-import scipy.linalg as la
 import scipy.sparse as sp
 
 from merextras.engine import blocks, sparse
 from merextras.engine.blocks import Array, IntArray
 from merextras.engine.factor import Factor, Lead
+from merextras.engine.tail import TailInverse
 
 
 @dataclass(frozen=True)
@@ -33,18 +33,15 @@ class Selected:
         Diagonal blocks of each term.
     reach : dict t -> (J, k, k) array
         ``sum_ab C_ta W_ab C_bt`` of each leading term.
-    tail : (q_tail, q_tail) array
-        The tail's whole block.
-    tail_inverse : (q_tail, q_tail) array
-        Inverse of ``Lambda' C_tail Lambda + I``.
+    tail : TailInverse
+        The tail's block.
     nested : dict (t, s) -> (J_t, k_s, k_t) array
         Blocks between leading terms, at each level of t and its parent in s.
     """
 
     own: dict[int, Array]
     reach: dict[int, Array]
-    tail: Array
-    tail_inverse: Array
+    tail: TailInverse
     nested: dict[tuple[int, int], Array]
 
     def between(self, factor: Factor, s: int, t: int) -> Array:
@@ -54,9 +51,9 @@ class Selected:
         if (s, t) in self.nested:
             return blocks.transpose(self.nested[s, t])
         # Terms on one factor meet the same levels, so that both lead or both are in the tail.
-        rows = factor.split_tail(np.arange(float(len(self.tail)))[:, None])
+        rows = factor.split_tail(np.arange(float(len(factor.tail)))[:, None])
         at_s, at_t = (rows[term][:, :, 0].astype(np.intp) for term in (s, t))
-        return self.tail[at_s[:, :, None], at_t[:, None, :]]
+        return self.tail.entries(at_s[:, :, None], at_t[:, None, :])
 
 
 @dataclass
@@ -70,39 +67,21 @@ class _Known:
 
 def selected_inverse(factor: Factor) -> Selected:
     """All diagonal blocks; cost about twice that of the factorisation."""
-    inverse = _tail_inverse(factor)
-    tail = factor.scale_tail(factor.scale_tail(inverse).T) if len(inverse) else inverse
-    known, reach = _Known(), {}
-    start = 0
-    for t, (levels, k) in zip(factor.system.plan.tail, factor.system.tail_shapes, strict=True):
-        at = start + np.arange(levels * k).reshape(levels, k)
-        known.own[t] = tail[at[:, :, None], at[:, None, :]]
-        start += levels * k
+    tail = factor.tail.inverse()
+    known, reach = _Known(tail.own()), {}
     for lead in reversed(factor.leads):
         reach[lead.term] = _eliminated(factor, lead, known, tail)
-    return Selected(known.own, reach, tail, inverse, known.nested)
+    return Selected(known.own, reach, tail, known.nested)
 
 
-def _tail_inverse(factor: Factor) -> Array:
-    if len(factor.tail) == 0:
-        return factor.tail
-    # potri fills the upper triangle; below it stand the factor's zeros.
-    upper, info = la.lapack.dpotri(factor.tail_low.T, lower=0)
-    if info != 0:
-        return np.full_like(factor.tail, np.nan)
-    inverse = upper + upper.T
-    inverse[np.diag_indices_from(inverse)] *= 0.5
-    return np.asarray(inverse)
-
-
-def _eliminated(factor: Factor, lead: Lead, known: _Known, tail: Array) -> Array:
+def _eliminated(factor: Factor, lead: Lead, known: _Known, tail: TailInverse) -> Array:
     """Add the blocks of `lead` to `known`; return its reach."""
     t, k = lead.term, len(lead.lam)
     later = list(lead.nested)
     met = {s: _met_nested(factor, lead, known, s) for s in later}
     reach = np.zeros_like(lead.own)
     if lead.to_tail is not None:
-        met_tail = sparse.sampled_product(tail, lead.to_tail)
+        met_tail = tail.met(t, lead.to_tail)
         for s in later:
             met_tail += _tail_through(factor, lead, known.to_tail[s], s)
         reach += sparse.level_products(lead.to_tail, met_tail, k)

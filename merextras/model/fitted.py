@@ -12,7 +12,7 @@ import numpy as np
 from merextras._typing import Array
 from merextras.engine import covpar
 from merextras.engine.crossprod import CrossProducts
-from merextras.engine.description import tail_size
+from merextras.engine.description import tail_cost
 from merextras.engine.information import Information, information
 from merextras.engine.optimize import Control, OptSummary, minimise
 from merextras.engine.plan import Plan, make_plan, prepare
@@ -26,8 +26,9 @@ from merextras.exceptions import (
 from merextras.model.control import LmerControl
 from merextras.model.design import Design
 
-# Random effects in a dense Schur complement from which on the user is told first (0.8 GB).
-_LARGE_TAIL = 10_000
+# What a Schur complement may take before the user is told first: gigabytes, seconds a step. That
+# is 10 000 random effects of a dense one, and far more of a sparse one.
+_LARGE_TAIL, _LONG_STEP = 6.4, 50.0
 
 M = TypeVar("M", bound="FittedModel")
 
@@ -179,20 +180,21 @@ def fit_design(
     products = design.cross_products() if products is None else products
     theta = moments(products) if theta is None else theta
     plan = make_plan(products)
-    _warn_of_size(design, plan, tail_size(products, plan))
+    _warn_of_size(design, products, plan)
     solution, opt = minimise(prepare(products, plan), theta, reml=reml, control=control)
     return Fit(design, solution, opt, origin)
 
 
-def _warn_of_size(design: Design, plan: Plan, size: int) -> None:
-    """Say so before a dense Schur complement is made that fills memory."""
-    if size < _LARGE_TAIL:
+def _warn_of_size(design: Design, products: CrossProducts, plan: Plan) -> None:
+    """Say so before a Schur complement is made that fills memory or takes minutes."""
+    cost = tail_cost(products, plan)
+    if cost.gigabytes < _LARGE_TAIL and cost.seconds < _LONG_STEP:
         return
     names = " and ".join(dict.fromkeys(design.terms[t].factor for t in plan.tail))
     warnings.warn(
-        f"{names} cross the larger factors with {size} random effects: their Schur complement "
-        f"takes {size**2 * 8e-9:.1f} GB, of which the fit holds about four copies, and each step "
-        f"of the optimiser about {size**3 / 3e10:.0f} s",
+        f"{names} cross the larger factors with {cost.size} random effects: their {cost.kind} "
+        f"Schur complement and what is made of it take about {cost.gigabytes:.1f} GB, and each "
+        f"step of the optimiser about {cost.seconds:.0f} s",
         LargeModelWarning,
         stacklevel=5,
     )

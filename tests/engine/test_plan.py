@@ -11,7 +11,9 @@ from properties.designs import designs
 from tolerances import ORACLE
 
 from merextras.engine.crossprod import CrossProducts, TermRows
-from merextras.engine.plan import make_plan
+from merextras.engine.description import describe, tail_cost
+from merextras.engine.plan import make_plan, prepare
+from merextras.engine.pls import solve
 
 
 def cross_products(*factors, ks=None):
@@ -118,7 +120,87 @@ def test_prepared_blocks_are_those_of_the_dense_matrices(design):
         assert np.count_nonzero(whole) == np.count_nonzero(block)
     if plan.tail:
         tail = np.concatenate([z[t] for t in plan.tail], axis=1)
-        close(system.tail, tail.T @ (w * tail), ORACLE)
+        close(system.tail.whole().toarray(), tail.T @ (w * tail), ORACLE)
         for t, block in system.to_tail.items():
             close(block.toarray(), tail.T @ (w * z[t]), ORACLE)
             assert block.has_sorted_indices
+
+
+def school_rows(n_schools, movers=0, each=40):
+    """Pupils, their teachers and schools: 40 teachers a school, of whom a pupil has three."""
+    rng = np.random.default_rng(1)
+    pupil = np.repeat(np.arange(n_schools * each), 3)
+    school = pupil // each
+    met = np.where(rng.permutation(len(pupil)) < movers, rng.integers(0, n_schools), school)
+    return pupil, met * 40 + rng.integers(0, 40, len(pupil)), school
+
+
+def test_a_large_tail_that_crosses_locally_is_sparse():
+    pupil, teacher, _ = school_rows(25, movers=30, each=60)
+    cp = cross_products(pupil, teacher)
+    plan = make_plan(cp)
+    assert plan.sparse is not None
+    assert (plan.leading, plan.tail) == ((0,), (1,))
+    assert prepare(cp, plan).tail.kind == "sparse"
+    assert make_plan(cp, "dense").sparse is None
+    assert tail_cost(cp, plan).gigabytes < 0.2 * tail_cost(cp, make_plan(cp, "dense")).gigabytes
+
+
+def test_a_tail_that_crosses_everywhere_is_dense():
+    rng = np.random.default_rng(1)
+    cp = cross_products(rng.integers(0, 1500, 30_000), rng.integers(0, 700, 30_000))
+    assert make_plan(cp).sparse is None
+    # Also where a third factor is coarse, and all share rows with each of its levels.
+    pupil, teacher, _ = school_rows(25, each=60)
+    year = rng.integers(0, 4, len(pupil))
+    assert make_plan(cross_products(pupil, teacher, year)).sparse is not None
+
+
+def test_a_small_tail_is_dense():
+    pupil, teacher, _ = school_rows(5)
+    assert make_plan(cross_products(pupil, teacher)).sparse is None
+
+
+def test_a_coarse_factor_of_the_chain_is_eliminated_last():
+    """Half of all teachers would meet in each half of the country."""
+    pupil, teacher, school = school_rows(40)
+    half = school % 2
+    plan = make_plan(cross_products(pupil, teacher, half))
+    assert plan.sparse is not None
+    assert (plan.leading, plan.tail) == ((0,), (1, 2))
+    assert make_plan(cross_products(pupil, teacher, half), "dense").leading == (0, 2)
+
+
+def test_terms_on_one_factor_stay_together():
+    """Their levels are eliminated by the same kernels, or in the same fronts."""
+    pupil, teacher, school = school_rows(8)
+    for factors in ((pupil, pupil, teacher), (pupil, teacher, school % 2, school % 2)):
+        plan = make_plan(cross_products(*factors), "sparse")
+        for s, t in ((0, 1), (2, 3)):
+            if t < len(factors) and np.array_equal(factors[s], factors[t]):
+                assert (s in plan.leading) == (t in plan.leading)
+
+
+def test_what_a_sparse_tail_stores():
+    pupil, teacher, _ = school_rows(8, movers=10)
+    cp = cross_products(pupil, teacher)
+    system = prepare(cp, make_plan(cp, "sparse"))
+    low, _ = solve(system, [np.eye(1), np.eye(1)], reml=True).factor.tail.cholesky()
+    (block,) = [b for b in describe(system) if b.row == b.column == (1,)]
+    assert (block.kind, block.shape) == ("sparse", (320, 320))
+    # Some zeros are stored, so that the fronts are fewer.
+    assert low.nnz <= block.numbers < 2 * low.nnz < 0.1 * 320**2
+
+
+def test_a_sparse_plan_is_for_the_same_data_or_a_part_of_them():
+    pupil, teacher, _ = school_rows(8, movers=10)
+    plan = make_plan(cross_products(pupil, teacher), "sparse")
+    kept = np.concatenate([np.arange(0, len(pupil), 2), [np.argmax(pupil), np.argmax(teacher)]])
+    cp = cross_products(pupil[kept], teacher[kept])
+    lams = [np.eye(1), np.eye(1)]
+    ours, theirs = (solve(prepare(cp, p), lams, reml=True) for p in (plan, make_plan(cp)))
+    assert (ours.factor.system.tail.kind, theirs.factor.system.tail.kind) == ("sparse", "dense")
+    close(ours.deviance(), theirs.deviance(), ORACLE)
+    other = cross_products(pupil, np.random.default_rng(3).permutation(teacher))
+    with pytest.raises(ValueError, match="levels share a row that do not in the data"):
+        prepare(other, plan)

@@ -53,4 +53,6 @@ def test_the_whole_block_of_the_tail(design):
         for s in plan.tail
     ]
     if rows:
-        close(selected_inverse(solution.factor).tail, np.concatenate(rows), ORACLE, scale=0.1)
+        found = selected_inverse(solution.factor).tail
+        at = np.arange(len(solution.factor.tail))
+        close(found.entries(at[:, None], at), np.concatenate(rows), ORACLE, scale=0.1)

@@ -14,7 +14,7 @@ from oracle.dense import dense_lambda, dense_pls, dense_z
 
 from merextras.engine import covpar
 from merextras.engine.crossprod import CrossProducts, TermRows
-from merextras.engine.plan import prepare
+from merextras.engine.plan import make_plan, prepare
 from merextras.engine.pls import solve
 
 # A factor each: its own (crossed with the others), or the name of the factor it groups.
@@ -59,11 +59,12 @@ class Design:
     def cross_products(self, basis=None):
         return CrossProducts.from_rows(self.x, self.y, self.terms, self.weights, basis)
 
-    def system(self):
-        return prepare(self.cross_products())
+    def system(self, tail="auto"):
+        cp = self.cross_products()
+        return prepare(cp, make_plan(cp, tail))
 
-    def solution(self, *, reml):
-        return solve(self.system(), self.lams, reml=reml)
+    def solution(self, *, reml, tail="auto"):
+        return solve(self.system(tail), self.lams, reml=reml)
 
     def oracle(self, *, reml):
         """`dense_pls` of y less what X explains of it, so that a large mean costs it no digits."""

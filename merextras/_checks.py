@@ -31,6 +31,13 @@ def check_count(value: int, name: str) -> int:
     return int(value)
 
 
+def check_flag(value: object, name: str) -> bool:
+    """True or False, and nothing that merely counts as such."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise InvalidArgumentError(f"{name}={value!r}: True or False")
+    return bool(value)
+
+
 def check_jobs(n_jobs: int) -> int:
     """A number of processes as joblib takes it: positive, or -1 for all cores."""
     is_int = isinstance(n_jobs, (int, np.integer)) and not isinstance(n_jobs, bool)
@@ -52,7 +59,7 @@ def one_of(value: object, allowed: Sequence[str]) -> str:
     """The end of a message: what is allowed, and a near miss if there is one."""
     near = difflib.get_close_matches(str(value), allowed, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    return f"allowed: {', '.join(map(repr, allowed))}{hint}"
+    return f"allowed: {', '.join(map(repr, allowed)) or 'nothing'}{hint}"
 
 
 def unknown_column(name: str, columns: Iterable[object]) -> str:

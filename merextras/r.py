@@ -42,6 +42,7 @@ import pandas as pd
 from merextras.exceptions import InvalidArgumentError
 from merextras.mermod import MerMod
 from merextras.model.mixedlm import as_fitted
+from merextras.model_list import ModelList
 from merextras.results.bootstrap import Bootstrap
 from merextras.results.influence import Influence
 from merextras.results.profile import Profile
@@ -77,8 +78,8 @@ def _unbound(name: str) -> Callable[..., Any]:
 
     @functools.wraps(target)
     def function(m: object, *args: Any, **kwargs: Any) -> Any:
-        # R's confint(profile(m)), cooks.distance(influence(m))
-        if isinstance(m, (Bootstrap, Influence, Profile)) and hasattr(m, name):
+        # R's confint(profile(m)), cooks.distance(influence(m)), ranef(lmerModList(...))
+        if isinstance(m, (Bootstrap, Influence, ModelList, Profile)) and hasattr(m, name):
             return getattr(m, name)(*args, **kwargs)
         return target(as_fitted(m), *args, **kwargs)
 

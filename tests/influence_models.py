@@ -7,7 +7,11 @@ import json
 import warnings
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 from lme4_fits import data_of as lme4_data
+from properties.compare import close
+from tolerances import SAME_DELETION
 
 from merextras.datasets import load_dataset
 from merextras.exceptions import SingularFitWarning
@@ -54,11 +58,24 @@ def deletions():
     return [(name, i) for name, model in MODELS.items() for i in range(len(model["deletions"]))]
 
 
-def labels(name, refits):
-    """Our labels of R's levels."""
-    levels = [refit["level"] for refit in refits]
-    if name == "hsb":
-        return [int(level) for level in levels]
-    if name in {"intercept", "slopes", "uncorrelated", "weights"}:
-        return [int(level) for level in levels]
-    return levels
+def brute(formula, frame, keep, **keywords):
+    """The fit to some rows."""
+    return quiet(formula, frame[keep].reset_index(drop=True), **keywords)
+
+
+def same_as_a_fit(found, i, m, tolerance=SAME_DELETION):
+    """Hold a deletion to be a fit of its own."""
+    close(found.thetas[i], m.theta, tolerance)
+    close(found.betas[i], m.fixef(), tolerance)
+    close(found.std_errors[i], np.sqrt(np.diag(m.vcov())), tolerance)
+    close(found.var_corr["sigma"].iloc[i], m.sigma(), tolerance)
+
+
+def ten_groups():
+    """Eighty rows in ten groups, two columns and a rare category."""
+    rng = np.random.default_rng(11)
+    frame = pd.DataFrame({"g": np.repeat(np.arange(10), 8), "x": rng.normal(size=80)})
+    frame["rare"] = np.where(frame["g"] == 4, "b", "a")
+    frame["y"] = 3.0 + rng.normal(0, 1.0, 10)[frame["g"]] + frame["x"] + rng.normal(size=80)
+    frame["y"] += rng.normal(0, 0.7, 10)[frame["g"]] * frame["x"]
+    return frame

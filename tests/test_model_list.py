@@ -222,3 +222,13 @@ def test_pool_wants_a_level(sleeps):
 def test_other_fits_are_refused(sleep):
     with pytest.raises(UnsupportedModelError):
         mx.ModelList([smf.ols("Reaction ~ Days", sleep).fit()] * 2)
+
+
+def test_spread_without_correlations():
+    """Random intercepts alone."""
+    fits = mx.lmer_list(CASES["penicillin"][0], waves("penicillin"))
+    table = fits.re_stats()
+    assert table["term"].tolist() == ["sd_Intercept", "sd_Intercept", "sd_Observation"]
+    sigmas = [m.sigma() for m in fits]
+    np.testing.assert_allclose(table["mean"].iloc[-1], np.mean(sigmas))
+    np.testing.assert_allclose(table["sd"].iloc[-1], np.std(sigmas, ddof=1))

@@ -108,3 +108,11 @@ def test_on_a_statsmodels_fit():
     assert isinstance(r.expectedRank(fit), pd.DataFrame)
     assert isinstance(r.REimpact(fit, students.head(1)), pd.DataFrame)
     assert r.RMSE(fit) == mx.rmse(mx.MerMod(fit))
+
+
+def test_several_fits():
+    data = mx.load_dataset("sleepstudy")
+    fits = r.lmerModList("Reaction ~ Days + (1 | Subject)", [data, data[data["Days"] > 0]])
+    pd.testing.assert_series_equal(r.fixef(fits), fits.fixef())
+    pd.testing.assert_frame_equal(r.ranef(fits)["Subject"], fits.ranef()["Subject"])
+    assert str(r.VarCorr(fits)) == str(fits.var_corr())

@@ -32,6 +32,11 @@ def re_extract(m: object) -> pd.DataFrame:
         per level of each factor; NaN where the factor has no such effect. The terms of one factor
         (``||``) are side by side.
 
+    Raises
+    ------
+    InvalidArgumentError
+        An effect is called ``group``, ``level`` or as another's standard deviation.
+
     See Also
     --------
     MerMod.ranef : The same, and the conditional covariances.
@@ -52,6 +57,12 @@ def re_extract(m: object) -> pd.DataFrame:
     modes = ranef(as_fitted(m))
     assert modes.post_var is not None
     names: list[str] = list(dict.fromkeys(n for frame in modes.values() for n in frame.columns))
+    columns = ["group", "level", *names, *(f"{name}_se" for name in names)]
+    repeated = sorted({name for name in columns if columns.count(name) > 1})
+    if repeated:
+        raise InvalidArgumentError(
+            f"re_extract: several columns would be called {repeated}; use ranef() instead"
+        )
     parts = []
     for factor, frame in modes.items():
         sd = np.sqrt(np.diagonal(modes.post_var[factor], axis1=1, axis2=2))
@@ -60,7 +71,6 @@ def re_extract(m: object) -> pd.DataFrame:
             part[name] = frame.iloc[:, i].to_numpy()
             part[f"{name}_se"] = sd[:, i]
         parts.append(part)
-    columns = ["group", "level", *names, *(f"{name}_se" for name in names)]
     return pd.concat(parts, ignore_index=True)[columns]
 
 

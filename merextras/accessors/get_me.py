@@ -82,7 +82,7 @@ def _lambda(model: FittedModel) -> sp.csr_array:
         rows.append((at + row).reshape(-1))
         cols.append((at + col).reshape(-1))
         values.append(np.tile(lam[row, col], len(term.levels)))
-        start += term.rows.q
+        start += len(term.levels) * term.k
     place = (np.concatenate(rows), np.concatenate(cols))
     return sp.csr_array(sp.coo_array((np.concatenate(values), place), shape=(start, start)))
 
@@ -200,7 +200,7 @@ _GETTERS: dict[str, Callable[[FittedModel], Any]] = {
     "fixef": fixef,
     "b": lambda m: _flat(m.solution.b),
     "u": lambda m: _flat(m.solution.u),
-    "Gp": lambda m: _starts([term.rows.q for term in m.design.terms]),
+    "Gp": lambda m: _starts([len(term.levels) * term.k for term in m.design.terms]),
     "cnms": lambda m: [(term.factor, term.names) for term in m.design.terms],
     "flist": _flist,
     "devcomp": _devcomp,

@@ -9,8 +9,10 @@ from merextras._checks import one_of
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.design import INTERCEPT, Design
 
-#: How R spells it.
-_R_INTERCEPT = "(Intercept)"
+#: What a whole prediction and its fixed part are called, beside the factors.
+COMBINED, FIXED = "combined", "fixed"
+#: How R spells the intercept.
+R_INTERCEPT = "(Intercept)"
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,23 @@ def pick_effect(design: Design, group: str | None, term: str | None) -> Effect:
     return (intercepts or found)[0]
 
 
+def parts_of(design: Design) -> list[str]:
+    """The parts of a prediction in a table: all of it, each factor's effects, the fixed part.
+
+    Raises
+    ------
+    InvalidArgumentError
+        A grouping factor has the name of another part.
+    """
+    for factor in design.factors:
+        if factor in {COMBINED, FIXED}:
+            raise InvalidArgumentError(
+                f"the grouping factor {factor!r} has the name of a part of the result "
+                f"({COMBINED!r}, {FIXED!r}); rename the column and fit again"
+            )
+    return [COMBINED, *design.factors, FIXED]
+
+
 def _named(given: str | Sequence[str] | None, known: list[str], name: str) -> list[str]:
     if given is None:
         return known
@@ -79,7 +98,7 @@ def _named(given: str | Sequence[str] | None, known: list[str], name: str) -> li
         raise InvalidArgumentError(f"{name}={given!r}: a {name}, a list of some, or None for all")
     out = []
     for value in wanted:
-        as_ours = INTERCEPT if value == _R_INTERCEPT and value not in known else value
+        as_ours = INTERCEPT if value == R_INTERCEPT and value not in known else value
         if as_ours not in known:
             raise InvalidArgumentError(f"{name}={value!r}: {one_of(value, known)}")
         out.append(as_ours)

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from merextras._typing import Array, IntArray
-from merextras.model.effects import effects_of
 from merextras.model.mixedlm import as_fitted
+from merextras.model.streamed_effects import effects_of_design
 from merextras.results.checks import CollinearityCheck
 
 __all__ = ["check_collinearity"]
@@ -57,7 +57,7 @@ def check_collinearity(m: object) -> CollinearityCheck:
     1  agree   1  1.000     1.000    0.9999
     """
     model = as_fitted(m)
-    effects = effects_of(model.design.fixed, model.design.frame)
+    effects = effects_of_design(model.design)
     kept = [effect for effect in effects.effects if effect.columns]
     covariance = model.fixed_covariance
     columns = [j for effect in kept for j in effect.columns]

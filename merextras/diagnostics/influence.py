@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
+from joblib import delayed
 from tqdm import tqdm
 
 from merextras._checks import check_choice, check_jobs, one_of
+from merextras._jobs import in_order
 from merextras._typing import Array, IntArray
 from merextras.accessors.parameters import covariance_names, parameters
 from merextras.engine.deletion import Deletions, Rows, Whole, counted
@@ -20,6 +21,7 @@ from merextras.exceptions import InvalidArgumentError
 from merextras.model.build import grouping
 from merextras.model.design import Design
 from merextras.model.fitted import FittedModel, refit_start
+from merextras.model.streamed import require_rows
 from merextras.results.influence import Influence
 
 __all__ = ["dfbeta", "dfbetas", "influence"]
@@ -109,6 +111,11 @@ def influence(
     method = check_choice(method, METHODS, "method")
     n_jobs = check_jobs(n_jobs)
     table = _rows(model)
+    require_rows(
+        model.design,
+        "influence",
+        "what is deleted has X'WX and y'Wy of its own, which are kept of all rows together only",
+    )
     codes, levels, name = _deleted(model.design, groups)
     taken = table.frequencies if groups is not None else np.minimum(table.frequencies, 1.0)
     whole = Whole(model.solution, table, refit_start(model), model._fit.control.engine)
@@ -198,7 +205,7 @@ def _all(refitter: Refitter, n_jobs: int) -> Refits:
     found: Iterable[Refits] = (refitter.refit(part) for part in parts)
     if n_jobs != 1 and len(parts) > 1:
         work = (delayed(refitter.refit)(part) for part in parts)
-        found = Parallel(n_jobs=n_jobs, return_as="generator")(work)
+        found = in_order(work, n_jobs)
     out, disable = [], None if refitter.cost() > _LONG else True
     total = refitter.deletions.m
     with tqdm(total=total, desc="influence", unit="refits", disable=disable) as bar:

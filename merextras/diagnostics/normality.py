@@ -19,7 +19,10 @@ __all__ = ["check_normality"]
 _MOST = 5000
 #: From here on a test finds departures that do no harm.
 _LARGE = 1000
+#: Residuals are repeated by their frequencies up to here.
+_COUNTED = 10_000_000
 _WHAT = ("all", "residuals", "random")
+_Tested = tuple[int, float, float, float, float, str, str]
 _COLUMNS = [
     "source", "group", "term", "n", "statistic", "p_value", "skewness", "kurtosis", "test", "note",
 ]  # fmt: skip
@@ -65,7 +68,7 @@ def check_normality(m: object, *, what: str = "all", alpha: float = 0.05) -> Nor
     D'Agostino and Pearson's for more. The residuals and the modes are correlated, so that the
     p-values are approximate; in a large table they find what does no harm: look at the plot.
     Schielzeth, H. et al. (2020). Methods Ecol. Evol. 11, 1141-1152, on how little it matters for
-    fixed effects. Cost: that of the leverages, O(n (p + k)**2).
+    fixed effects. A frequency weight counts as so many residuals. Cost: that of the leverages, O(n (p + k)**2).
 
     Examples
     --------
@@ -81,12 +84,26 @@ def check_normality(m: object, *, what: str = "all", alpha: float = 0.05) -> Nor
     alpha = check_level(alpha, "alpha")
     rows: list[tuple[object, ...]] = []
     if what != "random":
-        values = Standardized.of(model).values
-        rows.append(("residuals", "", "", *_tested(values[np.isfinite(values)])))
+        rows.append(("residuals", "", "", *_residuals(model)))
     if what != "residuals":
         rows += _random(model)
     table = pd.DataFrame(rows, columns=_COLUMNS)
     return NormalityCheck(*_judged(table, alpha), table)
+
+
+def _residuals(model: FittedModel) -> _Tested:
+    """The test of the residuals, each as often as its frequency."""
+    found, counts = Standardized.of(model), model.design.frequencies
+    known = np.isfinite(found.values)
+    values = found.values[known]
+    if counts is not None:
+        repeats = counts[found.rows[known]].astype(np.intp)
+        n = int(np.sum(repeats))
+        if n > _COUNTED:
+            why = f"frequency weights stand for more than {_COUNTED} observations"
+            return n, np.nan, np.nan, np.nan, np.nan, "", why
+        values = np.repeat(values, repeats)
+    return _tested(values)
 
 
 def _random(model: FittedModel) -> list[tuple[object, ...]]:
@@ -107,7 +124,7 @@ def _random(model: FittedModel) -> list[tuple[object, ...]]:
     return rows
 
 
-def _tested(values: Array) -> tuple[int, float, float, float, float, str, str]:
+def _tested(values: Array) -> _Tested:
     """Number, statistic, p-value, skewness, excess kurtosis, name of the test, note."""
     n = len(values)
     if n < 3:

@@ -7,6 +7,7 @@ import numpy as np
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.fitted import FittedModel
 from merextras.model.mixedlm import as_fitted
+from merextras.model.streamed import StreamedDesign
 
 
 def rmse(m: object, *, scale: bool = False) -> float:
@@ -51,6 +52,8 @@ def rmse(m: object, *, scale: bool = False) -> float:
 
 
 def _rmse(model: FittedModel, scale: bool) -> float:
+    if isinstance(model.design, StreamedDesign) and "weights" not in model.design.by_row:
+        return _from_products(model, model.design, scale)
     used = model.design.observed
     y, mu = model.design.y[used], model.mu[used]
     counts = np.ones(len(y))
@@ -61,3 +64,18 @@ def _rmse(model: FittedModel, scale: bool) -> float:
         squares = counts @ (y - np.average(y, weights=counts)) ** 2
         out = out / np.sqrt(squares / (np.sum(counts) - 1.0))
     return float(out)
+
+
+def _from_products(model: FittedModel, design: StreamedDesign, scale: bool) -> float:
+    """Without rows: the penalised sum of squares less its penalty."""
+    solution = model.solution
+    penalty = sum(float(np.sum(u**2)) for u in solution.u)
+    out = np.sqrt(max(solution.pwrss - penalty, 0.0) / solution.n)
+    if not scale:
+        return float(out)
+    if "offset" in design.by_row or design.constant is None:
+        return float(out / np.std(design.y, ddof=1))
+    one = design.fixed.names.index(design.constant)
+    x, y = design.rows[:, one], design.rows[:, -1]
+    squares = float(np.sum((y - x * (x @ y) / (x @ x)) ** 2))
+    return float(out / np.sqrt(squares / (solution.n - 1.0)))

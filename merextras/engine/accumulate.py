@@ -33,7 +33,8 @@ def triangle(rows: Array, before: Array | None = None) -> Array:
         rows = np.concatenate([before, rows])
     if len(rows) <= rows.shape[1]:
         return rows
-    return np.asarray(la.qr(rows, mode="r", check_finite=False)[0][: rows.shape[1]])
+    # scipy's makes a matrix of all rows of it first.
+    return np.asarray(np.linalg.qr(rows, mode="r"))
 
 
 @dataclass(frozen=True)

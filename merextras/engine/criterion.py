@@ -35,6 +35,9 @@ class Point(Protocol):
     def average_information(self) -> Array:
         """The first part of the Hessian; see `curvature`."""
 
+    def forget(self) -> None:
+        """Let go of what can be made again; the next point needs the memory."""
+
 
 class _General:
     """A point by elimination of all random effects, for any model."""
@@ -57,6 +60,9 @@ class _General:
 
     def average_information(self) -> Array:
         return average_information(self.solution)
+
+    def forget(self) -> None:
+        self.solution.forget()
 
 
 class Criterion:

@@ -15,12 +15,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import NDArray
 
 from merextras.engine import blocks
 from merextras.engine.blocks import Array
 from merextras.engine.crossprod import CrossProducts
 from merextras.engine.plan import System, make_plan, prepare
 from merextras.engine.responses import Responses
+
+BoolArray = NDArray[np.bool_]
 
 # An eigenvalue is zero below this share of its block before anything was eliminated, which had
 # rounding of some 1e-15 of it; a true one that is smaller is lost without a trace in any result.
@@ -48,7 +51,7 @@ class Stage:
 
     term: int
     root: Array
-    known: Array
+    known: BoolArray
     later: Mapping[int, Array]
     tail: sp.csr_array | None
     xy: Array
@@ -72,10 +75,10 @@ class GramFactor:
     system: System
     stages: tuple[Stage, ...]
     tail: Array
-    tail_known: Array
+    tail_known: BoolArray
     tail_x: Array
     x: Array
-    x_known: Array
+    x_known: BoolArray
 
     @property
     def rank(self) -> int:
@@ -120,13 +123,12 @@ class GramFactor:
                 tail += stage.tail @ flat
             x += np.einsum("jpk,jkm->pm", stage.xy, part, optimize=True)
             squares += np.einsum("qm,qm->m", flat, flat)
-        for root, known, out in ((self.tail, self.tail_known, tail), (self.x, self.x_known, x)):
-            part = noise[at : at + len(known)] * known[:, None]
-            at += len(known)
-            out += root @ part
-            if out is tail:
-                x += self.tail_x @ part
-            squares += np.einsum("qm,qm->m", part, part)
+        tail_part = noise[at : at + len(tail)] * self.tail_known[:, None]
+        x_part = noise[at + len(tail) :] * self.x_known[:, None]
+        tail += self.tail @ tail_part
+        x += self.tail_x @ tail_part + self.x @ x_part
+        squares += np.einsum("qm,qm->m", tail_part, tail_part)
+        squares += np.einsum("pm,pm->m", x_part, x_part)
         return self._by_term(z, tail), x, squares
 
     def _by_term(self, z: dict[int, Array], tail: Array) -> tuple[Array, ...]:
@@ -148,11 +150,11 @@ def gram_factor(cp: CrossProducts) -> GramFactor:
     stages = [left.eliminate(i) for i in range(len(system.plan.leading))]
     p = system.cp.p
     size = np.sqrt(np.diag(left.whole_tail))
-    root, inverse, known = (part[0] for part in _roots(left.tail[None], size[None]))
-    x_tail = left.x_tail @ inverse
+    root, inverse, known = _roots(left.tail[None], size[None])
+    x_tail = left.x_tail @ inverse[0]
     size = np.sqrt(np.diag(system.cp.xy)[:p])
-    last, _, x_known = (part[0] for part in _roots((left.x - x_tail @ x_tail.T)[None], size[None]))
-    return GramFactor(system, tuple(stages), root, known, x_tail, last, x_known)
+    last, _, x_known = _roots((left.x - x_tail @ x_tail.T)[None], size[None])
+    return GramFactor(system, tuple(stages), root[0], known[0], x_tail, last[0], x_known[0])
 
 
 class _Left:
@@ -205,10 +207,10 @@ def _rows(array: Array) -> Array:
 
 
 def _sizes(own: Array) -> Array:
-    return np.sqrt(np.einsum("jkk->jk", own))
+    return np.asarray(np.sqrt(np.einsum("jkk->jk", own)))
 
 
-def _roots(own: Array, size: Array) -> tuple[Array, Array, Array]:
+def _roots(own: Array, size: Array) -> tuple[Array, Array, BoolArray]:
     """V E^(1/2), V E^(-1/2) of semidefinite blocks, and which of E are not zero.
 
     `size` is what the rows were before anything was eliminated; blocks are scaled by it first, so

@@ -149,6 +149,7 @@ class _Search:
             if slow >= PATIENCE:
                 hessian = self._differenced(theta)
             step, decrement = _newton_step(grad, hessian)
+            point.forget()
             length, theta_new, point, deviance_new = self._line_search(
                 theta, point, deviance, step, decrement
             )

@@ -45,6 +45,12 @@ class Profiled:
         """The logarithm log |L|**2, L the factor of the random effects."""
         raise NotImplementedError
 
+    def forget(self) -> None:
+        """Let go of what is cached; it is made again on demand."""
+        for name, kind in [(n, k) for c in type(self).__mro__ for n, k in vars(c).items()]:
+            if isinstance(kind, cached_property):
+                vars(self).pop(name, None)
+
     @property
     def p(self) -> int:
         """Fixed effects."""

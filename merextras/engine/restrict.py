@@ -67,7 +67,5 @@ def _between(block: sp.csc_array, left: Array, right: Array) -> sp.csc_array:
         block.shape[0] // len(left) * left.shape[1],
         block.shape[1] // len(right) * right.shape[1],
     )
-    made = sp.bsr_array(
-        (_times(parts.data, left, right), parts.indices, parts.indptr), shape=shape
-    )
+    made = sp.bsr_array((_times(parts.data, left, right), parts.indices, parts.indptr), shape=shape)
     return sp.csc_array(made.tocoo())

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from joblib import Parallel, delayed
 from scipy import optimize
 
-from merextras._checks import check_count
+from merextras._checks import check_count, check_jobs
 from merextras._rng import as_generator
 from merextras._typing import Array, Rng
 from merextras.accessors.theta import theta_names
@@ -61,7 +62,7 @@ class _Criterion:
         return solve(solution.factor.system, lams, reml=solution.reml)
 
 
-def all_fit(m: object, *, n_random: int = 3, rng: Rng = None) -> AllFit:
+def all_fit(m: object, *, n_random: int = 3, rng: Rng = None, n_jobs: int = 1) -> AllFit:
     """Find the model's optimum by several optimisers and from several starts, side by side.
 
     Parameters
@@ -71,6 +72,8 @@ def all_fit(m: object, *, n_random: int = 3, rng: Rng = None) -> AllFit:
         Random starts of our own Newton method.
     rng : int, numpy.random.Generator or None
         Of the random starts.
+    n_jobs : int, default 1
+        Processes (joblib); -1 for all cores. The result does not depend on it, the seconds do.
 
     Returns
     -------
@@ -82,7 +85,7 @@ def all_fit(m: object, *, n_random: int = 3, rng: Rng = None) -> AllFit:
     Raises
     ------
     InvalidArgumentError
-        For `n_random` or `rng`.
+        For `n_random`, `rng` or `n_jobs`.
 
     See Also
     --------
@@ -106,13 +109,17 @@ def all_fit(m: object, *, n_random: int = 3, rng: Rng = None) -> AllFit:
     (1743.6283, True)
     """
     model = as_fitted(m)
-    n_random = check_count(n_random, "n_random")
+    n_random, n_jobs = check_count(n_random, "n_random"), check_jobs(n_jobs)
     generator = as_generator(rng)
     units = _unit_of_theta(model)
-    fits = [_newton(model, name, start) for name, start in _starts(model, n_random, generator)]
+    work = [delayed(_newton)(model, *each) for each in _starts(model, n_random, generator)]
     start = moments(model.solution.factor.system.cp)
     if len(start):
-        fits += [_scipy(model, method, start * units, units) for method in _METHODS]
+        work += [delayed(_scipy)(model, method, start * units, units) for method in _METHODS]
+    if n_jobs == 1:
+        fits = [function(*args, **kwargs) for function, args, kwargs in work]
+    else:
+        fits = Parallel(n_jobs=n_jobs)(work)
     current = model.solution.deviance()
     return AllFit(tuple(fits), theta_names(model.design), current)
 

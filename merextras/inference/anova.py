@@ -17,7 +17,7 @@ from merextras.engine import dense
 from merextras.exceptions import InvalidArgumentError, RefitWarning
 from merextras.inference.ddf import check_method, f_row, f_table, method_of
 from merextras.inference.nesting import (
-    Candidate,
+    AnyCandidate,
     check_nested,
     check_same_data,
     mixed_candidate,
@@ -25,10 +25,11 @@ from merextras.inference.nesting import (
     same_criterion,
     same_fixed,
 )
-from merextras.inference.term_contrasts import by_type, effects_of_design
+from merextras.inference.term_contrasts import by_type
 from merextras.model.fitted import FittedModel, refitted
 from merextras.model.mixedlm import as_fitted
 from merextras.model.ols import is_ols
+from merextras.model.streamed_effects import effects_of_design
 
 _TYPES: dict[object, int] = {"I": 1, "II": 2, "III": 3, "1": 1, "2": 2, "3": 3, 1: 1, 2: 2, 3: 3}
 
@@ -155,7 +156,7 @@ def _sequential(model: FittedModel) -> pd.DataFrame:
 
 def _candidates(
     models: Sequence[object], names: Sequence[str] | None, refit: bool
-) -> list[Candidate]:
+) -> list[AnyCandidate]:
     """The models in a comparison, by their number of parameters."""
     if names is not None and (isinstance(names, str) or len(names) != len(models)):
         raise InvalidArgumentError(f"names={names!r}: expected {len(models)} names")
@@ -171,7 +172,7 @@ def _candidates(
         warnings.warn(
             f"refitting {len(by_reml)} model(s) by ML (instead of REML)", RefitWarning, stacklevel=3
         )
-    out = []
+    out: list[AnyCandidate] = []
     for i, fit in enumerate(fits):
         if fit is None:
             out.append(ols_candidate(models[i], mixed[0].design.response, "anova"))
@@ -186,7 +187,7 @@ def _candidates(
     return sorted(out, key=lambda c: c.n_parameters)
 
 
-def _check_comparable(candidates: Sequence[Candidate], all_reml: bool) -> None:
+def _check_comparable(candidates: Sequence[AnyCandidate], all_reml: bool) -> None:
     if not all_reml:
         raise InvalidArgumentError(
             "refit=False: some models were fitted by REML and others by ML; give refit=True"
@@ -204,7 +205,7 @@ def _check_comparable(candidates: Sequence[Candidate], all_reml: bool) -> None:
         )
 
 
-def _compared(candidates: Sequence[Candidate]) -> pd.DataFrame:
+def _compared(candidates: Sequence[AnyCandidate]) -> pd.DataFrame:
     log_lik = np.array([c.log_lik for c in candidates])
     npar = np.array([c.n_parameters for c in candidates])
     for small, large in pairwise(candidates):

@@ -15,11 +15,12 @@ from merextras.accessors.parameters import parameters
 from merextras.engine import covpar
 from merextras.exceptions import InvalidArgumentError, MerextrasError
 from merextras.inference.refits import Block, Statistic, one_by_one
-from merextras.inference.replicates import block_size, in_blocks, is_long, refit_all
+from merextras.inference.replicates import block_size, in_blocks, is_long, refit_drawn
 from merextras.model.cases import outermost
-from merextras.model.draws import Source, own_source
+from merextras.model.draws import Source
 from merextras.model.fitted import FittedModel
 from merextras.model.mixedlm import as_fitted
+from merextras.model.product_draws import ProductSource, response_source
 from merextras.results.bootstrap import Bootstrap
 
 __all__ = ["bootstrap"]
@@ -98,6 +99,11 @@ def bootstrap(
     too small by about the share of the degrees of freedom that the random effects take; `bias`
     shows it.
 
+    A model that was fitted from chunks keeps no rows. Its parametric bootstrap draws the products
+    of a response with the design, whose joint distribution the cross-products give exactly, in
+    place of a response; the replicates are others than those of the same model with its rows, and
+    frequency weights are allowed. Residuals and groups can't be resampled without rows.
+
     Without `func`, all replicates share the design: a replicate costs its n normal numbers, its
     cross-products with X and Z, and a share of vectorised Newton steps. 1000 refits to 1200
     rows in 6 groups take about 0.1 s, bootMer 8 s. With `func` and for ``"cases"`` each replicate
@@ -135,7 +141,7 @@ def bootstrap(
     generators = as_generator(rng).spawn(n_sims)
     source = None
     if kind != "cases":
-        source = own_source(model, use_u=use_u, resampled=kind == "semiparametric")
+        source = response_source(model, use_u=use_u, resampled=kind == "semiparametric")
     statistic = Statistic.of(func, model)
     if func is None and source is not None:
         size, long = block_size(model), is_long(model, n_sims)
@@ -149,10 +155,12 @@ def bootstrap(
 
 
 def _together(
-    model: FittedModel, source: Source, generators: Sequence[np.random.Generator]
+    model: FittedModel,
+    source: Source | ProductSource,
+    generators: Sequence[np.random.Generator],
 ) -> Block:
     """All parameters of some replicates, through one design."""
-    ks, fits = model.design.ks, refit_all(model, source.draw(generators))
+    ks, fits = model.design.ks, refit_drawn(model, source, generators)
     failed = ~fits.converged
     values = parameters(ks, fits.theta, np.where(failed, np.nan, fits.sigma2), fits.beta)
     values[failed] = np.nan

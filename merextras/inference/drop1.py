@@ -13,12 +13,13 @@ from merextras._checks import one_of
 from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError
 from merextras.inference.ddf import f_row, f_table, method_of
-from merextras.inference.term_contrasts import effects_of_design, without
+from merextras.inference.term_contrasts import without
 from merextras.model.design import Design
 from merextras.model.effects import Effect, Effects
 from merextras.model.fitted import Fit, FittedModel, fit_design, refitted
 from merextras.model.fixed import ColumnsPart
 from merextras.model.streamed import StreamedDesign
+from merextras.model.streamed_effects import effects_of_design
 
 _TESTS = {"chisq": "chisq", "f": "f", "none": None}
 

@@ -16,10 +16,12 @@ from merextras.inference.ddf import Method, method_of
 from merextras.inference.emmeans_grid import Grid, evaluated, reference_grid
 from merextras.inference.kenward_roger import KenwardRoger
 from merextras.inference.satterthwaite import Satterthwaite
+from merextras.inference.term_contrasts import rows_of
 from merextras.model.design import Design
 from merextras.model.mixedlm import as_fitted
 from merextras.model.rank import KeptColumns
-from merextras.model.variables import term_variables, whole_part
+from merextras.model.streamed import StreamedDesign
+from merextras.model.variables import spread_of, term_variables, whole_part
 from merextras.results.emmeans import Emmeans
 from merextras.results.uncertainty import Uncertainty
 
@@ -233,9 +235,12 @@ def _null_space(design: Design) -> tuple[IntArray, Array, Array]:
     """Where the kept columns are, the directions that X does not see, and the columns' lengths."""
     names = list(whole_part(design).names)
     if not isinstance(design.fixed, KeptColumns):
-        size = np.linalg.norm(design.x, axis=0)
+        size = np.linalg.norm(rows_of(design), axis=0)
         return np.arange(len(names)), np.empty((len(names), 0)), size
-    x = whole_part(design).matrix(design.frame)[design.observed]
+    if isinstance(design, StreamedDesign):
+        x = design.facts.x
+    else:
+        x = whole_part(design).matrix(design.frame)[design.observed]
     size = np.linalg.norm(x, axis=0)
     size = np.where(size > 0.0, size, 1.0)
     _, _, right = np.linalg.svd(np.linalg.qr(x / size, mode="r"))
@@ -243,27 +248,40 @@ def _null_space(design: Design) -> tuple[IntArray, Array, Array]:
     return np.array([names.index(name) for name in design.fixed.kept]), null, size
 
 
-def derivative(grid: Grid, var: str) -> Grid:
-    """The grid with X and offset differentiated by a numeric variable.
+def derivative(grid: Grid, *variables: str) -> Grid:
+    """The grid with X and offset differentiated by numeric variables, by each of them once.
 
     Raises
     ------
     InvalidArgumentError
-        The variable is categorical or constant.
+        A variable is categorical or constant.
     """
-    column = grid.design.frame[var][grid.design.observed]
-    numeric = var in grid.numbers
-    values = column.to_numpy(dtype=float, na_value=np.nan) if numeric else np.zeros(1)
-    step = _STEP * float(np.ptp(values))
-    if step == 0.0:
-        raise InvalidArgumentError(f"var={var!r}: there is no slope in what is not a number")
+    # A mixed derivative divides rounding by the product of the steps: they get larger.
+    size = _STEP ** (5.0 / (4.0 + len(variables)))
+    steps: list[tuple[str, float]] = []
+    for var in variables:
+        step = size * spread_of(grid.design, var) if var in grid.numbers else 0.0
+        if step == 0.0:
+            raise InvalidArgumentError(f"var={var!r}: there is no slope in what is not a number")
+        steps.append((var, step))
+    rows, offset = _differenced(grid, grid.frame, steps)
+    return replace(grid, rows=rows, offset=offset)
+
+
+def _differenced(
+    grid: Grid, frame: pd.DataFrame, steps: Sequence[tuple[str, float]]
+) -> tuple[Array, Array]:
+    """X and offset at the rows of a frame, differentiated by the first variable last."""
+    if not steps:
+        return evaluated(grid.design, frame)
+    (var, step), *others = steps
     rows, offset = np.zeros_like(grid.rows), np.zeros_like(grid.offset)
     for weight, by in ((8.0, 1), (-8.0, -1), (-1.0, 2), (1.0, -2)):
-        moved = grid.frame.assign(**{var: grid.frame[var].astype(float) + by * step})
-        x, o = evaluated(grid.design, moved)
+        moved = frame.assign(**{var: frame[var].astype(float) + by * step})
+        x, o = _differenced(grid, moved, others)
         rows += weight * x
         offset += weight * o
-    return replace(grid, rows=rows / (12.0 * step), offset=offset / (12.0 * step))
+    return rows / (12.0 * step), offset / (12.0 * step)
 
 
 def averaged(

@@ -15,10 +15,13 @@ from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.build import offset_of
 from merextras.model.design import Design
+from merextras.model.streamed import StreamedDesign
 from merextras.model.variables import (
     Variable,
+    dtype_of,
     observation_counts,
     offset_variables,
+    typical_values,
     variables_of,
     whole_part,
 )
@@ -100,7 +103,7 @@ def reference_grid(design: Design, at: Mapping[str, Any] | None = None) -> Grid:
     """
     variables = variables_of(design)
     at = _checked(at, variables)
-    values = {v.name: at.get(v.name, _typical(design, v)) for v in variables}
+    values = {v.name: at[v.name] if v.name in at else typical_values(design, v) for v in variables}
     numbers = tuple(v.name for v in variables if v.levels is None)
     two = {name for name in numbers if name not in at and len(values[name]) == 2}
     factors = frozenset(values) - frozenset(numbers) | two
@@ -112,7 +115,7 @@ def reference_grid(design: Design, at: Mapping[str, Any] | None = None) -> Grid:
             f"the reference grid would have {cells} cells, by levels {sizes}; hold some at fewer "
             "values by at="
         )
-    frame = _cells(design, values)
+    frame = _cells({v.name: dtype_of(design, v) for v in variables}, values)
     rows, offset = evaluated(design, frame)
     return Grid(design, values, numbers, factors, frame, rows, offset)
 
@@ -139,6 +142,8 @@ def evaluated(design: Design, frame: pd.DataFrame) -> tuple[Array, Array]:
 def _offset(design: Design, frame: pd.DataFrame) -> Array:
     """The formula's offset on the grid, and the mean of `lmer`'s argument."""
     out = np.zeros(len(frame))
+    if isinstance(design, StreamedDesign):
+        return _streamed_offset(design, frame)
     if offset_variables(design):
         options = replace(design.options, offset=None, columns={})
         found = offset_of(replace(design, options=options), frame)
@@ -147,18 +152,18 @@ def _offset(design: Design, frame: pd.DataFrame) -> Array:
     return out if given is None else out + _mean(design, given)
 
 
+def _streamed_offset(design: StreamedDesign, frame: pd.DataFrame) -> Array:
+    """The same where no rows are kept, only the mean of the argument's column."""
+    out = np.zeros(len(frame))
+    for value in design.structure.offsets:
+        out += value.of(frame, "offset")
+    if "offset" not in design.structure.by_row:
+        return out
+    return out + design.facts.numbers[design.structure.by_row["offset"]].mean
+
+
 def _mean(design: Design, values: Array) -> float:
     return float(np.average(values, weights=observation_counts(design)))
-
-
-def _typical(design: Design, variable: Variable) -> tuple[Any, ...]:
-    if variable.levels is not None:
-        return variable.levels
-    column = design.frame[variable.name].to_numpy(dtype=float, na_value=np.nan)
-    few = np.unique(column[design.observed][:10_000])
-    if len(few) <= 2 and len(few := np.unique(column[design.observed])) <= 2:
-        return tuple(few.tolist())
-    return (_mean(design, column),)
 
 
 def _checked(
@@ -203,11 +208,11 @@ def _numbers(name: str, values: Sequence[Any]) -> list[float]:
     return found
 
 
-def _cells(design: Design, values: Mapping[str, tuple[Any, ...]]) -> pd.DataFrame:
+def _cells(dtypes: Mapping[str, Any], values: Mapping[str, tuple[Any, ...]]) -> pd.DataFrame:
     cells = list(product(*values.values()))
     made = {}
     for i, name in enumerate(values):
-        dtype = design.frame[name].dtype
+        dtype = dtypes[name]
         column = pd.Series([cell[i] for cell in cells], dtype=object)
         is_number = pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype)
         whole = is_number and all(float(v).is_integer() for v in values[name])

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
-from merextras._checks import check_columns, check_frame
+from merextras._checks import check_columns
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.fitted import FittedModel
 from merextras.model.lmer import fit_formula
+from merextras.model.options import given_frame
 
 
-def icc_from_data(outcome: str, group: str, data: pd.DataFrame, subset: object = None) -> float:
+def icc_from_data(outcome: str, group: str, data: Any, subset: object = None) -> float:
     """Return the share of an outcome's variance that lies between groups.
 
     Parameters
     ----------
     outcome, group : str
         Columns of the data.
-    data : DataFrame
+    data : DataFrame (pandas or polars)
         Rows in which either is missing are left out.
     subset : array of bool, optional
         The rows to use, one value per row of the data (a Series under its index).
@@ -56,7 +59,8 @@ def icc_from_data(outcome: str, group: str, data: pd.DataFrame, subset: object =
     >>> round(mx.icc_from_data("mathach", "schid", mx.load_dataset("hsb")), 4)
     0.1804
     """
-    check_columns(check_frame(data, "data"), [outcome, group], "data")
+    data = given_frame(data, "data")
+    check_columns(data, [outcome, group], "data")
     if outcome == group:
         raise InvalidArgumentError(f"group={group!r}: is the outcome; give another column")
     column = data[outcome]

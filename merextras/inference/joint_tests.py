@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import reduce
 from itertools import combinations, product
 from typing import Any
 
@@ -14,7 +13,10 @@ from merextras._typing import Array
 from merextras.inference.ddf import Method, f_row, method_of
 from merextras.inference.emmeans import averaged, derivative, uncertainty_of
 from merextras.inference.emmeans_grid import Grid, reference_grid
+from merextras.model.design import Design
+from merextras.model.made_up import fixed_columns
 from merextras.model.mixedlm import as_fitted
+from merextras.model.streamed import StreamedDesign
 from merextras.model.variables import term_variables
 from merextras.results.uncertainty import Uncertainty
 
@@ -97,7 +99,7 @@ def joint_tests(
             tested.append(free)
     out = pd.DataFrame(made, columns=["term", *within, *_COLUMNS, "note"])
     out = out.astype({"num_df": int, "den_df": float, "statistic": float, "p_value": float})
-    out.attrs["notes"] = () if within or at else _left_out(fitted.design.x, np.vstack(tested))
+    out.attrs["notes"] = () if within or at else _left_out(fitted.design, np.vstack(tested))
     return out
 
 
@@ -116,7 +118,8 @@ def _terms(grid: Grid, within: Sequence[str]) -> list[tuple[str, ...]]:
 def _functions(grid: Grid, term: Sequence[str], within: Sequence[str]) -> Array:
     """The functions that are zero if there is no such effect, (levels of by, r, all columns)."""
     factors = [name for name in term if name in grid.factors]
-    slopes = reduce(derivative, [name for name in term if name not in factors], grid)
+    numbers = [name for name in term if name not in factors]
+    slopes = derivative(grid, *numbers) if numbers else grid
     _, rows, _ = averaged(slopes, [*within, *factors])
     sizes = [len(grid.values[name]) for name in factors]
     steps = [np.eye(k)[1:] - np.eye(k)[:-1] for k in sizes]
@@ -140,8 +143,9 @@ def _tested(method: Method, uncertainty: Uncertainty, rows: Array) -> tuple[list
     return [*found[2:], note], free
 
 
-def _left_out(x: Array, tested: Array) -> tuple[str, ...]:
+def _left_out(design: Design, tested: Array) -> tuple[str, ...]:
     """How much of what the fixed part can express, but for a constant, no test is about."""
+    x = fixed_columns([design])[0] if isinstance(design, StreamedDesign) else design.x
     ones = np.ones(len(x))
     constant = x @ np.linalg.lstsq(x, ones, rcond=None)[0] if x.shape[1] else 0.0 * ones
     total = x.shape[1] - int(np.allclose(constant, ones))

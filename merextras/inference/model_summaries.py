@@ -74,8 +74,8 @@ def re_stats(models: Sequence[FittedModel]) -> pd.DataFrame:
     values = np.array([table["sdcor"] for table in tables])
     first = tables[0]
     spread = "sd_" + first["var1"].fillna("Observation")
-    together = "cor_" + first["var1"] + "." + first["var2"]
-    names = np.where(first["var2"].isna(), spread, together)
+    pairs = zip(first["var1"], first["var2"], spread, strict=True)
+    names = [sd if pd.isna(two) else f"cor_{one}.{two}" for one, two, sd in pairs]
     return pd.DataFrame(
         {
             "group": first["grp"],

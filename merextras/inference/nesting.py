@@ -9,10 +9,22 @@ import numpy as np
 
 from merextras._typing import Array, IntArray
 from merextras.engine.crossprod import TermRows
-from merextras.exceptions import InvalidArgumentError
+from merextras.exceptions import InvalidArgumentError, NoRowsError
+from merextras.inference.nesting_streamed import (
+    check_same_sums,
+    fixed_within,
+    same_levels,
+    term_within,
+)
 from merextras.inference.null_spectrum import orthonormal
+from merextras.model.chunks_rows import Effects
+from merextras.model.design import Design
 from merextras.model.fitted import FittedModel
 from merextras.model.ols import read_ols
+from merextras.model.streamed import StreamedDesign
+
+#: A random-effects term in a comparison.
+Groups = TermRows | Effects
 
 # How far a column may be from the span of others, or a response from another, relatively.
 _SAME = 1e-7
@@ -53,9 +65,42 @@ class Candidate:
     log_det: float = 0.0
 
 
-def mixed_candidate(fit: FittedModel) -> Candidate:
+@dataclass(frozen=True)
+class StreamedCandidate:
+    """A model without rows in a comparison; attributes as of `Candidate`."""
+
+    label: str
+    n_parameters: int
+    log_lik: float
+    n: int
+    names: tuple[str, ...]
+    design: StreamedDesign
+    log_det: float
+
+    @property
+    def terms(self) -> tuple[Effects, ...]:
+        """The random-effects terms."""
+        return self.design.structure.terms
+
+
+#: A model in a comparison.
+AnyCandidate = Candidate | StreamedCandidate
+
+
+def mixed_candidate(fit: FittedModel) -> AnyCandidate:
     """A mixed model in a comparison."""
     design, cp = fit.design, fit.solution.factor.system.cp
+    log_det = float(np.linalg.slogdet(cp.xy[: cp.p, : cp.p])[1]) - 2.0 * cp.basis.log_det()
+    if isinstance(design, StreamedDesign):
+        return StreamedCandidate(
+            label=design.formula,
+            n_parameters=fit.n_parameters,
+            log_lik=-0.5 * fit.solution.deviance(),
+            n=fit.solution.n,
+            names=tuple(design.fixed.names),
+            design=design,
+            log_det=log_det,
+        )
     weights = np.ones(design.n)
     for extra in (design.weights, design.frequencies):
         weights = weights if extra is None else weights * extra
@@ -69,7 +114,7 @@ def mixed_candidate(fit: FittedModel) -> Candidate:
         x=design.x,
         names=tuple(design.fixed.names),
         terms=tuple(term.rows for term in design.terms),
-        log_det=float(np.linalg.slogdet(cp.xy[: cp.p, : cp.p])[1]) - 2.0 * cp.basis.log_det(),
+        log_det=log_det,
     )
 
 
@@ -90,10 +135,14 @@ def ols_candidate(obj: object, response: str, name: str) -> Candidate:
     )
 
 
-def check_same_data(models: Sequence[Candidate], verb: str = "anova") -> None:
+def check_same_data(models: Sequence[AnyCandidate], verb: str = "anova") -> None:
     """All models must be of the same rows, response and weights."""
     first = models[0]
     for other in models[1:]:
+        if isinstance(first, StreamedCandidate) or isinstance(other, StreamedCandidate):
+            one, two = _without_rows(first, other, verb)
+            check_same_sums(one.design, two.design, verb)
+            continue
         if (len(other.y), other.n) != (len(first.y), first.n):
             raise InvalidArgumentError(
                 f"{verb}: the models are of different data: {first.label!r} was fitted to "
@@ -111,12 +160,29 @@ def check_same_data(models: Sequence[Candidate], verb: str = "anova") -> None:
             )
 
 
-def same_fixed(left: Candidate, right: Candidate) -> bool:
+def _without_rows(
+    left: AnyCandidate, right: AnyCandidate, verb: str
+) -> tuple[StreamedCandidate, StreamedCandidate]:
+    """Both models, if both are without rows."""
+    if isinstance(left, StreamedCandidate) and isinstance(right, StreamedCandidate):
+        return left, right
+    one, other = (left, right) if isinstance(left, StreamedCandidate) else (right, left)
+    raise NoRowsError(
+        f"{verb}: {one.label!r} was fitted from chunks or cross-products and keeps no rows, "
+        f"{other.label!r} has its rows: they can't be compared. Fit both in the same way, by "
+        "lmer(formula, source) of the same source"
+    )
+
+
+def same_fixed(left: AnyCandidate, right: AnyCandidate) -> bool:
     """Whether the fixed parts span the same."""
+    if isinstance(left, StreamedCandidate) or isinstance(right, StreamedCandidate):
+        one, other = (each.design for each in _without_rows(left, right, "comparison"))
+        return fixed_within(one, other) is not None and fixed_within(other, one) is not None
     return not _outside(left.x, right.x) and not _outside(right.x, left.x)
 
 
-def same_criterion(left: Candidate, right: Candidate) -> bool:
+def same_criterion(left: AnyCandidate, right: AnyCandidate) -> bool:
     """Whether the restricted likelihoods of two models with the same fixed part are comparable.
 
     They hold log |X'V^-1 X|, so that X in other units or another coding shifts one of them.
@@ -124,8 +190,13 @@ def same_criterion(left: Candidate, right: Candidate) -> bool:
     return abs(left.log_det - right.log_det) <= _SAME * (1.0 + abs(left.log_det))
 
 
-def same_term(left: TermRows, right: TermRows) -> bool:
+def same_term(left: Groups, right: Groups) -> bool:
     """Whether two terms are of the same groups, and their effects span the same."""
+    if isinstance(left, Effects) or isinstance(right, Effects):
+        assert isinstance(left, Effects)
+        assert isinstance(right, Effects)
+        alike = term_within(left, right) is not None and term_within(right, left) is not None
+        return left.shape == right.shape and alike
     return (
         left.k == right.k
         and same_groups(left, right)
@@ -134,18 +205,32 @@ def same_term(left: TermRows, right: TermRows) -> bool:
     )
 
 
-def same_groups(left: TermRows, right: TermRows) -> bool:
+def groups_of(design: Design, t: int) -> Groups:
+    """What is compared of a term: its rows, or where none are kept its levels and columns."""
+    if isinstance(design, StreamedDesign):
+        return design.structure.terms[t]
+    return design.terms[t].rows
+
+
+def same_groups(left: Groups, right: Groups) -> bool:
     """Whether the levels of two terms are the same sets of rows."""
+    if isinstance(left, Effects) or isinstance(right, Effects):
+        assert isinstance(left, Effects)
+        assert isinstance(right, Effects)
+        return same_levels(left, right)
     return _refines(left.codes, right.codes) and _refines(right.codes, left.codes)
 
 
-def check_nested(small: Candidate, large: Candidate, verb: str = "anova") -> None:
+def check_nested(small: AnyCandidate, large: AnyCandidate, verb: str = "anova") -> None:
     """The small model must be the large one with some parameters at fixed values.
 
     Decided by the span of X, and for the random effects term by term: a term is within one on the
     same groups whose effects span its own, or within one on coarser groups that has an effect for
     each of its levels, as ``(1 | g:f)`` is within ``(0 + f | g)``. The response must be shared.
     """
+    if isinstance(small, StreamedCandidate) or isinstance(large, StreamedCandidate):
+        _check_nested(*_without_rows(small, large, verb), verb)
+        return
     outside = [small.names[j] for j in _outside(small.x, large.x)]
     if outside:
         raise InvalidArgumentError(
@@ -158,6 +243,22 @@ def check_nested(small: Candidate, large: Candidate, verb: str = "anova") -> Non
                 f"{verb}: {small.label!r} is not nested in {large.label!r}: no random-effects term "
                 f"of it contains the one with {term.n_levels} levels and {term.k} effect(s); "
                 "compare them by aic or bic"
+            )
+
+
+def _check_nested(small: StreamedCandidate, large: StreamedCandidate, verb: str) -> None:
+    """The same from columns that are written alike; more can't be told without rows."""
+    start = f"{verb}: {small.label!r} is not nested in {large.label!r}, as far as can be told "
+    if fixed_within(small.design, large.design) is None:
+        raise InvalidArgumentError(
+            f"{start}without rows: its fixed effects are not made of the other's; compare them by "
+            "aic or bic, or write what they share alike"
+        )
+    for term in small.terms:
+        if all(term_within(term, other) is None for other in large.terms):
+            raise InvalidArgumentError(
+                f"{start}without rows: its term ({' + '.join(term.names)} | {term.factor}) is in "
+                "none of the other's; compare them by aic or bic"
             )
 
 

@@ -7,7 +7,7 @@ engine; a model without random effects has its deviances in closed form.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,10 +15,20 @@ from merextras._typing import Array
 from merextras.engine.plan import prepare
 from merextras.engine.pls import solve
 from merextras.engine.responses import Responses
-from merextras.inference.replicates import block_size, in_blocks, is_long, refit_all
+from merextras.inference.nesting_streamed import Restriction
+from merextras.inference.replicates import (
+    block_size,
+    in_blocks,
+    is_long,
+    reduced,
+    refit_reduced,
+)
 from merextras.model.design import Design
 from merextras.model.draws import Source, own_source
 from merextras.model.fitted import Fit, FittedModel
+from merextras.model.product_draws import ProductSource, gram_of
+from merextras.model.smaller import with_terms
+from merextras.model.streamed import StreamedDesign
 
 # A statistic below this share of the deviance is the rounding of two equal likelihoods.
 _ROUNDING = 1e-12
@@ -33,7 +43,7 @@ def likelihood_ratio(null: Array | float, deviance: Array | float, n: int) -> Ar
 
 def least_squares(design: Design, *, reml: bool) -> FittedModel:
     """The design's fixed part without random effects, as a model without terms."""
-    plain = replace(design, terms=())
+    plain = with_terms(design, [])
     return FittedModel(Fit(plain, solve(prepare(plain.cross_products()), (), reml=reml), None))
 
 
@@ -49,7 +59,7 @@ def null_sample(
     """
     found = in_blocks(
         _statistics,
-        (large, small, own_source(small)),
+        (large, small, _null_source(large, small)),
         generators,
         size=block_size(large),
         n_jobs=n_jobs,
@@ -58,23 +68,48 @@ def null_sample(
     return np.concatenate(found)
 
 
+@dataclass(frozen=True, eq=False)
+class _NullProducts:
+    """Responses of the smaller model, by products with the larger one's design."""
+
+    source: ProductSource
+    restriction: Restriction
+
+
+def _null_source(large: FittedModel, small: FittedModel) -> Source | _NullProducts:
+    """Where responses of the smaller model come from; its fixed part changes no ratio."""
+    if not isinstance(large.design, StreamedDesign):
+        return own_source(small)
+    restriction, solution = Restriction(small, large), small.solution
+    sigma = float(np.sqrt(solution.sigma2))
+    roots = [np.zeros((k, 0)) for k in large.design.ks]
+    for (t, c), lam in zip(restriction.terms, solution.factor.lams, strict=True):
+        roots[t] = np.hstack([roots[t], sigma * c @ lam])
+    beta = np.zeros(large.solution.p)
+    factor = gram_of(large)
+    return _NullProducts(ProductSource(factor, beta, tuple(roots), None, sigma), restriction)
+
+
 def _statistics(
     large: FittedModel,
     small: FittedModel,
-    source: Source,
+    source: Source | _NullProducts,
     generators: Sequence[np.random.Generator],
 ) -> Array:
-    y = source.draw(generators)
-    return likelihood_ratio(_deviances(small, y), _deviances(large, y), large.solution.n)
+    if isinstance(source, _NullProducts):
+        sums = source.source.sums(generators)
+        system = large.solution.factor.system
+        given = source.restriction.responses(sums), sums.responses(system, source.source.beta)
+    else:
+        y = source.draw(generators)
+        given = reduced(small, y), reduced(large, y)
+    deviances = [_deviances(m, each) for m, each in zip((small, large), given, strict=True)]
+    return likelihood_ratio(deviances[0], deviances[1], large.solution.n)
 
 
-def _deviances(model: FittedModel, y: Array) -> Array:
+def _deviances(model: FittedModel, responses: Responses) -> Array:
     if model.design.terms:
-        fits = refit_all(model, y)
+        fits = refit_reduced(model, responses)
         return np.where(fits.converged, fits.deviance, np.nan)
-    design, solution = model.design, model.solution
-    if design.offset is not None:
-        y = y - design.offset[:, None]
-    cp = solution.factor.system.cp
-    rss = Responses.from_rows(cp, design.x, y, [], design.weights).yy
-    return np.asarray(solution.deviance() + solution.df * np.log(rss / solution.pwrss))
+    solution = model.solution
+    return np.asarray(solution.deviance() + solution.df * np.log(responses.yy / solution.pwrss))

@@ -11,7 +11,7 @@ from merextras._rng import as_generator
 from merextras._typing import Rng
 from merextras.exceptions import InvalidArgumentError, MerextrasError
 from merextras.inference.nesting import (
-    Candidate,
+    AnyCandidate,
     check_nested,
     check_same_data,
     mixed_candidate,
@@ -122,7 +122,7 @@ def pb_modcomp(
     return PBModcomp(float(observed), df, used, full.label, candidate.label, failed)
 
 
-def _smaller(small: object, big: FittedModel) -> tuple[FittedModel, Candidate]:
+def _smaller(small: object, big: FittedModel) -> tuple[FittedModel, AnyCandidate]:
     """Read the smaller model, by ML."""
     if not is_ols(small):
         little = refit_ml(as_fitted(small))
@@ -139,7 +139,7 @@ def _smaller(small: object, big: FittedModel) -> tuple[FittedModel, Candidate]:
     return least_squares(design, reml=False), candidate
 
 
-def _tested(large: Candidate, small: Candidate) -> int:
+def _tested(large: AnyCandidate, small: AnyCandidate) -> int:
     """The number of parameters tested; an error if that is no test."""
     check_same_data([large, small], "pb_modcomp")
     if small.n_parameters >= large.n_parameters:

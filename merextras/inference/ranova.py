@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -11,18 +11,15 @@ from scipy import stats
 
 from merextras._checks import check_choice, check_count, check_jobs
 from merextras._rng import as_generator
-from merextras._typing import Array, Rng
-from merextras.engine.crossprod import TermRows
+from merextras._typing import Rng
 from merextras.exceptions import UnsupportedModelError
 from merextras.inference.exact_rlrt import rlrt
 from merextras.inference.null_bootstrap import least_squares, likelihood_ratio, null_sample
 from merextras.inference.variance_hypothesis import VarianceHypothesis, label_of
-from merextras.model.covariates import Covariates
-from merextras.model.design import INTERCEPT, Design, Term
-from merextras.model.effects import Effects, effects_of
+from merextras.model.design import Design
 from merextras.model.fitted import FittedModel, fit_design
-from merextras.model.fixed import ColumnsPart
 from merextras.model.mixedlm import as_fitted
+from merextras.model.smaller import effects_of_term, with_columns, without_term
 
 __all__ = ["ranova"]
 
@@ -33,9 +30,9 @@ _EXACT, _BOOTSTRAP = 10_000, 1000
 
 @dataclass(frozen=True)
 class _Reduced:
-    """A model with less: its terms, and the number of the term that was left out as a whole."""
+    """A design with less, and the number of the term that was left out as a whole."""
 
-    terms: tuple[Term, ...]
+    design: Design
     without: int | None
 
 
@@ -134,8 +131,8 @@ def ranova(
     fixed = fitted.n_parameters - len(fitted.theta)
     rows = [("<none>", fitted.n_parameters, fitted.solution.deviance(), np.nan, np.nan)]
     for label, reduced in _reductions(fitted.design, reduce_terms):
-        small = _fitted(fitted, reduced.terms)
-        npar = fixed + sum(t.k * (t.k + 1) // 2 for t in reduced.terms)
+        small = _fitted(fitted, reduced.design)
+        npar = fixed + sum(t.k * (t.k + 1) // 2 for t in reduced.design.terms)
         exact = bootstrap = np.nan
         if "exact" in wanted:
             exact, reason = _exact(fitted, reduced, exact_sims, rng)
@@ -206,47 +203,28 @@ def _table(rows: Sequence[tuple[str, int, float, float, float]]) -> pd.DataFrame
     )
 
 
-def _fitted(model: FittedModel, terms: tuple[Term, ...]) -> FittedModel:
+def _fitted(model: FittedModel, design: Design) -> FittedModel:
     reml = model.solution.reml
-    if not terms:
-        return least_squares(model.design, reml=reml)
+    if not design.terms:
+        return least_squares(design, reml=reml)
     control = model._fit.control.engine
-    return FittedModel(fit_design(replace(model.design, terms=terms), reml=reml, control=control))
+    return FittedModel(fit_design(design, reml=reml, control=control))
 
 
 def _reductions(design: Design, reduce_terms: bool) -> Iterator[tuple[str, _Reduced]]:
     """What is left out, and the model with a term less or with one that has an effect less."""
     for t, term in enumerate(design.terms):
-        before, after = design.terms[:t], design.terms[t + 1 :]
-        smaller = list(_smaller(design, term)) if reduce_terms else []
+        smaller = list(_smaller(design, t)) if reduce_terms else []
         for name, left in smaller:
-            yield f"{name} in {label_of(term)}", _Reduced((*before, left, *after), None)
+            yield f"{name} in {label_of(term)}", _Reduced(left, None)
         if not smaller:
-            yield label_of(term), _Reduced((*before, *after), t)
+            yield label_of(term), _Reduced(without_term(design, t), t)
 
 
-def _smaller(design: Design, term: Term) -> Iterator[tuple[str, Term]]:
-    """The term without each of its covariates, if something is left."""
-    effects = _effects(design, term)
+def _smaller(design: Design, t: int) -> Iterator[tuple[str, Design]]:
+    """The design with a term that lacks one of its covariates, for each, if something is left."""
+    effects = effects_of_term(design, t)
     for effect in effects.marginal():
         left = [e for e in effects.effects if e is not effect]
-        if not left and not effects.rest:
-            continue
-        columns = effects.spanned(left)
-        yield effect.label, _with_columns(term, columns)
-
-
-def _effects(design: Design, term: Term) -> Effects:
-    """The covariates of a term as effects, from its formula or from its columns."""
-    part, names = term.covariates.formula, term.names
-    if part is not None and part.names == names:
-        return effects_of(part, design.frame)
-    frame = pd.DataFrame(term.rows.values, columns=list(names))
-    constant = INTERCEPT if INTERCEPT in names else None
-    return effects_of(ColumnsPart(names, constant), frame)
-
-
-def _with_columns(term: Term, columns: Array) -> Term:
-    names = tuple(f"column {j}" for j in range(columns.shape[1]))
-    rows = TermRows(term.rows.codes, columns, term.rows.n_levels)
-    return replace(term, covariates=Covariates(names), rows=rows)
+        if left or effects.rest:
+            yield effect.label, with_columns(design, t, effects.spanned(left))

@@ -16,6 +16,7 @@ from merextras.exceptions import InvalidArgumentError
 from merextras.model.cases import resampled
 from merextras.model.draws import Source
 from merextras.model.fitted import FittedModel, fit_design, is_singular, refit_start, refitted
+from merextras.model.product_draws import ProductSource, refitted_products
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def _numbers(result: Any) -> tuple[tuple[str, ...], Array]:
 
 def one_by_one(
     model: FittedModel,
-    source: Source | None,
+    source: Source | ProductSource | None,
     statistic: Statistic,
     generators: Sequence[np.random.Generator],
 ) -> Block:
@@ -116,8 +117,11 @@ def one_by_one(
 
 
 def _refit(
-    model: FittedModel, source: Source | None, generator: np.random.Generator
+    model: FittedModel, source: Source | ProductSource | None, generator: np.random.Generator
 ) -> FittedModel:
+    if isinstance(source, ProductSource):
+        system = model.solution.factor.system
+        return refitted_products(model, source.responses([generator]).system(system, 0).cp)
     if source is not None:
         return refitted(model, y=source.draw([generator])[:, 0])
     design = resampled(model.design, generator)

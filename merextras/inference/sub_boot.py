@@ -19,6 +19,7 @@ from merextras.inference.refits import Statistic
 from merextras.model.fitted import FittedModel, fit_design, refit_start
 from merextras.model.mixedlm import as_fitted
 from merextras.model.row_sample import sampled
+from merextras.model.streamed import require_rows
 
 #: Refits times rows that take a second or two; fewer need no progress bar.
 _LONG = 1e6
@@ -95,6 +96,7 @@ def sub_boot(
         raise InvalidArgumentError(f"func={func!r}: expected a function of a model, or None")
     n = model.solution.n if n is None else check_count(n, "n")
     n_sims = check_count(n_sims, "n_sims")
+    require_rows(model.design, "sub_boot", "rows are drawn")
     statistic = Statistic.of(func, model)
     values = np.full((n_sims + 1, len(statistic.names)), np.nan)
     values[0] = statistic.observed

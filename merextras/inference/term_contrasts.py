@@ -10,32 +10,36 @@ import scipy.linalg as la
 from merextras._typing import Array, IntArray
 from merextras.inference.null_spectrum import orthonormal
 from merextras.model.design import Design
-from merextras.model.effects import Effect, Effects, effects_of
+from merextras.model.effects import Effect, Effects
 from merextras.model.rank import KeptColumns, dependent_columns
 from merextras.model.streamed import StreamedDesign
-from merextras.model.streamed_effects import streamed_effects
+from merextras.model.streamed_effects import effects_of_design
 
 # A direction of this length is in the span of others.
 _IN_SPAN = 1e-7
 
 
-def effects_of_design(design: Design) -> Effects:
-    """The effects of a design's fixed part on its own rows, or on rows with their products."""
+def rows_of(design: Design) -> Array:
+    """X of the observations, or rows with its X'X where those of the fit were not kept."""
     if isinstance(design, StreamedDesign):
-        return streamed_effects(design)
-    return effects_of(design.fixed, design.frame)
+        return design.square
+    return np.asarray(design.x[design.observed])
 
 
-def _x(design: Design) -> Array:
-    """X, or rows with the same X'X where those of the fit were not kept."""
-    return design.square if isinstance(design, StreamedDesign) else design.x
+def _counted(design: Design) -> Array:
+    """The same, each row times the root of its frequency."""
+    x = rows_of(design)
+    if isinstance(design, StreamedDesign) or design.frequencies is None:
+        return x
+    return x * np.sqrt(design.frequencies[design.observed])[:, None]
 
 
 def by_type(design: Design, kind: int) -> dict[str, Array]:
     """Contrasts of each term of the fixed part, label -> (r, p).
 
     Type I tests each term given those before it, type II given all that do not contain it, both
-    orthogonal in the rows of X (Doolittle's rows of X'X, as SAS and lmerTest do); type III tests
+    orthogonal in the rows of X (Doolittle's rows of X'X, as SAS and lmerTest do; a frequency weight
+    is so many rows, precision weights do not enter, and a weight of zero is no row); type III tests
     estimable functions that are orthogonal to those of the terms that contain it, whatever the
     coding of the factors. Only type III needs to know the factors' levels.
     """
@@ -47,11 +51,11 @@ def by_type(design: Design, kind: int) -> dict[str, Array]:
         others = [e for e in effects.effects if e is not effect]
         above = [e for e in others if effect.contained_in(e)]
         if kind == 2 and not above and others:
-            out[effect.label] = np.eye(_x(design).shape[1])[list(effect.columns)]
+            out[effect.label] = np.eye(rows_of(design).shape[1])[list(effect.columns)]
             continue
         after = effects.effects[i + 1 :] if kind != 2 else above
         before = [e for e in others if e not in after]
-        out[effect.label] = _doolittle(_x(design), effects, before, effect, after)
+        out[effect.label] = _doolittle(_counted(design), effects, before, effect, after)
     return out
 
 
@@ -79,13 +83,13 @@ def _type3(design: Design, effects: Effects) -> dict[str, Array]:
         e.label: [o for o in effects.effects if e.contained_in(o)] for e in effects.effects
     }
     if not any(contained.values()):
-        return {e.label: np.eye(_x(design).shape[1])[list(e.columns)] for e in effects.effects}
+        return {e.label: np.eye(rows_of(design).shape[1])[list(e.columns)] for e in effects.effects}
     full, owner = _full_columns(effects)
     kept = _independent(full)
     treatment, owner_of = full[:, kept], owner[kept]
     # beta of the treatment coding as functions of the full, redundant coefficients.
     functions = la.lstsq(treatment, full)[0]
-    change = la.lstsq(treatment, _x(design))[0]
+    change = la.lstsq(treatment, rows_of(design))[0]
     number = {e.label: i for i, e in enumerate(effects.effects)}
     out = {}
     for effect in effects.effects:
@@ -103,8 +107,9 @@ def _type3(design: Design, effects: Effects) -> dict[str, Array]:
 
 def _full_columns(effects: Effects) -> tuple[Array, IntArray]:
     """All full columns, and the number of the effect that each belongs to, -1 for the intercept."""
-    intercept = effects.full([])
-    parts = [effects.full([e])[:, intercept.shape[1] :] for e in effects.effects]
+    intercept = effects.full([])[effects.observed]
+    after = intercept.shape[1]
+    parts = [effects.full([e])[effects.observed, after:] for e in effects.effects]
     owner = np.repeat(np.arange(-1, len(parts)), [intercept.shape[1], *(p.shape[1] for p in parts)])
     return np.concatenate([intercept, *parts], axis=1), owner
 
@@ -123,11 +128,12 @@ def without(design: Design, effects: Effects, effect: Effect) -> Array:
     if len(effects) == 1:
         return by_type(design, 1)[effect.label]
     left = [e for e in effects.effects if e is not effect]
-    kept = [j for j in range(_x(design).shape[1]) if j not in effect.columns]
-    own, spanned = orthonormal(_x(design)[:, kept]), orthonormal(effects.spanned(left))
+    kept = [j for j in range(rows_of(design).shape[1]) if j not in effect.columns]
+    own = orthonormal(rows_of(design)[:, kept])
+    spanned = orthonormal(effects.spanned(left)[effects.observed])
     if isinstance(design.fixed, KeptColumns) or _same_span(own, spanned):
-        return np.eye(_x(design).shape[1])[list(effect.columns)]
-    q, r = la.qr(_x(design), mode="economic")
+        return np.eye(rows_of(design).shape[1])[list(effect.columns)]
+    q, r = la.qr(rows_of(design), mode="economic")
     inside = orthonormal(q.T @ spanned)
     outside = la.null_space(inside.T, rcond=_IN_SPAN)
     return np.asarray(outside.T @ r)

@@ -12,8 +12,9 @@ from merextras.engine.crossprod import CrossProducts
 from merextras.engine.pls import solve
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
 from merextras.inference.nesting import (
-    Candidate,
+    AnyCandidate,
     check_same_data,
+    groups_of,
     mixed_candidate,
     ols_candidate,
     same_criterion,
@@ -25,6 +26,7 @@ from merextras.model.design import INTERCEPT, Design, Term
 from merextras.model.fitted import FittedModel, fit_design, refitted
 from merextras.model.mixedlm import as_fitted
 from merextras.model.ols import is_ols
+from merextras.model.smaller import without_term
 
 _BOOTSTRAP = "compare the fits with and without it by a parametric bootstrap (pb_modcomp, ranova)"
 
@@ -87,9 +89,8 @@ class VarianceHypothesis:
 
 def _without(model: FittedModel, at: int) -> FittedModel:
     """The fit without a term; its cross-products are some of the model's, and no row is read."""
-    terms = model.design.terms
     fit = fit_design(
-        replace(model.design, terms=(*terms[:at], *terms[at + 1 :])),
+        without_term(model.design, at),
         reml=model.solution.reml,
         products=_without_blocks(model.solution.factor.system.cp, at),
         control=model._fit.control.engine,
@@ -191,9 +192,11 @@ def _of_three(only: FittedModel, full: FittedModel, null: object | None) -> Vari
     small, large = mixed_candidate(only), mixed_candidate(full)
     _check_alike(small, large, "model")
     tested = only.design.terms[0]
-    at = [t for t, rows in enumerate(large.terms) if same_term(small.terms[0], rows)]
+    mine = groups_of(only.design, 0)
+    every = range(len(full.design.terms))
+    at = [t for t in every if same_term(mine, groups_of(full.design, t))]
     if not at:
-        _refuse_covariances(full.design, tested, "model")
+        _refuse_covariances(full.design, only.design, 0, "model")
         there = ", ".join(label_of(term) for term in full.design.terms)
         raise InvalidArgumentError(
             f"full: it has no term {label_of(tested)}, which `model` says is tested; it has {there}"
@@ -215,13 +218,15 @@ def _of_two(full: FittedModel, null: object, name: str) -> VarianceHypothesis:
     if is_ols(null):
         small = ols_candidate(null, full.design.response, "null")
         _check_alike(small, large, "null", criterion=False)
-        return VarianceHypothesis(full, _missing(full.design, (), name))
+        return VarianceHypothesis(full, _missing(full.design, None, name))
     fit = as_fitted(null)
     _check_alike(mixed_candidate(fit), large, "null")
-    return VarianceHypothesis(full, _missing(full.design, fit.design.terms, name), fit)
+    return VarianceHypothesis(full, _missing(full.design, fit.design, name), fit)
 
 
-def _check_alike(small: Candidate, large: Candidate, name: str, *, criterion: bool = True) -> None:
+def _check_alike(
+    small: AnyCandidate, large: AnyCandidate, name: str, *, criterion: bool = True
+) -> None:
     """Hold two models to the same data and the same X."""
     check_same_data([large, small], "exact_rlrt")
     if not same_fixed(small, large):
@@ -237,13 +242,14 @@ def _check_alike(small: Candidate, large: Candidate, name: str, *, criterion: bo
         )
 
 
-def _missing(design: Design, kept: tuple[Term, ...], name: str) -> int:
-    """The one term of the design that is not among those kept."""
+def _missing(design: Design, kept: Design | None, name: str) -> int:
+    """The one term of the design that is not among those of a smaller one."""
     left = list(range(len(design.terms)))
-    for term in kept:
-        same = [t for t in left if same_term(term.rows, design.terms[t].rows)]
+    for s in range(0 if kept is None else len(kept.terms)):
+        assert kept is not None
+        same = [t for t in left if same_term(groups_of(kept, s), groups_of(design, t))]
         if not same:
-            _refuse(design, term, name)
+            _refuse(design, kept, s, name)
         left.remove(same[0])
     if len(left) != 1:
         terms = ", ".join(label_of(design.terms[t]) for t in left) or "no term"
@@ -253,21 +259,22 @@ def _missing(design: Design, kept: tuple[Term, ...], name: str) -> int:
     return left[0]
 
 
-def _refuse(design: Design, term: Term, name: str) -> None:
+def _refuse(design: Design, null: Design, s: int, name: str) -> None:
     """Say why a term of the null model is not in the larger one."""
-    _refuse_covariances(design, term, "null")
+    _refuse_covariances(design, null, s, "null")
     there = ", ".join(label_of(other) for other in design.terms)
     hint = "; give the model with both as full=" if name == "model" else ""
     raise InvalidArgumentError(
-        f"null: not nested in the larger model: its term {label_of(term)} is not among "
+        f"null: not nested in the larger model: its term {label_of(null.terms[s])} is not among "
         f"{there}{hint}"
     )
 
 
-def _refuse_covariances(design: Design, term: Term, name: str) -> None:
+def _refuse_covariances(design: Design, small: Design, s: int, name: str) -> None:
     """Say so if a term of a smaller model has covariances in the larger one."""
-    for other in design.terms:
-        if same_groups(term.rows, other.rows) and other.k > term.k:
+    term, mine = small.terms[s], groups_of(small, s)
+    for t, other in enumerate(design.terms):
+        if same_groups(mine, groups_of(design, t)) and other.k > term.k:
             raise UnsupportedModelError(
                 f"{name}: it has {label_of(term)} where the larger model has {label_of(other)}: "
                 f"that is a variance with its covariances, whose likelihood ratio has no such "

@@ -15,10 +15,11 @@ from merextras._typing import Array, IntArray, Rng
 from merextras.engine import covpar
 from merextras.exceptions import InvalidArgumentError, MerextrasError
 from merextras.inference.refits import Block
-from merextras.inference.replicates import block_size, in_blocks, is_long, refit_all
+from merextras.inference.replicates import block_size, in_blocks, is_long, refit_drawn
 from merextras.model.design import Design
-from merextras.model.draws import Source, own_source
+from merextras.model.draws import Source
 from merextras.model.fitted import FittedModel
+from merextras.model.product_draws import ProductSource, response_source
 from merextras.results.bootstrap import Bootstrap
 
 #: Rows whose products are held at a time.
@@ -157,7 +158,7 @@ class Interval:
         if not self.wanted:
             return None
         generators = as_generator(self.rng).spawn(self.n_sims)
-        given = (model, own_source(model), parts, shares)
+        given = (model, response_source(model), parts, shares)
         size, long = block_size(model), is_long(model, self.n_sims)
         blocks = in_blocks(_replicates, given, generators, size=size, n_jobs=1, long=long)
         values = np.concatenate([block.values for block in blocks])
@@ -174,13 +175,13 @@ class Interval:
 
 def _replicates(
     model: FittedModel,
-    source: Source,
+    source: Source | ProductSource,
     parts: VarianceParts,
     shares: Callable[[Array], Array],
     generators: Sequence[np.random.Generator],
 ) -> Block:
     """Refit the model to some replicates, all together."""
-    fits = refit_all(model, source.draw(generators))
+    fits = refit_drawn(model, source, generators)
     failed = ~fits.converged
     values = shares(parts(fits.theta, fits.sigma2, fits.beta))
     values[failed] = np.nan

@@ -12,6 +12,7 @@ from merextras.engine.crossprod import TermRows
 from merextras.engine.plan import nested_in
 from merextras.exceptions import UnsupportedModelError
 from merextras.model.design import Design, Term, labels_of
+from merextras.model.streamed import require_rows
 
 
 def outermost(design: Design) -> Term:
@@ -22,6 +23,7 @@ def outermost(design: Design) -> Term:
     UnsupportedModelError
         The factors are crossed: a resample of one tears the other's groups apart.
     """
+    require_rows(design, "kind='cases'", "X'WX and y'Wy of each group are needed")
     for term in reversed(design.terms):
         codes = term.rows.codes
         if all(nested_in(other.rows.codes, codes) for other in design.terms):

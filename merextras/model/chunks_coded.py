@@ -247,6 +247,17 @@ class CodedPart:
         made = [block.columns(values, n) for block in blocks]
         return np.concatenate(made, axis=1) if made else np.empty((n, 0))
 
+    @property
+    def numeric(self) -> tuple[str, ...]:
+        """Variables that numeric factors read and categorical ones do not."""
+        numbers: set[str] = set()
+        for factor in self.factors:
+            if factor.levels is None:
+                read = [factor.column] if factor.column is not None else names_in(factor.code)
+                numbers.update(str(name) for name in read)
+        categories = {factor.column for factor in self.factors if factor.levels is not None}
+        return tuple(name for name in self.variables if name in numbers - categories)
+
     def spans(self) -> list[slice]:
         """The columns of each term."""
         sizes = [sum(self._width(block) for block in blocks) for _, _, blocks in self.terms]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from merextras.exceptions import InvalidArgumentError
 from merextras.model.build import check_finite
 from merextras.model.chunks_coded import CodedPart, Computed
 from merextras.model.chunks_levels import Coder
-from merextras.model.fixed import FixedPart
+from merextras.model.fixed import FixedPart, names_in
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +89,8 @@ class ChunkRows:
     terms : tuple of TermRows
         Codes among all levels; -1 for one that is not known.
     weights, frequencies, offset : (n,) arrays or None
+    numbers : mapping variable -> (n,) array
+        The numeric variables of the fixed part and of offsets.
     """
 
     kept: BoolArray
@@ -97,6 +100,15 @@ class ChunkRows:
     weights: Array | None
     frequencies: Array | None
     offset: Array | None
+    numbers: Mapping[str, Array]
+
+    @property
+    def counts(self) -> Array | None:
+        """How many observations each row stands for; None for one each."""
+        if self.weights is None:
+            return self.frequencies
+        counts = np.ones(len(self.y)) if self.frequencies is None else self.frequencies
+        return np.where(self.weights > 0.0, counts, 0.0)
 
     @property
     def target(self) -> Array:
@@ -157,6 +169,18 @@ class Structure:
         """(levels, effects) of each term."""
         return [term.shape for term in self.terms]
 
+    @cached_property
+    def numbers(self) -> tuple[str, ...]:
+        """The numeric variables of the fixed part and of offsets."""
+        part = self.fixed
+        found = set(part.variables)
+        if isinstance(part, CodedPart):
+            found = set(part.numeric)
+        for value in self.offsets:
+            found |= {value.column} if value.column is not None else set(names_in(value.code))
+        found |= {self.by_row["offset"]} if "offset" in self.by_row else set()
+        return tuple(c for c in self.columns if c in found)
+
     def computed(self) -> list[Computed]:
         """All code of the formula that is not a column."""
         parts = [self.fixed, *(term.part for term in self.terms)]
@@ -199,6 +223,7 @@ class Structure:
             extra["weights"],
             extra["freq_weights"],
             np.sum(offsets, axis=0) if offsets else None,
+            {c: frame[c].to_numpy(dtype=float) for c in self.numbers if _is_number(frame[c])},
         )
 
     def _by_row(self, frame: pd.DataFrame, name: str) -> Array | None:
@@ -231,6 +256,10 @@ def _effects(terms: Sequence[Effects], frame: pd.DataFrame) -> list[Array]:
             check_finite(made[key], term.part.names, f"(... | {term.factor})")
         out.append(made[key][:, list(term.columns)])
     return out
+
+
+def _is_number(column: pd.Series) -> bool:
+    return bool(pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column))
 
 
 def complete(frame: pd.DataFrame, columns: Sequence[str]) -> BoolArray:

@@ -9,7 +9,7 @@ span what a term can express, with the terms that it contains or without.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any
 
@@ -18,7 +18,7 @@ import pandas as pd
 import patsy
 from patsy.categorical import categorical_to_int
 
-from merextras._typing import Array
+from merextras._typing import Array, BoolArray
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.fixed import ColumnsPart, FixedPart, FormulaPart
 from merextras.model.rank import KeptColumns, dependent_columns
@@ -64,12 +64,15 @@ class Effects:
     effects : tuple of Effect
     rest : tuple of int
         Columns of X of no effect: the intercept's.
+    observed : (n,) boolean array or slice
+        The rows of the frame that are observations: which columns depend on others is seen there.
     """
 
     part: FixedPart
     frame: pd.DataFrame
     effects: tuple[Effect, ...]
     rest: tuple[int, ...]
+    observed: BoolArray | slice = field(default_factory=lambda: slice(None), kw_only=True)
 
     def __len__(self) -> int:
         return len(self.effects)
@@ -94,7 +97,7 @@ class Effects:
     def spanned(self, effects: Sequence[Effect]) -> Array:
         """Independent columns that span what the intercept and these effects do, (n, r)."""
         made = self.full(effects)
-        dependent = set(dependent_columns(made))
+        dependent = set(dependent_columns(made[self.observed]))
         return made[:, [j for j in range(made.shape[1]) if j not in dependent]]
 
     def _values(self, code: str) -> Array:
@@ -106,7 +109,9 @@ class Effects:
         return _by_formulaic(part, code, self.frame)
 
 
-def effects_of(part: FixedPart, frame: pd.DataFrame) -> Effects:
+def effects_of(
+    part: FixedPart, frame: pd.DataFrame, observed: BoolArray | slice = slice(None)
+) -> Effects:
     """The effects of a fixed part (or of the covariates of a random one) on its own data."""
     kept = list(range(len(part.names)))
     if isinstance(part, KeptColumns):
@@ -120,7 +125,7 @@ def effects_of(part: FixedPart, frame: pd.DataFrame) -> Effects:
             found.append(Effect(label, mine, frozenset(factors), frozenset(numbers)))
     taken = {j for effect in found for j in effect.columns}
     rest = tuple(j for j in sorted(kept) if j >= 0 and j not in taken)
-    return Effects(part, frame, tuple(found), rest)
+    return Effects(part, frame, tuple(found), rest, observed=observed)
 
 
 _Raw = tuple[str, list[int], list[str], list[str]]

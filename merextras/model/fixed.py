@@ -6,6 +6,7 @@ import ast
 import re
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,6 +16,7 @@ import patsy
 from merextras._checks import check_columns, unknown_column
 from merextras._typing import Array, BoolArray
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
+from merextras.model.number_columns import in_floats, is_number
 
 #: Names that mean the same in every formula, whatever the caller calls by them.
 FORMULA_WORDS = frozenset({"C", "I", "Q"})
@@ -66,12 +68,10 @@ def numeric(column: pd.Series, name: str) -> Array:
     InvalidArgumentError
         It is not numeric.
     """
-    try:
-        return np.asarray(column, dtype=float)
-    except (TypeError, ValueError):
-        raise InvalidArgumentError(
-            f"newdata: column {name!r} must be numeric, not {column.dtype}"
-        ) from None
+    if not pd.api.types.is_string_dtype(column):  # "3" is not 3
+        with suppress(TypeError, ValueError):
+            return column.to_numpy(dtype=float, na_value=np.nan)
+    raise InvalidArgumentError(f"newdata: column {name!r} must be numeric, not {column.dtype}")
 
 
 class Scope:
@@ -251,7 +251,7 @@ class FormulaPart:
 
     def _by_patsy(self, data: pd.DataFrame) -> Array:
         complete = _Complete(len(data))
-        frame = self._in_floats(data)
+        frame = in_floats(data, self._numbers())
         own = [c for c in self.variables if isinstance(data[c].dtype, pd.CategoricalDtype)]
         if own:
             # patsy refuses other categories than the fit's even where no row has them.
@@ -264,25 +264,21 @@ class FormulaPart:
         made[complete.rows] = np.asarray(out, dtype=float)
         return made
 
-    def _in_floats(self, data: pd.DataFrame) -> pd.DataFrame:
-        """The data with plain numeric factors as floats, which patsy does not check or convert."""
-        made = {}
-        for factor, info in self.spec.factor_infos.items():
-            column = bare(factor.name())
-            if info.type != "numerical" or column not in data:
-                continue
-            if not pd.api.types.is_numeric_dtype(data[column]):
-                raise InvalidArgumentError(
-                    f"newdata: column {column!r} must be numeric, not {data[column].dtype}"
-                )
-            if not isinstance(data[column].dtype, np.dtype):
-                made[column] = data[column].to_numpy(dtype=float, na_value=np.nan)
-        return data.assign(**made) if made else data
+    def _numbers(self) -> list[str]:
+        """The columns that were numbers in the fit and that its numeric factors are made from."""
+        if self._engine == "patsy":
+            infos = self.spec.factor_infos.items()
+            codes = [factor.name() for factor, info in infos if info.type == "numerical"]
+        else:
+            states = self.spec.encoder_state.items()
+            codes = [str(code) for code, (kind, _) in states if kind.value == "numerical"]
+        used = {name for code in codes for name in names_in(code)}
+        return [c for c in self._frame.columns if c in used and is_number(self._frame[c])]
 
     def _by_formulaic(self, data: pd.DataFrame) -> Array:
         from formulaic import errors  # noqa: PLC0415 (only if the fit used it)
 
-        missing = self._check_categories(data)
+        data, missing = in_floats(data, self._numbers()), self._check_categories(data)
         spec, made = self.spec, np.full((len(data), len(self.names)), np.nan)
         context = self._context or {}
         try:
@@ -371,6 +367,7 @@ def unquoted(text: str) -> str:
 
 
 def relabelled(name: str, labels: Mapping[str, str]) -> str:
+    """A column's name with the labels of its pieces of code."""
     name = unquoted(name)  # first: the engines write the quotes in their own way
     for code, label in labels.items():
         name = name.replace(unquoted(code), label)

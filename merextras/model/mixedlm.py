@@ -19,15 +19,12 @@ from statsmodels.regression.mixed_linear_model import MixedLM, MixedLMResults, M
 from merextras._typing import Array, IntArray
 from merextras.engine import covpar
 from merextras.engine.crossprod import TermRows
-from merextras.exceptions import (
-    ConvergenceWarning,
-    InvalidArgumentError,
-    UnsupportedModelError,
-)
+from merextras.exceptions import ConvergenceWarning, UnsupportedModelError
 from merextras.model.covariates import Covariates
 from merextras.model.design import INTERCEPT, Design, Term, in_order
 from merextras.model.fitted import Fit, FittedModel, Origin, fit_at, fit_design, warn_of
 from merextras.model.fixed import ColumnsPart, FixedPart, FormulaPart, names_in, unquoted
+from merextras.model.given_formulas import check_formulas, with_formula
 from merextras.model.vc import Groups, vc_term
 
 # A log-likelihood this far short of the optimum is worth a warning.
@@ -117,6 +114,7 @@ def _design(
     """Our design of the fit, and its theta."""
     model = results.model
     n = len(model.endog)
+    check_formulas(model, re_formula, vc_formula)
     names = [str(name) for name in model.exog_names]
     labels = model.data.row_labels
     index = pd.RangeIndex(n) if labels is None else pd.Index(labels)
@@ -132,7 +130,7 @@ def _design(
     for i, name in enumerate(model.exog_vc.names):
         mats, columns = model.exog_vc.mats[i], model.exog_vc.colnames[i]
         term = vc_term(str(name), mats, columns, groups, frame)
-        terms.append(_with_formula(term, (vc_formula or {}).get(name), frame))
+        terms.append(with_formula(term, (vc_formula or {}).get(name), frame))
         thetas.append(np.sqrt(np.array([results.vcomp[i] / results.scale])))
     # statsmodels sorts its components by name; intercepts go before slopes, as `||` writes them.
     ordered = in_order(sorted(terms, key=lambda term: INTERCEPT not in term.names))
@@ -244,7 +242,7 @@ def _group_terms(
         rows = TermRows(groups.codes, values[:, block], len(groups.levels))
         term = Term(groups.name, (groups.name,), groups.levels, covariates, rows)
         if len(block) == len(names):
-            term = _with_formula(term, re_formula, frame)
+            term = with_formula(term, re_formula, frame)
         low = covpar.factor_of(relative[np.ix_(block, block)])
         found.append((term, covpar.pack([low])))
     return found
@@ -272,21 +270,6 @@ def _blocks(results: Any, k: int) -> list[list[int]]:
     if np.any(held != 0.0):
         raise UnsupportedModelError("free=: covariances held at values other than zero")
     return blocks
-
-
-def _with_formula(term: Term, formula: str | None, frame: pd.DataFrame) -> Term:
-    """The term with the user's formula for its covariates, checked against the fit's values."""
-    if formula is None:
-        return term
-    part = FormulaPart.from_formula(formula, frame)
-    made = part.matrix(frame)
-    if made.shape != term.rows.values.shape or not np.allclose(made, term.rows.values, rtol=1e-8):
-        raise InvalidArgumentError(
-            f"re_formula/vc_formula {formula!r} does not make the columns of the fit's term "
-            f"({', '.join(term.names)} | {term.factor})"
-        )
-    covariates = Covariates(term.names, part)
-    return Term(term.factor, term.columns, term.levels, covariates, term.rows)
 
 
 def _used(response: str, fixed: FixedPart, terms: tuple[Term, ...]) -> set[str]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merextras._checks import unknown_column
+from merextras._checks import check_frame, unknown_column
 from merextras._typing import Array, BoolArray, IntArray
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.fixed import Scope, names_in
@@ -154,6 +154,11 @@ def as_pandas(data: Any) -> pd.DataFrame:
     if not isinstance(frame, pd.DataFrame):
         raise InvalidArgumentError(f"data: {type(data).__name__} did not convert to a DataFrame")
     return frame
+
+
+def given_frame(data: Any, name: str) -> pd.DataFrame:
+    """A user's rows, from a pandas, polars or arrow table, checked as `check_frame` does."""
+    return check_frame(data.to_pandas() if hasattr(data, "to_pandas") else data, name)
 
 
 def callers_names(depth: int) -> dict[str, Any]:

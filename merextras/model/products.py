@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy.linalg as la
 
 from merextras._checks import check_choice
 from merextras._typing import Array, BoolArray
 from merextras.engine.accumulate import basis_of, combined, permuted, spread, triangle
 from merextras.engine.crossprod import CrossProducts
+from merextras.engine.restrict import restricted
 from merextras.engine.start import moments
 from merextras.exceptions import InvalidArgumentError
 from merextras.model import products_file
@@ -20,6 +22,7 @@ from merextras.model.chunks import Asked, learn
 from merextras.model.chunks_facts import Facts
 from merextras.model.chunks_reduce import check_memory, reduce_source
 from merextras.model.chunks_rows import Structure
+from merextras.model.chunks_smaller import smaller_structure
 from merextras.model.control import LmerControl
 from merextras.model.fitted import Fit, fit_design
 from merextras.model.options import callers_names
@@ -309,15 +312,13 @@ def fit_products(
         kept = [i for i in kept if i not in found]
         fixed = without_columns(fixed, found, control.rank_deficient, stacklevel=stacklevel + 1)
         products = combined(products, np.eye(len(made.facts.ones))[:, kept], made.rows)
-    ones = [i for i in kept if facts.ones[i]]
     design = StreamedDesign(
         made.structure,
         fixed,
         products,
-        n_rows=facts.n,
-        constant=made.structure.fixed.names[ones[0]] if ones else None,
-        square=triangle(facts.x[:, kept]),
+        facts=facts,
         rows=triangle(made.rows[:, [*kept, -1]]),
+        seen=made.seen,
     )
     if control.check:
         _check(made, design, kept, stacklevel + 1)
@@ -340,3 +341,37 @@ def _check(
     check_size(n, len(kept))
     sd = np.sqrt(facts.squares[list(kept)] / max(facts.n, 1))
     check_scales(sd, design.fixed.names, stacklevel + 1)
+
+
+def products_within(design: StreamedDesign, formula: str, n_dropped: int) -> ModelProducts:
+    """The cross-products of a formula that is a part of the design's.
+
+    Raises
+    ------
+    NoRowsError
+        The formula has something that the design's has not.
+    """
+    structure, columns, terms = smaller_structure(design.structure, formula)
+    facts = design.facts
+    # Columns that were dropped are combinations of those that were not.
+    left = [design.structure.fixed.names.index(name) for name in design.fixed.names]
+    chosen = np.zeros((len(left), len(columns)))
+    if left and len(columns):
+        chosen = la.lstsq(facts.x[:, left], facts.x[:, columns])[0]
+    kept = [(t, np.eye(design.terms[t].k)[:, own]) for t, own in terms]
+    rows = np.column_stack([design.rows[:, :-1] @ chosen, design.rows[:, -1]])
+    return ModelProducts(
+        structure,
+        restricted(combined(design.products, chosen, design.rows), kept),
+        triangle(rows),
+        replace(
+            facts,
+            x=triangle(facts.x[:, columns]),
+            mean=facts.mean[columns],
+            squares=facts.squares[columns],
+            ones=facts.ones[columns],
+            effects=tuple(triangle(facts.effects[t][:, own]) for t, own in terms),
+        ),
+        tuple(design.seen[t] for t, _ in terms),
+        n_dropped,
+    )

@@ -12,6 +12,7 @@ import os
 import tempfile
 import zipfile
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
@@ -25,6 +26,7 @@ from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
 from merextras.model.chunks_coded import Block, CodedPart, Computed, Factor
 from merextras.model.chunks_facts import Facts
 from merextras.model.chunks_levels import Coder
+from merextras.model.chunks_numbers import Numbers
 from merextras.model.chunks_rows import Effects, Structure, Value
 from merextras.model.fixed import FixedPart
 from merextras.model.plain import PlainPart
@@ -77,6 +79,15 @@ def _checksum(array: np.ndarray[Any, Any]) -> str:
 # Writing ---------------------------------------------------------------------------------------
 
 
+def _described_facts(facts: Facts) -> dict[str, Any]:
+    return {
+        "n": facts.n,
+        "low": facts.low,
+        "high": facts.high,
+        "numbers": {name: asdict(found) for name, found in facts.numbers.items()},
+    }
+
+
 def _described(made: Any, arrays: Arrays) -> dict[str, Any]:
     structure, cp, facts = made.structure, made.products, made.facts
     for t in range(len(cp.own)):
@@ -97,7 +108,7 @@ def _described(made: Any, arrays: Arrays) -> dict[str, Any]:
         "n": cp.n,
         "sum_log_w": cp.sum_log_w,
         "n_dropped": made.n_dropped,
-        "facts": {"n": facts.n, "low": facts.low, "high": facts.high},
+        "facts": _described_facts(facts),
         "formula": structure.formula,
         "response_name": structure.response_name,
         "response": _value(structure.response),
@@ -292,18 +303,23 @@ def _made(header: dict[str, Any], arrays: Arrays, kind: Any, trusted: bool) -> A
     )
     if list(cp.shapes) != structure.shapes or cp.p != p or cp.basis.offset.shape != (p,):
         raise ValueError("the arrays have other shapes than the header says")
-    facts = Facts(
-        n=header["facts"]["n"],
-        low=header["facts"]["low"],
-        high=header["facts"]["high"],
+    facts = _facts(header["facts"], arrays, len(terms))
+    seen = tuple(arrays[f"seen{t}"] for t in every)
+    return kind(structure, cp, arrays["rows"], facts, seen, header["n_dropped"])
+
+
+def _facts(described: dict[str, Any], arrays: Arrays, n_terms: int) -> Facts:
+    return Facts(
+        n=described["n"],
+        low=described["low"],
+        high=described["high"],
         x=arrays["x"],
         mean=arrays["mean"],
         squares=arrays["squares"],
         ones=arrays["ones"],
-        effects=tuple(arrays[f"effects{t}"] for t in every),
+        effects=tuple(arrays[f"effects{t}"] for t in range(n_terms)),
+        numbers={name: Numbers(**found) for name, found in described["numbers"].items()},
     )
-    seen = tuple(arrays[f"seen{t}"] for t in every)
-    return kind(structure, cp, arrays["rows"], facts, seen, header["n_dropped"])
 
 
 def _coder_of(described: dict[str, Any], arrays: Arrays, t: int) -> Coder:

@@ -10,12 +10,14 @@ import numpy as np
 import pandas as pd
 
 from merextras._typing import Array
-from merextras.exceptions import InvalidArgumentError
+from merextras.exceptions import InvalidArgumentError, NoRowsError
 from merextras.model.fitted import Fit, FittedModel, refitted, warn_of
 from merextras.model.formula import Bar, parse
 from merextras.model.lmer import fit_options
 from merextras.model.options import Options, as_pandas, callers_names
+from merextras.model.products import fit_products, products_within
 from merextras.model.rewrite import bar_text, expanded
+from merextras.model.streamed import StreamedDesign
 
 M = TypeVar("M", bound=FittedModel)
 
@@ -101,6 +103,8 @@ def update(
     InvalidArgumentError
         A formula that can't be read, a variable that the data lack, or other data for a model with
         weights by array.
+    NoRowsError
+        The model was fitted from chunks: terms can be taken out, which needs no rows, not put in.
 
     Notes
     -----
@@ -118,6 +122,8 @@ def update(
     """
     text = model.design.formula if formula is None else _with_dots(formula, model.design.formula)
     reml = model.solution.reml if reml is None else reml
+    if isinstance(model.design, StreamedDesign):
+        return _without_rows(model, model.design, text, data, reml)
     options = model.design.options
     # Names that the formula used before mean what they meant; new ones are the caller's.
     options = replace(options, scope=options.scope.within(callers_names(1)))
@@ -128,6 +134,20 @@ def update(
     fit = _fit(model, text, frame, options, reml)
     warn_of(fit, stacklevel=2)
     return model._like(replace(fit, n_dropped=fit.n_dropped + n_dropped))
+
+
+def _without_rows(model: M, design: StreamedDesign, formula: str, data: object, reml: bool) -> M:
+    """Update a model that keeps no rows: its cross-products have those of a part of its formula."""
+    if data is not None:
+        raise NoRowsError(
+            "data: the model was fitted from chunks or cross-products and keeps no rows; fit other "
+            "data by lmer(formula, source)"
+        )
+    made = products_within(design, formula, model.n_dropped)
+    control = replace(model._fit.control, start=None)
+    fit = fit_products(made, reml=reml, control=control, stacklevel=3)
+    warn_of(fit, stacklevel=3)
+    return model._like(fit)
 
 
 def refit_formula(model: M, formula: str, frame: pd.DataFrame) -> M:

@@ -16,6 +16,8 @@ from merextras.model.options import as_pandas
 
 #: Rows read at a time.
 CHUNK_SIZE = 100_000
+#: Bytes of a column of a parquet file that are read at a time.
+_BUFFER = 2**16
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,7 +206,8 @@ def _kind(path: str) -> str:
 
 def _parquet(paths: Sequence[str], size: int) -> Source:
     try:
-        import pyarrow.parquet as pq  # noqa: PLC0415 (an extra)
+        import pyarrow as pa  # noqa: PLC0415 (an extra)
+        import pyarrow.parquet as pq  # noqa: PLC0415
     except ImportError:
         raise InvalidArgumentError(
             "source: parquet files are read by pyarrow: pip install merextras[arrow]"
@@ -217,13 +220,19 @@ def _parquet(paths: Sequence[str], size: int) -> Source:
             n_rows += file.metadata.num_rows
 
     def read(columns: Sequence[str]) -> Iterator[pd.DataFrame]:
+        pool = pa.default_memory_pool()
         for path in paths:
-            with pq.ParquetFile(path) as file:
+            with pq.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False) as file:
                 there = [c for c in columns if c in file.schema_arrow.names]
                 for group in range(file.num_row_groups):
                     # One row group at a time: a reader of several holds on to those it has read.
-                    batches = file.iter_batches(size, row_groups=[group], columns=there)
-                    yield from (batch.to_pandas() for batch in batches)
+                    batches = file.iter_batches(
+                        size, row_groups=[group], columns=there, use_threads=False
+                    )
+                    for batch in batches:
+                        yield batch.to_pandas(use_threads=False)
+                    # The pool keeps what is given back to it.
+                    pool.release_unused()
 
     return Source(tuple(names), read, n_rows, size)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pandas as pd
 
 from merextras._checks import one_of
 from merextras._typing import Array
+from merextras.engine.leverage import hat_values
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
 from merextras.model.chunks import watched
 from merextras.model.chunks_rows import ChunkRows, Structure
@@ -21,13 +23,19 @@ from merextras.model.source import Source, as_source, is_dask
 from merextras.model.streamed import StreamedDesign
 
 
-def _fixed(model: FittedModel, rows: ChunkRows) -> Array:
-    """X beta and the offset; the columns that were dropped are not in beta."""
+def _kept(model: FittedModel, rows: ChunkRows) -> Array:
+    """X without the columns that were dropped."""
     design = model.design
     assert isinstance(design, StreamedDesign)
     every = design.structure.fixed.names
-    kept = [every.index(name) for name in design.fixed.names]
-    out = np.asarray(rows.x[:, kept] @ model.solution.beta)
+    if len(design.fixed.names) == len(every):
+        return rows.x
+    return rows.x[:, [every.index(name) for name in design.fixed.names]]
+
+
+def _fixed(model: FittedModel, rows: ChunkRows) -> Array:
+    """X beta and the offset."""
+    out = np.asarray(_kept(model, rows) @ model.solution.beta)
     return out if rows.offset is None else out + rows.offset
 
 
@@ -44,11 +52,24 @@ def _residuals(model: FittedModel, rows: ChunkRows) -> Array:
     return rows.y - _fitted(model, rows)
 
 
+def _hatvalues(model: FittedModel, rows: ChunkRows) -> Array:
+    """The leverages; a row of a level that the model does not know had none."""
+    known = np.all([term.codes >= 0 for term in rows.terms], axis=0)
+    out = np.full(len(rows.y), np.nan)
+    terms = [replace(t, codes=t.codes[known], values=t.values[known]) for t in rows.terms]
+    weights = np.ones(len(out)) if rows.weights is None else rows.weights.copy()
+    if rows.frequencies is not None:
+        weights[rows.frequencies == 0.0] = 0.0
+    out[known] = hat_values(model.solution, _kept(model, rows)[known], terms, weights[known])
+    return out
+
+
 #: What there is by row, and how it is made.
 _MADE: dict[str, Callable[[FittedModel, ChunkRows], Array]] = {
     "fitted": _fitted,
     "residuals": _residuals,
     "fixed": _fixed,
+    "hatvalues": _hatvalues,
 }
 
 
@@ -70,9 +91,11 @@ def stream_rows(
         Fitted from chunks or cross-products.
     source : as in `lmer`, but for a Dask DataFrame
         The rows of the fit or others; its columns must be those of the fit, the response too.
-    what : str or sequence of {"fitted", "residuals", "fixed"}
+    what : str or sequence of {"fitted", "residuals", "fixed", "hatvalues"}
         The conditional mean ``x'beta + z'b + offset``, `fitted` of other models; the response less
         that, `residuals`; ``x'beta + offset``, ``predict(re_form="NA")``. On the response's scale.
+        The leverage of a row of the fit, `hatvalues` of other models; NaN where a level is not
+        known.
     to : path, optional
         A parquet file for all of it, written whole or not at all; needs pyarrow.
     unknown : {"error", "zero"}

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NoReturn
 
+import numpy as np
 import pandas as pd
 import scipy.linalg as la
 import scipy.sparse as sp
 
 from merextras._typing import Array, BoolArray
-from merextras.engine.accumulate import combined
+from merextras.engine.accumulate import combined, triangle
 from merextras.engine.crossprod import CrossProducts, TermRows
+from merextras.engine.restrict import restricted
 from merextras.exceptions import NoRowsError
-from merextras.model.chunks_rows import Structure
+from merextras.model.chunks_facts import Facts
+from merextras.model.chunks_rows import Effects, Structure
+from merextras.model.combined_part import CombinedPart
 from merextras.model.covariates import Covariates
-from merextras.model.design import Design, Term
+from merextras.model.design import Design, Term, labels_of
 from merextras.model.fixed import FixedPart
 from merextras.model.options import Options
 
@@ -26,6 +31,34 @@ def _no_rows(what: str) -> NoReturn:
         "Values by row come from another pass over the data: stream_rows(m, source), or "
         "newdata= where there is one; other models of these data from lmer(formula, source)"
     )
+
+
+def require_rows(design: Design, verb: str, why: str) -> None:
+    """Refuse a model that keeps no rows, and say what for they would be needed."""
+    if isinstance(design, StreamedDesign):
+        raise NoRowsError(
+            f"{verb}: {why}; the model was fitted from chunks or cross-products and keeps no rows. "
+            "Values by row come from another pass over the data: stream_rows(m, source)"
+        )
+
+
+def level_labels(design: Design, t: int) -> pd.DataFrame:
+    """The values of a term's columns in each of its levels, indexed by the levels."""
+    term = design.terms[t]
+    if isinstance(design, StreamedDesign):
+        return design.structure.terms[t].coder.frame().set_axis(term.levels, axis=0)
+    columns = list(term.columns)
+    labels = labels_of(design.frame, columns)
+    first = ~labels.duplicated()
+    return design.frame.loc[first, columns].set_axis(labels[first], axis=0)
+
+
+def labels_seen(design: Design, column: str) -> pd.Series:
+    """The values of a grouping column that occur, perhaps several times."""
+    if not isinstance(design, StreamedDesign):
+        return design.frame[column]
+    coders = [term.coder for term in design.structure.terms if column in term.coder.columns]
+    return pd.Series(coders[0].parts[coders[0].columns.index(column)])
 
 
 class StreamedTerm(Term):
@@ -42,6 +75,9 @@ class StreamedTerm(Term):
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
+
+    def __repr__(self) -> str:
+        return f"<term ({' + '.join(self.names)} | {self.factor}) without rows>"
 
     @property
     def k(self) -> int:
@@ -63,14 +99,12 @@ class StreamedDesign(Design):
     fixed : FixedPart
         Of the columns that are left.
     products : CrossProducts
-    n_rows : int
-        Rows that were reduced, those of weight zero too.
-    constant : str or None
-        The fixed-effects column of ones.
-    square : (up to p, p) array
-        Triangular factor of X, unweighted: rows with the same X'X.
+    facts : Facts
+        Of all columns that the structure's fixed part has.
     rows : (up to p + 1, p + 1) array
         Triangular factor of the weighted ``[X y]``.
+    seen : tuple of (J,) boolean arrays
+        Levels with an observation, by terms.
     """
 
     def __init__(
@@ -79,11 +113,13 @@ class StreamedDesign(Design):
         fixed: FixedPart,
         products: CrossProducts,
         *,
-        n_rows: int,
-        constant: str | None,
-        square: Array,
+        facts: Facts,
         rows: Array,
+        seen: tuple[BoolArray, ...],
     ) -> None:
+        every = structure.fixed.names
+        kept = [every.index(name) for name in fixed.names]
+        ones = [name for name, i in zip(fixed.names, kept, strict=True) if facts.ones[i]]
         values: dict[str, Any] = {
             "response": structure.response_name,
             "fixed": fixed,
@@ -100,25 +136,31 @@ class StreamedDesign(Design):
             "options": Options(contrasts=structure.contrasts, columns=structure.by_row),
             "structure": structure,
             "products": products,
-            "_n_rows": n_rows,
-            "_constant": constant,
-            "square": square,
+            "facts": facts,
+            "square": triangle(facts.x[:, kept]),
             "rows": rows,
+            "seen": seen,
+            "_constant": ones[0] if ones else None,
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
 
     structure: Structure
     products: CrossProducts
+    facts: Facts
+    #: Rows with the same X'X, by frequencies but without precision weights: (up to p, p).
     square: Array
     rows: Array
-    _n_rows: int
+    seen: tuple[BoolArray, ...]
     _constant: str | None
+
+    def __repr__(self) -> str:
+        return f"<design of {self.formula!r} without rows>"
 
     @property
     def n(self) -> int:
-        """Rows that were reduced."""
-        return self._n_rows
+        """Rows that were reduced, those of weight zero too."""
+        return self.facts.n
 
     @property
     def constant(self) -> str | None:
@@ -138,6 +180,41 @@ class StreamedDesign(Design):
     def cross_products(self, y: Array | None = None) -> CrossProducts:
         """What was kept."""
         return self.products if y is None else _no_rows("rows for another response")
+
+    def with_products(self, products: CrossProducts) -> StreamedDesign:
+        """The design with another response, as products with the same Z and X."""
+        p = products.p
+        gram = self.rows[:, :p]
+        last = np.append(np.zeros(len(gram)), np.sqrt(products.xy[p, p]))
+        rows = np.pad(gram, ((0, 1), (0, 1)))
+        rows[:, p] = np.append(gram @ products.basis.offset, 0.0) + last
+        return StreamedDesign(
+            self.structure,
+            self.fixed,
+            products,
+            facts=self.facts,
+            rows=triangle(rows),
+            seen=self.seen,
+        )
+
+    def restricted(self, kept: Sequence[tuple[int, Array]]) -> StreamedDesign:
+        """The design of some of the terms, with combinations of their effects.
+
+        Parameters
+        ----------
+        kept : sequence of (t, (k, r) array)
+            As in `merextras.engine.restrict.restricted`.
+        """
+        terms = tuple(_combined_term(self.structure.terms[t], c) for t, c in kept)
+        factors = tuple(triangle(self.facts.effects[t] @ c) for t, c in kept)
+        return StreamedDesign(
+            replace(self.structure, terms=terms),
+            self.fixed,
+            restricted(self.products, kept),
+            facts=replace(self.facts, effects=factors),
+            rows=self.rows,
+            seen=tuple(self.seen[t] for t, _ in kept),
+        )
 
     def with_combined(self, columns: Array) -> CrossProducts:
         """The cross-products with X C in place of X; ``columns`` is R C, R being `square`."""
@@ -188,4 +265,16 @@ class StreamedDesign(Design):
     @property
     def observed(self) -> BoolArray | slice:
         """Not kept."""
-        _no_rows("rows")
+        _no_rows("observations by row")
+
+
+def _combined_term(term: Effects, c: Array) -> Effects:
+    """The term with combinations of its effects; only single ones keep their names."""
+    k, r = c.shape
+    single = np.count_nonzero(c, axis=0) == 1
+    if np.all(single) and np.all(c[c != 0.0] == 1.0) and r <= k:
+        at = [int(np.flatnonzero(column)[0]) for column in c.T]
+        return replace(term, columns=tuple(term.columns[i] for i in at))
+    whole = np.zeros((len(term.part.names), r))
+    whole[list(term.columns)] = c
+    return replace(term, part=CombinedPart(term.part, whole), columns=tuple(range(r)))

@@ -19,7 +19,10 @@ import scipy.linalg as la
 from merextras._typing import Array
 from merextras.exceptions import NoRowsError
 from merextras.model.chunks_coded import CodedPart
-from merextras.model.effects import Effect, Effects, written
+from merextras.model.combined_part import CombinedPart
+from merextras.model.design import INTERCEPT, Design
+from merextras.model.effects import Effect, Effects, effects_of, written
+from merextras.model.fixed import FixedPart
 from merextras.model.plain import PlainPart
 from merextras.model.streamed import StreamedDesign
 
@@ -32,11 +35,21 @@ _EACH, _OUTSIDE = 20, 1e-8
 
 @dataclass(frozen=True)
 class StreamedEffects(Effects):
-    """Effects whose full columns belong to the rows of the triangular factor of X."""
+    """Effects whose full columns belong to rows that are not those of the data.
 
-    design: StreamedDesign
+    Attributes
+    ----------
+    made : mapping code -> (rows, c) array
+        What each factor is on rows that are made up.
+    x : (rows, p) array
+        The columns on them.
+    square : (r, p) array
+        The columns on the rows that the full columns are for.
+    """
+
     made: dict[str, Array]
     x: Array
+    square: Array
 
     def full(self, effects: Sequence[Effect]) -> Array:
         """As `Effects.full`, (r, c), for rows with the products of all rows."""
@@ -53,12 +66,43 @@ class StreamedEffects(Effects):
                 "the model keeps no rows, and its terms can't be told from its columns alone: the "
                 "fixed part does not span them (columns were dropped, or a main effect is missing)"
             )
-        return np.asarray(self.design.square @ coefficients)
+        return np.asarray(self.square @ coefficients)
+
+
+def effects_of_design(design: Design) -> Effects:
+    """The effects of a design's fixed part on its own rows, or on rows with their products."""
+    if isinstance(design, StreamedDesign):
+        return streamed_effects(design)
+    return effects_of(design.fixed, design.frame, design.observed)
 
 
 def streamed_effects(design: StreamedDesign) -> StreamedEffects:
-    """The effects of the fixed part."""
+    """The effects of the fixed part, for the rows of the triangular factor of X."""
+    return _effects(design.structure.fixed, design.fixed.names, design.square)
+
+
+def whole_effects(design: StreamedDesign) -> StreamedEffects:
+    """The effects of the fixed part with the columns that were dropped."""
     part = design.structure.fixed
+    return _effects(part, part.names, design.facts.x)
+
+
+def term_effects(design: StreamedDesign, t: int) -> StreamedEffects:
+    """The covariates of a random-effects term as effects, for coefficients of its columns."""
+    term = design.structure.terms[t]
+    part, k = term.part, len(term.names)
+    if term.names == part.names and not isinstance(part, CombinedPart):
+        return _effects(part, term.names, np.eye(k))
+    names = [name for name in term.names if name != INTERCEPT]
+    effects = [Effect(n, (term.names.index(n),), frozenset(), frozenset({n})) for n in names]
+    rest = tuple(j for j in range(k) if term.names[j] == INTERCEPT)
+    x = np.random.default_rng(0).standard_normal((max(200, _EACH * k), k))
+    x[:, list(rest)] = 1.0
+    made = {name: x[:, [term.names.index(name)]] for name in names}
+    return StreamedEffects(part, pd.DataFrame(), tuple(effects), rest, made, x, np.eye(k))
+
+
+def _effects(part: FixedPart, names: Sequence[str], square: Array) -> StreamedEffects:
     rng = np.random.default_rng(0)
     n = max(200, _EACH * len(part.names))
     if isinstance(part, PlainPart):
@@ -69,7 +113,7 @@ def streamed_effects(design: StreamedDesign) -> StreamedEffects:
         assert isinstance(part, CodedPart)
         made, x = _by_factors(part, n, rng)
         raw = _raw(part)
-    names = design.fixed.names
+    names = list(names)
     at = [names.index(name) if name in names else -1 for name in part.names]
     effects = []
     for label, columns, factors, numbers in raw:
@@ -80,7 +124,7 @@ def streamed_effects(design: StreamedDesign) -> StreamedEffects:
     rest = tuple(j for j in range(len(names)) if j not in taken)
     kept = [j for j, place in enumerate(at) if place >= 0]
     return StreamedEffects(
-        part, pd.DataFrame(), tuple(effects), rest, design, made, np.asarray(x[:, kept])
+        part, pd.DataFrame(), tuple(effects), rest, made, np.asarray(x[:, kept]), square
     )
 
 

@@ -11,13 +11,17 @@ import pandas as pd
 import patsy
 
 from merextras._typing import Array
-from merextras.exceptions import UnsupportedModelError
+from merextras.exceptions import NoRowsError, UnsupportedModelError
 from merextras.model.build import as_code, take_offsets
+from merextras.model.chunks_coded import CodedPart
+from merextras.model.chunks_numbers import Numbers
 from merextras.model.design import Design
 from merextras.model.effects import effects_of
 from merextras.model.fixed import FixedPart, FormulaPart, bare, names_in
 from merextras.model.formula import parse
 from merextras.model.rank import KeptColumns
+from merextras.model.streamed import StreamedDesign
+from merextras.model.streamed_effects import whole_effects
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,8 @@ def variables_of(design: Design) -> tuple[Variable, ...]:
         A categorical variable that the formula computes, as in ``C(x > 3)``: its levels are no
         column's.
     """
+    if isinstance(design, StreamedDesign):
+        return _streamed(design)
     part, frame = whole_part(design), design.frame
     effects = effects_of(part, frame).effects
     coded = {code for effect in effects for code in effect.factors}
@@ -74,6 +80,10 @@ def variables_of(design: Design) -> tuple[Variable, ...]:
 
 def offset_variables(design: Design) -> list[str]:
     """Columns that ``offset(...)`` in the formula uses."""
+    if isinstance(design, StreamedDesign):
+        values = design.structure.offsets
+        read = {n for v in values for n in ({v.column} if v.column else names_in(v.code))}
+        return [c for c in design.columns if c in read]
     if design.offset is None:
         return []
     columns = [str(c) for c in design.frame.columns]
@@ -84,11 +94,75 @@ def offset_variables(design: Design) -> list[str]:
 def term_variables(design: Design) -> list[frozenset[str]]:
     """The variables of each term of the fixed part, as sets of columns, the dropped ones too."""
     part = whole_part(design)
-    effects = effects_of(part, design.frame).effects
+    if isinstance(design, StreamedDesign):
+        effects = whole_effects(design).effects
+    else:
+        effects = effects_of(part, design.frame).effects
     return [
         frozenset(part.variables) & frozenset().union(*(names_in(c) for c in effect.variables))
         for effect in effects
     ]
+
+
+def _streamed(design: StreamedDesign) -> tuple[Variable, ...]:
+    """The variables where no rows are kept, from what the formula engine has learnt."""
+    part = whole_part(design)
+    levels: dict[str, tuple[Any, ...]] = {}
+    for factor in part.factors if isinstance(part, CodedPart) else ():
+        column = factor.column or bare(factor.code)
+        if factor.levels is not None and column not in part.variables:
+            raise UnsupportedModelError(
+                f"the factor {factor.code!r} is computed in the formula; make it a column of the "
+                "data, so that its levels are known"
+            )
+        if factor.levels is not None:
+            levels[column] = tuple(factor.levels)
+    names = {*part.variables, *offset_variables(design)}
+    return tuple(Variable(c, levels.get(c)) for c in design.columns if c in names)
+
+
+def typical_values(design: Design, variable: Variable) -> tuple[Any, ...]:
+    """What a variable is held at: its levels, two values that it has only, or its mean.
+
+    Raises
+    ------
+    NoRowsError
+        The model keeps no rows, and not what is needed of this variable.
+    """
+    if variable.levels is not None:
+        return variable.levels
+    if isinstance(design, StreamedDesign):
+        return _numbers(design, variable.name).typical
+    column = design.frame[variable.name].to_numpy(dtype=float, na_value=np.nan)
+    few = np.unique(column[design.observed][:10_000])
+    if len(few) <= 2 and len(few := np.unique(column[design.observed])) <= 2:
+        return tuple(few.tolist())
+    return (float(np.average(column, weights=observation_counts(design))),)
+
+
+def spread_of(design: Design, name: str) -> float:
+    """The range of a numeric variable over the observations."""
+    if isinstance(design, StreamedDesign):
+        found = _numbers(design, name)
+        return found.high - found.low
+    column = design.frame[name][design.observed]
+    return float(np.ptp(column.to_numpy(dtype=float, na_value=np.nan)))
+
+
+def _numbers(design: StreamedDesign, name: str) -> Numbers:
+    if name not in design.facts.numbers:
+        raise NoRowsError(
+            f"the model keeps no rows, and the values of {name!r} are not among what was kept; "
+            f"say which to take by at={{{name!r}: ...}}"
+        )
+    return design.facts.numbers[name]
+
+
+def dtype_of(design: Design, variable: Variable) -> Any:
+    """The dtype of a variable in the data; where no rows are kept, one that does as well."""
+    if not isinstance(design, StreamedDesign):
+        return design.frame[variable.name].dtype
+    return np.dtype(float) if variable.levels is None else pd.Index(variable.levels).dtype
 
 
 def observation_counts(design: Design) -> Array:

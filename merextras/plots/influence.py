@@ -112,6 +112,10 @@ def _values(influence: Influence, terms: str | Sequence[str] | None) -> pd.DataF
         raise InvalidArgumentError(
             f"influence: expected what m.influence() returned, got {type(influence).__name__}"
         )
+    if not influence.names:
+        raise InvalidArgumentError(
+            "influence: the model has no fixed effects; influence.to_frame() has its variances"
+        )
     chosen = (
         list(influence.names) if terms is None else [terms] if isinstance(terms, str) else terms
     )

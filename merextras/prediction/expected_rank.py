@@ -9,10 +9,10 @@ import pandas as pd
 from scipy import special
 from tqdm import tqdm
 
+from merextras._checks import check_flag
 from merextras._typing import Array
 from merextras.accessors.pick import Effect, pick_effects
 from merextras.engine import pairs
-from merextras.exceptions import InvalidArgumentError
 from merextras.model.fitted import FittedModel
 from merextras.model.mixedlm import as_fitted
 
@@ -128,8 +128,7 @@ def expected_rank(
     """
     model = as_fitted(m)
     effects = pick_effects(model.design, group, term)
-    if not isinstance(joint, bool):
-        raise InvalidArgumentError(f"joint={joint!r}: True or False")
+    joint = check_flag(joint, "joint")
     return pd.concat([_ranked(model, effect, joint) for effect in effects], ignore_index=True)
 
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from merextras._checks import check_frame
 from merextras._typing import Array, BoolArray, IntArray
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.build import offset_of
 from merextras.model.design import Design, labels_of
 from merextras.model.fitted import FittedModel
+from merextras.model.options import given_frame
 from merextras.model.rows import NewRows, new_rows
 from merextras.prediction.combination import Combination
 from merextras.prediction.moves import check_others
@@ -79,7 +80,7 @@ class MovedCases:
 
 def move_cases(
     model: FittedModel,
-    cases: pd.DataFrame,
+    cases: Any,
     group: Group,
     levels: object,
     changes: Changes,
@@ -87,7 +88,7 @@ def move_cases(
 ) -> MovedCases:
     """Check the cases and move them; errors as `what_if`."""
     design = model.design
-    check_frame(cases, "cases")
+    cases = given_frame(cases, "cases")
     targets = targets_of(design, group, levels, changes, along)
     check_others(design, cases, set(targets.columns), "cases")
     has_own = set(targets.columns) <= set(cases.columns)
@@ -119,15 +120,15 @@ def move_cases(
         np.where(known, own_fit, np.nan),
         _observed(design, cases),
     )
-    _check_finite(made)
+    _check_finite(made, name)
     return made
 
 
-def _check_finite(made: MovedCases) -> None:
+def _check_finite(made: MovedCases, name: str) -> None:
     bad = np.unique(made.each[~np.isfinite(made.fit)])
     if len(bad):
         where = made.index[bad[:10]].tolist()
-        raise InvalidArgumentError(f"cases: no finite prediction for {where}")
+        raise InvalidArgumentError(f"{name}: no finite prediction for the cases {where}")
 
 
 def _parts(model: FittedModel, rows: NewRows) -> tuple[Array, Array]:

@@ -6,14 +6,13 @@ import numpy as np
 import pandas as pd
 
 from merextras._typing import Array, IntArray
+from merextras.accessors.pick import COMBINED, FIXED
+from merextras.exceptions import InvalidArgumentError
 from merextras.model.build import offset_of
 from merextras.model.fitted import FittedModel
 from merextras.model.rows import NewRows, new_rows
 from merextras.prediction.moves import moved
 from merextras.prediction.spread import relative_variances
-
-#: What a sum of all parts and the fixed part are called, beside the factors.
-COMBINED, FIXED = "combined", "fixed"
 
 
 def moved_rows(model: FittedModel, cases: pd.DataFrame, group: str, levels: pd.Index) -> NewRows:
@@ -64,4 +63,11 @@ def offsets(model: FittedModel, newdata: pd.DataFrame | None) -> Array | float:
     if newdata is None:
         return 0.0 if model.design.offset is None else model.design.offset
     found = offset_of(model.design, newdata)
-    return 0.0 if found is None else found
+    if found is None:
+        return 0.0
+    missing = newdata.index[np.isnan(found)]
+    if len(missing):
+        raise InvalidArgumentError(
+            f"newdata: the offset is missing for the cases {missing.tolist()[:10]}"
+        )
+    return found

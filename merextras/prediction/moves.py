@@ -11,6 +11,7 @@ from merextras._checks import check_columns
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
 from merextras.model.design import Design, labels_of
 from merextras.model.rows import level_codes, unseen
+from merextras.model.streamed import level_labels
 from merextras.simulation.sim import factor_levels
 
 
@@ -99,10 +100,7 @@ def values_of(design: Design, group: str, columns: list[str], levels: pd.Index) 
             f"group={group!r}: the columns {columns} are not in the data of the model, so that a "
             "level can't be taken apart; fit the model from a data frame that has them"
         )
-    labels = labels_of(design.frame, columns)
-    first = ~labels.duplicated()
-    known = design.frame.loc[first, columns].set_axis(labels[first], axis=0)
-    return known.loc[levels]
+    return level_labels(design, design.terms_of(group)[0]).loc[levels]
 
 
 def own_levels(design: Design, cases: pd.DataFrame, group: str) -> pd.Index:

@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merextras._checks import check_choice, check_columns, check_frame, unknown_column
+from merextras._checks import check_choice, check_columns, unknown_column
 from merextras._rng import as_generator
 from merextras._typing import Array, BoolArray, Rng
 from merextras.accessors.extract import at_quantile
 from merextras.accessors.pick import pick_effect
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.design import INTERCEPT
+from merextras.model.design import INTERCEPT, Design
 from merextras.model.fitted import FittedModel
 from merextras.model.mixedlm import as_fitted
+from merextras.model.options import given_frame
 from merextras.prediction.moves import values_of
 
 #: Values that a message shows.
@@ -26,9 +27,7 @@ _SHOWN = 10
 VarList = Mapping[str, Any]
 
 
-def average_obs(
-    m: object, var_list: VarList | None = None, data: pd.DataFrame | None = None
-) -> pd.DataFrame:
+def average_obs(m: object, var_list: VarList | None = None, data: Any = None) -> pd.DataFrame:
     """Return the average observation of a model, as one row of data.
 
     Parameters
@@ -37,13 +36,14 @@ def average_obs(
         A fitted model.
     var_list : mapping column -> value or list of values, optional
         Average only the rows that have these values.
-    data : DataFrame, optional
+    data : DataFrame (pandas or polars), optional
         Rows to average instead of those of the fit, with the same columns.
 
     Returns
     -------
     DataFrame
-        One row with the variables of the model: the mean of a number, the most frequent value of
+        One row with the variables of the model, and the columns that its offset and precision
+        weights are from: the mean of a number, the most frequent value of
         anything else (of several the first, in the order of categories or sorted), and of each
         grouping factor the level with the median random effect. Columns keep their dtype, and so
         their categories; a mean is a float.
@@ -112,8 +112,9 @@ def random_obs(m: object, var_list: VarList | None = None, *, rng: Rng = None) -
     Returns
     -------
     DataFrame
-        One row with the variables of the model, under its own index label. Columns keep their
-        dtype, and so all their categories.
+        One row with the variables of the model, and the columns that its offset and precision
+        weights are from, under its own index label. Columns keep their dtype, and so all their
+        categories.
 
     Raises
     ------
@@ -190,14 +191,14 @@ def draw(
     return random_obs(m, var_list, rng=rng)
 
 
-def find_form_funs(m: object, data: pd.DataFrame | None = None) -> pd.DataFrame:
+def find_form_funs(m: object, data: Any = None) -> pd.DataFrame:
     """Return the average observation with the functions of the formula evaluated at it.
 
     Parameters
     ----------
     m : MerMod or MixedLMResults
         A fitted model.
-    data : DataFrame, optional
+    data : DataFrame (pandas or polars), optional
         Rows to average instead of those of the fit.
 
     Returns
@@ -240,17 +241,26 @@ def find_form_funs(m: object, data: pd.DataFrame | None = None) -> pd.DataFrame:
     return out
 
 
-def _observations(model: FittedModel, data: pd.DataFrame | None) -> tuple[pd.DataFrame, Array]:
+def _observations(model: FittedModel, data: Any) -> tuple[pd.DataFrame, Array]:
     """The rows that are observations, and how often each counts."""
     design = model.design
+    given = {c: v for c, v in _row_columns(design).items() if c not in design.frame}
     if data is not None:
-        check_columns(check_frame(data, "data"), design.frame.columns, "data")
-        return data[list(design.frame.columns)], np.ones(len(data))
+        data, columns = given_frame(data, "data"), [*design.frame.columns, *given]
+        check_columns(data, columns, "data")
+        return data[columns], np.ones(len(data))
     used = design.observed
-    frame = design.frame[used]
+    frame = design.frame.assign(**given)[used]
     if design.frequencies is None:
         return frame, np.ones(len(frame))
     return frame, design.frequencies[used]
+
+
+def _row_columns(design: Design) -> dict[str, Array | None]:
+    """The columns of the offset and precision weights, without which nothing is predicted."""
+    values = {"offset": design.options.offset, "weights": design.options.weights}
+    columns = design.options.columns
+    return {columns[name]: row for name, row in values.items() if name in columns}
 
 
 def _matching(frame: pd.DataFrame, var_list: VarList | None) -> BoolArray:

@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from merextras._checks import check_choice, check_level
+from merextras._checks import check_choice, check_flag, check_level
 from merextras._typing import Array, IntArray
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.fitted import FittedModel
+from merextras.model.options import given_frame
 from merextras.model.re_form import kept_effects
 from merextras.model.target import Target, left_out_rows, precision_weights, target_rows
 from merextras.prediction.spread import Neighbourhood, relative_variances
@@ -22,7 +23,7 @@ _DDF = ("residual", "satterthwaite", "asymptotic")
 
 def predict(
     model: FittedModel,
-    newdata: pd.DataFrame | None = None,
+    newdata: Any = None,
     *,
     re_form: str | float | None = None,
     allow_new_levels: bool | str = False,
@@ -39,7 +40,7 @@ def predict(
 
     Parameters
     ----------
-    newdata : DataFrame, optional
+    newdata : DataFrame (pandas or polars), optional
         By default the data of the fit.
     re_form : None, "NA" or a formula
         None: all random effects. ``"NA"`` (or ``"~0"``, or NaN as in R): none, the population's
@@ -137,7 +138,8 @@ def predict(
 
     **R counterpart**: ``predict.merMod``. lme4 has had ``se.fit`` since 1.1-32, the same formula;
     with ``re.form = NA`` it is the uncertainty of the fixed effects alone, as here. It has no
-    intervals and no variance for new levels.
+    intervals and no variance for new levels, and leaves out of predictions for `newdata` an offset
+    that was an argument of the fit and not a term of its formula (seen in 1.1-31).
 
     **Cost**: `fit` alone is linear in the rows. A standard error costs O((p + effects per row)**2)
     a row without crossed factors and O(q_tail**2) with (see `block_description`), in blocks of
@@ -182,6 +184,8 @@ def predict(
         raise InvalidArgumentError(
             "weights: only a prediction interval depends on them; say interval='prediction'"
         )
+    se_fit, adjust = check_flag(se_fit, "se_fit"), check_flag(adjust, "adjust")
+    newdata = None if newdata is None else given_frame(newdata, "newdata")
     unseen = _unseen_levels(allow_new_levels)
     kept = kept_effects(model.design, re_form)
     unknown = "error" if unseen == "error" else "zero"

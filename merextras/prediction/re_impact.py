@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 from scipy import stats
 
-from merextras._checks import check_choice, check_frame, check_level
+from merextras._checks import check_choice, check_level
 from merextras._typing import Array, IntArray
 from merextras.accessors.pick import pick_effect
 from merextras.engine import joint
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.fitted import FittedModel
 from merextras.model.mixedlm import as_fitted
+from merextras.model.options import given_frame
 from merextras.model.rows import NewRows
 from merextras.prediction.expected_rank import percentiles, ranks_of
 from merextras.prediction.moved_rows import fits, moved_rows, offsets, variances
@@ -32,7 +34,7 @@ _EXACT = 1e-12
 
 def re_impact(
     m: object,
-    newdata: pd.DataFrame,
+    newdata: Any,
     group: str | None = None,
     term: str | None = None,
     breaks: int | Sequence[float] = 3,
@@ -50,7 +52,7 @@ def re_impact(
     ----------
     m : MerMod or MixedLMResults
         A fitted model.
-    newdata : DataFrame
+    newdata : DataFrame (pandas or polars)
         A row per case with the variables of the model; its index names the cases and must be
         unique. The columns of `group` and the response may be left out.
     group : str, optional
@@ -151,7 +153,7 @@ def re_impact(
     """
     model = as_fitted(m)
     effect = pick_effect(model.design, group, term)
-    check_frame(newdata, "newdata")
+    newdata = given_frame(newdata, "newdata")
     check_choice(weights, _WEIGHTS, "weights")
     level = check_level(level)
     asked = _checked(breaks)

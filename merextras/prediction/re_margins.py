@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from merextras._checks import check_frame, check_level
+from merextras._checks import check_flag, check_level
 from merextras._typing import Array, IntArray
-from merextras.accessors.pick import Effect, pick_effect, pick_effects
+from merextras.accessors.pick import COMBINED, FIXED, Effect, parts_of, pick_effect, pick_effects
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.fitted import FittedModel
 from merextras.model.mixedlm import as_fitted
+from merextras.model.options import given_frame
 from merextras.prediction.expected_rank import percentiles, ranks_of
 from merextras.prediction.moved_rows import (
-    COMBINED,
-    FIXED,
     fits,
     moved_rows,
     offsets,
@@ -32,7 +32,7 @@ _SAME = 1e-6
 
 def re_margins(
     m: object,
-    newdata: pd.DataFrame | None = None,
+    newdata: Any = None,
     group: str | None = None,
     term: str | Sequence[str] | None = None,
     breaks: int | Sequence[float] = 4,
@@ -50,7 +50,7 @@ def re_margins(
     ----------
     m : MerMod or MixedLMResults
         A fitted model.
-    newdata : DataFrame, optional
+    newdata : DataFrame (pandas or polars), optional
         A row per case with the variables of the model, by default the model's own rows; its index
         names the cases and must be unique. The columns of `group` and the response may be left out.
     group : str, optional
@@ -139,11 +139,11 @@ def re_margins(
     model = as_fitted(m)
     first = pick_effect(model.design, group, None)
     effects = pick_effects(model.design, first.group, term)
-    cases = model.design.frame if newdata is None else check_frame(newdata, "newdata")
+    newdata = None if newdata is None else given_frame(newdata, "newdata")
+    cases = model.design.frame if newdata is None else newdata
     level = check_level(level)
-    for value, name in ((include_resid_var, "include_resid_var"), (joint, "joint")):
-        if not isinstance(value, bool):
-            raise InvalidArgumentError(f"{name}={value!r}: True or False")
+    include_resid_var = check_flag(include_resid_var, "include_resid_var")
+    joint = check_flag(joint, "joint")
     targets = _targets(breaks)
     check_cases(model.design, cases, first.group, "newdata")
     shift = np.broadcast_to(offsets(model, newdata), len(cases))
@@ -198,7 +198,7 @@ def _of_effect(
     picked = _nearest(pct, targets)
     different, again = np.unique(picked, return_inverse=True)
     rows = moved_rows(model, cases, effect.group, levels[different])
-    parts = [COMBINED, *model.design.factors, FIXED]
+    parts = parts_of(model.design)
     fit = np.empty((len(rows), len(parts)))
     std_error = np.empty_like(fit)
     for i, part in enumerate(parts):

@@ -20,7 +20,7 @@ BETTER = ("higher", "lower")
 
 def what_if(
     m: object,
-    cases: pd.DataFrame,
+    cases: Any,
     group: str | Mapping[str, Any] | None = None,
     levels: object = None,
     *,
@@ -40,7 +40,7 @@ def what_if(
     ----------
     m : MerMod or MixedLMResults
         A fitted model.
-    cases : DataFrame
+    cases : DataFrame (pandas or polars)
         A row per case, with the variables of the model; its index names the cases and must be
         unique. The response may be left out, and so may the columns that change: then it is not
         known what the cases are by themselves, and all that compares with it is NaN.

@@ -20,7 +20,7 @@ from merextras.prediction.what_if import BETTER, shift_columns
 
 def what_if_average(
     m: object,
-    cases: pd.DataFrame,
+    cases: Any,
     group: str | Mapping[str, Any] | None = None,
     levels: object = None,
     *,

@@ -29,7 +29,7 @@ _SOURCES = ("levels", "cases", "residual", "outcome")
 
 def what_if_spread(
     m: object,
-    cases: pd.DataFrame,
+    cases: Any,
     group: str | Mapping[str, Any],
     levels: object = None,
     *,

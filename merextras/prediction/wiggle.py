@@ -8,18 +8,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merextras._checks import check_frame, unknown_column
+from merextras._checks import unknown_column
 from merextras.exceptions import InvalidArgumentError
+from merextras.model.options import given_frame
 
 
-def wiggle(
-    data: pd.DataFrame, var_list: str | Sequence[str], values_list: Sequence[Any]
-) -> pd.DataFrame:
+def wiggle(data: Any, var_list: str | Sequence[str], values_list: Sequence[Any]) -> pd.DataFrame:
     """Repeat rows for every combination of new values of some variables.
 
     Parameters
     ----------
-    data : DataFrame
+    data : DataFrame (pandas or polars)
         Rows to start from, such as those of `draw`.
     var_list : str or sequence of str
         Columns to change.
@@ -60,7 +59,7 @@ def wiggle(
     2  30.0     II
     3  50.0     II
     """
-    out = check_frame(data, "data")
+    data = out = given_frame(data, "data")
     for column, values in zip(*_checked(out, var_list, values_list), strict=True):
         n = len(out)
         out = out.iloc[np.tile(np.arange(n), len(values))].reset_index(drop=True)
@@ -127,9 +126,7 @@ def _levels(values: Any, name: str) -> list[Any]:
         return list(seen)
 
 
-def _checked(
-    data: pd.DataFrame, var_list: object, values_list: object
-) -> tuple[list[str], list[list[Any]]]:
+def _checked(data: Any, var_list: object, values_list: object) -> tuple[list[str], list[list[Any]]]:
     """Columns and the values of each."""
     one = isinstance(var_list, str)
     columns = [var_list] if one else var_list

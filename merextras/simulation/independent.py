@@ -9,8 +9,9 @@ import numpy as np
 from merextras._checks import one_of
 from merextras._typing import Array, IntArray
 from merextras.accessors.estimates import ranef
+from merextras.accessors.pick import R_INTERCEPT
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.design import INTERCEPT
+from merextras.model.design import INTERCEPT, Design
 from merextras.model.fitted import FittedModel
 from merextras.simulation.linear_predictor import Drawer
 from merextras.simulation.sim import Draws
@@ -104,7 +105,7 @@ def fixed_covariance(
     covariance = model.fixed_covariance
     if fix_intercept_variance:
         covariance = _without_groups(model, covariance)
-    ignored = [_place(name, names) for name in ignore_fixed_terms]
+    ignored = [_place(name, model.design) for name in ignore_fixed_terms]
     rest = [j for j in range(len(names)) if j not in ignored]
     if ignored:
         precision = np.linalg.inv(covariance)
@@ -113,7 +114,10 @@ def fixed_covariance(
     return covariance
 
 
-def _place(name: object, names: Sequence[str]) -> int:
+def _place(name: object, design: Design) -> int:
+    names = design.fixed.names
+    if name == R_INTERCEPT and name not in names:
+        name = design.fixed_name(INTERCEPT)
     if not isinstance(name, str) or name not in names:
         raise InvalidArgumentError(f"ignore_fixed_terms: {name!r}: {one_of(name, names)}")
     return list(names).index(name)

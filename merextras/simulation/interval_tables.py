@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from merextras._typing import Array
+from merextras.accessors.pick import COMBINED, FIXED, parts_of
 from merextras.model.design import Design
 from merextras.simulation.linear_predictor import RowDraws
 
@@ -69,7 +70,7 @@ class IntervalTables:
     @property
     def effects(self) -> list[str]:
         """What is predicted."""
-        return ["combined", *self.design.factors, "fixed"] if self.which == "all" else [self.which]
+        return parts_of(self.design) if self.which == "all" else [self.which]
 
     def prepare(self, n: int, n_sims: int, *, keep: bool) -> None:
         """Make room for n rows, NaN until they are filled, and for their draws."""
@@ -82,7 +83,7 @@ class IntervalTables:
         """Summarise some rows of a pass."""
         at = draws.at[part]
         for effect, made in self._made(draws, part):
-            whole = effect in {"full", "combined"}
+            whole = effect in {"full", COMBINED}
             if self.residuals is not None and (whole or self.residuals.to_parts):
                 self.residuals.add(made, draws, part)
             if effect in self.sims:
@@ -111,8 +112,8 @@ class IntervalTables:
             draws.add_effects(own, part, self.design.terms_of(factor))
             total += own
             yield factor, own
-        yield "fixed", fixed
-        yield "combined", total
+        yield FIXED, fixed
+        yield COMBINED, total
 
 
 def intervals(draws: Array, stat: str, level: float) -> Array:

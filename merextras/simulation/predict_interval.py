@@ -10,13 +10,14 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from merextras._checks import check_choice, check_count, check_level
+from merextras._checks import check_choice, check_count, check_flag, check_level
 from merextras._rng import as_generator
 from merextras._typing import Array, Rng
 from merextras.exceptions import ApproximationWarning, InvalidArgumentError
 from merextras.model.design import labels_of
 from merextras.model.fitted import FittedModel
 from merextras.model.mixedlm import as_fitted
+from merextras.model.options import given_frame
 from merextras.model.re_form import kept_effects
 from merextras.model.rows import unseen
 from merextras.model.target import Target, precision_weights, target_rows
@@ -27,15 +28,15 @@ from merextras.simulation.linear_predictor import Drawer, row_draws
 from merextras.simulation.sim import draw_effects
 
 _WHICH = ("full", "fixed", "random", "all")
-#: Numbers worked on at a time (2 MB, to stay in the processor's cache).
-_BLOCK = 2**18
+#: Numbers worked on at a time (512 KB, to stay in the processor's cache).
+_BLOCK = 2**16
 #: Numbers drawn that take two seconds or so; less needs no progress bar.
 _LONG = 5e7
 
 
 def predict_interval(
     m: object,
-    newdata: pd.DataFrame | None = None,
+    newdata: Any = None,
     *,
     which: str = "full",
     level: float = 0.8,
@@ -56,7 +57,7 @@ def predict_interval(
     ----------
     m : MerMod or MixedLMResults
         A fitted model.
-    newdata : DataFrame, optional
+    newdata : DataFrame (pandas or polars), optional
         Rows to predict for, by default those of the fit.
     which : {"full", "fixed", "random", "all"}
         What is predicted: the response ``x'beta + z'b + e``, its fixed part ``x'beta`` (with the
@@ -136,7 +137,9 @@ def predict_interval(
     element is divided by the share left when ``1 / sum_j 1 / (V_j + tau**2)`` is taken off for each
     factor), and `ignore_fixed_terms` names fixed effects to hold at their estimates. Differences
     that remain: offsets are added (merTools forgets them), ``||`` works, a correction that leaves a
-    negative variance is an error, and `new_levels` is that of merTools 1.0.
+    negative variance is an error, `new_levels` is that of merTools 1.0, and an unseen level of a
+    factor such as ``class:school`` has no effect (0.5.2 gives each row that of a level it has, at
+    random).
 
     Columns stand in the order fit, lower, upper (merTools: fit, upr, lwr); quantiles are R's
     type 7.
@@ -170,6 +173,9 @@ def predict_interval(
     stat = check_choice(stat, ("median", "mean"), "stat")
     new_levels = check_choice(new_levels, ("zero", "draw"), "new_levels")
     level, n_sims, generator = check_level(level), check_count(n_sims, "n_sims"), as_generator(rng)
+    joint, return_sims = check_flag(joint, "joint"), check_flag(return_sims, "return_sims")
+    include_resid_var = check_flag(include_resid_var, "include_resid_var")
+    newdata = None if newdata is None else given_frame(newdata, "newdata")
     drawer = _drawer(model, n_sims, joint, fix_intercept_variance, ignore_fixed_terms)
     target = target_rows(model, newdata, kept=kept_effects(model.design, None), unknown="zero")
     if new_levels == "zero":

@@ -153,3 +153,9 @@ def test_on_a_raw_fit_and_on_another(function):
     assert one.equals(other) if isinstance(one, (pd.Series, pd.DataFrame)) else (one == other).all()
     with pytest.raises(UnsupportedModelError, match="OLS"):
         function(smf.ols("extro ~ open", data).fit())
+
+
+def test_an_effect_called_as_a_column():
+    m = mx.lmer("Reaction ~ level + (level | Subject)", _sleep().rename(columns={"Days": "level"}))
+    with pytest.raises(InvalidArgumentError, match=r"would be called \['level'\]; use ranef"):
+        mx.re_extract(m)

@@ -86,7 +86,7 @@ def test_restricted_terms(fits):
     """Combinations of effects, terms left out, covariances left out: against the rows' own."""
     model = fits["three factors"]
     cp = model.solution.factor.system.cp
-    at = [t for t, (_, k) in enumerate(cp.shapes) if k == 2][0]
+    at = next(t for t, (_, k) in enumerate(cp.shapes) if k == 2)
     kept = [(at, np.array([[1.0], [0.5]])), (at, np.array([[0.0], [1.0]])), (0, np.eye(1))]
     if at == 0:
         kept[2] = (1, np.eye(1))

@@ -211,7 +211,7 @@ def test_failing_at_the_fit_itself_is_an_error():
 
 
 def test_a_replicate_without_an_optimum_is_a_failure(monkeypatch):
-    from merextras.inference import bootstrap as module
+    from merextras.inference import replicates as module
 
     m = mx.lmer("Yield ~ 1 + (1 | Batch)", mx.load_dataset("dyestuff"))
     refit_all = module.refit_all

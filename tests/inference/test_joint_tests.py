@@ -93,6 +93,22 @@ def test_type_3_where_they_are_the_same():
     np.testing.assert_allclose(found.loc[wanted.index, "statistic"], wanted["statistic"], rtol=1e-8)
 
 
+def test_interaction_of_covariates():
+    """Its derivative is by both: in a model of products it is the coefficient of the product."""
+    students = mx.load_dataset("students").iloc[::4]
+    m = mx.lmer("extro ~ open * agree * social + (1 | school)", students)
+    found = mx.joint_tests(m).set_index("term")
+    mean = students["social"].mean()
+    for term, weights in {
+        "open:agree:social": {"open:agree:social": 1.0},
+        "open:agree": {"open:agree": 1.0, "open:agree:social": mean},
+    }.items():
+        wanted = mx.contest(m, weights, ddf="kenward-roger").iloc[0]
+        assert found.loc[term, "den_df"] == pytest.approx(wanted["df"], rel=1e-6)
+        assert found.loc[term, "p_value"] == pytest.approx(wanted["p_value"], rel=1e-6)
+    assert found.loc["open:agree", "p_value"] != pytest.approx(found.loc["agree", "p_value"])
+
+
 def test_what_is_left_out_is_said():
     found = mx.joint_tests(fit("missing_cell"))
     assert found["num_df"].tolist() == [1, 1, 3]

@@ -9,6 +9,8 @@ import time
 
 import dask
 import dask.dataframe as dd
+import numpy as np
+import pandas as pd
 import pytest
 from chunk_models import MODELS, assert_same, table
 from dask.distributed import Client, LocalCluster
@@ -77,21 +79,52 @@ def _slow(frame, wait):
     return frame
 
 
+@pytest.fixture(scope="module")
+def cluster():
+    """Two workers, which all tests that need some share."""
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as made:
+        yield made
+
+
+@pytest.fixture
+def client(cluster):
+    with dask.config.set(scheduler=None), Client(cluster) as made:
+        yield made
+
+
 @pytest.mark.slow
-def test_a_worker_that_is_killed(data):
+def test_two_workers_and_crossed_factors(client):
+    """The form of InstEval (students, instructors, departments), reduced by two workers."""
+    rng = np.random.default_rng(2)
+    n = 6000
+    data = pd.DataFrame(
+        {
+            "s": rng.integers(0, 300, n),
+            "d": rng.integers(0, 110, n),
+            "dept": rng.integers(0, 14, n),
+            "service": rng.integers(0, 2, n),
+        }
+    )
+    data["y"] = (
+        3.0
+        + rng.normal(0.0, 0.3, 300)[data["s"]]
+        + rng.normal(0.0, 0.5, 110)[data["d"]]
+        + rng.normal(0.0, 0.5, 28)[14 * data["service"] + data["dept"]]
+        + rng.normal(0.0, 1.2, n)
+        - 0.1 * data["service"]
+    )
+    formula = "y ~ service + (1 | s) + (1 | d) + (1 | dept:service)"
+    assert_same(mx.lmer(formula, dd.from_pandas(data, npartitions=7)), mx.lmer(formula, data))
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_killed(data, client):
     """Its partitions are reduced again by the other; the fit is that of all rows."""
-    expected = mx.lmer(FORMULA, data)
-    with (
-        dask.config.set(scheduler=None),
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
-        Client(cluster) as client,
-    ):
-        source = dd.from_pandas(data, npartitions=12)
-        assert_same(mx.lmer(FORMULA, source), expected)
-        slow = source.map_partitions(_slow, 0.2, meta=source._meta)
-        pids = list(client.run(os.getpid).values())
-        timer = threading.Timer(0.8, os.kill, (pids[0], signal.SIGKILL))
-        timer.start()
-        found = mx.lmer(FORMULA, slow)
-        timer.join()
-        assert_same(found, expected)
+    source = dd.from_pandas(data, npartitions=8)
+    slow = source.map_partitions(_slow, 0.2, meta=source._meta)
+    pids = list(client.run(os.getpid).values())
+    timer = threading.Timer(0.6, os.kill, (pids[0], signal.SIGKILL))
+    timer.start()
+    found = mx.lmer(FORMULA, slow)
+    timer.join()
+    assert_same(found, mx.lmer(FORMULA, data))

@@ -46,6 +46,26 @@ def test_rows_are_those_of_the_fit_in_memory(data, whole, streamed):
     np.testing.assert_allclose(found["fixed"], whole.predict(re_form="NA"), rtol=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("formula", "kwargs"),
+    [
+        (FORMULA, {"weights": "f"}),
+        ("y ~ x + c + (1 | g) + (1 | h)", {"weights": "w", "freq_weights": "f"}),
+        ("y ~ x + I(2 * x) + (1 | h/k)", {}),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::merextras.exceptions.RankDeficientWarning")
+def test_leverages(data, formula, kwargs):
+    model = mx.lmer(formula, [data], **kwargs)
+    found = pd.concat(mx.stream_rows(model, data, "hatvalues", chunk_size=300))["hatvalues"]
+    expected = mx.lmer(formula, data, **kwargs).hatvalues()
+    np.testing.assert_allclose(found, expected, rtol=1e-7)
+    other = data.assign(g=data["g"].where(data["g"] != 10, -5), h=data["h"].replace({"a": "z"}))
+    there = pd.concat(mx.stream_rows(model, other, "hatvalues", unknown="zero"))["hatvalues"]
+    assert 0 < there.isna().sum() < len(there)
+    np.testing.assert_allclose(there.dropna(), expected[there.notna()], rtol=1e-7)
+
+
 def test_one_column_and_dropped_columns(data):
     with pytest.warns(RankDeficientWarning, match="dropped 1"):
         found = mx.lmer("y ~ x + I(2 * x) + c + (1 | g)", [data])
@@ -148,7 +168,6 @@ NEEDS_ROWS = {
     "random matrix": lambda m: m.model_matrix("random"),
     "weights": lambda m: m.weights(),
     "refit": lambda m: m.refit(np.zeros(3)),
-    "update": lambda m: m.update(". ~ . - x"),
     "y": lambda m: m.get_me("y"),
     "X": lambda m: m.get_me("X"),
     "Zt": lambda m: m.get_me("Zt"),

@@ -255,3 +255,30 @@ def test_columns_of_different_kinds():
 
 def test_reference_models_have_lme4s_names():
     assert list(model_of("nested", "pastes").ngrps().items()) == [("cask:batch", 30), ("batch", 10)]
+
+
+def test_a_slope_by_level_needs_its_formula():
+    """The whole vc_formula of the fit may be given: only covariates are taken from it."""
+    data = _penicillin()
+    data["load"] = 1.0 + np.arange(144) % 5
+    components = {"plate": "0 + C(plate)", "slope": "0 + C(plate):np.log(load)"}
+    results = statsmodels_fit("diameter ~ 1", data, groups="one", vc_formula=components)
+    with pytest.raises(UnsupportedModelError, match="vc_formula="):
+        adapted(results).predict(data)
+    m = adapted(results, vc_formula=components)
+    close(m.predict(data), m.fitted(), 1e-13)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"vc_formula": {"plates": "0 + C(plate)"}}, "'plates' is no component of the fit; .*'pla"),
+        ({"vc_formula": {"plate": "0 + C(sample)"}}, "does not make the columns of the fit's term"),
+        ({"re_formula": "~ 1"}, r"re_formula='~ 1': .* only the variance components \['plate'\]"),
+    ],
+)
+def test_formulas_that_the_fit_does_not_have(given, message):
+    components = {"plate": "0 + C(plate)"}
+    results = statsmodels_fit("diameter ~ 1", _penicillin(), groups="one", vc_formula=components)
+    with pytest.raises(InvalidArgumentError, match=message):
+        adapted(results, **given)

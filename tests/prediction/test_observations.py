@@ -213,3 +213,18 @@ def test_formulas_by_formulaic():
     np.testing.assert_allclose(row["np.log(agree)"], np.log(data["agree"].mean()))
     assert sum("[T." in column for column in row.columns) == 5
     assert m.predict(average_obs(m)).notna().all()
+
+
+@pytest.mark.parametrize("observation", [average_obs, lambda m: random_obs(m, rng=1)])
+def test_columns_of_the_offset_and_weights(observation):
+    """Without them the observation could not be predicted."""
+    data = load_dataset("sleepstudy")
+    data["start"], data["w"] = data["Days"] / 2.0, 1.0 + data["Days"] % 2
+    m = lmer("Reaction ~ Days + (1 | Subject)", data, offset="start", weights="w")
+    row = observation(m)
+    assert {"start", "w"} <= set(row.columns)
+    assert m.predict(row, interval="prediction").notna().all(axis=None)
+    assert average_obs(m)["start"].item() == data["start"].mean()
+    assert find_form_funs(m, data=data)["w"].item() == data["w"].mean()
+    with pytest.raises(InvalidArgumentError, match=r"data: needs the column\(s\) \['w'\]"):
+        average_obs(m, data=data.drop(columns="w"))

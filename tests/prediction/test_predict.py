@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from lme4_fits import REAL, adapted, data_of, expected, model_of, statsmodels_fit
 from properties.compare import close
@@ -165,6 +166,8 @@ def test_an_unseen_category(students, engine):
         (lambda d: d.assign(Days="a"), "newdata: column 'Days' must be numeric"),
         (lambda d: d.assign(Days="1"), "newdata: column 'Days' must be numeric"),
         (lambda d: d.assign(Days=pd.Timestamp(2020, 1, 1)), "newdata: column 'Days' must be num"),
+        (lambda d: d.assign(Days=True), "newdata: column 'Days' must be numeric, not bool"),
+        (lambda d: d.assign(Days=d["Days"].astype(object)), "'Days' must be numeric, not object"),
         (lambda d: d.to_dict(), "newdata: expected a pandas DataFrame, got dict"),
         (lambda d: d.to_numpy(), "newdata: expected a pandas DataFrame, got ndarray"),
     ],
@@ -207,3 +210,40 @@ def test_an_intercept_alone():
     new = pd.DataFrame({"Batch": ["A", "Z"]})
     made = m.predict(new, allow_new_levels=True)
     close(made, [m.coef()["Batch"].loc["A", "Intercept"], m.fixef()["Intercept"]], 1e-14)
+
+
+@pytest.mark.parametrize("engine", ["patsy", "formulaic"])
+def test_numbers_within_a_function(sleep, engine):
+    """What the engines themselves would stop at with an error of numpy's, or take as it is."""
+    if engine == "formulaic":
+        pytest.importorskip("formulaic")
+    control = LmerControl(formula_engine=engine)
+    m = lmer("Reaction ~ np.log(Days + 1) + (1 | Subject)", sleep, control=control)
+    rows = sleep.head(3)
+    made = m.predict(rows.assign(Days=pd.array([0, None, 2], dtype="Int64")), se_fit=True)
+    assert made["fit"].isna().tolist() == [False, True, False]
+    close(made["fit"][[0, 2]], m.fitted()[[0, 2]], 1e-13)
+    for given, kind in (("1", "(object|str)"), (True, "bool"), (pd.Timestamp(0), "datetime64")):
+        with pytest.raises(
+            InvalidArgumentError, match=f"column 'Days' must be numeric, not {kind}"
+        ):
+            m.predict(rows.assign(Days=given))
+
+
+def test_a_random_slope_of_text_is_no_number(sleep):
+    """Made from the effect's name alone, without an engine."""
+    m = adapted(statsmodels_fit("Reaction ~ 1", sleep, groups="Subject", re_formula="~ Days"))
+    with pytest.raises(InvalidArgumentError, match="newdata: column 'Days' must be numeric"):
+        m.predict(sleep.assign(Days=sleep["Days"].astype(str)))
+    missing = sleep.head(2).assign(Days=pd.array([1, None], dtype="Int64"))
+    assert m.predict(missing).isna().tolist() == [False, True]
+
+
+def test_a_polars_frame(slopes, sleep):
+    close(slopes.predict(pl.from_pandas(sleep)), slopes.predict(sleep), 0.0)
+
+
+@pytest.mark.parametrize("name", ["se_fit", "adjust"])
+def test_a_word_is_no_flag(slopes, name):
+    with pytest.raises(InvalidArgumentError, match=f"{name}='no': True or False"):
+        slopes.predict(**{name: "no"})

@@ -11,7 +11,7 @@ from scipy import stats
 from sim_models import fitted, joint_covariance, quietly
 from tolerances import INVARIANCE, MONTE_CARLO, ORACLE
 
-from merextras import expected_rank, lmer, re_impact, what_if
+from merextras import expected_rank, lmer, re_impact, re_margins, what_if
 from merextras.datasets import load_dataset
 from merextras.exceptions import InvalidArgumentError
 from merextras.prediction import re_impact as module
@@ -245,3 +245,12 @@ def test_an_unseen_level_of_another_factor():
     case = load_dataset("penicillin").head(1).assign(plate="zz")
     with pytest.raises(InvalidArgumentError, match="newdata: levels of 'plate'"):
         re_impact(fitted("crossed"), case, "sample")
+
+
+@pytest.mark.parametrize("function", [re_impact, re_margins])
+def test_a_missing_offset(function):
+    data = load_dataset("sleepstudy").assign(start=1.0)
+    m = lmer("Reaction ~ Days + (1 | Subject)", data, offset="start")
+    cases = data.head(2).assign(start=[1.0, np.nan])
+    with pytest.raises(InvalidArgumentError, match=r"the offset is missing for the cases \[1\]"):
+        function(m, cases)

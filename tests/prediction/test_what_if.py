@@ -15,6 +15,7 @@ from scipy import stats
 from sim_models import SHAPES, STUDENTS, fitted, joint_covariance, quietly
 from tolerances import INVARIANCE, MONTE_CARLO, ORACLE
 
+from merextras import lmer
 from merextras.datasets import load_dataset
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
 from merextras.model.fitted import FittedModel
@@ -352,3 +353,10 @@ def test_takes_a_statsmodels_fit(cases):
     fit = smf.mixedlm(STUDENTS, load_dataset("students"), groups="school").fit()
     frame = what_if(fit, cases, "school", ["IV"], rng=1)
     assert np.all((frame["lower"] < frame["fit"]) & (frame["fit"] < frame["upper"]))
+
+
+def test_changes_without_a_prediction():
+    data = load_dataset("sleepstudy")
+    m = lmer("Reaction ~ np.log(Days + 1) + (1 | Subject)", data)
+    with pytest.raises(InvalidArgumentError, match=r"changes: no finite .* the cases \[0, 1\]"):
+        what_if(m, data.head(2), changes={"Days": [-1.0]}, n_sims=None)

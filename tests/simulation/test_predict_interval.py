@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import statsmodels.formula.api as smf
 from interval_models import dense_covariance, dense_prior
@@ -380,3 +381,25 @@ def test_ml_draws_sigma_as_reml_does():
         predict_interval(again, data, n_sims=9, rng=1),
         INVARIANCE,
     )
+
+
+@pytest.mark.parametrize("name", ["joint", "include_resid_var", "return_sims"])
+def test_a_word_is_no_flag(name):
+    with pytest.raises(InvalidArgumentError, match=f"{name}='no': True or False"):
+        predict_interval(fitted("slopes"), **{name: "no"})
+
+
+def test_a_polars_frame():
+    model, data = fitted("slopes"), load_dataset("sleepstudy").head(3)
+    made = predict_interval(model, pl.from_pandas(data), n_sims=20, rng=1)
+    pd.testing.assert_frame_equal(made, predict_interval(model, data, n_sims=20, rng=1))
+
+
+@pytest.mark.parametrize("name", ["fixed", "combined"])
+def test_a_factor_called_as_a_part(name):
+    """Its part of the table would be overwritten."""
+    data = load_dataset("dyestuff").rename(columns={"Batch": name})
+    m = lmer(f"Yield ~ 1 + (1 | {name})", data)
+    with pytest.raises(InvalidArgumentError, match=f"the grouping factor '{name}' has the name of"):
+        predict_interval(m, which="all", n_sims=5)
+    assert len(predict_interval(m, n_sims=5)) == len(data)

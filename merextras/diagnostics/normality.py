@@ -68,7 +68,8 @@ def check_normality(m: object, *, what: str = "all", alpha: float = 0.05) -> Nor
     D'Agostino and Pearson's for more. The residuals and the modes are correlated, so that the
     p-values are approximate; in a large table they find what does no harm: look at the plot.
     Schielzeth, H. et al. (2020). Methods Ecol. Evol. 11, 1141-1152, on how little it matters for
-    fixed effects. A frequency weight counts as so many residuals. Cost: that of the leverages, O(n (p + k)**2).
+    fixed effects. A frequency weight counts as so many residuals. Cost: that of the
+    leverages, O(n (p + k)**2).
 
     Examples
     --------

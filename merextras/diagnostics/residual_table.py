@@ -110,7 +110,8 @@ def qq_residuals(m: object, *, level: float = 0.95) -> pd.DataFrame:
     -----
     R: lattice's ``qqmath(m)``, whose abscissa is the same, :math:`\Phi^{-1}((i - 1/2) / n)`, and
     which has no interval. The i-th of n uniform order statistics is Beta(i, n + 1 - i). Residuals
-    are correlated, so that the interval is a guide. A row with a frequency is one point. Cost: that of the leverages.
+    are correlated, so that the interval is a guide. A row with a frequency is one
+    point. Cost: that of the leverages.
 
     Examples
     --------

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from merextras.engine import blocks, covpar, dense
+from merextras.engine import blocks, covpar
 from merextras.engine.blocks import Array
 from merextras.engine.factor import Lead
 from merextras.engine.pls import Solution

@@ -91,6 +91,7 @@ def offset_of(design: Design, data: pd.DataFrame) -> Array | None:
 
 
 def check_parts(written: MixedFormula, formula: str, data: pd.DataFrame) -> None:
+    """Raise unless there are a response, a bar, and the columns right of the bars."""
     if not written.response:
         raise InvalidArgumentError(f"formula={formula!r}: there is no response left of a '~'")
     if not written.bars:
@@ -269,6 +270,7 @@ def offset_from(
 
 
 def response_of(code: str, frame: pd.DataFrame, scope: Scope) -> Array:
+    """Evaluate the left side of a formula, (n,)."""
     name = unquoted(code)
     if name in frame.columns:
         column = frame[name]
@@ -282,6 +284,7 @@ def response_of(code: str, frame: pd.DataFrame, scope: Scope) -> Array:
 
 
 def check_finite(values: Array, names: Sequence[str], what: str) -> None:
+    """Raise if a column of the values is not finite everywhere."""
     finite = np.all(np.isfinite(values), axis=0).tolist()
     bad = [name for name, ok in zip(names, finite, strict=True) if not ok]
     if bad:

@@ -28,7 +28,8 @@ WANTED = """
     extractAIC df.residual nobs ngrps fitted residuals resid predict formula terms model.frame
     model.matrix isREML isLMM isGLMM isNLMM isSingular family weights as.function getL refit update
     summary REsim FEsim predictInterval plotREsim plotFEsim exactLRT exactRLRT LRTSim RLRTSim sim
-    display se.fixef se.ranef se.coef sigma.hat extractDIC standardize mcsamp dotplot xyplot anova drop1 contest
+    display se.fixef
+    se.ranef se.coef sigma.hat extractDIC standardize mcsamp dotplot xyplot anova drop1 contest
     ranova rand vcovAdj tidy glance augment emmeans emtrends joint_tests contrast pairs emmip
     profile densityplot splom
     rePCA plot qqmath coefplot r2_nakagawa icc get_variance model_performance compare_performance

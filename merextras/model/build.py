@@ -16,7 +16,7 @@ from merextras._typing import Array, BoolArray, IntArray
 from merextras.engine.crossprod import TermRows
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.covariates import Covariates
-from merextras.model.design import Design, Term, in_order
+from merextras.model.design import Design, Term, in_order, label_text
 from merextras.model.fixed import FixedPart, FormulaPart, Scope, names_in, unquoted
 from merextras.model.formula import Bar, MixedFormula, in_call, parse, summands
 from merextras.model.options import Options
@@ -331,7 +331,8 @@ def grouping(frame: pd.DataFrame, columns: Sequence[str]) -> tuple[pd.Index, Int
         pairs, codes = np.unique(codes * len(other) + other_codes, return_inverse=True)
         left, right = np.divmod(pairs, len(other))
         own = levels if names is None else names
-        names = pd.Index([f"{own[i]}:{other[j]}" for i, j in zip(left, right, strict=True)])
+        texts, others = [[label_text(value) for value in levels] for levels in (own, other)]
+        names = pd.Index([f"{texts[i]}:{others[j]}" for i, j in zip(left, right, strict=True)])
         codes = codes.reshape(-1)
     if names is not None and not names.is_unique:
         twice = names[names.duplicated()][0]

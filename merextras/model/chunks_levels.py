@@ -11,6 +11,7 @@ import pandas as pd
 from merextras._typing import IntArray
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.build import grouping
+from merextras.model.design import label_text
 
 #: Labels that wait before they are merged, at least.
 _WAITING = 2**16
@@ -153,7 +154,7 @@ class Coder:
         if len(parts) == 1:
             return made
         rows = zip(*(made.frame()[c] for c in columns), strict=True)
-        levels = pd.Index([":".join(map(str, row)) for row in rows])
+        levels = pd.Index([":".join(map(label_text, row)) for row in rows])
         return cls(made.columns, levels, made.parts, made.pairs)
 
     @classmethod

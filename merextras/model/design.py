@@ -64,9 +64,16 @@ def labels_of(data: pd.DataFrame, columns: Sequence[str]) -> pd.Index:
     values = parts[0]
     if len(parts) > 1:
         values = np.array(
-            [":".join(map(str, row)) for row in zip(*parts, strict=True)], dtype=object
+            [":".join(map(label_text, row)) for row in zip(*parts, strict=True)], dtype=object
         )
     return pd.Index(values, dtype=object, tupleize_cols=False)
+
+
+def label_text(value: object) -> str:
+    """A value within a label: ``1`` for 1.0 too, as integers become floats beside a missing one."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
 
 
 @dataclass(frozen=True, eq=False)

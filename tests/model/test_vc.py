@@ -259,7 +259,7 @@ def test_reference_models_have_lme4s_names():
 
 def test_a_slope_by_level_needs_its_formula():
     """The whole vc_formula of the fit may be given: only covariates are taken from it."""
-    data = _penicillin()
+    data = _penicillin().assign(one=1)
     data["load"] = 1.0 + np.arange(144) % 5
     components = {"plate": "0 + C(plate)", "slope": "0 + C(plate):np.log(load)"}
     results = statsmodels_fit("diameter ~ 1", data, groups="one", vc_formula=components)
@@ -279,6 +279,7 @@ def test_a_slope_by_level_needs_its_formula():
 )
 def test_formulas_that_the_fit_does_not_have(given, message):
     components = {"plate": "0 + C(plate)"}
-    results = statsmodels_fit("diameter ~ 1", _penicillin(), groups="one", vc_formula=components)
+    data = _penicillin().assign(one=1)
+    results = statsmodels_fit("diameter ~ 1", data, groups="one", vc_formula=components)
     with pytest.raises(InvalidArgumentError, match=message):
         adapted(results, **given)

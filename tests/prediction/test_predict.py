@@ -247,3 +247,15 @@ def test_a_polars_frame(slopes, sleep):
 def test_a_word_is_no_flag(slopes, name):
     with pytest.raises(InvalidArgumentError, match=f"{name}='no': True or False"):
         slopes.predict(**{name: "no"})
+
+
+@pytest.mark.parametrize("late", ["fit", "newdata"])
+def test_integers_beside_a_missing_one_are_the_same_levels(students, late):
+    """pandas makes them floats: ``2.0:I`` is the level ``2:I``, not one that was never seen."""
+    data = students.assign(year=np.arange(len(students)) % 3)
+    gap = data.assign(year=data["year"].astype(float).mask(data.index == 1))
+    fitted, given = (gap, data) if late == "fit" else (data, gap)
+    m = lmer("extro ~ open + (1 | school:year)", fitted)
+    assert m.ranef()["school:year"].index[0] == "I:0"
+    made = m.predict(given.head(4), allow_new_levels="zero")
+    close(made[[0, 2, 3]], m.fitted()[[0, 2, 3]], 1e-13)

@@ -357,6 +357,6 @@ def test_takes_a_statsmodels_fit(cases):
 
 def test_changes_without_a_prediction():
     data = load_dataset("sleepstudy")
-    m = lmer("Reaction ~ np.log(Days + 1) + (1 | Subject)", data)
+    m = lmer("Reaction ~ I(np.where(Days < 0, np.nan, Days)) + (1 | Subject)", data)
     with pytest.raises(InvalidArgumentError, match=r"changes: no finite .* the cases \[0, 1\]"):
         what_if(m, data.head(2), changes={"Days": [-1.0]}, n_sims=None)

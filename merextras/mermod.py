@@ -53,6 +53,8 @@ class MerMod(FittedModel):
     ------
     UnsupportedModelError
         Not a `MixedLM` fit, a penalised fit, or a covariance structure that has no blocks.
+    InvalidArgumentError
+        `re_formula` or `vc_formula` is not the fit's.
 
     Warns
     -----

@@ -23,7 +23,7 @@ def test_labels_of_one_column_are_its_values():
 def test_labels_of_several_columns_are_joined():
     frame = pd.DataFrame({"a": [1, 2], "b": pd.Categorical(["x", "y"]), "c": [1.0, 2.5]})
     assert labels_of(frame, ["a", "b"]).tolist() == ["1:x", "2:y"]
-    assert labels_of(frame, ["b", "a", "c"]).tolist() == ["x:1:1.0", "y:2:2.5"]
+    assert labels_of(frame, ["b", "a", "c"]).tolist() == ["x:1:1", "y:2:2.5"]
 
 
 def test_labels_do_not_depend_on_the_index():

@@ -91,7 +91,8 @@ def anova(
     is at the boundary: see `ranova` and `exact_rlrt`. Sums of squares of a table by term are F
     times sigma**2 (with Kenward-Roger's method before it is scaled). Type 1 and 2 contrasts are
     orthogonal in the rows of X, as in lmerTest; lme4's own table (no `ddf`) is orthogonal in
-    V^-1. Cost: a refit per REML model, or that of `merextras.engine.information`.
+    V^-1. In ``a / b`` lmerTest's types 2 and 3 test ``a`` at the first level of b; here ``a:b``
+    contains it, as in SAS. Cost: a refit per REML model, or that of `merextras.engine.information`.
 
     Examples
     --------

@@ -13,6 +13,7 @@ from merextras._typing import Array
 from merextras.inference.ddf import Method, f_row, method_of
 from merextras.inference.emmeans import averaged, derivative, uncertainty_of
 from merextras.inference.emmeans_grid import Grid, reference_grid
+from merextras.inference.null_spectrum import orthonormal
 from merextras.model.design import Design
 from merextras.model.made_up import fixed_columns
 from merextras.model.mixedlm import as_fitted
@@ -99,7 +100,8 @@ def joint_tests(
             tested.append(free)
     out = pd.DataFrame(made, columns=["term", *within, *_COLUMNS, "note"])
     out = out.astype({"num_df": int, "den_df": float, "statistic": float, "p_value": float})
-    out.attrs["notes"] = () if within or at else _left_out(fitted.design, np.vstack(tested))
+    known = _rank(np.vstack(tested), uncertainty)
+    out.attrs["notes"] = () if within or at else _left_out(fitted.design, known)
     return out
 
 
@@ -134,7 +136,7 @@ def _tested(method: Method, uncertainty: Uncertainty, rows: Array) -> tuple[list
     free, note = rows, ""
     if not np.all(uncertainty.estimable(rows)):
         free = uncertainty.estimable_part(rows)
-        lost = np.linalg.matrix_rank(rows) - len(free)
+        lost = _rank(rows, uncertainty) - len(free)
         note = f"{lost} of {lost + len(free)} contrasts are not estimable"
     free = free[np.any(free != 0.0, axis=1)]
     if len(free) == 0:
@@ -143,14 +145,19 @@ def _tested(method: Method, uncertainty: Uncertainty, rows: Array) -> tuple[list
     return [*found[2:], note], free
 
 
-def _left_out(design: Design, tested: Array) -> tuple[str, ...]:
+def _rank(rows: Array, uncertainty: Uncertainty) -> int:
+    """Of functions of the coefficients, in the units of the columns that these belong to."""
+    scaled = rows / uncertainty.scale
+    size = np.linalg.norm(scaled, axis=1, keepdims=True)
+    return int(np.linalg.matrix_rank(scaled / np.where(size > 0.0, size, 1.0))) if len(rows) else 0
+
+
+def _left_out(design: Design, tested: int) -> tuple[str, ...]:
     """How much of what the fixed part can express, but for a constant, no test is about."""
     x = fixed_columns([design])[0] if isinstance(design, StreamedDesign) else design.x
-    ones = np.ones(len(x))
-    constant = x @ np.linalg.lstsq(x, ones, rcond=None)[0] if x.shape[1] else 0.0 * ones
-    total = x.shape[1] - int(np.allclose(constant, ones))
-    size = np.linalg.norm(tested, axis=1)
-    left = total - int(np.linalg.matrix_rank(tested / size[:, None])) if len(tested) else total
+    basis, ones = orthonormal(x), np.ones(len(x))
+    total = x.shape[1] - int(np.allclose(basis @ (basis.T @ ones), ones))
+    left = total - tested
     if left <= 0:
         return ()
     return (

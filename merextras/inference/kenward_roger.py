@@ -120,6 +120,10 @@ def kenward_roger(model: FittedModel, *, stacklevel: int = 2) -> KenwardRoger:
     by the direction V itself, for which all of these are known. A W that is singular (variances
     that can't be told apart) is inverted in the directions that the design determines.
 
+    R: ``pbkrtest::KRmodcomp`` and ``vcovAdj``. With precision weights pbkrtest takes sigma**2 I for
+    the residuals' part of V; there adjusted standard errors and degrees of freedom depend on the
+    weights' unit (weights times 100 turned 1787 degrees of freedom of 420 rows into 14 million).
+
     Nothing of the size of the data squared exists: see `merextras.engine.information` for the cost
     and the memory. 73 421 rows with 2 972 and 1 128 crossed levels take some ten seconds and less
     than a gigabyte.

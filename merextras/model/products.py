@@ -30,6 +30,7 @@ from merextras.model.products_same import check_same
 from merextras.model.rank import dependent_columns, without_columns
 from merextras.model.sanity import (
     check_effects,
+    check_factors,
     check_levels,
     check_response,
     check_scales,
@@ -338,6 +339,7 @@ def _check(
         check_levels(term, int(np.count_nonzero(seen)), n)
         check_effects(term, values)
     check_twice(design.terms)
+    check_factors(made.structure.fixed)
     check_size(n, len(kept))
     sd = np.sqrt(facts.squares[list(kept)] / max(facts.n, 1))
     check_scales(sd, design.fixed.names, stacklevel + 1)

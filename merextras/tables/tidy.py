@@ -127,6 +127,7 @@ def tidy(
     """
     model, level = as_fitted(m), check_level(level)
     wanted = _checked(effects)
+    conf_method = "wald" if conf_method == "Wald" else conf_method
     check_choice(conf_method, ("wald", "profile", "boot"), "conf_method")
     check_choice(scales, ("sdcor", "vcov"), "scales")
     method = method_of(model, "asymptotic" if ddf is None else ddf, stacklevel=3)

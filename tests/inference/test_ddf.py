@@ -245,6 +245,21 @@ def test_units_of_a_covariate_do_not_matter():
         np.testing.assert_allclose(a["statistic"], b["statistic"], rtol=TEST_STATISTIC)
 
 
+def test_unit_of_the_weights_does_not_matter():
+    """Pbkrtest's adjusted covariance and degrees of freedom change with it; lmerTest's do not."""
+    sleep = load_dataset("sleepstudy")
+    w = 1.0 + sleep["Days"].to_numpy()
+    found, wanted = (
+        mx.tidy(
+            mx.lmer("Reaction ~ Days + (1 | Subject)", sleep, weights=w * unit),
+            "fixed",
+            ddf="kenward-roger",
+        )[["std_error", "df"]]
+        for unit in (100.0, 1.0)
+    )
+    np.testing.assert_allclose(found, wanted, rtol=1e-8)
+
+
 def test_wide_groups_have_no_columns_of_their_own():
     """Kenward-Roger on 20 000 groups: cost and memory are linear in them."""
     rng = np.random.default_rng(1)

@@ -8,7 +8,7 @@ from emmeans_models import EXPECTED, data_of, fit
 from tolerances import DDF, EMMEANS, P_VALUE
 
 import merextras as mx
-from merextras.exceptions import InvalidArgumentError
+from merextras.exceptions import ApproximationWarning, InvalidArgumentError
 
 #: emmeans' table has F to three decimals and degrees of freedom to two; p-values are not rounded.
 ROUNDED_F, ROUNDED_DF = 5.1e-4, 5.1e-3
@@ -118,6 +118,12 @@ def test_what_is_left_out_is_said():
     assert mx.joint_tests(fit("intercept")).attrs["notes"] == ()
     (note,) = mx.joint_tests(fit("curved"), ddf="asymptotic").attrs["notes"]
     assert note.startswith("3 of the 9 degrees")
+    frame = data_of("thinned")
+    with pytest.warns(ApproximationWarning, match="very different scales"):
+        far = mx.lmer(
+            "Reaction ~ D * grp + (1 | Subject)", frame.assign(D=86400 * frame["Days"] + 1.7e9)
+        )
+    assert mx.joint_tests(far, ddf="asymptotic").attrs["notes"] == ()
     held = mx.joint_tests(fit("intercept"), at={"phase": "a"}, ddf="asymptotic")
     assert held["term"].tolist() == ["grp"]
 

@@ -72,6 +72,17 @@ def test_cell_whose_rows_have_weight_zero_is_empty(rows, name, engine):
     assert_same(found, wanted)
 
 
+def test_nested_factors_are_tested_as_crossed_ones(rows):
+    """The means are the same; lmerTest tests a where b is "no" instead, the contrast below."""
+    nested = mx.lmer("y ~ a / b + x + (1 | g)", rows)
+    found = nested.anova(ddf="kenward-roger", type=3)
+    wanted = mx.lmer(FORMULA, rows).anova(ddf="kenward-roger", type=3)
+    np.testing.assert_allclose(found.loc["a"], wanted.loc["a"], rtol=SAME_FIT)
+    at_no = pd.DataFrame({"a[T.q]": [1, 0], "a[T.r]": [0, 1]})
+    theirs = mx.contest(nested, at_no, ddf="kenward-roger")
+    assert abs(theirs["statistic"].iloc[0] / found.loc["a", "statistic"] - 1.0) > 0.05
+
+
 def test_normality_of_residuals_by_frequency(rows):
     again = rows.loc[rows.index.repeat(rows["k"])].reset_index(drop=True)
     found = mx.check_normality(mx.lmer(FORMULA, rows, freq_weights="k"), what="residuals")

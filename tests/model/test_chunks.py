@@ -169,6 +169,7 @@ REFUSED = {
     "all missing": (lambda d: [d.assign(y=np.nan)], {}, "no row has a value"),
     "one level": (lambda d: [d.assign(h="a")], {}, "has one level"),
     "constant": (lambda d: [d.assign(y=1.0)], {}, "all values are 1"),
+    "one category": (lambda d: [d.assign(c="a")], {}, "the factor 'c' has one level"),
 }
 
 

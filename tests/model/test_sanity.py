@@ -35,6 +35,12 @@ def data():
     [
         ("y ~ x + (1 | one)", r"'one' of \(1 \| one\) has one level \('a'\) in the rows"),
         ("y ~ x + (x | one)", r"'one' of \(1 \+ x \| one\) has one level"),
+        (
+            "y ~ x + one + (1 | g)",
+            r"the factor 'one' has one level \('a'\) in the rows .* leave it out",
+        ),
+        ("y ~ x * one + (1 | g)", "the factor 'one' has one level"),
+        ("y ~ C(one, Sum) + (1 | g)", r"the factor 'C\(one, Sum\)' has one level"),
         ("y ~ x + (1 | row)", r"'row' of \(1 \| row\) has 360 levels for 360 observations"),
         ("y ~ x + (1 | one:row)", "'one:row' .* has 360 levels for 360 observations"),
         ("y ~ x + (1 | g/row)", "'row:g' of .* has 360 levels"),

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
+import merextras as mx
 from merextras.exceptions import InvalidArgumentError
 from merextras.plots import plot_influence
 from merextras.results.influence import Influence
@@ -177,3 +178,7 @@ def test_other_things():
         plot_influence({})
     with pytest.raises(InvalidArgumentError, match="no deletion has estimates"):
         plot_influence(made(3, missing=[0, 1, 2]))
+    with pytest.raises(InvalidArgumentError, match="the model has no fixed effects"):
+        plot_influence(
+            mx.lmer("Yield ~ 0 + (1 | Batch)", mx.load_dataset("dyestuff")).influence("Batch")
+        )

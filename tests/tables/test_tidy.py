@@ -177,6 +177,9 @@ def test_order_and_columns():
 
 def test_profile_and_bootstrap_intervals():
     m = model("slopes")
+    pd.testing.assert_frame_equal(
+        mx.tidy(m, conf_int=True, conf_method="Wald"), mx.tidy(m, conf_int=True)
+    )
     found = mx.tidy(m, conf_int=True, conf_method="profile", level=0.9).set_index("term")
     wanted = m.confint(level=0.9)
     pairs = {

@@ -28,7 +28,8 @@ __all__ = ["all_fit"]
 
 # scipy's bounded methods; those with a gradient are given the analytic one.
 _METHODS = {
-    "L-BFGS-B": {"ftol": 1e-15, "gtol": 1e-8, "maxiter": 1000},
+    # A smaller ftol is rounding, on which its line search ends abnormally.
+    "L-BFGS-B": {"ftol": 1e-13, "gtol": 1e-8, "maxiter": 1000},
     "SLSQP": {"ftol": 1e-12, "maxiter": 1000},
     "Nelder-Mead": {"xatol": 1e-7, "fatol": 1e-10, "maxiter": 20_000, "maxfev": 20_000},
     "Powell": {"xtol": 1e-8, "ftol": 1e-13, "maxiter": 20_000, "maxfev": 20_000},

@@ -133,10 +133,9 @@ class _Search:
         """A change of the deviance that rounding can make."""
         return NOISE * (abs(deviance) + self.system.cp.n)
 
-    def lost_digits(self, end: _End) -> bool:
+    def lost_digits(self, end: _End, solution: Solution) -> bool:
         """Whether the quick evaluation is off: where theta is so large that it says nothing."""
-        exact = self.criterion.solution(end.point).deviance()
-        return bool(abs(exact - end.deviance) > 10 * self.noise(end.deviance))
+        return bool(abs(solution.deviance() - end.deviance) > 10 * self.noise(end.deviance))
 
     def newton(self, theta: Array) -> tuple[Array, Point, float, float]:
         """Iterate to a stationary point: (theta, point, deviance, decrement)."""
@@ -225,10 +224,12 @@ def minimise(
     if not np.isfinite(initial_deviance):
         theta = covpar.pack([np.diag(1.0 / units) for units in search.units])
     end = _descend(search, theta)
-    if search.lost_digits(end):
+    solution = search.criterion.solution(end.point)
+    if search.lost_digits(end, solution):
         search.criterion.take_general()
         search.last = None
         end = _descend(search, end.theta)
+        solution = search.criterion.solution(end.point)
     theta, deviance, decrement = end.theta, end.deviance, end.decrement
     finite = bool(np.isfinite(deviance))
     grad = covpar.pack(end.point.factor_slopes()) if finite else np.full_like(theta, np.nan)
@@ -239,7 +240,7 @@ def minimise(
         end.restarts, converged, _message(converged, deviance, end.restarts, decrement),
         tuple(search.log),
     )  # fmt: skip
-    return search.criterion.solution(end.point), summary
+    return solution, summary
 
 
 def _descend(search: _Search, theta: Array) -> _End:

@@ -3,6 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from merextras import _hints
 from merextras.accessors.extract import (
     model_info,
     re_corr_extract,
@@ -208,7 +209,7 @@ def __getattr__(name: str) -> Any:
     if name in __all__:
         room = "merextras.plots" if name.startswith("plot_") or name == "xyplot" else "merextras.r"
         return getattr(import_module(room), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    raise AttributeError(_hints.of_package(name, __all__))
 
 
 def __dir__() -> list[str]:

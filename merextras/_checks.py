@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -36,6 +36,20 @@ def check_flag(value: object, name: str) -> bool:
     if not isinstance(value, (bool, np.bool_)):
         raise InvalidArgumentError(f"{name}={value!r}: True or False")
     return bool(value)
+
+
+def check_models(
+    models: Sequence[object], names: Sequence[str] | None = None
+) -> tuple[list[object], Sequence[str] | None]:
+    """Models given one by one, in one list, or in one mapping, whose keys are their names."""
+    given = list(models)
+    if len(given) == 1 and isinstance(given[0], Mapping):
+        if names is not None:
+            raise InvalidArgumentError("names: the mapping of models has names already")
+        names, given = [str(name) for name in given[0]], list(given[0].values())
+    elif len(given) == 1 and isinstance(given[0], (list, tuple)):
+        given = list(given[0])
+    return given, names
 
 
 def check_jobs(n_jobs: int) -> int:

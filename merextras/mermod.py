@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from merextras import _hints
 from merextras.accessors import blocks as _blocks
 from merextras.accessors import description, estimates, likelihood, rows
 from merextras.accessors import get_me as _get_me
@@ -105,6 +106,12 @@ class MerMod(FittedModel):
 
     def __repr__(self) -> str:
         return _summary.short(self)
+
+    def __getattr__(self, name: str) -> Any:
+        # Called for what is not there, and for a property that raised AttributeError itself.
+        if name.startswith("_") or hasattr(type(self), name):
+            return object.__getattribute__(self, name)
+        raise AttributeError(_hints.of_model(type(self).__name__, name, dir(type(self))))
 
     @classmethod
     def from_cross_products(

@@ -12,6 +12,7 @@ import pandas as pd
 import scipy.linalg as la
 from scipy import stats
 
+from merextras._checks import check_models
 from merextras._typing import Array
 from merextras.engine import dense
 from merextras.exceptions import InvalidArgumentError, RefitWarning
@@ -48,7 +49,7 @@ def anova(
     ----------
     *others : MerMod, or fits of a statsmodels MixedLM or OLS
         Models of the same data, each nested in the next larger one. An OLS fit can only be the
-        smallest. Without others the table is by term.
+        smallest. They can be one list, too. Without others the table is by term.
     refit : bool
         Refit REML fits by ML before they are compared, with a warning: the REML criteria of models
         with different fixed effects are not comparable. False takes them as they are, which is a
@@ -120,13 +121,14 @@ def anova(
         raise InvalidArgumentError(
             "anova: ddf is for the terms of one model; models are compared by likelihood ratios"
         )
-    return _compared(_candidates([model, *others], names, refit))
+    more, names = check_models(others, names)
+    return _compared(_candidates([model, *more], names, refit))
 
 
 def _by_term(model: FittedModel, ddf: str | None, kind: int | str) -> pd.DataFrame:
     if kind not in _TYPES or isinstance(kind, bool):
         raise InvalidArgumentError(f"type={kind!r}: allowed: 1, 2, 3")
-    if ddf is None:
+    if ddf is None or ddf == "lme4":
         return _sequential(model)
     check_method(ddf)
     contrasts = by_type(model.design, _TYPES[kind])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,6 +18,15 @@ from merextras.inference.satterthwaite import satterthwaite
 from merextras.model.fitted import FittedModel
 
 METHODS = ("satterthwaite", "kenward-roger", "asymptotic")
+_SHORT = {
+    "kr": "kenward-roger",
+    "kenwardroger": "kenward-roger",
+    "satt": "satterthwaite",
+    "sat": "satterthwaite",
+    "wald": "asymptotic",
+    "normal": "asymptotic",
+    "z": "asymptotic",
+}
 F_COLUMNS = ["sum_sq", "mean_sq", "num_df", "den_df", "statistic", "p_value"]
 
 
@@ -77,9 +87,10 @@ class Asymptotic:
         return FTest(statistic, statistic, len(gaps), np.inf)
 
 
-def check_method(ddf: object) -> str:
-    """The method's name; R's capitals are allowed."""
-    return check_choice(ddf.lower() if isinstance(ddf, str) else ddf, METHODS, "ddf")
+def check_method(ddf: object, allowed: Sequence[str] = METHODS) -> str:
+    """The method's name; R's capitals and what people shorten it to are allowed."""
+    word = ddf.lower().replace("_", "-").replace(" ", "-") if isinstance(ddf, str) else ddf
+    return check_choice(_SHORT.get(word, word) if isinstance(word, str) else word, allowed, "ddf")
 
 
 def method_of(model: FittedModel, ddf: str, *, stacklevel: int = 2) -> Method:

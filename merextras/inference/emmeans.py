@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -51,7 +52,8 @@ def emmeans(
     m : MerMod or MixedLMResults
         A fitted model, of a patsy, formulaic or plain formula.
     specs : str or sequence of str
-        Variables of the fixed part whose levels are wanted; ``()`` for the one overall mean.
+        Variables of the fixed part whose levels are wanted; ``()`` for the one overall mean. Also
+        emmeans' formula, ``"~ a + b"`` or ``"~ a | b"``, which has `by` right of the bar.
     by : str or sequence of str, optional
         Further ones; contrasts stay within their levels.
     at : mapping of variable to values, optional
@@ -308,9 +310,42 @@ def averaged(
     return labels, out, np.asarray(offset, dtype=float)
 
 
+def read_specs(specs: object) -> tuple[str, Any, list[str] | None]:
+    """Take emmeans' formula ``"pairwise ~ a + b | c"`` apart: its left side, ``a b``, ``c``.
+
+    Names that are no such formula come back as they are, with an empty left side.
+
+    Raises
+    ------
+    InvalidArgumentError
+        A formula without a name right of the tilde, or with more than one tilde or bar.
+    """
+    if not isinstance(specs, str) or "~" not in specs:
+        return "", specs, None
+    left, *rest = specs.split("~")
+    sides = [
+        [name.strip().strip("`") for name in re.split(r"[+*:]", side) if name.strip()]
+        for part in rest
+        for side in part.split("|")
+    ]
+    if len(rest) != 1 or not 1 <= len(sides) <= 2 or not sides[0]:
+        raise InvalidArgumentError(f"specs={specs!r}: expected '~ a + b' or '~ a | b'")
+    return left.strip(), [] if sides[0] == ["1"] else sides[0], sides[1] if sides[1:] else None
+
+
 def _wanted(
     grid: Grid, specs: str | Sequence[str], by: str | Sequence[str] | None
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    left, specs, bar = read_specs(specs)
+    if bar is not None and by is not None:
+        raise InvalidArgumentError(f"by={by!r}: the formula of specs has a bar already")
+    by = bar if by is None else by
+    if left:
+        more = "" if by is None else f", by={by!r}"
+        raise InvalidArgumentError(
+            f"specs: {left!r} is a comparison of the means; give specs={specs!r}{more} and call "
+            f".contrasts({left!r}) of the result"
+        )
     within = grid.names(by, "by")
     return tuple(name for name in grid.names(specs, "specs") if name not in within), within
 

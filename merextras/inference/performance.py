@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from merextras._checks import check_models
 from merextras._typing import Array
 from merextras.accessors import likelihood
 from merextras.accessors.estimates import sigma
@@ -78,7 +79,8 @@ def compare(*models: object, names: Sequence[str] | None = None) -> pd.DataFrame
     Parameters
     ----------
     *models : MerMod or MixedLMResults
-        Two or more, nested or not, of the same rows and response.
+        Two or more, nested or not, of the same rows and response; also as one list, or one mapping
+        of names to models.
     names : sequence of str, optional
         Of the rows of the table; by default the formulas, numbered where two are the same.
 
@@ -124,11 +126,12 @@ def compare(*models: object, names: Sequence[str] | None = None) -> pd.DataFrame
     intercepts     4  1794.47         0.0
     slopes         6  1755.63         1.0
     """
-    if len(models) < 2:
-        raise InvalidArgumentError(f"models: {len(models)} given; a comparison needs two or more")
-    if names is not None and (isinstance(names, str) or len(names) != len(models)):
-        raise InvalidArgumentError(f"names={names!r}: expected {len(models)} names")
-    fits = [as_fitted(m) for m in models]
+    given, names = check_models(models, names)
+    if len(given) < 2:
+        raise InvalidArgumentError(f"models: {len(given)} given; a comparison needs two or more")
+    if names is not None and (isinstance(names, str) or len(names) != len(given)):
+        raise InvalidArgumentError(f"names={names!r}: expected {len(given)} names")
+    fits = [as_fitted(m) for m in given]
     judged = _comparable(fits)
     rows = []
     for fit, other in zip(fits, judged, strict=True):

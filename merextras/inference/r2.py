@@ -17,7 +17,7 @@ _NAMES = ("marginal", "conditional")
 def r2(
     m: object,
     *,
-    ci: str | None = None,
+    ci: str | float | None = None,
     n_sims: int = 1000,
     level: float = 0.95,
     rng: Rng = None,
@@ -34,8 +34,9 @@ def r2(
     Parameters
     ----------
     m : MerMod or MixedLMResults
-    ci : {None, "bootstrap"}
-        Intervals by a parametric bootstrap: percentiles over refits to simulated responses.
+    ci : {None, "bootstrap"} or float
+        Intervals by a parametric bootstrap: percentiles over refits to simulated responses. A
+        number, as in R, is their level.
     n_sims : int, default 1000
         Its replicates.
     level : float, default 0.95

@@ -15,7 +15,7 @@ __all__ = ["variance_decomposition"]
 def variance_decomposition(
     m: object,
     *,
-    ci: str | None = None,
+    ci: str | float | None = None,
     n_sims: int = 1000,
     level: float = 0.95,
     rng: Rng = None,
@@ -25,7 +25,7 @@ def variance_decomposition(
     Parameters
     ----------
     m : MerMod or MixedLMResults
-    ci : {None, "bootstrap"}
+    ci : {None, "bootstrap"} or float
         Intervals of the shares by a parametric bootstrap (percentiles).
     n_sims : int, default 1000
         Its replicates.

@@ -24,6 +24,8 @@ from merextras.results.bootstrap import Bootstrap
 
 #: Rows whose products are held at a time.
 _ROWS = 1 << 16
+#: Where neither `ci` nor `level` says another.
+_LEVEL = 0.95
 #: The relative standard deviation below which a fit is singular, as in `is_singular`.
 _SINGULAR = 1e-4
 
@@ -133,8 +135,12 @@ class Interval:
     rng: Rng
 
     @classmethod
-    def of(cls, ci: str | None, n_sims: int, level: float, rng: Rng) -> Interval:
-        """Check the four arguments that the effect sizes share."""
+    def of(cls, ci: str | float | None, n_sims: int, level: float, rng: Rng) -> Interval:
+        """Check the four arguments that the effect sizes share; a number is R's ``ci``, a level."""
+        if isinstance(ci, (int, float, np.number)) and not isinstance(ci, bool):
+            if level not in (_LEVEL, ci):
+                raise InvalidArgumentError(f"ci={ci!r}, level={level!r}: two levels; give one")
+            ci, level = "bootstrap", check_level(float(ci), "ci")
         if ci is not None:
             check_choice(ci, ("bootstrap",), "ci")
         return cls(ci is not None, check_count(n_sims, "n_sims"), check_level(level), rng)

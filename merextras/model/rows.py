@@ -16,8 +16,12 @@ from merextras.exceptions import InvalidArgumentError
 from merextras.model.design import Design, Term, labels_of
 from merextras.model.fitted import FittedModel
 
-#: Levels named in a message; a near miss is looked for among ten times as many.
-_NAMED = 20
+#: A message names all of up to so many levels, and else only the first few.
+_ALL, _FEW = 8, 5
+#: Levels among which a near miss is looked for.
+_SEARCHED = 200
+#: What can be done about an unseen level where rows are predicted or simulated.
+_ALLOW = ". Say allow_new_levels=True if such levels are meant"
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +155,7 @@ def new_rows(
     codes, values = [], []
     for t, term in enumerate(design.terms):
         if t in kept:
-            codes.append(level_codes(term, data, unknown, name))
+            codes.append(level_codes(term, data, unknown, name, _ALLOW))
             with _speaking_of(name):
                 values.append(term.covariates.matrix(data, design.fixed))
         else:
@@ -215,35 +219,41 @@ def fixed_rows(design: Design, data: pd.DataFrame, name: str = "newdata") -> Arr
         return design.fixed.matrix(data)
 
 
-def level_codes(term: Term, data: pd.DataFrame, unknown: str, name: str) -> IntArray:
-    """Find the level of each row, -1 or an error for one the model does not know."""
+def level_codes(
+    term: Term, data: pd.DataFrame, unknown: str, name: str, advice: str = ""
+) -> IntArray:
+    """Find the level of each row, -1 or an error for one the model does not know.
+
+    `advice` ends the message: how such levels can be allowed, where they can.
+    """
     codes = term.codes_of(data)
     new = codes < 0
     if unknown == "error" and np.any(new):
         given = labels_of(data, term.columns)[new]
-        raise InvalidArgumentError(f"{name}: {unseen(given, term.levels, term.factor)}")
+        raise InvalidArgumentError(f"{name}: {unseen(given, term.levels, term.factor)}{advice}")
     return codes
 
 
 def unseen(given: Iterable[object], known: pd.Index, factor: str) -> str:
     """Say which levels a factor does not have, and which it has: the end of a message."""
     missing = list(dict.fromkeys(given))
-    names = [str(level) for level in known[: 10 * _NAMED]]
+    names = [str(level) for level in known[:_SEARCHED]]
     text = f"levels of {factor!r} that the model has not seen: {_listed(missing)}; "
-    if len(known) <= _NAMED:
+    if len(known) <= _ALL:
         text += one_of(missing[0], names)
     else:
         hint = one_of(missing[0], names).partition("; did")
         text += f"it has {len(known)} levels: {_listed(list(known))}{''.join(hint[1:])}"
-    types = {type(level).__name__ for level in known[:_NAMED]}
+    types = {type(level).__name__ for level in known[:_ALL]}
     if str(missing[0]) in names:
         text += f" (they are of type {' or '.join(sorted(types))}, not {type(missing[0]).__name__})"
     return text
 
 
 def _listed(levels: Sequence[object]) -> str:
-    more = f", ... ({len(levels)} in all)" if len(levels) > _NAMED else ""
-    return ", ".join(repr(str(level)) for level in levels[:_NAMED]) + more
+    more = f", ... ({len(levels)} in all)" if len(levels) > _ALL else ""
+    shown = levels[:_FEW] if more else levels
+    return ", ".join(repr(str(level)) for level in shown) + more
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from scipy import stats
 from merextras._checks import check_choice, check_flag, check_level
 from merextras._typing import Array, IntArray
 from merextras.exceptions import InvalidArgumentError
+from merextras.inference.ddf import check_method
 from merextras.model.fitted import FittedModel
 from merextras.model.options import given_frame
 from merextras.model.re_form import kept_effects
@@ -179,7 +180,7 @@ def predict(
     0  251.4       25.7  193.7  309.1
     """
     kind = "confidence" if interval is None else check_choice(interval, _INTERVALS, "interval")
-    level, ddf = check_level(level), check_choice(ddf, _DDF, "ddf")
+    level, ddf = check_level(level), check_method(ddf, _DDF)
     if weights is not None and kind != "prediction":
         raise InvalidArgumentError(
             "weights: only a prediction interval depends on them; say interval='prediction'"

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from merextras._checks import check_models
 from merextras.accessors import likelihood
 from merextras.exceptions import InvalidArgumentError, NoRowsError
 from merextras.inference.ddf import check_method, method_of
@@ -51,7 +52,7 @@ def compare_table(
     Parameters
     ----------
     *models : MerMod, or fits of a statsmodels MixedLM or OLS
-        One or more.
+        One or more; also as one list, or one mapping of headings to models.
     names : sequence of str, optional
         Headings, each once; the responses with numbers by default.
     digits : int, default 3
@@ -129,11 +130,12 @@ def compare_table(
     Standard errors in parentheses.
     * p < 0.05, ** p < 0.01, *** p < 0.001.
     """
-    if not models:
+    given, names = check_models(models, names)
+    if not given:
         raise InvalidArgumentError("compare_table: give at least one model")
     levels = _levels(stars)
-    columns = [_column(m, digits, levels, ddf, r_squared) for m in models]
-    heads = _heads(models, names)
+    columns = [_column(m, digits, levels, ddf, r_squared) for m in given]
+    heads = _heads(given, names)
     effects = _ordered([c.fixed.index for c in columns], order, drop, labels)
     rows: list[tuple[str, list[str]]] = []
     for effect in effects:

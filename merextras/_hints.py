@@ -73,7 +73,7 @@ MODEL: Mapping[str, str] = MappingProxyType(
         "plot_partial_residuals": "`m.plot()`, `mx.check_model(m)`",
         "save": "`pickle.dump(m, file)`",
         "remove_data": "`pickle.dump(m, file)`: a model needs its rows",
-        "fit": "`m.refit(y)` for another response, `m.update(...)` for another formula or other data",
+        "fit": "`m.refit(y)` for another response, `m.update(...)` for another formula or data",
         "beta": "`m.fixef()`, or `m.get_me('beta')` without names",
         "b": "`m.ranef()`, or `m.get_me('b')` without names",
         "u": "`m.get_me('u')`",
@@ -201,7 +201,9 @@ def _call(name: str) -> str:
     """How a function of the package is called with a model: with what it needs besides."""
     if name in PLOTS:
         return f"`mx.{PLOTS[name]}`"
-    parameters = list(inspect.signature(getattr(import_module("merextras"), name)).parameters.values())
+    parameters = list(
+        inspect.signature(getattr(import_module("merextras"), name)).parameters.values()
+    )
     kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     needed = [p.name for p in parameters[1:] if p.default is p.empty and p.kind not in kinds]
     return f"`mx.{name}({', '.join(['m', *needed])})`"

@@ -178,15 +178,15 @@ class MerMod(FittedModel):
     cooks_distance = _leverage.cooks_distance
     influence = _influence.influence
 
-    def plot(self, *, height: float = 3.6, title: str | None = None) -> Any:
+    def plot(self, *, height: float | None = None, title: str | None = None) -> Any:
         """Draw residuals and their scale against fitted values, lme4's ``plot``.
 
         `plot_residuals` of `residual_table`: see there.
 
         Parameters
         ----------
-        height : float, default 3.6
-            Height of the figure in inches.
+        height : float, optional
+            Height of the figure in inches, by default 3.6.
         title : str, optional
 
         Returns

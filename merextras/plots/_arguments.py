@@ -10,7 +10,9 @@ import pandas as pd
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from merextras._checks import check_columns, check_frame
+from merextras._hints import PLOTS
 from merextras.exceptions import InvalidArgumentError
+from merextras.plots import _style as style
 
 #: More panels than this take minutes to draw and can't be read.
 _MAX_PANELS = 200
@@ -62,6 +64,27 @@ def require_positive(value: Any, name: str) -> None:
     if not is_number or not 0 < value < float("inf"):
         message = f"{name}={value!r} is not allowed; it is a positive number."
         raise InvalidArgumentError(message)
+
+
+def inches(given: float | None, name: str, default: float) -> float:
+    """Return the length that was given, or the default one, which grows with the letters."""
+    if given is None:
+        return default * style.panel_scale()
+    require_positive(given, name)
+    return float(given)
+
+
+def refuse_model(given: Any, figure: str) -> None:
+    """Raise if the figure's argument is a model: the message has the call that is meant.
+
+    A model is told by what it can do: a plot knows frames and results only.
+    """
+    raw = hasattr(given, "random_effects") and hasattr(given, "cov_re")
+    if not raw and not (callable(getattr(given, "var_corr", None)) and hasattr(given, "ranef")):
+        return
+    of_fit = " with m = mx.MerMod(fit)" if raw else ""
+    message = f"{figure}: a model was given; write mx.{PLOTS[figure]}{of_fit}"
+    raise InvalidArgumentError(message)
 
 
 def require_few_panels(panels: int, name: str, what: str) -> None:

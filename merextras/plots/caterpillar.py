@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from scipy import stats
 
-from merextras._checks import check_level
+from merextras._checks import check_choice, check_level
 from merextras.exceptions import InvalidArgumentError
 from merextras.plots import _arguments as arguments
 from merextras.plots import _style as style
@@ -20,6 +21,7 @@ from merextras.plots._panels import (
     levels_of,
     order_by_first_term,
     panel_grid,
+    panels_of,
     parts,
     positions,
 )
@@ -32,17 +34,20 @@ def plot_ranef(
     *,
     groups: str | Sequence[str] | None = None,
     level: float | None = 0.95,
-    width: float = 4.0,
+    sort: str = "first",
+    width: float | None = None,
     height: float | None = None,
+    ax: Axes | None = None,
     title: str | None = None,
-) -> sns.FacetGrid:
+) -> sns.FacetGrid | Axes:
     """Draw the random effects of each level with their intervals: a caterpillar plot.
 
     This is lme4's ``dotplot(ranef(m))``. There is a row of panels for each grouping factor and a
     column for each term. Each level is a dot at its conditional mode and a segment from
     ``estimate - z * std_error`` to ``estimate + z * std_error``; a vertical line is at zero. The
     levels of a factor are ordered by its first term, the smallest at the bottom, and the other
-    terms keep that order. A column of panels shares its x axis, so factors can be compared.
+    terms keep that order, unless `sort` says otherwise. A column of panels shares its x axis, so
+    factors can be compared.
 
     Parameters
     ----------
@@ -54,24 +59,30 @@ def plot_ranef(
     level : float or None, default 0.95
         Coverage of the intervals; lattice's 1.96 is 0.95. With None the columns ``conf_low`` and
         ``conf_high`` are drawn as they are, and ``std_error`` is not needed.
-    width : float, default 4.0
-        Width of a panel in inches, without the names of the levels.
+    sort : {"first", "each", "none"}, default "first"
+        The order of a factor's levels: by its first term in all panels; by the panel's own term,
+        each panel with its own names; or as they come.
+    width : float, optional
+        Width of a panel in inches, without the names of the levels; four by default, and more
+        with large letters, as all default sizes.
     height : float, optional
         Height of the figure in inches. By default each level has room for its name, and a factor
         of more than 75 levels is drawn in seven inches and without names.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw, if there is only one panel; it is what is returned then.
     title : str, optional
         Title of the figure.
 
     Returns
     -------
-    seaborn.FacetGrid
+    seaborn.FacetGrid, or Axes
         The panels; ``.axes_dict`` has them by ``(group, term)``.
 
     Raises
     ------
     InvalidArgumentError
         If `ranef` is empty, lacks a column, or has a group, level and term twice; if `groups`
-        names a factor that is not there; if `level` is not between 0 and 1.
+        names a factor that is not there; if `level` is not between 0 and 1; another `sort`.
 
     Notes
     -----
@@ -97,26 +108,34 @@ def plot_ranef(
     ['I', 'II', 'III', 'IV', 'V', 'VI']
     >>> plt.close(grid.figure)
     """
+    arguments.refuse_model(ranef, "plot_ranef")
+    check_choice(sort, ("first", "each", "none"), "sort")
     frame = _intervals(ranef, level)
     if groups is not None:
         frame = _select(frame, [groups] if isinstance(groups, str) else list(groups))
-    arguments.require_positive(width, "width")
-    orders = {
-        group: order_by_first_term(part, "estimate")
-        for group, part in parts(frame, "group").items()
-    }
-    grid = _grid(frame, orders, width, height)
+    orders = _orders(frame, sort)
+    grid = _grid(frame, orders, width, height, ax, own_names=sort == "each")
+    x_label = _x_label(frame, level)
+    for (group, term), rows in panels_of(frame).items():
+        panel, order = grid.axes_dict[group, term], orders[group, term]
+        _draw(panel, rows, order)
+        panel.set(title=str(term), xlabel=x_label)
+        _label(panel, group, order)
+    label_edges(grid, names=sort == "each")
+    return finish(grid, title)
+
+
+def _orders(frame: pd.DataFrame, sort: str) -> dict[tuple[Any, Any], pd.Index[Any]]:
+    """The order of the levels in each panel, by group and term."""
+    out = {}
     for group, part in parts(frame, "group").items():
         for term, rows in parts(part, "term").items():
-            _draw(grid.axes_dict[group, term], rows, orders[group])
-            grid.axes_dict[group, term].set_title(str(term))
-        _label(grid, group, orders[group])
-    x_label = _x_label(frame, level)
-    for ax in grid.axes.flat:
-        ax.set_xlabel(x_label)
-    label_edges(grid)
-    finish(grid, title)
-    return grid
+            if sort == "none":
+                order = pd.Index(list(part["level"].astype(object).unique()), dtype=object)
+            else:
+                order = order_by_first_term(rows if sort == "each" else part, "estimate")
+            out[group, term] = order
+    return out
 
 
 def _intervals(ranef: Any, level: float | None) -> pd.DataFrame:
@@ -152,25 +171,35 @@ def _select(frame: pd.DataFrame, groups: list[str]) -> pd.DataFrame:
 
 
 def _grid(
-    frame: pd.DataFrame, orders: dict[Any, pd.Index[Any]], width: float, height: float | None
+    frame: pd.DataFrame,
+    orders: dict[tuple[Any, Any], pd.Index[Any]],
+    width: float | None,
+    height: float | None,
+    ax: Axes | None,
+    *,
+    own_names: bool,
 ) -> Any:
     """Make the empty panels, with room for the names of the levels on the left."""
-    heights = [style.levels_length(len(order)) for order in orders.values()]
+    width = arguments.inches(width, "width", 4.0)
+    counts = {group: len(order) for (group, _), order in orders.items()}
+    heights = [style.levels_length(count) for count in counts.values()]
     if height is not None:
         arguments.require_positive(height, "height")
         heights = [size * height / sum(heights) for size in heights]
     named = [order for order in orders.values() if len(order) <= style.MAX_LABELS]
     left = max((style.label_extent(style.short_labels(list(order))) for order in named), default=0)
     columns = len(levels_of(frame["term"]))
-    arguments.require_few_panels(columns * len(orders), "ranef", "group factors times terms")
-    below = 0.0 if height is not None else 0.6
+    arguments.require_few_panels(columns * len(counts), "ranef", "group factors times terms")
+    below = 0.0 if height is not None else 0.6 * style.panel_scale()
     return panel_grid(
         frame,
         row="group",
         col="term",
-        widths=[width] * columns,
+        widths=[width + left * own_names] * columns,
         heights=heights,
-        margins=(left, below),
+        margins=(left * (not own_names), below),
+        ax=ax,
+        sharey=False if own_names else "row",
     )
 
 
@@ -181,12 +210,12 @@ def _draw(ax: Any, rows: pd.DataFrame, order: pd.Index[Any]) -> None:
     at = positions(order, rows["level"])
     low, high = rows["low"].to_numpy(float), rows["high"].to_numpy(float)
     known = np.isfinite(low) & np.isfinite(high)
-    ax.axvline(0, color="0.4", linewidth=0.9, linestyle="--", zorder=1)
+    ax.axvline(0, color=style.gray(0.4), linewidth=0.9, linestyle="--", zorder=1)
     ax.hlines(
         at[known],
         low[known],
         high[known],
-        color=style.BLUE,
+        color=style.estimated(),
         alpha=1.0 if n <= style.MAX_LABELS else 0.45,
         linewidth=style.line_width(7 * 72 / n),
         zorder=2,
@@ -196,29 +225,26 @@ def _draw(ax: Any, rows: pd.DataFrame, order: pd.Index[Any]) -> None:
         rows["estimate"],
         at,
         s=style.marker_area(7 * 72 / n),
-        color=style.BLUE if n <= style.MAX_LABELS else "black",
+        color=style.estimated() if n <= style.MAX_LABELS else style.ink(),
         linewidths=0,
         zorder=3,
         rasterized=raster,
     )
 
 
-def _label(grid: Any, group: Any, order: pd.Index[Any]) -> None:
-    """Name the levels on the y axis of a row of panels, or say how many there are."""
+def _label(ax: Any, group: Any, order: pd.Index[Any]) -> None:
+    """Name the levels on the y axis, or say how many there are."""
     n = len(order)
     room = 0.8 if n <= style.MAX_LABELS else 0.01 * n
-    for (row, _), ax in grid.axes_dict.items():
-        if row != group:
-            continue
-        ax.set_ylim(-room, n - 1 + room)
-        ax.set_ylabel(str(group))
-        if n <= style.MAX_LABELS:
-            ax.set_yticks(range(n), labels=style.short_labels(list(order)))
-            ax.grid(axis="y", color="0.92", linewidth=0.6)
-            ax.set_axisbelow(True)
-        else:
-            ax.set_yticks([])
-            ax.set_ylabel(f"{group}: {style.thousands(n)} levels")
+    ax.set_ylim(-room, n - 1 + room)
+    ax.set_ylabel(str(group))
+    if n <= style.MAX_LABELS:
+        ax.set_yticks(range(n), labels=style.short_labels(list(order)))
+        ax.grid(axis="y", color=style.gray(0.92), linewidth=0.6)
+        ax.set_axisbelow(True)
+    else:
+        ax.set_yticks([])
+        ax.set_ylabel(f"{group}: {style.thousands(n)} levels")
 
 
 def _x_label(frame: pd.DataFrame, level: float | None) -> str:

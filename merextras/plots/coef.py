@@ -8,7 +8,6 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 
 from merextras.exceptions import InvalidArgumentError
@@ -22,7 +21,7 @@ def plot_coef(
     coefs: Any,
     *,
     intercept: bool = False,
-    width: float = 5.0,
+    width: float | None = None,
     height: float | None = None,
     ax: Axes | None = None,
     title: str | None = None,
@@ -41,8 +40,8 @@ def plot_coef(
         models, each with a colour of its own.
     intercept : bool, default False
         Whether to draw ``Intercept`` too, which is often far from the others.
-    width : float, default 5.0
-        Width of the figure in inches, without the names of the effects.
+    width : float, optional
+        Width of the figure in inches, without the names of the effects; five by default.
     height : float, optional
         Height of the figure in inches; by default by the number of effects.
     ax : matplotlib.axes.Axes, optional
@@ -75,6 +74,7 @@ def plot_coef(
     ['open', 'agree', 'social']
     >>> plt.close(ax.figure)
     """
+    arguments.refuse_model(coefs, "plot_coef")
     models = coefs if isinstance(coefs, Mapping) else {"": coefs}
     frames = {str(name): _checked(frame, intercept) for name, frame in models.items()}
     if not 1 <= len(frames) <= 8:
@@ -84,13 +84,11 @@ def plot_coef(
         raise InvalidArgumentError("coefs: only the intercept is there; give intercept=True.")
     labels = style.short_labels(terms)
     if ax is None:
-        arguments.require_positive(width, "width")
-        size = 0.9 + len(terms) * (0.2 + 0.12 * len(frames)) if height is None else height
-        arguments.require_positive(size, "height")
-        total = width + style.label_extent(labels)
-        ax = plt.subplots(figsize=(total, size), layout="constrained")[1]
-    ax.axvline(0, color="0.4", linewidth=0.9, linestyle="--", zorder=1)
-    palette = [style.BLUE, *sns.color_palette("colorblind", 8)[1:]]
+        tall = arguments.inches(height, "height", 0.9 + len(terms) * (0.2 + 0.12 * len(frames)))
+        wide = arguments.inches(width, "width", 5.0) + style.label_extent(labels)
+        ax = plt.subplots(figsize=(wide, tall), layout="constrained")[1]
+    ax.axvline(0, color=style.gray(0.4), linewidth=0.9, linestyle="--", zorder=1)
+    palette = style.palette(len(frames))
     for i, (name, frame) in enumerate(frames.items()):
         shift = 0.7 * ((i + 0.5) / len(frames) - 0.5)
         _draw(ax, frame, pd.Index(terms).get_indexer(pd.Index(frame["term"])) + shift, palette[i])

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 
 from merextras._checks import one_of
 from merextras.exceptions import InvalidArgumentError
 from merextras.plots import _arguments as arguments
 from merextras.plots import _style as style
-from merextras.plots._panels import finish, levels_of, parts, positions
+from merextras.plots._panels import facets, finish, levels_of, outer_labels, parts, positions
 
 __all__ = ["plot_emmeans"]
 
@@ -31,11 +32,12 @@ def plot_emmeans(
     trace: str | None = None,
     panel: str | None = None,
     intervals: bool = True,
-    height: float = 3.4,
+    height: float | None = None,
     aspect: float = 1.4,
     col_wrap: int | None = None,
+    ax: Axes | None = None,
     title: str | None = None,
-) -> sns.FacetGrid:
+) -> sns.FacetGrid | Axes:
     """Draw marginal means (or trends) and their intervals by up to three factors.
 
     emmeans' ``emmip(..., CIs = TRUE)``: the first factor along the x axis, the second as lines, the
@@ -51,17 +53,19 @@ def plot_emmeans(
     intervals : bool, default True
         Whether to draw the intervals; they are of each mean by itself, and whether two overlap is
         no test of their difference.
-    height : float, default 3.4
-        Height of a panel in inches.
+    height : float, optional
+        Height of a panel in inches, by default 3.4.
     aspect : float, default 1.4
         Width of a panel divided by its height; panels grow with the levels of `x`.
     col_wrap : int, optional
         Panels in a row; by default as a square.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw, if there is only one panel; it is what is returned then.
     title : str, optional
 
     Returns
     -------
-    seaborn.FacetGrid
+    seaborn.FacetGrid, or Axes
         ``.axes_dict`` has the panels by level, or under ``""`` if there is one.
 
     Raises
@@ -81,33 +85,34 @@ def plot_emmeans(
     'open'
     >>> plt.close(grid.figure)
     """
+    arguments.refuse_model(means, "plot_emmeans")
     rows, (x, trace, panel) = _checked(means, x, trace, panel)
-    for value, name in ((height, "height"), (aspect, "aspect")):
-        arguments.require_positive(value, name)
+    height = arguments.inches(height, "height", 3.4)
+    arguments.require_positive(aspect, "aspect")
     panels = levels_of(rows["_panel"])
     arguments.require_few_panels(len(panels), "means", f"levels of {panel!r}")
     wrap = math.ceil(math.sqrt(len(panels))) if col_wrap is None else min(col_wrap, len(panels))
     order = pd.Index(levels_of(rows[x]), dtype=object)
     width = max(height * aspect, min(14.0, 0.22 * len(order)))
-    grid = sns.FacetGrid(
-        rows, col="_panel", col_order=panels, col_wrap=wrap, height=height, aspect=width / height
+    grid = facets(
+        rows, ax=ax, col=("_panel", panels), col_wrap=wrap, height=height, aspect=width / height
     )
     numeric = pd.api.types.is_numeric_dtype(rows[x]) and not pd.api.types.is_bool_dtype(rows[x])
     handles = {}
     for name, part in parts(rows, "_panel").items():
-        ax = grid.axes_dict[name]
+        here = grid.axes_dict[name]
         at = _Axis(x, order, numeric, 0.8 * width * 72 / len(order))
-        handles = _draw(ax, part, at, trace, intervals)
-        ax.set_title("" if panel is None else f"{panel} = {name}")
+        handles = _draw(here, part, at, trace, intervals)
+        here.set_title("" if panel is None else f"{panel} = {name}")
         if not numeric:
-            style.label_x_axis(ax, style.short_labels(list(order)), 0.85 * width)
+            style.label_x_axis(here, style.short_labels(list(order)), 0.85 * width)
+    outer_labels(list(grid.axes.flat), wrap)
     unnamed = not numeric and len(grid.axes.flat[0].get_xticks()) < len(order)
     x_label = f"{x}: {style.thousands(len(order))} levels" if unnamed else x
     grid.set_axis_labels(x_label, _y_label(means, intervals))
     if trace is not None:
         grid.add_legend(handles, title=trace, label_order=list(handles))
-    finish(grid, title)
-    return grid
+    return finish(grid, title)
 
 
 @dataclass(frozen=True)
@@ -172,7 +177,7 @@ def _draw(
             f"trace={trace!r} has {len(lines)} levels; at most {_MAX_TRACES} lines can be told "
             "apart. Make it x or panel."
         )
-    palette = [style.BLUE, *sns.color_palette("colorblind", _MAX_TRACES)[1:]]
+    palette = style.palette(len(lines))
     span = np.ptp(axis.places(part)) if axis.numeric else len(axis.order) - 1
     pitch = float(span) / max(len(axis.order) - 1, 1) or 1.0
     handles = {}

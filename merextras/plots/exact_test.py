@@ -84,10 +84,11 @@ def plot_exact_test(
     'LRT'
     >>> plt.close(ax.figure)
     """
+    arguments.refuse_model(test, "plot_exact_test")
     check_count(bins, "bins")
     sample, observed = _checked(test)
     if ax is None:
-        ax = plt.subplots(figsize=(6.4, 4.0), layout="constrained")[1]
+        ax = plt.subplots(figsize=style.size(6.4, 4.0), layout="constrained")[1]
     top = float(sample.max())
     far = observed > _FAR * top > 0
     reach = max(top, observed if not far else 0.0) or 1.0
@@ -99,20 +100,28 @@ def plot_exact_test(
             positive,
             bins=np.linspace(0, top, bins + 1).tolist(),
             weights=np.full(positive.size, 1 / sample.size),
-            color=style.BLUE,
-            edgecolor="white",
+            color=style.estimated(),
+            edgecolor=style.paper(),
             linewidth=0.4,
         )
     if zeros:
-        ax.bar(-width, zeros, width=2 * width, color="0.45", edgecolor="white", linewidth=0.4)
+        ax.bar(
+            -width,
+            zeros,
+            width=2 * width,
+            color=style.gray(0.45),
+            edgecolor=style.paper(),
+            linewidth=0.4,
+        )
         ax.annotate(
             f"{zeros:.3g} at zero",
             (-2 * width, zeros),
             xytext=(0, 3),
             textcoords="offset points",
             fontsize="small",
-            # An observed value close to zero has its line behind the words.
-            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1.0},
+            # An observed value close to zero has its line behind the words, and not through them.
+            bbox={"facecolor": style.paper(), "edgecolor": "none", "pad": 1.5},
+            zorder=5,
         )
     ax.set_xlim(-max(0.05 * reach, 2.5 * width), reach * (1.35 if far else 1.08))
     ax.margins(y=0.25)
@@ -155,10 +164,10 @@ def _mark_observed(ax: Axes, test: _ExactTest, observed: float, top: float | Non
     """Draw a line at the observed value, or, beyond `top` by far, an arrow towards it."""
     p_value = f"p = {test.p_value:.3g}" if test.p_value != 0 else f"p < 1/{test.n_sims}"
     text = f"observed {observed:.6g}\n{p_value}"
-    style_of_text: dict[str, Any] = {"color": style.VERMILION, "fontsize": "small"}
+    style_of_text: dict[str, Any] = {"color": style.observed(), "fontsize": "small"}
     if top is None:
         left = observed > np.mean(ax.get_xlim())
-        ax.axvline(observed, color=style.VERMILION, linewidth=1.6)
+        ax.axvline(observed, color=style.observed(), linewidth=1.6)
         ax.annotate(
             text,
             (observed, 0.97),
@@ -176,7 +185,7 @@ def _mark_observed(ax: Axes, test: _ExactTest, observed: float, top: float | Non
         xycoords="axes fraction",
         xytext=(0.84, 0.5),
         textcoords="axes fraction",
-        arrowprops={"arrowstyle": "-|>", "color": style.VERMILION, "linewidth": 1.6},
+        arrowprops={"arrowstyle": "-|>", "color": style.observed(), "linewidth": 1.6},
     )
     text += f"\n{_times(observed / top)} times the\nlargest simulated"
     ax.text(0.99, 0.54, text, transform=ax.transAxes, ha="right", va="bottom", **style_of_text)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from merextras._checks import check_choice
@@ -31,10 +32,11 @@ def plot_expected_rank(
     ranks: Any,
     *,
     value: str = "pct_er",
-    width: float = 4.0,
+    width: float | None = None,
     height: float | None = None,
+    ax: Axes | None = None,
     title: str | None = None,
-) -> sns.FacetGrid:
+) -> sns.FacetGrid | Axes:
     """Draw the expected rank of each level, and how far it is from the rank of its estimate.
 
     There is a row of panels for each grouping factor and a column for each term. A filled point is
@@ -50,17 +52,19 @@ def plot_expected_rank(
         ``group level term estimate er pct_er``.
     value : {'pct_er', 'er'}, default 'pct_er'
         The scale: percentiles, the same for all factors, or ranks from 1 to the number of levels.
-    width : float, default 4.0
-        Width of a panel in inches, without the names of the levels.
+    width : float, optional
+        Width of a panel in inches, without the names of the levels; four by default.
     height : float, optional
         Height of the figure in inches. By default each level has room for its name, and a factor
         of more than 75 levels is drawn in seven inches and without names.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw, if there is only one panel; it is what is returned then.
     title : str, optional
         Title of the figure.
 
     Returns
     -------
-    seaborn.FacetGrid
+    seaborn.FacetGrid, or Axes
         The panels; ``.axes_dict`` has them by ``(group, term)``.
 
     Raises
@@ -84,8 +88,8 @@ def plot_expected_rank(
     'expected percentile'
     >>> plt.close(grid.figure)
     """
+    arguments.refuse_model(ranks, "plot_expected_rank")
     check_choice(value, list(_VALUES), "value")
-    arguments.require_positive(width, "width")
     keys = ["group", "level", "term"]
     frame = arguments.as_frame(ranks, "ranks", needs=keys, numeric=["estimate", "er", "pct_er"])
     arguments.require_keys(frame, "ranks", keys)
@@ -93,27 +97,31 @@ def plot_expected_rank(
     orders = {
         group: order_by_first_term(part, "er") for group, part in parts(frame, "group").items()
     }
-    grid = _grid(frame, orders, width, height)
+    grid = _grid(frame, orders, width, height, ax)
     for group, part in parts(frame, "group").items():
         for term, rows in parts(part, "term").items():
-            ax = grid.axes_dict[group, term]
-            _draw(ax, rows, positions(orders[group], rows["level"]), value)
-            ax.set_title(str(term))
-            ax.set_xlabel(_VALUES[value])
+            panel = grid.axes_dict[group, term]
+            _draw(panel, rows, positions(orders[group], rows["level"]), value)
+            panel.set_title(str(term))
+            panel.set_xlabel(_VALUES[value])
             if value == "pct_er":
-                ax.set_xlim(-3, 103)
-            _label(ax, group, orders[group])
+                panel.set_xlim(-3, 103)
+            _label(panel, group, orders[group])
     label_edges(grid)
     handles = _handles(value)
     grid.add_legend(handles, title="", label_order=list(handles))
-    finish(grid, title)
-    return grid
+    return finish(grid, title)
 
 
 def _grid(
-    frame: pd.DataFrame, orders: dict[Any, pd.Index[Any]], width: float, height: float | None
+    frame: pd.DataFrame,
+    orders: dict[Any, pd.Index[Any]],
+    width: float | None,
+    height: float | None,
+    ax: Axes | None,
 ) -> Any:
     """Make the empty panels, with room for the names of the levels on the left."""
+    width = arguments.inches(width, "width", 4.0)
     heights = [style.levels_length(len(order)) for order in orders.values()]
     if height is not None:
         arguments.require_positive(height, "height")
@@ -128,7 +136,8 @@ def _grid(
         col="term",
         widths=[width] * columns,
         heights=heights,
-        margins=(left, 0.0 if height is not None else 0.6),
+        margins=(left, 0.0 if height is not None else 0.6 * style.panel_scale()),
+        ax=ax,
     )
 
 
@@ -142,12 +151,12 @@ def _draw(ax: Any, rows: pd.DataFrame, at: Any, value: str) -> None:
     pitch = 7 * 72 / n
     options: dict[str, Any] = {"rasterized": n > style.RASTER_FROM}
     middle = (n + 1) / 2 if value == "er" else 50
-    ax.axvline(middle, color="0.4", linewidth=0.9, linestyle="--", zorder=1)
+    ax.axvline(middle, color=style.gray(0.4), linewidth=0.9, linestyle="--", zorder=1)
     ax.hlines(
         at,
         own,
         expected,
-        color=style.PALE,
+        color=style.pale(),
         linewidth=style.line_width(pitch),
         alpha=1.0 if few else 0.45,
         zorder=2,
@@ -157,8 +166,8 @@ def _draw(ax: Any, rows: pd.DataFrame, at: Any, value: str) -> None:
         own,
         at,
         s=1.7 * style.marker_area(pitch) if few else style.marker_area(pitch),
-        facecolors="white" if few else style.VERMILION,
-        edgecolors=style.VERMILION,
+        facecolors=style.paper() if few else style.observed(),
+        edgecolors=style.observed(),
         linewidths=1.0 if few else 0.0,
         zorder=3,
         **options,
@@ -167,7 +176,7 @@ def _draw(ax: Any, rows: pd.DataFrame, at: Any, value: str) -> None:
         expected,
         at,
         s=0.8 * style.marker_area(pitch),
-        color=style.BLUE,
+        color=style.estimated(),
         linewidths=0,
         zorder=4,
         **options,
@@ -176,8 +185,11 @@ def _draw(ax: Any, rows: pd.DataFrame, at: Any, value: str) -> None:
 
 def _handles(value: str) -> dict[str, Any]:
     """Marks for the legend that can be seen, whatever their size in the panels."""
-    own: dict[str, Any] = {"markerfacecolor": "white", "markeredgecolor": style.VERMILION}
-    expected: dict[str, Any] = {"markerfacecolor": style.BLUE, "markeredgecolor": style.BLUE}
+    own: dict[str, Any] = {"markerfacecolor": style.paper(), "markeredgecolor": style.observed()}
+    expected: dict[str, Any] = {
+        "markerfacecolor": style.estimated(),
+        "markeredgecolor": style.estimated(),
+    }
     return {
         name: Line2D([], [], marker="o", linestyle="none", markersize=5, **colours)
         for name, colours in (("rank of the estimate", own), (_VALUES[value], expected))
@@ -192,7 +204,7 @@ def _label(ax: Any, group: Any, order: pd.Index[Any]) -> None:
     if n <= style.MAX_LABELS:
         ax.set_ylabel(str(group))
         ax.set_yticks(np.arange(n), labels=style.short_labels(list(order)))
-        ax.grid(axis="y", color="0.92", linewidth=0.6)
+        ax.grid(axis="y", color=style.gray(0.92), linewidth=0.6)
         ax.set_axisbelow(True)
     else:
         ax.set_yticks([])

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.transforms import offset_copy
 
 from merextras._checks import one_of
@@ -31,8 +32,9 @@ def plot_influence(
     n_labels: int = 5,
     width: float | None = None,
     height: float | None = None,
+    ax: Axes | None = None,
     title: str | None = None,
-) -> sns.FacetGrid:
+) -> sns.FacetGrid | Axes:
     """Draw Cook's distances and DFBETAS of each deletion, a panel each.
 
     A line from zero for each deleted group or case. Up to 75 are named, the most influential on
@@ -53,12 +55,14 @@ def plot_influence(
         Width of a panel in inches. By default three, less with more than five panels.
     height : float, optional
         Height of the figure in inches. By default each name has room, or seven.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw, if there is only one panel; it is what is returned then.
     title : str, optional
         Title of the figure.
 
     Returns
     -------
-    seaborn.FacetGrid
+    seaborn.FacetGrid, or Axes
         The panels; ``.axes_dict`` has them by ``(group, "Cook's distance")`` and ``(group, term)``.
 
     Raises
@@ -82,6 +86,7 @@ def plot_influence(
     ["Cook's distance", 'DFBETAS: Intercept', 'DFBETAS: Days']
     >>> plt.close(grid.figure)
     """
+    arguments.refuse_model(influence, "plot_influence")
     values = _values(influence, terms)
     if not isinstance(n_labels, (int, np.integer)) or isinstance(n_labels, bool) or n_labels < 0:
         raise InvalidArgumentError(f"n_labels={n_labels!r}: a whole number, zero for none")
@@ -92,18 +97,19 @@ def plot_influence(
         by = values[_COOK].fillna(-1.0) if values[_COOK].notna().any() else values.abs().max(axis=1)
         order = np.argsort(by.to_numpy(), kind="stable")
     names = style.short_labels(list(influence.levels[order]))
-    grid = _grid(influence, values, names if named else [], width, height)
+    grid = _grid(influence, values, names if named else [], width, height, ax)
     for column, limit in _limits(values).items():
-        ax = grid.axes_dict[influence.group, column]
+        panel = grid.axes_dict[influence.group, column]
         found = values[column].to_numpy()[order]
-        _draw(ax, found, limit)
-        ax.set_xlabel("")
-        if not named:
-            _name_largest(ax, found, names, int(n_labels))
+        _draw(panel, found, limit)
+        panel.set_xlabel("")
     _label(grid, influence, names, named=named)
     _name_panels(grid, list(values.columns))
-    finish(grid, title)
-    return grid
+    made = finish(grid, title)
+    for column in values.columns if not named else ():  # when the panels have their final size
+        panel = grid.axes_dict[influence.group, column]
+        _name_largest(panel, values[column].to_numpy(), names, int(n_labels))
+    return made
 
 
 def _values(influence: Influence, terms: str | Sequence[str] | None) -> pd.DataFrame:
@@ -142,13 +148,14 @@ def _grid(
     names: list[str],
     width: float | None,
     height: float | None,
+    ax: Axes | None,
 ) -> Any:
     """Make the empty panels, with room for the names on the left."""
     panels = list(values.columns)
     if width is None:
-        width = min(3.0, max(1.5, _WIDEST / len(panels)))
+        width = min(3.0, max(1.5, _WIDEST / len(panels))) * style.panel_scale()
     arguments.require_positive(width, "width")
-    tall = style.levels_length(len(values)) + 0.6
+    tall = style.levels_length(len(values)) + 0.6 * style.panel_scale()
     if height is not None:
         arguments.require_positive(height, "height")
         tall = height
@@ -160,6 +167,7 @@ def _grid(
         widths=[width] * len(panels),
         heights=[tall],
         margins=(style.label_extent(names), 0.0),
+        ax=ax,
     )
 
 
@@ -188,13 +196,13 @@ def _draw(ax: Any, values: Any, limit: float) -> None:
     n = len(values)
     at = np.arange(n)
     raster = n > style.RASTER_FROM
-    ax.axvline(0.0, color="0.4", linewidth=0.9, zorder=1)
+    ax.axvline(0.0, color=style.gray(0.4), linewidth=0.9, zorder=1)
     low, high = np.nanmin(values, initial=0.0), np.nanmax(values, initial=0.0)
     for side in (-limit, limit):
         if low <= side <= high:
-            ax.axvline(side, color="0.4", linewidth=0.9, linestyle=":", zorder=1)
+            ax.axvline(side, color=style.gray(0.4), linewidth=0.9, linestyle=":", zorder=1)
     beyond = np.abs(values) > limit
-    for chosen, colour in ((~beyond, style.BLUE), (beyond, style.VERMILION)):
+    for chosen, colour in ((~beyond, style.estimated()), (beyond, style.observed())):
         mine = chosen & np.isfinite(values)
         ax.hlines(
             at[mine],
@@ -222,26 +230,42 @@ def _name_largest(ax: Any, values: Any, names: list[str], count: int) -> None:
     size = np.where(np.isfinite(values), np.abs(values), -1.0)
     chosen = np.argsort(-size, kind="stable")[:count]
     chosen = np.sort(chosen[size[chosen] > 0.0])
-    ax.margins(x=0.28)
     gap = 0.024 * n
     at = chosen.astype(float)
     for i in range(1, len(at)):
         at[i] = max(at[i], at[i - 1] + gap)
     if len(at):
         at -= max(at[-1] - (n - 1), 0.0) * (at - at[0] > 0)
+    labels = []
     for i, y in zip(chosen, at, strict=True):
         right = values[i] > 0.0
         beside = np.append(values[np.abs(np.arange(n) - y) <= 0.5 * gap], values[i])
-        ax.annotate(
+        label = ax.annotate(
             names[i],
             (values[i], i),
             xytext=(np.nanmax(beside) if right else np.nanmin(beside), y),
             textcoords=_shifted(ax, 4.0 if right else -4.0),
             ha="left" if right else "right",
             va="center",
-            fontsize="small",
+            fontsize="x-small",
             zorder=4,
         )
+        labels.append(label)
+    _make_room(ax, labels)
+
+
+def _make_room(ax: Any, labels: list[Any]) -> None:
+    """Widen the x axis until the labels, whose letters do not shrink with it, end within it."""
+    for _ in range(30):  # each step falls short of what it aims at
+        low, high = ax.get_xlim()
+        left, right = ax.transData.transform([(low, 0.0), (high, 0.0)])[:, 0]
+        boxes = [label.get_window_extent() for label in labels]
+        beyond = max((box.x1 - right + 2.0 for box in boxes), default=0.0)
+        before = max((left - box.x0 + 2.0 for box in boxes), default=0.0)
+        if max(beyond, before) <= 0.0:
+            return
+        unit = (high - low) / (right - left)
+        ax.set_xlim(low - unit * max(before, 0.0), high + unit * max(beyond, 0.0))
 
 
 def _shifted(ax: Any, points: float) -> Any:
@@ -260,7 +284,7 @@ def _label(grid: Any, influence: Influence, names: list[str], *, named: bool) ->
         ax.set_ylim(-room, n - 1 + room)
         ax.set_ylabel("")
         if named:
-            ax.grid(axis="y", color="0.92", linewidth=0.6)
+            ax.grid(axis="y", color=style.gray(0.92), linewidth=0.6)
             ax.set_axisbelow(True)
     case = influence.group == "case"
     many = "cases" if case else f"levels of {influence.group}"

@@ -12,6 +12,7 @@ import seaborn as sns
 from merextras._checks import check_count
 from merextras.exceptions import InvalidArgumentError
 from merextras.plots import _arguments as arguments
+from merextras.plots import _style as style
 from merextras.plots._panels import finish, levels_of
 
 __all__ = ["xyplot"]
@@ -28,9 +29,9 @@ def xyplot(
     and_by: str | None = None,
     *,
     col_wrap: int | None = None,
-    height: float = 2.6,
+    height: float | None = None,
     aspect: float = 1.0,
-    palette: str | Sequence[Any] = "colorblind",
+    palette: str | Sequence[Any] | None = None,
     size: float = 14.0,
     title: str | None = None,
 ) -> sns.FacetGrid:
@@ -57,12 +58,13 @@ def xyplot(
     col_wrap : int, optional
         Number of panels in a row, which can't be chosen together with `and_by`. By default up
         to four panels are in one row and more are laid out as a square.
-    height : float, default 2.6
-        Height of a panel in inches.
+    height : float, optional
+        Height of a panel in inches, by default 2.6.
     aspect : float, default 1.0
         Width of a panel divided by its height.
-    palette : str or sequence of colours, default 'colorblind'
-        A palette that `seaborn.color_palette` knows.
+    palette : str or sequence of colours, optional
+        A palette that `seaborn.color_palette` knows; by default the one in force, or "colorblind"
+        where that is matplotlib's own.
     size : float, default 14.0
         Area of a point in square points.
     title : str, optional
@@ -97,9 +99,11 @@ def xyplot(
     (4, 6)
     >>> plt.close("all")
     """
+    arguments.refuse_model(data, "xyplot")
     names = [xs] if isinstance(xs, str) else list(xs)
     _check(data, y, names, by, and_by, col_wrap)
-    for value, argument in ((height, "height"), (aspect, "aspect"), (size, "size")):
+    height = arguments.inches(height, "height", 2.6)
+    for value, argument in ((aspect, "aspect"), (size, "size")):
         arguments.require_positive(value, argument)
     levels = levels_of(data[by], sort=True)
     rows = None if and_by is None else levels_of(data[and_by], sort=True)
@@ -117,7 +121,8 @@ def xyplot(
         aspect=aspect,
         margin_titles=True,
     )
-    colours = dict(zip(names, sns.color_palette(palette, len(names)), strict=True))
+    found = style.palette(len(names)) if palette is None else sns.color_palette(palette, len(names))
+    colours = dict(zip(names, found, strict=True))
     handles = _draw(grid, data, y, colours, size)
     across, down = "{col_var} {col_name}", "{row_var} {row_name}"
     grid.set_titles(template=across, col_template=across, row_template=down)

@@ -29,7 +29,7 @@ _EFFECTS, _TERMS = 6, 20
 
 
 def plot_model_check(
-    check: ModelCheck, *, columns: int = 2, size: float = 3.2, title: str | None = None
+    check: ModelCheck, *, columns: int = 2, size: float | None = None, title: str | None = None
 ) -> Figure:
     """Draw what `model_checks` found, a panel for each assumption.
 
@@ -44,8 +44,8 @@ def plot_model_check(
         What ``model_checks`` returned.
     columns : int, default 2
         Number of panels in a row.
-    size : float, default 3.2
-        Height of a panel in inches; its width is 1.45 times that.
+    size : float, optional
+        Height of a panel in inches, by default 3.2; its width is 1.45 times that.
     title : str, optional
         Title of the figure; the formula by default.
 
@@ -68,11 +68,12 @@ def plot_model_check(
     6
     >>> plt.close(figure)
     """
+    arguments.refuse_model(check, "plot_model_check")
     if not isinstance(check, ModelCheck):
         raise InvalidArgumentError(
             f"check is of type {type(check).__name__}; the result of model_checks(m) is needed."
         )
-    arguments.require_positive(size, "size")
+    size = arguments.inches(size, "size", 3.2)
     if not isinstance(columns, (int, np.integer)) or isinstance(columns, bool) or columns < 1:
         raise InvalidArgumentError(f"columns={columns!r}: must be a positive whole number")
     panels = _panels(check)
@@ -113,8 +114,8 @@ def _panels(check: ModelCheck) -> list[Callable[[Axes], None]]:
 def _predictions(ax: Axes, check: PredictionCheck) -> None:
     for i, density in enumerate(check.simulated):
         label = "simulated" if i == 0 else None
-        ax.plot(check.grid, density, color=style.BLUE, linewidth=0.6, alpha=0.3, label=label)
-    ax.plot(check.grid, check.observed, color=style.VERMILION, linewidth=1.8, label="observed")
+        ax.plot(check.grid, density, color=style.estimated(), linewidth=0.6, alpha=0.3, label=label)
+    ax.plot(check.grid, check.observed, color=style.observed(), linewidth=1.8, label="observed")
     drawn = np.vstack([check.observed, check.simulated]).max(axis=0) > 1e-3 * check.observed.max()
     ax.set_xlim(check.grid[drawn][0], check.grid[drawn][-1])
     ax.set_ylim(bottom=0.0)
@@ -128,14 +129,14 @@ def _predictions(ax: Axes, check: PredictionCheck) -> None:
 def _inflation(ax: Axes, table: pd.DataFrame) -> None:
     value = (table["se_factor"] ** 2).rename("value")
     frame = table.assign(value=value).nlargest(_TERMS, "value").iloc[::-1]
-    colors = [style.VERMILION if v >= 5 else style.BLUE for v in frame["value"]]
+    colors = [style.observed() if v >= 5 else style.estimated() for v in frame["value"]]
     ax.hlines(range(len(frame)), 1.0, frame["value"], color=colors, linewidth=2.0)
     ax.scatter(frame["value"], range(len(frame)), color=colors, s=26, zorder=3)
     ax.set_yticks(range(len(frame)), labels=style.short_labels(list(frame["term"])))
     if len(frame) > 10:
         ax.tick_params(axis="y", labelsize="x-small")
     ax.set_ylim(-0.7, len(frame) - 0.3)
-    ax.axvline(5.0, color="0.4", linewidth=0.9, linestyle="--")
+    ax.axvline(5.0, color=style.gray(0.4), linewidth=0.9, linestyle="--")
     ax.set_xlim(0.9, max(6.0, 1.08 * float(frame["value"].max())))
     ax.set(xlabel="variance inflation factor", title="Collinearity")
 

@@ -17,7 +17,7 @@ from merextras._checks import check_count, check_level
 from merextras.exceptions import InvalidArgumentError
 from merextras.plots import _arguments as arguments
 from merextras.plots import _style as style
-from merextras.plots._panels import finish, parts
+from merextras.plots._panels import facets, finish, parts
 from merextras.results.contour import contour, trace
 from merextras.results.profile import Profile
 
@@ -35,8 +35,9 @@ def plot_profile_zeta(
     levels: Sequence[float] = _LEVELS,
     absolute: bool = False,
     col_wrap: int | None = None,
+    ax: Axes | None = None,
     title: str | None = None,
-) -> Any:
+) -> sns.FacetGrid | Axes:
     """Draw zeta against each parameter, with intervals.
 
     A straight line is a parameter whose Wald interval is right; the dashed line is that Wald
@@ -55,11 +56,13 @@ def plot_profile_zeta(
         Draw ``|zeta|``, as lme4's ``xyplot(profile, absVal = TRUE)``.
     col_wrap : int, optional
         Panels in a row.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw, if there is only one panel; it is what is returned then.
     title : str, optional
 
     Returns
     -------
-    seaborn.FacetGrid
+    seaborn.FacetGrid, or Axes
 
     Raises
     ------
@@ -80,20 +83,19 @@ def plot_profile_zeta(
     ['sd_Intercept|Batch', 'sigma', 'Intercept']
     >>> plt.close(grid.figure)
     """
-    dense = _dense(profile, parameters)
+    dense = _dense(profile, parameters, "plot_profile_zeta")
     cuts = _cuts(profile, levels)
-    grid = _grid(dense, col_wrap)
-    for ax, (name, part) in zip(grid.axes.flat, parts(dense, "parameter").items(), strict=True):
+    grid = _grid(dense, col_wrap, ax)
+    for panel, (name, part) in zip(grid.axes.flat, parts(dense, "parameter").items(), strict=True):
         curve = profile.curves[name]
         shown = np.abs if absolute else np.asarray
-        _wald_line(ax, part, curve.estimate, absolute=absolute)
+        _wald_line(panel, part, curve.estimate, absolute=absolute)
         for level, cut in cuts.items():
-            _interval(ax, profile, name, level, cut, absolute=absolute)
-        ax.plot(part["value"], shown(part["zeta"]), color=style.BLUE, linewidth=1.6)
-        ax.plot(curve.values, shown(curve.zeta), "o", color=style.BLUE, markersize=2.5)
-        ax.set_ylabel("|ζ|" if absolute else "ζ")
-    finish(grid, title)
-    return grid
+            _interval(panel, profile, name, level, cut, absolute=absolute)
+        panel.plot(part["value"], shown(part["zeta"]), color=style.estimated(), linewidth=1.6)
+        panel.plot(curve.values, shown(curve.zeta), "o", color=style.estimated(), markersize=2.5)
+        panel.set_ylabel("|ζ|" if absolute else "ζ")
+    return finish(grid, title)
 
 
 def plot_profile_density(
@@ -102,8 +104,9 @@ def plot_profile_density(
     *,
     level: float = 0.95,
     col_wrap: int | None = None,
+    ax: Axes | None = None,
     title: str | None = None,
-) -> Any:
+) -> sns.FacetGrid | Axes:
     """Draw the density of each parameter for which zeta is standard normal.
 
     What a confidence distribution of the parameter looks like: skewed where the curve of zeta
@@ -119,11 +122,13 @@ def plot_profile_density(
         Of the interval; at most the profile's ``level_max``.
     col_wrap : int, optional
         Panels in a row.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw, if there is only one panel; it is what is returned then.
     title : str, optional
 
     Returns
     -------
-    seaborn.FacetGrid
+    seaborn.FacetGrid, or Axes
 
     Raises
     ------
@@ -144,21 +149,28 @@ def plot_profile_density(
     2
     >>> plt.close(grid.figure)
     """
-    dense = _dense(profile, parameters)
+    dense = _dense(profile, parameters, "plot_profile_density")
     intervals = profile.confint(level)
-    grid = _grid(dense, col_wrap)
-    for ax, (name, part) in zip(grid.axes.flat, parts(dense, "parameter").items(), strict=True):
+    grid = _grid(dense, col_wrap, ax)
+    for panel, (name, part) in zip(grid.axes.flat, parts(dense, "parameter").items(), strict=True):
         low, high = intervals.loc[name]
         inside = (part["value"] >= low) & (part["value"] <= high)
-        ax.plot(part["value"], part["density"], color=style.BLUE, linewidth=1.6)
-        ax.fill_between(
-            part["value"], 0, part["density"], where=inside, color=style.BLUE, alpha=0.25, lw=0
+        panel.plot(part["value"], part["density"], color=style.estimated(), linewidth=1.6)
+        panel.fill_between(
+            part["value"],
+            0,
+            part["density"],
+            where=inside,
+            color=style.estimated(),
+            alpha=0.25,
+            lw=0,
         )
-        ax.axvline(profile.curves[name].estimate, color="0.4", linewidth=0.8, linestyle=":")
-        ax.set_ylim(bottom=0.0)
-        ax.set_ylabel("density")
-    finish(grid, title)
-    return grid
+        panel.axvline(
+            profile.curves[name].estimate, color=style.gray(0.4), linewidth=0.8, linestyle=":"
+        )
+        panel.set_ylim(bottom=0.0)
+        panel.set_ylabel("density")
+    return finish(grid, title)
 
 
 def plot_profile_pairs(
@@ -166,7 +178,7 @@ def plot_profile_pairs(
     parameters: str | Sequence[str] | None = None,
     *,
     levels: Sequence[float] = (0.5, 0.8, 0.9, 0.95),
-    size: float = 1.7,
+    size: float | None = None,
     title: str | None = None,
 ) -> Figure:
     """Draw joint regions of all pairs of parameters.
@@ -185,8 +197,8 @@ def plot_profile_pairs(
     levels : sequence of float
         Levels of the regions. One of level L needs a profile up to ``zeta = sqrt(-2 log(1 - L))``;
         those that are not closed within the profiles are left out.
-    size : float, default 1.7
-        Inches of a panel.
+    size : float, optional
+        Inches of a panel, by default 1.7.
     title : str, optional
 
     Returns
@@ -217,11 +229,11 @@ def plot_profile_pairs(
     4
     >>> plt.close(figure)
     """
-    names = list(parts(_dense(profile, parameters), "parameter"))
+    names = list(parts(_dense(profile, parameters, "plot_profile_pairs"), "parameter"))
     if len(names) < 2:
         raise InvalidArgumentError(f"parameters={names}: pairs need two parameters with a profile")
     arguments.require_few_panels(len(names) ** 2, "parameters", f"{len(names)} x {len(names)}")
-    arguments.require_positive(size, "size")
+    size = arguments.inches(size, "size", 1.7)
     wanted = [check_level(level, "levels") for level in levels]
     n = len(names)
     figure, axes = plt.subplots(
@@ -239,8 +251,9 @@ def plot_profile_pairs(
     return figure
 
 
-def _dense(profile: Any, parameters: str | Sequence[str] | None) -> pd.DataFrame:
+def _dense(profile: Any, parameters: str | Sequence[str] | None, figure: str) -> pd.DataFrame:
     """The curves of the wanted parameters, or what is wrong with the request."""
+    arguments.refuse_model(profile, figure)
     if not isinstance(profile, Profile):
         raise InvalidArgumentError(
             f"profile is of type {type(profile).__name__}; the result of m.profile() is needed."
@@ -262,19 +275,18 @@ def _cuts(profile: Profile, levels: Sequence[float]) -> dict[float, float]:
     return {level: style.normal_quantile(level) for level in reached}
 
 
-def _grid(dense: pd.DataFrame, col_wrap: int | None) -> Any:
+def _grid(dense: pd.DataFrame, col_wrap: int | None, ax: Axes | None) -> Any:
     names = list(parts(dense, "parameter"))
     arguments.require_few_panels(len(names), "parameters", f"{len(names)} parameters")
     columns = min(len(names), 3 if col_wrap is None else check_count(col_wrap, "col_wrap"))
     if len(names) == 4 and col_wrap is None:
         columns = 2
-    grid = sns.FacetGrid(
-        dense, col="parameter", col_order=names, col_wrap=columns, sharex=False, sharey=False,
-        height=2.5, aspect=1.25,
+    grid = facets(
+        dense, ax=ax, col=("parameter", names), col_wrap=columns, sharex=False, sharey=False,
+        height=arguments.inches(None, "height", 2.5), aspect=1.25,
     )  # fmt: skip
-    grid.set_titles("{col_name}")
-    for ax in grid.axes.flat:
-        ax.set_xlabel("")
+    for panel, name in zip(grid.axes.flat, names, strict=True):
+        panel.set(title=name, xlabel="")
     return grid
 
 
@@ -287,14 +299,14 @@ def _wald_line(ax: Axes, part: pd.DataFrame, estimate: float, *, absolute: bool)
     line = rise * (part["value"] - estimate)
     within = line.abs() <= part["zeta"].abs().max() * 1.02
     drawn = line[within].abs() if absolute else line[within]
-    ax.plot(part["value"][within], drawn, color="0.6", linewidth=0.9, linestyle="--")
+    ax.plot(part["value"][within], drawn, color=style.gray(0.6), linewidth=0.9, linestyle="--")
 
 
 def _interval(
     ax: Axes, profile: Profile, name: str, level: float, cut: float, *, absolute: bool
 ) -> None:
     """Draw where the curve reaches the quantile: a line down to it from the axis."""
-    color = str(0.85 - 0.5 * level)
+    color = style.gray(0.85 - 0.5 * level)
     for end in profile.value(name, [-cut, cut]):
         if math.isfinite(end):
             height = cut if absolute else float(profile.zeta(name, end))
@@ -302,7 +314,7 @@ def _interval(
     low, high = profile.value(name, [-cut, cut])
     if absolute and math.isfinite(low) and math.isfinite(high):
         ax.plot([low, high], [cut, cut], color=color, linewidth=0.9)
-    ax.axhline(0.0, color="0.5", linewidth=0.6, zorder=0)
+    ax.axhline(0.0, color=style.gray(0.5), linewidth=0.6, zorder=0)
 
 
 def _name(ax: Axes, profile: Profile, name: str) -> None:
@@ -325,7 +337,7 @@ def _pair(
         except InvalidArgumentError:  # not closed within the profiles
             continue
         xs, ys = ("x", "y") if own_scale else ("zeta_x", "zeta_y")
-        ax.plot(region[xs], region[ys], color=style.BLUE, linewidth=1.0, alpha=1.1 - level)
+        ax.plot(region[xs], region[ys], color=style.estimated(), linewidth=1.0, alpha=1.1 - level)
     for along, other, turned in ((x, y, False), (y, x, True)):
         zeta = np.linspace(profile.curves[along].zeta[0], profile.curves[along].zeta[-1], 61)
         best = trace(profile, along, other, zeta)
@@ -334,7 +346,7 @@ def _pair(
         else:
             first, second = zeta, best
         pair = (second, first) if turned else (first, second)
-        ax.plot(*pair, color="0.35", linewidth=0.8)
+        ax.plot(*pair, color=style.gray(0.35), linewidth=0.8)
     if not own_scale:
         reach = 1.05 * max(np.max(np.abs(profile.curves[name].zeta)) for name in (x, y))
         ax.set_xlim(-reach, reach)

@@ -15,7 +15,7 @@ from merextras._checks import check_level
 from merextras.exceptions import InvalidArgumentError
 from merextras.plots import _arguments as arguments
 from merextras.plots import _style as style
-from merextras.plots._panels import finish, label_edges, levels_of, parts
+from merextras.plots._panels import facets, finish, label_edges, levels_of, panels_of
 from merextras.plots._points import quantiles
 
 __all__ = ["plot_qq", "plot_qqmath"]
@@ -58,10 +58,11 @@ def plot_qq(qq: pd.DataFrame, *, ax: Axes | None = None, title: str | None = Non
     ('normal quantile', 'standardised residual')
     >>> plt.close(ax.figure)
     """
+    arguments.refuse_model(qq, "plot_qq")
     numeric = ["theoretical", "sample", "conf_low", "conf_high"]
     frame = arguments.as_frame(qq, "qq", needs=[], numeric=numeric)
     if ax is None:
-        ax = plt.subplots(figsize=(4.6, 4.2), layout="constrained")[1]
+        ax = plt.subplots(figsize=style.size(4.6, 4.2), layout="constrained")[1]
     quantiles(ax, frame)
     if title is not None:
         ax.set_title(title)
@@ -73,9 +74,10 @@ def plot_qqmath(
     *,
     level: float = 0.95,
     height: float | None = None,
-    width: float = 3.6,
+    width: float | None = None,
+    ax: Axes | None = None,
     title: str | None = None,
-) -> sns.FacetGrid:
+) -> sns.FacetGrid | Axes:
     """Draw the random effects of each term against normal quantiles, with their intervals.
 
     Each term is sorted on its own: a level is a dot at its conditional mode, across, and at the
@@ -89,13 +91,15 @@ def plot_qqmath(
         Coverage of the intervals.
     height : float, optional
         Height of a panel in inches, by default 3.2 for up to 75 levels, 4.5 for more.
-    width : float, default 3.6
-        Width of a panel in inches.
+    width : float, optional
+        Width of a panel in inches, by default 3.6.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw, if there is only one panel; it is what is returned then.
     title : str, optional
 
     Returns
     -------
-    seaborn.FacetGrid
+    seaborn.FacetGrid, or Axes
         ``.axes_dict`` has the panels by ``(group, term)``.
 
     Raises
@@ -120,38 +124,35 @@ def plot_qqmath(
     [('Subject', 'Intercept'), ('Subject', 'Days')]
     >>> plt.close(grid.figure)
     """
+    arguments.refuse_model(ranef, "plot_qqmath")
     check_level(level)
-    arguments.require_positive(width, "width")
+    width = arguments.inches(width, "width", 3.6)
     frame = checked(ranef)
-    most = max(len(part) for part in _panels(frame).values())
-    if height is None:
-        height = 3.2 if most <= style.MAX_LABELS else 4.5
-    arguments.require_positive(height, "height")
-    rows, columns = len(levels_of(frame["group"])), len(levels_of(frame["term"]))
-    arguments.require_few_panels(rows * columns, "ranef", "group factors times terms")
-    grid = sns.FacetGrid(
+    most = max(len(part) for part in panels_of(frame).values())
+    height = arguments.inches(height, "height", 3.2 if most <= style.MAX_LABELS else 4.5)
+    groups, terms = levels_of(frame["group"]), levels_of(frame["term"])
+    arguments.require_few_panels(len(groups) * len(terms), "ranef", "group factors times terms")
+    grid = facets(
         frame,
-        row="group",
-        col="term",
-        row_order=levels_of(frame["group"]),
-        col_order=levels_of(frame["term"]),
+        ax=ax,
+        row=("group", groups),
+        col=("term", terms),
         sharex=False,
         sharey=True,
         height=height,
         aspect=width / height,
     )
-    for (group, term), part in _panels(frame).items():
-        ax = grid.axes_dict[group, term]
-        draw_effects(ax, part, level)
-        ax.set_title(str(term))
-        ax.set_ylabel(f"{group}\nnormal quantile")
-        ax.set_xlabel(f"effect and its {100 * level:g}% interval")
+    for (group, term), part in panels_of(frame).items():
+        panel = grid.axes_dict[group, term]
+        draw_effects(panel, part, level)
+        panel.set_title(str(term))
+        panel.set_ylabel(f"{group}\nnormal quantile")
+        panel.set_xlabel(f"effect and its {100 * level:g}% interval")
     label_edges(grid)
-    for ax in grid.axes.flat:
-        ax.xaxis.set_tick_params(labelbottom=True)
-        ax.locator_params(axis="x", nbins=max(3, int(1.6 * width)))
-    finish(grid, title)
-    return grid
+    for panel in grid.axes.flat:
+        panel.xaxis.set_tick_params(labelbottom=True)
+        panel.locator_params(axis="x", nbins=max(3, int(1.6 * width / style.text_scale())))
+    return finish(grid, title)
 
 
 def checked(ranef: Any) -> pd.DataFrame:
@@ -164,14 +165,6 @@ def checked(ranef: Any) -> pd.DataFrame:
     return frame.reset_index(drop=True)
 
 
-def _panels(frame: pd.DataFrame) -> dict[tuple[Any, Any], pd.DataFrame]:
-    return {
-        (group, term): rows
-        for group, part in parts(frame, "group").items()
-        for term, rows in parts(part, "term").items()
-    }
-
-
 def draw_effects(ax: Axes, part: pd.DataFrame, level: float) -> None:
     """One term's effects against normal quantiles."""
     ranked = part.sort_values("estimate", kind="stable")
@@ -182,13 +175,13 @@ def draw_effects(ax: Axes, part: pd.DataFrame, level: float) -> None:
     half = style.normal_quantile(level) * ranked["std_error"].to_numpy(float)
     known = np.isfinite(half)
     raster, pitch = n > style.RASTER_FROM, 4.0 * 72 / n
-    ax.axvline(0, color="0.4", linewidth=0.9, linestyle="--", zorder=1)
+    ax.axvline(0, color=style.gray(0.4), linewidth=0.9, linestyle="--", zorder=1)
     ax.hlines(
-        at[known], (estimate - half)[known], (estimate + half)[known], color=style.BLUE,
+        at[known], (estimate - half)[known], (estimate + half)[known], color=style.estimated(),
         alpha=1.0 if n <= style.MAX_LABELS else 0.35, linewidth=style.line_width(pitch), zorder=2,
         rasterized=raster,
     )  # fmt: skip
     ax.scatter(
         estimate, at, s=style.marker_area(pitch), linewidths=0, zorder=3, rasterized=raster,
-        color=style.BLUE if n <= style.MAX_LABELS else "black",
+        color=style.estimated() if n <= style.MAX_LABELS else style.ink(),
     )  # fmt: skip

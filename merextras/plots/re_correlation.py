@@ -31,7 +31,7 @@ def plot_re_correlation(
     var_corr: VarCorr | None = None,
     *,
     group: str | None = None,
-    size: float = 2.3,
+    size: float | None = None,
     title: str | None = None,
 ) -> Figure:
     """Draw the random effects of a factor as a matrix of scatter plots.
@@ -48,8 +48,8 @@ def plot_re_correlation(
         What ``var_corr`` returned of the same model.
     group : str, optional
         The grouping factor; by default the first that has several effects.
-    size : float, default 2.3
-        Width and height of a panel in inches.
+    size : float, optional
+        Width and height of a panel in inches, by default 2.3.
     title : str, optional
 
     Returns
@@ -77,8 +77,9 @@ def plot_re_correlation(
     ['r = 0.07']
     >>> plt.close(figure)
     """
+    arguments.refuse_model(ranef, "plot_re_correlation")
     frame = checked(ranef)
-    arguments.require_positive(size, "size")
+    size = arguments.inches(size, "size", 2.3)
     name = _chosen(frame, group)
     rows = parts(frame, "group")[name]
     terms = levels_of(rows["term"])
@@ -146,15 +147,17 @@ def _panel(ax: Axes, wide: pd.DataFrame, i: int, j: int, covariance: Array | Non
         return
     x, y = wide.iloc[:, j], wide.iloc[:, i]
     if i == j:
-        ax.hist(x, bins=min(30, max(5, len(x) // 5)), color=style.BLUE, edgecolor="white")
+        ax.hist(
+            x, bins=min(30, max(5, len(x) // 5)), color=style.estimated(), edgecolor=style.paper()
+        )
         ax.set_yticks([])
         ax.margins(y=0.25)
         ax.text(
             0.04, 0.96, str(wide.columns[i]), transform=ax.transAxes, va="top", fontsize="small"
         )
     else:
-        ax.axhline(0, color="0.85", linewidth=0.8, zorder=0)
-        ax.axvline(0, color="0.85", linewidth=0.8, zorder=0)
+        ax.axhline(0, color=style.gray(0.85), linewidth=0.8, zorder=0)
+        ax.axvline(0, color=style.gray(0.85), linewidth=0.8, zorder=0)
         cloud(ax, x, y)
         if covariance is not None:
             _ellipse(ax, covariance[np.ix_([j, i], [j, i])])
@@ -174,4 +177,4 @@ def _ellipse(ax: Axes, covariance: Array) -> None:
     radius = np.sqrt(-2.0 * np.log(0.05))
     circle = np.sqrt(np.maximum(values, 0.0))[:, None] * np.array([np.cos(angle), np.sin(angle)])
     x, y = radius * vectors @ circle
-    ax.plot(x, y, color=style.VERMILION, linewidth=1.0, zorder=1)
+    ax.plot(x, y, color=style.observed(), linewidth=1.0, zorder=1)

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from merextras._checks import check_count
 from merextras.exceptions import InvalidArgumentError
 from merextras.plots import _arguments as arguments
 from merextras.plots import _style as style
-from merextras.plots._panels import finish, levels_of, parts
+from merextras.plots._panels import facets, finish, levels_of, outer_labels, parts
 
 __all__ = ["plot_re_impact"]
 
@@ -30,10 +31,11 @@ def plot_re_impact(
     *,
     facet: bool | None = None,
     col_wrap: int | None = None,
-    height: float = 2.6,
+    height: float | None = None,
     aspect: float = 1.1,
+    ax: Axes | None = None,
     title: str | None = None,
-) -> sns.FacetGrid:
+) -> sns.FacetGrid | Axes:
     """Draw the predictions of cases averaged over levels of low, middle and high rank.
 
     This is merTools' ``plotREimpact``. The bins of expected rank lie along the x axis, the lowest
@@ -52,16 +54,18 @@ def plot_re_impact(
     col_wrap : int, optional
         Number of panels in a row. By default up to three are in one row and more are laid out as
         a square.
-    height : float, default 2.6
-        Height of a panel in inches; one that holds all cases is 1.4 times as high.
+    height : float, optional
+        Height of a panel in inches, by default 2.6; one that holds all cases is 1.4 times as high.
     aspect : float, default 1.1
         Width of a panel divided by its height.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw, if there is only one panel; it is what is returned then.
     title : str, optional
         Title of the figure.
 
     Returns
     -------
-    seaborn.FacetGrid
+    seaborn.FacetGrid, or Axes
         The panels; ``.axes_dict`` has them by case; the one of all cases is ``.ax``.
 
     Raises
@@ -87,30 +91,32 @@ def plot_re_impact(
     ['case 0', 'case 1', 'case 2']
     >>> plt.close(grid.figure)
     """
+    for given in impact.values() if isinstance(impact, Mapping) else (impact,):
+        arguments.refuse_model(given, "plot_re_impact")
     if facet not in (None, True, False):
         message = f"facet={facet!r} is not allowed; it is True, False or None."
         raise InvalidArgumentError(message)
-    for number, argument in ((height, "height"), (aspect, "aspect")):
-        arguments.require_positive(number, argument)
+    height = arguments.inches(height, "height", 2.6)
+    arguments.require_positive(aspect, "aspect")
     rows = _rows(impact)
     cases = levels_of(rows["case"])
     bins = sorted(rows["bin"].unique())
-    colours = dict(zip(levels_of(rows["of"]), sns.color_palette("colorblind"), strict=False))
+    frames = levels_of(rows["of"])
+    colours = dict(zip(frames, style.palette(len(frames)), strict=True))
     handles: dict[str, Any] = {}
     if len(cases) <= _MOST_PANELS if facet is None else facet:
-        grid = _facetted(rows, cases, col_wrap, height, aspect)
+        grid = _facetted(rows, cases, col_wrap, height, aspect, ax)
         for case, part in parts(rows, "case").items():
             _points(grid.axes_dict[case], part, bins, colours, handles)
             grid.axes_dict[case].set_title(f"case {case}")
     else:
-        grid = sns.FacetGrid(rows, height=1.4 * height, aspect=aspect)
+        grid = facets(rows, ax=ax, height=1.4 * height, aspect=aspect)
         _lines(grid.ax, rows, len(cases), bins, colours, handles)
         grid.ax.set_title(f"{style.thousands(len(cases))} cases")
     _label_bins(grid, bins, height * aspect)
     if len(handles) > 1:
         grid.add_legend(handles, title="", label_order=list(handles))
-    finish(grid, title)
-    return grid
+    return finish(grid, title)
 
 
 def _rows(impact: Any) -> pd.DataFrame:
@@ -134,7 +140,12 @@ def _rows(impact: Any) -> pd.DataFrame:
 
 
 def _facetted(
-    rows: pd.DataFrame, cases: list[Any], col_wrap: int | None, height: float, aspect: float
+    rows: pd.DataFrame,
+    cases: list[Any],
+    col_wrap: int | None,
+    height: float,
+    aspect: float,
+    ax: Axes | None,
 ) -> Any:
     """Make a panel for each case."""
     arguments.require_few_panels(len(cases), "impact", "one for each case")
@@ -142,8 +153,9 @@ def _facetted(
         col_wrap = len(cases) if len(cases) <= 3 else math.ceil(math.sqrt(len(cases)))
     check_count(col_wrap, "col_wrap")
     col_wrap = min(col_wrap, len(cases))
-    options = {"col": "case", "col_order": cases, "col_wrap": col_wrap}
-    return sns.FacetGrid(rows, height=height, aspect=aspect, **options)
+    grid = facets(rows, ax=ax, col=("case", cases), col_wrap=col_wrap, height=height, aspect=aspect)
+    outer_labels(list(grid.axes.flat), col_wrap)
+    return grid
 
 
 def _places(values: pd.Series[Any], bins: list[Any]) -> Any:

@@ -17,6 +17,7 @@ from merextras.exceptions import InvalidArgumentError
 from merextras.plots import _arguments as arguments
 from merextras.plots import _style as style
 from merextras.plots._panels import (
+    facets,
     finish,
     label_edges,
     levels_of,
@@ -45,14 +46,15 @@ def plot_re_sim(
     sigma_scale: float | None = None,
     labels: bool = False,
     facet: bool | Mapping[str, Any] = True,
+    ax: Axes | None = None,
     title: str | None = "Effect Ranges",
-) -> sns.FacetGrid:
+) -> sns.FacetGrid | Axes:
     """Draw the simulated random effects, marking those whose interval excludes zero.
 
     This is merTools' ``plotREsim``. A column of panels is a grouping factor and a row is a term.
     Each level is a point at its simulated mean or median with a vertical range around it. A level
-    whose range excludes zero is black and large, any other is grey and small; a red line is at
-    zero. The levels of a factor are ordered by its first term, and the other terms keep that
+    whose range excludes zero is large and in the text's colour, any other is grey and small; a line
+    is at zero. The levels of a factor are ordered by its first term, and the other terms keep that
     order.
 
     Parameters
@@ -77,12 +79,14 @@ def plot_re_sim(
         With False all points are in one panel, sorted by group, term and `stat`. With a mapping
         such as ``{"group": "school", "term": "Intercept"}`` only that panel is drawn; either key
         may be left out.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw, if there is only one panel; it is what is returned then.
     title : str or None, default 'Effect Ranges'
         Title of the figure.
 
     Returns
     -------
-    seaborn.FacetGrid
+    seaborn.FacetGrid, or Axes
         The panels; ``.axes_dict`` has them by ``(term, group)``. With ``facet=False`` there is one,
         which ``.ax`` is.
 
@@ -116,6 +120,7 @@ def plot_re_sim(
     'school'
     >>> plt.close(grid.figure)
     """
+    arguments.refuse_model(data, "plot_re_sim")
     keys = ["group", "level", "term"]
     half_width = _half_width(level, scale)
     frame = _ranges(data, keys, stat, half_width, sigma_scale)
@@ -126,11 +131,10 @@ def plot_re_sim(
         raise InvalidArgumentError(message)
     y_label = _value_label(stat, half_width, sigma_scale, sd=sd)
     if isinstance(facet, Mapping) or facet:
-        grid = _facetted(frame, sd=sd, labels=labels, y_label=y_label)
+        grid = _facetted(frame, ax, sd=sd, labels=labels, y_label=y_label)
     else:
-        grid = _pooled(frame, sd=sd, labels=labels, y_label=y_label)
-    finish(grid, title)
-    return grid
+        grid = _pooled(frame, ax, sd=sd, labels=labels, y_label=y_label)
+    return finish(grid, title)
 
 
 def plot_fe_sim(
@@ -147,8 +151,8 @@ def plot_fe_sim(
     """Draw the simulated fixed effects with their ranges.
 
     This is merTools' ``plotFEsim``. Each term is a point at its simulated mean or median with a
-    horizontal range, the smallest at the bottom. A term whose range excludes zero is black, any
-    other is grey; a red line is at zero.
+    horizontal range, the smallest at the bottom. A term whose range excludes zero is in the text's
+    colour, any other is grey; a line is at zero.
 
     Parameters
     ----------
@@ -197,6 +201,7 @@ def plot_fe_sim(
     ['agree', 'social', 'open']
     >>> plt.close(ax.figure)
     """
+    arguments.refuse_model(data, "plot_fe_sim")
     half_width = _half_width(level, scale)
     frame = _ranges(data, ["term"], stat, half_width, sigma_scale)
     if not intercept:
@@ -207,11 +212,12 @@ def plot_fe_sim(
     frame = frame.sort_values("at", kind="stable")
     names = style.short_labels(list(frame["term"]))
     if ax is None:
-        size = (4.5 + style.label_extent(names), 0.6 + max(1.6, 0.3 * len(names)))
+        wide, tall = style.size(4.5, 0.6 + max(1.6, 0.3 * len(names)))
+        size = wide + style.label_extent(names), tall
         ax = plt.subplots(figsize=size, layout="constrained")[1]
     places = np.arange(len(frame))
-    ax.axvline(0, color="red", linewidth=1.1, zorder=1)
-    colours = np.where(frame["excludes_zero"], "black", style.PALE)
+    ax.axvline(0, color=style.observed(), linewidth=1.1, zorder=1)
+    colours = np.where(frame["excludes_zero"], style.ink(), style.pale())
     if sd:
         ax.hlines(places, frame["low"], frame["high"], colors=list(colours), linewidth=1.6)
     ax.scatter(frame["at"], places, s=28, c=list(colours), zorder=3)
@@ -275,7 +281,7 @@ def _pick(frame: pd.DataFrame, facet: Mapping[str, Any]) -> pd.DataFrame:
     return frame
 
 
-def _facetted(frame: pd.DataFrame, *, sd: bool, labels: bool, y_label: str) -> Any:
+def _facetted(frame: pd.DataFrame, ax: Axes | None, *, sd: bool, labels: bool, y_label: str) -> Any:
     """Draw a panel for each group and term."""
     orders = {
         group: order_by_first_term(part, "at") for group, part in parts(frame, "group").items()
@@ -289,21 +295,22 @@ def _facetted(frame: pd.DataFrame, *, sd: bool, labels: bool, y_label: str) -> A
         row="term",
         col="group",
         widths=[_panel_width(len(order), labels=labels) for order in orders.values()],
-        heights=[3.0] * len(terms),
+        heights=[3.0 * style.panel_scale()] * len(terms),
         margins=(0.8, 0.8 + below),
+        ax=ax,
     )
     for group, part in parts(frame, "group").items():
         for term, rows in parts(part, "term").items():
-            ax = grid.axes_dict[term, group]
-            _draw_ranges(ax, rows, positions(orders[group], rows["level"]), sd=sd)
-            ax.set_title(str(group))
-            ax.set_ylabel(f"{term}\n{y_label}")
-            _label_levels(ax, names[group], labels=labels)
+            panel = grid.axes_dict[term, group]
+            _draw_ranges(panel, rows, positions(orders[group], rows["level"]), sd=sd)
+            panel.set(title=str(group), xlabel="" if ax is None else str(group))
+            panel.set_ylabel(f"{term}\n{y_label}")
+            _label_levels(panel, names[group], labels=labels)
     label_edges(grid)
     return grid
 
 
-def _pooled(frame: pd.DataFrame, *, sd: bool, labels: bool, y_label: str) -> Any:
+def _pooled(frame: pd.DataFrame, ax: Axes | None, *, sd: bool, labels: bool, y_label: str) -> Any:
     """Draw all points in one panel, sorted by group, term and value."""
     pieces = [
         rows.sort_values("at", kind="stable")
@@ -315,8 +322,8 @@ def _pooled(frame: pd.DataFrame, *, sd: bool, labels: bool, y_label: str) -> Any
     named = frame[[*prefix, "level"]].astype(str)
     names = style.short_labels([" ".join(row) for row in named.itertuples(index=False)])
     width = _panel_width(len(frame), labels=labels) + 0.8
-    height = 3.8 + (style.label_extent(names) if labels else 0.0)
-    grid = sns.FacetGrid(frame, height=height, aspect=width / height)
+    height = 3.8 * style.panel_scale() + (style.label_extent(names) if labels else 0.0)
+    grid = facets(frame, ax=ax, height=height, aspect=width / height)
     _draw_ranges(grid.ax, frame, np.arange(len(frame)), sd=sd)
     grid.set_axis_labels("Group", y_label)
     _label_levels(grid.ax, names, labels=labels)
@@ -325,7 +332,8 @@ def _pooled(frame: pd.DataFrame, *, sd: bool, labels: bool, y_label: str) -> Any
 
 def _panel_width(n_levels: int, *, labels: bool) -> float:
     """Inches of one panel; with labels, wide enough for the most of them."""
-    return max(4.0, 0.17 * min(n_levels, _MOST_NAMES)) if labels else 4.5
+    named = 0.17 * min(n_levels, _MOST_NAMES) * style.text_scale()
+    return max(4.0 * style.panel_scale(), named) if labels else 4.5 * style.panel_scale()
 
 
 def _draw_ranges(ax: Any, rows: pd.DataFrame, places: Any, *, sd: bool) -> None:
@@ -333,8 +341,8 @@ def _draw_ranges(ax: Any, rows: pd.DataFrame, places: Any, *, sd: bool) -> None:
     n = len(rows)
     raster = n > style.RASTER_FROM
     pitch = 4 * 72 / n
-    ax.axhline(0, color="red", linewidth=1.1, zorder=4)
-    for excludes, colour, bigger in ((False, style.PALE, 0.5), (True, "black", 1.0)):
+    ax.axhline(0, color=style.observed(), linewidth=1.1, zorder=4)
+    for excludes, colour, bigger in ((False, style.pale(), 0.5), (True, style.ink(), 1.0)):
         chosen = rows["excludes_zero"].to_numpy() == excludes
         known = chosen & np.isfinite(rows["low"].to_numpy())
         layer = 3 if excludes else 2

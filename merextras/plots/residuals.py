@@ -27,7 +27,7 @@ _MARKED = 3
 
 
 def plot_residuals(
-    residuals: ResidualTable, *, height: float = 3.6, title: str | None = None
+    residuals: ResidualTable, *, height: float | None = None, title: str | None = None
 ) -> Figure:
     """Draw residuals against fitted values, and their size against fitted values.
 
@@ -40,8 +40,8 @@ def plot_residuals(
     ----------
     residuals : ResidualTable
         What ``residual_table`` returned.
-    height : float, default 3.6
-        Height of the figure in inches.
+    height : float, optional
+        Height of the figure in inches, by default 3.6.
     title : str, optional
         Title of the figure.
 
@@ -69,8 +69,9 @@ def plot_residuals(
     ['Residuals and fitted values', 'Scale and location']
     >>> plt.close(figure)
     """
+    arguments.refuse_model(residuals, "plot_residuals")
     checked(residuals)
-    arguments.require_positive(height, "height")
+    height = arguments.inches(height, "height", 3.6)
     figure, (left, right) = plt.subplots(1, 2, figsize=(2.6 * height, height), layout="constrained")
     draw_residuals(left, residuals)
     draw_scale(right, residuals)
@@ -129,11 +130,12 @@ def draw_leverage(ax: Axes, residuals: ResidualTable) -> None:
             continue
         x, y = h[shown], edge[shown]
         for side in (-1.0, 1.0):
-            ax.plot(x, side * y, color="0.45", linewidth=0.8, linestyle=":", zorder=3)
+            ax.plot(x, side * y, color=style.gray(0.45), linewidth=0.8, linestyle=":", zorder=3)
         side = 1.0 if distance < 1.0 else -1.0  # one above, one below: they can be close
         ax.annotate(
             f"{distance:g}", (x[0], side * y[0]), xytext=(3, -side), fontsize="x-small",
-            textcoords="offset points", color="0.35", va="top" if side > 0.0 else "bottom",
+            textcoords="offset points", color=style.gray(0.35),
+            va="top" if side > 0.0 else "bottom",
         )  # fmt: skip
     ax.set_ylim(-reach, reach)
     mark(ax, table, "leverage", "standardized", "cooks_distance", _MARKED)
@@ -188,6 +190,7 @@ def plot_fitted(
     18
     >>> plt.close(figure)
     """
+    arguments.refuse_model(residuals, "plot_fitted")
     checked(residuals)
     if height is not None:
         arguments.require_positive(height, "height")
@@ -196,9 +199,9 @@ def plot_fitted(
         group = min(residuals.groups.columns, key=lambda g: residuals.groups[g].nunique())
     levels = levels_of(residuals.with_group(group)["level"], sort=True)
     if len(levels) > _MOST_PANELS:
-        return _means(residuals, group, 4.5 if height is None else height, title)
+        return _means(residuals, group, arguments.inches(height, "height", 4.5), title)
     if height is None:
-        height = 2.2 if len(levels) <= 12 else 1.35
+        height = (2.2 if len(levels) <= 12 else 1.35) * style.panel_scale()
     return _by_level(residuals, group, levels, columns, height, title)
 
 
@@ -214,11 +217,13 @@ def _by_level(
     frame = residuals.with_group(group)
     wrap = min(columns or math.ceil(math.sqrt(1.6 * len(levels))), len(levels))
     rows = math.ceil(len(levels) / wrap)
-    width, tall = 0.75 + wrap * height, 0.9 + rows * (height + 0.3)
+    text = max(style.text_scale(), 1.0)
+    width, tall = 0.75 * text + wrap * height, 0.9 * text + rows * (height + 0.3 * text)
     figure, axes = plt.subplots(rows, wrap, figsize=(width, tall), squeeze=False)
     figure.subplots_adjust(
-        left=0.65 / width, right=1.0 - 0.1 / width, bottom=0.55 / tall, top=1.0 - 0.65 / tall,
-        wspace=0.12, hspace=0.3 / height,
+        left=0.65 * text / width, right=1.0 - 0.1 / width, bottom=0.55 * text / tall,
+        top=1.0 - 0.65 * text / tall,
+        wspace=0.12, hspace=0.3 * text / height,
     )  # fmt: skip
     low, high = _ends(frame)
     limits = low - 0.05 * (high - low), high + 0.05 * (high - low)
@@ -229,7 +234,9 @@ def _by_level(
             ax.remove()
             continue
         part = by_level[levels[at]]
-        ax.plot((low, high), (low, high), color="0.4", linewidth=0.9, linestyle="--", zorder=1)
+        ax.plot(
+            (low, high), (low, high), color=style.gray(0.4), linewidth=0.9, linestyle="--", zorder=1
+        )
         cloud(ax, part["fitted"], part["observed"], room=1.0 / len(levels) ** 0.5)
         ax.set(xlim=limits, ylim=limits)
         ax.set_title(names[at], fontsize=size, pad=3)
@@ -247,13 +254,13 @@ def _means(residuals: ResidualTable, group: str, height: float, title: str | Non
     means = residuals.group_means(group)
     figure, ax = plt.subplots(figsize=(1.1 * height, height), layout="constrained")
     ends = _ends(means)
-    ax.plot(ends, ends, color="0.4", linewidth=0.9, linestyle="--", zorder=1)
+    ax.plot(ends, ends, color=style.gray(0.4), linewidth=0.9, linestyle="--", zorder=1)
     ax.scatter(
         means["fitted"],
         means["observed"],
         s=np.clip(3_000.0 / len(means), 3.0, 14.0) * means["n"] / means["n"].mean(),
         alpha=float(np.clip((400 / len(means)) ** 0.5, 0.25, 0.75)),
-        color=style.BLUE,
+        color=style.estimated(),
         linewidths=0,
         zorder=2,
         rasterized=len(means) > style.RASTER_FROM,

@@ -9,16 +9,17 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 
 from merextras._checks import check_choice, check_count
 from merextras.exceptions import InvalidArgumentError
 from merextras.plots import _arguments as arguments
 from merextras.plots import _style as style
-from merextras.plots._panels import finish, levels_of, parts, positions
+from merextras.plots._panels import facets, finish, levels_of, outer_labels, parts, positions
 
 __all__ = ["plot_what_if"]
 
-_BAND = ("0.93", "0.84", "0.55")
+_BAND = (0.93, 0.84, 0.55)
 
 
 def plot_what_if(
@@ -27,10 +28,13 @@ def plot_what_if(
     by: str = "case",
     outcome: Any = None,
     col_wrap: int | None = None,
-    height: float = 2.4,
+    height: float | None = None,
     aspect: float = 1.2,
+    x_label: str | None = None,
+    y_label: str | None = None,
+    ax: Axes | None = None,
     title: str | None = None,
-) -> sns.FacetGrid:
+) -> sns.FacetGrid | Axes:
     """Draw the prediction of each case in each level of a group.
 
     The tutorial's ``qplot(school, yhat) + facet_wrap(~case)``, and with ``by="level"`` its
@@ -56,16 +60,21 @@ def plot_what_if(
     col_wrap : int, optional
         Number of panels in a row. By default up to three are in one row and more are laid out as
         a square.
-    height : float, default 2.4
-        Height of a panel in inches.
+    height : float, optional
+        Height of a panel in inches, by default 2.4.
     aspect : float, default 1.2
         Width of a panel divided by its height.
+    x_label, y_label : str, optional
+        Names of the axes; by default the grouping factor's (with ``by="level"`` "case") and the
+        response's, which ``what_if`` leaves in the frame's ``attrs``.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw, if there is only one panel; it is what is returned then.
     title : str, optional
         Title of the figure.
 
     Returns
     -------
-    seaborn.FacetGrid
+    seaborn.FacetGrid, or Axes
         The panels; ``.axes_dict`` has them by case or by level.
 
     Raises
@@ -91,21 +100,22 @@ def plot_what_if(
     ['case 7', 'case 9']
     >>> plt.close(grid.figure)
     """
+    arguments.refuse_model(frame, "plot_what_if")
     check_choice(by, ("case", "level"), "by")
     rows = _rows(frame)
     band = None if outcome is None else _spread(outcome)
-    for value, argument in ((height, "height"), (aspect, "aspect")):
-        arguments.require_positive(value, argument)
+    height = arguments.inches(height, "height", 2.4)
+    arguments.require_positive(aspect, "aspect")
     panels = levels_of(rows[by])
     arguments.require_few_panels(len(panels), f"by={by!r}", f"one for each {by}")
     if col_wrap is None:
         col_wrap = len(panels) if len(panels) <= 3 else math.ceil(math.sqrt(len(panels)))
     check_count(col_wrap, "col_wrap")
     col_wrap = min(col_wrap, len(panels))
-    grid = sns.FacetGrid(
+    grid = facets(
         rows,
-        col=by,
-        col_order=panels,
+        ax=ax,
+        col=(by, panels),
         col_wrap=col_wrap,
         height=height,
         aspect=aspect,
@@ -115,21 +125,26 @@ def plot_what_if(
     width = 0.85 * height * aspect  # inches between the spines, about
     handles: dict[str, Any] = {}
     for panel, part in parts(rows, by).items():
-        ax = grid.axes_dict[panel]
+        here = grid.axes_dict[panel]
         at = positions(order, part[along])
-        _draw_fits(ax, part, at, width * 72 / len(order), handles)
-        _draw_observed(ax, part, at, handles, across=by == "case")
-        _draw_band(ax, band, handles)
-        ax.set_title(f"case {panel}" if by == "case" else str(panel))
+        _draw_fits(here, part, at, width * 72 / len(order), handles)
+        _draw_observed(here, part, at, handles, across=by == "case")
+        _draw_band(here, band, handles)
+        here.set_title(f"case {panel}" if by == "case" else str(panel))
     names = style.short_labels(list(order))
-    _label_x_axes(list(grid.axes.flat), names, col_wrap, width)
+    for here in grid.axes.flat:
+        style.label_x_axis(here, names, width)
+    outer_labels(list(grid.axes.flat), col_wrap)
     unnamed = len(grid.axes.flat[0].get_xticks()) < len(names)
-    x_label = f"{style.thousands(len(names))} {along}s" if unnamed else along
-    grid.set_axis_labels(x_label, "prediction")
+    group, response = (getattr(frame, "attrs", {}).get(key) for key in ("group", "response"))
+    if x_label is None:
+        what = str(group) if along == "level" and group is not None else along
+        many = f"{style.thousands(len(names))} {along}s"
+        x_label = (many if what == along else f"{what}: {many}") if unnamed else what
+    grid.set_axis_labels(x_label, y_label or str(response or "prediction"))
     if len(handles) > 1:
         grid.add_legend(handles, title="", label_order=list(handles))
-    finish(grid, title)
-    return grid
+    return finish(grid, title)
 
 
 def _rows(frame: Any) -> pd.DataFrame:
@@ -183,7 +198,7 @@ def _draw_fits(ax: Any, part: pd.DataFrame, at: Any, pitch: float, handles: dict
             at[known],
             low[known],
             high[known],
-            color=style.BLUE,
+            color=style.estimated(),
             alpha=0.45,
             linewidth=style.line_width(pitch),
             zorder=2,
@@ -193,8 +208,8 @@ def _draw_fits(ax: Any, part: pd.DataFrame, at: Any, pitch: float, handles: dict
     area = style.marker_area(pitch)
     # Among thousands the own level must still be found.
     for chosen, name, face, size in (
-        (~own, "other level", "white", area),
-        (own, "own level", style.BLUE, max(area, 16.0)),
+        (~own, "other level", style.paper(), area),
+        (own, "own level", style.estimated(), max(area, 16.0)),
     ):
         if chosen.any():
             handles[name] = ax.scatter(
@@ -202,7 +217,7 @@ def _draw_fits(ax: Any, part: pd.DataFrame, at: Any, pitch: float, handles: dict
                 part["fit"][chosen],
                 s=size,
                 facecolors=face,
-                edgecolors=style.BLUE if pitch > 2 else "0.15",
+                edgecolors=style.estimated() if pitch > 2 else style.gray(0.15),
                 linewidths=min(1.1, 0.3 * size**0.5),
                 zorder=4 if name == "own level" else 3,
                 rasterized=raster,
@@ -217,7 +232,7 @@ def _draw_observed(
     own = part["own"].to_numpy()
     if across:
         for value in part["observed"][known].unique():
-            ax.axhline(value, color=style.VERMILION, linewidth=0.9, linestyle=":", zorder=1.5)
+            ax.axhline(value, color=style.observed(), linewidth=0.9, linestyle=":", zorder=1.5)
     for chosen, name, alpha in ((known & own, "observed", 1.0), (known & ~own, "elsewhere", 0.35)):
         if chosen.any() and (name == "observed" or not across):
             label = name if name == "observed" else "observed in another level"
@@ -226,7 +241,7 @@ def _draw_observed(
                 part["observed"][chosen],
                 s=28,
                 marker="x",
-                color=style.VERMILION,
+                color=style.observed(),
                 alpha=alpha,
                 linewidths=1.3,
                 zorder=5 if name == "observed" else 2.5,
@@ -238,15 +253,8 @@ def _draw_band(ax: Any, band: tuple[float, float] | None, handles: dict[str, Any
     if band is None:
         return
     mean, sd = band
-    outer, inner, line = _BAND
+    outer, inner, line = map(style.gray, _BAND)
     wide = ax.axhspan(mean - 2 * sd, mean + 2 * sd, color=outer, linewidth=0, zorder=0)
     narrow = ax.axhspan(mean - sd, mean + sd, color=inner, linewidth=0, zorder=0.1)
     middle = ax.axhline(mean, color=line, linewidth=0.9, zorder=0.2)
     handles |= {"outcome: mean": middle, "mean ± 1 sd": narrow, "mean ± 2 sd": wide}
-
-
-def _label_x_axes(axes: list[Any], names: list[str], col_wrap: int, width: float) -> None:
-    """Name the positions below the panels that have none below them."""
-    for i, ax in enumerate(axes):
-        style.label_x_axis(ax, names, width)
-        ax.tick_params(axis="x", labelbottom=i + col_wrap >= len(axes))

@@ -93,6 +93,8 @@ def what_if(
         - `p_better`: the probability that the shift is above zero (below, for ``better="lower"``);
           NaN where nothing moves and its standard error is zero.
 
+        ``attrs`` has the names of the response and, of one factor, of the group.
+
     Raises
     ------
     InvalidArgumentError
@@ -200,7 +202,11 @@ def what_if(
         draws = Draws.of(model, [made.combined, made.own], n_sims, generator)
     of_fit = distribution(model, made.combined, made.fit, level, draws)
     of_shift = distribution(model, shifts, made.shift[known], level, draws)
-    return _frame(made, of_fit, shift_columns(len(made.each), known, of_shift, better))
+    out = _frame(made, of_fit, shift_columns(len(made.each), known, of_shift, better))
+    out.attrs |= {"response": model.design.response}
+    if isinstance(group, str):
+        out.attrs["group"] = group
+    return out
 
 
 def shift_columns(n: int, known: Any, of_shift: Distribution, better: str) -> dict[str, Array]:

@@ -13,6 +13,7 @@ import merextras.plots
 PACKAGE = Path(merextras.__file__).parent
 ALLOWED = (
     "merextras._checks",
+    "merextras._hints",
     "merextras._typing",
     "merextras.exceptions",
     "merextras.plots",

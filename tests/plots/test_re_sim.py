@@ -5,9 +5,10 @@ import pytest
 from matplotlib.colors import to_hex
 
 from merextras.exceptions import InvalidArgumentError
+from merextras.plots import _style as style
 from merextras.plots import plot_fe_sim, plot_re_sim
 
-GREY = "#bfbfbf"
+GREY = "#9e9e9e"
 #: The tutorial's REsim(MLexamp1, whichel = "school", nsims = 1000).
 MEANS = [-14.133834, -6.230981, -2.011822, 1.915608, 6.282461, 13.901818]
 
@@ -88,7 +89,7 @@ def test_a_red_line_at_zero_in_every_panel():
     for ax in grid.axes.flat:
         (line,) = ax.lines
         assert list(line.get_ydata()) == [0, 0]
-        assert to_hex(line.get_color()) == "#ff0000"
+        assert to_hex(line.get_color()) == style.VERMILION.lower()
 
 
 def test_without_ranges_the_marks_stay():
@@ -242,7 +243,7 @@ def test_fixed_effects_ascend_without_the_intercept():
     np.testing.assert_allclose(widths, 2 * 1.959964 * np.array([0.004, 0.002, 0.004]), 1e-6)
     assert [to_hex(colour) for colour in dots.get_facecolors()] == [GREY, GREY, "#000000"]
     assert list(ax.lines[0].get_xdata()) == [0, 0]
-    assert to_hex(ax.lines[0].get_color()) == "#ff0000"
+    assert to_hex(ax.lines[0].get_color()) == style.VERMILION.lower()
 
 
 def test_fixed_effects_with_the_intercept_scale_and_mean():

@@ -32,12 +32,9 @@ import functools
 import importlib
 import inspect
 import operator
-import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
-
-import pandas as pd
 
 from merextras.exceptions import InvalidArgumentError
 from merextras.mermod import MerMod
@@ -61,11 +58,14 @@ class Spelling:
         an imported ``sim`` would hide the one of R's keywords.
     keywords : mapping R keyword -> ours
         With R's dots already underscores; those that are the same are left out.
+    also : mapping R keyword -> ours
+        A second name of the same, of an older version or of the tutorial.
     """
 
     ours: str
     find: Callable[[], Callable[..., Any]]
     keywords: Mapping[str, str]
+    also: Mapping[str, str] = field(default_factory=dict)
 
 
 def _method(name: str, **keywords: str) -> Spelling:
@@ -106,53 +106,10 @@ def _means() -> Any:
     return _found("results.means.emmeans", "Emmeans")
 
 
-def _lattice(
-    formula: str,
-    data: pd.DataFrame,
-    *,
-    layout: tuple[int, int] | None = None,
-    main: str | None = None,
-    auto_key: object = None,
-    **options: Any,
-) -> Any:
-    """Draw lattice's ``y ~ x1 + x2 | g`` or ``y ~ x1 + x2 | g + h``.
-
-    Parameters
-    ----------
-    formula : str
-        Names of columns; ``*`` between the conditioning ones is the same as ``+``.
-    data : DataFrame
-    layout : (columns, rows), optional
-        Only the number of columns is used.
-    main : str, optional
-        Title of the figure.
-    auto_key : object
-        Not used: there always is a legend.
-    **options
-        Passed to `merextras.plots.xyplot`.
-
-    Returns
-    -------
-    seaborn.FacetGrid
-
-    Raises
-    ------
-    InvalidArgumentError
-        A formula that is not of this form, or names that are not columns.
-    """
-    del auto_key
-    shape = r"\s*([^~|]+)~([^~|]+)\|([^~|]+)"
-    match = re.fullmatch(shape, formula) if isinstance(formula, str) else None
-    y, xs, by = [
-        [name.strip().strip("`") for name in re.split(r"[+*]", part)]
-        for part in (match.groups() if match else ("", "", ""))
-    ]
-    if match is None or len(y) != 1 or len(by) > 2:
-        raise InvalidArgumentError(
-            f"formula={formula!r}: expected 'y ~ x1 + x2 | g' or 'y ~ x1 + x2 | g + h'"
-        )
-    columns = None if layout is None else layout[0]
-    return _found("plots", "xyplot")(data, y[0], xs, *by, col_wrap=columns, title=main, **options)
+def _idiom(ours: str, name: str, **keywords: str) -> Spelling:
+    """Take a function of a module of `merextras.r_idioms`, ``"module.function"``."""
+    module, function = name.split(".")
+    return Spelling(ours, functools.partial(_found, f"r_idioms.{module}", function), keywords)
 
 
 _LRT = {"nsim": "n_sims", "seed": "rng"}
@@ -165,6 +122,9 @@ _MERTOOLS = {"merMod": "m", "groupFctr": "group"}
 _DRAW = {"merMod": "m", "varList": "var_list"}
 _BROOM = {"x": "m", "conf_level": "level", "ddf_method": "ddf", "nsim": "n_sims", "seed": "rng"}
 TABLE: dict[str, Spelling] = {
+    # Fitting
+    "lmer": _idiom("lmer(...)", "fitting.lmer", REML="reml"),
+    "lmerControl": _idiom("LmerControl(...)", "fitting.lmer_control"),
     # The estimates, from lme4
     "fixef": _method("fixef"),
     "ranef": _method("ranef", condVar="cond_var", whichel="groups"),
@@ -173,22 +133,29 @@ TABLE: dict[str, Spelling] = {
     "vcov": _method("vcov"),
     "VarCorr": _method("var_corr"),
     "rePCA": _method("re_pca"),
-    "confint": _method("confint", nsim="n_sims", seed="rng"),
+    "confint": _idiom(
+        "m.confint()",
+        "estimates.confint",
+        object="m",
+        oldNames="old_names",
+        nsim="n_sims",
+        seed="rng",
+    ),
     "profile": _method("profile", prof_scale="scale"),
     "summary": _method("summary"),
     # The likelihood
     "logLik": _method("log_lik", REML="reml"),
     "deviance": _method("deviance", REML="reml"),
     "REMLcrit": _method("reml_crit"),
-    "AIC": _method("aic"),
-    "BIC": _method("bic"),
+    "AIC": _idiom("m.aic()", "estimates.aic", object="m"),
+    "BIC": _idiom("m.bic()", "estimates.bic", object="m"),
     "extractAIC": _method("extract_aic"),
     "df.residual": _method("df_residual"),
     "nobs": _method("nobs"),
     "ngrps": _method("ngrps"),
     "as.function": _method("as_function"),
     # Tests, from lme4, lmerTest and pbkrtest
-    "anova": _method("anova"),
+    "anova": _idiom("m.anova()", "estimates.anova", object="m", model_names="names"),
     "drop1": _method("drop1"),
     "contest": _function("inference.fixed_effects.contest", "contest", model="m"),
     "ranova": _function("inference.comparison.ranova", "ranova", model="m"),
@@ -210,11 +177,13 @@ TABLE: dict[str, Spelling] = {
     "formula": _method("formula"),
     "terms": _method("terms"),
     "model.frame": _method("model_frame"),
+    "getData": _method("model_frame"),
     "model.matrix": _method("model_matrix", type="which"),
     "family": _method("family"),
     "weights": _method("weights"),
     "getCall": _method("call"),
     "getME": _method("get_me"),
+    "slotNames": _idiom("m.get_me()", "estimates.slot_names"),
     "getL": _method("get_l"),
     "isREML": _method("is_reml"),
     "isLMM": _method("is_lmm"),
@@ -249,13 +218,24 @@ TABLE: dict[str, Spelling] = {
     "LRTSim": _function("inference.variance_tests.rlrt_null", "lrt_sim", **_NULL),
     "RLRTSim": _function("inference.variance_tests.rlrt_null", "rlrt_sim", **_NULL),
     # merTools and the tutorial
-    "REsim": _function(
-        "simulation.re_sim", "re_sim", x="m", whichel="groups", nsims="n_sims", seed="rng"
+    "REsim": replace(
+        _function(
+            "simulation.re_sim",
+            "re_sim",
+            merMod="m",
+            whichel="groups",
+            nsims="n_sims",
+            seed="rng",
+        ),
+        also={"x": "m"},
     ),
-    "FEsim": _function("simulation.re_sim", "fe_sim", x="m", nsims="n_sims", seed="rng"),
-    "predictInterval": _function(
-        "simulation.predict_interval",
-        "predict_interval",
+    "FEsim": replace(
+        _function("simulation.re_sim", "fe_sim", merMod="m", nsims="n_sims", seed="rng"),
+        also={"x": "m"},
+    ),
+    "predictInterval": _idiom(
+        "predict_interval(...)",
+        "verbs.predict_interval_of",
         merMod="m",
         returnSims="return_sims",
         seed="rng",
@@ -275,7 +255,7 @@ TABLE: dict[str, Spelling] = {
     "modelFixedEff": _function("model_list", "ModelList.pool"),
     "modelRandEffStats": _function("model_list", "ModelList.re_stats"),
     "expectedRank": _function("prediction.expected_rank", "expected_rank", **_MERTOOLS),
-    "REimpact": _function("prediction.re_impact", "re_impact", **_MERTOOLS),
+    "REimpact": _idiom("re_impact(...)", "verbs.re_impact_of", seed="rng", **_MERTOOLS),
     "REmargins": _function("prediction.re_margins", "re_margins", **_MERTOOLS),
     "REquantile": _function("accessors.extract", "re_quantile", **_MERTOOLS),
     "REextract": _function("accessors.extract", "re_extract", merMod="m"),
@@ -329,8 +309,8 @@ TABLE: dict[str, Spelling] = {
     "glance": _function("tables.glance", "glance", x="m"),
     "augment": _function("tables.augment", "augment", x="m"),
     # emmeans
-    "emmeans": _function("inference.means.emmeans", "emmeans", object="m", lmer_df="ddf"),
-    "emtrends": _function("inference.means.emmeans", "emtrends", object="m", lmer_df="ddf"),
+    "emmeans": _idiom("emmeans(...)", "verbs.emmeans_of", object="m", lmer_df="ddf"),
+    "emtrends": _idiom("emtrends(...)", "verbs.emtrends_of", object="m", lmer_df="ddf"),
     "joint_tests": _function(
         "inference.means.joint_tests", "joint_tests", object="m", lmer_df="ddf"
     ),
@@ -341,10 +321,14 @@ TABLE: dict[str, Spelling] = {
     "dotplot": _function("plots", "plot_ranef", x="ranef", main="title"),
     "densityplot": _function("plots", "plot_profile_density", x="profile", main="title"),
     "splom": _function("plots", "plot_profile_pairs", x="profile", main="title"),
-    "qqmath": _method("qqmath"),
-    "plot": _method("plot"),
+    "qqmath": _idiom("m.qqmath()", "figures.qqmath"),
+    "plot": _idiom("m.plot()", "figures.plot"),
     "coefplot": _function("plots", "plot_coef", object="coefs", main="title"),
-    "xyplot": Spelling("xyplot(...)", lambda: _lattice, {}),
+    "xyplot": _idiom("xyplot(...)", "figures.xyplot"),
+    # R itself
+    "as.data.frame": _idiom("result.to_frame()", "verbs.as_data_frame"),
+    "print": _idiom("print(...)", "verbs.print_"),
+    "show": _idiom("print(...)", "verbs.show"),
 }
 
 _NAMES = {name.replace(".", "_"): name for name in TABLE}
@@ -367,10 +351,11 @@ def __dir__() -> list[str]:
 def _spelt(name: str, r_name: str, spelling: Spelling) -> Callable[..., Any]:
     """Make the function of an R name."""
     target, keywords = spelling.find(), spelling.keywords
+    known = {**spelling.also, **keywords}
 
     @functools.wraps(target)
     def function(*args: Any, **kwargs: Any) -> Any:
-        ours = {keywords.get(key, key): value for key, value in kwargs.items()}
+        ours = {known.get(key, key): value for key, value in kwargs.items()}
         if len(ours) < len(kwargs):
             raise InvalidArgumentError(f"{name}: an argument is given by R's name and by ours")
         return target(*args, **ours)
@@ -381,7 +366,7 @@ def _spelt(name: str, r_name: str, spelling: Spelling) -> Callable[..., Any]:
     function.__name__ = function.__qualname__ = name
     function.__module__ = __name__
     setattr(function, "__signature__", signature.replace(parameters=parameters))  # noqa: B010
-    others = ", ".join(f"``{key}`` is `{own}`" for key, own in keywords.items())
+    others = ", ".join(f"``{key}`` is `{own}`" for key, own in known.items())
     head = f"R's ``{r_name}``: ``{spelling.ours}``." + (f" Keywords: {others}." if others else "")
     function.__doc__ = f"{head}\n\n{inspect.getdoc(target) or ''}"
     return function

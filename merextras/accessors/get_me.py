@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -14,17 +15,21 @@ from merextras._checks import check_choice
 from merextras._typing import Array
 from merextras.accessors.description import call, formula, model_frame, weights
 from merextras.accessors.estimates import fixef, sigma
+from merextras.accessors.likelihood import as_function
 from merextras.engine.covariance import covpar
 from merextras.engine.solution.lme4_factor import random_factor, random_fixed_factor
+from merextras.exceptions import NoRowsError
 from merextras.model.state.fitted import FittedModel
 
 
-def get_me(model: FittedModel, name: str) -> Any:
-    """A piece of the model, lme4's ``getME``.
+def get_me(model: FittedModel, name: str | Sequence[str]) -> Any:
+    """A piece of the model, lme4's ``getME``; of several names a dict of them.
 
     Parameters
     ----------
-    name : str
+    name : str, or sequence of str
+        ``"ALL"`` is all of these, but for what needs rows in a model that keeps none:
+
         ==================  =====================================================================
         ``X``               fixed-effects matrix, (n, p) array
         ``Z``, ``Zt``       random-effects matrix, (n, q) sparse, and its transpose
@@ -39,17 +44,23 @@ def get_me(model: FittedModel, name: str) -> Any:
         ``Tp``, ``Tlist``   starts of the terms in theta; the terms' factors, (k, k) each
         ``theta, lower``    covariance parameters (relative, on the SD scale) and their bounds
         ``beta``, ``fixef`` fixed effects, as an array or a named Series
+        ``A``               Lambda'Z', (q, n) sparse; ``mmList``: effects' columns by term
+        ``ST``              the terms' factors as T S S T': S on the diagonal, T below, NaN where
+                            S is zero and the factor is not
         ``b``, ``u``        random effects and spherical random effects, (q,): b = Lambda u
         ``Gp``              starts of the terms in b and u
         ``cnms``            effects by term; ``flist``: grouping factors, a categorical frame
         ``devcomp``         dict of the deviance's components (``cmp``) and dimensions (``dims``)
         ``y, mu``           response and conditional mean; ``resp``: a frame of both and more
-        ``sigma``           residual standard deviation; ``REML``: n - p or 0, as the slot has it
-        ``n, p, q``         dimensions; ``k``: effects per level by term; ``l_i``: levels by term
-        ``n_rtrms``         number of random-effects terms; ``n_rfacs``: of grouping factors
+        ``sigma``           residual standard deviation; ``REML``: p or 0, as the slot has it
+        ``n, N, p, q``      dimensions: rows (twice), columns of X, of Z
+        ``p_i, l_i, q_i``   by term: effects per level, levels, both multiplied
+        ``m_i``, ``m``      covariance parameters by term, and of all terms
+        ``n_rtrms``, ``k``  number of random-effects terms; ``n_rfacs``: of grouping factors
         ``is_REML``         bool; ``weights, offset``: by row
         ``call, formula``   text; ``frame``: the model frame; ``optinfo``: the optimiser's report
-        ``pp``              dict of the predictor module's matrices
+        ``pp``              dict of the predictor module's matrices; ``devfun``: the criterion as
+                            a function of theta
         ==================  =====================================================================
 
     Raises
@@ -59,7 +70,8 @@ def get_me(model: FittedModel, name: str) -> Any:
 
     Notes
     -----
-    ``"L"`` and ``"RZX"`` are made on demand and can be large where factors cross.
+    ``"L"`` and ``"RZX"`` are made on demand and can be large where factors cross. In R ``l_i`` is
+    by factor, which differs where a factor has several terms.
 
     Examples
     --------
@@ -69,8 +81,22 @@ def get_me(model: FittedModel, name: str) -> Any:
     >>> mx.MerMod(fit).get_me("theta").round(4)
     array([0.8483])
     """
-    name = check_choice(name, tuple(sorted(_GETTERS)), "name")
-    return _GETTERS[name](model)
+    names = tuple(sorted(_GETTERS))
+    if isinstance(name, str) and name == "ALL":
+        return _all(model)
+    if isinstance(name, (list, tuple)):
+        wanted = [check_choice(one, names, "name") for one in name]
+        return {one: _GETTERS[one](model) for one in wanted}
+    return _GETTERS[check_choice(name, names, "name")](model)
+
+
+def _all(model: FittedModel) -> dict[str, Any]:
+    """All that the model can give."""
+    out = {}
+    for name, getter in _GETTERS.items():
+        with suppress(NoRowsError):
+            out[name] = getter(model)
+    return out
 
 
 def _lambda(model: FittedModel) -> sp.csr_array:
@@ -96,6 +122,23 @@ def _lind(model: FittedModel) -> Array:
         parts.append(np.tile(start + order, len(term.levels)))
         start += len(rows)
     return np.concatenate(parts)
+
+
+def _st(model: FittedModel) -> list[Array]:
+    """The factors with their columns divided by the diagonal, which stays."""
+    out = []
+    for lam in model.solution.factor.lams:
+        scale = np.diag(lam)
+        divided = np.where(lam == 0.0, 0.0, np.nan)
+        np.divide(lam, scale, out=divided, where=np.broadcast_to(scale > 0.0, lam.shape))
+        np.fill_diagonal(divided, scale)
+        out.append(divided)
+    return out
+
+
+def _mm_list(model: FittedModel) -> list[pd.DataFrame]:
+    terms, index = model.design.terms, model.design.index
+    return [pd.DataFrame(t.rows.values.copy(), index=index, columns=list(t.names)) for t in terms]
 
 
 def _flat(parts: tuple[Array, ...]) -> Array:
@@ -188,6 +231,9 @@ _GETTERS: dict[str, Callable[[FittedModel], Any]] = {
     "Lambda": _lambda,
     "Lambdat": lambda m: sp.csr_array(_lambda(m).T),
     "Lind": _lind,
+    "A": lambda m: sp.csr_array(_lambda(m).T @ m.design.z().T),
+    "ST": _st,
+    "mmList": _mm_list,
     "L": lambda m: random_factor(m.solution.factor)[0],
     "perm": lambda m: random_factor(m.solution.factor)[1],
     "RZX": lambda m: random_fixed_factor(m.solution),
@@ -208,12 +254,17 @@ _GETTERS: dict[str, Callable[[FittedModel], Any]] = {
     "mu": lambda m: m.mu.copy(),
     "resp": _resp,
     "sigma": sigma,
-    "REML": lambda m: m.solution.n - m.solution.p if m.solution.reml else 0,
+    "REML": lambda m: m.solution.p if m.solution.reml else 0,
     "is_REML": lambda m: m.solution.reml,
     "n": lambda m: m.solution.n,
+    "N": lambda m: m.solution.n,
     "p": lambda m: m.solution.p,
     "q": lambda m: m.design.q,
-    "k": lambda m: list(m.design.ks),
+    "k": lambda m: len(m.design.terms),
+    "p_i": lambda m: list(m.design.ks),
+    "q_i": lambda m: [len(term.levels) * term.k for term in m.design.terms],
+    "m_i": lambda m: [k * (k + 1) // 2 for k in m.design.ks],
+    "m": lambda m: len(m.theta),
     "l_i": lambda m: [len(term.levels) for term in m.design.terms],
     "n_rtrms": lambda m: len(m.design.terms),
     "n_rfacs": lambda m: len(m.design.factors),
@@ -223,6 +274,7 @@ _GETTERS: dict[str, Callable[[FittedModel], Any]] = {
     "formula": formula,
     "frame": model_frame,
     "optinfo": _optinfo,
+    "devfun": as_function,
     "pp": lambda m: {name: get_me(m, name) for name in _PP},
 }
 

@@ -16,6 +16,8 @@ from merextras.exceptions import InvalidArgumentError
 from merextras.model.columns.fixed import Scope
 from merextras.model.formula.translate import names_in
 
+#: Modules whose functions pass a user's call on to ours.
+_PASSING = ("merextras.r", "merextras.r_idioms.fitting")
 #: Arguments with a value for each row, and what they are called here.
 _BY_ROW = {"weights": "weights", "freq_weights": "frequencies", "offset": "offset"}
 
@@ -163,10 +165,15 @@ def given_frame(data: Any, name: str) -> pd.DataFrame:
 
 
 def callers_names(depth: int) -> dict[str, Any]:
-    """Names of the function `depth` calls above the one that asks: its module's and its own."""
+    """Names of the function `depth` calls above the one that asks: its module's and its own.
+
+    The functions that only pass a call on, R's spellings, are not the user's: the one above them.
+    """
     frame = inspect.currentframe()
     for _ in range(depth + 1):
         frame = None if frame is None else frame.f_back
+    while frame is not None and frame.f_globals.get("__name__") in _PASSING:
+        frame = frame.f_back
     if frame is None:
         return {}
     return {**frame.f_globals, **frame.f_locals}

@@ -1,0 +1,7 @@
+"""R's calls that are more than another name: a short function each, for the table in `merextras.r`.
+
+What R's call takes and ours does not, what it returns in another shape, and what it does with the
+results of other functions. There is no statistics here: each ends in one of ours. `fitting` has
+``lmer`` and its control, `estimates` the accessors and intervals, `verbs` what emmeans, merTools
+and R itself have, `figures` lattice's.
+"""

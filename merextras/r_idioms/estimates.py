@@ -1,0 +1,187 @@
+"""R's accessors, criteria, comparisons and intervals where they take or return more."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from merextras._checks import one_of
+from merextras._typing import Rng
+from merextras.accessors.parameters import parameter_names
+from merextras.exceptions import InvalidArgumentError
+from merextras.inference.comparison.anova import anova as compare
+from merextras.inference.intervals.confint import confint as intervals
+from merextras.model.statsmodels.mixedlm import as_fitted
+from merextras.results.profiles.profile import Profile
+from merextras.results.replicates.bootstrap import Bootstrap
+
+__all__ = ["aic", "anova", "bic", "confint", "slot_names"]
+
+#: The slots of R's merMod, in R's order; each is a name of `getME`.
+SLOTS = ("resp", "Gp", "call", "frame", "flist", "cnms", "lower", "theta", "beta", "u", "devcomp",
+         "pp", "optinfo")  # fmt: skip
+_BOOT_TYPES = {"perc": "percentile", "norm": "normal"}
+
+
+def slot_names(m: object) -> list[str]:
+    """The slots of lme4's merMod, each of which `getME` returns.
+
+    Parameters
+    ----------
+    m : MerMod or MixedLMResults
+
+    Returns
+    -------
+    list of str
+    """
+    as_fitted(m)
+    return list(SLOTS)
+
+
+def aic(m: object, *others: object, k: float = 2.0) -> float | pd.DataFrame:
+    """Akaike's criterion of a model, or of several as R's table ``df AIC``.
+
+    Parameters
+    ----------
+    m, *others : MerMod or MixedLMResults
+    k : float, default 2
+        The penalty of a parameter.
+
+    Returns
+    -------
+    float, or DataFrame with a row per model, under its formula
+    """
+    return _criterion("AIC", [m, *others], lambda _: k)
+
+
+def bic(m: object, *others: object) -> float | pd.DataFrame:
+    """Schwarz's criterion of a model, or of several as R's table ``df BIC``.
+
+    Parameters
+    ----------
+    m, *others : MerMod or MixedLMResults
+
+    Returns
+    -------
+    float, or DataFrame with a row per model, under its formula
+    """
+    return _criterion("BIC", [m, *others], lambda fit: float(np.log(fit.nobs())))
+
+
+def _criterion(name: str, models: Sequence[object], penalty: Any) -> float | pd.DataFrame:
+    fits: list[Any] = [as_fitted(m) for m in models]
+    values = [-2.0 * m.log_lik() + penalty(m) * m.n_parameters for m in fits]
+    if len(fits) == 1:
+        return float(values[0])
+    labels = [m.formula() for m in fits]
+    if len(set(labels)) < len(labels):
+        labels = [f"{i + 1}: {label}" for i, label in enumerate(labels)]
+    return pd.DataFrame({"df": [m.n_parameters for m in fits], name: values}, index=labels)
+
+
+def anova(
+    m: object,
+    *others: object,
+    test: str | None = None,
+    names: Sequence[str] | None = None,
+    **options: Any,
+) -> pd.DataFrame:
+    """Compare models, or test the terms of one: `MerMod.anova` with R's ``test``.
+
+    Parameters
+    ----------
+    m, *others : MerMod or MixedLMResults
+    test : {"Chisq", "LRT"}, optional
+        Models are compared by likelihood ratios, whether it is said or not. ``"F"`` is for the
+        terms of one model, whose table has F with `ddf`.
+    names : sequence of str, optional
+        Of the models.
+    **options
+        As in `MerMod.anova`: `refit`, `ddf`, `type`.
+
+    Returns
+    -------
+    DataFrame
+
+    Raises
+    ------
+    InvalidArgumentError
+        A `test` that does not go with the models; and what `MerMod.anova` raises.
+    """
+    allowed = ("Chisq", "LRT") if others else ("F",)
+    if test is not None and test not in allowed:
+        kind = "several models" if others else "the terms of one model"
+        raise InvalidArgumentError(f"test={test!r}: for {kind}, {one_of(test, allowed)}")
+    return compare(as_fitted(m), *others, names=names, **options)
+
+
+def confint(
+    m: Any,
+    parm: Any = None,
+    level: float = 0.95,
+    method: str | None = None,
+    *,
+    old_names: bool = False,
+    boot_type: str | None = None,
+    n_sims: int | None = None,
+    rng: Rng = None,
+    **options: Any,
+) -> pd.DataFrame:
+    """Confidence intervals, with R's names of parameters if asked for.
+
+    Parameters
+    ----------
+    m : MerMod, MixedLMResults, Profile or Bootstrap
+    parm : str or sequence of str, optional
+        Our names, or ``".sig01"``, ``".sigma"``, ``"(Intercept)"``, ``"theta_"``, ``"beta_"``.
+    level : float, default 0.95
+    method, boot_type, n_sims, rng
+        As in `MerMod.confint`; R's ``boot_type="perc"`` is ``"percentile"``.
+    old_names : bool, default False
+        Whether the rows are named ``.sig01``, ..., ``.sigma``, ``(Intercept)``. That is R's
+        default, and not ours.
+    **options
+        Of a profile or a bootstrap what its own ``confint`` takes, such as ``type="basic"``; else
+        as in `MerMod.confint`.
+
+    Returns
+    -------
+    DataFrame
+    """
+    given = {"method": method, "n_sims": n_sims, "rng": rng}
+    given["boot_type"] = _BOOT_TYPES.get(str(boot_type), boot_type)
+    options |= {name: value for name, value in given.items() if value is not None}
+    if isinstance(m, Bootstrap):
+        found = m.confint(level, **options)
+        chosen = found if parm is None else found.loc[_ours(parm, list(found.index))]
+        return _renamed(chosen, old_names)
+    if isinstance(m, Profile):
+        names = list(m.confint(m.level_max).index)
+        return _renamed(m.confint(level, parm=_ours(parm, names), **options), old_names)
+    model = as_fitted(m)
+    wanted = _ours(parm, parameter_names(model))
+    return _renamed(intervals(model, level=level, parm=wanted, **options), old_names)
+
+
+def _old(names: Sequence[str]) -> dict[str, str]:
+    """R's old names by ours; those of variance parameters are numbered in their order."""
+    thetas = [name for name in names if re.match(r"(sd|cor)_", name)]
+    out = {name: f".sig{i + 1:02d}" for i, name in enumerate(thetas)}
+    return {**out, "sigma": ".sigma", "Intercept": "(Intercept)"}
+
+
+def _renamed(found: pd.DataFrame, old: bool) -> pd.DataFrame:
+    return found.rename(index=_old([str(name) for name in found.index])) if old else found
+
+
+def _ours(parm: Any, names: Sequence[str]) -> Any:
+    known = {theirs: ours for ours, theirs in _old(names).items()}
+    if parm is None:
+        return None
+    if isinstance(parm, str):
+        return known.get(parm, parm)
+    return [known.get(name, name) for name in parm]

@@ -1,0 +1,151 @@
+"""R's ``lmer`` and ``lmerControl``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from merextras._checks import check_choice, one_of
+from merextras.exceptions import InvalidArgumentError
+from merextras.mermod import MerMod
+from merextras.mermod import lmer as fit_lmer
+from merextras.model.state.control import LmerControl
+
+__all__ = ["lmer", "lmer_control"]
+
+_OPTIMIZERS = ("nloptwrap", "bobyqa", "Nelder_Mead", "nlminbwrap", "optimx", "nmkbw", "nlminb")
+#: Options of R's `lmerControl` that have nothing to act on here: the optimum is found by Newton
+#: steps in a basis of its own, and checked by its gradient and Hessian.
+_NO_EFFECT = ("restart_edge", "boundary_tol", "calc_derivs", "use_last_params", "sparseX",
+              "standardize_X", "check_nlev_gtreq_5", "check_scaleX", "check_formula_LHS",
+              "check_conv_grad", "check_conv_singular", "check_conv_hess", "autoscale")  # fmt: skip
+
+
+def lmer(
+    formula: str,
+    data: Any,
+    reml: bool = True,
+    control: LmerControl | None = None,
+    start: Any = None,
+    *,
+    verbose: int = 0,
+    subset: Any = None,
+    weights: Any = None,
+    na_action: str = "na.omit",
+    offset: Any = None,
+    contrasts: Mapping[str, str] | None = None,
+    **ours: Any,
+) -> MerMod:
+    """Fit a linear mixed model, with the arguments of R's ``lmer`` in its order.
+
+    Parameters
+    ----------
+    formula, data, weights, offset, contrasts
+        As in `merextras.lmer`.
+    reml : bool, default True
+    control : LmerControl, optional
+        Of `lmerControl` or `merextras.LmerControl`.
+    start : array of theta, or mapping with ``theta``, optional
+    verbose : int
+        Not used: ``m.opt_summary`` has the steps.
+    subset : (n,) array of bool, or Series, optional
+        Rows to keep.
+    na_action : {"na.omit", "na.exclude", "na.fail"}
+    **ours
+        Other arguments of `merextras.lmer`.
+
+    Returns
+    -------
+    MerMod
+
+    Raises
+    ------
+    InvalidArgumentError
+        Another `na_action`, a `subset` that is not of that form, and what `merextras.lmer` raises.
+    """
+    del verbose
+    known = {"na.omit": "drop", "na.exclude": "drop", "na.fail": "raise"}
+    ours.setdefault("missing", known[check_choice(na_action, tuple(known), "na_action")])
+    if subset is not None:
+        kept = np.asarray(subset)
+        if kept.dtype != bool or not isinstance(data, pd.DataFrame) or kept.shape != (len(data),):
+            raise InvalidArgumentError(
+                "subset: an array of True and False, one for each row, such as data['x'] > 2"
+            )
+        data = data[kept]
+    if start is not None:
+        theta = start["theta"] if isinstance(start, Mapping) and "theta" in start else start
+        control = replace(control or LmerControl(), start=theta)
+    return fit_lmer(
+        formula, data, reml=reml, control=control, weights=weights, offset=offset,
+        contrasts=contrasts, **ours,
+    )  # fmt: skip
+
+
+def lmer_control(
+    optimizer: str | Sequence[str] = "nloptwrap",
+    *,
+    optCtrl: Mapping[str, Any] | None = None,
+    check_rankX: str = "message+drop.cols",
+    check_nobs_vs_nlev: str = "stop",
+    check_nobs_vs_rankZ: str = "ignore",
+    check_nobs_vs_nRE: str = "stop",
+    check_nlev_gtr_1: str = "stop",
+    **others: Any,
+) -> LmerControl:
+    """Make an `LmerControl` from the options of R's ``lmerControl``.
+
+    Parameters
+    ----------
+    optimizer : str or sequence of str
+        lme4's names are taken, and one optimiser, our own, is used whatever it is: where R's agree,
+        they agree with it.
+    optCtrl : mapping, optional
+        ``maxfun``, ``maxeval`` or ``maxit`` bounds the iterations; its tolerances have no effect.
+    check_rankX : str
+        What is done with columns that others determine: those with ``drop.cols`` drop them,
+        ``"stop.deficient"`` raises.
+    check_nobs_vs_nlev, check_nobs_vs_rankZ, check_nobs_vs_nRE, check_nlev_gtr_1 : str
+        ``"ignore"`` or ``"warning"`` in the first, third or last leaves out all our checks of that
+        kind, as ``LmerControl(check=False)``.
+    **others
+        The rest of R's options, which have no effect, and our own: `tolerance`, `start`,
+        `max_iterations`, `check`, `rank_deficient`, `formula_engine`.
+
+    Returns
+    -------
+    LmerControl
+
+    Raises
+    ------
+    InvalidArgumentError
+        An option that neither R's nor ours has, an unknown optimiser.
+    """
+    del check_nobs_vs_rankZ  # R's default is to ignore it, ours to check
+    for name in [optimizer] if isinstance(optimizer, str) else list(optimizer):
+        check_choice(name, _OPTIMIZERS, "optimizer")
+    fields = tuple(LmerControl.__dataclass_fields__)
+    for name in others:
+        if name not in (*_NO_EFFECT, *fields):
+            raise InvalidArgumentError(
+                f"lmerControl has no {name!r}; {one_of(name, (*_NO_EFFECT, *fields))}"
+            )
+    options: dict[str, Any] = {name: others[name] for name in fields if name in others}
+    steps = [v for k, v in (optCtrl or {}).items() if k in {"maxfun", "maxeval", "maxit"}]
+    if steps:
+        whole = [int(v) if float(v).is_integer() else v for v in steps]
+        options.setdefault("max_iterations", min(whole))
+    if check_rankX == "stop.deficient":
+        options.setdefault("rank_deficient", "raise")
+    elif not check_rankX.endswith("drop.cols"):
+        raise InvalidArgumentError(
+            f"check_rankX={check_rankX!r}: columns are dropped ('message+drop.cols') or an error "
+            "('stop.deficient')"
+        )
+    if {check_nobs_vs_nlev, check_nobs_vs_nRE, check_nlev_gtr_1} - {"stop"}:
+        options.setdefault("check", False)
+    return LmerControl(**options)

@@ -156,15 +156,18 @@ def confint(
     given["boot_type"] = _BOOT_TYPES.get(str(boot_type), boot_type)
     options |= {name: value for name, value in given.items() if value is not None}
     if isinstance(m, Bootstrap):
+        names = [str(name) for name in m.names]
         found = m.confint(level, **options)
-        chosen = found if parm is None else found.loc[_ours(parm, list(found.index))]
-        return _renamed(chosen, old_names)
-    if isinstance(m, Profile):
-        names = list(m.confint(m.level_max).index)
-        return _renamed(m.confint(level, parm=_ours(parm, names), **options), old_names)
-    model = as_fitted(m)
-    wanted = _ours(parm, parameter_names(model))
-    return _renamed(intervals(model, level=level, parm=wanted, **options), old_names)
+        wanted = _ours(parm, names)
+        found = found if wanted is None else found.loc[wanted]
+    elif isinstance(m, Profile):
+        names = list(m.curves)
+        found = m.confint(level, parm=_ours(parm, names), **options)
+    else:
+        model = as_fitted(m)
+        names = list(parameter_names(model))
+        found = intervals(model, level=level, parm=_ours(parm, names), **options)
+    return found.rename(index=_old(names)) if old_names else found
 
 
 def _old(names: Sequence[str]) -> dict[str, str]:
@@ -174,14 +177,9 @@ def _old(names: Sequence[str]) -> dict[str, str]:
     return {**out, "sigma": ".sigma", "Intercept": "(Intercept)"}
 
 
-def _renamed(found: pd.DataFrame, old: bool) -> pd.DataFrame:
-    return found.rename(index=_old([str(name) for name in found.index])) if old else found
-
-
 def _ours(parm: Any, names: Sequence[str]) -> Any:
+    """Our names of the parameters; one alone stays a word where it stands for several."""
     known = {theirs: ours for ours, theirs in _old(names).items()}
-    if parm is None:
-        return None
-    if isinstance(parm, str):
-        return known.get(parm, parm)
-    return [known.get(name, name) for name in parm]
+    if parm is None or parm in ("theta_", "beta_"):
+        return parm
+    return [known.get(name, name) for name in ([parm] if isinstance(parm, str) else parm)]

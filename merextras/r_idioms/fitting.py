@@ -22,7 +22,8 @@ _OPTIMIZERS = ("nloptwrap", "bobyqa", "Nelder_Mead", "nlminbwrap", "optimx", "nm
 #: steps in a basis of its own, and checked by its gradient and Hessian.
 _NO_EFFECT = ("restart_edge", "boundary_tol", "calc_derivs", "use_last_params", "sparseX",
               "standardize_X", "check_nlev_gtreq_5", "check_scaleX", "check_formula_LHS",
-              "check_conv_grad", "check_conv_singular", "check_conv_hess", "autoscale")  # fmt: skip
+              "check_conv_grad", "check_conv_singular", "check_conv_hess", "autoscale",
+              "mod_type")  # fmt: skip
 
 
 def lmer(

@@ -107,6 +107,9 @@ class MerMod(FittedModel):
     def __repr__(self) -> str:
         return _summary.short(self)
 
+    def _repr_html_(self) -> str:
+        return _summary.short_html(self)
+
     def __getattr__(self, name: str) -> Any:
         # Called for what is not there, and for a property that raised AttributeError itself.
         if name.startswith("_") or hasattr(type(self), name):

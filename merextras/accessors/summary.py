@@ -12,6 +12,7 @@ from merextras.accessors.rows import residuals
 from merextras.model.design.rank import KeptColumns
 from merextras.model.rowless.design import StreamedDesign
 from merextras.model.state.fitted import FittedModel, is_singular
+from merextras.results.base import format_numbers, to_html
 from merextras.results.estimates.summary import Summary, quantiles5
 
 
@@ -96,25 +97,34 @@ def _notes_on_data(model: FittedModel) -> list[str]:
 
 def short(model: FittedModel) -> str:
     """The fit in a few lines, what lme4 prints for a model."""
+    head, counts = _head(model), _counts(model)
+    effects = ["Random effects:", var_corr(model).to_text(), counts, "Fixed effects:"]
+    return "\n".join([head, *effects, fixef(model).to_string(), *_notes(model)])
+
+
+def short_html(model: FittedModel) -> str:
+    """The same for a notebook, variances and fixed effects as tables."""
+    fixed = fixef(model)
+    table = pd.DataFrame({"Estimate": format_numbers(fixed.to_numpy())}, index=fixed.index)
+    parts: list[str | pd.DataFrame] = [_head(model), "Random effects:", var_corr(model).table()]
+    parts += [_counts(model), "Fixed effects:", table, "\n".join(_notes(model))]
+    return to_html(parts)
+
+
+def _head(model: FittedModel) -> str:
+    """What was fitted, and the criterion."""
     criteria = _criteria(model).round(4).iloc[0]
     first = (
         f"REML criterion at convergence: {criteria['reml_crit']:.4f}"
         if model.solution.reml
         else "  ".join(f"{name}: {value:.4f}" for name, value in criteria.items())
     )
+    return f"{_title(model)}\nFormula: {model.design.formula}\n{first}"
+
+
+def _counts(model: FittedModel) -> str:
     groups = "; ".join(f"{name}, {count}" for name, count in likelihood.ngrps(model).items())
-    lines = [
-        _title(model),
-        f"Formula: {model.design.formula}",
-        first,
-        "Random effects:",
-        var_corr(model).to_text(),
-        f"Number of obs: {likelihood.nobs(model)}, groups: {groups}",
-        "Fixed effects:",
-        fixef(model).to_string(),
-        *_notes(model),
-    ]
-    return "\n".join(lines)
+    return f"Number of obs: {likelihood.nobs(model)}, groups: {groups}"
 
 
 def _title(model: FittedModel) -> str:

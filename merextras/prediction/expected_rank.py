@@ -15,6 +15,7 @@ from merextras.accessors.pick import Effect, pick_effects
 from merextras.engine.posterior import differences
 from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
+from merextras.results.base import Table
 
 #: Levels in a block: its pairs with another block take 8 MB.
 _BLOCK = 1024
@@ -129,7 +130,8 @@ def expected_rank(
     model = as_fitted(m)
     effects = pick_effects(model.design, group, term)
     joint = check_flag(joint, "joint")
-    return pd.concat([_ranked(model, effect, joint) for effect in effects], ignore_index=True)
+    parts = [_ranked(model, effect, joint) for effect in effects]
+    return Table.of(pd.concat(parts, ignore_index=True))
 
 
 def ranks_of(model: FittedModel, effect: Effect, *, joint: bool) -> Array:

@@ -22,6 +22,7 @@ from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.prediction.expected_rank import percentiles, ranks_of
 from merextras.prediction.moved_rows import fits, moved_rows, offsets, variances
 from merextras.prediction.moves import check_cases
+from merextras.results.base import Table
 
 _WEIGHTS = ("precision", "equal", "interval")
 #: Cases times levels that are predicted at a time.
@@ -185,7 +186,7 @@ def re_impact(
         "spread_error": spread,
         "n_levels": np.tile(np.bincount(bins[bins >= 0], minlength=n_bins), len(newdata)),
     }
-    return pd.DataFrame({name: pd.Series(values) for name, values in columns.items()})
+    return Table.of(pd.DataFrame({name: pd.Series(values) for name, values in columns.items()}))
 
 
 def _checked(breaks: object) -> int | Array:

@@ -25,6 +25,7 @@ from merextras.prediction.moved_rows import (
     variances,
 )
 from merextras.prediction.moves import check_cases, own_levels
+from merextras.results.base import Table
 
 #: Distances of percentiles that differ by less are the same.
 _SAME = 1e-6
@@ -160,7 +161,7 @@ def re_margins(
     own = pd.Series(own_levels(model.design, cases, first.group)[at])
     table.insert(0, "case", pd.Series(cases.index.to_flat_index()[at]))
     table.insert(list(table.columns).index("effect"), "own_level", own)
-    return table
+    return Table.of(table)
 
 
 def _targets(breaks: object) -> Array:

@@ -14,6 +14,7 @@ from merextras._typing import Array, Rng
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.prediction.moved_cases import MovedCases, move_cases
 from merextras.prediction.uncertainty import Distribution, Draws, distribution
+from merextras.results.base import Table
 
 BETTER = ("higher", "lower")
 
@@ -206,7 +207,7 @@ def what_if(
     out.attrs |= {"response": model.design.response}
     if isinstance(group, str):
         out.attrs["group"] = group
-    return out
+    return Table.of(out)
 
 
 def shift_columns(n: int, known: Any, of_shift: Distribution, better: str) -> dict[str, Array]:

@@ -16,6 +16,7 @@ from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.prediction.moved_cases import move_cases
 from merextras.prediction.uncertainty import Draws, distribution
 from merextras.prediction.what_if import BETTER, shift_columns
+from merextras.results.base import Table
 
 
 def what_if_average(
@@ -130,7 +131,7 @@ def what_if_average(
         **shift_columns(size, known, of_shift, better),
         **made.targets.new_columns(),
     }
-    return pd.DataFrame({name: pd.Series(values) for name, values in columns.items()})
+    return Table.of(pd.DataFrame({name: pd.Series(values) for name, values in columns.items()}))
 
 
 def averaging(to: IntArray, weights: Array) -> sp.csr_array:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator, Mapping
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -21,18 +22,71 @@ def freeze(array: Array) -> Array:
     return out
 
 
+#: Lines of text and tables, in order: what a result prints.
+Parts = Sequence[str | pd.DataFrame]
+#: Rows of a long table that a notebook shows.
+_ROWS = 20
+
+
 class TextResult:
-    """A result that prints as text, in a notebook as the same text in a fixed-width block."""
+    """A result that prints as text, and in a notebook as text and tables.
+
+    A subclass defines `_parts`, from which both are made, or `to_text`, or both where its text has
+    a layout of its own.
+    """
 
     def __repr__(self) -> str:
         return self.to_text()
 
     def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(self.to_text())}</pre>"
+        return to_html(self._parts())
+
+    def _parts(self) -> Parts:
+        """Lines of text and frames; frames of text are shown as they are."""
+        return [self.to_text()]
 
     def to_text(self) -> str:
         """The text that is printed."""
-        raise NotImplementedError
+        return "\n".join(p if isinstance(p, str) else format_columns(p) for p in self._parts())
+
+
+class Table(pd.DataFrame):
+    """A frame that prints all of its columns, below one another where they do not fit beside.
+
+    pandas leaves out the middle ones in a terminal, where statistics and p-values are. Nothing else
+    differs, and an option of the user's own (``display.max_columns``) is obeyed. What is made of a
+    table, by ``round`` or ``head``, is one, too.
+    """
+
+    @property
+    def _constructor(self) -> type[Table]:
+        return Table
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame) -> Table:
+        """The frame itself with this way of printing; its ``attrs`` stay."""
+        out = cls(frame)
+        out.attrs = frame.attrs
+        return out
+
+    def __repr__(self) -> str:
+        if pd.get_option("display.max_columns") != 0:  # 0: as many as fit the terminal
+            return super().__repr__()
+        width = shutil.get_terminal_size().columns
+        with pd.option_context("display.max_columns", None, "display.width", width):
+            return super().__repr__()
+
+
+def to_html(parts: Parts) -> str:
+    """Text in fixed-width blocks and frames as tables, their numbers as they are printed."""
+    return "".join(_html(part) for part in parts if isinstance(part, pd.DataFrame) or part)
+
+
+def _html(part: str | pd.DataFrame) -> str:
+    if isinstance(part, str):
+        return f"<pre>{html.escape(part)}</pre>"
+    shown = formatted(part)
+    return str(shown.to_html(border=0, max_rows=_ROWS, na_rep="", sparsify=False))
 
 
 class FrozenMapping(Mapping[str, V]):
@@ -56,14 +110,31 @@ class FrozenMapping(Mapping[str, V]):
     def __repr__(self) -> str:
         return "\n\n".join(f"{key}:\n{value}" for key, value in self.items())
 
+    def _repr_html_(self) -> str:
+        out = []
+        for key, value in self.items():
+            own = isinstance(value, TextResult)
+            body = value._repr_html_() if own else to_html([_shown(value)])  # type: ignore[attr-defined]
+            out.append(to_html([f"{key}:"]) + body)
+        return "".join(out)
+
+
+def _shown(value: object) -> str | pd.DataFrame:
+    return value if isinstance(value, pd.DataFrame) else str(value)
+
 
 def format_columns(frame: pd.DataFrame, digits: int = 4) -> str:
     """A frame as text, numbers to `digits` significant digits of their column's largest."""
-    out = frame.copy()
+    return str(formatted(frame, digits).to_string())
+
+
+def formatted(frame: pd.DataFrame, digits: int = 4) -> pd.DataFrame:
+    """The frame with its floating-point numbers as text, as `format_columns` has them."""
+    out = pd.DataFrame(frame.copy())
     for name in out.columns:
         if pd.api.types.is_float_dtype(out[name]):
             out[name] = format_numbers(out[name].to_numpy(), digits)
-    return str(out.to_string())
+    return out
 
 
 def format_numbers(values: Array, digits: int = 4) -> list[str]:

@@ -7,6 +7,7 @@ import pandas as pd
 from merextras.accessors import likelihood
 from merextras.accessors.estimates import sigma
 from merextras.model.statsmodels.mixedlm import as_fitted
+from merextras.results.base import Table
 
 __all__ = ["glance"]
 
@@ -39,7 +40,7 @@ def glance(m: object) -> pd.DataFrame:
     """
     model = as_fitted(m)
     name = "reml_crit" if model.solution.reml else "deviance"
-    return pd.DataFrame(
+    return Table(
         {
             "nobs": [likelihood.nobs(model)],
             "sigma": [sigma(model)],

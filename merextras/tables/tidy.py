@@ -21,6 +21,7 @@ from merextras.inference.intervals.bootstrap import bootstrap
 from merextras.inference.intervals.profile import profile
 from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
+from merextras.results.base import Table
 from merextras.tables.ran_coefs import ran_coefs
 
 __all__ = ["tidy"]
@@ -144,7 +145,7 @@ def tidy(
     for effect in _BY_LEVEL & wanted:
         table = ranef(model).to_frame() if effect == "ran_vals" else ran_coefs(model)
         parts[effect] = _with_wald(table, level) if conf_int else table
-    return _joined(parts)
+    return Table.of(_joined(parts))
 
 
 def _checked(effects: str | Sequence[str]) -> set[str]:

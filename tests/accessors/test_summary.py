@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -39,7 +40,11 @@ def test_text_has_lme4s_numbers(accessors):
 def test_sleepstudy_text(slopes):
     assert slopes.summary().to_text() == SLEEPSTUDY
     assert repr(slopes.summary()) == SLEEPSTUDY
-    assert slopes.summary()._repr_html_() == f"<pre>{SLEEPSTUDY}</pre>"
+    html = slopes.summary()._repr_html_()
+    assert html.startswith("<pre>Linear mixed model fit by REML")
+    shown = set(re.findall(r"[^\s<>]+", re.sub(r"<[^>]*>", " ", html)))
+    assert set(SLEEPSTUDY.split()) <= shown
+    assert html.count("<table") == 4
 
 
 def test_what_is_said_of_the_data(sleep):

@@ -90,7 +90,7 @@ def test_kenward_roger_of_ml_is_the_refit_throughout(models):
 
 def test_formats(models):
     table = mx.compare_table(*models[1:], names=["a_1", "50 %"], stars=True)
-    latex = table.to_latex()
+    latex = table.to_latex(notes=False)
     assert latex.startswith("\\begin{tabular}{lrr}\n\\toprule\n & a\\_1 & 50 \\% \\\\")
     assert latex.count("\\midrule") == 3
     markdown = table.to_markdown().splitlines()
@@ -113,7 +113,7 @@ def test_formats(models):
         ({"order": ["day"]}, "order: 'day'"),
         ({"labels": {"day": "x"}}, "labels: 'day'"),
         ({"stars": {"*": 5}}, "stars=.*levels are numbers between 0 and 1"),
-        ({"ddf": "kr"}, "ddf='kr'"),
+        ({"ddf": "kw"}, "ddf='kw'"),
     ],
 )
 def test_refused(models, options, message):
@@ -155,5 +155,5 @@ def test_for_summary_col(models):
     )
     assert found.default_model_infos["Levels: Subject"](found) == "18"
     assert (found.nobs, found.model.endog_names) == (180, "Reaction")
-    with pytest.raises(InvalidArgumentError, match="ddf='kr'"):
-        mx.for_summary_col(a, ddf="kr")
+    with pytest.raises(InvalidArgumentError, match="ddf='kw'"):
+        mx.for_summary_col(a, ddf="kw")

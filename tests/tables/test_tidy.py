@@ -235,7 +235,7 @@ def test_raw_fits():
         ({"effects": ()}, "effects: give one or more of fixed"),
         ({"conf_method": "Wald "}, "conf_method='Wald '"),
         ({"scales": "sd"}, "scales='sd': allowed: 'sdcor', 'vcov'"),
-        ({"ddf": "kr"}, "ddf='kr'"),
+        ({"ddf": "kw"}, "ddf='kw'"),
         ({"level": 2}, "level=2: a level is"),
     ],
 )

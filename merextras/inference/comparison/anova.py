@@ -31,6 +31,7 @@ from merextras.model.rowless.effects import effects_of_design
 from merextras.model.state.fitted import FittedModel, refitted
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.model.statsmodels.ols import is_ols
+from merextras.results.base import Table
 
 _TYPES: dict[object, int] = {"I": 1, "II": 2, "III": 3, "1": 1, "2": 2, "3": 3, 1: 1, 2: 2, 3: 3}
 
@@ -155,7 +156,7 @@ def _sequential(model: FittedModel) -> pd.DataFrame:
         rows[effect.label] = [sum_sq, sum_sq / count, count, sum_sq / count / solution.sigma2]
     columns = ["sum_sq", "mean_sq", "num_df", "statistic"]
     out = pd.DataFrame.from_dict(rows, orient="index", columns=columns, dtype=float)
-    return out.astype({"num_df": int})
+    return Table.of(out.astype({"num_df": int}))
 
 
 def _candidates(
@@ -218,18 +219,20 @@ def _compared(candidates: Sequence[AnyCandidate]) -> pd.DataFrame:
     # Equal likelihoods differ by rounding, and by how well their optima are known.
     statistic = np.where(np.abs(statistic) < 1e-9 * np.abs(log_lik[1:]), 0.0, statistic)
     p_value = np.where(df > 0, stats.chi2.sf(statistic, np.maximum(df, 1)), np.nan)
-    return pd.DataFrame(
-        {
-            "npar": npar,
-            "aic": -2.0 * log_lik + 2.0 * npar,
-            "bic": -2.0 * log_lik + np.log(candidates[0].n) * npar,
-            "log_lik": log_lik,
-            "deviance": -2.0 * log_lik,
-            "statistic": _first_missing(statistic),
-            "df": _first_missing(df.astype(float)),
-            "p_value": _first_missing(p_value),
-        },
-        index=[c.label for c in candidates],
+    return Table.of(
+        pd.DataFrame(
+            {
+                "npar": npar,
+                "aic": -2.0 * log_lik + 2.0 * npar,
+                "bic": -2.0 * log_lik + np.log(candidates[0].n) * npar,
+                "log_lik": log_lik,
+                "deviance": -2.0 * log_lik,
+                "statistic": _first_missing(statistic),
+                "df": _first_missing(df.astype(float)),
+                "p_value": _first_missing(p_value),
+            },
+            index=[c.label for c in candidates],
+        )
     )
 
 

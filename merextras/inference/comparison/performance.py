@@ -24,6 +24,7 @@ from merextras.inference.variance_shares import r2 as _r2
 from merextras.inference.variance_shares.variance_parts import VarianceParts
 from merextras.model.state.fitted import FittedModel, refitted
 from merextras.model.statsmodels.mixedlm import as_fitted
+from merextras.results.base import Table
 
 __all__ = ["compare", "performance"]
 
@@ -70,7 +71,7 @@ def performance(m: object) -> pd.DataFrame:
     sigma             25.592
     """
     model = as_fitted(m)
-    return pd.DataFrame([{**_criteria(model), **_fit_of(model)}])
+    return Table.of(pd.DataFrame([{**_criteria(model), **_fit_of(model)}]))
 
 
 def compare(*models: object, names: Sequence[str] | None = None) -> pd.DataFrame:
@@ -139,7 +140,7 @@ def compare(*models: object, names: Sequence[str] | None = None) -> pd.DataFrame
     frame = pd.DataFrame(rows, index=pd.Index(_labels(fits, names), dtype=object))
     for at, name in ((2, "aic"), (4, "aicc"), (6, "bic")):
         frame.insert(at, f"{name}_weight", _weights(frame[name].to_numpy()))
-    return frame
+    return Table.of(frame)
 
 
 def _comparable(fits: Sequence[FittedModel]) -> list[FittedModel]:

@@ -24,6 +24,7 @@ from merextras.model.design.design import Design
 from merextras.model.rowless.submodels import effects_of_term, with_columns, without_term
 from merextras.model.state.fitted import FittedModel, fit_design
 from merextras.model.statsmodels.mixedlm import as_fitted
+from merextras.results.base import Table
 
 __all__ = ["ranova"]
 
@@ -147,7 +148,7 @@ def ranova(
         rows.append((label, npar, small.solution.deviance(), exact, bootstrap))
     out = _table(rows).drop(columns=[f"p_{name}" for name in _ADDED if name not in wanted])
     out.attrs["notes"] = notes
-    return out
+    return Table.of(out)
 
 
 def _wanted(p_values: object) -> set[str]:

@@ -16,6 +16,7 @@ from merextras.inference.ddf.contrasts import FTest, independent
 from merextras.inference.ddf.kenward_roger import kenward_roger
 from merextras.inference.ddf.satterthwaite import satterthwaite
 from merextras.model.state.fitted import FittedModel
+from merextras.results.base import Table
 
 METHODS = ("satterthwaite", "kenward-roger", "asymptotic")
 _SHORT = {
@@ -118,7 +119,7 @@ def f_row(method: Method, matrix: Array, rhs: Array | None = None) -> list[float
 def f_table(rows: dict[str, list[float]]) -> pd.DataFrame:
     """Rows by term as a frame."""
     out = pd.DataFrame.from_dict(rows, orient="index", columns=F_COLUMNS, dtype=float)
-    return out.astype({"num_df": int})
+    return Table.of(out.astype({"num_df": int}))
 
 
 def _f_tail(test: FTest) -> float:
@@ -133,7 +134,7 @@ def t_table(method: Method, matrix: Array, rhs: Array | None = None) -> pd.DataF
     std_error = np.sqrt(np.einsum("rk,kl,rl->r", matrix, method.covariance, matrix))
     df = np.array([method.df(row) for row in matrix], dtype=float)
     statistic = (estimate - (0.0 if rhs is None else rhs)) / std_error
-    return pd.DataFrame(
+    return Table(
         {
             "estimate": estimate,
             "std_error": std_error,

@@ -20,6 +20,7 @@ from merextras.model.design.effects import Effect, Effects
 from merextras.model.rowless.design import StreamedDesign
 from merextras.model.rowless.effects import effects_of_design
 from merextras.model.state.fitted import Fit, FittedModel, fit_design, refitted
+from merextras.results.base import Table
 
 _TESTS = {"chisq": "chisq", "f": "f", "none": None}
 
@@ -122,4 +123,4 @@ def _by_likelihood(
     if test:
         out["statistic"] = np.where(np.isnan(df), np.nan, np.maximum(deviance - deviance[0], 0.0))
         out["p_value"] = stats.chi2.sf(out["statistic"], df)
-    return out
+    return Table.of(out)

@@ -19,6 +19,7 @@ from merextras.model.rowless.design import StreamedDesign
 from merextras.model.rowless.synthetic_rows import fixed_columns
 from merextras.model.rowless.variables import term_variables
 from merextras.model.statsmodels.mixedlm import as_fitted
+from merextras.results.base import Table
 from merextras.results.means.uncertainty import Uncertainty
 
 __all__ = ["joint_tests"]
@@ -102,7 +103,7 @@ def joint_tests(
     out = out.astype({"num_df": int, "den_df": float, "statistic": float, "p_value": float})
     known = _rank(np.vstack(tested), uncertainty)
     out.attrs["notes"] = () if within or at else _left_out(fitted.design, known)
-    return out
+    return Table.of(out)
 
 
 def _terms(grid: Grid, within: Sequence[str]) -> list[tuple[str, ...]]:

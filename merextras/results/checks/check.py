@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from merextras.results.base import TextResult, format_columns
+from merextras.results.base import Parts, TextResult
 
 __all__ = [
     "Check",
@@ -63,16 +63,16 @@ class Check(TextResult):
     def _shown(self) -> pd.DataFrame:
         return self.table
 
-    def to_text(self) -> str:
-        """Write the verdict, the numbers and the advice."""
+    def _parts(self) -> Parts:
+        """The verdict, the numbers and the advice."""
         mark = {True: "ok", False: "not ok", None: "undecided"}[self.ok]
         shown = self._shown()
-        lines = [f"{mark}: {self.verdict}"]
+        out: list[str | pd.DataFrame] = [f"{mark}: {self.verdict}"]
         if len(shown):
-            lines.append(format_columns(_written(shown.head(_SHOWN))))
+            out.append(_written(shown.head(_SHOWN)))
         if len(shown) > _SHOWN:
-            lines.append(f"... {len(shown) - _SHOWN} more in to_frame()")
-        return "\n".join([*lines, *(f"- {text}" for text in self.advice)])
+            out.append(f"... {len(shown) - _SHOWN} more in to_frame()")
+        return [*out, *(f"- {text}" for text in self.advice)]
 
 
 def _written(frame: pd.DataFrame) -> pd.DataFrame:

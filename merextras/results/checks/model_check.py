@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
-from merextras.results.base import TextResult
+from merextras.results.base import Parts, TextResult
 from merextras.results.checks.check import Check, CollinearityCheck
 from merextras.results.checks.convergence import ConvergenceCheck
 from merextras.results.checks.prediction_check import PredictionCheck
@@ -59,6 +60,20 @@ class ModelCheck(TextResult):
         rows = [("convergence", self.convergence.converged, text)]
         rows += [(name, check.ok, check.verdict) for name, check in self.checks.items()]  # type: ignore[misc]
         return pd.DataFrame(rows, columns=["check", "ok", "verdict"]).astype({"ok": object})
+
+    def _parts(self) -> Parts:
+        """The verdicts as a table, then what to do."""
+        frame = self.to_frame().set_index("check").rename_axis(None)
+        marks = {True: "ok", False: "not ok", None: "undecided"}
+        found: dict[str, Any] = {"convergence": self.convergence, **self.checks}
+        advice = [
+            f"{name}: {text}"
+            for name, ok in frame["ok"].items()
+            if ok is not True
+            for text in found[str(name)].advice
+        ]
+        table = frame.assign(ok=[marks[ok] for ok in frame["ok"]])
+        return [f"Checks of {self.formula}", table, "\n".join(advice)]
 
     def to_text(self) -> str:
         """Write each verdict, and what to do where one is not ok."""

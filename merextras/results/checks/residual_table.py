@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from merextras.exceptions import InvalidArgumentError
-from merextras.results.base import TextResult, format_columns
+from merextras.results.base import Parts, TextResult
 
 __all__ = ["ResidualTable"]
 
@@ -63,7 +63,6 @@ class ResidualTable(TextResult):
             f"group={group!r}: the grouping factors are {list(self.groups.columns)}"
         )
 
-    def to_text(self) -> str:
-        """Write the first rows."""
-        head = format_columns(self.table.head(6))
-        return f"residuals of {self.response}, {len(self.table)} rows\n{head}"
+    def _parts(self) -> Parts:
+        """The first rows."""
+        return [f"residuals of {self.response}, {len(self.table)} rows", self.table.head(6)]

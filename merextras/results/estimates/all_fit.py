@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from merextras.results.base import TextResult
+from merextras.results.base import Parts, TextResult
 
 __all__ = ["AllFit", "OneFit"]
 
@@ -109,8 +109,8 @@ class AllFit(TextResult):
         }
         return pd.DataFrame(columns)
 
-    def to_text(self) -> str:
-        """Write the table without its timings, and the verdict."""
+    def _parts(self) -> Parts:
+        """The table without its timings, and the verdict."""
         frame = self.to_frame().set_index("optimizer").rename_axis(None)
         frame = frame[["criterion", "above_best", "converged", "singular", "n_evaluations"]]
         frame["criterion"] = [f"{v:.4f}" for v in frame["criterion"]]
@@ -125,4 +125,4 @@ class AllFit(TextResult):
             )
         else:
             verdict = "The model's estimate is the best found; some optimisers stopped short of it."
-        return f"{frame.to_string()}\n{verdict}"
+        return [frame, verdict]

@@ -11,7 +11,7 @@ import pandas as pd
 
 from merextras._checks import check_choice
 from merextras._typing import Array
-from merextras.results.base import TextResult, format_columns, freeze
+from merextras.results.base import Parts, TextResult, freeze
 
 __all__ = ["Influence"]
 
@@ -230,22 +230,24 @@ class Influence(TextResult):
         }
         return pd.DataFrame(columns)
 
-    def to_text(self) -> str:
-        """Write the deletions with the largest Cook's distances, and those without a fit."""
+    def _parts(self) -> Parts:
+        """The deletions with the largest Cook's distances, and those without a fit."""
         what = "cases" if self.group == "case" else f"levels of {self.group}"
         how = "refits" if self.method == "full" else "one step in theta each"
         measures = self.measures().drop(columns="singular")
         shown = measures.sort_values("cooks_distance", ascending=False, kind="stable")
         shown = shown.dropna(subset="cooks_distance").head(_SHOWN).dropna(axis=1, how="all")
-        lines = [f"Influence of {len(self)} {what} ({how}, {'REML' if self.reml else 'ML'})"]
+        lines: list[str | pd.DataFrame] = [
+            f"Influence of {len(self)} {what} ({how}, {'REML' if self.reml else 'ML'})"
+        ]
         if len(shown):
             few = f"the {len(shown)} largest Cook's distances" if len(shown) < len(self) else "all"
-            lines += [f"{few}:", format_columns(shown)]
+            lines += [f"{few}:", shown]
         for why in dict.fromkeys(self.reasons.values()):
             at = [str(self.levels[i]) for i, reason in self.reasons.items() if reason == why]
             more = f", ... ({len(at)} in all)" if len(at) > _SHOWN else ""
             lines.append(f"no estimates without {', '.join(at[:_SHOWN])}{more}: {why}")
-        return "\n".join(lines)
+        return lines
 
     def _frame(self, values: Array, columns: Any) -> pd.DataFrame:
         return pd.DataFrame(np.array(values), index=self.index, columns=list(columns))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from merextras._typing import Array
-from merextras.results.base import TextResult, format_columns, freeze
+from merextras.results.base import Parts, TextResult, freeze
 
 
 @dataclass(frozen=True, repr=False)
@@ -47,7 +47,7 @@ class Pooled(TextResult):
         """The table, a fresh copy."""
         return self.table.copy()
 
-    def to_text(self) -> str:
+    def _parts(self) -> Parts:
         """The table under what it is of."""
         frame = self.table.set_index("term").rename_axis(None)
-        return f"Pooled over {self.m} fits by Rubin's rules\n{format_columns(frame)}"
+        return [f"Pooled over {self.m} fits by Rubin's rules", frame]

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from merextras._typing import Array
-from merextras.results.base import FrozenMapping, TextResult, freeze
+from merextras.results.base import FrozenMapping, Parts, TextResult, freeze
 
 
 class Ranef(TextResult, FrozenMapping[pd.DataFrame]):
@@ -55,6 +55,14 @@ class Ranef(TextResult, FrozenMapping[pd.DataFrame]):
                 }
                 parts.append(pd.DataFrame(columns))
         return pd.concat(parts, ignore_index=True)
+
+    def _parts(self) -> Parts:
+        out: list[str | pd.DataFrame] = []
+        for factor in self:
+            out += [f"{factor}:", self[factor]]
+        if self.post_var is not None:
+            out.append(f"with conditional variances for {', '.join(map(repr, self))}")
+        return out
 
     def to_text(self) -> str:
         """A table for each factor."""

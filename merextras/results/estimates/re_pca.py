@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from merextras._typing import Array
-from merextras.results.base import FrozenMapping, TextResult, format_columns, freeze
+from merextras.results.base import FrozenMapping, Parts, TextResult, freeze
 
 __all__ = ["Components", "RePca"]
 
@@ -74,10 +74,9 @@ class Components(TextResult):
     def _labels(self) -> list[str]:
         return [f"PC{i + 1}" for i in range(len(self.sdev))]
 
-    def to_text(self) -> str:
-        """Write the importance of the components, and the rotation."""
-        rounded = self.importance.map(lambda value: f"{value:.4f}")
-        return f"{rounded.to_string()}\n{format_columns(self.loadings())}"
+    def _parts(self) -> Parts:
+        """The importance of the components, and the rotation."""
+        return [self.importance.map(lambda value: f"{value:.4f}"), self.loadings()]
 
 
 class RePca(TextResult, FrozenMapping[Components]):
@@ -101,6 +100,9 @@ class RePca(TextResult, FrozenMapping[Components]):
             for group, found in self.items()
         ]
         return pd.concat(parts, ignore_index=True)
+
+    def _parts(self) -> Parts:
+        return [part for group, found in self.items() for part in (group, *found._parts())]
 
     def to_text(self) -> str:
         """Write each factor's components."""

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from merextras._typing import Array
-from merextras.results.base import TextResult, format_columns, format_numbers
+from merextras.results.base import Parts, TextResult, format_columns, format_numbers
 from merextras.results.estimates.var_corr import VarCorr
 
 # With more fixed effects than this their correlations are not printed, as in lme4.
@@ -84,11 +84,31 @@ class Summary(TextResult):
             parts += ["", *self.notes]
         return "\n".join(parts)
 
+    def _parts(self) -> Parts:
+        """The same as text and tables, for a notebook."""
+        groups = "; ".join(f"{name}, {count}" for name, count in self.ngrps.items())
+        out: list[str | pd.DataFrame] = [
+            f"{self.title}\nFormula: {self.formula}\n\n{self._criteria()}",
+            "Scaled residuals:",
+            self._residual_table(),
+            "Random effects:",
+            self.var_corr.table(variances=True),
+            f"Number of obs: {self.nobs}, groups: {groups}",
+            "Fixed effects:",
+            self._coefficient_table(),
+        ]
+        if 1 < len(self.correlation) <= _MOST_CORRELATED:
+            out += ["Correlation of fixed effects:", self._correlation_table()]
+        return [*out, "\n".join(self.notes)]
+
     def _coefficients(self) -> str:
+        return format_columns(self._coefficient_table())
+
+    def _coefficient_table(self) -> pd.DataFrame:
         frame = self.coefficients
         if "p_value" in frame:
             frame = frame.assign(p_value=[_p_text(float(p)) for p in frame["p_value"]])
-        return format_columns(frame.rename(columns=_HEADERS))
+        return frame.rename(columns=_HEADERS)
 
     def _criteria(self) -> str:
         if "reml_crit" in self.criteria:
@@ -96,12 +116,16 @@ class Summary(TextResult):
         return str(self.criteria.round(4).to_string(index=False))
 
     def _residuals(self) -> str:
+        return str(self._residual_table().to_string(index=False))
+
+    def _residual_table(self) -> pd.DataFrame:
         names = ["Min", "1Q", "Median", "3Q", "Max"]
-        values = format_numbers(self.scaled_residuals)
-        frame = pd.DataFrame([values], columns=names)
-        return str(frame.to_string(index=False))
+        return pd.DataFrame([format_numbers(self.scaled_residuals)], [""], names)
 
     def _correlation(self) -> str:
+        return str(self._correlation_table().to_string())
+
+    def _correlation_table(self) -> pd.DataFrame:
         corr = self.correlation
         values = corr.to_numpy(dtype=float)
         text = [
@@ -109,7 +133,7 @@ class Summary(TextResult):
             for i in range(1, len(corr))
         ]
         columns = [name[:10] for name in map(str, corr.columns[:-1])]
-        return str(pd.DataFrame(text, index=corr.index[1:], columns=columns).to_string())
+        return pd.DataFrame(text, index=corr.index[1:], columns=columns)
 
 
 def _p_text(p: float) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from merextras._typing import Array
-from merextras.results.base import FrozenMapping, TextResult, format_numbers, freeze
+from merextras.results.base import FrozenMapping, Parts, TextResult, format_numbers, freeze
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,21 @@ class VarCorr(TextResult, FrozenMapping[pd.DataFrame]):
         digits : int, optional
             Decimals of the numbers; by default four significant digits, two of a correlation.
         """
+        return _aligned(self._rows(digits), variances)
+
+    def table(self, *, variances: bool = False) -> pd.DataFrame:
+        """The same table as a frame of text, for a notebook."""
+        names = ["Groups", "Name", "Variance", "Std.Dev.", "Corr"]
+        frame = pd.DataFrame(self._rows(None), columns=names)
+        unused = [] if variances else ["Variance"]
+        unused += [] if (frame["Corr"] != "").any() else ["Corr"]
+        return frame.drop(columns=unused).set_index("Groups")
+
+    def _parts(self) -> Parts:
+        return [self.table()]
+
+    def _rows(self, digits: int | None) -> list[list[str]]:
+        """Group, name, variance, standard deviation and correlations of each effect, as text."""
         sd = np.concatenate([*(c.std_dev for c in self.components), [self.sigma]])
         text, squares = _formatted(sd, digits), _formatted(sd**2, digits)
         decimals = 2 if digits is None else digits
@@ -101,7 +116,7 @@ class VarCorr(TextResult, FrozenMapping[pd.DataFrame]):
                 rows.append([c.group if i == 0 else "", name, squares[at], text[at], corr])
                 at += 1
         rows.append(["Residual", "", squares[-1], text[-1], ""])
-        return _aligned(rows, variances)
+        return rows
 
 
 def _formatted(values: Array, digits: int | None) -> list[str]:

@@ -14,7 +14,7 @@ from merextras._checks import check_choice, check_level, one_of
 from merextras._typing import Array, IntArray
 from merextras.distributions.multiplicity import ADJUSTMENTS, DEFAULTS, adjusted, critical, said
 from merextras.exceptions import InvalidArgumentError
-from merextras.results.base import TextResult, format_columns, freeze
+from merextras.results.base import Parts, Table, TextResult, freeze
 from merextras.results.means.contrast_sets import contrast_set
 from merextras.results.means.uncertainty import Uncertainty
 
@@ -79,7 +79,7 @@ class Emmeans(TextResult):
         table = self.uncertainty.table(self.rows, self.offset)
         half = stats.t.isf((1.0 - level) / 2.0, table["df"]) * table["std_error"]
         table["conf_low"], table["conf_high"] = table["estimate"] - half, table["estimate"] + half
-        return pd.concat([self.labels, table], axis=1)
+        return Table.of(pd.concat([self.labels, table], axis=1))
 
     def contrasts(
         self,
@@ -201,11 +201,10 @@ class Emmeans(TextResult):
             conf_high=table["estimate"] + half,
         )
 
-    def to_text(self) -> str:
+    def _parts(self) -> Parts:
         """The table and its notes."""
-        frame = self.to_frame()
         notes = [*self.notes, f"Confidence level {self.level:g}, each interval for itself."]
-        return "\n".join([f"{self.what}, {self.uncertainty.title}", _shown(frame), *notes])
+        return [f"{self.what}, {self.uncertainty.title}", _shown(self.to_frame()), *notes]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -229,12 +228,11 @@ class Contrasts(TextResult):
 
     def to_frame(self) -> pd.DataFrame:
         """``contrast <by> estimate std_error df statistic p_value conf_low conf_high``."""
-        return self.frame.copy()
+        return Table.of(self.frame.copy())
 
-    def to_text(self) -> str:
+    def _parts(self) -> Parts:
         """The table and its notes."""
-        level = f"Confidence level {self.level:g}."
-        return "\n".join(["Contrasts", _shown(self.frame), *self.notes, level])
+        return ["Contrasts", _shown(self.frame), *self.notes, f"Confidence level {self.level:g}."]
 
 
 def _groups(labels: pd.DataFrame, by: Sequence[str]) -> list[tuple[tuple[Any, ...], IntArray]]:
@@ -246,7 +244,7 @@ def _groups(labels: pd.DataFrame, by: Sequence[str]) -> list[tuple[tuple[Any, ..
     return [(where, np.array(at, dtype=np.intp)) for where, at in found.items()]
 
 
-def _shown(frame: pd.DataFrame) -> str:
+def _shown(frame: pd.DataFrame) -> pd.DataFrame:
     shown = frame.copy()
     if "p_value" in shown:
         shown["p_value"] = [
@@ -254,4 +252,4 @@ def _shown(frame: pd.DataFrame) -> str:
         ]
     if np.isinf(shown["df"]).any():
         shown["df"] = ["inf" if np.isinf(v) else f"{v:.4g}" for v in shown["df"]]
-    return format_columns(shown)
+    return shown

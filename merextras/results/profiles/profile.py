@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from merextras._checks import check_level, one_of
 from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError
-from merextras.results.base import FrozenMapping, TextResult, format_numbers, freeze
+from merextras.results.base import FrozenMapping, Parts, TextResult, format_numbers, freeze
 from merextras.results.profiles.curve import Curve
 
 #: What `parm` and `which` call the groups of parameters, as lme4 does.
@@ -150,7 +150,7 @@ class Profile(TextResult):
     def _select(self, parm: str | Sequence[str] | None) -> list[str]:
         return select(parm, self.names, self.parameters[: self.n_covariance])
 
-    def to_text(self) -> str:
+    def _parts(self) -> Parts:
         """Estimates and the widest intervals, with what is to be said of them."""
         table = self.confint(self.level_max)
         table.insert(0, "estimate", [curve.estimate for curve in self.curves.values()])
@@ -161,7 +161,7 @@ class Profile(TextResult):
             table[column] = table[column].astype(object)
         for name, row in table.iterrows():
             table.loc[name] = format_numbers(row.to_numpy(dtype=float), 4)
-        return "\n".join([head, str(table.to_string()), *notes])
+        return [head, table, *notes]
 
 
 def select(

@@ -13,7 +13,7 @@ from scipy import stats
 from merextras._checks import check_choice, check_level
 from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError
-from merextras.results.base import TextResult, format_columns, freeze
+from merextras.results.base import Parts, TextResult, freeze
 
 __all__ = ["Bootstrap"]
 
@@ -185,22 +185,22 @@ class Bootstrap(TextResult):
         }
         return pd.DataFrame(columns)
 
-    def to_text(self) -> str:
-        """Write the summary and what went wrong."""
+    def _parts(self) -> Parts:
+        """The summary and what went wrong."""
         frame = self.to_frame().set_index("term").rename_axis(None)
         used = frame.pop("n_used")
         given = " given the random effects' modes" if self.use_u else ""
-        lines = [
+        lines: list[str | pd.DataFrame] = [
             f"{self.kind.capitalize()} bootstrap{given}: {self.n_sims} replicates, "
             f"{self.n_failed} failed, {100.0 * self.singular_share:.1f} % singular",
-            format_columns(frame),
+            frame,
         ]
         for name, count in used.items():
             missing = self.n_sims - self.n_failed - count
             if missing:
                 lines.append(f"{name}: does not exist in {missing} of the replicates")
         lines += [f"failed, {n} times: {why}" for why, n in (self.failures or {}).items()]
-        return "\n".join(lines)
+        return lines
 
     def _series(self, values: Array, name: str) -> pd.Series:
         return pd.Series(np.array(values), index=list(self.names), name=name)

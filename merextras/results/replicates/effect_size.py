@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from merextras._typing import Array
-from merextras.results.base import TextResult, format_columns, freeze
+from merextras.results.base import Parts, TextResult, freeze
 from merextras.results.replicates.bootstrap import Bootstrap
 
 __all__ = ["Icc", "RSquared"]
@@ -89,10 +89,10 @@ class RSquared(EffectSizes):
         """Two rows: ``term estimate``, with ``conf_low conf_high`` if there are intervals."""
         return pd.DataFrame({"term": list(self.terms), **self._columns()})
 
-    def to_text(self) -> str:
-        """Write the two with their intervals."""
+    def _parts(self) -> Parts:
+        """The two with their intervals."""
         frame = self.to_frame().set_index("term").rename_axis(None)
-        return "\n".join(["R squared (Nakagawa)", format_columns(frame), *self._note()])
+        return ["R squared (Nakagawa)", frame, *self._note()]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -141,8 +141,8 @@ class Icc(EffectSizes):
         columns = {"group": list(self.groups), "term": list(self.terms)}
         return pd.DataFrame({**columns, **self._columns()})
 
-    def to_text(self) -> str:
-        """Write them all."""
+    def _parts(self) -> Parts:
+        """All of them."""
         frame = self.to_frame()
         labels = [
             f"{term}, {group}" if group else term
@@ -151,4 +151,4 @@ class Icc(EffectSizes):
         shown = frame.drop(columns=["group", "term"]).set_axis(pd.Index(labels), axis=0)
         if len(self.values) == 4:  # one factor's are those of all
             shown = shown.iloc[:2]
-        return "\n".join(["Intraclass correlation", format_columns(shown), *self._note()])
+        return ["Intraclass correlation", shown, *self._note()]

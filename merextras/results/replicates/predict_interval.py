@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from merextras._typing import Array
-from merextras.results.base import FrozenMapping, TextResult, format_columns, freeze
+from merextras.results.base import FrozenMapping, Parts, TextResult, freeze
 
 _COLUMNS = ["fit", "lower", "upper"]
 _SHOWN = 5
@@ -80,13 +80,13 @@ class PredictIntervalResult(TextResult):
         """Return the frame that `predict_interval` returns without the draws."""
         return interval_frame(self.which, self.index, self.tables)
 
-    def to_text(self) -> str:
+    def _parts(self) -> Parts:
         """The first rows, and how many there are."""
         frame = self.to_frame()
         head = f"{self.level:.4g} intervals of {len(self.index)} rows from {self.n_sims} draws"
         more = len(frame) - _SHOWN
-        text = [f"{head} ({self.which})", format_columns(frame.head(_SHOWN))]
-        return "\n".join([*text, f"... and {more} more"] if more > 0 else text)
+        text: list[str | pd.DataFrame] = [f"{head} ({self.which})", frame.head(_SHOWN)]
+        return [*text, f"... and {more} more"] if more > 0 else text
 
 
 def _read_only(array: Array) -> Array:

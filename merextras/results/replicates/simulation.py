@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from merextras._typing import Array
-from merextras.results.base import FrozenMapping, TextResult, format_columns
+from merextras.results.base import FrozenMapping, Parts, TextResult
 
 #: Numbers that the summary of draws copies at a time (32 MB).
 _BLOCK = 2**22
@@ -148,7 +148,7 @@ class SimResult(TextResult):
             ignore_index=True,
         )
 
-    def to_text(self) -> str:
+    def _parts(self) -> Parts:
         """Summaries of the fixed effects and sigma; of the random effects only what there is."""
         sigma = {"term": ["sigma"], **summarise(self.sigma[None])}
         table = pd.concat([self.fixef_frame(), pd.DataFrame(sigma)], ignore_index=True)
@@ -156,13 +156,8 @@ class SimResult(TextResult):
             f"{factor}: {len(self.levels[factor])} levels x ({', '.join(self.terms[factor])})"
             for factor in self.ranef
         ]
-        return "\n".join(
-            [
-                f"{self.n_sims} draws of the parameters",
-                format_columns(table.set_index("term").rename_axis(None)),
-                *parts,
-            ]
-        )
+        shown = table.set_index("term").rename_axis(None)
+        return [f"{self.n_sims} draws of the parameters", shown, *parts]
 
 
 def _read_only(array: Array) -> Array:

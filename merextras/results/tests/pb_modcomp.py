@@ -11,7 +11,7 @@ from scipy import stats
 
 from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError
-from merextras.results.base import TextResult, freeze
+from merextras.results.base import Parts, TextResult, freeze
 
 __all__ = ["PBModcomp"]
 
@@ -121,18 +121,17 @@ class PBModcomp(TextResult):
         frame = pd.DataFrame(rows, columns=["test", "statistic", "df", "ddf", "p_value"])
         return frame.astype({"statistic": float, "df": float, "ddf": float, "p_value": float})
 
-    def to_text(self) -> str:
-        """Write the models and the table."""
+    def _parts(self) -> Parts:
+        """The models and the table."""
         frame = self.to_frame().set_index("test").rename_axis(None)
         frame["df"] = ["" if np.isnan(v) else f"{v:.0f}" for v in frame["df"]]
         for name, form in (("statistic", "{:.4f}"), ("ddf", "{:.2f}"), ("p_value", "{:.4g}")):
             frame[name] = ["" if np.isnan(v) else form.format(v) for v in frame[name]]
         failed = f", {self.n_failed} failed" if self.n_failed else ""
-        lines = [
+        return [
             f"Parametric bootstrap test; {self.n_sims} samples, {self.n_exceeding} at least as "
             f"extreme{failed}",
             f"large: {self.large}",
             f"small: {self.small}",
-            frame.to_string(),
+            frame,
         ]
-        return "\n".join(lines)

@@ -253,7 +253,7 @@ REFUSED = [
     ({"specs": "phase", "at": {"grp": []}}, "at: no values for 'grp'"),
     ({"specs": "phase", "at": 3}, "at=3: expected a mapping"),
     ({"specs": "phase", "weights": "cells"}, "weights='cells': allowed: 'equal'"),
-    ({"specs": "phase", "ddf": "kr"}, "ddf='kr': allowed"),
+    ({"specs": "phase", "ddf": "kw"}, "ddf='kw': allowed"),
     ({"specs": "phase", "level": 95}, "for 95 % write level=0.95"),
 ]
 

@@ -55,7 +55,8 @@ MODEL: Mapping[str, str] = MappingProxyType(
         "t_test_pairwise": "`mx.emmeans(m, 'factor').contrasts()`",
         "wald_test_terms": "`m.anova(ddf='satterthwaite')`",
         "compare_lr_test": "`m.anova(other)`",
-        "get_prediction": "`m.predict(newdata, se_fit=True)`, or with `interval='prediction'`",
+        "get_prediction": "`m.predict(newdata, se_fit=True)`, or "
+        "`m.predict(newdata, interval='prediction')`",
         "get_influence": "`m.influence('group')`, `m.hatvalues()`, `m.cooks_distance()`",
         "outlier_test": "`mx.check_outliers(m)`",
         "profile_re": "`m.profile(which='theta_')`",

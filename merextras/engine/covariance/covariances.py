@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -29,9 +29,9 @@ class Covariances:
     @classmethod
     def unstructured(cls, ks: Sequence[int]) -> Covariances:
         """Terms with `ks` effects per level and free covariances."""
-        return cls(tuple(Unstructured(k) for k in ks))
+        return _unstructured(tuple(ks))
 
-    @property
+    @cached_property
     def ks(self) -> list[int]:
         """Effects per level of each term."""
         return [s.k for s in self.structures]
@@ -166,6 +166,11 @@ class Covariances:
         for s, at, span in zip(self.structures, self.parts, self.spans, strict=True):
             out[:, at, at] = s.curvature(theta[:, at], slopes[:, span, span])
         return out
+
+
+@lru_cache(maxsize=256)
+def _unstructured(ks: tuple[int, ...]) -> Covariances:
+    return Covariances(tuple(Unstructured(k) for k in ks))
 
 
 def _joined(parts: Sequence[Array]) -> Array:

@@ -7,6 +7,7 @@ be searched without bounds; the one with no negative diagonal element is reporte
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -30,13 +31,13 @@ class Unstructured(Structure):
 
     order: tuple[int, ...] | None = None
 
-    @property
+    @cached_property
     def places(self) -> tuple[IntArray, IntArray]:
         """(rows, columns) of theta in Lambda."""
         rows, cols = lower_indices(self.k)
         return (rows, cols) if self.order is None else (np.array(self.order)[rows], cols)
 
-    @property
+    @cached_property
     def diagonal(self) -> IntArray:
         """Places in theta of the elements on the triangle's diagonal, (k,)."""
         rows, cols = lower_indices(self.k)
@@ -63,9 +64,13 @@ class Unstructured(Structure):
 
     def slopes(self, theta: Array) -> Array:
         """One element each."""
-        out = np.zeros((len(theta), self.n, self.k, self.k))
+        return np.broadcast_to(self._one_hot, (len(theta), *self._one_hot.shape))
+
+    @cached_property
+    def _one_hot(self) -> Array:
+        out = np.zeros((self.n, self.k, self.k))
         rows, cols = self.places
-        out[:, np.arange(self.n), rows, cols] = 1.0
+        out[np.arange(self.n), rows, cols] = 1.0
         return out
 
     def from_covariance(self, g: Array) -> Array:
@@ -92,8 +97,9 @@ class Unstructured(Structure):
 
     def near_zero(self, theta: Array, sizes: Array, limit: float) -> BoolArray:
         """By the diagonal."""
-        own = self.diagonal
-        return np.asarray(np.any(np.abs(theta[:, own]) * self.units(sizes)[own] < limit, axis=1))
+        order = slice(None) if self.order is None else np.array(self.order)
+        scaled = np.abs(theta[:, self.diagonal]) * sizes[order]
+        return np.asarray((scaled < limit).any(axis=1))
 
     def inward(self, theta: Array, slope: Array, sizes: Array) -> tuple[Array, BoolArray]:
         """Variance in the direction in which D is most negative."""
@@ -118,15 +124,12 @@ class Unstructured(Structure):
 
     def covariance_slopes(self, theta: Array) -> Array:
         """``e_a lambda_b' + lambda_b e_a'`` of the element (a, b)."""
-        lam, (rows, cols) = self.factor(theta), self.places
-        out = np.zeros((len(theta), self.n, self.k, self.k))
-        out[:, np.arange(self.n), rows] = np.swapaxes(lam, 1, 2)[:, cols]
-        out += np.swapaxes(out, 2, 3)
-        return out
+        half = self._one_hot @ self.factor(theta).transpose(0, 2, 1)[:, None]
+        return np.asarray(half + half.transpose(0, 1, 3, 2))
 
     def curvature(self, theta: Array, slope: Array) -> Array:
         """``2 D_ac`` for two elements (a, b) and (c, b) of a column."""
         del theta
         rows, cols = self.places
-        same = cols[:, None] == cols
-        return np.asarray(2.0 * np.where(same, slope[:, rows[:, None], rows], 0.0))
+        twice = 2.0 * (cols[:, None] == cols)
+        return np.asarray(slope[:, rows[:, None], rows] * twice)

@@ -19,13 +19,15 @@ def positive_root(hessian: Array) -> Array:
     size = np.sqrt(np.abs(np.diagonal(hessian, axis1=1, axis2=2)))
     size = np.where(size == 0.0, 1.0, size)
     values, vectors = np.linalg.eigh(hessian / (size[:, :, None] * size[:, None, :]))
-    floor = _FLAT * np.maximum(np.max(np.abs(values), axis=1, initial=0.0), 1e-300)
-    values = np.maximum(np.abs(values), floor[:, None])
+    values = np.abs(values)
+    floor = _FLAT * np.maximum(values.max(axis=1, initial=0.0), 1e-300)
+    values = np.maximum(values, floor[:, None])
     return np.asarray(vectors / np.sqrt(values)[:, None, :] / size[:, :, None])
 
 
 def newton_steps(gradient: Array, hessian: Array) -> tuple[Array, Array]:
     """``-H^-1 g`` and ``g'H^-1 g`` of each model, (m, n) and (m,), with `positive_root`."""
     root = positive_root(hessian)
-    rotated = np.einsum("mij,mi->mj", root, gradient)
-    return -np.einsum("mij,mj->mi", root, rotated), np.asarray(np.sum(rotated**2, axis=1))
+    rotated = gradient[:, None] @ root
+    steps = root @ rotated.transpose(0, 2, 1)
+    return -steps[:, :, 0], np.asarray((rotated[:, 0] ** 2).sum(axis=1))

@@ -263,7 +263,7 @@ _GETTERS: dict[str, Callable[[FittedModel], Any]] = {
     "k": lambda m: len(m.design.terms),
     "p_i": lambda m: list(m.design.ks),
     "q_i": lambda m: [len(term.levels) * term.k for term in m.design.terms],
-    "m_i": lambda m: [k * (k + 1) // 2 for k in m.design.ks],
+    "m_i": lambda m: [s.n for s in m.design.covariances.structures],
     "m": lambda m: len(m.theta),
     "l_i": lambda m: [len(term.levels) for term in m.design.terms],
     "n_rtrms": lambda m: len(m.design.terms),

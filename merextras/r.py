@@ -142,7 +142,7 @@ TABLE: dict[str, Spelling] = {
         seed="rng",
     ),
     "profile": _method("profile", prof_scale="scale"),
-    "summary": _method("summary"),
+    "summary": _idiom("m.summary()", "estimates.summary", object="m"),
     # The likelihood
     "logLik": _method("log_lik", REML="reml"),
     "deviance": _method("deviance", REML="reml"),

@@ -144,7 +144,7 @@ def test_what_is_like_nothing_gets_no_hint(names):
 CALLS = {
     'm.summary(ddf="KR")': 'm.summary(ddf="kenward-roger")',
     'm.summary(ddf="Satterthwaite")': 'm.summary(ddf="satterthwaite")',
-    'm.summary(ddf="lme4")': "m.summary()",
+    'r.summary(m, ddf="lme4")': "m.summary()",
     'm.anova(ddf="kenward_roger")': 'm.anova(ddf="kenward-roger")',
     'm.predict(newdata, se_fit=True, ddf="Satt")': (
         'm.predict(newdata, se_fit=True, ddf="satterthwaite")'

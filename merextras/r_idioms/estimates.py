@@ -14,12 +14,14 @@ from merextras._typing import Rng
 from merextras.accessors.parameters import parameter_names
 from merextras.exceptions import InvalidArgumentError
 from merextras.inference.comparison.anova import anova as compare
+from merextras.inference.fixed_effects.summary import summary as summarise
 from merextras.inference.intervals.confint import confint as intervals
 from merextras.model.statsmodels.mixedlm import as_fitted
+from merextras.results.estimates.summary import Summary
 from merextras.results.profiles.profile import Profile
 from merextras.results.replicates.bootstrap import Bootstrap
 
-__all__ = ["aic", "anova", "bic", "confint", "slot_names"]
+__all__ = ["aic", "anova", "bic", "confint", "slot_names", "summary"]
 
 #: The slots of R's merMod, in R's order; each is a name of `getME`.
 SLOTS = ("resp", "Gp", "call", "frame", "flist", "cnms", "lower", "theta", "beta", "u", "devcomp",
@@ -83,9 +85,29 @@ def _criterion(name: str, models: Sequence[object], penalty: Any) -> float | pd.
     return pd.DataFrame({"df": [m.n_parameters for m in fits], name: values}, index=labels)
 
 
+def summary(m: object, *, ddf: str | None = None) -> Summary:
+    """Summarise a fit: `MerMod.summary`, with lmerTest's ``ddf="lme4"`` for no tests.
+
+    Parameters
+    ----------
+    m : MerMod or MixedLMResults
+    ddf : str, optional
+
+    Returns
+    -------
+    Summary
+    """
+    return summarise(as_fitted(m), ddf=_tested(ddf))
+
+
+def _tested(ddf: str | None) -> str | None:
+    return None if ddf == "lme4" else ddf
+
+
 def anova(
     m: object,
     *others: object,
+    ddf: str | None = None,
     test: str | None = None,
     names: Sequence[str] | None = None,
     **options: Any,
@@ -95,13 +117,15 @@ def anova(
     Parameters
     ----------
     m, *others : MerMod or MixedLMResults
+    ddf : str, optional
+        As in `MerMod.anova`; lmerTest's ``"lme4"`` is the table without tests.
     test : {"Chisq", "LRT"}, optional
         Models are compared by likelihood ratios, whether it is said or not. ``"F"`` is for the
         terms of one model, whose table has F with `ddf`.
     names : sequence of str, optional
         Of the models.
     **options
-        As in `MerMod.anova`: `refit`, `ddf`, `type`.
+        As in `MerMod.anova`: `refit`, `type`.
 
     Returns
     -------
@@ -116,7 +140,7 @@ def anova(
     if test is not None and test not in allowed:
         kind = "several models" if others else "the terms of one model"
         raise InvalidArgumentError(f"test={test!r}: for {kind}, {one_of(test, allowed)}")
-    return compare(as_fitted(m), *others, names=names, **options)
+    return compare(as_fitted(m), *others, ddf=_tested(ddf), names=names, **options)
 
 
 def confint(

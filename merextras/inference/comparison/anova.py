@@ -130,7 +130,7 @@ def anova(
 def _by_term(model: FittedModel, ddf: str | None, kind: int | str) -> pd.DataFrame:
     if kind not in _TYPES or isinstance(kind, bool):
         raise InvalidArgumentError(f"type={kind!r}: allowed: 1, 2, 3")
-    if ddf is None or ddf == "lme4":
+    if ddf is None:
         return _sequential(model)
     check_method(ddf)
     contrasts = by_type(model.design, _TYPES[kind])

@@ -19,8 +19,7 @@ def summary(model: FittedModel, *, ddf: str | None = None) -> Summary:
     ----------
     ddf : {"satterthwaite", "kenward-roger", "asymptotic"}, optional
         Adds degrees of freedom and p-values of t tests; with Kenward-Roger's method the standard
-        errors are its own. Without it there are none, as in lme4; ``"lme4"``, lmerTest's word, is
-        the same. ``"KR"`` is short for the second.
+        errors are its own. Without it there are none, as in lme4. ``"KR"`` is short for the second.
 
     Returns
     -------
@@ -49,7 +48,7 @@ def summary(model: FittedModel, *, ddf: str | None = None) -> Summary:
     Intercept  251.4051     6.8246  17.0    36.8383      0.0
     Days        10.4673     1.5458  17.0     6.7715      0.0
     """
-    if ddf is None or ddf == "lme4":
+    if ddf is None:
         return plain.summary(model)
     method = method_of(model, ddf, stacklevel=3)
     found = plain.summary(method.model)

@@ -80,6 +80,14 @@ def test_what_a_guide_names_exists(path):
     assert [name for name in methods if not hasattr(mx.MerMod, name)] == []
 
 
+def test_the_mathematics_names_the_files_that_do_it():
+    text = (DOCS / "guide" / "mathematics.md").read_text(encoding="utf-8")
+    files = set(re.findall(r"`(\w+/\w+)`", text)) - {"merextras/engine"}
+    assert len(files) > 12
+    engine = ROOT / "merextras" / "engine"
+    assert [name for name in files if not (engine / f"{name}.py").exists()] == []
+
+
 def test_the_start_page_leads_to_functions():
     text = (DOCS / "index.md").read_text(encoding="utf-8")
     assert len(set(re.findall(r"`mx\.(\w+)\(", text))) > 35

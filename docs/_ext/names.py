@@ -1,8 +1,8 @@
 """Names of the package become links: in docstrings by a role, in the guides from code.
 
 A docstring has names in single backticks; ``.to_frame()`` could be any of twenty, so that only
-what can be a full name is looked up. A guide or a notebook has ``mx.lmer(...)`` and ``m.ranef()`` in
-code; where the name is public they point to its page.
+what can be a full name is looked up. A guide or a notebook has ``mx.lmer(...)`` and ``m.ranef()``
+in code; where the name is public they point to its page.
 """
 
 from __future__ import annotations

@@ -11,10 +11,10 @@ import matplotlib as mpl
 
 mpl.use("Agg")
 
-import numpy as np  # noqa: E402
-import polars as pl  # noqa: E402
+import numpy as np
+import polars as pl
 
-import merextras as mx  # noqa: E402
+import merextras as mx
 
 assert "site-packages" in Path(mx.__file__).parts, mx.__file__
 assert mx.__version__ == version("merextras") != "0+unknown"

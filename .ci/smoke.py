@@ -28,7 +28,7 @@ formula = "Reaction ~ Days + (Days | Subject)"
 m = mx.lmer(formula, sleep)
 by_polars = mx.lmer(formula, pl.from_pandas(sleep))
 np.testing.assert_allclose(by_polars.fixef(), m.fixef(), rtol=1e-12)
-np.testing.assert_allclose(m.fixef(), [251.4051, 10.4673], rtol=1e-6)
+np.testing.assert_allclose(m.fixef(), [251.40510, 10.46729], rtol=1e-6)
 new = m.predict(pl.DataFrame({"Days": [0, 9], "Subject": [308, 308]}))
 np.testing.assert_allclose(new, m.predict(sleep.iloc[[0, 9]]), rtol=1e-12)
 

@@ -40,7 +40,7 @@ def result_classes() -> dict[str, type]:
 def write(app: Sphinx, _config: Config) -> None:
     """Write ``api/results.rst``; nothing if it is there already as it should be."""
     path = Path(app.srcdir) / "api" / "results.rst"
-    text = _HEAD + "".join(f"   {name}\n" for name in result_classes())
+    text = _HEAD + "".join(f"   ~{name}\n" for name in result_classes())
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         path.write_text(text, encoding="utf-8")
 

@@ -13,6 +13,9 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE / "_ext"), str(HERE.parent)]
 os.environ.setdefault("MPLBACKEND", "Agg")
 
+import numpydoc.xref  # noqa: E402
+import results_page  # noqa: E402
+
 import merextras  # noqa: E402
 
 project = "merextras"
@@ -56,6 +59,13 @@ autodoc_default_options = {"show-inheritance": False}
 autosummary_generate = True
 autosummary_imported_members = False
 numpydoc_show_class_members = False
+# What a function returns is a link to its class.
+numpydoc_xref_param_type = True
+numpydoc_xref_aliases = {name: name for name in numpydoc.xref.DEFAULT_LINKS}  # none of Python's
+numpydoc_xref_aliases |= results_page.short_names() | {
+    name: f"merextras.{name}" for name in ("MerMod", "ModelList", "ModelProducts", "LmerControl")
+}
+numpydoc_xref_ignore = "all"
 numpydoc_class_members_toctree = False
 
 myst_enable_extensions = ["dollarmath", "amsmath", "deflist", "attrs_inline"]

@@ -11,6 +11,7 @@ import re
 from typing import Any
 
 from docutils import nodes
+from results_page import short_names
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.domains.python import PyXRefRole
@@ -18,6 +19,7 @@ from sphinx.transforms import SphinxTransform
 
 import merextras
 
+_RESULTS = short_names()
 _NAME = re.compile(r"[A-Za-z_][\w.]*(\(\))?")
 _CALL = re.compile(r"(mx|m)\.(\w+)\b(?:\(.*\)(?:\..*)?)?", re.DOTALL)
 
@@ -29,6 +31,7 @@ class NameRole(PyXRefRole):
         """Make a reference, or code."""
         if _NAME.fullmatch(self.text):
             self.name = "py:obj"
+            self.target = _RESULTS.get(self.target, self.target)
             return super().run()
         return [nodes.literal(self.rawtext, self.text)], []
 

@@ -37,6 +37,11 @@ def result_classes() -> dict[str, type]:
     return dict(sorted(found.items(), key=lambda item: item[1].__name__))
 
 
+def short_names() -> dict[str, str]:
+    """The full name of each result class by its own, which docstrings use."""
+    return {value.__name__: name for name, value in result_classes().items()}
+
+
 def write(app: Sphinx, _config: Config) -> None:
     """Write ``api/results.rst``; nothing if it is there already as it should be."""
     path = Path(app.srcdir) / "api" / "results.rst"

@@ -43,7 +43,7 @@ def get_me(model: FittedModel, name: str | Sequence[str]) -> Any:
         ``RX``              upper triangular, (p, p): RX'RX = X'V^-1 X
         ``Tp``, ``Tlist``   starts of the terms in theta; the terms' factors, (k, k) each
         ``theta, lower``    covariance parameters (relative, on the SD scale) and their bounds
-        ``beta``, ``fixef`` fixed effects, as an array or a named Series
+        ``beta, fixef``     fixed effects, as an array or a named Series
         ``A``               Lambda'Z', (q, n) sparse; ``mmList``: effects' columns by term
         ``ST``              the terms' factors as T S S T': S on the diagonal, T below, NaN where
                             S is zero and the factor is not

@@ -69,7 +69,7 @@ def test_unknown_levels_as_zero():
 
 def test_unknown_levels_as_an_error():
     data = pd.DataFrame({"Days": [2, 3], "Subject": [308, 1]})
-    with pytest.raises(InvalidArgumentError, match=r"newdata: levels of 'Subject'.*: '1'; allowed"):
+    with pytest.raises(InvalidArgumentError, match=r"newdata: levels of 'Subject'.*: '1'; it has 18 levels"):
         new_rows(fitted("slopes"), data)
 
 

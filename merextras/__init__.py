@@ -68,6 +68,7 @@ from merextras.tables.summary_col import for_summary_col
 from merextras.tables.tidy import tidy
 
 if TYPE_CHECKING:
+    from merextras.app.explore import explore
     from merextras.plots import (
         plot_coef,
         plot_emmeans,
@@ -91,6 +92,10 @@ if TYPE_CHECKING:
         plot_what_if,
         xyplot,
     )
+    from merextras.reporting.document import report
+
+#: Rooms of names that are loaded on first use, but for plots and R's spellings.
+_ROOMS = {"explore": "merextras.app.explore", "report": "merextras.reporting.document"}
 
 __all__ = [
     "FEsim",
@@ -124,6 +129,7 @@ __all__ = [
     "exact_lrt",
     "exact_rlrt",
     "expected_rank",
+    "explore",
     "extract_dic",
     "fast_display",
     "fe_sim",
@@ -177,6 +183,7 @@ __all__ = [
     "re_quantile",
     "re_sd_extract",
     "re_sim",
+    "report",
     "residual_table",
     "rlrt_sim",
     "rmse",
@@ -204,9 +211,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """The plots and R's spellings on first use: importing the package loads no plotting library."""
+    """Plots, pages and R's spellings on first use: to import the package loads none of them."""
     if name in __all__:
-        room = "merextras.plots" if name.startswith("plot_") or name == "xyplot" else "merextras.r"
+        plots = name.startswith("plot_") or name == "xyplot"
+        room = "merextras.plots" if plots else _ROOMS.get(name, "merextras.r")
         return getattr(import_module(room), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -52,17 +51,15 @@ class Guard:
     def _cookie(self, scope: Scope) -> str:
         for name, value in scope.get("headers", ()):
             if name == b"cookie":
-                try:
-                    found = SimpleCookie(value.decode("latin-1")).get(self.name)
-                except CookieError:
-                    continue
-                if found is not None:
-                    return str(found.value)
+                for part in value.decode("latin-1").split(";"):
+                    found, _, text = part.strip().partition("=")
+                    if found == self.name:
+                        return str(text)
         return ""
 
     def _asked(self, scope: Scope) -> str:
         query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
-        return query.get("key", [""])[0]
+        return str(query.get("key", [""])[0])
 
 
 async def _answer(

@@ -11,7 +11,7 @@ from shiny import ui
 
 from merextras.app.choices import KEY
 from merextras.app.controls import Choice, Control, Number, Pick, Switch, Text, Values
-from merextras.app.tabs import Tab
+from merextras.app.tabs import REPORTED, Tab
 from merextras.reporting.document import asset
 
 #: The last tab, which has nothing to set.
@@ -64,7 +64,7 @@ def _sidebar(tabs: Sequence[Tab], cases: Sequence[Control], formula: str) -> ui.
     parts: list[TagChild] = [tags.code(formula, class_="mx-formula")]
     if cases:
         again = ui.input_action_button(
-            "draw_again", "Draw again", class_="btn-sm btn-outline-secondary"
+            "draw_again", "Draw again", class_="btn-sm btn-outline-primary"
         )
         shown = ui.panel_conditional(_one_of(identifier(KEY, "kind"), ("random",)), again)
         controls = [_control(KEY, control) for control in cases]
@@ -73,7 +73,8 @@ def _sidebar(tabs: Sequence[Tab], cases: Sequence[Control], formula: str) -> ui.
         _shown_in([tab.key], tags.fieldset(*(_control(tab.key, c) for c in tab.controls)))
         for tab in tabs
     ]
-    parts.append(_shown_in([REPORT], tags.p("The report has no settings here.", class_="mx-more")))
+    asked = tags.fieldset(*(_control(REPORT, control) for control in REPORTED))
+    parts.append(_shown_in([REPORT], asked))
     return ui.sidebar(*parts, width=300, id="settings")
 
 

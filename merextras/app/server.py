@@ -13,8 +13,8 @@ from shiny import Inputs, Outputs, Session, reactive, render, ui
 
 from merextras.app.choices import KEY, cases_of
 from merextras.app.controls import Control, Number, Pick, read_all
-from merextras.app.page import identifier
-from merextras.app.tabs import Tab
+from merextras.app.page import REPORT, identifier
+from merextras.app.tabs import REPORTED, Tab
 from merextras.exceptions import InvalidArgumentError, MerextrasError
 from merextras.reporting.cases import Cases
 from merextras.reporting.document import report
@@ -47,7 +47,7 @@ def server_of(m: Any, data: Any, tabs: Sequence[Tab], cases: Sequence[Control]) 
         for tab in tabs:
             _follow(input, tab.key, tab.controls)
             _show_tab(input, output, m, tab, cases)
-        _offer_report(output, m, data)
+        _offer_report(input, output, m, data)
 
     return server
 
@@ -190,12 +190,22 @@ def _show_table(output: Outputs, at: str, title: str, view: Callable[[], View]) 
         yield "" if frame is None else to_csv(frame)
 
 
-def _offer_report(output: Outputs, m: Any, data: Any) -> None:
+def _offer_report(
+    input: Inputs,  # noqa: A002
+    output: Outputs,
+    m: Any,
+    data: Any,
+) -> None:
     @output(id="report_html")
     @render.download_button(filename="report.html")
     def _() -> Iterator[bytes]:
+        values = _values(input, REPORT, REPORTED)
         with tempfile.TemporaryDirectory() as folder:
-            yield report(m, Path(folder) / "report.html", data=data).read_bytes()
+            made = report(
+                m, Path(folder) / "report.html", data=data, title=values["title"].strip() or None,
+                ddf=values["ddf"], level=values["level"],
+            )  # fmt: skip
+            yield made.read_bytes()
 
 
 def _file_name(title: str) -> str:

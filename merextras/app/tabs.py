@@ -55,6 +55,18 @@ class Tab:
     head: str = ""
 
 
+def _level() -> Number:
+    return Number("level", "Level of intervals", default=0.95, low=0.5, high=0.999, step=0.01)
+
+
+def _tests() -> Choice:
+    return Choice("ddf", "Tests of fixed effects", options=summary.DDF, default="satterthwaite")
+
+
+#: What the report can be told.
+REPORTED: tuple[Control, ...] = (Text("title", "Title"), _tests(), _level())
+
+
 def tabs_of(m: Any, data: Any) -> list[Tab]:
     """The tabs of a model.
 
@@ -69,10 +81,6 @@ def tabs_of(m: Any, data: Any) -> list[Tab]:
         _simulated(m), _levels(m), _checks(m),
     ]  # fmt: skip
     return [tab for tab in tabs if tab is not None]
-
-
-def _level() -> Number:
-    return Number("level", "Level of intervals", default=0.95, low=0.5, high=0.999, step=0.01)
 
 
 def _seed(label: str = "Seed", when: tuple[str, tuple[str, ...]] | None = None) -> Number:
@@ -97,12 +105,8 @@ def _better() -> Choice:
 
 
 def _summary(m: Any) -> Tab:
-    controls = (
-        Choice("ddf", "Tests of fixed effects", options=summary.DDF, default="satterthwaite"),
-        _level(),
-    )
     return Tab(
-        "summary", "Model", "What was estimated.", controls,
+        "summary", "Model", "What was estimated.", (_tests(), _level()),
         lambda values, _: summary.summary(m, **values),
         (summary.FIXED,),
         (summary.FIXED, summary.RANDOM, summary.FIT, summary.R_SQUARED, summary.ICC),
@@ -128,6 +132,7 @@ def _swap(m: Any, data: Any) -> Tab:
             "chosen", "Levels to move to", ("where", ("chosen",)), follows="group",
             pool=lambda values: swap.levels_of(m, values["group"]), hint="search",
         ),
+        Choice("panels", "A panel for each", options=swap.PANELS, default="case"),
         _better(),
         _level(),
     )  # fmt: skip
@@ -137,12 +142,12 @@ def _swap(m: Any, data: Any) -> Tab:
         there = {"all": None, "span": values.get("count"), "chosen": values.get("chosen")}[where]
         return swap.swap(
             m, data, cases=cases, group=group, levels=there, better=values["better"],
-            level=values["level"],
+            panels=values["panels"], level=values["level"],
         )  # fmt: skip
 
     return Tab(
         "swap", "What if", "What these cases would be in other levels of a factor.", controls,
-        show, (swap.BY_CASE, swap.BY_LEVEL), (swap.CASES, swap.MEANS, swap.SPREAD),
+        show, (swap.FIGURE,), (swap.CASES, swap.MEANS, swap.SPREAD),
         uses_cases=True,
     )  # fmt: skip
 

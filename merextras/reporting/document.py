@@ -173,7 +173,7 @@ def _plans(m: Any, data: Any, ddf: str, level: float, seed: int) -> list[Plan]:
                 m, data, cases=Cases(seed=seed), group=group, level=level,
                 levels=None if every else swap.SPANNING,
             ),
-            (swap.BY_CASE,), (swap.MEANS, swap.SPREAD),
+            (swap.FIGURE,), (swap.MEANS, swap.SPREAD),
         ),
     ]  # fmt: skip
 

@@ -22,6 +22,12 @@ _DPI = 160
 #: Ink, paper and lines of each theme; the paper is that of the pages' cards.
 _INK = {"light": ("#1f2328", "#ffffff", "#d0d7de"), "dark": ("#e6edf3", "#161b22", "#3d444d")}
 
+#: seaborn's "colorblind" palette, and the same hues bright enough for dark paper.
+_CYCLE = {
+    "light": ("#0173B2", "#DE8F05", "#029E73", "#D55E00", "#CC78BC", "#CA9161"),
+    "dark": ("#56B4E9", "#F0B03F", "#3DC9A0", "#FF8C42", "#E3A0D7", "#DDB085"),
+}
+
 # pyplot keeps its figures in one list, which threads must not change at a time.
 _lock = threading.RLock()
 
@@ -101,6 +107,8 @@ def _inches(data: bytes, kind: str) -> float:
 
 def _style(theme: str) -> Any:
     """Settings of matplotlib for a theme."""
+    from cycler import cycler  # noqa: PLC0415 (comes with matplotlib)
+
     ink, paper, line = _INK[theme]
     style: dict[str, Any] = dict.fromkeys(
         ("text.color", "axes.labelcolor", "axes.edgecolor", "axes.titlecolor",
@@ -111,6 +119,7 @@ def _style(theme: str) -> Any:
         "grid.color": line,
         "legend.facecolor": paper,
         "legend.edgecolor": line,
+        "axes.prop_cycle": cycler(color=_CYCLE[theme]),
         "font.size": 10.0,
         "svg.hashsalt": "merextras",
         "svg.fonttype": "path",

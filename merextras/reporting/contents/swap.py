@@ -18,12 +18,11 @@ from merextras.reporting.view import MX, View
 
 CASES, MEANS = "Case by case", "Mean of the cases in each level"
 SPREAD = "What the level amounts to"
-BY_CASE, BY_LEVEL = "A panel for each case", "A panel for each level"
+FIGURE = "Each case in each level"
+PANELS = {"case": "case", "level": "level"}
 BETTER = {"higher": "higher is better", "lower": "lower is better"}
 #: Levels that are shown where there are too many for all.
 SPANNING = 9
-#: Up to this many levels each has a panel.
-_PANELS = 9
 _SHOWN = (
     "case", "own_level", "level", "fit", "lower", "upper", "shift", "shift_std_error",
     "shift_lower", "shift_upper", "p_better",
@@ -38,6 +37,7 @@ def swap(
     group: str | None = None,
     levels: Sequence[Any] | int | None = None,
     better: str = "higher",
+    panels: str = "case",
     level: float = 0.95,
 ) -> View:
     """Each case in each level, with interval and the probability that the move helps: `what_if`.
@@ -54,6 +54,8 @@ def swap(
         Where to; all by default. A number: so many at even steps from the lowest effect to the
         highest, and the cases' own.
     better : {"higher", "lower"}
+    panels : {"case", "level"}
+        What the panels of the figure are.
     level : float
         Of the intervals.
     """
@@ -80,10 +82,8 @@ def swap(
         tables[SPREAD] = spread.value.dropna(axis=1, how="all")
     except MerextrasError as err:
         notes.append(f"{SPREAD}: {err}")
-    figures = {BY_CASE: script.figure(MX.of("plot_what_if"), moved, by="case")}
-    if moved.value["level"].nunique() <= _PANELS:
-        figures[BY_LEVEL] = script.figure(MX.of("plot_what_if"), moved, by="level")
-    return View(script, tables, figures, tuple(notes))
+    figure = script.figure(MX.of("plot_what_if"), moved, by=panels)
+    return View(script, tables, {FIGURE: figure}, tuple(notes))
 
 
 def spanning(m: Any, group: str, count: int = SPANNING) -> list[Any]:

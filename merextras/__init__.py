@@ -24,35 +24,35 @@ from merextras.diagnostics.rmse import rmse
 from merextras.diagnostics.shrinkage import shrinkage
 from merextras.diagnostics.singularity import check_singularity
 from merextras.inference.all_fit import all_fit
-from merextras.inference.bootstrap import bootstrap
-from merextras.inference.contest import contest
-from merextras.inference.dic import extract_dic
-from merextras.inference.display import display, fast_display
-from merextras.inference.emmeans import emmeans, emtrends
-from merextras.inference.exact_lrt import exact_lrt
-from merextras.inference.exact_rlrt import exact_rlrt
-from merextras.inference.icc import icc
-from merextras.inference.icc_from_data import icc_from_data
-from merextras.inference.joint_tests import joint_tests
-from merextras.inference.kenward_roger import vcov_adj
-from merextras.inference.pb_modcomp import pb_modcomp
-from merextras.inference.performance import compare, performance
-from merextras.inference.r2 import r2
-from merextras.inference.ranova import ranova
-from merextras.inference.rlrt_null import lrt_sim, rlrt_sim
-from merextras.inference.standard_errors import se_coef, se_fixef, se_ranef, sigma_hat
-from merextras.inference.standardize import standardize
-from merextras.inference.sub_boot import sub_boot
-from merextras.inference.variance_decomposition import variance_decomposition
+from merextras.inference.arm.dic import extract_dic
+from merextras.inference.arm.display import display, fast_display
+from merextras.inference.arm.standard_errors import se_coef, se_fixef, se_ranef, sigma_hat
+from merextras.inference.arm.standardize import standardize
+from merextras.inference.comparison.pb_modcomp import pb_modcomp
+from merextras.inference.comparison.performance import compare, performance
+from merextras.inference.comparison.ranova import ranova
+from merextras.inference.ddf.kenward_roger import vcov_adj
+from merextras.inference.fixed_effects.contest import contest
+from merextras.inference.intervals.bootstrap import bootstrap
+from merextras.inference.intervals.sub_boot import sub_boot
+from merextras.inference.means.emmeans import emmeans, emtrends
+from merextras.inference.means.joint_tests import joint_tests
+from merextras.inference.variance_shares.icc import icc
+from merextras.inference.variance_shares.icc_from_data import icc_from_data
+from merextras.inference.variance_shares.r2 import r2
+from merextras.inference.variance_shares.variance_decomposition import variance_decomposition
+from merextras.inference.variance_tests.exact_lrt import exact_lrt
+from merextras.inference.variance_tests.exact_rlrt import exact_rlrt
+from merextras.inference.variance_tests.rlrt_null import lrt_sim, rlrt_sim
 from merextras.mermod import MerMod, lmer
-from merextras.model.control import LmerControl
-from merextras.model.products import ModelProducts, cross_products, load_cross_products
-from merextras.model.stream_rows import stream_rows
+from merextras.model.products.products import ModelProducts, cross_products, load_cross_products
+from merextras.model.state.control import LmerControl
 from merextras.model_list import ModelList, lmer_list
 from merextras.prediction.expected_rank import expected_rank
 from merextras.prediction.observations import average_obs, draw, find_form_funs, random_obs
 from merextras.prediction.re_impact import re_impact
 from merextras.prediction.re_margins import re_margins
+from merextras.prediction.stream_rows import stream_rows
 from merextras.prediction.what_if import what_if
 from merextras.prediction.what_if_average import what_if_average
 from merextras.prediction.what_if_spread import what_if_spread

@@ -14,9 +14,9 @@ from merextras.diagnostics.outliers import check_outliers
 from merextras.diagnostics.predictions import check_predictions
 from merextras.diagnostics.residual_table import qq_residuals, residual_table
 from merextras.diagnostics.singularity import check_singularity
-from merextras.model.mixedlm import as_fitted
-from merextras.results.checks import Check
-from merextras.results.model_check import ModelCheck
+from merextras.model.statsmodels.mixedlm import as_fitted
+from merextras.results.checks.check import Check
+from merextras.results.checks.model_check import ModelCheck
 
 __all__ = ["check_model", "model_checks"]
 

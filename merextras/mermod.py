@@ -13,20 +13,20 @@ from merextras.diagnostics import influence as _influence
 from merextras.diagnostics import leverage as _leverage
 from merextras.diagnostics import re_pca as _re_pca
 from merextras.diagnostics import residual_table as _residual_table
-from merextras.inference import anova as _anova
-from merextras.inference import confint as _confint
-from merextras.inference import drop1 as _drop1
-from merextras.inference import profile as _profile
-from merextras.inference import summary as _tested
-from merextras.model import fitted as _fitted
-from merextras.model import refit as _refit
-from merextras.model import to_statsmodels as _to_statsmodels
-from merextras.model.control import LmerControl
-from merextras.model.fitted import FittedModel
-from merextras.model.lmer import fit_formula, fit_source, read_products
-from merextras.model.mixedlm import read_mixedlm
-from merextras.model.products import ModelProducts
-from merextras.model.source import is_dask, is_source
+from merextras.inference.comparison import anova as _anova
+from merextras.inference.fixed_effects import drop1 as _drop1
+from merextras.inference.fixed_effects import summary as _tested
+from merextras.inference.intervals import confint as _confint
+from merextras.inference.intervals import profile as _profile
+from merextras.model.fit import refit as _refit
+from merextras.model.fit.lmer import fit_formula, fit_source, read_products
+from merextras.model.products.products import ModelProducts
+from merextras.model.source.source import is_dask, is_source
+from merextras.model.state import fitted as _fitted
+from merextras.model.state.control import LmerControl
+from merextras.model.state.fitted import FittedModel
+from merextras.model.statsmodels import to_statsmodels as _to_statsmodels
+from merextras.model.statsmodels.mixedlm import read_mixedlm
 from merextras.prediction import predict as _predict
 from merextras.simulation import simulate as _simulate
 

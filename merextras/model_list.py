@@ -12,18 +12,18 @@ import pandas as pd
 
 from merextras._checks import check_choice, check_jobs, one_of
 from merextras.exceptions import InvalidArgumentError
+from merextras.inference.fixed_effects.pooling import pool_fixef
 from merextras.inference.model_summaries import pooled_ranef, pooled_var_corr, re_stats
-from merextras.inference.pooling import pool_fixef
 from merextras.mermod import MerMod
-from merextras.model.control import LmerControl
-from merextras.model.fitted import Fit, warn_of
-from merextras.model.fixed import Scope
-from merextras.model.lmer import fit_options
-from merextras.model.mixedlm import as_fitted
-from merextras.model.options import Options, as_pandas, callers_names
-from merextras.results.pooled import Pooled
-from merextras.results.ranef import Ranef
-from merextras.results.var_corr import VarCorr
+from merextras.model.columns.fixed import Scope
+from merextras.model.design.options import Options, as_pandas, callers_names
+from merextras.model.fit.lmer import fit_options
+from merextras.model.state.control import LmerControl
+from merextras.model.state.fitted import Fit, warn_of
+from merextras.model.statsmodels.mixedlm import as_fitted
+from merextras.results.estimates.pooled import Pooled
+from merextras.results.estimates.ranef import Ranef
+from merextras.results.estimates.var_corr import VarCorr
 
 
 class ModelList(Sequence[MerMod]):

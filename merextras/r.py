@@ -41,11 +41,11 @@ import pandas as pd
 
 from merextras.exceptions import InvalidArgumentError
 from merextras.mermod import MerMod
-from merextras.model.mixedlm import as_fitted
+from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.model_list import ModelList
-from merextras.results.bootstrap import Bootstrap
-from merextras.results.influence import Influence
-from merextras.results.profile import Profile
+from merextras.results.estimates.influence import Influence
+from merextras.results.profiles.profile import Profile
+from merextras.results.replicates.bootstrap import Bootstrap
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def _found(module: str, name: str) -> Callable[..., Any]:
 
 
 def _means() -> Any:
-    return _found("results.emmeans", "Emmeans")
+    return _found("results.means.emmeans", "Emmeans")
 
 
 def _lattice(
@@ -190,10 +190,10 @@ TABLE: dict[str, Spelling] = {
     # Tests, from lme4, lmerTest and pbkrtest
     "anova": _method("anova"),
     "drop1": _method("drop1"),
-    "contest": _function("inference.contest", "contest", model="m"),
-    "ranova": _function("inference.ranova", "ranova", model="m"),
-    "rand": _function("inference.ranova", "ranova", model="m"),
-    "vcovAdj": _function("inference.kenward_roger", "vcov_adj", object="m"),
+    "contest": _function("inference.fixed_effects.contest", "contest", model="m"),
+    "ranova": _function("inference.comparison.ranova", "ranova", model="m"),
+    "rand": _function("inference.comparison.ranova", "ranova", model="m"),
+    "vcovAdj": _function("inference.ddf.kenward_roger", "vcov_adj", object="m"),
     # Row by row
     "fitted": _method("fitted"),
     "residuals": _method("residuals"),
@@ -226,26 +226,28 @@ TABLE: dict[str, Spelling] = {
     "refitML": _method("refit_ml"),
     "update": _method("update", REML="reml"),
     "allFit": _function("inference.all_fit", "all_fit", object="m"),
-    "bootMer": _function("inference.bootstrap", "bootstrap", **_BOOT),
+    "bootMer": _function("inference.intervals.bootstrap", "bootstrap", **_BOOT),
     # pbkrtest
-    "PBmodcomp": _function("inference.pb_modcomp", "pb_modcomp", **_PB),
+    "PBmodcomp": _function("inference.comparison.pb_modcomp", "pb_modcomp", **_PB),
     # arm
     "sim": _function("simulation.sim", "sim", seed="rng"),
-    "display": _function("inference.display", "display"),
-    "se.fixef": _function("inference.standard_errors", "se_fixef"),
-    "se.ranef": _function("inference.standard_errors", "se_ranef"),
-    "se.coef": _function("inference.standard_errors", "se_coef"),
-    "sigma.hat": _function("inference.standard_errors", "sigma_hat"),
-    "extractDIC": _function("inference.dic", "extract_dic"),
-    "standardize": _function("inference.standardize", "standardize"),
+    "display": _function("inference.arm.display", "display"),
+    "se.fixef": _function("inference.arm.standard_errors", "se_fixef"),
+    "se.ranef": _function("inference.arm.standard_errors", "se_ranef"),
+    "se.coef": _function("inference.arm.standard_errors", "se_coef"),
+    "sigma.hat": _function("inference.arm.standard_errors", "sigma_hat"),
+    "extractDIC": _function("inference.arm.dic", "extract_dic"),
+    "standardize": _function("inference.arm.standardize", "standardize"),
     "mcsamp": _function("simulation.mcsamp", "mcsamp"),
     # RLRsim
-    "exactLRT": _function("inference.exact_lrt", "exact_lrt", m="model", m0="null", **_LRT),
-    "exactRLRT": _function(
-        "inference.exact_rlrt", "exact_rlrt", m="model", mA="full", m0="null", **_LRT
+    "exactLRT": _function(
+        "inference.variance_tests.exact_lrt", "exact_lrt", m="model", m0="null", **_LRT
     ),
-    "LRTSim": _function("inference.rlrt_null", "lrt_sim", **_NULL),
-    "RLRTSim": _function("inference.rlrt_null", "rlrt_sim", **_NULL),
+    "exactRLRT": _function(
+        "inference.variance_tests.exact_rlrt", "exact_rlrt", m="model", mA="full", m0="null", **_LRT
+    ),
+    "LRTSim": _function("inference.variance_tests.rlrt_null", "lrt_sim", **_NULL),
+    "RLRTSim": _function("inference.variance_tests.rlrt_null", "rlrt_sim", **_NULL),
     # merTools and the tutorial
     "REsim": _function(
         "simulation.re_sim", "re_sim", x="m", whichel="groups", nsims="n_sims", seed="rng"
@@ -294,18 +296,20 @@ TABLE: dict[str, Spelling] = {
     ),
     "superFactor": _function("prediction.wiggle", "super_factor", fullLev="full_levels"),
     "RMSE": _function("diagnostics.rmse", "rmse", merMod="m"),
-    "ICC": _function("inference.icc_from_data", "icc_from_data"),
+    "ICC": _function("inference.variance_shares.icc_from_data", "icc_from_data"),
     "subBoot": _function(
-        "inference.sub_boot", "sub_boot", merMod="m", FUN="func", R="n_sims", seed="rng"
+        "inference.intervals.sub_boot", "sub_boot", merMod="m", FUN="func", R="n_sims", seed="rng"
     ),
-    "fastdisp": _function("inference.display", "fast_display", x="m"),
+    "fastdisp": _function("inference.arm.display", "fast_display", x="m"),
     "plotREimpact": _function("plots", "plot_re_impact", data="impact"),
     # performance
-    "r2_nakagawa": _function("inference.r2", "r2", model="m", iterations="n_sims"),
-    "icc": _function("inference.icc", "icc", model="m", iterations="n_sims"),
-    "get_variance": _function("inference.variance_decomposition", "variance_decomposition", x="m"),
-    "model_performance": _function("inference.performance", "performance", model="m"),
-    "compare_performance": _function("inference.performance", "compare"),
+    "r2_nakagawa": _function("inference.variance_shares.r2", "r2", model="m", iterations="n_sims"),
+    "icc": _function("inference.variance_shares.icc", "icc", model="m", iterations="n_sims"),
+    "get_variance": _function(
+        "inference.variance_shares.variance_decomposition", "variance_decomposition", x="m"
+    ),
+    "model_performance": _function("inference.comparison.performance", "performance", model="m"),
+    "compare_performance": _function("inference.comparison.performance", "compare"),
     "check_collinearity": _function("diagnostics.collinearity", "check_collinearity", x="m"),
     "check_convergence": _function("diagnostics.convergence", "check_convergence", x="m"),
     "check_heteroscedasticity": _function(
@@ -325,9 +329,11 @@ TABLE: dict[str, Spelling] = {
     "glance": _function("tables.glance", "glance", x="m"),
     "augment": _function("tables.augment", "augment", x="m"),
     # emmeans
-    "emmeans": _function("inference.emmeans", "emmeans", object="m", lmer_df="ddf"),
-    "emtrends": _function("inference.emmeans", "emtrends", object="m", lmer_df="ddf"),
-    "joint_tests": _function("inference.joint_tests", "joint_tests", object="m", lmer_df="ddf"),
+    "emmeans": _function("inference.means.emmeans", "emmeans", object="m", lmer_df="ddf"),
+    "emtrends": _function("inference.means.emmeans", "emtrends", object="m", lmer_df="ddf"),
+    "joint_tests": _function(
+        "inference.means.joint_tests", "joint_tests", object="m", lmer_df="ddf"
+    ),
     "contrast": Spelling("means.contrasts(...)", lambda: _means().contrasts, {"object": "self"}),
     "pairs": Spelling("means.contrasts()", lambda: _means().contrasts, {"x": "self"}),
     "emmip": _function("plots", "plot_emmeans", object="means"),

@@ -16,7 +16,7 @@ from statsmodels.regression.mixed_linear_model import MixedLMParams, MixedLMResu
 
 import merextras as mx
 from merextras.mermod import MerMod
-from merextras.model.fitted import FittedModel
+from merextras.model.state.fitted import FittedModel
 
 
 def test_repr(slopes):

@@ -13,7 +13,7 @@ from tolerances import LMER_ESTIMATE, POOLED
 
 import merextras as mx
 from merextras.exceptions import InvalidArgumentError, SingularFitWarning, UnsupportedModelError
-from merextras.inference.pooling import barnard_rubin
+from merextras.inference.fixed_effects.pooling import barnard_rubin
 
 EXPECTED = json.loads(
     (Path(__file__).parent / "reference" / "pooling" / "expected.json").read_text()

@@ -19,9 +19,9 @@ from tolerances import (
     OPTIMUM_DEFAULT,
 )
 
-from merextras.engine.plan import make_plan
+from merextras.engine.elimination.plan import make_plan
 from merextras.mermod import lmer
-from merextras.model import fitted
+from merextras.model.state import fitted
 
 FOLDER = Path(__file__).resolve().parent / "reference" / "partially_crossed"
 EXPECTED = json.loads((FOLDER / "expected.json").read_text())["models"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from merextras.engine.description import describe
-from merextras.model.fitted import FittedModel
+from merextras.engine.elimination.blocks_of_plan import describe
+from merextras.model.state.fitted import FittedModel
 
 
 def block_description(model: FittedModel) -> pd.DataFrame:

@@ -9,11 +9,10 @@ import pandas as pd
 import scipy.sparse as sp
 
 from merextras._checks import check_choice
-from merextras.model.build import as_code
-from merextras.model.fitted import FittedModel
-from merextras.model.fixed import unquoted
-from merextras.model.formula import parse
-from merextras.model.rewrite import bar_text, term_labels
+from merextras.model.formula.parse import parse
+from merextras.model.formula.rewrite import bar_text, term_labels
+from merextras.model.formula.translate import as_code, unquoted
+from merextras.model.state.fitted import FittedModel
 
 
 def formula(model: FittedModel, *, fixed_only: bool = False, random_only: bool = False) -> str:

@@ -10,11 +10,11 @@ import pandas as pd
 from merextras._checks import one_of
 from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.fitted import FittedModel
-from merextras.model.rank import KeptColumns
+from merextras.model.design.rank import KeptColumns
+from merextras.model.state.fitted import FittedModel
 from merextras.results.base import FrozenMapping
-from merextras.results.ranef import Ranef
-from merextras.results.var_corr import Component, VarCorr
+from merextras.results.estimates.ranef import Ranef
+from merextras.results.estimates.var_corr import Component, VarCorr
 
 
 def fixef(model: FittedModel, *, add_dropped: bool = False) -> pd.Series:

@@ -10,7 +10,7 @@ from merextras.accessors.estimates import ranef, sigma, var_corr
 from merextras.accessors.likelihood import aic, nobs
 from merextras.accessors.pick import pick_effect
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.mixedlm import as_fitted
+from merextras.model.statsmodels.mixedlm import as_fitted
 
 #: A share of levels this close to a whole number of them is that number: rounding.
 _WHOLE = 1e-9

@@ -14,9 +14,9 @@ from merextras._checks import check_choice
 from merextras._typing import Array
 from merextras.accessors.description import call, formula, model_frame, weights
 from merextras.accessors.estimates import fixef, sigma
-from merextras.engine import covpar
-from merextras.engine.cholesky import random_factor, random_fixed_factor
-from merextras.model.fitted import FittedModel
+from merextras.engine.covariance import covpar
+from merextras.engine.solution.lme4_factor import random_factor, random_fixed_factor
+from merextras.model.state.fitted import FittedModel
 
 
 def get_me(model: FittedModel, name: str) -> Any:

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from merextras.engine import covpar
-from merextras.engine.pls import solve
+from merextras.engine.covariance import covpar
+from merextras.engine.solution.pls import solve
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.fitted import FittedModel, refitted
+from merextras.model.state.fitted import FittedModel, refitted
 
 
 def log_lik(model: FittedModel, *, reml: bool | None = None) -> float:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from merextras._typing import Array
-from merextras.engine import covpar
-from merextras.model.fitted import FittedModel
+from merextras.engine.covariance import covpar
+from merextras.model.state.fitted import FittedModel
 
 
 def parameter_names(model: FittedModel, scale: str = "sdcor") -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from merextras._checks import one_of
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.design import INTERCEPT, Design
+from merextras.model.design.design import INTERCEPT, Design
 
 #: What a whole prediction and its fixed part are called, beside the factors.
 COMBINED, FIXED = "combined", "fixed"

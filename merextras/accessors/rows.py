@@ -7,7 +7,7 @@ import pandas as pd
 
 from merextras._checks import check_choice
 from merextras.accessors.estimates import sigma
-from merextras.model.fitted import FittedModel
+from merextras.model.state.fitted import FittedModel
 
 
 def fitted(model: FittedModel) -> pd.Series:

@@ -9,10 +9,10 @@ from merextras._typing import Array
 from merextras.accessors import likelihood
 from merextras.accessors.estimates import fixef, var_corr, vcov
 from merextras.accessors.rows import residuals
-from merextras.model.fitted import FittedModel, is_singular
-from merextras.model.rank import KeptColumns
-from merextras.model.streamed import StreamedDesign
-from merextras.results.summary import Summary, quantiles5
+from merextras.model.design.rank import KeptColumns
+from merextras.model.rowless.design import StreamedDesign
+from merextras.model.state.fitted import FittedModel, is_singular
+from merextras.results.estimates.summary import Summary, quantiles5
 
 
 def summary(model: FittedModel) -> Summary:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from merextras.model.design import Design
+from merextras.model.design.design import Design
 
 
 def theta_names(design: Design) -> tuple[str, ...]:

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from merextras._typing import Array, IntArray
-from merextras.model.mixedlm import as_fitted
-from merextras.model.streamed_effects import effects_of_design
-from merextras.results.checks import CollinearityCheck
+from merextras.model.rowless.effects import effects_of_design
+from merextras.model.statsmodels.mixedlm import as_fitted
+from merextras.results.checks.check import CollinearityCheck
 
 __all__ = ["check_collinearity"]
 

@@ -8,13 +8,13 @@ import numpy as np
 
 from merextras._typing import Array
 from merextras.accessors.theta import theta_names
-from merextras.engine import covpar
-from merextras.engine.gradient import covariance_slopes, gradient
-from merextras.engine.optimize import units_of
-from merextras.engine.pls import Solution, solve
-from merextras.model.fitted import FittedModel, is_singular
-from merextras.model.mixedlm import as_fitted
-from merextras.results.convergence import ConvergenceCheck
+from merextras.engine.covariance import covpar
+from merextras.engine.derivatives.gradient import covariance_slopes, gradient
+from merextras.engine.optimum.newton import units_of
+from merextras.engine.solution.pls import Solution, solve
+from merextras.model.state.fitted import FittedModel, is_singular
+from merextras.model.statsmodels.mixedlm import as_fitted
+from merextras.results.checks.convergence import ConvergenceCheck
 
 __all__ = ["check_convergence"]
 

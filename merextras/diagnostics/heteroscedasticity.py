@@ -10,8 +10,8 @@ from merextras._checks import check_level
 from merextras._typing import Array
 from merextras.diagnostics.standardized import Standardized
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.mixedlm import as_fitted
-from merextras.results.checks import HeteroscedasticityCheck
+from merextras.model.statsmodels.mixedlm import as_fitted
+from merextras.results.checks.check import HeteroscedasticityCheck
 
 __all__ = ["check_heteroscedasticity"]
 

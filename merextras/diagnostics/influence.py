@@ -14,15 +14,15 @@ from merextras._checks import check_choice, check_jobs, one_of
 from merextras._jobs import in_order
 from merextras._typing import Array, IntArray
 from merextras.accessors.parameters import covariance_names, parameters
-from merextras.engine.deletion import Deletions, Rows, Whole, counted
-from merextras.engine.deletion_refit import Refitter
-from merextras.engine.refits import Refits
+from merextras.engine.deletion.estimates import Refits
+from merextras.engine.deletion.refitter import Refitter
+from merextras.engine.deletion.tables import Deletions, Rows, Whole, counted
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.build import grouping
-from merextras.model.design import Design
-from merextras.model.fitted import FittedModel, refit_start
-from merextras.model.streamed import require_rows
-from merextras.results.influence import Influence
+from merextras.model.columns.levels import grouping
+from merextras.model.design.design import Design
+from merextras.model.rowless.design import require_rows
+from merextras.model.state.fitted import FittedModel, refit_start
+from merextras.results.estimates.influence import Influence
 
 __all__ = ["dfbeta", "dfbetas", "influence"]
 

@@ -7,8 +7,8 @@ import pandas as pd
 
 from merextras._typing import Array
 from merextras.accessors.rows import residuals
-from merextras.engine import leverage
-from merextras.model.fitted import FittedModel
+from merextras.engine.posterior import leverage
+from merextras.model.state.fitted import FittedModel
 
 
 def hatvalues(model: FittedModel) -> pd.Series:

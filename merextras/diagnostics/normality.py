@@ -9,9 +9,9 @@ from scipy import stats
 from merextras._checks import check_choice, check_level
 from merextras._typing import Array
 from merextras.diagnostics.standardized import Standardized
-from merextras.model.fitted import FittedModel
-from merextras.model.mixedlm import as_fitted
-from merextras.results.checks import NormalityCheck
+from merextras.model.state.fitted import FittedModel
+from merextras.model.statsmodels.mixedlm import as_fitted
+from merextras.results.checks.check import NormalityCheck
 
 __all__ = ["check_normality"]
 

@@ -10,9 +10,9 @@ from merextras._checks import check_level
 from merextras._typing import Array, IntArray
 from merextras.diagnostics.standardized import Standardized
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.fitted import FittedModel
-from merextras.model.mixedlm import as_fitted
-from merextras.results.checks import OutlierCheck
+from merextras.model.state.fitted import FittedModel
+from merextras.model.statsmodels.mixedlm import as_fitted
+from merextras.results.checks.check import OutlierCheck
 
 __all__ = ["check_outliers"]
 

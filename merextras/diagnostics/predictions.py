@@ -10,9 +10,9 @@ from scipy.ndimage import gaussian_filter1d
 from merextras._checks import check_count, check_level
 from merextras._rng import as_generator
 from merextras._typing import Array, Rng
-from merextras.model.draws import own_source
-from merextras.model.mixedlm import as_fitted
-from merextras.results.prediction_check import PredictionCheck
+from merextras.model.fit.response_draws import own_source
+from merextras.model.statsmodels.mixedlm import as_fitted
+from merextras.results.checks.prediction_check import PredictionCheck
 
 __all__ = ["check_predictions"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import scipy.linalg as la
 
-from merextras.model.fitted import FittedModel
-from merextras.results.re_pca import Components, RePca
+from merextras.model.state.fitted import FittedModel
+from merextras.results.estimates.re_pca import Components, RePca
 
 
 def re_pca(model: FittedModel) -> RePca:

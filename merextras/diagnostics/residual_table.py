@@ -10,8 +10,8 @@ from merextras._checks import check_level
 from merextras._typing import Array
 from merextras.diagnostics.smooth import trend
 from merextras.diagnostics.standardized import Standardized
-from merextras.model.mixedlm import as_fitted
-from merextras.results.residual_table import ResidualTable
+from merextras.model.statsmodels.mixedlm import as_fitted
+from merextras.results.checks.residual_table import ResidualTable
 
 __all__ = ["qq_residuals", "residual_table"]
 

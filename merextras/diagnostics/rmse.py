@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.fitted import FittedModel
-from merextras.model.mixedlm import as_fitted
-from merextras.model.streamed import StreamedDesign
+from merextras.model.rowless.design import StreamedDesign
+from merextras.model.state.fitted import FittedModel
+from merextras.model.statsmodels.mixedlm import as_fitted
 
 
 def rmse(m: object, *, scale: bool = False) -> float:

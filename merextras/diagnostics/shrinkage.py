@@ -7,10 +7,10 @@ import pandas as pd
 
 from merextras._checks import one_of
 from merextras._typing import Array
-from merextras.engine import blocks, dense
+from merextras.engine.kernels import blocks, dense
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.fitted import FittedModel
-from merextras.model.mixedlm import as_fitted
+from merextras.model.state.fitted import FittedModel
+from merextras.model.statsmodels.mixedlm import as_fitted
 
 __all__ = ["shrinkage"]
 

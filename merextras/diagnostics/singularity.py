@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.design import Term
-from merextras.model.fitted import is_singular
-from merextras.model.mixedlm import as_fitted
-from merextras.results.checks import SingularityCheck
+from merextras.model.design.design import Term
+from merextras.model.state.fitted import is_singular
+from merextras.model.statsmodels.mixedlm import as_fitted
+from merextras.results.checks.check import SingularityCheck
 
 __all__ = ["check_singularity"]
 

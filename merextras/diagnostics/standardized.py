@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from merextras._typing import Array, IntArray
-from merextras.engine.leverage import hat_values
-from merextras.model.fitted import FittedModel
+from merextras.engine.posterior.leverage import hat_values
+from merextras.model.state.fitted import FittedModel
 
 #: A row whose leverage is this close to one has no residual.
 _ALL = 1e-10

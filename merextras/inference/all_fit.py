@@ -15,14 +15,14 @@ from merextras._checks import check_count, check_jobs
 from merextras._rng import as_generator
 from merextras._typing import Array, Rng
 from merextras.accessors.theta import theta_names
-from merextras.engine import covpar
-from merextras.engine.gradient import gradient
-from merextras.engine.optimize import minimise, units_of
-from merextras.engine.pls import solve
-from merextras.engine.start import moments
-from merextras.model.fitted import FittedModel
-from merextras.model.mixedlm import as_fitted
-from merextras.results.all_fit import AllFit, OneFit
+from merextras.engine.covariance import covpar
+from merextras.engine.derivatives.gradient import gradient
+from merextras.engine.optimum.newton import minimise, units_of
+from merextras.engine.optimum.start import moments
+from merextras.engine.solution.pls import solve
+from merextras.model.state.fitted import FittedModel
+from merextras.model.statsmodels.mixedlm import as_fitted
+from merextras.results.estimates.all_fit import AllFit, OneFit
 
 __all__ = ["all_fit"]
 

@@ -9,9 +9,9 @@ import pandas as pd
 
 from merextras._typing import Array
 from merextras.accessors.estimates import ranef, var_corr
-from merextras.model.fitted import FittedModel
-from merextras.results.ranef import Ranef
-from merextras.results.var_corr import Component, VarCorr
+from merextras.model.state.fitted import FittedModel
+from merextras.results.estimates.ranef import Ranef
+from merextras.results.estimates.var_corr import Component, VarCorr
 
 
 def pooled_var_corr(models: Sequence[FittedModel]) -> VarCorr:

@@ -15,7 +15,7 @@ from merextras.exceptions import InvalidArgumentError
 from merextras.plots import _arguments as arguments
 from merextras.plots import _style as style
 from merextras.plots._panels import finish, panel_grid
-from merextras.results.influence import Influence
+from merextras.results.estimates.influence import Influence
 
 __all__ = ["plot_influence"]
 

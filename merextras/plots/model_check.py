@@ -19,8 +19,8 @@ from merextras.plots._panels import parts
 from merextras.plots._points import quantiles
 from merextras.plots.qq import draw_effects
 from merextras.plots.residuals import draw_leverage, draw_residuals, draw_scale
-from merextras.results.model_check import ModelCheck
-from merextras.results.prediction_check import PredictionCheck
+from merextras.results.checks.model_check import ModelCheck
+from merextras.results.checks.prediction_check import PredictionCheck
 
 __all__ = ["plot_model_check"]
 

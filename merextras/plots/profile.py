@@ -18,8 +18,8 @@ from merextras.exceptions import InvalidArgumentError
 from merextras.plots import _arguments as arguments
 from merextras.plots import _style as style
 from merextras.plots._panels import finish, parts
-from merextras.results.contour import contour, trace
-from merextras.results.profile import Profile
+from merextras.results.profiles.contour import contour, trace
+from merextras.results.profiles.profile import Profile
 
 __all__ = ["plot_profile_density", "plot_profile_pairs", "plot_profile_zeta"]
 
@@ -201,7 +201,7 @@ def plot_profile_pairs(
 
     See Also
     --------
-    merextras.results.contour.contour : The regions as frames.
+    merextras.results.profiles.contour.contour : The regions as frames.
 
     Notes
     -----

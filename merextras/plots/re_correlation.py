@@ -18,7 +18,7 @@ from merextras.plots._panels import levels_of, parts
 from merextras.plots._points import cloud
 from merextras.plots._points import name as label
 from merextras.plots.qq import checked
-from merextras.results.var_corr import VarCorr
+from merextras.results.estimates.var_corr import VarCorr
 
 __all__ = ["plot_re_correlation"]
 

@@ -17,7 +17,7 @@ from merextras.plots import _arguments as arguments
 from merextras.plots import _style as style
 from merextras.plots._panels import levels_of
 from merextras.plots._points import cloud, curve, mark, zero_line
-from merextras.results.residual_table import ResidualTable
+from merextras.results.checks.residual_table import ResidualTable
 
 __all__ = ["plot_fitted", "plot_residuals"]
 

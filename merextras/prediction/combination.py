@@ -9,8 +9,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from merextras._typing import Array, IntArray
-from merextras.engine.pls import Solution
-from merextras.model.rows import NewRows
+from merextras.engine.solution.pls import Solution
+from merextras.model.newdata.rows import NewRows
 
 
 @dataclass(frozen=True, eq=False)

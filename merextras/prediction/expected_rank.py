@@ -12,9 +12,9 @@ from tqdm import tqdm
 from merextras._checks import check_flag
 from merextras._typing import Array
 from merextras.accessors.pick import Effect, pick_effects
-from merextras.engine import pairs
-from merextras.model.fitted import FittedModel
-from merextras.model.mixedlm import as_fitted
+from merextras.engine.posterior import differences
+from merextras.model.state.fitted import FittedModel
+from merextras.model.statsmodels.mixedlm import as_fitted
 
 #: Levels in a block: its pairs with another block take 8 MB.
 _BLOCK = 1024
@@ -172,8 +172,8 @@ def _independent(model: FittedModel, effect: Effect) -> Variances:
 def _joint(model: FittedModel, effect: Effect) -> Variances:
     solution, levels = model.solution, np.arange(len(model.solution.b[effect.term]))
 
-    def made(at: slice) -> pairs.Effects:
-        return pairs.effects(solution, effect.term, effect.place, levels[at])
+    def made(at: slice) -> differences.Effects:
+        return differences.effects(solution, effect.term, effect.place, levels[at])
 
     width = solution.p + len(solution.factor.tail)
     kept = {}
@@ -182,7 +182,7 @@ def _joint(model: FittedModel, effect: Effect) -> Variances:
 
     def variances(a: slice, b: slice) -> Array:
         left, right = (kept[at.start] if kept else made(at) for at in (a, b))
-        return solution.sigma2 * pairs.difference_variances(left, right)
+        return solution.sigma2 * differences.difference_variances(left, right)
 
     return variances
 

@@ -11,11 +11,12 @@ import pandas as pd
 
 from merextras._typing import Array, BoolArray, IntArray
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.build import offset_of
-from merextras.model.design import Design, labels_of
-from merextras.model.fitted import FittedModel
-from merextras.model.options import given_frame
-from merextras.model.rows import NewRows, new_rows
+from merextras.model.columns.levels import labels_of
+from merextras.model.design.build import offset_of
+from merextras.model.design.design import Design
+from merextras.model.design.options import given_frame
+from merextras.model.newdata.rows import NewRows, new_rows
+from merextras.model.state.fitted import FittedModel
 from merextras.prediction.combination import Combination
 from merextras.prediction.moves import check_others
 from merextras.prediction.targets import Changes, Group, Targets, targets_of

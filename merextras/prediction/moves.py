@@ -9,9 +9,10 @@ import pandas as pd
 
 from merextras._checks import check_columns
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
-from merextras.model.design import Design, labels_of
-from merextras.model.rows import level_codes, unseen
-from merextras.model.streamed import level_labels
+from merextras.model.columns.levels import labels_of
+from merextras.model.design.design import Design
+from merextras.model.newdata.rows import level_codes, unseen
+from merextras.model.rowless.design import level_labels
 from merextras.simulation.sim import factor_levels
 
 

@@ -11,10 +11,10 @@ from scipy import stats
 from merextras._checks import check_choice, check_flag, check_level
 from merextras._typing import Array, IntArray
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.fitted import FittedModel
-from merextras.model.options import given_frame
-from merextras.model.re_form import kept_effects
-from merextras.model.target import Target, left_out_rows, precision_weights, target_rows
+from merextras.model.design.options import given_frame
+from merextras.model.newdata.re_form import kept_effects
+from merextras.model.newdata.target import Target, left_out_rows, precision_weights, target_rows
+from merextras.model.state.fitted import FittedModel
 from merextras.prediction.spread import Neighbourhood, relative_variances
 
 _INTERVALS = ("confidence", "prediction")

@@ -13,12 +13,12 @@ from scipy import stats
 from merextras._checks import check_choice, check_level
 from merextras._typing import Array, IntArray
 from merextras.accessors.pick import pick_effect
-from merextras.engine import joint
+from merextras.engine.posterior import joint
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.fitted import FittedModel
-from merextras.model.mixedlm import as_fitted
-from merextras.model.options import given_frame
-from merextras.model.rows import NewRows
+from merextras.model.design.options import given_frame
+from merextras.model.newdata.rows import NewRows
+from merextras.model.state.fitted import FittedModel
+from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.prediction.expected_rank import percentiles, ranks_of
 from merextras.prediction.moved_rows import fits, moved_rows, offsets, variances
 from merextras.prediction.moves import check_cases

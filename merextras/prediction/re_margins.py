@@ -13,9 +13,9 @@ from merextras._checks import check_flag, check_level
 from merextras._typing import Array, IntArray
 from merextras.accessors.pick import COMBINED, FIXED, Effect, parts_of, pick_effect, pick_effects
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.fitted import FittedModel
-from merextras.model.mixedlm import as_fitted
-from merextras.model.options import given_frame
+from merextras.model.design.options import given_frame
+from merextras.model.state.fitted import FittedModel
+from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.prediction.expected_rank import percentiles, ranks_of
 from merextras.prediction.moved_rows import (
     fits,

@@ -11,11 +11,12 @@ import scipy.sparse as sp
 from tqdm import tqdm
 
 from merextras._typing import Array
-from merextras.engine import covpar, joint
-from merextras.engine.pls import Solution, solve
-from merextras.inference.satterthwaite import satterthwaite
-from merextras.model.fitted import FittedModel
-from merextras.model.rows import NewRows
+from merextras.engine.covariance import covpar
+from merextras.engine.posterior import joint
+from merextras.engine.solution.pls import Solution, solve
+from merextras.inference.ddf.satterthwaite import satterthwaite
+from merextras.model.newdata.rows import NewRows
+from merextras.model.state.fitted import FittedModel
 
 #: Numbers held at a time (32 MB).
 _BLOCK = 2**22

@@ -12,9 +12,10 @@ import pandas as pd
 from merextras._checks import check_choice, one_of
 from merextras._typing import Array, BoolArray, IntArray
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.design import Design, labels_of
-from merextras.model.rows import NewRows
-from merextras.model.streamed import labels_seen
+from merextras.model.columns.levels import labels_of
+from merextras.model.design.design import Design
+from merextras.model.newdata.rows import NewRows
+from merextras.model.rowless.design import labels_seen
 from merextras.prediction.moves import chosen_levels, chosen_of, own_levels, values_of
 
 #: What `what_if` takes as its group.

@@ -10,7 +10,7 @@ from scipy import stats
 from tqdm import tqdm
 
 from merextras._typing import Array, IntArray
-from merextras.model.fitted import FittedModel
+from merextras.model.state.fitted import FittedModel
 from merextras.prediction.combination import Combination
 from merextras.prediction.spread import relative_variances
 from merextras.simulation.sim import draw_effects

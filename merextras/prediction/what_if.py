@@ -11,7 +11,7 @@ import pandas as pd
 from merextras._checks import check_choice, check_count, check_level
 from merextras._rng import as_generator
 from merextras._typing import Array, Rng
-from merextras.model.mixedlm import as_fitted
+from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.prediction.moved_cases import MovedCases, move_cases
 from merextras.prediction.uncertainty import Distribution, Draws, distribution
 

@@ -12,7 +12,7 @@ import scipy.sparse as sp
 from merextras._checks import check_choice, check_count, check_level
 from merextras._rng import as_generator
 from merextras._typing import Array, IntArray, Rng
-from merextras.model.mixedlm import as_fitted
+from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.prediction.moved_cases import move_cases
 from merextras.prediction.uncertainty import Draws, distribution
 from merextras.prediction.what_if import BETTER, shift_columns

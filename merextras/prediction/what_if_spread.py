@@ -13,10 +13,11 @@ from merextras._checks import check_choice, check_count, check_level
 from merextras._rng import as_generator
 from merextras._typing import Array, Rng
 from merextras.exceptions import InvalidArgumentError
-from merextras.inference.variance_parts import VarianceParts
-from merextras.model.design import Design, labels_of
-from merextras.model.fitted import FittedModel
-from merextras.model.mixedlm import as_fitted
+from merextras.inference.variance_shares.variance_parts import VarianceParts
+from merextras.model.columns.levels import labels_of
+from merextras.model.design.design import Design
+from merextras.model.state.fitted import FittedModel
+from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.prediction.combination import Combination
 from merextras.prediction.moved_cases import MovedCases, move_cases
 from merextras.prediction.targets import Targets

@@ -11,8 +11,8 @@ from merextras._typing import Array, IntArray
 from merextras.accessors.estimates import ranef
 from merextras.accessors.pick import R_INTERCEPT
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.design import INTERCEPT, Design
-from merextras.model.fitted import FittedModel
+from merextras.model.design.design import INTERCEPT, Design
+from merextras.model.state.fitted import FittedModel
 from merextras.simulation.linear_predictor import Drawer
 from merextras.simulation.sim import Draws
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from merextras._typing import Array
 from merextras.accessors.pick import COMBINED, FIXED, parts_of
-from merextras.model.design import Design
+from merextras.model.design.design import Design
 from merextras.simulation.linear_predictor import RowDraws
 
 

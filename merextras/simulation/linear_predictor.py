@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from merextras._typing import Array, IntArray
-from merextras.model.fitted import FittedModel
-from merextras.model.rows import NewRows
-from merextras.model.target import Target
+from merextras.model.newdata.rows import NewRows
+from merextras.model.newdata.target import Target
+from merextras.model.state.fitted import FittedModel
 from merextras.simulation.sim import Draws
 
 #: Draws of random effects held at a time (0.5 GB); rows that need more take another pass.

@@ -14,14 +14,14 @@ from merextras._checks import check_choice, check_count, check_flag, check_level
 from merextras._rng import as_generator
 from merextras._typing import Array, Rng
 from merextras.exceptions import ApproximationWarning, InvalidArgumentError
-from merextras.model.design import labels_of
-from merextras.model.fitted import FittedModel
-from merextras.model.mixedlm import as_fitted
-from merextras.model.options import given_frame
-from merextras.model.re_form import kept_effects
-from merextras.model.rows import unseen
-from merextras.model.target import Target, precision_weights, target_rows
-from merextras.results.predict_interval import PredictIntervalResult, interval_frame
+from merextras.model.columns.levels import labels_of
+from merextras.model.design.options import given_frame
+from merextras.model.newdata.re_form import kept_effects
+from merextras.model.newdata.rows import unseen
+from merextras.model.newdata.target import Target, precision_weights, target_rows
+from merextras.model.state.fitted import FittedModel
+from merextras.model.statsmodels.mixedlm import as_fitted
+from merextras.results.replicates.predict_interval import PredictIntervalResult, interval_frame
 from merextras.simulation.independent import fixed_covariance, independent_drawer
 from merextras.simulation.interval_tables import IntervalTables, Residuals, blocks_of_rows
 from merextras.simulation.linear_predictor import Drawer, row_draws

@@ -12,10 +12,10 @@ from merextras._checks import check_choice, check_count
 from merextras._rng import as_generator
 from merextras._typing import Array, IntArray, Rng
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.design import Design
-from merextras.model.fitted import FittedModel
-from merextras.model.mixedlm import as_fitted
-from merextras.results.simulation import effects_frame, summarise
+from merextras.model.design.design import Design
+from merextras.model.state.fitted import FittedModel
+from merextras.model.statsmodels.mixedlm import as_fitted
+from merextras.results.replicates.simulation import effects_frame, summarise
 from merextras.simulation.sim import draw_effects
 
 #: Draws held at a time (0.5 GB); more effects take another pass with the same random numbers.

@@ -11,12 +11,12 @@ import pandas as pd
 from merextras._checks import check_count
 from merextras._rng import as_generator
 from merextras._typing import Array, IntArray, Rng
-from merextras.engine import joint
+from merextras.engine.posterior import joint
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.design import Design
-from merextras.model.fitted import FittedModel
-from merextras.model.mixedlm import as_fitted
-from merextras.results.simulation import SimResult
+from merextras.model.design.design import Design
+from merextras.model.state.fitted import FittedModel
+from merextras.model.statsmodels.mixedlm import as_fitted
+from merextras.results.replicates.simulation import SimResult
 
 #: Random numbers made at a time (8 MB). The stream of draws depends on it.
 _BLOCK = 2**20

@@ -10,12 +10,19 @@ from merextras._checks import check_count
 from merextras._rng import as_generator
 from merextras._typing import Array, BoolArray, Rng
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.build import offset_of
-from merextras.model.design import Term, labels_of
-from merextras.model.draws import Source, check_rows, own_source, residual_sd, scaled_effects
-from merextras.model.fitted import FittedModel
-from merextras.model.re_form import kept_effects
-from merextras.model.rows import new_rows
+from merextras.model.columns.levels import labels_of
+from merextras.model.design.build import offset_of
+from merextras.model.design.design import Term
+from merextras.model.fit.response_draws import (
+    Source,
+    check_rows,
+    own_source,
+    residual_sd,
+    scaled_effects,
+)
+from merextras.model.newdata.re_form import kept_effects
+from merextras.model.newdata.rows import new_rows
+from merextras.model.state.fitted import FittedModel
 
 #: Rows times responses that are drawn at a time (64 MB).
 _BLOCK = 2**23

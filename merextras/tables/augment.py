@@ -10,8 +10,8 @@ from merextras.accessors.description import model_frame
 from merextras.accessors.rows import residuals
 from merextras.diagnostics.leverage import cooks_distance, hatvalues
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.fitted import FittedModel
-from merextras.model.mixedlm import as_fitted
+from merextras.model.state.fitted import FittedModel
+from merextras.model.statsmodels.mixedlm import as_fitted
 
 __all__ = ["augment"]
 

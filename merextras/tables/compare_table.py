@@ -11,12 +11,12 @@ import pandas as pd
 
 from merextras.accessors import likelihood
 from merextras.exceptions import InvalidArgumentError, NoRowsError
-from merextras.inference.ddf import check_method, method_of
-from merextras.inference.r2 import r2
-from merextras.model.fitted import FittedModel
-from merextras.model.mixedlm import as_fitted
-from merextras.model.ols import is_ols
-from merextras.results.compare_table import CompareTable
+from merextras.inference.ddf.method import check_method, method_of
+from merextras.inference.variance_shares.r2 import r2
+from merextras.model.state.fitted import FittedModel
+from merextras.model.statsmodels.mixedlm import as_fitted
+from merextras.model.statsmodels.ols import is_ols
+from merextras.results.estimates.compare_table import CompareTable
 from merextras.tables.tidy import tidy
 
 __all__ = ["compare_table"]

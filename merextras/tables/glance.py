@@ -6,7 +6,7 @@ import pandas as pd
 
 from merextras.accessors import likelihood
 from merextras.accessors.estimates import sigma
-from merextras.model.mixedlm import as_fitted
+from merextras.model.statsmodels.mixedlm import as_fitted
 
 __all__ = ["glance"]
 

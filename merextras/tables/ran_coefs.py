@@ -10,8 +10,8 @@ import scipy.sparse as sp
 
 from merextras._typing import Array
 from merextras.accessors.estimates import coef
-from merextras.engine import joint
-from merextras.model.fitted import FittedModel
+from merextras.engine.posterior import joint
+from merextras.model.state.fitted import FittedModel
 
 # Numbers held at a time (32 MB).
 _BLOCK = 2**22

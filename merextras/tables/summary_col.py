@@ -13,8 +13,8 @@ from scipy import stats
 from merextras._typing import Array
 from merextras.accessors import likelihood
 from merextras.accessors.estimates import sigma, var_corr
-from merextras.inference.ddf import method_of, t_table
-from merextras.model.mixedlm import as_fitted
+from merextras.inference.ddf.method import method_of, t_table
+from merextras.model.statsmodels.mixedlm import as_fitted
 
 __all__ = ["ForSummaryCol", "for_summary_col"]
 

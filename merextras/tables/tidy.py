@@ -14,13 +14,13 @@ from merextras._checks import check_choice, check_level, one_of
 from merextras._typing import Array, Rng
 from merextras.accessors.estimates import ranef, var_corr
 from merextras.accessors.parameters import parameter_names, parameters_of
-from merextras.engine import covpar
+from merextras.engine.covariance import covpar
 from merextras.exceptions import InvalidArgumentError
-from merextras.inference.bootstrap import bootstrap
-from merextras.inference.ddf import method_of, t_table
-from merextras.inference.profile import profile
-from merextras.model.fitted import FittedModel
-from merextras.model.mixedlm import as_fitted
+from merextras.inference.ddf.method import method_of, t_table
+from merextras.inference.intervals.bootstrap import bootstrap
+from merextras.inference.intervals.profile import profile
+from merextras.model.state.fitted import FittedModel
+from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.tables.ran_coefs import ran_coefs
 
 __all__ = ["tidy"]
@@ -99,8 +99,8 @@ def tidy(
     Notes
     -----
     Two differences from broom.mixed. A coefficient of a level, beta + b, has the standard error of
-    the joint distribution of both (`merextras.engine.joint`), where broom.mixed has none. And
-    profile intervals of ``scales="vcov"`` are of variances; broom.mixed 0.2.9 puts those of
+    the joint distribution of both (`merextras.engine.posterior.joint`), where broom.mixed has none.
+    And profile intervals of ``scales="vcov"`` are of variances; broom.mixed 0.2.9 puts those of
     standard deviations beside them.
 
     The frame is a DataFrame: ``tidy(m).to_html()``, ``.to_latex()`` (pandas needs jinja2 for it)

@@ -183,7 +183,7 @@ def test_processes_change_nothing():
 def test_blocks_change_nothing(monkeypatch):
     m = model_of("slopes")
     whole = m.influence()
-    monkeypatch.setattr("merextras.engine.deletion_refit._BLOCK", 2000)
+    monkeypatch.setattr("merextras.engine.deletion.refitter._BLOCK", 2000)
     close(m.influence().thetas, whole.thetas, SAME_DELETION)
     close(m.influence(method="one-step").thetas, m.influence(method="one-step").thetas, SAME_STEP)
 

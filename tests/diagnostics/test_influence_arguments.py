@@ -15,7 +15,7 @@ from tolerances import SAME_DELETION
 import merextras as mx
 from merextras import r
 from merextras.exceptions import InvalidArgumentError
-from merextras.results.influence import Influence
+from merextras.results.estimates.influence import Influence
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,8 @@ from tolerances import HAT as HAT_TOLERANCE
 from tolerances import INVARIANCE, SAME_MODEL, STUDENTISED
 
 import merextras as mx
-from merextras.engine import joint
-from merextras.model.fitted import FittedModel, fit_at
+from merextras.engine.posterior import joint
+from merextras.model.state.fitted import FittedModel, fit_at
 
 BOTH = [(name, criterion) for name in HAT for criterion in ("REML", "ML")]
 VERBS = ("hatvalues", "rstudent", "cooks_distance")

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from merextras.datasets import load_dataset
-from merextras.engine.crossprod import CrossProducts, TermRows
-from merextras.engine.plan import prepare
+from merextras.engine.elimination.plan import prepare
+from merextras.engine.products.crossprod import CrossProducts, TermRows
 
 REFERENCE = Path(__file__).resolve().parents[1] / "reference"
 

@@ -9,7 +9,7 @@ from matplotlib.colors import to_hex
 import merextras as mx
 from merextras.exceptions import InvalidArgumentError
 from merextras.plots import plot_influence
-from merextras.results.influence import Influence
+from merextras.results.estimates.influence import Influence
 
 
 def made(n, names=("Intercept", "x"), missing=(), group="school", seed=1):

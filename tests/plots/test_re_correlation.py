@@ -4,7 +4,7 @@ import pytest
 
 from merextras.exceptions import InvalidArgumentError
 from merextras.plots import plot_re_correlation
-from merextras.results.var_corr import Component, VarCorr
+from merextras.results.estimates.var_corr import Component, VarCorr
 
 
 def effects(n, terms=("Intercept", "x"), group="g", seed=1):

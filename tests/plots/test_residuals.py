@@ -5,7 +5,7 @@ import pytest
 
 from merextras.exceptions import InvalidArgumentError
 from merextras.plots import plot_fitted, plot_residuals
-from merextras.results.residual_table import ResidualTable
+from merextras.results.checks.residual_table import ResidualTable
 
 
 def table(n_levels, per=5, seed=1, curve=50):

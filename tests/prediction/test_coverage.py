@@ -10,7 +10,7 @@ import pytest
 from tolerances import MONTE_CARLO
 
 from merextras import lmer
-from merextras.model.fitted import FittedModel, fit_at, fit_design
+from merextras.model.state.fitted import FittedModel, fit_at, fit_design
 from merextras.prediction.predict import predict
 
 LEVEL, REPLICATES, GROUPS = 0.9, 300, 10

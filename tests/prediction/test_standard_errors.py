@@ -17,13 +17,13 @@ from tolerances import DENSE_STANDARD_ERROR, DIFFERENCED_DF, INVARIANCE
 
 from merextras import LmerControl, contest, lmer
 from merextras.datasets import load_dataset
-from merextras.engine import covpar
-from merextras.engine.crossprod import TermRows
+from merextras.engine.covariance import covpar
+from merextras.engine.products.crossprod import TermRows
 from merextras.exceptions import InvalidArgumentError
-from merextras.inference.satterthwaite import satterthwaite
-from merextras.model.fitted import FittedModel, fit_at
-from merextras.model.re_form import kept_effects, mask_effects
-from merextras.model.rows import new_rows, own_rows
+from merextras.inference.ddf.satterthwaite import satterthwaite
+from merextras.model.newdata.re_form import kept_effects, mask_effects
+from merextras.model.newdata.rows import new_rows, own_rows
+from merextras.model.state.fitted import FittedModel, fit_at
 from merextras.prediction.predict import predict
 
 FORMS = {

@@ -18,8 +18,8 @@ from tolerances import INVARIANCE, MONTE_CARLO, ORACLE
 from merextras import lmer
 from merextras.datasets import load_dataset
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
-from merextras.model.fitted import FittedModel
-from merextras.model.mixedlm import as_fitted
+from merextras.model.state.fitted import FittedModel
+from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.prediction.what_if import what_if
 from merextras.simulation.sim import draw_effects
 

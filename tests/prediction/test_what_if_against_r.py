@@ -12,7 +12,7 @@ from tolerances import LME4_JOINT
 
 from merextras import lmer
 from merextras.datasets import load_dataset
-from merextras.model.fitted import FittedModel, fit_at
+from merextras.model.state.fitted import FittedModel, fit_at
 from merextras.prediction.what_if import what_if
 from merextras.prediction.what_if_average import what_if_average
 from merextras.prediction.what_if_spread import what_if_spread

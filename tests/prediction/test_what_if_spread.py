@@ -13,7 +13,7 @@ from tolerances import MONTE_CARLO, ORACLE
 
 from merextras.datasets import load_dataset
 from merextras.exceptions import InvalidArgumentError
-from merextras.inference.icc import icc
+from merextras.inference.variance_shares.icc import icc
 from merextras.mermod import lmer
 from merextras.prediction.what_if_spread import what_if_spread
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from oracle.dense import dense_lambda, dense_z
 
-from merextras.engine import covpar
+from merextras.engine.covariance import covpar
 
 
 def projections(design):

@@ -12,10 +12,10 @@ import numpy as np
 from hypothesis import strategies as st
 from oracle.dense import dense_lambda, dense_pls, dense_z
 
-from merextras.engine import covpar
-from merextras.engine.crossprod import CrossProducts, TermRows
-from merextras.engine.plan import make_plan, prepare
-from merextras.engine.pls import solve
+from merextras.engine.covariance import covpar
+from merextras.engine.elimination.plan import make_plan, prepare
+from merextras.engine.products.crossprod import CrossProducts, TermRows
+from merextras.engine.solution.pls import solve
 
 # A factor each: its own (crossed with the others), or the name of the factor it groups.
 LAYOUTS = {

@@ -9,8 +9,9 @@ import numpy as np
 from hypothesis import strategies as st
 from properties.designs import Design, factors_of
 
-from merextras.engine import elimination_tree, front_layout, fronts, tail_sparse
-from merextras.engine.crossprod import TermRows
+from merextras.engine.elimination import tail_sparse
+from merextras.engine.fronts import eliminate, elimination_tree, layout
+from merextras.engine.products.crossprod import TermRows
 
 
 @contextmanager
@@ -21,8 +22,8 @@ def in_pieces(pieces):
         return
     with (
         patch.object(elimination_tree, "_ZEROS", ((1 << 62, -1.0),)),
-        patch.object(front_layout, "_BATCH", 60),
-        patch.object(fronts, "_LOOP_LIMIT", 1),
+        patch.object(layout, "_BATCH", 60),
+        patch.object(eliminate, "_LOOP_LIMIT", 1),
         patch.object(tail_sparse, "_CHUNK", 10),
     ):
         yield

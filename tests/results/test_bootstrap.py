@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from merextras.exceptions import InvalidArgumentError
-from merextras.results.bootstrap import Bootstrap
+from merextras.results.replicates.bootstrap import Bootstrap
 
 DRAWS = np.array([[1.0, 10.0], [2.0, np.nan], [np.nan, np.nan], [4.0, 30.0], [5.0, 20.0]])
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from merextras.exceptions import InvalidArgumentError
-from merextras.results.exact_test import ExactTest
+from merextras.results.tests.exact_test import ExactTest
 
 HYPOTHESIS = "Var(Intercept | school) = 0"
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from merextras.exceptions import InvalidArgumentError
-from merextras.results.influence import Influence
+from merextras.results.estimates.influence import Influence
 
 
 def made(**changes):

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from merextras.exceptions import InvalidArgumentError
-from merextras.results.pb_modcomp import PBModcomp
+from merextras.results.tests.pb_modcomp import PBModcomp
 
 
 def made(statistic=3.0, df=1, sample=(0.5, 1.0, 3.0, 4.0), n_failed=0):

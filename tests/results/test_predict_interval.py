@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from merextras.results.predict_interval import PredictIntervalResult
+from merextras.results.replicates.predict_interval import PredictIntervalResult
 
 
 def result(which="full", n=7):

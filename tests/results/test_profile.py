@@ -10,9 +10,9 @@ from profile_models import profile_for
 from scipy import stats
 
 from merextras.exceptions import InvalidArgumentError
-from merextras.results.contour import contour, trace
-from merextras.results.curve import Curve
-from merextras.results.profile import Profile
+from merextras.results.profiles.contour import contour, trace
+from merextras.results.profiles.curve import Curve
+from merextras.results.profiles.profile import Profile
 
 U = np.linspace(-3.0, 3.0, 13)
 

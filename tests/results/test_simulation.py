@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from merextras.results.simulation import SimResult, effects_frame, summarise
+from merextras.results.replicates.simulation import SimResult, effects_frame, summarise
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_summarise_in_blocks(monkeypatch):
     draws = np.random.default_rng(2).normal(size=(10, 3, 7))
     whole = summarise(draws)
     assert whole["sd"].shape == (10, 3)
-    monkeypatch.setattr("merextras.results.simulation._BLOCK", 45)
+    monkeypatch.setattr("merextras.results.replicates.simulation._BLOCK", 45)
     for name, values in summarise(draws).items():
         np.testing.assert_array_equal(values, whole[name])
 

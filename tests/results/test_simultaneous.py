@@ -10,8 +10,8 @@ import pytest
 from scipy import special, stats
 from scipy.integrate import quad
 
-from merextras.results.adjust import adjusted, critical
-from merextras.results.simultaneous import LargestT, range_isf, range_sf, sidak
+from merextras.distributions.multiplicity import adjusted, critical
+from merextras.distributions.simultaneous import LargestT, range_isf, range_sf, sidak
 
 REFERENCE = Path(__file__).resolve().parents[1] / "reference" / "emmeans" / "expected.json"
 MVT = json.loads(REFERENCE.read_text())["multivariate_t"]

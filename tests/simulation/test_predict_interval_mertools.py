@@ -14,7 +14,7 @@ from tolerances import BOTH_SIMULATED, INVARIANCE, MONTE_CARLO
 from merextras import lmer
 from merextras.datasets import load_dataset
 from merextras.exceptions import ApproximationWarning, InvalidArgumentError
-from merextras.model.rows import new_rows
+from merextras.model.newdata.rows import new_rows
 from merextras.simulation.predict_interval import predict_interval
 
 MODELS, CORRECTIONS = EXPECTED["models"], EXPECTED["corrections"]

@@ -12,12 +12,12 @@ from sim_models import SHAPES, fitted, joint_covariance
 from tolerances import MONTE_CARLO, SAME_DRAWS
 
 from merextras.datasets import load_dataset
-from merextras.engine.crossprod import TermRows
+from merextras.engine.products.crossprod import TermRows
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.covariates import Covariates
-from merextras.model.design import Design, Term
-from merextras.model.fitted import FittedModel, fit_at
-from merextras.model.fixed import ColumnsPart
+from merextras.model.columns.covariates import Covariates
+from merextras.model.columns.fixed import ColumnsPart
+from merextras.model.design.design import Design, Term
+from merextras.model.state.fitted import FittedModel, fit_at
 from merextras.simulation.re_sim import fe_sim, re_sim
 from merextras.simulation.sim import sim
 
@@ -129,7 +129,7 @@ def test_memory_is_bounded(monkeypatch):
     fe_sim(model, n_sims=1, rng=1)  # caches of the solution
     monkeypatch.setattr("merextras.simulation.re_sim._HELD", 2**21)
     monkeypatch.setattr("merextras.simulation.sim._BLOCK", 2**16)
-    monkeypatch.setattr("merextras.results.simulation._BLOCK", 2**16)
+    monkeypatch.setattr("merextras.results.replicates.simulation._BLOCK", 2**16)
     tracemalloc.start()
     frame = re_sim(model, n_sims=200, rng=1)
     peak = tracemalloc.get_traced_memory()[1]

@@ -1,0 +1,6 @@
+"""Refits without some rows, from down-dated cross-products.
+
+Read `tables` (what is deleted), `levels` (terms that share their levels), `one_step` (a Newton
+step for all deletions), `criteria` (their criteria), `refitter` (the refits), `estimates` (how
+far estimates move).
+"""

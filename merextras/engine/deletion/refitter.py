@@ -1,0 +1,205 @@
+"""All refits of a set of deletions: together where the terms share their levels, else in turn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from merextras.engine.deletion import tables
+from merextras.engine.deletion.criteria import DeletionProblem
+from merextras.engine.deletion.estimates import Estimates, Refits, displacements, measured
+from merextras.engine.deletion.levels import Levels, Pieces, level_slopes, pieces, theta_moves
+from merextras.engine.deletion.one_step import Slopes, one_step, profiled
+from merextras.engine.deletion.tables import BoolArray, Deletions, Whole, refit_one_by_one, stepped
+from merextras.engine.kernels import blocks
+from merextras.engine.kernels.blocks import Array, IntArray
+from merextras.engine.replicates import search
+from merextras.engine.replicates.problem import Layout, Point
+
+# Numbers in an array over (deletions, levels): 8 MB.
+_BLOCK = 1 << 20
+# Deletions that are refitted one by one before a report.
+_FEW = 8
+
+
+@dataclass(frozen=True)
+class Refitter:
+    """Fits a model again without the rows of each deletion.
+
+    Attributes
+    ----------
+    whole : Whole
+    deletions : Deletions
+    full : bool
+        Find each refit's optimum, or take one step from the theta of all rows.
+    """
+
+    whole: Whole
+    deletions: Deletions
+    full: bool
+
+    @cached_property
+    def shared(self) -> Levels | None:
+        """The levels that all terms share, if they do."""
+        return Levels.of(self.whole)
+
+    def parts(self) -> list[IntArray]:
+        """Blocks of deletions that are worked on together, whatever the number of processes."""
+        step = _FEW
+        if self.shared is not None:
+            (levels, k, c), size = self.shared.to_xy.shape, len(self.whole.theta)
+            rows = np.bincount(self.deletions.codes, minlength=self.deletions.m)
+            most = min(levels, int(np.max(rows, initial=1)))
+            wide = (levels + most) * k * k if self.full else most * (k * k + size * size) * c * c
+            step = max(1, _BLOCK // max(wide, k * k * c * c, int(np.mean(rows)) * (k + c) ** 2))
+        every = np.arange(self.deletions.m)
+        return [every[at : at + step] for at in range(0, len(every), step)]
+
+    def cost(self) -> float:
+        """About how many numbers all refits go through: a hundred million take some seconds."""
+        cp = self.whole.cp
+        q = sum(levels * k * k for levels, k in cp.shapes)
+        if self.shared is None:
+            tail = sum(levels * k for levels, k in self.whole.solution.factor.system.tail_shapes)
+            return float(self.deletions.m) * (20_000 + q + tail**3 / 100.0)
+        return float(self.deletions.m) * (q if self.full else 1)
+
+    def refit(self, which: IntArray) -> Refits:
+        """The refits of some deletions."""
+        if self.shared is None:
+            return refit_one_by_one(self.whole, self.deletions, which, full=self.full)
+        found, cp = pieces(self.whole, self.shared, self.deletions, which), self.whole.cp
+        reasons = dict.fromkeys(np.flatnonzero(found.levels < 2).tolist(), tables.NO_LEVELS)
+        reasons.update(dict.fromkeys(np.flatnonzero(found.n <= cp.p).tolist(), tables.NO_ROWS))
+        out = Refits.missing(cp, len(which), reasons)
+        good = np.ones(len(which), dtype=bool)
+        good[list(reasons)] = False
+        alone = good & found.lost
+        together = np.flatnonzero(good & ~found.lost)
+        if len(together):
+            if len(together) < len(which):
+                found = pieces(self.whole, self.shared, self.deletions, which[together])
+            with np.errstate(all="ignore"):  # what does not exist is NaN, and has a reason
+                refits, converged = self._together(found)
+            out = out.replaced(together, refits)
+            alone[together[~converged]] = True
+        if np.any(alone):
+            at = np.flatnonzero(alone)
+            rest = refit_one_by_one(self.whole, self.deletions, which[at], full=self.full)
+            out = out.replaced(at, rest)
+        return out
+
+    def _together(self, found: Pieces) -> tuple[Refits, BoolArray]:
+        """Refits by levels, and which were found."""
+        every = np.ones(len(found.n), dtype=bool)
+        if not self.full:
+            none = np.full(len(every), np.nan)
+            return stepped(measured(self.whole.solution, self._step(found), none)), every
+        estimates, converged = self._full(found)
+        lost = self._displacements(estimates)
+        return measured(self.whole.solution, estimates, lost), converged
+
+    def _full(self, found: Pieces) -> tuple[Estimates, BoolArray]:
+        """The optimum of each refit, and which were found."""
+        assert self.shared is not None
+        system, reml = self.whole.solution.factor.system, self.whole.solution.reml
+        problem = DeletionProblem(system, self.shared, found, reml=reml)
+        point, converged = search.search(problem, self.whole.start, self.whole.control)
+        sigma2, basis = point.pwrss / problem.all_df, self.whole.cp.basis
+        half = _half_inverse(point, basis.transform)
+        covariance = sigma2[:, None, None] * (np.swapaxes(half, 1, 2) @ half)
+        beta = basis.offset + point.beta @ basis.transform.T
+        return Estimates(point.theta, beta, sigma2, covariance), converged
+
+    def _displacements(self, found: Estimates) -> Array:
+        """The displacement of each refit: the criterion of all rows at its theta."""
+        assert self.shared is not None
+        whole, m = self.whole.solution, len(found.sigma2)
+        system, cp = whole.factor.system, self.whole.cp
+        nothing = _no_pieces(self.shared, self.whole, m)
+        problem = DeletionProblem(system, self.shared, nothing, reml=whole.reml)
+        point = problem.at(np.arange(m), found.theta)
+        off = (found.beta - cp.basis.offset) @ np.linalg.inv(cp.basis.transform).T - point.beta
+        turned = np.einsum("mpq,mp->mq", point.low, off)
+        quadratic = np.einsum("mq,mq->m", turned, turned)
+        return displacements(whole, found, point.deviance, point.pwrss / whole.df, quadratic)
+
+    @cached_property
+    def _sums(self) -> tuple[Array, ...]:
+        """What all levels add to the criterion of all rows, see `level_slopes`."""
+        assert self.shared is not None
+        levels, size = self.shared.to_xy.shape[0], len(self.whole.theta)
+        step = max(1, _BLOCK // (size * self.shared.to_xy.shape[2]) ** 2)
+        totals: list[Array] = []
+        for at in range(0, levels, step):
+            rows = slice(at, at + step)
+            found = self._level_slopes(self.shared.own[rows], self.shared.to_xy[rows])
+            sums = [part.sum(axis=0) for part in found]
+            totals = [a + b for a, b in zip(totals, sums, strict=True)] if totals else sums
+        return tuple(totals)
+
+    @cached_property
+    def _layout(self) -> Layout:
+        return Layout.of([k for _, k in self.whole.cp.shapes])
+
+    def _level_slopes(self, own: Array, to_xy: Array) -> tuple[Array, ...]:
+        lam = self._layout.unpack(self.whole.theta[None])[0]
+        return level_slopes(own, to_xy, lam, theta_moves(lam, self._layout.rows, self._layout.cols))
+
+    def _changed_sums(self, found: Pieces) -> list[Array]:
+        """The sums over all levels with what each deletion changes."""
+        assert self.shared is not None
+        before = self._level_slopes(self.shared.own[found.level], self.shared.to_xy[found.level])
+        after = self._level_slopes(found.own, found.to_xy)
+        parts = zip(self._sums, after, before, strict=True)
+        return [total + found.summed(new - old) for total, new, old in parts]
+
+    def _slopes(self, found: Pieces) -> Slopes:
+        """The criterion of each refit at the theta of all rows."""
+        layout, reml, p = self._layout, self.whole.solution.reml, self.whole.cp.p
+        lam = layout.unpack(self.whole.theta[None])[0]
+        drop, inner, spread, turned = self._changed_sums(found)
+        gram = found.gram - drop
+        low, inverse, beta = profiled(gram)
+        contrast = np.concatenate([-beta, np.ones((len(beta), 1))], axis=1)
+        r2 = np.einsum("mc,mcd,md->m", contrast, gram, contrast)
+        df = found.n - p if reml else found.n
+        r2 = np.where(r2 > 0.0, r2, np.nan)
+        weight = (df / r2)[:, None, None] * contrast[:, :, None] * contrast[:, None, :]
+        if reml:
+            weight[:, :p, :p] += inverse
+        slopes = inner - np.einsum("mabcd,mcd->mab", spread, weight)
+        steps = theta_moves(lam, layout.rows, layout.cols)
+        moves = np.einsum("iab,mabcd->micd", steps, spread, optimize=True)
+        along = np.einsum("micd,md->mic", moves, contrast)
+        half = blocks.solve_lower(low, np.swapaxes(along[:, :, :p], 1, 2))
+        quadratic = np.einsum("milcd,mc,md->mil", turned, contrast, contrast, optimize=True)
+        quadratic -= np.swapaxes(half, 1, 2) @ half
+        q, square = np.einsum("mic,mc->mi", along, contrast), r2[:, None, None]
+        hessian = quadratic / square - q[:, :, None] * q[:, None, :] / square**2
+        hessian = hessian * df[:, None, None] + self.whole.gap
+        same = layout.cols[:, None] == layout.cols
+        hessian += 2.0 * np.where(same, slopes[:, layout.rows[:, None], layout.rows], 0.0)
+        return Slopes(gram, moves, layout.pack(2.0 * slopes @ lam), hessian, df)
+
+    def _step(self, found: Pieces) -> Estimates:
+        """One step of each refit."""
+        whole, slopes = self.whole, self._slopes(found)
+        return one_step(slopes, whole.theta, whole.hessian, self._layout.ks, whole.cp.basis)
+
+
+def _half_inverse(point: Point, transform: Array) -> Array:
+    m, p = point.beta.shape
+    return blocks.solve_lower(point.low, np.broadcast_to(transform.T, (m, p, p)))
+
+
+def _no_pieces(shared: Levels, whole: Whole, m: int) -> Pieces:
+    """Return m deletions of nothing."""
+    none, cp = np.empty(0, dtype=np.intp), whole.cp
+    return Pieces(
+        none, none, none, shared.own[:0], shared.to_xy[:0],
+        np.broadcast_to(cp.xy, (m, *cp.xy.shape)), np.full(m, float(cp.n)),
+        np.full(m, cp.sum_log_w), np.full(m, float(len(shared.own))), np.zeros(m, dtype=bool),
+    )  # fmt: skip

@@ -1,0 +1,345 @@
+"""Fitting a model again without some of its rows, from down-dated cross-products.
+
+Cross-products are sums over rows, so that those of what is left are theirs less those of what is
+taken out. Where that would cancel the digits (what is taken out is nearly all there was of a
+column or a level) they are made again from the rows that are left.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import scipy.linalg as la
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from merextras.engine.covariance import covpar
+from merextras.engine.deletion.estimates import ARRAYS, Estimates, Refits, displacements, measured
+from merextras.engine.deletion.one_step import Slopes, one_step
+from merextras.engine.derivatives.average_information import average_information, second_part
+from merextras.engine.derivatives.gradient import covariance_slopes, gradient
+from merextras.engine.elimination.plan import prepare
+from merextras.engine.kernels import sparse
+from merextras.engine.kernels.blocks import Array, IntArray
+from merextras.engine.optimum.newton import Control, minimise, units_of
+from merextras.engine.products.basis import Basis
+from merextras.engine.products.crossprod import CrossProducts, TermRows
+from merextras.engine.solution.pls import Solution, solve
+
+BoolArray = NDArray[np.bool_]
+
+# What must be left of a sum of squares after a subtraction, as a share: ten digits are then good.
+CANCELLED = 1e-6
+# lme4's tolerance: a column is dependent if less than this share of it is new.
+_DEPENDENT = 1e-7
+# Step of the differences of the gradient, relative to theta.
+_STEP = 1e-4
+
+NO_RANK = "the fixed effects cannot all be estimated from the remaining rows"
+NO_ROWS = "there are no more rows left than fixed effects"
+NO_LEVELS = "a grouping factor has fewer than two levels left"
+NO_STEP = "the criterion of the remaining rows has no slope at the estimate of all rows"
+NOT_CONVERGED = "the fit to the remaining rows did not converge"
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The table behind a solution's cross-products.
+
+    Attributes
+    ----------
+    x, y : (n, p) and (n,) arrays
+        The response without its offset.
+    terms : tuple of TermRows
+    precision : (n,) array
+        Precision weights; a row of weight zero is not an observation.
+    frequencies : (n,) array
+        How many observations each row stands for.
+    """
+
+    x: Array
+    y: Array
+    terms: tuple[TermRows, ...]
+    precision: Array
+    frequencies: Array
+
+    @cached_property
+    def observations(self) -> Array:
+        """How many observations a row is, (n,): none of weight zero."""
+        return np.where(self.precision > 0.0, self.frequencies, 0.0)
+
+    def products(
+        self, rows: IntArray, frequencies: Array, basis: Basis | None = None
+    ) -> CrossProducts:
+        """Cross-products of some rows, with as many observations each as `frequencies` says."""
+        terms = [replace(t, codes=t.codes[rows], values=t.values[rows]) for t in self.terms]
+        x, y, w = self.x[rows], self.y[rows], self.precision[rows]
+        return CrossProducts.from_rows(x, y, terms, w, basis, frequencies=frequencies)
+
+
+@dataclass(frozen=True)
+class Deletions:
+    """Which observations are taken out together, m times.
+
+    Attributes
+    ----------
+    codes : (n,) integer array
+        The deletion that takes a row out.
+    taken : (n,) array
+        How many of the row's observations it takes.
+    m : int
+    """
+
+    codes: IntArray
+    taken: Array
+    m: int
+
+    @cached_property
+    def _order(self) -> tuple[IntArray, IntArray]:
+        order = np.argsort(self.codes, kind="stable")
+        return order, np.searchsorted(self.codes[order], np.arange(self.m + 1))
+
+    def rows_of(self, which: IntArray) -> tuple[IntArray, IntArray]:
+        """Rows that some deletions take observations out of, and the place of each's deletion."""
+        order, starts = self._order
+        parts = [order[starts[g] : starts[g + 1]] for g in which]
+        rows = np.concatenate(parts) if parts else np.empty(0, dtype=np.intp)
+        place = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+        used = self.taken[rows] > 0.0
+        return rows[used], place[used]
+
+
+@dataclass(frozen=True)
+class Whole:
+    """The fit to all rows, which refits start from.
+
+    Attributes
+    ----------
+    solution : Solution
+    rows : Rows
+    start : (n_theta,) array
+        Where full refits start: the estimate, moved inside where it is at zero.
+    control : Control
+    """
+
+    solution: Solution
+    rows: Rows
+    start: Array
+    control: Control
+
+    @property
+    def cp(self) -> CrossProducts:
+        """Cross-products of all rows."""
+        return self.solution.factor.system.cp
+
+    @property
+    def theta(self) -> Array:
+        """The estimate."""
+        return covpar.pack(self.solution.factor.lams)
+
+    @cached_property
+    def covariance(self) -> Array:
+        """Covariance of the fixed effects, (p, p)."""
+        return self.solution.sigma2 * self.solution.fixed_covariance()
+
+    @cached_property
+    def hessian(self) -> Array:
+        """Hessian of the criterion at the estimate, by central differences of the gradient."""
+        solution, theta = self.solution, self.theta
+        units = covpar.pack([np.tile(u[:, None], len(u)) for u in units_of(self.cp)])
+        steps = np.diag(_STEP * np.maximum(np.abs(theta), 0.1 / units))
+
+        def slope(end: Array) -> Array:
+            lams = covpar.unpack(end, _ks(solution))
+            return gradient(solve(solution.factor.system, lams, reml=solution.reml))
+
+        rows = [(slope(theta + s) - slope(theta - s)) / (2.0 * np.sum(s)) for s in steps]
+        exact = np.array(rows).reshape(len(theta), len(theta))
+        return np.asarray(0.5 * (exact + exact.T))
+
+    @cached_property
+    def gap(self) -> Array:
+        """What the approximate Hessian of `curvature` misses of `hessian`.
+
+        With it one step is off by what is of second order in what a deletion changes; without, by
+        as much as the average information is.
+        """
+        slopes = covariance_slopes(self.solution)
+        return (
+            self.hessian
+            - average_information(self.solution)
+            - second_part(slopes, _ks(self.solution))
+        )
+
+    @cached_property
+    def level_counts(self) -> list[Array]:
+        """Observations of each level, by terms."""
+        counts = self.rows.observations
+        return [counted(t.codes, counts, t.n_levels) for t in self.rows.terms]
+
+
+def refit_one_by_one(whole: Whole, deletions: Deletions, which: IntArray, *, full: bool) -> Refits:
+    """Some deletions, one after the other, for any model.
+
+    Cost of a full refit: that of `minimise` from the full fit's theta, some four iterations; of one
+    step: a factorisation, a selected inverse and n_theta columns through the factor.
+    """
+    # What does not exist is NaN, and has a reason.
+    with np.errstate(all="ignore"):
+        return Refits.stacked([_one(whole, deletions, int(g), full=full) for g in which])
+
+
+def _one(whole: Whole, deletions: Deletions, g: int, *, full: bool) -> Refits:
+    rows, _ = deletions.rows_of(np.array([g]))
+    if len(rows) == 0:
+        return Refits.unchanged(whole.solution)
+    cp = _products(whole, deletions, rows)
+    if isinstance(cp, str):
+        return Refits.missing(whole.cp, 1, {0: cp})
+    system = prepare(cp, whole.solution.factor.system.plan)
+    reml = whole.solution.reml
+    if not full:
+        there = solve(system, whole.solution.factor.lams, reml=reml)
+        slopes = _slopes(there, whole.gap)
+        found = one_step(slopes, whole.theta, whole.hessian, _ks(there), cp.basis)
+        return stepped(measured(whole.solution, found, np.full(1, np.nan)))
+    try:
+        solution, summary = minimise(system, whole.start, reml=reml, control=whole.control)
+    except np.linalg.LinAlgError:  # numbers of a size that LAPACK gives up on
+        return Refits.missing(whole.cp, 1, {0: NOT_CONVERGED})
+    if not summary.converged:
+        return Refits.missing(whole.cp, 1, {0: NOT_CONVERGED})
+    theta, sigma2 = np.array(summary.theta), solution.sigma2
+    covariance = sigma2 * solution.fixed_covariance()
+    found = Estimates(theta[None], solution.beta[None], np.array([sigma2]), covariance[None])
+    return measured(whole.solution, found, _displacement(whole.solution, found))
+
+
+def stepped(found: Refits) -> Refits:
+    """The same with a reason for each that has no step."""
+    missing = ~(found.sigma2 > 0.0) | np.any(np.isnan(found.theta), axis=1)
+    if not np.any(missing):
+        return found
+    at = np.flatnonzero(missing)
+    for name in ARRAYS:
+        getattr(found, name)[at] = np.nan
+    return replace(found, reasons=found.reasons | dict.fromkeys(at.tolist(), NO_STEP))
+
+
+def _displacement(whole: Solution, found: Estimates) -> Array:
+    """The displacement of one refit; a factorisation of all rows."""
+    lams = covpar.unpack(found.theta[0], _ks(whole))
+    there = solve(whole.factor.system, lams, reml=whole.reml)
+    basis = whole.factor.system.cp.basis
+    off = la.solve_triangular(basis.transform, found.beta[0] - there.beta)
+    quadratic = np.sum((there.fixed_low.T @ off) ** 2)
+    best = np.array([there.deviance()]), np.array([there.sigma2]), np.array([quadratic])
+    return displacements(whole, found, *best)
+
+
+def _products(whole: Whole, deletions: Deletions, rows: IntArray) -> CrossProducts | str:
+    """Cross-products of what is left, or why there is no fit to it."""
+    taken = np.where(whole.rows.precision[rows] > 0.0, deletions.taken[rows], 0.0)
+    left = [
+        counts - counted(t.codes[rows], taken, t.n_levels)
+        for counts, t in zip(whole.level_counts, whole.rows.terms, strict=True)
+    ]
+    if whole.cp.n - round(float(np.sum(taken))) <= whole.cp.p:
+        return NO_ROWS
+    if any(np.sum(counts > 0.5) < 2 for counts in left):
+        return NO_LEVELS
+    return _without(whole, deletions, rows, left) or _made_again(whole, deletions, rows)
+
+
+def _without(
+    whole: Whole, deletions: Deletions, rows: IntArray, left: list[Array]
+) -> CrossProducts | None:
+    """Cross-products less those of some rows; None where a difference would have no digits."""
+    cp = whole.cp
+    part = whole.rows.products(rows, deletions.taken[rows], cp.basis)
+    kept = [counts > 0.5 for counts in left]
+    own, to_xy = [], []
+    for t, keep in enumerate(kept):
+        own.append((cp.own[t] - part.own[t]) * keep[:, None, None])
+        to_xy.append((cp.to_xy[t] - part.to_xy[t]) * keep[:, None, None])
+        if np.any(shortened(cp.own[t], own[t])):
+            return None
+    xy = cp.xy - part.xy
+    if cancelled(cp.xy, xy[None])[0]:
+        return None
+    cross = {
+        (s, t): _less(block, part.cross[s, t], kept[s], kept[t])
+        for (s, t), block in cp.cross.items()
+    }
+    log_w = cp.sum_log_w - part.sum_log_w
+    return CrossProducts(tuple(own), cross, tuple(to_xy), xy, cp.n - part.n, log_w, cp.basis)
+
+
+def counted(codes: IntArray, values: Array | BoolArray, n: int) -> Array:
+    """Sums of values by code, (n,)."""
+    return np.asarray(np.bincount(codes, values, minlength=n), dtype=float)
+
+
+def shortened(before: Array, after: Array) -> BoolArray:
+    """Where what is left of a level's block is too little for a difference, (J,)."""
+    one, other = np.einsum("jkk->jk", before), np.einsum("jkk->jk", after)
+    # An exact zero is one: nothing was rounded.
+    return np.asarray(np.any((other < CANCELLED * one) & (other != 0.0), axis=1))
+
+
+def cancelled(before: Array, after: Array) -> BoolArray:
+    """Where what is left of [X y]'W[X y] is too little for a difference, (m,)."""
+    p = len(before) - 1
+    size = np.sqrt(np.maximum(np.diag(before)[:p], np.finfo(float).tiny))
+    lowest = np.ones(len(after))
+    if p:
+        lowest = np.linalg.eigvalsh(after[:, :p, :p] / np.outer(size, size))[:, 0]
+    return np.asarray((lowest < CANCELLED) | (after[:, p, p] < CANCELLED * before[p, p]))
+
+
+def _less(
+    block: sp.csc_array, part: sp.csc_array, rows: BoolArray, cols: BoolArray
+) -> sp.csc_array:
+    """The difference on the pattern of `block`, without the levels that are no longer there."""
+    found = sparse.subtract_on_pattern(block, part)
+    k_s, k_t = block.shape[0] // len(rows), block.shape[1] // len(cols)
+    kept = rows[found.indices // k_s] & cols[sparse.columns_of(found) // k_t]
+    return sparse.with_data(found, found.data * kept)
+
+
+def _made_again(whole: Whole, deletions: Deletions, rows: IntArray) -> CrossProducts | str:
+    """Cross-products of what is left, from the rows; X must have full rank there."""
+    frequencies = whole.rows.frequencies.copy()
+    frequencies[rows] -= deletions.taken[rows]
+    kept = np.flatnonzero((frequencies > 0.5) & (whole.rows.precision > 0.0))
+    root = np.sqrt(whole.rows.precision[kept] * frequencies[kept])
+    x = whole.rows.x[kept] * root[:, None]
+    if x.shape[1]:
+        size = np.linalg.norm(x, axis=0)
+        if not np.all(size > 0.0):
+            return NO_RANK
+        new = np.abs(np.diag(la.qr(x / size, mode="r", check_finite=False)[0]))
+        if np.min(new) <= _DEPENDENT:
+            return NO_RANK
+    return whole.rows.products(kept, frequencies[kept])
+
+
+def _ks(solution: Solution) -> list[int]:
+    return [len(lam) for lam in solution.factor.lams]
+
+
+def _slopes(solution: Solution, gap: Array) -> Slopes:
+    """The criterion of one refit at the full fit's theta."""
+    lams, slopes, moves = solution.factor.lams, covariance_slopes(solution), []
+    for h, lam in zip(solution.projected, lams, strict=True):
+        for a, b in zip(*covpar.triangle(len(lam)), strict=True):
+            once = h[:, a].T @ np.einsum("k,jkc->jc", lam[:, b], h)
+            moves.append(once + once.T)
+    hessian = average_information(solution) + second_part(slopes, _ks(solution)) + gap
+    slope = covpar.pack([2.0 * d @ lam for d, lam in zip(slopes, lams, strict=True)])
+    df = np.array([solution.df], dtype=float)
+    return Slopes(
+        solution.reduced.gram[None], np.array(moves)[None], slope[None], hessian[None], df
+    )

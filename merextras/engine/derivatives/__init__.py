@@ -1,0 +1,6 @@
+"""Analytic derivatives.
+
+Read `gradient` (of the profiled deviance in theta), `average_information` (second-order
+information for Newton steps), `information` (first and second derivatives in the elements of
+the covariances, for degrees of freedom).
+"""

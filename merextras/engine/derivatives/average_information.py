@@ -1,0 +1,126 @@
+"""Second-order information on the profiled deviance, for Newton steps.
+
+The average information (Gilmour, Thompson & Cullis 1995, Biometrics 51) replaces the traces of the
+Hessian by quadratic forms in the working columns ``V_i P y``, with ``V_i = dV / d theta_i``.
+Written for the deviance with sigma**2 profiled out, ``a_ij = y'P V_i P V_j P y`` and
+``q_i = y'P V_i P y``,
+
+    H_ij = df (a_ij / r**2 - q_i q_j / r**4) + tr(D_t d2G_t / d theta_i d theta_j),
+
+whose first part is positive semidefinite and whose second vanishes at an interior optimum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from merextras.engine.covariance import covpar
+from merextras.engine.elimination import columns
+from merextras.engine.elimination.factor import flat
+from merextras.engine.kernels import blocks, dense
+from merextras.engine.kernels.blocks import Array, IntArray
+from merextras.engine.products.crossprod import CrossProducts
+from merextras.engine.solution.pls import Solution
+
+
+def average_information(solution: Solution) -> Array:
+    """Return the first part of H, (n_theta, n_theta); cost n_theta columns through the factor."""
+    if not solution.factor.lams:
+        return np.zeros((0, 0))
+    lams = solution.factor.lams
+    orders = [np.arange(len(lam)) for lam in lams]
+    quadratic, scores, half = working_products(solution, solution.scores, orders)
+    r2, quadratic = solution.pwrss, quadratic - half.T @ half
+    return np.asarray(solution.df * (quadratic / r2 - np.outer(scores / r2, scores / r2)))
+
+
+def working_products(
+    solution: Solution, scores: Sequence[Array], orders: Sequence[IntArray]
+) -> tuple[Array, Array, Array]:
+    """Inner products of the working columns ``V_i V^-1 e``; `scores` are Z'V^-1 e by terms.
+
+    Parameters
+    ----------
+    orders : sequence of (k,) integer arrays
+        theta are the lower triangles of the factors with their rows in this order.
+
+    Returns
+    -------
+    gram : (n_theta, n_theta) array
+        ``a_ij`` with V^-1 in place of P.
+    slopes : (n_theta,) array
+        ``q_i = e'V^-1 V_i V^-1 e``.
+    half : (p, n_theta) array
+        ``R_X^-T X'V^-1 V_i V^-1 e`` in the basis: ``half' half`` is what P takes off `gram`.
+    """
+    cp, p = solution.factor.system.cp, solution.p
+    working = _working_columns(solution.factor.lams, scores, orders)
+    m = sum(part.shape[2] for part in working)
+    by_term, to_xy, gram = _cross_products(cp, working, m)
+    # The columns ride along with X, so that one elimination gives all inner products.
+    pairs = zip(by_term, cp.to_xy, strict=True)
+    joint = [np.concatenate([a, b[:, :, :p]], axis=2) for a, b in pairs]
+    x_gram = np.empty((m + p, m + p))
+    x_gram[:m, :m], x_gram[m:, m:] = gram, cp.xy[:p, :p]
+    x_gram[:m, m:] = to_xy[:, :p]
+    x_gram[m:, :m] = to_xy[:, :p].T
+    reduced = columns.reduce(solution.factor, joint, x_gram).gram
+    half = dense.solve_lower(solution.fixed_low, reduced[m:, :m])
+    slopes = [np.einsum("jkm,jk->m", a, h) for a, h in zip(working, scores, strict=True)]
+    return reduced[:m, :m], np.concatenate(slopes), half
+
+
+def second_part(slopes: Sequence[Array], ks: Sequence[int]) -> Array:
+    """``tr(D_t d2G_t)``: `slopes` are the D_t of `gradient.covariance_slopes`."""
+    size = covpar.n_theta(ks)
+    out, at = np.zeros((size, size)), 0
+    for d, k in zip(slopes, ks, strict=True):
+        rows, cols = covpar.triangle(k)
+        mine = slice(at, at + len(rows))
+        out[mine, mine] = 2.0 * d[rows[:, None], rows] * (cols[:, None] == cols)
+        at = mine.stop
+    return out
+
+
+def _working_columns(
+    lams: Sequence[Array], scores: Sequence[Array], orders: Sequence[IntArray]
+) -> list[Array]:
+    """``(E_i Lambda' + Lambda E_i') Z'V^-1 e`` of each term, (J, k, n_theta of the term)."""
+    found = []
+    for lam, score, order in zip(lams, scores, orders, strict=True):
+        rows, cols = covpar.triangle(len(lam))
+        scaled = score @ lam
+        out = np.zeros((*score.shape, len(rows)))
+        for i, (a, b) in enumerate(zip(order[rows], cols, strict=True)):
+            out[:, a, i] += scaled[:, b]
+            out[:, :, i] += lam[:, b] * score[:, a, None]
+        found.append(out)
+    return found
+
+
+def _cross_products(
+    cp: CrossProducts, working: Sequence[Array], m: int
+) -> tuple[list[Array], Array, Array]:
+    """Z'WA by terms, A'W[X y] and A'WA for the columns ``A = [Z_t working_t]``."""
+    by_term = [np.zeros((*own.shape[:2], m)) for own in cp.own]
+    to_xy, at = np.zeros((m, cp.p + 1)), 0
+    spans = []
+    for t, part in enumerate(working):
+        mine = slice(at, at + part.shape[2])
+        spans.append(mine)
+        by_term[t][:, :, mine] += cp.own[t] @ part
+        to_xy[mine] = blocks.outer_sum(part, cp.to_xy[t])
+        for (r, s), between in cp.cross.items():
+            if s == t:
+                found = between @ flat(part)
+                by_term[r][:, :, mine] += found.reshape(by_term[r][:, :, mine].shape)
+            elif r == t:
+                found = between.T @ flat(part)
+                by_term[s][:, :, mine] += found.reshape(by_term[s][:, :, mine].shape)
+        at = mine.stop
+    gram = np.zeros((m, m))
+    for t, part in enumerate(working):
+        gram[spans[t]] = blocks.outer_sum(part, by_term[t])
+    return by_term, to_xy, gram

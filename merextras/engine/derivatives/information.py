@@ -1,0 +1,314 @@
+"""First and second derivatives of the model's criterion in the elements of its covariances.
+
+V is linear in the elements g of the covariances over sigma**2: ``V = W^-1 + sum_i g_i V_i``, with
+``V_i = Z_t (E_ab + E_ba) Z_t'`` for a covariance (a, b) of term t and ``Z_t E_aa Z_t'`` for a
+variance. All that an expected, observed or average information, the Kenward-Roger correction and
+the Satterthwaite gradient need are, for ``A = [X, y - X beta]``,
+
+    tr(V^-1 V_i),   tr(V^-1 V_i V^-1 V_j),   A'V^-1 V_i V^-1 A,   A'V^-1 V_i V^-1 V_j V^-1 A.
+
+They come from ``Z'V^-1 A`` and ``B = Z'V^-1 Z``, neither of which has the rows of the data in it.
+B is made in columns, those of different connected sets of levels together in one (levels that
+share no row, directly or through others, have nothing in common in B): a single factor with k
+effects takes k columns, whatever its levels; a chain of nested factors as many as its largest unit
+has; crossed factors q. Each column costs one pass through the factor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.linalg as la
+import scipy.sparse as sp
+from scipy.sparse import csgraph
+
+from merextras.engine.covariance import covpar
+from merextras.engine.derivatives import average_information
+from merextras.engine.derivatives.gradient import covariance_slopes
+from merextras.engine.elimination import columns
+from merextras.engine.elimination.factor import flat
+from merextras.engine.kernels import blocks, dense
+from merextras.engine.kernels.blocks import Array, IntArray
+from merextras.engine.products.crossprod import CrossProducts
+from merextras.engine.solution.pls import Solution
+
+# Numbers of one block of columns of B (64 MB); a handful of such blocks exist at a time.
+_CHUNK = 1 << 23
+# Directions of theta that move V less than this, relative to the one that moves it most.
+_NULL = 1e-8
+
+
+@dataclass(frozen=True)
+class Information:
+    """The derivatives' ingredients at one theta, in units of sigma = 1; m elements.
+
+    Attributes
+    ----------
+    solution : Solution
+    traces : (m,) array
+        ``tr(V^-1 V_i)``.
+    pairs : (m, m) array
+        ``tr(V^-1 V_i V^-1 V_j)``.
+    first : (m, p + 1, p + 1) array
+        ``A'V^-1 V_i V^-1 A``, X in the basis of the cross-products.
+    second : (m, m, p + 1, p + 1) array
+        ``A'V^-1 V_i V^-1 V_j V^-1 A``.
+    """
+
+    solution: Solution
+    traces: Array
+    pairs: Array
+    first: Array
+    second: Array
+
+    @property
+    def m(self) -> int:
+        """Elements of the covariances, as many as theta has."""
+        return len(self.traces)
+
+    @property
+    def unscaled(self) -> Array:
+        """``(X'V^-1 X)^-1`` in the basis, (p, p)."""
+        return dense.solve(self.solution.fixed_low, np.eye(self.solution.p))
+
+    def jacobian(self) -> Array:
+        """Derivative of the covariances' elements in theta, (m, m)."""
+        parts = []
+        for lam in self.solution.factor.lams:
+            rows, cols = covpar.triangle(len(lam))
+            at, of = np.meshgrid(np.arange(len(rows)), np.arange(len(rows)), indexing="ij")
+            # d G_ab / d Lambda_cd = [a = c] Lambda_bd + [b = c] Lambda_ad
+            left = (rows[at] == rows[of]) * lam[cols[at], cols[of]]
+            right = (cols[at] == rows[of]) * lam[rows[at], cols[of]]
+            parts.append(left + right)
+        return np.asarray(la.block_diag(*parts)) if parts else np.zeros((0, 0))
+
+    def free_directions(self) -> Array:
+        """Orthonormal-in-their-units directions of theta in which V changes, (m, r).
+
+        All of them in the interior. At a boundary V does not depend to first order on the elements
+        of a column of Lambda that is zero; neither does anything that is a function of V.
+        """
+        scale = np.sqrt(np.diag(self.pairs))
+        units = []
+        at = 0
+        for lam in self.solution.factor.lams:
+            rows, cols = covpar.triangle(len(lam))
+            own = scale[at : at + len(rows)][rows == cols]
+            units.append(1.0 / np.sqrt(own[rows]))
+            at += len(rows)
+        unit = np.concatenate(units) if units else np.empty(0)
+        _, sizes, right = la.svd(scale[:, None] * self.jacobian() * unit)
+        kept = sizes > _NULL * np.max(sizes, initial=0.0)
+        return np.asarray(unit[:, None] * right[kept].T)
+
+    def projected_pairs(self) -> Array:
+        """``tr(P V_i P V_j)``, (m, m), with P free of the fixed effects."""
+        p, middle = self.solution.p, self.unscaled
+        inner = self.first[:, :p, :p] @ middle
+        once = np.einsum("ijkl,lk->ij", self.second[:, :, :p, :p], middle)
+        twice = np.einsum("ikl,jlk->ij", inner, inner)
+        return np.asarray(self.pairs - 2.0 * once + twice)
+
+    def expected(self) -> Array:
+        """``tr(P V_i P V_j)`` with V itself as the last element, (m + 1, m + 1).
+
+        Twice the expected information of REML in directions that span the elements and sigma**2.
+        V is a combination of the others and of W^-1, so that it serves in the place of that.
+        """
+        p, n = self.solution.p, self.solution.n
+        out = np.empty((self.m + 1, self.m + 1))
+        out[:-1, :-1] = self.projected_pairs()
+        explained = np.einsum("ikl,lk->i", self.first[:, :p, :p], self.unscaled)
+        out[:-1, -1] = out[-1, :-1] = self.traces - explained
+        out[-1, -1] = n - p
+        return out
+
+    def moves(self) -> Array:
+        """``M X'V^-1 V_i V^-1 X M`` with ``M = (X'V^-1 X)^-1`` and X as given, (m + 1, p, p).
+
+        How M changes with each element, V itself being the last, for which it is M.
+        """
+        p, solution = self.solution.p, self.solution
+        back = solution.factor.system.cp.basis.transform @ self.unscaled
+        moved = back @ self.first[:, :p, :p] @ back.T
+        return np.concatenate([moved, solution.fixed_covariance()[None]])
+
+    def excess(self, weights: Array) -> Array:
+        """``M (sum_ij w_ij (Q_ij - P_i M P_j)) M``, (p, p), X as given; `weights` (m + 1, m + 1).
+
+        With ``P_i = X'V^-1 V_i V^-1 X`` and ``Q_ij = X'V^-1 V_i V^-1 V_j V^-1 X``; where i or j is
+        V itself the difference is zero.
+        """
+        p, solution = self.solution.p, self.solution
+        middle, own = self.unscaled, weights[:-1, :-1]
+        inner = self.first[:, :p, :p]
+        total = np.einsum("ij,ijkl->kl", own, self.second[:, :, :p, :p])
+        total -= np.einsum("ij,ika,ab,jbl->kl", own, inner, middle, inner, optimize=True)
+        back = solution.factor.system.cp.basis.transform @ middle
+        return np.asarray(back @ (0.5 * (total + total.T)) @ back.T)
+
+    def hessian(self) -> Array:
+        """Second derivative of the unprofiled deviance in (theta, sigma), (m + 1, m + 1).
+
+        Exact. Of the REML criterion or the ML deviance as the solution is, at the profiled sigma.
+        """
+        p, sigma2, jacobian = self.solution.p, self.solution.sigma2, self.jacobian()
+        cross = self.first[:, :p, p]
+        quadratic = self.second[:, :, p, p] - cross @ self.unscaled @ cross.T
+        log_det = self.projected_pairs() if self.solution.reml else self.pairs
+        inner = jacobian.T @ (2.0 * quadratic / sigma2 - log_det) @ jacobian
+        ks = [len(lam) for lam in self.solution.factor.lams]
+        out = np.empty((self.m + 1, self.m + 1))
+        out[:-1, :-1] = inner + average_information.second_part(
+            covariance_slopes(self.solution), ks
+        )
+        out[:-1, -1] = out[-1, :-1] = jacobian.T @ self.first[:, p, p] * 2.0 / sigma2**1.5
+        out[-1, -1] = 4.0 * self.solution.df / sigma2
+        return 0.5 * (out + out.T)
+
+    def covariance_slopes(self) -> Array:
+        """Derivative in (theta, sigma) of the covariance of beta, (m + 1, p, p), X as given."""
+        solution, moved = self.solution, self.moves()
+        by_theta = solution.sigma2 * np.einsum("it,ikl->tkl", self.jacobian(), moved[:-1])
+        by_sigma = 2.0 * np.sqrt(solution.sigma2) * moved[-1]
+        return np.concatenate([by_theta, by_sigma[None]])
+
+
+def information(solution: Solution) -> Information:
+    """All ingredients, exactly.
+
+    Cost: m (p + 1) columns through the factor for the quadratic forms, and for the traces the
+    columns of B: the largest connected set of levels' q, at O(nonzeros + q_tail**2) each. Memory:
+    some blocks of 64 MB of B's columns, or of one column if that is larger.
+    """
+    p = solution.p
+    combine = np.column_stack([np.eye(p + 1, p), solution.contrast])
+    scores = [part @ combine for part in solution.projected]
+    working = list(_working(scores))
+    m = len(working)
+    first = np.array([blocks.outer_sum(scores[t], part) for t, part in working])
+    second = np.empty((m, m, p + 1, p + 1))
+    for j, (t, part) in enumerate(working):
+        back = z_projected(solution, z_products(solution.factor.system.cp, t, part))
+        for i, (s, left) in enumerate(working):
+            second[i, j] = blocks.outer_sum(left, back[s])
+    traces, pairs = _traces(solution)
+    return Information(solution, traces, pairs, first.reshape(m, p + 1, p + 1), second)
+
+
+def _working(scores: list[Array]) -> Iterator[tuple[int, Array]]:
+    """``E_i Z'V^-1 A`` of each element, (J, k, p + 1), with its term."""
+    for t, score in enumerate(scores):
+        for a, b in zip(*covpar.triangle(score.shape[1]), strict=True):
+            part = np.zeros_like(score)
+            part[:, a] += score[:, b]
+            if a != b:
+                part[:, b] += score[:, a]
+            yield t, part
+
+
+def z_products(cp: CrossProducts, t: int, part: Array) -> list[Array]:
+    """``Z'W Z_t part`` by terms; `part` is (J_t, k_t, c)."""
+    width = part.shape[2]
+    out = [np.zeros((*own.shape[:2], width)) for own in cp.own]
+    out[t] = cp.own[t] @ part
+    rows = flat(part)
+    for (r, s), between in cp.cross.items():
+        if s == t:
+            out[r] = (between @ rows).reshape(out[r].shape)
+        elif r == t:
+            out[s] = (between.T @ rows).reshape(out[s].shape)
+    return out
+
+
+def z_projected(solution: Solution, by_term: list[Array]) -> tuple[Array, ...]:
+    """``Z'V^-1 A`` by terms for columns with the cross-products ``Z'WA``."""
+    width = by_term[0].shape[2]
+    reduced = columns.reduce(solution.factor, by_term, np.zeros((width, width)))
+    found = columns.modes(solution.factor, reduced)
+    return columns.projected(solution.factor, reduced, found)
+
+
+def _traces(solution: Solution) -> tuple[Array, Array]:
+    """``tr(V^-1 V_i)`` and ``tr(V^-1 V_i V^-1 V_j)`` from the columns of B."""
+    ks = [k for _, k in solution.factor.system.cp.shapes]
+    single = [np.zeros((k, k)) for k in ks]
+    double = {(s, t): np.zeros((ks[s], ks[t]) * 2) for t in range(len(ks)) for s in range(t + 1)}
+    turns = _turns(solution.factor.system.cp)
+    for t, turn in enumerate(turns):
+        for part, own in _columns_of_b(solution, t, turn):
+            # Every level in its own column.
+            levels = np.flatnonzero(own >= 0)
+            single[t] += part[t][levels, :, own[levels], :].sum(axis=0)
+            for s in range(t + 1):
+                block = np.moveaxis(part[s], (1, 3), (0, 1)).reshape(ks[s] * ks[t], -1)
+                gram = (block @ block.T).reshape(ks[s], ks[t], ks[s], ks[t])
+                double[s, t] += gram
+    sizes = [k * (k + 1) // 2 for k in ks]
+    starts = np.concatenate([[0], np.cumsum(sizes)]).astype(int)
+    traces, pairs = np.empty(starts[-1]), np.empty((starts[-1], starts[-1]))
+    for t, k in enumerate(ks):
+        rows, cols = covpar.triangle(k)
+        mine = slice(starts[t], starts[t + 1])
+        traces[mine] = single[t][rows, cols] * np.where(rows == cols, 1.0, 2.0)
+        for s in range(t + 1):
+            theirs = slice(starts[s], starts[s + 1])
+            pairs[theirs, mine] = _by_element(double[s, t])
+            pairs[mine, theirs] = pairs[theirs, mine].T
+    return traces, pairs
+
+
+def _by_element(sums: Array) -> Array:
+    """``tr(E_i B F_j B')`` from ``sums[a, c, b, d] = sum B_ac B_bd``, elements by elements."""
+    (a, b), (c, d) = (covpar.triangle(sums.shape[i]) for i in (0, 1))
+    straight = sums[a[:, None], c, b[:, None], d]
+    crossed = sums[a[:, None], d, b[:, None], c]
+    # Both orders of (a, b) and of (c, d) occur in E and F unless they are the same.
+    times = np.where(a != b, 2.0, 1.0)[:, None] * np.where(c != d, 2.0, 1.0)
+    return np.asarray(0.5 * times * (straight + crossed))
+
+
+def _turns(cp: CrossProducts) -> list[IntArray]:
+    """When each level has its turn: its rank among the levels of its term that it is tied to."""
+    sizes = [levels for levels, _ in cp.shapes]
+    starts = np.concatenate([[0], np.cumsum(sizes)]).astype(int)
+    rows, cols = [np.empty(0, dtype=int)], [np.empty(0, dtype=int)]
+    for (s, t), between in cp.cross.items():
+        entries = between.tocoo()
+        rows.append(starts[s] + entries.row // cp.shapes[s][1])
+        cols.append(starts[t] + entries.col // cp.shapes[t][1])
+    row, col = np.concatenate(rows), np.concatenate(cols)
+    graph = sp.coo_array((np.ones(len(row)), (row, col)), shape=(starts[-1], starts[-1]))
+    labels = csgraph.connected_components(graph, directed=False)[1]
+    turns = []
+    for t, size in enumerate(sizes):
+        mine = labels[starts[t] : starts[t + 1]]
+        order = np.argsort(mine, kind="stable")
+        begin = np.searchsorted(mine[order], mine[order])
+        turn = np.empty(size, dtype=np.intp)
+        turn[order] = np.arange(size) - begin
+        turns.append(turn)
+    return turns
+
+
+def _columns_of_b(
+    solution: Solution, t: int, turn: IntArray
+) -> Iterator[tuple[list[Array], IntArray]]:
+    """Columns of B of term t by blocks: (J_s, k_s, c, k_t) by terms, and each level's column."""
+    cp = solution.factor.system.cp
+    levels, k = cp.shapes[t]
+    q = sum(n * width for n, width in cp.shapes)
+    n_turns = int(turn.max()) + 1 if levels else 0
+    step = max(1, _CHUNK // (q * k))
+    for at in range(0, n_turns, step):
+        count = min(step, n_turns - at)
+        own = np.where((turn >= at) & (turn < at + count), turn - at, -1)
+        mine = np.flatnonzero(own >= 0)
+        part = np.zeros((levels, k, count, k))
+        for c in range(k):
+            part[mine, c, own[mine], c] = 1.0
+        found = z_projected(solution, z_products(cp, t, part.reshape(levels, k, count * k)))
+        yield [block.reshape(*block.shape[:2], count, k) for block in found], own

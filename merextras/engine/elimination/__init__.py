@@ -1,0 +1,7 @@
+"""Elimination of the random effects at a given theta.
+
+Read `plan` (order of elimination), `factor` (the elimination), `columns` (what it does to X, y
+and other columns), `conditional_variances` (blocks of the inverse); then the `tail`, the terms
+that cross: `tail_choice` picks `tail_dense` or `tail_sparse`. `blocks_of_plan` describes a
+plan.
+"""

@@ -1,0 +1,89 @@
+"""What blocks a plan has, of which kind and how large."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from merextras.engine.elimination.plan import Plan, System
+from merextras.engine.elimination.tail_choice import dense_seconds
+from merextras.engine.products.crossprod import CrossProducts
+
+
+@dataclass(frozen=True)
+class Block:
+    """One block of the factor, in the order of elimination.
+
+    Attributes
+    ----------
+    row, column : tuples of int
+        Terms; the tail is one block of all its terms, X and y are the empty tuple.
+    kind : str
+        ``diagonal``, ``block-diagonal``, ``nested`` (one block per level), ``sparse`` or ``dense``;
+        the tail's own block is dense or sparse.
+    shape : (int, int)
+    numbers : int
+        Stored numbers, 8 bytes each.
+    """
+
+    row: tuple[int, ...]
+    column: tuple[int, ...]
+    kind: str
+    shape: tuple[int, int]
+    numbers: int
+
+
+def describe(system: System) -> tuple[Block, ...]:
+    """The blocks of a system, a row each of the lower triangle, by columns."""
+    return tuple(_blocks(system))
+
+
+def _blocks(system: System) -> Iterator[Block]:
+    plan, shapes, p = system.plan, system.cp.shapes, system.cp.p
+    q_tail = len(system.tail)
+    for at, t in enumerate(plan.leading):
+        levels, k = shapes[t]
+        kind = "diagonal" if k == 1 else "block-diagonal"
+        yield Block((t,), (t,), kind, (levels * k, levels * k), levels * k * k)
+        for s in plan.leading[at + 1 :]:
+            shape = (shapes[s][0] * shapes[s][1], levels * k)
+            yield Block((s,), (t,), "nested", shape, int(system.nested[t, s].size))
+        if plan.tail:
+            numbers = int(system.to_tail[t].nnz)
+            yield Block(plan.tail, (t,), "sparse", (q_tail, levels * k), numbers)
+        yield Block((), (t,), "dense", (p + 1, levels * k), (p + 1) * levels * k)
+    if plan.tail:
+        yield Block(plan.tail, plan.tail, system.tail.kind, (q_tail, q_tail), system.tail.numbers)
+        yield Block((), plan.tail, "dense", (p + 1, q_tail), (p + 1) * q_tail)
+    yield Block((), (), "dense", (p + 1, p + 1), (p + 1) ** 2)
+
+
+@dataclass(frozen=True)
+class TailCost:
+    """What the tail of a plan will take, before any of it is made; orders of magnitude.
+
+    Attributes
+    ----------
+    kind : str
+        ``dense`` or ``sparse``.
+    size : int
+        Random effects, q_tail.
+    gigabytes : float
+        The peak of a fit.
+    seconds : float
+        Of a step of the optimiser.
+    """
+
+    kind: str
+    size: int
+    gigabytes: float
+    seconds: float
+
+
+def tail_cost(cp: CrossProducts, plan: Plan) -> TailCost:
+    """Estimate the tail's memory and time."""
+    size = sum(cp.shapes[t][0] * cp.shapes[t][1] for t in plan.tail)
+    if plan.sparse is None:
+        # C, its factor, the inverse and that between two Lambda, of two steps of the optimiser.
+        return TailCost("dense", size, 8.0 * 8e-9 * size**2, dense_seconds(size))
+    return TailCost("sparse", size, 1e-3 * plan.sparse.megabytes, plan.sparse.seconds)

@@ -1,0 +1,129 @@
+"""The blocks of ``(Z'WZ + G^-1)^-1`` that are needed, without the matrix.
+
+sigma**2 times them are the conditional variances of the random effects given beta (lme4's
+``condVar``).
+
+``G = Lambda Lambda'`` may be singular. The recursion is Takahashi's (Erisman & Tinney 1975,
+Commun. ACM 18), by blocks and in terms of N (see `factor`): for an eliminated term t and the
+remaining ones a, b it meets,
+
+    W_at = - sum_b W_ab C_bt N,     W_tt = N + N (sum_ab C_ta W_ab C_bt) N.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import scipy.sparse as sp
+
+from merextras.engine.elimination.factor import Factor, Lead
+from merextras.engine.elimination.tail import TailInverse
+from merextras.engine.kernels import blocks, sparse
+from merextras.engine.kernels.blocks import Array, IntArray
+
+
+@dataclass(frozen=True)
+class Selected:
+    """Selected blocks of the inverse.
+
+    Attributes
+    ----------
+    own : dict t -> (J, k, k) array
+        Diagonal blocks of each term.
+    reach : dict t -> (J, k, k) array
+        ``sum_ab C_ta W_ab C_bt`` of each leading term.
+    tail : TailInverse
+        The tail's block.
+    nested : dict (t, s) -> (J_t, k_s, k_t) array
+        Blocks between leading terms, at each level of t and its parent in s.
+    """
+
+    own: dict[int, Array]
+    reach: dict[int, Array]
+    tail: TailInverse
+    nested: dict[tuple[int, int], Array]
+
+    def between(self, factor: Factor, s: int, t: int) -> Array:
+        """Blocks (s, t) at each level of two terms on the same grouping factor, (J, k_s, k_t)."""
+        if (t, s) in self.nested:
+            return self.nested[t, s]
+        if (s, t) in self.nested:
+            return blocks.transpose(self.nested[s, t])
+        # Terms on one factor meet the same levels, so that both lead or both are in the tail.
+        rows = factor.split_tail(np.arange(float(len(factor.tail)))[:, None])
+        at_s, at_t = (rows[term][:, :, 0].astype(np.intp) for term in (s, t))
+        return self.tail.entries(at_s[:, :, None], at_t[:, None, :])
+
+
+@dataclass
+class _Known:
+    """Blocks found so far, going back from the last term to the first."""
+
+    own: dict[int, Array] = field(default_factory=dict)
+    nested: dict[tuple[int, int], Array] = field(default_factory=dict)
+    to_tail: dict[int, sp.csc_array] = field(default_factory=dict)
+
+
+def selected_inverse(factor: Factor) -> Selected:
+    """All diagonal blocks; cost about twice that of the factorisation."""
+    tail = factor.tail.inverse()
+    known, reach = _Known(tail.own()), {}
+    for lead in reversed(factor.leads):
+        reach[lead.term] = _eliminated(factor, lead, known, tail)
+    return Selected(known.own, reach, tail, known.nested)
+
+
+def _eliminated(factor: Factor, lead: Lead, known: _Known, tail: TailInverse) -> Array:
+    """Add the blocks of `lead` to `known`; return its reach."""
+    t, k = lead.term, len(lead.lam)
+    later = list(lead.nested)
+    met = {s: _met_nested(factor, lead, known, s) for s in later}
+    reach = np.zeros_like(lead.own)
+    if lead.to_tail is not None:
+        met_tail = tail.met(t, lead.to_tail)
+        for s in later:
+            met_tail += _tail_through(factor, lead, known.to_tail[s], s)
+        reach += sparse.level_products(lead.to_tail, met_tail, k)
+        if t != factor.leads[0].term:  # nothing is eliminated before the first
+            scaled = sparse.times_blocks(lead.to_tail, met_tail, lead.gain)
+            known.to_tail[t] = sparse.with_data(lead.to_tail, -scaled)
+    for s in later:
+        reach += blocks.transpose(lead.nested[s]) @ met[s]
+        known.nested[t, s] = -met[s] @ lead.gain
+    known.own[t] = lead.gain + lead.gain @ reach @ lead.gain
+    return reach
+
+
+def _met_nested(factor: Factor, lead: Lead, known: _Known, s: int) -> Array:
+    """``sum_b W_sb C_bt`` at each level of t and its parent in s, (J_t, k_s, k_t)."""
+    parents = factor.system.plan.parents
+    mine = parents[lead.term, s]
+    out = known.own[s][mine] @ lead.nested[s]
+    for r in lead.nested:
+        if (s, r) in known.nested:
+            out += blocks.transpose(known.nested[s, r])[mine] @ lead.nested[r]
+        elif (r, s) in known.nested:
+            out += known.nested[r, s][parents[lead.term, r]] @ lead.nested[r]
+    if lead.to_tail is not None:
+        rows, cols = lead.to_tail.indices, sparse.columns_of(lead.to_tail)
+        k_s, k_t = out.shape[1], out.shape[2]
+        for a in range(k_s):
+            between = sparse.entries_at(known.to_tail[s], rows, mine[cols // k_t] * k_s + a)
+            total = np.bincount(cols, between * lead.to_tail.data, minlength=lead.to_tail.shape[1])
+            out[:, a, :] += total.reshape(-1, k_t)
+    return out
+
+
+def _tail_through(factor: Factor, lead: Lead, between: sp.csc_array, s: int) -> Array:
+    """``W_tail,s C_st`` on the pattern of C_tail,t; `between` is W_tail,s."""
+    assert lead.to_tail is not None
+    rows, cols = lead.to_tail.indices, sparse.columns_of(lead.to_tail)
+    k_s, k_t = lead.nested[s].shape[1:]
+    levels: IntArray = cols // k_t
+    mine = factor.system.plan.parents[lead.term, s][levels]
+    out = np.zeros(len(rows))
+    for a in range(k_s):
+        weight = lead.nested[s][levels, a, cols % k_t]
+        out += sparse.entries_at(between, rows, mine * k_s + a) * weight
+    return out

@@ -1,0 +1,5 @@
+"""Minimisation of the profiled deviance over theta.
+
+Read `start` (moment estimates), `criterion` (chooses the cheaper evaluation), `repeated_levels`
+(the evaluation by kinds of levels), `newton` (the search).
+"""

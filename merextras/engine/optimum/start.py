@@ -1,0 +1,65 @@
+"""A starting theta by the method of moments, from the cross-products alone.
+
+With ``C_j = Z_j'WZ_j`` and ``s_j = Z_j'W(y - X b0)`` of level j, b0 the least-squares fit,
+``E s_j s_j'`` is about ``sigma**2 C_j + C_j G C_j``; summed over the levels this is linear in G:
+
+    sum_j (s_j s_j' - sigma**2 C_j) = sum_j C_j G C_j.
+
+Crossed effects claim the same variation twice and the degrees of freedom of b0 are ignored: a
+start, not an estimate.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from merextras.engine.covariance import covpar
+from merextras.engine.kernels.blocks import Array
+from merextras.engine.products.crossprod import CrossProducts
+
+# Bounds on the part of a row's standard deviation that a random effect may start with.
+_LEAST, _MOST = 0.1, 10.0
+# Rounds of taking what the random effects explain out of the residual variance.
+_ROUNDS = 3
+
+
+def moments(cp: CrossProducts) -> Array:
+    """Find a starting theta, scale-free in y, X and Z; cost O(sum J k**4)."""
+    units = [_units(own, cp.n) for own in cp.own]
+    total = float(cp.xy[-1, -1]) / cp.n if cp.n else 0.0
+    if not total > 0.0:
+        return covpar.pack([np.diag(unit) for unit in units])
+    # In coordinates in which each effect moves a row by one on average.
+    own = [u[:, None] * block * u for block, u in zip(cp.own, units, strict=True)]
+    score = [to_xy[:, :, -1] * u for to_xy, u in zip(cp.to_xy, units, strict=True)]
+    sigma2 = total
+    for _ in range(_ROUNDS):
+        found = [_covariance(a, s, sigma2) for a, s in zip(own, score, strict=True)]
+        explained = sum(
+            float(np.sum(a.sum(axis=0) * g)) / cp.n for a, g in zip(own, found, strict=True)
+        )
+        sigma2 = max(total - explained, 0.05 * total)
+    lams = []
+    for unit, g in zip(units, found, strict=True):
+        values, vectors = np.linalg.eigh(g / sigma2)
+        bounded = vectors * np.clip(values, _LEAST**2, _MOST**2) @ vectors.T
+        lams.append(unit[:, None] * covpar.factor_of(bounded))
+    return covpar.pack(lams)
+
+
+def _units(own: Array, n: int) -> Array:
+    """One over the root mean square of each effect's covariate, (k,)."""
+    size = np.sqrt(np.einsum("jaa->a", own) / max(n, 1))
+    return np.asarray(1.0 / np.where(size > 0.0, size, 1.0))
+
+
+def _covariance(own: Array, score: Array, sigma2: float) -> Array:
+    """G that solves the moment equations of one term, (k, k); it may be indefinite."""
+    k = own.shape[1]
+    excess = score.T @ score - sigma2 * own.sum(axis=0)
+    # sum_j C_j G C_j = excess, with G as a vector.
+    flat = own.reshape(len(own), k * k)
+    system = (flat.T @ flat).reshape(k, k, k, k).transpose(0, 2, 1, 3).reshape(k * k, k * k)
+    solved, *_ = np.linalg.lstsq(system, excess.reshape(-1), rcond=1e-10)
+    g = solved.reshape(k, k)
+    return np.asarray(0.5 * (g + g.T))

@@ -1,0 +1,141 @@
+"""The joint distribution of the fixed and random effects given the data, at a fixed theta.
+
+Given y, theta and sigma, (beta, b) is normal around the estimates (beta flat) with covariance
+sigma**2 times the inverse of the penalised information, Henderson's mixed-model equations:
+
+    [ X'WX        X'WZ      ]^-1
+    [ Z'WX   Z'WZ + G^-1    ]          G = Lambda Lambda', which may be singular.
+
+The same matrix is the covariance of (beta^ - beta, b^ - b) over repeated samples. It is never
+formed: eliminating the random effects from a linear combination leaves a sum of squares, and
+back-substitution turns independent normals into a draw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import scipy.sparse as sp
+
+from merextras.engine.elimination.factor import Factor, flat
+from merextras.engine.kernels import blocks, dense
+from merextras.engine.kernels.blocks import Array
+from merextras.engine.solution.pls import Solution
+
+
+def variances(solution: Solution, z: Sequence[sp.csr_array], x: Array) -> Array:
+    """Variances over sigma**2 of ``x_i'beta + z_i'b`` for each row i.
+
+    Parameters
+    ----------
+    z : sequence of sparse (m, q_t) arrays, one per term
+    x : (m, p) array
+
+    Returns
+    -------
+    (m,) array
+
+    Notes
+    -----
+    ``z'Nz`` is taken off term by term, each elimination passing on ``z_a - C_at N z_t``. Memory is
+    m times the tail's size: the caller works in blocks of rows.
+    """
+    parts, rest, tail = whitened(solution, z, x)
+    out = np.zeros(len(x))
+    for half in parts:
+        out += np.asarray(half.multiply(half).sum(axis=1)).reshape(-1)
+    out += np.einsum("im,im->m", tail, tail) + np.einsum("im,im->m", rest, rest)
+    return out
+
+
+def covariance(solution: Solution, z: Sequence[sp.csr_array], x: Array) -> Array:
+    """Return the (m, m) covariance over sigma**2 of the same linear combinations."""
+    parts, rest, tail = whitened(solution, z, x)
+    out = tail.T @ tail + rest.T @ rest
+    for half in parts:
+        out += (half @ half.T).toarray()
+    return np.asarray(out)
+
+
+def whitened(
+    solution: Solution, z: Sequence[sp.csr_array], x: Array
+) -> tuple[list[sp.csr_array], Array, Array]:
+    """Rows as combinations of independent unit normals: leading terms, fixed effects, tail.
+
+    Returns
+    -------
+    parts : list of sparse (m, q_t) arrays, one per leading term
+    rest : (p, m) array
+    tail : (q_tail, m) array
+    """
+    factor = solution.factor
+    current = {t: sp.csr_array(z[t]) for t in factor.system.plan.leading}
+    tail = _tail_rows(factor, z, len(x))
+    fixed = x @ solution.factor.system.cp.basis.transform
+    parts = []
+    for lead in factor.leads:
+        mine = current[lead.term]
+        parts.append(sp.csr_array(mine @ blocks.block_diagonal(blocks.transpose(lead.half))))
+        # N as half' half, from the left: see `factor`.
+        gained = sp.csr_array(parts[-1] @ blocks.block_diagonal(lead.half))
+        for s, block in lead.nested.items():
+            levels = factor.system.cp.shapes[s][0]
+            up = blocks.block_columns(
+                blocks.transpose(block), factor.system.plan.parents[lead.term, s], levels
+            )
+            current[s] = sp.csr_array(current[s] - gained @ up)
+        if lead.to_tail is not None:
+            tail = tail - (gained @ lead.to_tail.T).toarray().T
+        fixed = fixed - gained @ flat(solution.reduced.leads[lead.term][:, :, : solution.p])
+    if len(factor.tail):
+        tail = factor.tail.whiten(tail)
+        gained_tail = factor.tail.colour(tail)
+        fixed = fixed - gained_tail.T @ solution.reduced.tail[:, : solution.p]
+    rest = dense.solve_lower(solution.fixed_low, fixed.T)
+    return parts, rest, tail
+
+
+def _tail_rows(factor: Factor, z: Sequence[sp.csr_array], m: int) -> Array:
+    """Return the rows' coefficients on the tail, (q_tail, m)."""
+    if len(factor.tail) == 0:
+        return np.empty((0, m))
+    return np.concatenate([z[t].toarray().T for t in factor.system.plan.tail])
+
+
+def draw(
+    solution: Solution, n_sims: int, rng: np.random.Generator
+) -> tuple[Array, tuple[Array, ...]]:
+    """Draws of (beta^ - beta, b^ - b) over sigma: normal, jointly, around zero.
+
+    Returns
+    -------
+    beta : (n_sims, p) array
+    b : tuple of (n_sims, J, k) arrays, in the model's order of terms
+
+    Notes
+    -----
+    Back-substitution from the last eliminated to the first: ``beta`` from X'V^-1 X, then each term
+    given those after it, ``b_t = Lambda L^-T z - N (C_tX beta + sum_a C_ta b_a)``. Cost O(n_sims)
+    times the entries of the factor.
+    """
+    factor, p = solution.factor, solution.p
+    noise = rng.standard_normal((p, n_sims))
+    beta = dense.solve_upper(solution.fixed_low, noise)
+    found: dict[int, Array] = {}
+    if len(factor.tail):
+        noise = rng.standard_normal((len(factor.tail), n_sims))
+        known = factor.tail.whiten(solution.reduced.tail[:, :p] @ beta)
+        found.update(factor.split_tail(factor.tail.colour(noise - known)))
+    for lead in reversed(factor.leads):
+        rest = solution.reduced.leads[lead.term][:, :, :p] @ beta
+        for s, block in lead.nested.items():
+            parents = factor.system.plan.parents[lead.term, s]
+            rest += blocks.transpose(block) @ found[s][parents]
+        if lead.to_tail is not None:
+            rest += (lead.to_tail.T @ factor.join_tail(found)).reshape(rest.shape)
+        noise = rng.standard_normal(rest.shape)
+        found[lead.term] = blocks.transpose(lead.half) @ (noise - lead.half @ rest)
+    beta = solution.factor.system.cp.basis.transform @ beta
+    b = tuple(np.moveaxis(found[t], 2, 0) for t in range(len(factor.lams)))
+    return np.ascontiguousarray(beta.T), b

@@ -1,0 +1,299 @@
+"""Cross-products of a table that comes in pieces, without a pass over all levels for each piece.
+
+A piece touches few of the levels. It is reduced among its own levels alone (`Part`), and added
+into arrays by level (`Accumulator`) or joined with another part on the union of their levels. The
+basis of X and y follows the table: a triangular factor of all rows so far is kept beside the
+cross-products, updated by orthogonal transformations (a QR of chunks one after the other; Demmel,
+Grigori, Hoemmen & Langou 2012, SIAM J. Sci. Comput. 34), so that the basis of all rows is known to
+the last digit, whatever the first piece looked like.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import scipy.linalg as la
+import scipy.sparse as sp
+
+from merextras.engine.kernels.blocks import Array, IntArray
+from merextras.engine.products.basis import Basis
+from merextras.engine.products.crossprod import CrossProducts, TermRows
+
+# Condition number of all rows so far in a basis, from which on a new basis is made: two digits.
+_DRIFT = 30.0
+# Levels that are changed to another basis at a time, and pairs of levels that wait to be summed.
+_BLOCK, _WAITING = 2**17, 2**18
+
+
+def triangle(rows: Array, before: Array | None = None) -> Array:
+    """Triangular factor R of rows, R'R = rows'rows, together with a factor of earlier rows."""
+    if before is not None:
+        rows = np.concatenate([before, rows])
+    if len(rows) <= rows.shape[1]:
+        return rows
+    # scipy's makes a matrix of all rows of it first.
+    return np.asarray(np.linalg.qr(rows, mode="r"))
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some rows' cross-products, among the levels that occur in them.
+
+    Attributes
+    ----------
+    at : tuple of integer arrays
+        By terms: which levels of the whole those of `cp` are, sorted.
+    cp : CrossProducts
+    rows : (up to p + 1, p + 1) array
+        Triangular factor of the weighted ``[X y]``.
+    """
+
+    at: tuple[IntArray, ...]
+    cp: CrossProducts
+    rows: Array
+
+    @classmethod
+    def from_rows(
+        cls,
+        x: Array,
+        y: Array,
+        terms: Sequence[TermRows],
+        weights: Array | None = None,
+        frequencies: Array | None = None,
+        basis: Basis | None = None,
+    ) -> Part:
+        """Reduce rows among their own levels; O(n (p + sum k)**2 + n log n), whatever the J."""
+        w = np.ones(len(y)) if weights is None else weights
+        w = w if frequencies is None else w * frequencies
+        rows = triangle(np.column_stack([x, y]) * np.sqrt(w)[:, None])
+        basis = basis_of(rows) if basis is None else basis
+        found = [np.unique(term.codes, return_inverse=True) for term in terms]
+        local = [
+            TermRows(codes.reshape(-1).astype(np.intp), term.values, len(levels))
+            for (levels, codes), term in zip(found, terms, strict=True)
+        ]
+        cp = CrossProducts.from_rows(x, y, local, weights, basis, frequencies=frequencies)
+        return cls(tuple(levels for levels, _ in found), cp, rows)
+
+    def __add__(self, other: Part) -> Part:
+        rows = triangle(other.rows, self.rows)
+        basis = basis_of(rows)
+        at = tuple(np.union1d(a, b) for a, b in zip(self.at, other.at, strict=True))
+        sizes = [len(levels) for levels in at]
+        parts = [
+            spread(
+                part.cp.in_basis(basis),
+                [np.searchsorted(a, b) for a, b in zip(at, part.at, strict=True)],
+                sizes,
+            )
+            for part in (self, other)
+        ]
+        return Part(at, parts[0] + parts[1], rows)
+
+
+def basis_of(rows: Array) -> Basis:
+    """Return the basis of all rows with the triangular factor ``[X y]``."""
+    return Basis.from_rows(rows[:, :-1], rows[:, -1])
+
+
+def spread(cp: CrossProducts, at: Sequence[IntArray], sizes: Sequence[int]) -> CrossProducts:
+    """The same cross-products among more levels: those of term t go to ``at[t]`` of ``sizes[t]``.
+
+    Different levels must go to different places.
+    """
+    own, to_xy = [], []
+    for blocks, to, place, size in zip(cp.own, cp.to_xy, at, sizes, strict=True):
+        own.append(np.zeros((size, *blocks.shape[1:])))
+        own[-1][place] = blocks
+        to_xy.append(np.zeros((size, *to.shape[1:])))
+        to_xy[-1][place] = to
+    cross = {}
+    for (s, t), block in cp.cross.items():
+        rows, cols, data = _placed(block, at[s], at[t], cp.shapes[s][1], cp.shapes[t][1])
+        shape = sizes[s] * cp.shapes[s][1], sizes[t] * cp.shapes[t][1]
+        cross[s, t] = sp.csc_array(sp.coo_array((data, (rows, cols)), shape=shape))
+    return replace(cp, own=tuple(own), cross=cross, to_xy=tuple(to_xy))
+
+
+def _placed(
+    block: sp.csc_array, left: IntArray, right: IntArray, k: int, m: int
+) -> tuple[IntArray, IntArray, Array]:
+    coo = block.tocoo()
+    rows = left[coo.row // k] * k + coo.row % k
+    cols = right[coo.col // m] * m + coo.col % m
+    return rows, cols, coo.data
+
+
+class Accumulator:
+    """Adds up parts: what has been added is in arrays by level, never copied.
+
+    Parameters
+    ----------
+    p : int
+        Columns of X.
+    shapes : sequence of (J, k)
+        Levels and effects of each term.
+    """
+
+    def __init__(self, p: int, shapes: Sequence[tuple[int, int]]) -> None:
+        self._p = p
+        self._own = [np.zeros((levels, k, k)) for levels, k in shapes]
+        self._to_xy = [np.zeros((levels, k, p + 1)) for levels, k in shapes]
+        self._cross = {
+            (s, t): _Pairs((shapes[s][0] * shapes[s][1], shapes[t][0] * shapes[t][1]))
+            for t in range(len(shapes))
+            for s in range(t)
+        }
+        self._xy = np.zeros((p + 1, p + 1))
+        self._n = 0
+        self._sum_log_w = 0.0
+        self.rows = np.empty((0, p + 1))
+        self._basis = Basis.identity(p)
+
+    def add_rows(
+        self,
+        x: Array,
+        y: Array,
+        terms: Sequence[TermRows],
+        weights: Array | None = None,
+        frequencies: Array | None = None,
+    ) -> None:
+        """Reduce rows and add them; the codes of the terms are those of all levels."""
+        if len(y) == 0:
+            return
+        w = np.ones(len(y)) if weights is None else weights
+        w = w if frequencies is None else w * frequencies
+        self._follow(np.column_stack([x, y]) * np.sqrt(w)[:, None])
+        self._add(Part.from_rows(x, y, terms, weights, frequencies, self._basis))
+
+    def _follow(self, rows: Array) -> None:
+        """Take rows into the triangular factor, and change the basis if it no longer fits them."""
+        first = len(self.rows) == 0
+        self.rows = triangle(rows, self.rows)
+        if first:
+            self._basis = basis_of(self.rows)
+        elif _has_drifted(self._basis, self.rows):
+            self._change_to(basis_of(self.rows))
+
+    def _change_to(self, basis: Basis) -> None:
+        change = self._basis.change_to(basis)
+        self._xy = change.T @ self._xy @ change
+        for to in self._to_xy:
+            for at in range(0, len(to), _BLOCK):
+                to[at : at + _BLOCK] = to[at : at + _BLOCK] @ change
+        self._basis = basis
+
+    def _add(self, part: Part) -> None:
+        cp = part.cp
+        for t, at in enumerate(part.at):
+            self._own[t][at] += cp.own[t]
+            self._to_xy[t][at] += cp.to_xy[t]
+        for (s, t), block in cp.cross.items():
+            k, m = cp.shapes[s][1], cp.shapes[t][1]
+            self._cross[s, t].add(*_placed(block, part.at[s], part.at[t], k, m))
+        self._xy += cp.xy
+        self._n += cp.n
+        self._sum_log_w += cp.sum_log_w
+
+    def products(self) -> CrossProducts:
+        """Return what was added, in the basis of all rows; nothing may be added after it."""
+        if len(self.rows):
+            self._change_to(basis_of(self.rows))
+        cross = {key: pairs.total() for key, pairs in self._cross.items()}
+        return CrossProducts(
+            tuple(self._own),
+            cross,
+            tuple(self._to_xy),
+            self._xy,
+            self._n,
+            self._sum_log_w,
+            self._basis,
+        )
+
+
+def _has_drifted(basis: Basis, rows: Array) -> bool:
+    """Whether X or y in the basis would cost digits, given the triangular factor of all rows."""
+    x, y = rows[:, :-1], rows[:, -1]
+    columns = x @ basis.transform
+    size = np.linalg.norm(columns, axis=0)
+    # A column that has not been more than rounding so far says nothing.
+    kept = columns[:, size > 1e-10 * np.max(size, initial=0.0)]
+    if kept.shape[1]:
+        values = np.linalg.svd(kept, compute_uv=False)
+        if values[0] > _DRIFT * values[-1]:
+            return True
+    rest = la.norm(y - x @ basis.offset)
+    least = abs(rows[-1, -1]) if len(rows) == rows.shape[1] else 0.0
+    return bool(rest > _DRIFT * least + 1e-12 * la.norm(y))
+
+
+class _Pairs:
+    """A sparse block between two terms that grows; zeros on its pattern are kept."""
+
+    def __init__(self, shape: tuple[int, int]) -> None:
+        self._shape = shape
+        self._waiting: list[tuple[IntArray, IntArray, Array]] = []
+        self._size = 0
+        self._sum: sp.csc_array | None = None
+
+    def add(self, rows: IntArray, cols: IntArray, data: Array) -> None:
+        """Add numbers at places; those of a place that is there add up, now or later."""
+        self._waiting.append((rows, cols, data))
+        self._size += len(data)
+        if self._size > max(_WAITING, 0 if self._sum is None else self._sum.nnz):
+            self._sum = self.total()
+
+    def total(self) -> sp.csc_array:
+        """Return the sum of all that was added."""
+        parts = self._waiting
+        if self._sum is not None:
+            coo = self._sum.tocoo()
+            parts = [(coo.row, coo.col, coo.data), *parts]
+        if not parts:
+            return sp.csc_array(self._shape)
+        rows, cols, data = (np.concatenate(part) for part in zip(*parts, strict=True))
+        self._sum = sp.csc_array(sp.coo_array((data, (rows, cols)), shape=self._shape))
+        self._waiting, self._size = [], 0
+        return self._sum
+
+
+def combined(cp: CrossProducts, columns: Array, rows: Array) -> CrossProducts:
+    """The cross-products with X C in place of X.
+
+    Parameters
+    ----------
+    cp : CrossProducts
+    columns : (p, m) array
+        C; some columns of the identity leave out the others.
+    rows : (up to p + 1, p + 1) array
+        Triangular factor of the weighted ``[X y]`` of all rows.
+    """
+    p, m = columns.shape
+    basis = basis_of(triangle(np.column_stack([rows[:, :p] @ columns, rows[:, p]])))
+    inverse = la.solve_triangular(cp.basis.transform, np.eye(p)) if p else np.eye(0)
+    change = np.zeros((p + 1, m + 1))
+    change[:p, :m] = inverse @ columns @ basis.transform
+    change[:p, m] = inverse @ (cp.basis.offset - columns @ basis.offset)
+    change[p, m] = 1.0
+    return replace(
+        cp,
+        to_xy=tuple(block @ change for block in cp.to_xy),
+        xy=change.T @ cp.xy @ change,
+        basis=basis,
+    )
+
+
+def permuted(cp: CrossProducts, order: Sequence[int]) -> CrossProducts:
+    """The same cross-products with the terms in another order: term ``order[i]`` comes i-th."""
+    cross = {}
+    for j, t in enumerate(order):
+        for i, s in enumerate(order[:j]):
+            cross[i, j] = cp.cross[s, t] if s < t else sp.csc_array(cp.cross[t, s].T)
+    return replace(
+        cp,
+        own=tuple(cp.own[t] for t in order),
+        to_xy=tuple(cp.to_xy[t] for t in order),
+        cross=cross,
+    )

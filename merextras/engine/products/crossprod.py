@@ -1,0 +1,233 @@
+"""The cross-products of a mixed model: all that the likelihood needs of the data.
+
+They form an additive monoid: the cross-products of two tables stacked are the sum of theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+
+from merextras.engine.kernels.blocks import Array, IntArray
+from merextras.engine.products.basis import Basis
+
+
+@dataclass(frozen=True)
+class TermRows:
+    """One random-effects term, row by row: the sparse Z of the term without its zeros.
+
+    Attributes
+    ----------
+    codes : (n,) integer array
+        The level each row belongs to, in 0 .. n_levels - 1.
+    values : (n, k) array
+        The row's covariates: a column of ones for a random intercept.
+    n_levels : int
+        J; a level may have no rows.
+    """
+
+    codes: IntArray
+    values: Array
+    n_levels: int
+
+    @property
+    def k(self) -> int:
+        """Random effects per level."""
+        return int(self.values.shape[1])
+
+    @property
+    def q(self) -> int:
+        """Random effects in all, J k."""
+        return self.n_levels * self.k
+
+    def sparse(self) -> sp.csr_array:
+        """Z of this term, (n, J k), level by level with k columns each."""
+        n, k = self.values.shape
+        cols = self.codes[:, None] * k + np.arange(k)
+        shape = (n, self.q)
+        indptr = np.arange(n + 1) * k
+        return sp.csr_array((self.values.reshape(-1), cols.reshape(-1), indptr), shape=shape)
+
+
+@dataclass(frozen=True)
+class CrossProducts:
+    """``Z'WZ``, ``Z'W[X y]`` and ``[X y]'W[X y]`` by blocks, X and y in a `Basis`.
+
+    Attributes
+    ----------
+    own : tuple of (J, k, k) arrays
+        The diagonal of Z'WZ, a term each.
+    cross : mapping (s, t) -> sparse (q_s, q_t), s < t
+        The blocks between two terms, on the pattern of the levels that share a row.
+    to_xy : tuple of (J, k, p + 1) arrays
+        Z'W[X y].
+    xy : (p + 1, p + 1) array
+        [X y]'W[X y].
+    n : int
+        Rows (with frequency weights: the sum of the frequencies).
+    sum_log_w : float
+        Sum of the logarithms of the precision weights.
+    basis : Basis
+        What X and y were transformed by.
+    """
+
+    own: tuple[Array, ...]
+    cross: Mapping[tuple[int, int], sp.csc_array]
+    to_xy: tuple[Array, ...]
+    xy: Array
+    n: int
+    sum_log_w: float
+    basis: Basis
+
+    @property
+    def p(self) -> int:
+        """Fixed effects."""
+        return len(self.xy) - 1
+
+    @property
+    def shapes(self) -> tuple[tuple[int, int], ...]:
+        """(levels, effects per level) of each term."""
+        return tuple((own.shape[0], own.shape[1]) for own in self.own)
+
+    @classmethod
+    def from_rows(
+        cls,
+        x: Array,
+        y: Array,
+        terms: Sequence[TermRows],
+        weights: Array | None = None,
+        basis: Basis | None = None,
+        *,
+        frequencies: Array | None = None,
+    ) -> CrossProducts:
+        """Reduce a table to its cross-products: one pass, O(n (p + sum k)**2).
+
+        Parameters
+        ----------
+        x, y : (n, p) and (n,) arrays
+        terms : sequence of TermRows
+        weights : (n,) array, optional
+            Precision weights, not negative; a row of weight zero is not an observation.
+        basis : Basis, optional
+            By default made from these rows.
+        frequencies : (n,) array, optional
+            How many observations each row stands for.
+        """
+        w, n, log_w = _row_weights(len(y), weights, frequencies)
+        if basis is None:
+            basis = Basis.from_rows(x, y, w)
+        xy = basis.apply(x, y)
+        w_xy = xy * w[:, None]
+        own, to_xy = [], []
+        cross: dict[tuple[int, int], sp.csc_array] = {}
+        for t, term in enumerate(terms):
+            own.append(_weighted_gram(term, w))
+            to_xy.append(_times_columns(term, w_xy))
+            for s in range(t):
+                cross[s, t] = _between(terms[s], term, w)
+        return cls(tuple(own), cross, tuple(to_xy), xy.T @ w_xy, n, log_w, basis)
+
+    def in_basis(self, basis: Basis) -> CrossProducts:
+        """Return the same cross-products with X and y in another basis."""
+        change = self.basis.change_to(basis)
+        return CrossProducts(
+            self.own,
+            self.cross,
+            tuple(block @ change for block in self.to_xy),
+            change.T @ self.xy @ change,
+            self.n,
+            self.sum_log_w,
+            basis,
+        )
+
+    def __add__(self, other: CrossProducts) -> CrossProducts:
+        if self.shapes != other.shapes or self.p != other.p:
+            raise ValueError(
+                "cross-products of different models cannot be added: terms "
+                f"{self.shapes} and {other.shapes}, fixed effects {self.p} and {other.p}"
+            )
+        basis = self._joint_basis(other)
+        one, other = self.in_basis(basis), other.in_basis(basis)
+        return CrossProducts(
+            tuple(a + b for a, b in zip(one.own, other.own, strict=True)),
+            {key: _sum_kept(block, other.cross[key]) for key, block in one.cross.items()},
+            tuple(a + b for a, b in zip(one.to_xy, other.to_xy, strict=True)),
+            one.xy + other.xy,
+            one.n + other.n,
+            one.sum_log_w + other.sum_log_w,
+            basis,
+        )
+
+    def _joint_basis(self, other: CrossProducts) -> Basis:
+        """Return the basis of both tables' rows, or theirs if they have the same.
+
+        One table's own can be far from orthonormal on the other's rows, a polynomial in time on a
+        later chunk for one, and cost all digits; changing to the joint one only shrinks columns.
+        """
+        if self.basis.is_same(other.basis):
+            return self.basis
+        x, y = (np.concatenate(parts) for parts in zip(self._rows(), other._rows(), strict=True))
+        return Basis.from_rows(x, y)
+
+    def _rows(self) -> tuple[Array, Array]:
+        """Return X and y of up to p rows with the table's X'WX and X'Wy, for a basis.
+
+        Directions of which the table has nothing but rounding have no row.
+        """
+        values, vectors = np.linalg.eigh(self.xy[: self.p, : self.p])
+        kept = values > 1e-10 * np.max(values, initial=0.0)
+        size, directions = np.sqrt(values[kept])[:, None], vectors[:, kept].T
+        y = (directions @ self.xy[: self.p, self.p])[:, None] / size
+        return self.basis.restore(np.hstack([size * directions, y]))
+
+
+def _row_weights(
+    n: int, weights: Array | None, frequencies: Array | None
+) -> tuple[Array, int, float]:
+    """Return the rows' weights in the cross-products, the number of rows, sum of log weights."""
+    count = np.ones(n) if frequencies is None else frequencies
+    if weights is None:
+        return count, round(float(np.sum(count))), 0.0
+    used = weights > 0.0
+    log_w = float(np.sum(count[used] * np.log(weights[used])))
+    return weights * count, round(float(np.sum(count[used]))), log_w
+
+
+def _weighted_gram(term: TermRows, w: Array) -> Array:
+    gram = np.empty((term.n_levels, term.k, term.k))
+    for a in range(term.k):
+        weighted = w * term.values[:, a]
+        for b in range(a + 1):
+            product = weighted * term.values[:, b]
+            gram[:, a, b] = np.bincount(term.codes, product, minlength=term.n_levels)
+            gram[:, b, a] = gram[:, a, b]
+    return gram
+
+
+def _times_columns(term: TermRows, columns: Array) -> Array:
+    out = np.empty((term.n_levels, term.k, columns.shape[1]))
+    for a in range(term.k):
+        for c in range(columns.shape[1]):
+            product = term.values[:, a] * columns[:, c]
+            out[:, a, c] = np.bincount(term.codes, product, minlength=term.n_levels)
+    return out
+
+
+def _between(left: TermRows, right: TermRows, w: Array) -> sp.csc_array:
+    rows = left.codes[:, None, None] * left.k + np.arange(left.k)[:, None]
+    cols = right.codes[:, None, None] * right.k + np.arange(right.k)
+    values = (left.values * w[:, None])[:, :, None] * right.values[:, None, :]
+    rows, cols = np.broadcast_arrays(rows, cols)
+    coo = (values.reshape(-1), (rows.reshape(-1), cols.reshape(-1)))
+    return sp.csc_array(sp.coo_array(coo, shape=(left.q, right.q)))
+
+
+def _sum_kept(left: sp.csc_array, right: sp.csc_array) -> sp.csc_array:
+    """Return the sum on the union of both patterns; scipy's own ``+`` drops the zeros."""
+    a, b = left.tocoo(), right.tocoo()
+    rows, cols = np.concatenate([a.row, b.row]), np.concatenate([a.col, b.col])
+    values = np.concatenate([a.data, b.data])
+    return sp.csc_array(sp.coo_array((values, (rows, cols)), shape=left.shape))

@@ -1,0 +1,252 @@
+"""What a profile holds fixed, as a chart of the models in which it has the value u.
+
+All parameters are w = (theta, log sigma). The effects of the profiled parameter come first in the
+order of their term, so that a standard deviation is one element of the Cholesky factor and a
+correlation the direction of one row of it. A chart gives w as a function of v = (u, z), where z is
+free: what is left is an unconstrained problem.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from merextras.engine.covariance import covpar
+from merextras.engine.kernels.blocks import Array, IntArray
+from merextras.engine.profile.at_sigma import Held
+
+
+@dataclass(frozen=True)
+class Target:
+    """A parameter to be profiled; here one that is a parameter of the chart itself.
+
+    Attributes
+    ----------
+    ks : tuple of int
+        Effects of each term.
+    term : int
+        The term that the parameter belongs to; -1 for sigma and the fixed effects.
+    effects : tuple of int
+        Its effects in the term: one of a standard deviation, two of a correlation or covariance.
+    """
+
+    ks: tuple[int, ...]
+    term: int = -1
+    effects: tuple[int, ...] = ()
+
+    @property
+    def orders(self) -> tuple[IntArray, ...]:
+        """Effects of each term in the order of the chart."""
+        orders = [np.arange(k) for k in self.ks]
+        if self.term >= 0:
+            rest = [i for i in range(self.ks[self.term]) if i not in self.effects]
+            orders[self.term] = np.array([*self.effects, *rest])
+        return tuple(orders)
+
+    @property
+    def frozen(self) -> tuple[int, ...]:
+        """Effects of the term whose variance is not free to grow at a given u and z."""
+        return self.effects
+
+    @property
+    def n_theta(self) -> int:
+        """Length of theta, the place of log sigma in w."""
+        return covpar.n_theta(self.ks)
+
+    @property
+    def at(self) -> int:
+        """Place in theta of the first element of the term's factor."""
+        return covpar.n_theta(self.ks[: self.term])
+
+    def lams(self, w: Array) -> list[Array]:
+        """Lambda of each term, its rows in the model's order."""
+        out = []
+        for low, order in zip(covpar.unpack(w[:-1], self.ks), self.orders, strict=True):
+            lam = np.empty_like(low)
+            lam[order] = low
+            out.append(lam)
+        return out
+
+    def parameters(self, lams: Sequence[Array], log_sigma: float) -> Array:
+        """The w of a model."""
+        pairs = zip(lams, self.orders, strict=True)
+        lows = [covpar.factor_of((lam @ lam.T)[np.ix_(order, order)]) for lam, order in pairs]
+        return np.append(covpar.pack(lows), log_sigma)
+
+    def held(self, u: float) -> Held | None:
+        """The fixed effect that is held, if it is one."""
+        del u
+        return None
+
+    def chart(self, u: float, z: Array) -> tuple[Array, Array]:
+        """The w of u and z, and its derivative in v, (len(w), 1 + len(z))."""
+        raise NotImplementedError
+
+    def bend(self, w: Array, gradient: Array) -> Array:
+        """Add up the second derivatives of w in v, times the gradient in w."""
+        del w
+        size = len(gradient) + 1
+        return np.zeros((size, size))
+
+    def coordinates(self, w: Array) -> tuple[float, Array]:
+        """The u and z of w."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class FixedEffect(Target):
+    """u is a fixed effect; w is all free."""
+
+    column: int = 0
+
+    def held(self, u: float) -> Held | None:
+        """The fixed effect at u."""
+        return Held(self.column, u)
+
+    def chart(self, u: float, z: Array) -> tuple[Array, Array]:
+        """All of w is z."""
+        del u
+        return z, np.eye(len(z), len(z) + 1, 1)
+
+    def coordinates(self, w: Array) -> tuple[float, Array]:
+        """No u is in w."""
+        return np.nan, w
+
+
+@dataclass(frozen=True)
+class Sigma(Target):
+    """u is log sigma."""
+
+    def chart(self, u: float, z: Array) -> tuple[Array, Array]:
+        """All of theta is z."""
+        m = len(z)
+        jacobian = np.eye(m + 1, m + 1, 1)
+        jacobian[m, 0] = 1.0
+        return np.append(z, u), jacobian
+
+    def bend(self, w: Array, gradient: Array) -> Array:
+        """The chart is linear."""
+        del w
+        return np.zeros((len(gradient), len(gradient)))
+
+    def coordinates(self, w: Array) -> tuple[float, Array]:
+        """Log sigma, and theta."""
+        return float(w[-1]), w[:-1]
+
+
+@dataclass(frozen=True)
+class StandardDeviation(Target):
+    """u is a standard deviation: ``Lambda_11 = u / sigma``."""
+
+    def chart(self, u: float, z: Array) -> tuple[Array, Array]:
+        """All of w but Lambda_11 is z."""
+        at, m = self.at, len(z)
+        scale = float(np.exp(-z[-1]))
+        w = np.insert(z, at, u * scale)
+        jacobian = np.insert(np.eye(m, m + 1, 1), at, 0.0, axis=0)
+        jacobian[at, 0], jacobian[at, m] = scale, -u * scale
+        return w, jacobian
+
+    def bend(self, w: Array, gradient: Array) -> Array:
+        """Lambda_11 in log sigma."""
+        m = len(w) - 1
+        out = np.zeros((m + 1, m + 1))
+        scale = float(np.exp(-w[-1]))
+        out[m, m] = gradient[self.at] * w[self.at]
+        out[0, m] = out[m, 0] = -gradient[self.at] * scale
+        return out
+
+    def coordinates(self, w: Array) -> tuple[float, Array]:
+        """The standard deviation, and the rest."""
+        return float(w[self.at] * np.exp(w[-1])), np.delete(w, self.at)
+
+
+@dataclass(frozen=True)
+class Correlation(Target):
+    """u is the arc sine of a correlation: row 2 of Lambda is ``exp(z) (sin u, cos u)``.
+
+    Both effects' standard deviations are by their logarithms: at zero the correlation would not be
+    one. In the arc sine the deviance is smooth at a correlation of one, too.
+    """
+
+    @property
+    def places(self) -> tuple[int, int, int]:
+        """Places in theta of Lambda_11, Lambda_21 and Lambda_22."""
+        return self.at, self.at + 1, self.at + self.ks[self.term]
+
+    def chart(self, u: float, z: Array) -> tuple[Array, Array]:
+        """In z the logarithms of both lengths stand in the places of Lambda_11 and Lambda_22."""
+        first, cross, second = self.places
+        m = len(z)
+        w = np.insert(z, cross, 0.0)
+        length = float(np.exp(w[second]))
+        w[first] = np.exp(w[first])
+        w[cross], w[second] = length * np.sin(u), length * np.cos(u)
+        jacobian = np.insert(np.eye(m, m + 1, 1), cross, 0.0, axis=0)
+        jacobian[first, 1 + first] = w[first]
+        jacobian[cross, [0, second]] = w[second], w[cross]
+        jacobian[second, [0, second]] = -w[cross], w[second]
+        return w, jacobian
+
+    def bend(self, w: Array, gradient: Array) -> Array:
+        """Exponentials and the angle."""
+        first, cross, second = self.places
+        out = np.zeros((len(w), len(w)))
+        along = gradient[cross] * w[cross] + gradient[second] * w[second]
+        across = gradient[cross] * w[second] - gradient[second] * w[cross]
+        out[1 + first, 1 + first] = gradient[first] * w[first]
+        out[second, second], out[0, 0] = along, -along
+        out[0, second] = out[second, 0] = across
+        return out
+
+    def coordinates(self, w: Array) -> tuple[float, Array]:
+        """The angle, and the rest."""
+        first, cross, second = self.places
+        z = w.copy()
+        z[first] = np.log(w[first])
+        z[second] = np.log(np.hypot(w[cross], w[second]))
+        return float(np.arctan2(w[cross], abs(w[second]))), np.delete(z, cross)
+
+
+@dataclass(frozen=True)
+class Covariance(Target):
+    """u is a covariance: ``Lambda_21 = u / (sigma**2 Lambda_11)``."""
+
+    @property
+    def frozen(self) -> tuple[int, ...]:
+        """Only the first effect: the second's variance is free."""
+        return self.effects[:1]
+
+    def chart(self, u: float, z: Array) -> tuple[Array, Array]:
+        """In z stands the logarithm of Lambda_11, and no Lambda_21."""
+        at, m = self.at, len(z)
+        w = np.insert(z, at + 1, 0.0)
+        scale = float(np.exp(-2.0 * z[-1] - z[at]))
+        w[at], w[at + 1] = np.exp(z[at]), u * scale
+        jacobian = np.insert(np.eye(m, m + 1, 1), at + 1, 0.0, axis=0)
+        jacobian[at, 1 + at] = w[at]
+        jacobian[at + 1, 0] = scale
+        jacobian[at + 1, 1 + at] -= w[at + 1]
+        jacobian[at + 1, m] -= 2.0 * w[at + 1]
+        return w, jacobian
+
+    def bend(self, w: Array, gradient: Array) -> Array:
+        """Exponentials."""
+        at, m = self.at, len(w) - 1
+        out = np.zeros((m + 1, m + 1))
+        turned, scale = gradient[at + 1] * w[at + 1], float(np.exp(-2.0 * w[-1]) / w[at])
+        out[1 + at, 1 + at] = gradient[at] * w[at] + turned
+        out[1 + at, m] = out[m, 1 + at] = 2.0 * turned
+        out[m, m] = 4.0 * turned
+        out[0, 1 + at] = out[1 + at, 0] = -gradient[at + 1] * scale
+        out[0, m] = out[m, 0] = -2.0 * gradient[at + 1] * scale
+        return out
+
+    def coordinates(self, w: Array) -> tuple[float, Array]:
+        """The covariance, and the rest."""
+        at = self.at
+        z = np.delete(w, at + 1)
+        z[at] = np.log(w[at])
+        return float(w[at] * w[at + 1] * np.exp(2.0 * w[-1])), z

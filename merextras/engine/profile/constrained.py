@@ -1,0 +1,264 @@
+"""Minimising the ML deviance with one parameter fixed.
+
+Newton steps with the average information in the free coordinates of a chart (`targets`), from a
+start that is nearly right already. As in `optimize`, the factors' elements are not bounded: the
+deviance is even in them, and a variance that is zero but should not be is found by the derivative
+in the covariance.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from merextras.engine.covariance import covpar
+from merextras.engine.elimination.plan import System
+from merextras.engine.kernels.blocks import Array
+from merextras.engine.optimum.newton import units_of
+from merextras.engine.profile.at_sigma import Conditional, conditional
+from merextras.engine.profile.charts import Target
+
+# Twice the deviance that may be left to gain; most of it is taken off the deviance found.
+_TOLERANCE = 1e-6
+_MAX_ITERATIONS = 60
+_MAX_RESTARTS = 4
+# A rank-one update whose denominator is smaller than this part of what it could be is left out.
+_UNSAFE = 1e-2
+# As in `optimize`: rounding of the deviance, near the boundary, no slope there but for rounding.
+_NOISE = 1e-13
+_NEAR_BOUNDARY = 1e-3
+_NO_SLOPE = 1e-7
+
+
+@dataclass(frozen=True)
+class Reached:
+    """The best model with the parameter at u.
+
+    Attributes
+    ----------
+    u : float
+    z : array
+        Its other coordinates.
+    deviance : float
+        Of the minimum: less what the Newton decrement says is left to gain.
+    slope : float
+        Of that minimum in u: the envelope theorem's, with the gradient that is left taken off.
+    curvature : float
+        Its second derivative, by the average information.
+    tangent : array
+        dz / du along the minima, by the average information: good near the optimum.
+    model : Conditional
+    converged : bool
+    """
+
+    u: float
+    z: Array
+    deviance: float
+    slope: float
+    curvature: float
+    tangent: Array
+    model: Conditional
+    converged: bool
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A model in a chart, with its derivatives on demand."""
+
+    problem: Problem
+    u: float
+    z: Array
+    w: Array
+    jacobian: Array
+    model: Conditional
+
+    @cached_property
+    def deviance(self) -> float:
+        """May be NaN or infinite."""
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            return self.model.deviance
+
+    @property
+    def noise(self) -> float:
+        """A difference of deviances that is rounding."""
+        return _NOISE * (abs(self.deviance) + self.problem.system.cp.n)
+
+    @cached_property
+    def slopes(self) -> tuple[Array, ...]:
+        """The derivatives in the covariances."""
+        return self.model.covariance_slopes(self.problem.units)
+
+    @cached_property
+    def _in_w(self) -> Array:
+        return self.model.gradient(self.problem.orders)
+
+    @cached_property
+    def gradient(self) -> Array:
+        """In (u, z)."""
+        out = self._in_w @ self.jacobian
+        if self.model.held is not None:
+            out[0] = self.model.held_slope
+        return np.asarray(out)
+
+    @cached_property
+    def hessian(self) -> Array:
+        """In (u, z), by the average information."""
+        information = self.model.hessian(self.problem.orders, self.slopes)
+        out = self.jacobian.T @ information @ self.jacobian
+        out += self.problem.target.bend(self.w, self._in_w)
+        if self.model.held is not None:
+            out[0, 0] = self.model.held_curvature
+        return np.asarray(out)
+
+
+class Problem:
+    """A target of a system, and what was learned of its curvature on the way.
+
+    Attributes
+    ----------
+    excess : array
+        What the Hessian in z has been found to have beyond the average information, by symmetric
+        rank-one updates (Nocedal & Wright 2006, Numerical Optimization, section 6.2).
+    """
+
+    def __init__(self, system: System, target: Target) -> None:
+        self.system, self.target = system, target
+        self.orders = target.orders
+        self.units = units_of(system.cp)
+        self.excess: Array | float = 0.0
+
+    def at(self, u: float, z: Array) -> Spot:
+        """The model at u and z."""
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            w, jacobian = self.target.chart(u, z)
+            lams = self.target.lams(w)
+            model = conditional(self.system, lams, float(w[-1]), self.target.held(u))
+            return Spot(self, u, z, w, jacobian, model)
+
+    def learn(self, old: Spot, new: Spot) -> None:
+        """Correct the curvature by the change of the gradient over a step."""
+        step = new.z - old.z
+        assumed = 0.5 * (old.hessian[1:, 1:] + new.hessian[1:, 1:]) + self.excess
+        seen, along = new.gradient[1:] - old.gradient[1:], assumed @ step
+        miss = seen - along
+        size = np.sqrt(max(float(miss @ _inverse(assumed) @ miss), 0.0) * abs(float(step @ along)))
+        if abs(float(miss @ step)) > _UNSAFE * size > 0.0:
+            self.excess = self.excess + np.outer(miss, miss) / float(miss @ step)
+
+
+def minimum(problem: Problem, u: float, z: Array) -> Reached:
+    """The least deviance with the parameter at u; two or three factorisations from a good start."""
+    spot, converged = _newton(problem, problem.at(u, z))
+    for _ in range(_MAX_RESTARTS):
+        inside = _step_inside(problem, spot)
+        if inside is None:
+            break
+        problem.excess = 0.0
+        spot, converged = _newton(problem, inside)
+    return _reached(problem, spot, converged)
+
+
+def _newton(problem: Problem, spot: Spot) -> tuple[Spot, bool]:
+    for _ in range(_MAX_ITERATIONS):
+        if not np.isfinite(spot.deviance) or not np.all(np.isfinite(spot.hessian)):
+            return spot, False
+        gradient = spot.gradient[1:]
+        step = -_inverse(spot.hessian[1:, 1:] + problem.excess) @ gradient
+        decrement = -float(step @ gradient)
+        if decrement <= max(_TOLERANCE, spot.noise):
+            return spot, True
+        trial = _line_search(problem, spot, step, decrement)
+        if trial is None:
+            return spot, False
+        problem.learn(spot, trial)
+        spot = trial
+    return spot, False
+
+
+def _reached(problem: Problem, spot: Spot, converged: bool) -> Reached:
+    if not converged:
+        nothing = np.full(len(spot.z), np.nan)
+        return Reached(spot.u, spot.z, spot.deviance, np.nan, np.nan, nothing, spot.model, False)
+    gradient, hessian = spot.gradient, spot.hessian
+    inverse = _inverse(hessian[1:, 1:] + problem.excess)
+    back, tangent = -inverse @ gradient[1:], -inverse @ hessian[1:, 0]
+    slope = gradient[0] + float(hessian[0, 1:] @ back)
+    curvature = hessian[0, 0] + float(hessian[0, 1:] @ tangent)
+    left = spot.deviance + 0.5 * float(back @ gradient[1:])
+    return Reached(spot.u, spot.z, left, slope, curvature, tangent, spot.model, True)
+
+
+def _line_search(problem: Problem, spot: Spot, step: Array, decrement: float) -> Spot | None:
+    length, noise = 1.0, spot.noise
+    while length > 1e-8:
+        trial = problem.at(spot.u, spot.z + length * step)
+        enough = spot.deviance - 1e-4 * length * decrement + noise
+        if np.isfinite(trial.deviance) and trial.deviance <= enough:
+            return trial
+        length *= 0.5 if length > 1e-2 else 0.1
+    return None
+
+
+def _inverse(hessian: Array) -> Array:
+    """The inverse, made positive definite by the size of the eigenvalues; scale-free."""
+    size = np.sqrt(np.abs(np.diag(hessian)))
+    size[size == 0.0] = 1.0
+    values, vectors = np.linalg.eigh(hessian / (size[:, None] * size))
+    values = np.abs(values)
+    vectors = vectors / size[:, None]
+    values = np.maximum(values, 1e-6 * max(float(values.max()), 1e-300))
+    return np.asarray((vectors / values) @ vectors.T)
+
+
+def _step_inside(problem: Problem, spot: Spot) -> Spot | None:
+    """Return a better spot inside, if a variance is at zero that should not be."""
+    target = problem.target
+    if not np.isfinite(spot.deviance):
+        return None
+    for t in _near_boundary(problem, spot):
+        units, slope = problem.units[t], spot.slopes[t]
+        scaled = slope / np.outer(units, units)
+        frozen = target.frozen if t == target.term else ()
+        free = np.array([i for i in range(len(units)) if i not in frozen])
+        if len(free) == 0 or not np.all(np.isfinite(scaled)):
+            continue
+        values, directions = np.linalg.eigh(scaled[np.ix_(free, free)])
+        if values[0] >= -_NO_SLOPE * np.max(np.abs(scaled)):
+            continue
+        direction = np.zeros(len(units))
+        direction[free] = directions[:, 0] / units[free]
+        # Growing by less can't gain what counts.
+        least = _TOLERANCE / abs(float(values[0]))
+        inside = _grown(problem, spot, t, direction, least)
+        if inside is not None:
+            return inside
+    return None
+
+
+def _near_boundary(problem: Problem, spot: Spot) -> list[int]:
+    lows = covpar.unpack(spot.w[:-1], problem.target.ks)
+    return [
+        t
+        for t, (low, order) in enumerate(zip(lows, problem.orders, strict=True))
+        if np.any(np.abs(np.diag(low)) * problem.units[t][order] < _NEAR_BOUNDARY)
+    ]
+
+
+def _grown(problem: Problem, spot: Spot, t: int, direction: Array, least: float) -> Spot | None:
+    """The spot with the most helpful variance in a direction, if any helps."""
+    lams = list(spot.model.solution.factor.lams)
+    lam, target = lams[t], problem.target
+    best, inside = spot.deviance - max(0.1 * _TOLERANCE, 10.0 * spot.noise), None
+    for size in 10.0 ** np.arange(2.0, -9.0, -1.0):
+        if size < least:
+            break
+        lams[t] = covpar.factor_of(lam @ lam.T + size * np.outer(direction, direction))
+        w = target.parameters(lams, spot.model.log_sigma)
+        trial = problem.at(spot.u, target.coordinates(w)[1])
+        if trial.deviance < best:
+            best, inside = trial.deviance, trial
+        elif inside is not None:
+            break
+    return inside

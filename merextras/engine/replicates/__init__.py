@@ -1,0 +1,5 @@
+"""Fits to many responses of one design at once.
+
+Read `responses` (their cross-products), `draws` (simulated cross-products), `problem` (the
+deviance of all), `by_levels` and `whole` (its two evaluations), `search` (the minimisation).
+"""

@@ -1,0 +1,254 @@
+"""The deviance of many responses at once, each at its own theta.
+
+Let ``Z'WZ = R R'``. The cross-products of any columns with Z are R times their coordinates on an
+orthonormal basis of Z's columns. In these
+
+    A'V^-1 B = (A'WB less its part in Z) + a'P b,    P = (I + R'G R)^-1,
+
+a sum of positive parts, in which a large or singular G is nothing special. How P is laid out is the
+business of the two kinds of `Problem`: by levels (`levels`) or as a whole (`whole`). What follows
+from it, the deviance and its derivatives (see `gradient` and `curvature`), is here.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from merextras.engine.covariance import covpar
+from merextras.engine.kernels import blocks
+from merextras.engine.kernels.blocks import Array, IntArray
+from merextras.engine.products.crossprod import CrossProducts
+from merextras.engine.solution.profiled import NO_COLUMN, NO_DIGITS
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where theta stands in the joint factor Lambda of all terms, (k, k).
+
+    Attributes
+    ----------
+    ks : list of int
+        Effects per level of each term.
+    rows, cols : (n_theta,) integer arrays
+    """
+
+    ks: list[int]
+    rows: IntArray
+    cols: IntArray
+
+    @classmethod
+    def of(cls, ks: list[int]) -> Layout:
+        """Stack the terms' lower triangles along the diagonal."""
+        starts = np.cumsum([0, *ks[:-1]])
+        found = [covpar.triangle(k) for k in ks]
+        rows = [at + rows for at, (rows, _) in zip(starts, found, strict=True)]
+        cols = [at + cols for at, (_, cols) in zip(starts, found, strict=True)]
+        return cls(ks, np.concatenate(rows), np.concatenate(cols))
+
+    @property
+    def k(self) -> int:
+        """Effects per level in all."""
+        return sum(self.ks)
+
+    @property
+    def diagonal(self) -> IntArray:
+        """Places of the diagonal elements in theta, (k,)."""
+        return np.flatnonzero(self.rows == self.cols)
+
+    @property
+    def spans(self) -> list[slice]:
+        """Each term's effects."""
+        ends = np.cumsum(self.ks)
+        return [slice(end - k, end) for end, k in zip(ends, self.ks, strict=True)]
+
+    def unpack(self, theta: Array) -> Array:
+        """Lambda of each row of theta, (m, k, k)."""
+        lams = np.zeros((len(theta), self.k, self.k))
+        lams[:, self.rows, self.cols] = theta
+        return lams
+
+    def pack(self, lams: Array) -> Array:
+        """Theta of each Lambda, (m, n_theta)."""
+        return np.asarray(lams[:, self.rows, self.cols])
+
+
+@dataclass
+class Point:
+    """Where each replicate stands; the leading axis is the replicates'."""
+
+    theta: Array
+    deviance: Array
+    beta: Array
+    pwrss: Array
+    low: Array
+
+    def take(self, which: IntArray) -> Point:
+        """Copy some replicates' points."""
+        return Point(*(getattr(self, f.name)[which] for f in fields(self)))
+
+    def put(self, which: IntArray, other: Point) -> None:
+        """Replace some replicates' points."""
+        for f in fields(self):
+            getattr(self, f.name)[which] = getattr(other, f.name)
+
+
+class Problem(ABC):
+    """A block of responses to one design.
+
+    Coordinates are arrays of a layout of the subclass's own; it says how they are multiplied.
+
+    Attributes
+    ----------
+    x_within : (p, p) array
+    xy_within : (m, p) array
+    yy_within : (m,) array
+        Cross-products of X and the responses less their parts in Z.
+    """
+
+    x_within: Array
+    xy_within: Array
+    yy_within: Array
+
+    def __init__(self, cp: CrossProducts, n_responses: int, *, reml: bool) -> None:
+        self.cp, self.reml, self.n_responses = cp, reml, n_responses
+        self.layout = Layout.of([k for _, k in cp.shapes])
+        self.df: int | Array = cp.n - cp.p if reml else cp.n
+        self.basis_log_det = cp.basis.log_det()
+        self._last: tuple[Array, Array] | None = None
+
+    @abstractmethod
+    def shrinkage(self, lams: Array) -> tuple[Array, Array]:
+        """P and ``log |I + R'GR|``, (m,), of each Lambda, (m, k, k)."""
+
+    @abstractmethod
+    def responses(self, which: IntArray) -> Array:
+        """Coordinates of some responses."""
+
+    @abstractmethod
+    def fitted(self, beta: Array) -> Array:
+        """Coordinates of X beta for each row of beta."""
+
+    @abstractmethod
+    def times(self, shrink: Array, vector: Array) -> Array:
+        """P times one vector of coordinates a replicate."""
+
+    @abstractmethod
+    def dot(self, one: Array, other: Array) -> Array:
+        """Inner products of vectors of coordinates, (m,)."""
+
+    @abstractmethod
+    def dot_x(self, vector: Array) -> Array:
+        """Inner products with X, (m, p)."""
+
+    @abstractmethod
+    def x_gram(self, shrink: Array) -> Array:
+        """``x'P x``, (m, p, p)."""
+
+    @abstractmethod
+    def slopes(self, shrink: Array, score: Array, weight: Array, inverse: Array | None) -> Array:
+        """``R (P - P x A x'P - w s s') R'`` summed over the levels of each term, (m, k, k).
+
+        Only the terms' own blocks matter. `inverse` is A, (m, p, p), or None for zero.
+        """
+
+    @abstractmethod
+    def working(self, lams: Array, score: Array) -> list[Array]:
+        """``R' dG_i R s`` for each element of theta: coordinates of the working columns."""
+
+    def _shrinkage(self, theta: Array) -> tuple[Array, Array]:
+        """P and the log-determinant; the last is kept, as the next step starts from it."""
+        if self._last is None or not np.array_equal(self._last[0], theta):
+            self._last = None
+            shrink, log_det = self.shrinkage(self.layout.unpack(theta))
+            self._last, self._log_det = (theta.copy(), shrink), log_det
+        return self._last[1], self._log_det
+
+    def at(self, which: IntArray, theta: Array) -> Point:
+        """The deviance and what belongs to it, of some replicates at their thetas.
+
+        A deviance that does not exist is NaN, and minus infinity where the fit is exact, as in
+        `pls`.
+        """
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            shrink, log_det = self._shrinkage(theta)
+            y = self.responses(which)
+            xy = self.xy_within[which] + self.dot_x(self.times(shrink, y))
+            low = self._fixed_low(self.x_within + self.x_gram(shrink))
+            half = blocks.solve_lower(low, xy[:, :, None])
+            beta = blocks.solve_upper(low, half)[:, :, 0]
+            rest = y - self.fitted(beta)
+            pwrss = self._within(which, beta) + self.dot(rest, self.times(shrink, rest))
+            deviance = self._deviance(log_det, pwrss, low)
+        return Point(theta, deviance, beta, pwrss, low)
+
+    def _deviance(self, log_det: Array, pwrss: Array, low: Array) -> Array:
+        if self.df <= 0:
+            return np.full(len(pwrss), np.nan)
+        fit = self.df * (1.0 + np.log(2.0 * np.pi * np.maximum(pwrss, 0.0) / self.df))
+        deviance = log_det + fit - self.cp.sum_log_w
+        if self.reml:
+            fixed = np.log(np.diagonal(low, axis1=1, axis2=2)).sum(axis=1)
+            deviance += 2.0 * (fixed - self.basis_log_det)
+        return np.asarray(deviance)
+
+    def _fixed_low(self, gram: Array) -> Array:
+        low = blocks.cholesky(gram)
+        noise = np.maximum(NO_DIGITS * np.diag(self.cp.xy)[:-1], NO_COLUMN)
+        bad = ~np.all(np.diagonal(low, axis1=1, axis2=2) ** 2 > noise, axis=1)
+        low[bad] = np.nan
+        return low
+
+    def _within(self, which: IntArray, beta: Array) -> Array:
+        """The part of the residual sum of squares that no random effect can explain."""
+        cross = (beta[:, None, :] @ self.x_within)[:, 0] - 2.0 * self.xy_within[which]
+        return np.asarray(self.yy_within[which] + np.einsum("mp,mp->m", beta, cross))
+
+    def local_model(self, which: IntArray, point: Point) -> tuple[Array, Array, Array]:
+        """Gradient and approximate Hessian in theta, and D of `gradient.covariance_slopes`.
+
+        Returns
+        -------
+        gradient : (m, n_theta) array
+        hessian : (m, n_theta, n_theta) array
+        slopes : (m, k, k) array
+        """
+        lams = self.layout.unpack(point.theta)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            shrink, _ = self._shrinkage(point.theta)
+            score = self.times(shrink, self.responses(which) - self.fitted(point.beta))
+            inverse = self._inverse(point) if self.reml else None
+            slopes = self.slopes(shrink, score, self.df / point.pwrss, inverse)
+            slopes = 0.5 * (slopes + blocks.transpose(slopes))
+            hessian = self._information(point, shrink, score, self.working(lams, score))
+        rows, cols = self.layout.rows, self.layout.cols
+        same = cols[:, None] == cols[None, :]
+        hessian += 2.0 * np.where(same, slopes[:, rows[:, None], rows[None, :]], 0.0)
+        return self.layout.pack(2.0 * slopes @ lams), hessian, slopes
+
+    def _inverse(self, point: Point) -> Array:
+        p = self.cp.p
+        half = blocks.solve_lower(point.low, np.broadcast_to(np.eye(p), (len(point.low), p, p)))
+        return blocks.transpose(half) @ half
+
+    def _information(
+        self, point: Point, shrink: Array, score: Array, working: list[Array]
+    ) -> Array:
+        """Average information in theta with sigma**2 profiled out."""
+        size = len(working)
+        quadratic = np.empty((len(point.pwrss), size, size))
+        to_x, totals = [], []
+        for i, column in enumerate(working):
+            shrunk = self.times(shrink, column)
+            for j in range(i + 1):
+                quadratic[:, i, j] = quadratic[:, j, i] = self.dot(working[j], shrunk)
+            to_x.append(self.dot_x(shrunk))
+            totals.append(self.dot(column, score))
+        half = blocks.solve_lower(point.low, np.stack(to_x, axis=2))
+        quadratic -= blocks.transpose(half) @ half
+        total, r2 = np.stack(totals, axis=1), point.pwrss[:, None, None]
+        spread = total[:, :, None] * total[:, None, :]
+        df = np.reshape(self.df, (-1, 1, 1))
+        return np.asarray(df * (quadratic / r2 - spread / r2**2))

@@ -1,0 +1,369 @@
+"""Minimising the profiled deviances of many responses to one design.
+
+The same search as `optimize`, with the same rules and limits, run for all replicates at once: each
+has its own theta, step length, zeros and restarts. Terms that share their levels (one term, or
+``||``) go through the kernels of `batch`; other models are optimised one response after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from merextras.engine.covariance import covpar
+from merextras.engine.elimination.plan import System
+from merextras.engine.kernels.blocks import Array, IntArray
+from merextras.engine.optimum.newton import (
+    NEAR_BOUNDARY,
+    NEAR_ZERO,
+    NO_SLOPE,
+    NOISE,
+    PATIENCE,
+    SLOW,
+    Control,
+    effects,
+    minimise,
+    units_of,
+)
+from merextras.engine.replicates import by_levels
+from merextras.engine.replicates.by_levels import LevelProblem
+from merextras.engine.replicates.problem import Point, Problem
+from merextras.engine.replicates.responses import Responses
+from merextras.engine.replicates.whole import WholeProblem
+
+BoolArray = NDArray[np.bool_]
+
+# Numbers in an array of (replicates, levels, k, k): 8 MB.
+_BLOCK = 1 << 20
+# The most numbers that the products of X within the levels may take: 256 MB.
+_MOST_PRODUCTS = 1 << 25
+# The most random effects for which a dense matrix a replicate is faster than sparse eliminations.
+_MOST_EFFECTS = 128
+
+
+@dataclass(frozen=True)
+class ManyFits:
+    """The optimum of each replicate.
+
+    Attributes
+    ----------
+    theta : (m, n_theta) array
+    deviance : (m,) array
+        By the criterion that was minimised; NaN or minus infinity where there is none.
+    beta : (m, p) array
+        Fixed effects of the X that was given.
+    sigma2 : (m,) array
+    converged : (m,) boolean array
+    """
+
+    theta: Array
+    deviance: Array
+    beta: Array
+    sigma2: Array
+    converged: BoolArray
+
+    def __len__(self) -> int:
+        return len(self.deviance)
+
+
+def minimise_many(
+    system: System,
+    responses: Responses,
+    theta: Array,
+    *,
+    reml: bool,
+    control: Control | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> ManyFits:
+    """Find the optimum for each of many responses, all from the same starting theta.
+
+    Parameters
+    ----------
+    system : System
+        The design; its own response does not matter.
+    responses : Responses
+    theta : (n_theta,) array
+        Inside the bounds, or it is moved there as `minimise` does.
+    reml : bool
+    control : Control, optional
+    progress : callable, optional
+        Called with the number of replicates done since the last call.
+
+    Notes
+    -----
+    Some six iterations, each for terms that share their levels of O(k**2 p**2 + k**4) operations a
+    replicate and level, for up to 128 random effects in all of O(q**3) a replicate, as products
+    of matrices in blocks that bound memory. Otherwise the cost of `minimise` a replicate.
+    """
+    control = Control() if control is None else control
+    size, make = _kernel(system, reml)
+    found = []
+    for start in range(0, len(responses), size):
+        part = responses.take(slice(start, start + size))
+        if make is None:
+            found.append(_alone(system, part, theta, reml, control))
+        else:
+            found.append(_together(make(part), part, theta, control))
+        if progress is not None:
+            progress(len(part))
+    return _stacked(found, len(theta), system.cp.p)
+
+
+def _kernel(system: System, reml: bool) -> tuple[int, Callable[[Responses], Problem] | None]:
+    """Choose how to evaluate deviances, and the size of a block of replicates."""
+    cp = system.cp
+    if not cp.shapes:
+        return 1, None
+    joint, p2 = by_levels.joint_blocks(system), max(cp.p, 1) ** 2
+    if joint is not None and joint[0].size * p2 <= _MOST_PRODUCTS:
+        size = max(1, _BLOCK // max(joint[0].size, p2))
+        return size, lambda part: LevelProblem(system, joint, part, reml=reml)
+    q = sum(levels * k for levels, k in cp.shapes)
+    if q <= _MOST_EFFECTS:
+        size = max(1, _BLOCK // max(q * q, q * cp.p, p2))
+        return size, lambda part: WholeProblem(system, part, reml=reml)
+    return 1, None
+
+
+def _stacked(found: list[ManyFits], n_theta: int, p: int) -> ManyFits:
+    none = ManyFits(
+        np.empty((0, n_theta)), np.empty(0), np.empty((0, p)), np.empty(0), np.empty(0, dtype=bool)
+    )
+    parts = found or [none]
+    return ManyFits(
+        *(
+            np.concatenate([getattr(f, name) for f in parts])
+            for name in ("theta", "deviance", "beta", "sigma2", "converged")
+        )
+    )
+
+
+def _alone(
+    system: System, responses: Responses, theta: Array, reml: bool, control: Control
+) -> ManyFits:
+    solution, summary = minimise(responses.system(system, 0), theta, reml=reml, control=control)
+    return ManyFits(
+        np.array([summary.theta]).reshape(1, -1),
+        np.array([summary.deviance]),
+        solution.beta[None],
+        np.array([solution.sigma2]),
+        np.array([summary.converged]),
+    )
+
+
+def _together(problem: Problem, responses: Responses, theta: Array, control: Control) -> ManyFits:
+    found, converged = search(problem, theta, control)
+    basis = problem.cp.basis
+    sigma2 = found.pwrss / problem.df if problem.df > 0 else np.full(len(found.pwrss), np.nan)
+    beta = responses.offset.T + found.beta @ basis.transform.T
+    return ManyFits(found.theta, found.deviance, beta, sigma2, converged)
+
+
+def search(problem: Problem, theta: Array, control: Control) -> tuple[Point, BoolArray]:
+    """Minimise the deviances of a block from a theta: where each is, and whether at its optimum."""
+    state = _Search(problem, control)
+    converged = state.run(theta)
+    return state.found, converged
+
+
+class _Search:
+    """The state of a block's minimisation: where each replicate is, what it may still gain."""
+
+    def __init__(self, problem: Problem, control: Control) -> None:
+        self.problem, self.control, self.layout = problem, control, problem.layout
+        self.units = np.concatenate(units_of(problem.cp))
+        self.found: Point
+        self.decrement = np.full(problem.n_responses, np.inf)
+
+    def run(self, theta: Array) -> BoolArray:
+        """Minimise all deviances; return which have converged."""
+        everyone = np.arange(self.problem.n_responses)
+        self.found = self.problem.at(everyone, np.tile(theta, (len(everyone), 1)))
+        hopeless = everyone[~np.isfinite(self.found.deviance)]
+        if len(hopeless):
+            unit = self.layout.pack(np.diag(1.0 / self.units)[None])
+            self.found.put(hopeless, self.problem.at(hopeless, np.tile(unit, (len(hopeless), 1))))
+        self.leave_boundary()
+        active, unfinished = everyone, np.zeros(len(everyone), dtype=bool)
+        for restart in range(self.control.max_restarts + 1):
+            self.settle(active)
+            active, inside = self.step_inside(active)
+            if len(active) == 0:
+                break
+            if restart == self.control.max_restarts:
+                unfinished[active] = True
+                break
+            self.found.put(active, inside)
+        gained = self.decrement <= max(1e-8, self.control.tolerance)
+        return np.asarray(np.isfinite(self.found.deviance) & gained & ~unfinished)
+
+    def noise(self, deviance: Array) -> Array:
+        return np.asarray(NOISE * (np.abs(deviance) + self.problem.cp.n))
+
+    def leave_boundary(self) -> None:
+        """Move those that start at a zero to where all can be reached that wants to be positive."""
+        at_zero = np.any(self.found.theta[:, self.layout.diagonal] == 0.0, axis=1)
+        active = np.flatnonzero(at_zero)
+        for _ in range(self.layout.k):
+            active, inside = self.step_inside(active)
+            if len(active) == 0:
+                break
+            self.found.put(active, inside)
+
+    def settle(self, which: IntArray) -> None:
+        """Iterate, put at zero what is nearly there, and iterate on the others."""
+        self.newton(which)
+        which = self.snap(which)
+        if len(which):
+            self.newton(which)
+            self.snap(which)
+
+    def newton(self, which: IntArray) -> None:
+        """Iterate to stationary points."""
+        active = which[np.isfinite(self.found.deviance[which])]
+        self.decrement[active] = np.inf
+        previous = np.full(len(self.decrement), np.inf)
+        slow = np.zeros(len(self.decrement), dtype=int)
+        for _ in range(self.control.max_iterations):
+            if len(active) == 0:
+                break
+            point = self.found.take(active)
+            gradient, hessian, _ = self.problem.local_model(active, point)
+            usable = np.flatnonzero(np.all(np.isfinite(hessian), axis=(1, 2)))
+            active, point = active[usable], point.take(usable)
+            gradient, hessian = gradient[usable], hessian[usable]
+            poor = np.flatnonzero(slow[active] >= PATIENCE)
+            if len(poor):
+                hessian[poor] = self.differenced(active[poor], point.theta[poor])
+            step, decrement = _newton_steps(gradient, hessian)
+            length = self.line_search(active, point, step, decrement)
+            # The decrement that is left falls at least as fast as it did in this step.
+            before = previous[active]
+            falling = (length == 1.0) & (decrement < before) & np.isfinite(before)
+            left = decrement * np.where(falling, decrement / np.where(falling, before, 1.0), 1.0)
+            slow[active] = np.where(decrement > SLOW * before, slow[active] + 1, 0)
+            previous[active], self.decrement[active] = decrement, left
+            active = active[(left > self.control.tolerance) & (length > 0.0)]
+        self.normalise(which)
+
+    def differenced(self, which: IntArray, theta: Array) -> Array:
+        """Hessians by central differences of the gradient, where the other kind crawls."""
+        units = self.units[self.layout.rows]
+        steps = 1e-4 * np.maximum(np.abs(theta), 0.1 / units)
+        out = np.empty((len(which), theta.shape[1], theta.shape[1]))
+        for i in range(theta.shape[1]):
+            move = np.zeros_like(theta)
+            move[:, i] = steps[:, i]
+            ends = [self.problem.at(which, theta + side * move) for side in (1.0, -1.0)]
+            above, below = (self.problem.local_model(which, end)[0] for end in ends)
+            out[:, i] = (above - below) / (2.0 * steps[:, i, None])
+        return 0.5 * (out + np.swapaxes(out, 1, 2))
+
+    def normalise(self, which: IntArray) -> None:
+        """Let no diagonal element be negative: columns of Lambda change sign together."""
+        theta = self.found.theta[which]
+        negative = theta[:, self.layout.diagonal] < 0.0
+        self.found.theta[which] = np.where(negative[:, self.layout.cols], -theta, theta)
+
+    def line_search(self, which: IntArray, point: Point, step: Array, decrement: Array) -> Array:
+        """Go along each step as far as it is an improvement; return how far."""
+        length = np.ones(len(which))
+        trying = np.arange(len(which))
+        while len(trying):
+            size = length[trying, None]
+            trial = self.problem.at(which[trying], point.theta[trying] + size * step[trying])
+            before = point.deviance[trying]
+            enough = before - 1e-4 * length[trying] * decrement[trying] + self.noise(before)
+            better = np.isfinite(trial.deviance) & (trial.deviance <= enough)
+            self.found.put(which[trying[better]], trial.take(np.flatnonzero(better)))
+            trying = trying[~better]
+            length[trying] *= np.where(length[trying] > 1e-2, 0.5, 0.1)
+            given_up = trying[length[trying] <= 1e-10]
+            length[given_up] = 0.0
+            trying = trying[length[trying] > 0.0]
+        return length
+
+    def snap(self, which: IntArray) -> IntArray:
+        """Put effects of nearly no variance at zero where the deviance does not mind.
+
+        Returns the replicates that were changed.
+        """
+        reference = self.found.deviance[which]
+        size = np.abs(self.found.theta[which]) * self.units[self.layout.rows]
+        limit = NEAR_ZERO * np.maximum(1.0, np.max(size, axis=1, initial=0.0))
+        changed = np.zeros(len(which), dtype=bool)
+        for where in effects(self.layout.ks):
+            theta = self.found.theta[which]
+            near = np.linalg.norm(size[:, where], axis=1) < limit
+            trying = np.flatnonzero(np.any(theta[:, where], axis=1) & near)
+            if len(trying) == 0:
+                continue
+            theta[np.ix_(trying, where)] = 0.0
+            trial = self.problem.at(which[trying], theta[trying])
+            good = trial.deviance <= reference[trying] + self.noise(reference[trying])
+            self.found.put(which[trying[good]], trial.take(np.flatnonzero(good)))
+            changed[trying[good]] = True
+        return which[changed]
+
+    def step_inside(self, which: IntArray) -> tuple[IntArray, Point]:
+        """Find better points inside for those on the boundary that are not optimal there.
+
+        See `optimize`: at an optimum D is positive semidefinite, term by term.
+        """
+        best = self.found.take(which)
+        diagonal = np.abs(best.theta[:, self.layout.diagonal]) * self.units
+        near = np.any(diagonal < NEAR_BOUNDARY, axis=1) & np.isfinite(best.deviance)
+        which, best = which[near], best.take(np.flatnonzero(near))
+        improved = np.zeros(len(which), dtype=bool)
+        if len(which) == 0:
+            return which, best
+        slopes = self.problem.local_model(which, best)[2]
+        for span in self.layout.spans:
+            units = self.units[span]
+            small = np.any(diagonal[near][:, span] < NEAR_BOUNDARY, axis=1) & ~improved
+            scaled = slopes[:, span, span] / np.outer(units, units)
+            small &= np.all(np.isfinite(scaled), axis=(1, 2))
+            values, directions = np.linalg.eigh(np.where(small[:, None, None], scaled, 0.0))
+            down = values[:, 0] < -NO_SLOPE * np.max(np.abs(values), axis=1)
+            trying = np.flatnonzero(small & down)
+            found = self.line_inside(which, best, trying, span, directions[:, :, 0] / units)
+            improved[found] = True
+        return which[improved], best.take(np.flatnonzero(improved))
+
+    def line_inside(
+        self, which: IntArray, best: Point, trying: IntArray, span: slice, direction: Array
+    ) -> IntArray:
+        """Add variance in one direction, of the size that lowers the deviance most."""
+        limit = best.deviance - 10.0 * self.noise(best.deviance)
+        lams = self.layout.unpack(best.theta)
+        found = np.zeros(len(which), dtype=bool)
+        for size in 10.0 ** np.arange(2.0, -9.0, -1.0):
+            if len(trying) == 0:
+                break
+            inside = lams[trying]
+            own, along = inside[:, span, span], direction[trying]
+            outer = along[:, :, None] * along[:, None, :]
+            inside[:, span, span] = covpar.factors_of(own @ np.swapaxes(own, 1, 2) + size * outer)
+            trial = self.problem.at(which[trying], self.layout.pack(inside))
+            better = trial.deviance < limit[trying]
+            best.put(trying[better], trial.take(np.flatnonzero(better)))
+            limit[trying[better]] = trial.deviance[better]
+            stop = ~better & found[trying]
+            found[trying[better]] = True
+            trying = trying[~stop]
+        return np.flatnonzero(found)
+
+
+def _newton_steps(gradient: Array, hessian: Array) -> tuple[Array, Array]:
+    """``-H^-1 g`` and g'H^-1 g of each replicate, safeguarded as in `optimize`."""
+    size = np.sqrt(np.abs(np.diagonal(hessian, axis1=1, axis2=2)))
+    size = np.where(size == 0.0, 1.0, size)
+    values, vectors = np.linalg.eigh(hessian / (size[:, :, None] * size[:, None, :]))
+    floor = 1e-6 * np.maximum(np.max(np.abs(values), axis=1, initial=0.0), 1e-300)
+    values = np.maximum(np.abs(values), floor[:, None])
+    rotated = np.einsum("mij,mi->mj", vectors, gradient / size)
+    step = -np.einsum("mij,mj->mi", vectors, rotated / values) / size
+    return step, np.asarray(np.sum(rotated**2 / values, axis=1))

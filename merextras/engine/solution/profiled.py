@@ -1,0 +1,137 @@
+"""The deviance and the fixed effects, once the random effects are eliminated.
+
+Bates, Maechler, Bolker & Walker (2015), J. Stat. Softw. 67(1); equation numbers are theirs.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+
+from merextras.engine.kernels import dense
+from merextras.engine.kernels.blocks import Array
+from merextras.engine.products.crossprod import CrossProducts
+
+# Pivots of X'V^-1 X that are rounding: relative to the column's own size, and for a column that was
+# one already in the basis, whose columns are of size one.
+NO_DIGITS = 1e-14
+NO_COLUMN = 1e-25
+
+
+class Profiled:
+    """What is known at one theta of [X y] with the random effects eliminated.
+
+    Attributes
+    ----------
+    reml : bool
+        Which criterion the deviance and sigma**2 are for.
+    """
+
+    reml: bool
+
+    @property
+    def cp(self) -> CrossProducts:
+        """What the model is fitted to."""
+        raise NotImplementedError
+
+    @property
+    def gram(self) -> Array:
+        """[X y]'V^-1 [X y] in the basis of the cross-products, (p + 1, p + 1)."""
+        raise NotImplementedError
+
+    @property
+    def log_det(self) -> float:
+        """The logarithm log |L|**2, L the factor of the random effects."""
+        raise NotImplementedError
+
+    def forget(self) -> None:
+        """Let go of what is cached; it is made again on demand."""
+        for name, kind in [(n, k) for c in type(self).__mro__ for n, k in vars(c).items()]:
+            if isinstance(kind, cached_property):
+                vars(self).pop(name, None)
+
+    @property
+    def p(self) -> int:
+        """Fixed effects."""
+        return self.cp.p
+
+    @property
+    def n(self) -> int:
+        """Observations."""
+        return self.cp.n
+
+    @cached_property
+    def fixed_low(self) -> Array:
+        """Lower Cholesky factor of X'V^-1 X in the basis of the cross-products, (p, p).
+
+        NaN where a column of X depends on the others, or the random effects leave nothing of it.
+        """
+        p = self.p
+        low = dense.cholesky(self.gram[:p, :p])
+        # A pivot is a difference: at this size it holds no digit of what it was taken from.
+        noise = NO_DIGITS * self.cp.xy.diagonal()[:p]
+        if (low.diagonal() ** 2 <= np.maximum(noise, NO_COLUMN)).any():
+            return np.full((p, p), np.nan)
+        return low
+
+    @cached_property
+    def _beta(self) -> Array:
+        return dense.solve(self.fixed_low, self.gram[: self.p, self.p, None])[:, 0]
+
+    @cached_property
+    def contrast(self) -> Array:
+        """(p + 1,) vector ``(-beta, 1)`` in the basis: the columns combine to y - X beta."""
+        out = np.ones(self.p + 1)
+        out[:-1] = -self._beta
+        return out
+
+    @cached_property
+    def pwrss(self) -> float:
+        """Penalised weighted residual sum of squares, r**2 (eq. 19)."""
+        # The quadratic form: an error in beta enters it squared only.
+        return float(self.contrast @ self.gram @ self.contrast)
+
+    @cached_property
+    def log_det_fixed(self) -> float:
+        """The logarithm log |R_X|**2 = log |X'V^-1 X|, of the X that was given."""
+        low = float(np.log(self.fixed_low.diagonal()).sum())
+        return 2.0 * (low - self.cp.basis.log_det())
+
+    @property
+    def df(self) -> int:
+        """The divisor of the residual variance: n - p under REML, n under ML."""
+        return self.n - self.p if self.reml else self.n
+
+    @property
+    def sigma2(self) -> float:
+        """Profiled residual variance, r**2 / n (eq. 33) or r**2 / (n - p) (eq. 41)."""
+        return self.pwrss / self.df if self.df > 0 else np.nan
+
+    def deviance(self, *, reml: bool | None = None) -> float:
+        """Profiled deviance (eq. 35), or the REML criterion (eq. 42).
+
+        NaN where it does not exist: no degrees of freedom, a matrix that is not positive definite;
+        minus infinity where the model fits exactly.
+        """
+        reml = self.reml if reml is None else reml
+        df = self.n - self.p if reml else self.n
+        if df <= 0:
+            return np.nan
+        log_det = self.log_det + (self.log_det_fixed if reml else 0.0)
+        if self.pwrss <= 0.0:
+            return -np.inf
+        fit = df * (1.0 + np.log(2.0 * np.pi * self.pwrss / df))
+        return float(log_det + fit - self.cp.sum_log_w)
+
+    @cached_property
+    def slope_weight(self) -> Array:
+        """What stands between ``Z'V^-1 [X y]`` and its transpose in the deviance's derivative.
+
+        ``c c' df / r**2`` and, under REML, (X'V^-1 X)^-1; (p + 1, p + 1), in the basis.
+        """
+        p = self.p
+        weight = np.outer(self.contrast, self.contrast) * self.df / self.pwrss
+        if self.reml and p:
+            weight[:p, :p] += dense.solve(self.fixed_low, np.eye(p))
+        return np.asarray(weight)

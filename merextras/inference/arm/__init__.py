@@ -1,0 +1,4 @@
+"""Verbs of the R package arm.
+
+`display`, `standard_errors`, `standardize`, `dic`.
+"""

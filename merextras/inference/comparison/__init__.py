@@ -1,0 +1,4 @@
+"""Models against each other.
+
+`anova`, `ranova`, `pb_modcomp`, `performance`.
+"""

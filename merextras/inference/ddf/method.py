@@ -1,0 +1,133 @@
+"""The methods for degrees of freedom by name, and the tables that tests are shown in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from merextras._checks import check_choice
+from merextras._typing import Array
+from merextras.inference.ddf.contrasts import FTest, independent
+from merextras.inference.ddf.kenward_roger import kenward_roger
+from merextras.inference.ddf.satterthwaite import satterthwaite
+from merextras.model.state.fitted import FittedModel
+
+METHODS = ("satterthwaite", "kenward-roger", "asymptotic")
+F_COLUMNS = ["sum_sq", "mean_sq", "num_df", "den_df", "statistic", "p_value"]
+
+
+class Method(Protocol):
+    """How the uncertainty of the variances enters a test of fixed effects."""
+
+    @property
+    def model(self) -> FittedModel:
+        """The model whose estimates are tested."""
+        ...
+
+    @property
+    def covariance(self) -> Array:
+        """The covariance of the fixed effects that standard errors are from."""
+        ...
+
+    @property
+    def title(self) -> str:
+        """The method's name in a heading."""
+        ...
+
+    def df(self, contrast: Array) -> float:
+        """Degrees of freedom of a t test."""
+        ...
+
+    def joint(self, matrix: Array, gap: Array) -> FTest:
+        """F test of several contrasts that are off by `gap`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Asymptotic:
+    """The variances taken for known: normal and chi-square distributions.
+
+    Attributes
+    ----------
+    model : FittedModel
+    """
+
+    model: FittedModel
+
+    title = "the normal distribution"
+
+    @property
+    def covariance(self) -> Array:
+        """``sigma**2 (X'V^-1 X)^-1``."""
+        return self.model.fixed_covariance
+
+    def df(self, contrast: Array) -> float:
+        """Infinite."""
+        del contrast
+        return np.inf
+
+    def joint(self, matrix: Array, gap: Array) -> FTest:
+        """Wald's test, the chi-square over its degrees of freedom."""
+        _, gaps, variances = independent(matrix, gap, self.covariance)
+        statistic = float(np.mean(gaps**2 / variances))
+        return FTest(statistic, statistic, len(gaps), np.inf)
+
+
+def check_method(ddf: object) -> str:
+    """The method's name; R's capitals are allowed."""
+    return check_choice(ddf.lower() if isinstance(ddf, str) else ddf, METHODS, "ddf")
+
+
+def method_of(model: FittedModel, ddf: str, *, stacklevel: int = 2) -> Method:
+    """The method of that name for a model; a warning points `stacklevel` calls above this."""
+    name = check_method(ddf)
+    if name == "satterthwaite":
+        return satterthwaite(model, stacklevel=stacklevel + 1)
+    if name == "kenward-roger":
+        return kenward_roger(model, stacklevel=stacklevel + 1)
+    return Asymptotic(model)
+
+
+def f_row(method: Method, matrix: Array, rhs: Array | None = None) -> list[float]:
+    """The F test of ``L beta = rhs`` as a row of `F_COLUMNS`.
+
+    The sums of squares are the unscaled F times sigma**2, on the scale of the response.
+    """
+    gap = matrix @ method.model.solution.beta - (0.0 if rhs is None else rhs)
+    test = method.joint(matrix, gap)
+    mean_sq = test.unscaled * method.model.solution.sigma2
+    p_value = _f_tail(test)
+    return [mean_sq * test.num_df, mean_sq, test.num_df, test.den_df, test.statistic, p_value]
+
+
+def f_table(rows: dict[str, list[float]]) -> pd.DataFrame:
+    """Rows by term as a frame."""
+    out = pd.DataFrame.from_dict(rows, orient="index", columns=F_COLUMNS, dtype=float)
+    return out.astype({"num_df": int})
+
+
+def _f_tail(test: FTest) -> float:
+    if np.isinf(test.den_df):
+        return float(stats.chi2.sf(test.statistic * test.num_df, test.num_df))
+    return float(stats.f.sf(test.statistic, test.num_df, test.den_df))
+
+
+def t_table(method: Method, matrix: Array, rhs: Array | None = None) -> pd.DataFrame:
+    """A t test for each contrast: ``estimate std_error df statistic p_value``."""
+    estimate = matrix @ method.model.solution.beta
+    std_error = np.sqrt(np.einsum("rk,kl,rl->r", matrix, method.covariance, matrix))
+    df = np.array([method.df(row) for row in matrix], dtype=float)
+    statistic = (estimate - (0.0 if rhs is None else rhs)) / std_error
+    return pd.DataFrame(
+        {
+            "estimate": estimate,
+            "std_error": std_error,
+            "df": df,
+            "statistic": statistic,
+            "p_value": 2.0 * stats.t.sf(np.abs(statistic), df),
+        }
+    )

@@ -1,0 +1,149 @@
+"""Satterthwaite's degrees of freedom of tests on fixed effects."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+
+from merextras._typing import Array
+from merextras.exceptions import ApproximationWarning
+from merextras.inference.ddf.contrasts import FTest, independent
+from merextras.model.state.fitted import FittedModel
+
+# Eigenvalues of the Hessian, in units of its diagonal, from which on a direction is determined.
+_FLAT = 1e-10
+# lmerTest's: degrees of freedom that are the same.
+_SAME_DF = 1e-8
+
+
+@dataclass(frozen=True)
+class Satterthwaite:
+    """What degrees of freedom are computed from.
+
+    For a contrast ``l'beta`` with estimated variance ``v = l' C(theta, sigma) l``::
+
+        df = 2 v**2 / (g' A g),        g = dv / d(theta, sigma)
+
+    with A the asymptotic covariance of (theta, sigma), twice the inverse of the Hessian of the
+    fit's own criterion: the REML criterion, or the ML deviance.
+
+    Attributes
+    ----------
+    model : FittedModel
+    covariance : (p, p) array
+        C, of the fixed effects.
+    slopes : (m + 1, p, p) array
+        dC / d(theta, sigma).
+    parameters : (m + 1, m + 1) array
+        A.
+
+    Notes
+    -----
+    Gradient and Hessian are analytic and exact (`merextras.engine.derivatives.information`);
+    lmerTest takes both by finite differences. The Hessian is that of the criterion as a function of
+    theta and sigma, sigma not profiled out. Where a fit is singular, V does not depend to first
+    order on the elements of theta in a column of Lambda that is zero: those directions are left
+    out, which changes nothing in g'Ag, and the others are treated as free.
+
+    References
+    ----------
+    Fai, A. H.-T. and Cornelius, P. L. (1996). Approximate F-tests of multiple degree of freedom
+    hypotheses in generalized least squares analyses of unbalanced split-plot experiments. J. Stat.
+    Comput. Simul. 54, 363-378.
+    Kuznetsova, A., Brockhoff, P. B. and Christensen, R. H. B. (2017). lmerTest package: tests in
+    linear mixed effects models. J. Stat. Softw. 82(13).
+    """
+
+    model: FittedModel
+    covariance: Array
+    slopes: Array
+    parameters: Array
+
+    title = "Satterthwaite's method"
+
+    def df(self, contrast: Array) -> float:
+        """Degrees of freedom of one contrast, (p,)."""
+        variance = contrast @ self.covariance @ contrast
+        slope = self.slopes @ contrast @ contrast
+        return float(2.0 * variance**2 / (slope @ self.parameters @ slope))
+
+    def joint(self, matrix: Array, gap: Array) -> FTest:
+        """F test of several contrasts, (r, p), whose estimates are off by `gap`, (r,).
+
+        The statistic is the mean of the squared t of uncorrelated contrasts, the denominator's
+        degrees of freedom those for which an F has the mean that theirs give (Fai & Cornelius
+        1996): ``2 E / (E - q)`` with ``E = sum nu / (nu - 2)``; 2 if some nu is not above 2. The
+        uncorrelated contrasts are the eigenvectors of the rows' covariance, so that the degrees of
+        freedom (not the statistic) depend a little on which rows express the hypothesis; the verbs
+        take lmerTest's.
+        """
+        rows, gaps, variances = independent(matrix, gap, self.covariance)
+        statistic = float(np.mean(gaps**2 / variances))
+        each = np.array([self.df(row) for row in rows])
+        return FTest(statistic, statistic, len(rows), _pooled(each))
+
+
+def _pooled(each: Array) -> float:
+    if np.all(np.abs(np.diff(each)) < _SAME_DF):
+        return float(np.mean(each))
+    if np.any(each <= 2.0):
+        return 2.0
+    expected = float(np.sum(each / (each - 2.0)))
+    return 2.0 * expected / (expected - len(each))
+
+
+def satterthwaite(model: FittedModel, *, stacklevel: int = 2) -> Satterthwaite:
+    """Prepare Satterthwaite's degrees of freedom for a model.
+
+    Returns
+    -------
+    Satterthwaite
+
+    Warns
+    -----
+    ApproximationWarning
+        The Hessian is not positive definite in the directions that V depends on: the estimate is
+        not at the optimum (``polish=False``), or the data do not determine it.
+
+    Notes
+    -----
+    R: ``lmerTest::as_lmerModLmerTest``. Cost and memory are those of `engine.information`, once
+    per model.
+
+    Examples
+    --------
+    >>> import numpy as np, merextras as mx
+    >>> from merextras.inference.ddf.satterthwaite import satterthwaite
+    >>> m = mx.lmer("Reaction ~ Days + (Days | Subject)", mx.load_dataset("sleepstudy"))
+    >>> round(satterthwaite(m).df(np.array([0.0, 1.0])), 6)
+    17.0
+    """
+    found = model.information
+    free = found.free_directions()
+    m, r = free.shape
+    # sigma is free too.
+    basis = np.zeros((m + 1, r + 1))
+    basis[:m, :r], basis[m, r] = free, 1.0
+    inverse, n_flat = inverse_of(basis.T @ found.hessian() @ basis)
+    if n_flat:
+        warnings.warn(
+            "Satterthwaite's method: the Hessian of the criterion is not positive definite in "
+            f"{n_flat} direction(s) of the variance parameters, which were left out; the estimate "
+            "may not be at its optimum",
+            ApproximationWarning,
+            stacklevel=stacklevel,
+        )
+    parameters = 2.0 * basis @ inverse @ basis.T
+    return Satterthwaite(model, model.fixed_covariance, found.covariance_slopes(), parameters)
+
+
+def inverse_of(matrix: Array) -> tuple[Array, int]:
+    """The inverse of a positive definite matrix, and how many flat directions it leaves out."""
+    size = np.sqrt(np.abs(np.diag(matrix)))
+    size = np.where(size > 0.0, size, 1.0)
+    values, vectors = np.linalg.eigh(matrix / np.outer(size, size))
+    kept = values > _FLAT
+    scaled = vectors[:, kept] / size[:, None]
+    return np.asarray((scaled / values[kept]) @ scaled.T), int(np.sum(~kept))

@@ -1,0 +1,125 @@
+"""Single term deletions from the fixed part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from merextras._checks import one_of
+from merextras._typing import Array
+from merextras.exceptions import InvalidArgumentError
+from merextras.inference.ddf.method import f_row, f_table, method_of
+from merextras.inference.fixed_effects.term_contrasts import without
+from merextras.model.columns.fixed import ColumnsPart
+from merextras.model.design.design import Design
+from merextras.model.design.effects import Effect, Effects
+from merextras.model.rowless.design import StreamedDesign
+from merextras.model.rowless.effects import effects_of_design
+from merextras.model.state.fitted import Fit, FittedModel, fit_design, refitted
+
+_TESTS = {"chisq": "chisq", "f": "f", "none": None}
+
+
+def drop1(
+    model: FittedModel,
+    *,
+    test: str | None = "chisq",
+    ddf: str = "satterthwaite",
+    scope: Sequence[str] | None = None,
+) -> pd.DataFrame:
+    """Leave out each term of the fixed part in turn, lme4's and lmerTest's ``drop1``.
+
+    Parameters
+    ----------
+    test : {"chisq", "f", None}
+        Likelihood ratio tests and AIC from refits by ML; F tests of the fit itself; AIC alone.
+    ddf : {"satterthwaite", "kenward-roger", "asymptotic"}
+        Of the F tests.
+    scope : sequence of str, optional
+        Labels of the terms; by default all that no other term contains (main effects stay as long
+        as their interaction is there).
+
+    Returns
+    -------
+    DataFrame
+        By term ``sum_sq mean_sq num_df den_df statistic p_value`` for F tests; otherwise ``df aic
+        statistic p_value`` or ``df aic``, with the model itself first as ``<none>`` (by ML).
+
+    Raises
+    ------
+    InvalidArgumentError
+        An unknown `test`, `ddf` or term, or a term that another contains.
+
+    Notes
+    -----
+    ``statistic`` is the difference in ML deviance, ``df`` in rank: of the model whose fixed part
+    spans what the formula without the term does. R: ``drop1(m, test = "Chisq")`` of lme4, where
+    ``df`` is called npar, and ``drop1(m)`` of lmerTest for the F tests. A REML fit is refitted by
+    ML without a warning, as AIC has no other meaning here. Cost: an ML refit per term.
+
+    Examples
+    --------
+    >>> import merextras as mx
+    >>> m = mx.lmer("extro ~ open + agree + social + (1 | school)", mx.load_dataset("students"))
+    >>> m.drop1().round(4)
+             df        aic  statistic  p_value
+    <none>  NaN  5818.5207        NaN      NaN
+    open    1.0  5817.0554     0.5347   0.4646
+    agree   1.0  5819.8215     3.3008   0.0692
+    social  1.0  5816.7093     0.1886   0.6641
+    """
+    chosen = "none" if test is None else test.lower() if isinstance(test, str) else test
+    if chosen not in _TESTS:
+        raise InvalidArgumentError(f"test={test!r}: {one_of(test, list(_TESTS))}")
+    effects = effects_of_design(model.design)
+    wanted = _in_scope(effects, scope)
+    if _TESTS[str(chosen)] != "f":
+        return _by_likelihood(model, effects, wanted, test=chosen == "chisq")
+    method = method_of(model, ddf, stacklevel=3)
+    design = model.design
+    return f_table({e.label: f_row(method, without(design, effects, e)) for e in wanted})
+
+
+def _in_scope(effects: Effects, scope: Sequence[str] | None) -> list[Effect]:
+    marginal = {effect.label: effect for effect in effects.marginal()}
+    if scope is None:
+        return list(marginal.values())
+    wanted = list(scope) if isinstance(scope, Iterable) and not isinstance(scope, str) else [scope]
+    for label in wanted:
+        if label not in marginal:
+            raise InvalidArgumentError(
+                f"scope={label!r}: {one_of(label, list(marginal))} (terms that no other contains)"
+            )
+    return [marginal[label] for label in wanted]
+
+
+def _with_columns(design: Design, x: Array) -> Fit:
+    """The ML fit with other fixed-effects columns, within the span of those there are."""
+    if isinstance(design, StreamedDesign):
+        return fit_design(design, reml=False, products=design.with_combined(x))
+    names = [f"column {j}" for j in range(x.shape[1])]
+    return fit_design(replace(design, x=x, fixed=ColumnsPart(names, None)), reml=False)
+
+
+def _by_likelihood(
+    model: FittedModel, effects: Effects, wanted: Sequence[Effect], *, test: bool
+) -> pd.DataFrame:
+    large = refitted(model, reml=False) if model.solution.reml else model
+    rows = [(np.nan, large.n_parameters, large.solution.deviance())]
+    for effect in wanted:
+        left = [e for e in effects.effects if e is not effect]
+        x = effects.spanned(left)
+        small = _with_columns(model.design, x).solution
+        lost = large.solution.p - x.shape[1]
+        rows.append((lost, large.n_parameters - lost, small.deviance()))
+    df, npar, deviance = np.array(rows, dtype=float).T
+    index = ["<none>", *(effect.label for effect in wanted)]
+    out = pd.DataFrame({"df": df, "aic": deviance + 2.0 * npar}, index=index)
+    if test:
+        out["statistic"] = np.where(np.isnan(df), np.nan, np.maximum(deviance - deviance[0], 0.0))
+        out["p_value"] = stats.chi2.sf(out["statistic"], df)
+    return out

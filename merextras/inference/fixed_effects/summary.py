@@ -1,0 +1,60 @@
+"""The summary of a fit with tests of the fixed effects."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from merextras.accessors import summary as plain
+from merextras.inference.ddf.method import method_of, t_table
+from merextras.model.state.fitted import FittedModel
+from merextras.results.estimates.summary import Summary
+
+
+def summary(model: FittedModel, *, ddf: str | None = None) -> Summary:
+    """The fit at a glance, lme4's and lmerTest's ``summary``.
+
+    Parameters
+    ----------
+    ddf : {"satterthwaite", "kenward-roger", "asymptotic"}, optional
+        Adds degrees of freedom and p-values of t tests; with Kenward-Roger's method the standard
+        errors are its own. Without it there are none, as in lme4.
+
+    Returns
+    -------
+    Summary
+        Prints as text and in notebooks; its parts are attributes: `coefficients` (``estimate
+        std_error statistic``, or ``estimate std_error df statistic p_value``), `var_corr`,
+        `scaled_residuals`, `correlation`, ... No standard errors are shown for variances:
+        statsmodels' are off by a factor of about sqrt(scale).
+
+    Raises
+    ------
+    InvalidArgumentError
+        An unknown `ddf`.
+
+    Warns
+    -----
+    RefitWarning
+        Kenward-Roger's method for an ML fit: the whole summary is that of its refit by REML.
+
+    Examples
+    --------
+    >>> import merextras as mx
+    >>> m = mx.lmer("Reaction ~ Days + (Days | Subject)", mx.load_dataset("sleepstudy"))
+    >>> m.summary(ddf="satterthwaite").coefficients.round(4)
+               estimate  std_error    df  statistic  p_value
+    Intercept  251.4051     6.8246  17.0    36.8383      0.0
+    Days        10.4673     1.5458  17.0     6.7715      0.0
+    """
+    if ddf is None:
+        return plain.summary(model)
+    method = method_of(model, ddf, stacklevel=3)
+    found = plain.summary(method.model)
+    table = t_table(method, np.eye(method.model.solution.p))
+    return replace(
+        found,
+        title=f"{found.title}; t-tests use {method.title}",
+        coefficients=table.set_axis(found.coefficients.index, axis=0),
+    )

@@ -1,0 +1,5 @@
+"""Intervals.
+
+Read `confint`; `profile` with `profiling` and `profile_curve`; `bootstrap` with `replicates`
+and `refits`; `sub_boot`.
+"""

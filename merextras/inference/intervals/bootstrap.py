@@ -1,0 +1,183 @@
+"""The bootstrap of a mixed model, lme4's ``bootMer``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from merextras._checks import check_choice, check_count, check_jobs
+from merextras._rng import as_generator
+from merextras._typing import Rng
+from merextras.accessors.parameters import parameters
+from merextras.engine.covariance import covpar
+from merextras.exceptions import InvalidArgumentError, MerextrasError
+from merextras.inference.intervals.refits import Block, Statistic, one_by_one
+from merextras.inference.intervals.replicates import block_size, in_blocks, is_long, refit_drawn
+from merextras.model.fit.response_draws import Source
+from merextras.model.fit.response_draws_by_products import ProductSource, response_source
+from merextras.model.rowless.resample_groups import outermost
+from merextras.model.state.fitted import FittedModel
+from merextras.model.statsmodels.mixedlm import as_fitted
+from merextras.results.replicates.bootstrap import Bootstrap
+
+__all__ = ["bootstrap"]
+
+KINDS = ("parametric", "semiparametric", "cases")
+# Replicates that are refitted one by one in a process before it reports, and how many take long.
+_FEW, _LONG = 8, 500
+# The relative standard deviation below which a fit is singular, as in `is_singular`.
+_SINGULAR = 1e-4
+
+
+def bootstrap(
+    m: object,
+    func: Callable[[Any], Any] | None = None,
+    *,
+    n_sims: int = 1000,
+    use_u: bool = False,
+    kind: str = "parametric",
+    rng: Rng = None,
+    n_jobs: int = 1,
+) -> Bootstrap:
+    r"""Refit the model to new data made from it, and see how its estimates vary.
+
+    A replicate of the parametric bootstrap is :math:`y^* = X\hat\beta + Zb^* + e^*` with
+    :math:`b^* \sim N(0, \hat G)` and :math:`e^* \sim N(0, \hat\sigma^2 W^{-1})`, and the model
+    fitted to it by its own criterion (REML or ML).
+
+    Parameters
+    ----------
+    m : MerMod or MixedLMResults
+    func : callable, optional
+        A function of a refitted model that returns a number, an array, a dict or a Series of
+        numbers. By default all parameters: standard deviations and correlations, sigma, fixed
+        effects, under the names of `confint`; these are found for all replicates together, which
+        is faster by some two orders of magnitude.
+    n_sims : int, default 1000
+        Number of replicates.
+    use_u : bool, default False
+        Keep the random effects at their conditional modes and draw new residuals only.
+    kind : {"parametric", "semiparametric", "cases"}
+        Residuals from the normal distribution; conditional residuals of the fit, centred and
+        resampled; or whole groups resampled with their data. The groups of ``"cases"`` are those
+        of the outermost factor, in which all others are nested (schools, not classes): drawn with
+        replacement, each draw a group of its own. It assumes no distribution and needs many
+        groups.
+    rng : int, numpy.random.Generator or None
+        Each replicate has a generator of its own (``Generator.spawn``).
+    n_jobs : int, default 1
+        Processes (joblib); -1 for all cores. The result does not depend on it.
+
+    Returns
+    -------
+    Bootstrap
+        The replicates, `bias`, `std_error`, `quantiles`, `confint`; `n_failed` counts those whose
+        fit did not converge or for which `func` raised an error.
+
+    Raises
+    ------
+    InvalidArgumentError
+        An argument that is not allowed; a `func` that returns no numbers, or not always as many.
+    UnsupportedModelError
+        Frequency weights (a row needs one response); ``"cases"`` with crossed factors.
+    MerextrasError
+        `func` failed in every replicate.
+
+    See Also
+    --------
+    merextras.pb_modcomp : A parametric bootstrap test.
+    MerMod.simulate : The responses: replicate i is the refit to ``sim_i`` of the same seed.
+
+    Notes
+    -----
+    R: ``lme4::bootMer(m, FUN, nsim, use.u, type)``. There ``type = "semiparametric"`` exists for
+    ``use.u = TRUE`` only; with ``use_u=False`` ours draws normal random effects. As there, the
+    conditional residuals are not inflated, so that the sigma of semiparametric replicates is
+    too small by about the share of the degrees of freedom that the random effects take; `bias`
+    shows it.
+
+    A model that was fitted from chunks keeps no rows. Its parametric bootstrap draws the products
+    of a response with the design, whose joint distribution the cross-products give exactly, in
+    place of a response; the replicates are others than those of the same model with its rows, and
+    frequency weights are allowed. Residuals and groups can't be resampled without rows.
+
+    Without `func`, all replicates share the design: a replicate costs its n normal numbers, its
+    cross-products with X and Z, and a share of vectorised Newton steps. 1000 refits to 1200
+    rows in 6 groups take about 0.1 s, bootMer 8 s. With `func` and for ``"cases"`` each replicate
+    is a refit, some milliseconds.
+
+    References
+    ----------
+    Davison, A. C. and Hinkley, D. V. (1997). *Bootstrap Methods and their Application*. Cambridge
+    University Press. Carpenter, J. R., Goldstein, H. and Rasbash, J. (2003). J. R. Statist. Soc. C
+    52, 431-443, on the kinds for multilevel models.
+
+    Examples
+    --------
+    >>> import merextras as mx
+    >>> m = mx.lmer("Yield ~ 1 + (1 | Batch)", mx.load_dataset("dyestuff"))
+    >>> boot = mx.bootstrap(m, n_sims=2000, rng=1)
+    >>> boot.confint(0.9).loc["sd_Intercept|Batch"].round(-1).tolist()
+    [0.0, 70.0]
+    >>> icc = mx.bootstrap(m, lambda m: m.theta[0] ** 2 / (1 + m.theta[0] ** 2), n_sims=20, rng=1)
+    >>> icc.estimates.shape
+    (20, 1)
+    """
+    model = as_fitted(m)
+    n_sims = check_count(n_sims, "n_sims")
+    n_jobs = check_jobs(n_jobs)
+    check_choice(kind, KINDS, "kind")
+    if func is not None and not callable(func):
+        raise InvalidArgumentError(f"func={func!r}: expected a function of a model, or None")
+    if kind == "cases":
+        if use_u:
+            raise InvalidArgumentError(
+                "use_u=True: the groups of kind='cases' bring their own random effects"
+            )
+        outermost(model.design)
+    generators = as_generator(rng).spawn(n_sims)
+    source = None
+    if kind != "cases":
+        source = response_source(model, use_u=use_u, resampled=kind == "semiparametric")
+    statistic = Statistic.of(func, model)
+    if func is None and source is not None:
+        size, long = block_size(model), is_long(model, n_sims)
+        blocks = in_blocks(
+            _together, (model, source), generators, size=size, n_jobs=n_jobs, long=long
+        )
+    else:
+        given, long = (model, source, statistic), n_sims > _LONG
+        blocks = in_blocks(one_by_one, given, generators, size=_FEW, n_jobs=n_jobs, long=long)
+    return _result(statistic, blocks, kind, use_u)
+
+
+def _together(
+    model: FittedModel,
+    source: Source | ProductSource,
+    generators: Sequence[np.random.Generator],
+) -> Block:
+    """All parameters of some replicates, through one design."""
+    ks, fits = model.design.ks, refit_drawn(model, source, generators)
+    failed = ~fits.converged
+    values = parameters(ks, fits.theta, np.where(failed, np.nan, fits.sigma2), fits.beta)
+    values[failed] = np.nan
+    diagonal = covpar.lower_bounds(ks) == 0.0
+    singular = np.any(fits.theta[:, diagonal] < _SINGULAR, axis=1) & ~failed
+    count = int(np.sum(failed))
+    return Block(values, singular, Counter({"not converged": count} if count else {}))
+
+
+def _result(statistic: Statistic, blocks: Sequence[Block], kind: str, use_u: bool) -> Bootstrap:
+    values = np.concatenate([block.values for block in blocks])
+    failures: Counter[str] = sum((block.failures for block in blocks), Counter())
+    used = len(values) - failures.total()
+    if used == 0:
+        first = next(iter(failures))
+        raise MerextrasError(f"bootstrap: all {len(values)} replicates failed; the first: {first}")
+    singular = sum(int(np.sum(block.singular)) for block in blocks) / used
+    return Bootstrap(
+        statistic.names, statistic.observed, values, singular, kind, use_u, dict(failures)
+    )

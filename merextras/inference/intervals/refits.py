@@ -1,0 +1,129 @@
+"""Replicates one after the other: refit the model and apply a function to it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from merextras._typing import Array, BoolArray
+from merextras.accessors.parameters import parameter_names, parameters_of
+from merextras.exceptions import InvalidArgumentError
+from merextras.model.fit.response_draws import Source
+from merextras.model.fit.response_draws_by_products import ProductSource, refitted_products
+from merextras.model.rowless.resample_groups import resampled
+from merextras.model.state.fitted import FittedModel, fit_design, is_singular, refit_start, refitted
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some replicates: (m, k) values with NaN rows where a fit failed, and why it did."""
+
+    values: Array
+    singular: BoolArray
+    failures: Counter[str]
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """What is taken from every refitted model: `func`, or all parameters.
+
+    Attributes
+    ----------
+    func : callable or None
+    names : tuple of str
+        Of the numbers it returned for the fit itself.
+    observed : (k,) array
+        These numbers.
+    """
+
+    func: Callable[[Any], Any] | None
+    names: tuple[str, ...]
+    observed: Array
+
+    @classmethod
+    def of(cls, func: Callable[[Any], Any] | None, model: FittedModel) -> Statistic:
+        """Apply it to the fit itself; an error of `func` here is the caller's to see."""
+        if func is None:
+            return cls(None, parameter_names(model), parameters_of(model))
+        names, values = _numbers(func(model))
+        return cls(func, names, values)
+
+    def __call__(self, model: FittedModel) -> Array:
+        """The numbers of a refitted model, an error if they are others than the fit's own."""
+        if self.func is None:
+            return parameters_of(model)
+        result = self.func(model)
+        names, values = _numbers(result)
+        if names != self.names:
+            raise InvalidArgumentError(
+                f"func: returned {list(names)} for a replicate where it returned "
+                f"{list(self.names)} for the fit itself; it must return the same numbers each time"
+            )
+        return values
+
+
+def _numbers(result: Any) -> tuple[tuple[str, ...], Array]:
+    """Names and values of what a function returned."""
+    if isinstance(result, Mapping):
+        result = pd.Series(dict(result))
+    try:
+        values = np.asarray("" if result is None else result, dtype=float)
+    except (TypeError, ValueError):
+        raise InvalidArgumentError(
+            f"func: must return a number, an array, a dict or a Series of numbers, got "
+            f"{type(result).__name__}"
+        ) from None
+    if values.ndim > 1 or values.size == 0:
+        raise InvalidArgumentError(
+            f"func: must return a number or a one-dimensional array with values, got shape "
+            f"{values.shape}"
+        )
+    values = np.atleast_1d(values)
+    if isinstance(result, pd.Series):
+        return tuple(map(str, result.index)), values
+    return tuple(f"t{i + 1}" for i in range(len(values))), values
+
+
+def one_by_one(
+    model: FittedModel,
+    source: Source | ProductSource | None,
+    statistic: Statistic,
+    generators: Sequence[np.random.Generator],
+) -> Block:
+    """Some replicates; `source` is where responses are drawn from, None to resample groups."""
+    values = np.full((len(generators), len(statistic.names)), np.nan)
+    singular = np.zeros(len(generators), dtype=bool)
+    failures: Counter[str] = Counter()
+    for i, generator in enumerate(generators):
+        try:
+            refit = _refit(model, source, generator)
+            if refit.opt_summary is not None and not refit.opt_summary.converged:
+                failures["not converged"] += 1
+                continue
+            values[i] = statistic(refit)
+            singular[i] = is_singular(refit)
+        except InvalidArgumentError as err:
+            if str(err).startswith("func:"):
+                raise
+            failures[f"{type(err).__name__}: {err}"] += 1
+        except Exception as err:  # any error of the caller's function is counted
+            failures[f"{type(err).__name__}: {err}"] += 1
+    return Block(values, singular, failures)
+
+
+def _refit(
+    model: FittedModel, source: Source | ProductSource | None, generator: np.random.Generator
+) -> FittedModel:
+    if isinstance(source, ProductSource):
+        system = model.solution.factor.system
+        return refitted_products(model, source.responses([generator]).system(system, 0).cp)
+    if source is not None:
+        return refitted(model, y=source.draw([generator])[:, 0])
+    design = resampled(model.design, generator)
+    fit = fit_design(design, reml=model.solution.reml, theta=refit_start(model))
+    return model._like(fit)

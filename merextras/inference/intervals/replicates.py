@@ -1,0 +1,98 @@
+"""Working through replicates in blocks, in processes if wanted, with a progress bar."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+from joblib import delayed
+from tqdm import tqdm
+
+from merextras._jobs import in_order
+from merextras._typing import Array
+from merextras.engine.replicates.responses import Responses
+from merextras.engine.replicates.search import ManyFits, minimise_many
+from merextras.model.fit.response_draws import Source
+from merextras.model.fit.response_draws_by_products import ProductSource
+from merextras.model.rowless.design import StreamedDesign
+from merextras.model.state.fitted import FittedModel, refit_start
+
+R = TypeVar("R")
+
+# Numbers drawn at a time (8 MB), and the most replicates.
+_BLOCK, _MOST = 2**20, 1024
+# Numbers drawn that take two or three seconds; less needs no progress bar.
+_LONG = 10**8
+
+
+def _numbers(model: FittedModel) -> int:
+    """Numbers that one replicate draws; where no rows are kept, two for each effect."""
+    if isinstance(model.design, StreamedDesign):
+        return 2 * model.design.q + model.solution.p
+    return model.design.n + model.design.q
+
+
+def block_size(model: FittedModel) -> int:
+    """Replicates drawn at a time: of the model alone, so that results do not depend on `n_jobs`."""
+    return int(np.clip(_BLOCK // _numbers(model), 1, _MOST))
+
+
+def is_long(model: FittedModel, n_sims: int) -> bool:
+    """Whether joint refits take long enough for a progress bar."""
+    return n_sims * _numbers(model) > _LONG
+
+
+def in_blocks(
+    function: Callable[..., R],
+    arguments: tuple[Any, ...],
+    generators: Sequence[np.random.Generator],
+    *,
+    size: int,
+    n_jobs: int,
+    long: bool,
+) -> list[R]:
+    """``function(*arguments, some generators)`` for all blocks of generators, in their order."""
+    parts = [generators[at : at + size] for at in range(0, len(generators), size)]
+    found: Iterable[R] = (function(*arguments, part) for part in parts)
+    if n_jobs != 1:
+        work = (delayed(function)(*arguments, part) for part in parts)
+        found = in_order(work, n_jobs)
+    out, disable = [], None if long else True
+    with tqdm(total=len(generators), desc="bootstrap", unit="refits", disable=disable) as bar:
+        for part, result in zip(parts, found, strict=True):
+            out.append(result)
+            bar.update(len(part))
+    return out
+
+
+def reduced(model: FittedModel, y: Array) -> Responses:
+    """The columns of y, (n, m), by their products with the model's design."""
+    design, system = model.design, model.solution.factor.system
+    if design.offset is not None:
+        y = y - design.offset[:, None]
+    rows = [term.rows for term in design.terms]
+    return Responses.from_rows(system.cp, design.x, y, rows, design.weights)
+
+
+def refit_reduced(model: FittedModel, responses: Responses) -> ManyFits:
+    """The model's refits to responses, all together."""
+    solution = model.solution
+    start = refit_start(model)
+    return minimise_many(solution.factor.system, responses, start, reml=solution.reml)
+
+
+def refit_all(model: FittedModel, y: Array) -> ManyFits:
+    """The model's refits to the columns of y, (n, m), all together."""
+    return refit_reduced(model, reduced(model, y))
+
+
+def refit_drawn(
+    model: FittedModel,
+    source: Source | ProductSource,
+    generators: Sequence[np.random.Generator],
+) -> ManyFits:
+    """The model's refits to a response from each generator, all together."""
+    if isinstance(source, Source):
+        return refit_all(model, source.draw(generators))
+    return refit_reduced(model, source.responses(generators))

@@ -1,0 +1,4 @@
+"""Estimated marginal means.
+
+`emmeans_grid` (the reference grid), `emmeans`, `joint_tests`.
+"""

@@ -1,0 +1,166 @@
+"""F tests of the terms of a fixed part on its reference grid."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations, product
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from merextras._typing import Array
+from merextras.engine.kernels.dense import orthonormal
+from merextras.inference.ddf.method import Method, f_row, method_of
+from merextras.inference.means.emmeans import averaged, derivative, uncertainty_of
+from merextras.inference.means.emmeans_grid import Grid, reference_grid
+from merextras.model.design.design import Design
+from merextras.model.rowless.design import StreamedDesign
+from merextras.model.rowless.synthetic_rows import fixed_columns
+from merextras.model.rowless.variables import term_variables
+from merextras.model.statsmodels.mixedlm import as_fitted
+from merextras.results.means.uncertainty import Uncertainty
+
+__all__ = ["joint_tests"]
+
+_COLUMNS = ["num_df", "den_df", "statistic", "p_value"]
+
+
+def joint_tests(
+    m: object,
+    by: str | Sequence[str] | None = None,
+    *,
+    at: Mapping[str, Any] | None = None,
+    ddf: str = "kenward-roger",
+) -> pd.DataFrame:
+    """F tests of main effects and interactions of the marginal means, emmeans' ``joint_tests``.
+
+    What a main effect or an interaction of the *means* is does not depend on the coding of factors
+    nor on where a covariate has its zero, unlike the terms of `MerMod.anova` where a factor and a
+    covariate interact: there the factor is tested at the covariate's zero, here at its mean.
+
+    Parameters
+    ----------
+    m : MerMod or MixedLMResults
+    by : str or sequence of str, optional
+        Variables within whose levels the others are tested.
+    at : mapping of variable to values, optional
+        As in `emmeans`.
+    ddf : {"kenward-roger", "satterthwaite", "asymptotic"}
+
+    Returns
+    -------
+    DataFrame
+        A row per term, and per level of `by`: ``term <by> num_df den_df statistic p_value note``.
+        Empty cells leave fewer degrees of freedom, and the note says so; ``attrs["notes"]`` says
+        if the tests leave out some of what the fixed part can express (empty cells, powers of a
+        covariate).
+
+    Raises
+    ------
+    InvalidArgumentError, UnsupportedModelError
+        As `emmeans`.
+
+    Warns
+    -----
+    RefitWarning
+        Kenward-Roger's method for an ML fit.
+
+    Notes
+    -----
+    The hypothesis of a term is that the products of consecutive contrasts of its factors, averaged
+    over the others with equal weights, are zero; a numeric variable enters by the derivative at its
+    mean (or at `at`). The F test is that of `contest`. emmeans has the same hypotheses (for
+    covariates with differences over two units instead of derivatives), but its F of several
+    contrasts lacks Kenward and Roger's scale factor and takes other degrees of freedom; for one
+    contrast the two are the same. The offset is not tested.
+
+    Examples
+    --------
+    >>> import merextras as mx
+    >>> students = mx.load_dataset("students")
+    >>> m = mx.lmer("extro ~ open * Q('class') + (1 | school)", students)
+    >>> mx.joint_tests(m).round(3).drop(columns="note")
+             term  num_df    den_df  statistic  p_value
+    0        open       1  1187.003      1.680    0.195
+    1       class       3  1187.000    622.900    0.000
+    2  open:class       3  1187.002      0.833    0.476
+    """
+    fitted = as_fitted(m)
+    grid = reference_grid(fitted.design, at)
+    within = grid.names(by, "by")
+    method = method_of(fitted, ddf, stacklevel=3)
+    uncertainty = uncertainty_of(method)
+    functions = {term: _functions(grid, term, within) for term in _terms(grid, within)}
+    made, tested = [], [np.empty((0, grid.rows.shape[1]))]
+    for i, level in enumerate(product(*(grid.values[name] for name in within))):
+        for term, rows in functions.items():
+            row, free = _tested(method, uncertainty, rows[i])
+            made.append([":".join(term), *level, *row])
+            tested.append(free)
+    out = pd.DataFrame(made, columns=["term", *within, *_COLUMNS, "note"])
+    out = out.astype({"num_df": int, "den_df": float, "statistic": float, "p_value": float})
+    known = _rank(np.vstack(tested), uncertainty)
+    out.attrs["notes"] = () if within or at else _left_out(fitted.design, known)
+    return out
+
+
+def _terms(grid: Grid, within: Sequence[str]) -> list[tuple[str, ...]]:
+    """All that the terms of the fixed part contain, main effects first, in the data's order."""
+    order = {name: i for i, name in enumerate(grid.values)}
+    found: dict[tuple[str, ...], None] = {}
+    for term in term_variables(grid.design):
+        names = sorted(term - set(within), key=order.__getitem__)
+        for size in range(1, len(names) + 1):
+            found.update(dict.fromkeys(combinations(names, size)))
+    several = [t for t in found if all(n in grid.numbers or len(grid.values[n]) > 1 for n in t)]
+    return sorted(several, key=lambda t: (len(t), [order[name] for name in t]))
+
+
+def _functions(grid: Grid, term: Sequence[str], within: Sequence[str]) -> Array:
+    """The functions that are zero if there is no such effect, (levels of by, r, all columns)."""
+    factors = [name for name in term if name in grid.factors]
+    numbers = [name for name in term if name not in factors]
+    slopes = derivative(grid, *numbers) if numbers else grid
+    _, rows, _ = averaged(slopes, [*within, *factors])
+    sizes = [len(grid.values[name]) for name in factors]
+    steps = [np.eye(k)[1:] - np.eye(k)[:-1] for k in sizes]
+    contrasts: Array = np.ones((1, 1))
+    for step in steps:
+        contrasts = np.asarray(np.kron(contrasts, step), dtype=float)
+    return np.asarray(contrasts @ rows.reshape(-1, int(np.prod(sizes)), rows.shape[1]))
+
+
+def _tested(method: Method, uncertainty: Uncertainty, rows: Array) -> tuple[list[Any], Array]:
+    """The F test of what can be tested of some functions, with a note, and that part of them."""
+    free, note = rows, ""
+    if not np.all(uncertainty.estimable(rows)):
+        free = uncertainty.estimable_part(rows)
+        lost = _rank(rows, uncertainty) - len(free)
+        note = f"{lost} of {lost + len(free)} contrasts are not estimable"
+    free = free[np.any(free != 0.0, axis=1)]
+    if len(free) == 0:
+        return [0, np.nan, np.nan, np.nan, note or "the term is constant here"], free
+    found = f_row(method, free[:, uncertainty.kept])
+    return [*found[2:], note], free
+
+
+def _rank(rows: Array, uncertainty: Uncertainty) -> int:
+    """Of functions of the coefficients, in the units of the columns that these belong to."""
+    scaled = rows / uncertainty.scale
+    size = np.linalg.norm(scaled, axis=1, keepdims=True)
+    return int(np.linalg.matrix_rank(scaled / np.where(size > 0.0, size, 1.0))) if len(rows) else 0
+
+
+def _left_out(design: Design, tested: int) -> tuple[str, ...]:
+    """How much of what the fixed part can express, but for a constant, no test is about."""
+    x = fixed_columns([design])[0] if isinstance(design, StreamedDesign) else design.x
+    basis, ones = orthonormal(x), np.ones(len(x))
+    total = x.shape[1] - int(np.allclose(basis @ (basis.T @ ones), ones))
+    left = total - tested
+    if left <= 0:
+        return ()
+    return (
+        f"{left} of the {total} degrees of freedom of the fixed part are in none of these tests: "
+        "they belong to what empty cells mix up, or to the curvature of a covariate",
+    )

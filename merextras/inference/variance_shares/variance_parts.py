@@ -1,0 +1,191 @@
+"""Where the variance of the response is from: the fixed part, each term, the residual."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.linalg as la
+
+from merextras._checks import check_choice, check_count, check_level
+from merextras._rng import as_generator
+from merextras._typing import Array, IntArray, Rng
+from merextras.engine.covariance import covpar
+from merextras.exceptions import InvalidArgumentError, MerextrasError
+from merextras.inference.intervals.refits import Block
+from merextras.inference.intervals.replicates import block_size, in_blocks, is_long, refit_drawn
+from merextras.model.design.design import Design
+from merextras.model.fit.response_draws import Source
+from merextras.model.fit.response_draws_by_products import ProductSource, response_source
+from merextras.model.state.fitted import FittedModel
+from merextras.results.replicates.bootstrap import Bootstrap
+
+#: Rows whose products are held at a time.
+_ROWS = 1 << 16
+#: The relative standard deviation below which a fit is singular, as in `is_singular`.
+_SINGULAR = 1e-4
+
+
+@dataclass(frozen=True, eq=False)
+class VarianceParts:
+    """Variances by source as a function of theta, sigma**2 and beta alone.
+
+    Attributes
+    ----------
+    fixed : (p, p) array
+        Sample covariance of the columns of X, divisor n - 1.
+    terms : tuple of (k, k) arrays
+        Mean of z z' over the rows, by terms.
+    residual : float
+        Mean of 1 / w over the rows.
+    """
+
+    fixed: Array
+    terms: tuple[Array, ...]
+    residual: float
+
+    @classmethod
+    def of(cls, model: FittedModel) -> VarianceParts:
+        """Take the moments of the rows that are observations.
+
+        Without precision weights and with a column of ones they are in the cross-products, and no
+        rows are needed; otherwise one pass over them, O(n (p**2 + sum k**2)).
+        """
+        if model.solution.n <= 1:
+            raise InvalidArgumentError("m: one observation has no variance to divide")
+        if model.design.weights is None and model.design.constant is not None:
+            return cls._from_products(model)
+        return cls._from_rows(model.design)
+
+    @classmethod
+    def _from_products(cls, model: FittedModel) -> VarianceParts:
+        cp, names = model.solution.factor.system.cp, list(model.design.fixed.names)
+        # In the basis, whose columns are orthonormal: differences cost no digits there.
+        to_basis = la.solve_triangular(cp.basis.transform, np.eye(cp.p))
+        gram, one = cp.xy[: cp.p, : cp.p], names.index(str(model.design.constant))
+        sums = gram @ to_basis[:, one]
+        # The column of ones has none left; what would be is rounding, times its large coefficient.
+        to_basis[:, one] = 0.0
+        centred = to_basis.T @ (gram - np.outer(sums, sums) / cp.n) @ to_basis
+        moments = tuple(np.sum(own, axis=0) / cp.n for own in cp.own)
+        return cls(centred / (cp.n - 1), moments, 1.0)
+
+    @classmethod
+    def _from_rows(cls, design: Design) -> VarianceParts:
+        used = np.arange(design.n)[design.observed]
+        counts = np.ones(design.n) if design.frequencies is None else design.frequencies
+        total = float(np.sum(counts[used]))
+        mean = np.zeros(design.x.shape[1])
+        for rows in _blocks(used):
+            mean += counts[rows] @ design.x[rows] / total
+        fixed = np.zeros((len(mean), len(mean)))
+        terms = [np.zeros((term.k, term.k)) for term in design.terms]
+        inverse = 0.0
+        for rows in _blocks(used):
+            count = counts[rows]
+            centred = design.x[rows] - mean
+            fixed += centred.T @ (centred * count[:, None]) / (total - 1.0)
+            for t, term in enumerate(design.terms):
+                z = term.rows.values[rows]
+                terms[t] += z.T @ (z * count[:, None]) / total
+            w = np.ones(len(rows)) if design.weights is None else design.weights[rows]
+            inverse += float(np.sum(count / w)) / total
+        return cls(fixed, tuple(terms), inverse)
+
+    def __call__(self, theta: Array, sigma2: Array, beta: Array) -> Array:
+        """The variances of many fits, (m, 1 + terms + 1): fixed, each term's, residual.
+
+        Parameters
+        ----------
+        theta, sigma2, beta : (m, n_theta), (m,) and (m, p) arrays
+        """
+        found, at = [np.einsum("mi,ij,mj->m", beta, self.fixed, beta)], 0
+        for moment in self.terms:
+            rows, cols = covpar.triangle(len(moment))
+            lams = np.zeros((len(theta), *moment.shape))
+            lams[:, rows, cols] = theta[:, at : at + len(rows)]
+            at += len(rows)
+            found.append(sigma2 * np.einsum("mac,ab,mbc->m", lams, moment, lams))
+        found.append(sigma2 * self.residual)
+        out: Array = np.stack(found, axis=1)
+        return out
+
+    def at(self, model: FittedModel) -> Array:
+        """The variances of one model, (1 + terms + 1,)."""
+        solution = model.solution
+        found = self(model.theta[None], np.array([solution.sigma2]), solution.beta[None])
+        return np.asarray(found[0])
+
+
+def _blocks(rows: IntArray) -> list[IntArray]:
+    return [rows[at : at + _ROWS] for at in range(0, len(rows), _ROWS)]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """How intervals are wanted: not at all, or from a bootstrap."""
+
+    wanted: bool
+    n_sims: int
+    level: float
+    rng: Rng
+
+    @classmethod
+    def of(cls, ci: str | None, n_sims: int, level: float, rng: Rng) -> Interval:
+        """Check the four arguments that the effect sizes share."""
+        if ci is not None:
+            check_choice(ci, ("bootstrap",), "ci")
+        return cls(ci is not None, check_count(n_sims, "n_sims"), check_level(level), rng)
+
+    def bootstrap(
+        self,
+        model: FittedModel,
+        parts: VarianceParts,
+        names: Sequence[str],
+        shares: Callable[[Array], Array],
+    ) -> Bootstrap | None:
+        """Replicates of a function of the variances, None if they are not wanted.
+
+        Parameters
+        ----------
+        names : sequence of str
+            Of the numbers of one replicate.
+        shares : callable
+            From (m, 1 + terms + 1) variances to (m, len(names)) numbers; picklable.
+        """
+        if not self.wanted:
+            return None
+        generators = as_generator(self.rng).spawn(self.n_sims)
+        given = (model, response_source(model), parts, shares)
+        size, long = block_size(model), is_long(model, self.n_sims)
+        blocks = in_blocks(_replicates, given, generators, size=size, n_jobs=1, long=long)
+        values = np.concatenate([block.values for block in blocks])
+        failures: Counter[str] = sum((block.failures for block in blocks), Counter())
+        used = len(values) - failures.total()
+        if used == 0:
+            raise MerextrasError(f"ci='bootstrap': all {len(values)} refits failed to converge")
+        singular = sum(int(np.sum(block.singular)) for block in blocks) / used
+        observed = shares(parts.at(model)[None])[0]
+        return Bootstrap(
+            tuple(names), observed, values, singular, "parametric", False, dict(failures)
+        )
+
+
+def _replicates(
+    model: FittedModel,
+    source: Source | ProductSource,
+    parts: VarianceParts,
+    shares: Callable[[Array], Array],
+    generators: Sequence[np.random.Generator],
+) -> Block:
+    """Refit the model to some replicates, all together."""
+    fits = refit_drawn(model, source, generators)
+    failed = ~fits.converged
+    values = shares(parts(fits.theta, fits.sigma2, fits.beta))
+    values[failed] = np.nan
+    diagonal = covpar.lower_bounds(model.design.ks) == 0.0
+    singular = np.any(fits.theta[:, diagonal] < _SINGULAR, axis=1) & ~failed
+    count = int(np.sum(failed))
+    return Block(values, singular, Counter({"not converged": count} if count else {}))

@@ -1,0 +1,373 @@
+"""Columns of a formula as data: what a formula engine has learnt, without the engine.
+
+A `CodedPart` is what patsy makes of a formula (which factor, which levels, which contrasts, what
+its stateful transforms remember) written out as numbers and strings. It pickles, goes into a file,
+and makes its columns without evaluating code wherever a factor is a column of the data. Only other
+factors, such as ``np.log(x)``, are Python code; see `Computed`.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import reduce
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import patsy
+from patsy.builtins import C
+
+from merextras._checks import check_columns
+from merextras._typing import Array, BoolArray
+from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
+from merextras.model.columns.fixed import numeric, relabelled
+from merextras.model.columns.levels import codes_in
+from merextras.model.columns.transforms import restored, stored
+from merextras.model.formula.translate import names_in
+
+
+class Computed:
+    """A factor that is code: ``np.log(x)``, ``center(x)``, ``bs(x, df=4)``.
+
+    Parameters
+    ----------
+    code : str
+    names : mapping
+        Functions and constants it may use besides the data and patsy's own.
+    """
+
+    def __init__(self, code: str, names: Mapping[str, Any] | None = None) -> None:
+        self.code = code
+        self._names = dict({"np": np} if names is None else names)
+        self._learnt: dict[str, Any] | None = None
+        self.trusted = True
+        self._begin()
+
+    def _begin(self) -> None:
+        self._factor = patsy.EvalFactor(self.code)
+        self._state: dict[str, Any] = {}
+        space = patsy.EvalEnvironment([self._names])
+        self.passes: int = self._factor.memorize_passes_needed(self._state, space)
+
+    @classmethod
+    def from_stored(cls, code: str, learnt: dict[str, Any], *, trusted: bool) -> Computed:
+        """One that has learnt all it needs; nothing is evaluated, nor compiled if not trusted."""
+        new = object.__new__(cls)
+        new.__setstate__({"code": code, "learnt": learnt, "trusted": trusted})
+        return new
+
+    def learn(self, which: int, data: pd.DataFrame) -> None:
+        """Take rows in for one pass."""
+        self._factor.memorize_chunk(self._state, which, data)
+
+    def finish(self, which: int) -> None:
+        """End a pass."""
+        self._factor.memorize_finish(self._state, which)
+
+    def stored(self) -> dict[str, Any]:
+        """What the transforms remember, as plain data."""
+        if self._learnt is not None:
+            return self._learnt
+        return {name: stored(each, self.code) for name, each in self._state["transforms"].items()}
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The caller's functions may not pickle; see Scope.
+        return {"code": self.code, "learnt": self.stored(), "trusted": self.trusted}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.code, self._learnt, self.trusted = state["code"], state["learnt"], state["trusted"]
+        self._names = {"np": np}
+
+    def with_names(self, names: Mapping[str, Any]) -> None:
+        """Give back the names that pickling has lost."""
+        self._names = dict(names)
+
+    def values(self, data: pd.DataFrame) -> Any:
+        """Evaluate the code on rows.
+
+        Raises
+        ------
+        UnsupportedModelError
+            The code comes from a file, and was not trusted when that was read.
+        """
+        if not self.trusted:
+            raise UnsupportedModelError(
+                f"{self.code!r} is Python code from a file, which is not run; read it, and if it "
+                "does nothing but make a column: load_cross_products(path, trust_formula=True)"
+            )
+        if self._learnt is not None:
+            self._begin()
+            for name, what in self._learnt.items():
+                restored(self._state["transforms"][name], what, self.code)
+            self._learnt = None
+        try:
+            return self._factor.eval(self._state, data)
+        except patsy.PatsyError as err:
+            raise InvalidArgumentError(f"{self.code!r}: {str(err).splitlines()[0]}") from err
+
+
+@dataclass(frozen=True, eq=False)
+class Factor:
+    """One factor of a formula.
+
+    Attributes
+    ----------
+    code : str
+        As in the formula.
+    column : str or None
+        The column of the data that it is; None if it is computed.
+    levels : Index or None
+        Of a categorical one.
+    width : int
+        Columns of a numeric one.
+    computed : Computed or None
+    """
+
+    code: str
+    column: str | None
+    levels: pd.Index | None
+    width: int = 1
+    computed: Computed | None = None
+
+    def values(self, data: pd.DataFrame, name: str = "newdata") -> tuple[Array, BoolArray]:
+        """Numbers (m, width) or codes (m, 1), and which rows miss a value."""
+        if self.levels is None:
+            values = self._numbers(data)
+            return values, np.asarray(np.isnan(values).any(axis=1))
+        column = data[self.column] if self.column is not None else self._made(data)
+        column = column.set_axis(range(len(column)), axis=0)
+        codes = codes_in(column, self.levels)
+        missing = column.isna().to_numpy(dtype=bool)
+        if np.any((codes < 0) & ~missing):
+            unseen = sorted({str(v) for v in pd.unique(column[(codes < 0) & ~missing])})
+            raise InvalidArgumentError(
+                f"{name}: {self.column or self.code!r} has categories the model has not seen: "
+                f"{unseen}; known: {[str(level) for level in self.levels]}"
+            )
+        return codes[:, None].astype(float), missing
+
+    def _numbers(self, data: pd.DataFrame) -> Array:
+        if self.column is not None:
+            column = data[self.column]
+            if not pd.api.types.is_numeric_dtype(column):
+                return numeric(column, self.column)[:, None]
+            return column.to_numpy(dtype=float, na_value=np.nan)[:, None]
+        assert self.computed is not None
+        values = np.asarray(self.computed.values(data), dtype=float)
+        if values.ndim == 0:
+            values = np.full(len(data), float(values))
+        values = values.reshape(len(values), -1)
+        if values.shape != (len(data), self.width):
+            raise InvalidArgumentError(
+                f"{self.code!r} makes {values.shape[1]} column(s) of {len(values)} rows here, "
+                f"{self.width} of {len(data)} expected"
+            )
+        return values
+
+    def _made(self, data: pd.DataFrame) -> pd.Series:
+        assert self.computed is not None
+        return as_series(self.computed.values(data))
+
+
+def as_series(values: Any) -> pd.Series:
+    """What a categorical factor's code makes, out of patsy's box."""
+    values = getattr(values, "data", values) if hasattr(values, "contrast") else values
+    return values.reset_index(drop=True) if isinstance(values, pd.Series) else pd.Series(values)
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Columns of one term: products over factors, the first factor's columns varying fastest.
+
+    Attributes
+    ----------
+    factors : tuple of int
+    contrasts : tuple of (levels, columns) arrays, None for a numeric factor
+    """
+
+    factors: tuple[int, ...]
+    contrasts: tuple[Array | None, ...]
+
+    def columns(self, values: Sequence[Array], n: int) -> Array:
+        """Make the columns from the factors' values, (n, c)."""
+        parts = []
+        for at, contrast in zip(self.factors, self.contrasts, strict=True):
+            made = values[at]
+            parts.append(made if contrast is None else contrast[made[:, 0].astype(np.intp)])
+        return reduce(_times, parts) if parts else np.ones((n, 1))
+
+
+def _times(left: Array, right: Array) -> Array:
+    return (right[:, :, None] * left[:, None, :]).reshape(len(left), -1)
+
+
+@dataclass(frozen=True, eq=False)
+class CodedPart:
+    """A formula's right-hand side as data; a `FixedPart`.
+
+    Attributes
+    ----------
+    formula : str
+    names : tuple of str
+    variables : tuple of str
+        Columns of the data that it reads.
+    factors : tuple of Factor
+    terms : tuple of (label, tuple of int, tuple of Block)
+        Each term's factors and its columns, in the order of the columns.
+    """
+
+    formula: str
+    names: tuple[str, ...]
+    variables: tuple[str, ...]
+    factors: tuple[Factor, ...]
+    terms: tuple[tuple[str, tuple[int, ...], tuple[Block, ...]], ...]
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    def matrix(self, data: pd.DataFrame) -> Array:
+        """The columns for new data; a missing value gives a row of NaN.
+
+        Raises
+        ------
+        InvalidArgumentError
+            A variable is missing, not numeric, or has a category that was not seen.
+        """
+        check_columns(data, self.variables, "newdata")
+        found = [factor.values(data) for factor in self.factors]
+        missing = np.zeros(len(data), dtype=bool)
+        for _, gone in found:
+            missing |= gone
+        out = self.product([np.where(gone[:, None], 0.0, v) for v, gone in found], len(data))
+        out[missing] = np.nan
+        return out
+
+    def product(self, values: Sequence[Array], n: int) -> Array:
+        """The columns from the values of the factors: numbers, or codes of levels."""
+        blocks = [block for _, _, term in self.terms for block in term]
+        made = [block.columns(values, n) for block in blocks]
+        return np.concatenate(made, axis=1) if made else np.empty((n, 0))
+
+    @property
+    def numeric(self) -> tuple[str, ...]:
+        """Variables that numeric factors read and categorical ones do not."""
+        numbers: set[str] = set()
+        for factor in self.factors:
+            if factor.levels is None:
+                read = [factor.column] if factor.column is not None else names_in(factor.code)
+                numbers.update(str(name) for name in read)
+        categories = {factor.column for factor in self.factors if factor.levels is not None}
+        return tuple(name for name in self.variables if name in numbers - categories)
+
+    def spans(self) -> list[slice]:
+        """The columns of each term."""
+        sizes = [sum(self._width(block) for block in blocks) for _, _, blocks in self.terms]
+        ends = list(itertools.accumulate(sizes, initial=0))
+        return [slice(a, b) for a, b in itertools.pairwise(ends)]
+
+    def _width(self, block: Block) -> int:
+        parts = zip(block.factors, block.contrasts, strict=True)
+        widths = [self.factors[f].width if c is None else c.shape[1] for f, c in parts]
+        return int(np.prod(widths, dtype=int))
+
+    def with_names(self, names: Mapping[str, Any]) -> None:
+        """Give the code back the caller's functions, which pickling loses."""
+        for factor in self.factors:
+            if factor.computed is not None:
+                factor.computed.with_names(names)
+
+    @classmethod
+    def from_factors(
+        cls,
+        formula: str,
+        factors: Mapping[str, Factor],
+        contrasts: Mapping[str, Any],
+        columns: Iterable[str],
+        labels: Mapping[str, str],
+    ) -> CodedPart:
+        """Code a formula whose factors are known.
+
+        Parameters
+        ----------
+        formula : str
+            patsy's, one-sided.
+        factors : mapping code -> Factor
+        contrasts : mapping code -> what ``C(x, ...)`` was given, for those that have it
+        columns : iterable of str
+            Of the data.
+        labels : mapping
+            Names for pieces of code, as in `FormulaPart`.
+        """
+        terms = patsy.ModelDesc.from_formula(formula).rhs_termlist
+        known = [
+            patsy.Term([_Known(f.name(), factors[f.name()], contrasts) for f in term.factors])
+            for term in terms
+        ]
+        (info,) = patsy.design_matrix_builders(
+            [known], lambda: iter([{}]), patsy.EvalEnvironment([{}]), NA_action="raise"
+        )
+        used = list(dict.fromkeys(f.name() for term in known for f in term.factors))
+        number = {code: i for i, code in enumerate(used)}
+        made = []
+        for term, blocks in info.term_codings.items():
+            own = tuple(number[f.name()] for f in term.factors)
+            label = ":".join(relabelled(f.name(), labels) for f in term.factors)
+            made.append((label, own, tuple(_block(b, number) for b in blocks)))
+        read = {name for code in used for name in names_in(code)}
+        return cls(
+            formula,
+            tuple(relabelled(str(name), labels) for name in info.column_names),
+            tuple(c for c in columns if c in read),
+            tuple(factors[code] for code in used),
+            tuple(made),
+            dict(labels),
+        )
+
+    def untrusted(self) -> CodedPart:
+        """The part with code that is not run."""
+        factors = []
+        for factor in self.factors:
+            computed = factor.computed
+            if computed is not None:
+                computed = Computed.from_stored(computed.code, computed.stored(), trusted=False)
+            factors.append(replace(factor, computed=computed))
+        return replace(self, factors=tuple(factors))
+
+
+def _block(block: Any, number: Mapping[str, int]) -> Block:
+    contrasts = [
+        np.asarray(block.contrast_matrices[f].matrix, dtype=float)
+        if f in block.contrast_matrices
+        else None
+        for f in block.factors
+    ]
+    return Block(tuple(number[f.name()] for f in block.factors), tuple(contrasts))
+
+
+class _Known:
+    """A factor for patsy whose type and levels are known: it evaluates to an example."""
+
+    origin = None
+
+    def __init__(self, code: str, factor: Factor, contrasts: Mapping[str, Any]) -> None:
+        self._code = code
+        if factor.levels is None:
+            self._example: Any = np.zeros((2, factor.width))
+        else:
+            levels = list(factor.levels)
+            self._example = C(pd.Categorical(levels, categories=levels), contrasts.get(code))
+
+    def name(self) -> str:
+        return self._code
+
+    def memorize_passes_needed(self, state: Any, eval_env: Any) -> int:  # noqa: ARG002
+        return 0
+
+    def eval(self, state: Any, data: Any) -> Any:  # noqa: ARG002
+        return self._example
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Known) and self._code == other._code
+
+    def __hash__(self) -> int:
+        return hash(self._code)

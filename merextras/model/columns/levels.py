@@ -1,0 +1,284 @@
+"""Levels of factors that come chunk by chunk: what has occurred, and codes once all are known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from merextras._checks import check_columns
+from merextras._typing import IntArray
+from merextras.exceptions import InvalidArgumentError
+
+#: Labels that wait before they are merged, at least.
+_WAITING = 2**16
+
+
+class Seen:
+    """The combinations of labels of some columns that have occurred.
+
+    Amortised O(1) per label: what is new waits until there is as much of it as there was.
+
+    Parameters
+    ----------
+    columns : sequence of str
+    """
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        self.columns = tuple(columns)
+        self._merged: pd.DataFrame | None = None
+        self._waiting: list[pd.DataFrame] = []
+        self._size = 0
+        self._categories: dict[str, tuple[pd.Index, bool] | None] = {}
+
+    def add(self, frame: pd.DataFrame) -> None:
+        """Take in the labels of rows without missing values."""
+        parts = {}
+        for c in self.columns:
+            parts[c] = self._plain(c, frame[c])
+        new = _distinct(pd.DataFrame(parts))
+        self._waiting.append(new)
+        self._size += len(new)
+        if self._size > max(_WAITING, 0 if self._merged is None else len(self._merged)):
+            self._merge()
+
+    def _plain(self, name: str, column: pd.Series) -> pd.Series:
+        """The labels themselves; the categories of a categorical are remembered apart."""
+        column = column.reset_index(drop=True)
+        if not isinstance(column.dtype, pd.CategoricalDtype):
+            self._categories[name] = None
+            return column
+        dtype = column.dtype
+        known = self._categories.get(name, (dtype.categories, bool(dtype.ordered)))
+        same = known is not None and known[0].equals(dtype.categories)
+        if not same and dtype.ordered:
+            raise InvalidArgumentError(
+                f"source: the ordered categorical {name!r} has other categories in one chunk than "
+                "in another; give all chunks the same ones"
+            )
+        self._categories[name] = known if same else None
+        return column.astype(dtype.categories.dtype)
+
+    def _merge(self) -> None:
+        parts = [] if self._merged is None else [self._merged]
+        kinds = {c: {_kind(part[c]) for part in [*parts, *self._waiting]} for c in self.columns}
+        for c, found in kinds.items():
+            if len(found) > 1:
+                raise InvalidArgumentError(
+                    f"source: the column {c!r} has {' in some chunks, '.join(sorted(found))} in "
+                    "others; give it one type"
+                )
+        whole = pd.concat([*parts, *self._waiting], ignore_index=True)
+        self._merged, self._waiting, self._size = _distinct(whole), [], 0
+
+    def combine(self, other: Seen) -> Seen:
+        """What has occurred here or there; this one is changed."""
+        for c, known in other._categories.items():
+            if c in self._categories:
+                mine = self._categories[c]
+                same = known is not None and mine is not None and mine[0].equals(known[0])
+                if not same and ((known and known[1]) or (mine and mine[1])):
+                    raise InvalidArgumentError(
+                        f"source: the ordered categorical {c!r} has other categories in one chunk "
+                        "than in another; give all chunks the same ones"
+                    )
+                known = mine if same else None  # noqa: PLW2901
+            self._categories[c] = known
+        self._waiting.append(other.frame())
+        self._merge()
+        return self
+
+    def frame(self) -> pd.DataFrame:
+        """All combinations, each once, categories in their order where all chunks agreed."""
+        if self._waiting or self._merged is None:
+            self._merge()
+        assert self._merged is not None
+        made = {}
+        for c in self.columns:
+            known = self._categories.get(c)
+            if known is not None:
+                dtype = pd.CategoricalDtype(known[0], ordered=known[1])
+                made[c] = self._merged[c].astype(dtype)
+        return self._merged.assign(**made)
+
+    def levels(self) -> pd.Index:
+        """The levels of the one column, sorted or in the order of the categories."""
+        found: pd.Index = grouping(self.frame(), self.columns)[0]
+        return found
+
+
+def _kind(column: pd.Series) -> str:
+    if pd.api.types.is_bool_dtype(column):
+        return "booleans"
+    if pd.api.types.is_numeric_dtype(column):
+        return "numbers"
+    return "dates" if pd.api.types.is_datetime64_any_dtype(column) else "strings"
+
+
+def _distinct(frame: pd.DataFrame) -> pd.DataFrame:
+    if frame.shape[1] == 1:
+        name = frame.columns[0]
+        return pd.DataFrame({name: pd.Series(frame[name].unique(), dtype=frame[name].dtype)})
+    return frame.drop_duplicates(ignore_index=True)
+
+
+@dataclass(frozen=True, eq=False)
+class Coder:
+    """Codes of a grouping factor's levels, for rows that may have others.
+
+    Attributes
+    ----------
+    columns : tuple of str
+    levels : Index
+        Labels, joined by ``:`` for several columns.
+    parts : tuple of Index
+        Labels of each column.
+    pairs : tuple of integer arrays
+        For the second column and those after it: the sorted numbers of the combinations so far.
+    """
+
+    columns: tuple[str, ...]
+    levels: pd.Index
+    parts: tuple[pd.Index, ...]
+    pairs: tuple[IntArray, ...]
+
+    @classmethod
+    def from_parts(
+        cls, columns: Sequence[str], parts: Sequence[pd.Index], pairs: Sequence[IntArray]
+    ) -> Coder:
+        """From the labels of each column and the combinations of them."""
+        made = cls(tuple(columns), parts[0], tuple(parts), tuple(pairs))
+        if len(parts) == 1:
+            return made
+        rows = zip(*(made.frame()[c] for c in columns), strict=True)
+        levels = pd.Index([":".join(map(label_text, row)) for row in rows])
+        return cls(made.columns, levels, made.parts, made.pairs)
+
+    @classmethod
+    def from_frame(cls, frame: pd.DataFrame, columns: Sequence[str]) -> Coder:
+        """From a frame with a row for each level, at least."""
+        levels, _ = grouping(frame, columns)  # refuses labels that can't be told apart
+        parts = tuple(grouping(frame, (c,))[0] for c in columns)
+        codes, pairs = codes_in(frame[columns[0]], parts[0]), []
+        for c, part in zip(columns[1:], parts[1:], strict=True):
+            numbers = codes * len(part) + codes_in(frame[c], part)
+            pairs.append(np.unique(numbers))
+            codes = np.searchsorted(pairs[-1], numbers)
+        return cls(tuple(columns), levels, parts, tuple(pairs))
+
+    def frame(self) -> pd.DataFrame:
+        """The labels of each level, column by column, in the order of the levels."""
+        found: list[IntArray] = []
+        codes = np.arange(len(self.pairs[-1]) if self.pairs else len(self.parts[0]))
+        for part, pairs in zip(self.parts[:0:-1], self.pairs[::-1], strict=True):
+            codes, last = np.divmod(pairs[codes], len(part))
+            found.insert(0, last)
+        labels = [part[at] for part, at in zip(self.parts, [codes, *found], strict=True)]
+        return pd.DataFrame(dict(zip(self.columns, labels, strict=True)))
+
+    def union(self, other: Coder) -> Coder:
+        """The levels of both; in their common order if they have one, else sorted."""
+        both = pd.concat([self.frame(), other.frame()], ignore_index=True).drop_duplicates()
+        for c, mine, theirs in zip(self.columns, self.parts, other.parts, strict=True):
+            if mine.equals(theirs):
+                both[c] = both[c].astype(pd.CategoricalDtype(mine))
+        return Coder.from_frame(both.reset_index(drop=True), self.columns)
+
+    def codes(self, frame: pd.DataFrame) -> IntArray:
+        """The level of each row, -1 for one that is not known; O(n), whatever the levels."""
+        codes = codes_in(frame[self.columns[0]], self.parts[0])
+        rest = zip(self.columns[1:], self.parts[1:], self.pairs, strict=True)
+        for column, part, pairs in rest:
+            other = codes_in(frame[column], part)
+            numbers = np.where((codes < 0) | (other < 0), -1, codes * len(part) + other)
+            at = np.minimum(np.searchsorted(pairs, numbers), len(pairs) - 1)
+            codes = np.where(pairs[at] == numbers, at, -1)
+        return codes
+
+
+def codes_in(column: pd.Series, levels: pd.Index) -> IntArray:
+    """The place of each label among levels, -1 where it is missing or not there."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        place = np.append(_places(pd.Index(column.cat.categories), levels), -1)
+        return np.asarray(place[column.cat.codes.to_numpy()], dtype=np.intp)
+    if column.dtype.kind in "iu" and levels.dtype.kind in "iu" and len(column):
+        return _integer_codes(column.to_numpy(), levels)
+    codes, labels = pd.factorize(column)
+    place = np.append(_places(pd.Index(labels), levels), -1)
+    return np.asarray(place[codes], dtype=np.intp)
+
+
+def _places(labels: pd.Index, levels: pd.Index) -> IntArray:
+    return np.asarray(levels.get_indexer(labels), dtype=np.intp)
+
+
+def _integer_codes(values: np.ndarray, levels: pd.Index) -> IntArray:
+    known = levels.to_numpy()
+    low, high = int(known[0]), int(known[-1])
+    # Numbers without a gap are their own codes.
+    if high - low + 1 == len(known) and levels.is_monotonic_increasing:
+        inside = (values >= low) & (values <= high)
+        return np.where(inside, values - low, -1).astype(np.intp)
+    codes, labels = pd.factorize(values)
+    return np.asarray(_places(pd.Index(labels), levels)[codes], dtype=np.intp)
+
+
+def without_unused(column: pd.Series) -> pd.Series:
+    """A categorical column without the categories it does not have; itself if it has all."""
+    codes = column.cat.codes.to_numpy()
+    counts = np.bincount(codes[codes >= 0], minlength=len(column.cat.categories))
+    return column if counts.all() else column.cat.remove_unused_categories()
+
+
+def grouping(frame: pd.DataFrame, columns: Sequence[str]) -> tuple[pd.Index, IntArray]:
+    """Levels and codes of a grouping factor; of several columns, the combinations that occur.
+
+    Levels are in the order of a categorical's categories, otherwise sorted; combinations vary the
+    last column fastest and are named ``x:y``, as lme4 does.
+    """
+    check_columns(frame, columns, "data")
+    levels, codes = _one_factor(frame[columns[0]])
+    names: pd.Index | None = None
+    for column in columns[1:]:
+        other, other_codes = _one_factor(frame[column])
+        pairs, codes = np.unique(codes * len(other) + other_codes, return_inverse=True)
+        left, right = np.divmod(pairs, len(other))
+        own = levels if names is None else names
+        texts, others = [[label_text(value) for value in levels] for levels in (own, other)]
+        names = pd.Index([f"{texts[i]}:{others[j]}" for i, j in zip(left, right, strict=True)])
+        codes = codes.reshape(-1)
+    if names is not None and not names.is_unique:
+        twice = names[names.duplicated()][0]
+        raise InvalidArgumentError(
+            f"formula: two levels of {':'.join(columns)!r} are both called {twice!r}; rename "
+            "those that have a ':' in them"
+        )
+    return (levels if names is None else names), np.asarray(codes, dtype=np.intp)
+
+
+def _one_factor(column: pd.Series) -> tuple[pd.Index, IntArray]:
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        column = without_unused(column)
+        return pd.Index(column.cat.categories), np.asarray(column.cat.codes, dtype=np.intp)
+    codes, levels = pd.factorize(column, sort=True)
+    return pd.Index(levels), np.asarray(codes, dtype=np.intp)
+
+
+def labels_of(data: pd.DataFrame, columns: Sequence[str]) -> pd.Index:
+    """Level labels: the column's own values, or several columns' joined by ``:``."""
+    parts = [np.asarray(data[c], dtype=object) for c in columns]
+    values = parts[0]
+    if len(parts) > 1:
+        values = np.array(
+            [":".join(map(label_text, row)) for row in zip(*parts, strict=True)], dtype=object
+        )
+    return pd.Index(values, dtype=object, tupleize_cols=False)
+
+
+def label_text(value: object) -> str:
+    """A value within a label: ``1`` for 1.0 too, as integers become floats beside a missing one."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)

@@ -1,0 +1,239 @@
+"""From lme4's formula and a data frame to a `Design`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from merextras._checks import check_columns, check_frame, unknown_column
+from merextras._typing import Array, BoolArray
+from merextras.engine.products.crossprod import TermRows
+from merextras.exceptions import InvalidArgumentError
+from merextras.model.columns.covariates import Covariates
+from merextras.model.columns.fixed import FixedPart, FormulaPart, Scope
+from merextras.model.columns.levels import grouping, without_unused
+from merextras.model.columns.plain_columns import plain_part
+from merextras.model.design.design import Design, Term, in_order
+from merextras.model.design.options import Options
+from merextras.model.formula.parse import Bar, MixedFormula, parse
+from merextras.model.formula.translate import (
+    as_code,
+    contrast_labels,
+    names_in,
+    names_used,
+    take_offsets,
+    unquoted,
+)
+
+
+def build_design(
+    formula: str, data: pd.DataFrame, options: Options | None = None
+) -> tuple[Design, int]:
+    """The design of a formula on a frame, and the number of rows dropped for missing values.
+
+    Raises
+    ------
+    InvalidArgumentError
+        A formula that can't be read or evaluated, an unknown column, a response that is not
+        numeric, no complete row, infinite values.
+    """
+    options = Options() if options is None else options
+    check_frame(data, "data")
+    written = parse(formula)
+    check_parts(written, formula, data)
+    labels = contrast_labels(options.contrasts)
+    parsed = as_code(written, [str(c) for c in data.columns], options.contrasts)
+    fixed_code, offsets = take_offsets(parsed.fixed)
+    names = names_used(parsed, fixed_code, offsets)
+    used = {str(c) for c in data.columns if c in names}
+    keep = _complete(data, used, options)
+    frame = _kept_rows(data, keep, used)
+    own = options.kept(keep, names)
+    y = response_of(parsed.response, frame, options.scope)
+    fixed = _part(fixed_code, frame, labels, options.scope)
+    x = fixed.matrix(frame)
+    check_finite(x, fixed.names, formula)
+    terms = in_order([t for bar in parsed.bars for t in _terms(bar, frame, labels, options.scope)])
+    design = Design(
+        response=unquoted(parsed.response),
+        y=y,
+        x=x,
+        fixed=fixed,
+        terms=terms,
+        index=frame.index,
+        frame=_only(frame, used),
+        formula=" ".join(formula.split()),
+        weights=own.weights,
+        offset=offset_from(own.offset, offsets, frame, options.scope),
+        frequencies=own.frequencies,
+        options=own,
+    )
+    return design, int(np.sum(~keep))
+
+
+def offset_of(design: Design, data: pd.DataFrame) -> Array | None:
+    """The offset of new data, from the formula and the argument; NaN where a value is missing.
+
+    Raises
+    ------
+    InvalidArgumentError
+        A missing column, or an offset by array, which has no values for new data.
+    """
+    options = design.options.for_data(data, ("offset",))
+    columns = design.columns
+    _, codes = take_offsets(as_code(parse(design.formula), columns, {}).fixed)
+    if not codes:
+        return options.offset
+    needed = [c for c in columns if any(c in names_in(code) for code in codes)]
+    check_columns(data, needed, "newdata")
+    complete = data[needed].notna().all(axis=1).to_numpy(dtype=bool)
+    given = None if options.offset is None else options.offset[complete]
+    out = np.full(len(data), np.nan)
+    out[complete] = offset_from(given, codes, data.loc[complete], options.scope)
+    return out
+
+
+def check_parts(written: MixedFormula, formula: str, data: pd.DataFrame) -> None:
+    """Raise unless there are a response, a bar, and the columns right of the bars."""
+    if not written.response:
+        raise InvalidArgumentError(f"formula={formula!r}: there is no response left of a '~'")
+    if not written.bars:
+        raise InvalidArgumentError(
+            f"formula={formula!r}: there is no random-effects term such as (1 | g); for a model "
+            "without one use statsmodels' ols"
+        )
+    for column in (column for bar in written.bars for column in bar.factors):
+        if column not in data.columns:
+            raise InvalidArgumentError(
+                f"formula: the grouping factor {unknown_column(column, data.columns)}"
+            )
+
+
+def _complete(data: pd.DataFrame, used: set[str], options: Options) -> BoolArray:
+    """Rows with a value for every variable of the model."""
+    keep = np.ones(len(data), dtype=bool)
+    for column in data.columns:
+        if column in used:
+            keep &= _has_value(data[column])
+    for extra in (options.weights, options.frequencies, options.offset):
+        if extra is not None:
+            keep = keep & ~np.isnan(extra)
+    n_dropped = int(np.sum(~keep))
+    if n_dropped and options.missing == "raise":
+        raise InvalidArgumentError(
+            f"missing='raise': {n_dropped} of {len(data)} rows miss a value of the model's "
+            "variables"
+        )
+    if not keep.any():
+        empty = [str(c) for c in data.columns if c in used and data[c].isna().all()]
+        which = f"; {empty} have none in any row" if empty else ""
+        raise InvalidArgumentError(
+            f"data: no row has a value for all variables of the model{which}"
+        )
+    return keep
+
+
+def _has_value(column: pd.Series) -> BoolArray | bool:
+    """Whether a row has a value; pandas' own answer, without what that costs for plain numbers."""
+    dtype = column.dtype
+    if isinstance(dtype, np.dtype) and dtype.kind in "iub":
+        return True
+    if isinstance(dtype, np.dtype) and dtype.kind == "f":
+        return np.asarray(~np.isnan(column.to_numpy()))
+    return np.asarray(column.notna().to_numpy(dtype=bool))
+
+
+def _kept_rows(data: pd.DataFrame, keep: BoolArray, used: set[str]) -> pd.DataFrame:
+    """The complete rows, without the categories that they do not have.
+
+    Numbers that could miss values (``Int64``) become numpy's, which every formula engine knows.
+    """
+    frame = data if keep.all() else data.loc[keep]
+    changed: dict[str, Any] = {}
+    for c in frame.columns:
+        if c not in used:
+            continue
+        column = frame[c]
+        plain = getattr(column.dtype, "numpy_dtype", None)
+        if isinstance(column.dtype, pd.CategoricalDtype):
+            used_only = without_unused(column)
+            if used_only is not column:
+                changed[str(c)] = used_only
+        elif plain is not None:
+            changed[str(c)] = column.astype(plain)
+    return frame.assign(**changed) if changed else frame
+
+
+def _only(frame: pd.DataFrame, used: set[str]) -> pd.DataFrame:
+    """A copy of the columns that the model uses; the frame may be the user's."""
+    kept = [c for c in frame.columns if c in used]
+    return frame.copy() if len(kept) == len(frame.columns) else frame[kept]
+
+
+def _part(code: str, frame: pd.DataFrame, labels: Mapping[str, str], scope: Scope) -> FixedPart:
+    return plain_part(code, frame) or FormulaPart.from_formula(
+        code, frame, labels=labels, scope=scope
+    )
+
+
+def offset_from(
+    given: Array | None, codes: Sequence[str], frame: pd.DataFrame, scope: Scope
+) -> Array | None:
+    """The offset argument plus the formula's ``offset()`` terms."""
+    parts = [scope.column(code, frame) for code in codes]
+    for values, code in zip(parts, codes, strict=True):
+        check_finite(values[:, None], (f"offset({code})",), "formula")
+    if given is not None:
+        parts.append(given)
+    return np.sum(parts, axis=0) if parts else None
+
+
+def response_of(code: str, frame: pd.DataFrame, scope: Scope) -> Array:
+    """Evaluate the left side of a formula, (n,)."""
+    name = unquoted(code)
+    if name in frame.columns:
+        column = frame[name]
+        if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_complex_dtype(column):
+            raise InvalidArgumentError(f"response {name!r} must be numeric, not {column.dtype}")
+        y = np.array(column, dtype=float)  # a copy: the frame may be the user's
+    else:
+        y = scope.column(code, frame)
+    check_finite(y[:, None], (name,), "response")
+    return y
+
+
+def check_finite(values: Array, names: Sequence[str], what: str) -> None:
+    """Raise if a column of the values is not finite everywhere."""
+    finite = np.all(np.isfinite(values), axis=0).tolist()
+    bad = [name for name, ok in zip(names, finite, strict=True) if not ok]
+    if bad:
+        raise InvalidArgumentError(f"{what}: infinite or undefined values in {bad}")
+
+
+def _terms(bar: Bar, frame: pd.DataFrame, labels: Mapping[str, str], scope: Scope) -> list[Term]:
+    """The terms of one bar: one, or one per effect if they are independent (``||``).
+
+    lme4 keeps the columns of a factor correlated under ``||``; here every column is on its own.
+    """
+    levels, codes = grouping(frame, bar.factors)
+    part = _part(bar.effects, frame, labels, scope)
+    values = part.matrix(frame)
+    what = f"({bar.effects} | {':'.join(bar.factors)})"
+    if not part.names:
+        raise InvalidArgumentError(f"formula: {what} has no effects")
+    check_finite(values, part.names, what)
+    every = list(range(len(part.names)))
+    columns = [[i] for i in every] if bar.independent else [every]
+    return [
+        Term(
+            ":".join(bar.factors),
+            bar.factors,
+            levels,
+            Covariates(tuple(part.names[i] for i in own), part),
+            TermRows(codes, values[:, own], len(levels)),
+        )
+        for own in columns
+    ]

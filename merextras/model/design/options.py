@@ -1,0 +1,172 @@
+"""What a formula is evaluated with besides the data, and `lmer`'s arguments made into it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from merextras._checks import check_frame, unknown_column
+from merextras._typing import Array, BoolArray, IntArray
+from merextras.exceptions import InvalidArgumentError
+from merextras.model.columns.fixed import Scope
+from merextras.model.formula.translate import names_in
+
+#: Arguments with a value for each row, and what they are called here.
+_BY_ROW = {"weights": "weights", "freq_weights": "frequencies", "offset": "offset"}
+
+
+@dataclass(frozen=True, eq=False)
+class Options:
+    """How a formula is evaluated and on which rows.
+
+    Attributes
+    ----------
+    weights, frequencies, offset : (n,) arrays or None
+        By row of the data. The offset is the argument's, without the formula's ``offset()``.
+    missing : {"drop", "raise"}
+    contrasts : mapping column -> patsy contrast, such as ``"Sum"`` or ``"Treatment('b')"``
+    scope : Scope
+    columns : mapping argument of `lmer` -> column
+        Which of its arguments by row are columns of the data.
+    """
+
+    weights: Array | None = None
+    frequencies: Array | None = None
+    offset: Array | None = None
+    missing: str = "drop"
+    contrasts: Mapping[str, str] = field(default_factory=dict)
+    scope: Scope = field(default_factory=Scope)
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+    def with_rows(self, frame: pd.DataFrame, **given: Any) -> Options:
+        """The options with ``weights=``, ``freq_weights=``, ``offset=``, by row of a frame.
+
+        Raises
+        ------
+        InvalidArgumentError
+            An unknown column, another length or index, values that are not allowed.
+        """
+        made: dict[str, Any] = {
+            _BY_ROW[name]: by_row(values, frame, name, signed=name == "offset")
+            for name, values in given.items()
+        }
+        columns = {name: values for name, values in given.items() if isinstance(values, str)}
+        return replace(self, columns=columns, **made)
+
+    def kept(self, keep: BoolArray, names: set[str]) -> Options:
+        """The options of some rows, without what a formula of these names does not need."""
+        contrasts = {c: how for c, how in self.contrasts.items() if c in names}
+        names = names.union(*(names_in(how) for how in contrasts.values()))
+        kept = self.at(np.flatnonzero(keep))
+        return replace(kept, scope=self.scope.only(names), contrasts=contrasts)
+
+    def at(self, rows: IntArray) -> Options:
+        """The options of the given rows, in that order, perhaps several times."""
+        made: dict[str, Any] = {}
+        for name in _BY_ROW.values():
+            values = getattr(self, name)
+            made[name] = None if values is None else values[rows]
+        return replace(self, **made)
+
+    def for_data(self, frame: pd.DataFrame, wanted: Iterable[str] = tuple(_BY_ROW)) -> Options:
+        """The options for other data, from which the columns among the arguments are taken.
+
+        Parameters
+        ----------
+        frame : DataFrame
+        wanted : iterable of str
+            The arguments by row that are needed; the others are left out.
+
+        Raises
+        ------
+        InvalidArgumentError
+            An argument was given as an array, whose values for other rows are not known.
+        """
+        for name in wanted:
+            if getattr(self, _BY_ROW[name]) is not None and name not in self.columns:
+                raise InvalidArgumentError(
+                    f"the model has {name}= by array, whose values for other data are not known; "
+                    f"fit with the name of a column as {name}="
+                )
+        columns = {name: column for name, column in self.columns.items() if name in wanted}
+        without = replace(self, weights=None, frequencies=None, offset=None)
+        return without.with_rows(frame, **columns)
+
+
+def by_row(values: Any, frame: pd.DataFrame, name: str, *, signed: bool = False) -> Array | None:
+    """An argument with a value per row: an array, a Series on the data's index, a column's name."""
+    if values is None:
+        return None
+    if isinstance(values, str):
+        if values not in frame.columns:
+            raise InvalidArgumentError(f"{name}: {unknown_column(values, frame.columns)}")
+        values = frame[values]
+    if isinstance(values, pd.Series):
+        if not values.index.equals(frame.index):
+            raise InvalidArgumentError(f"{name}: the Series has another index than the data")
+        if isinstance(values.dtype, pd.api.extensions.ExtensionDtype):
+            values = values.astype(object).where(values.notna(), np.nan)  # pd.NA is no float
+    try:
+        out = np.asarray(values, dtype=float)
+    except (TypeError, ValueError):
+        raise InvalidArgumentError(f"{name}: the values must be numeric") from None
+    if out.shape != (len(frame),):
+        raise InvalidArgumentError(
+            f"{name}: expected {len(frame)} values, one per row of the data, got shape {out.shape}"
+        )
+    _check_values(out, name, signed)
+    return out
+
+
+def _check_values(values: Array, name: str, signed: bool) -> None:
+    if np.any(np.isinf(values)) or (not signed and np.any(values < 0)):
+        allowed = "finite" if signed else "finite and not negative"
+        raise InvalidArgumentError(f"{name}: the values must be {allowed}")
+    known = values[~np.isnan(values)]
+    if name == "freq_weights" and np.any(known != np.round(known)):
+        raise InvalidArgumentError(
+            "freq_weights: counts of observations must be whole numbers; for precision weights use "
+            "weights="
+        )
+    if not signed and len(known) and not np.any(known > 0):
+        raise InvalidArgumentError(f"{name}: no row has a positive weight")
+
+
+def as_pandas(data: Any) -> pd.DataFrame:
+    """A pandas frame from a pandas, polars or arrow table (anything with ``to_pandas``)."""
+    if isinstance(data, pd.DataFrame):
+        return data
+    if isinstance(data, Mapping):
+        try:
+            return pd.DataFrame(data)
+        except ValueError as err:
+            raise InvalidArgumentError(f"data: the mapping makes no DataFrame: {err}") from err
+    convert = getattr(data, "to_pandas", None)
+    if convert is None:
+        raise InvalidArgumentError(
+            f"data: expected a pandas or polars DataFrame, got {type(data).__name__}"
+        )
+    frame = convert()
+    if not isinstance(frame, pd.DataFrame):
+        raise InvalidArgumentError(f"data: {type(data).__name__} did not convert to a DataFrame")
+    return frame
+
+
+def given_frame(data: Any, name: str) -> pd.DataFrame:
+    """A user's rows, from a pandas, polars or arrow table, checked as `check_frame` does."""
+    return check_frame(data.to_pandas() if hasattr(data, "to_pandas") else data, name)
+
+
+def callers_names(depth: int) -> dict[str, Any]:
+    """Names of the function `depth` calls above the one that asks: its module's and its own."""
+    frame = inspect.currentframe()
+    for _ in range(depth + 1):
+        frame = None if frame is None else frame.f_back
+    if frame is None:
+        return {}
+    return {**frame.f_globals, **frame.f_locals}

@@ -1,0 +1,59 @@
+"""Resampling rows: the designs of a bootstrap of single observations."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from merextras._typing import Array, IntArray
+from merextras.engine.products.crossprod import TermRows
+from merextras.exceptions import InvalidArgumentError
+from merextras.model.design.design import Design, Term
+from merextras.model.design.rank import dependent_columns
+
+
+def sampled(design: Design, n: int, generator: np.random.Generator) -> Design:
+    """A design of n of the observations, drawn with replacement; levels without rows are left out.
+
+    A row that stands for several observations is drawn as often, each draw a row of its own; one of
+    weight zero is not.
+
+    Raises
+    ------
+    InvalidArgumentError
+        The rows that were drawn do not determine all fixed effects.
+    """
+    used = np.arange(design.n)[design.observed]
+    share = None
+    if design.frequencies is not None:
+        share = design.frequencies[used] / np.sum(design.frequencies[used])
+    rows = generator.choice(used, size=n, p=share)
+    x = design.x[rows]
+    lost = dependent_columns(x) if len(rows) >= x.shape[1] else [x.shape[1] - 1]
+    if lost:
+        name = design.fixed.names[lost[0]]
+        raise InvalidArgumentError(f"the resampled rows do not determine the fixed effect {name!r}")
+    frame = design.frame.iloc[rows].reset_index(drop=True)
+    return replace(
+        design,
+        y=design.y[rows],
+        x=x,
+        terms=tuple(_sampled(term, rows) for term in design.terms),
+        index=frame.index,
+        frame=frame,
+        weights=_of(design.weights, rows),
+        offset=_of(design.offset, rows),
+        frequencies=None,
+        options=replace(design.options.at(rows), frequencies=None),
+    )
+
+
+def _of(values: Array | None, rows: IntArray) -> Array | None:
+    return None if values is None else values[rows]
+
+
+def _sampled(term: Term, rows: IntArray) -> Term:
+    there, codes = np.unique(term.rows.codes[rows], return_inverse=True)
+    own = TermRows(codes.astype(np.intp), term.rows.values[rows], len(there))
+    return replace(term, levels=term.levels[there], rows=own)

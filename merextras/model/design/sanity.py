@@ -1,0 +1,170 @@
+"""Checks that a design can be fitted and its variances identified, as lme4 makes them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import patsy
+
+from merextras._typing import Array, BoolArray
+from merextras.exceptions import ApproximationWarning, InvalidArgumentError
+from merextras.model.columns.coded import CodedPart
+from merextras.model.columns.fixed import FixedPart, FormulaPart
+from merextras.model.design.design import INTERCEPT, Design, Term
+from merextras.model.design.rank import KeptColumns, dependent_columns
+
+# Predictors whose standard deviations differ by more than this slow any optimiser's user down.
+_SCALES = 1e5
+
+
+def check_design(design: Design, n_observations: int, *, stacklevel: int = 1) -> None:
+    """Raise what makes the fit impossible, warn of what makes it doubtful.
+
+    Warnings point `stacklevel` calls above this function, 1 being who called it.
+
+    Raises
+    ------
+    InvalidArgumentError
+        A grouping factor with one level; as many levels, or random effects of a term, as
+        observations; no more observations than fixed effects; an effect that varies twice by the
+        same factor, or is made of others; a response without variation; a factor of the fixed part
+        with one level, of which its coding leaves no column.
+    """
+    used = design.observed
+    check_response(design.y[used] if design.offset is None else (design.y - design.offset)[used])
+    for term in design.terms:
+        levels = len(term.levels) if isinstance(used, slice) else _n_levels(term, used)
+        check_levels(term, levels, n_observations)
+        check_effects(term, term.rows.values[used])
+    check_twice(design.terms)
+    check_factors(design.fixed)
+    check_size(n_observations, design.x.shape[1])
+    check_scales(design.x.std(axis=0), design.fixed.names, stacklevel + 1)
+
+
+def check_size(n_observations: int, p: int) -> None:
+    """More observations than fixed effects."""
+    if n_observations <= p:
+        raise InvalidArgumentError(
+            f"data: {n_observations} observations are too few for {p} fixed effects"
+        )
+
+
+def check_factors(part: FixedPart) -> None:
+    """Refuse a factor of which there is no column: it has one level, that of the intercept."""
+    part = part.part if isinstance(part, KeptColumns) else part
+    if isinstance(part, FormulaPart):
+        levels, widths = _levels_of(part.spec), part.spec.term_slices.items()
+        empty = [term.factors for term, where in widths if where.stop == where.start]
+        found = [str(getattr(f, "code", None) or f.expr) for factors in empty for f in factors]
+        single = {part.label(code): levels[code] for code in found if len(levels[code]) == 1}
+    elif isinstance(part, CodedPart):
+        spans = zip(part.terms, part.spans(), strict=True)
+        used = [part.factors[f] for (_, own, _), at in spans if at.stop == at.start for f in own]
+        coded = [(factor.code, factor.levels) for factor in used if factor.levels is not None]
+        single = {code: list(known) for code, known in coded if len(known) == 1}
+    else:
+        return
+    for code, known in single.items():
+        raise InvalidArgumentError(
+            f"formula: the factor {code!r} has one level ({str(known[0])!r}) in the rows that are "
+            "used; there is nothing to compare it with: leave it out"
+        )
+
+
+def _levels_of(spec: Any) -> dict[str, Sequence[object]]:
+    """The levels of a formula's factors by their code; none of numbers."""
+    if isinstance(spec, patsy.DesignInfo):
+        infos = spec.factor_infos.items()
+        return {f.name(): list(info.categories or ()) for f, info in infos}
+    states = spec.encoder_state.items()
+    return {str(code): list(state.get("categories") or ()) for code, (_, state) in states}
+
+
+def check_response(y: Array) -> None:
+    """Refuse a response without variation."""
+    if np.ptp(y) == 0.0:
+        raise InvalidArgumentError(
+            f"response: all values are {y[0]:g}; there is no variation to explain"
+        )
+
+
+def check_effects(term: Term, values: Array) -> None:
+    """No effect may be made of the others; a glance at their products first, which is cheap.
+
+    The values are those of the rows, or any with the same products, such as a triangular factor.
+    """
+    gram = values.T @ values
+    size = np.sqrt(np.diag(gram))
+    if np.all(size > 0) and np.linalg.eigvalsh(gram / np.outer(size, size))[0] > 1e-10:
+        return
+    dependent = [term.names[i] for i in dependent_columns(values)]
+    if dependent:
+        raise InvalidArgumentError(
+            f"formula: the effect(s) {dependent} of {_bar(term)} are zero or determined by those "
+            "before; their variances can't be told apart"
+        )
+
+
+def _bar(term: Term) -> str:
+    effects = " + ".join("1" if name == INTERCEPT else name for name in term.names)
+    return f"({effects} | {term.factor})"
+
+
+def check_twice(terms: Sequence[Term]) -> None:
+    """Refuse an effect that varies twice by the same factor."""
+    seen: set[tuple[frozenset[str], str]] = set()
+    for term in terms:
+        for name in term.names:
+            key = frozenset(term.columns), name
+            if key in seen:
+                raise InvalidArgumentError(
+                    f"formula: the effect {name!r} of {term.factor!r} is in two terms, whose "
+                    "variances can't be told apart; leave it out of one, as in (0 + x | g)"
+                )
+            seen.add(key)
+
+
+def _n_levels(term: Term, used: BoolArray) -> int:
+    return int(np.count_nonzero(np.bincount(term.rows.codes[used], minlength=len(term.levels))))
+
+
+def check_levels(term: Term, levels: int, n: int) -> None:
+    """Refuse factors with one level, or as many levels or effects as observations."""
+    bar = _bar(term)
+    if levels < 2:
+        raise InvalidArgumentError(
+            f"formula: the grouping factor {term.factor!r} of {bar} has one level "
+            f"({str(term.levels[0])!r}) in the rows that are used; a variance between levels needs "
+            "at least two"
+        )
+    if levels >= n:
+        raise InvalidArgumentError(
+            f"formula: the grouping factor {term.factor!r} of {bar} has {levels} levels for {n} "
+            "observations; its variance can't be told from the residual's"
+        )
+    if levels * term.k >= n:
+        raise InvalidArgumentError(
+            f"formula: {bar} has {levels * term.k} random effects for {n} observations; their "
+            f"covariance can't be told from the residual variance. Write (1 | {term.factor}), or "
+            f"{bar.replace('|', '||')}"
+        )
+
+
+def check_scales(sd: Array, names: Sequence[str], stacklevel: int) -> None:
+    """Warn of predictors whose standard deviations are far apart."""
+    varying = np.flatnonzero(sd > 0)
+    if len(varying) < 2:
+        return
+    low, high = varying[np.argmin(sd[varying])], varying[np.argmax(sd[varying])]
+    if sd[high] > _SCALES * sd[low]:
+        warnings.warn(
+            f"predictors on very different scales: {names[high]!r} has standard deviation "
+            f"{sd[high]:.3g}, {names[low]!r} {sd[low]:.3g}; the fit copes, but consider rescaling "
+            "for readable coefficients",
+            ApproximationWarning,
+            stacklevel=stacklevel + 1,
+        )

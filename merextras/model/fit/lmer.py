@@ -1,0 +1,117 @@
+"""Fitting a mixed model from lme4's formula."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from merextras._checks import check_choice
+from merextras.engine.optimum.start import moments
+from merextras.exceptions import InvalidArgumentError
+from merextras.model.columns.fixed import Scope
+from merextras.model.design.build import build_design
+from merextras.model.design.design import Design
+from merextras.model.design.options import Options, as_pandas, callers_names
+from merextras.model.design.rank import full_rank
+from merextras.model.design.sanity import check_design
+from merextras.model.products.products import ModelProducts, fit_products, products_of
+from merextras.model.source.learn import Asked
+from merextras.model.state.control import LmerControl
+from merextras.model.state.fitted import Fit, fit_design, warn_of
+
+
+def fit_formula(
+    formula: str,
+    data: Any,
+    *,
+    reml: bool,
+    weights: Any,
+    freq_weights: Any,
+    offset: Any,
+    contrasts: Mapping[str, str] | None,
+    missing: str,
+    control: LmerControl | None,
+    depth: int,
+) -> Fit:
+    """Build the design, check it and find the optimum; see `merextras.lmer`.
+
+    Called by the function that the user called; `depth` is 1 then, more with calls between.
+    """
+    control = LmerControl() if control is None else control
+    if not isinstance(control, LmerControl):
+        raise InvalidArgumentError(f"control={control!r}: expected an LmerControl")
+    if not isinstance(reml, bool):
+        raise InvalidArgumentError(f"reml={reml!r}: True (REML) or False (maximum likelihood)")
+    if not isinstance(contrasts, Mapping | None):
+        raise InvalidArgumentError(
+            f'contrasts={contrasts!r}: expected a mapping such as {{"group": "Sum"}}'
+        )
+    frame = as_pandas(data)
+    options = Options(
+        missing=check_choice(missing, ("drop", "raise"), "missing"),
+        contrasts=dict(contrasts or {}),
+        scope=Scope(callers_names(depth + 1), control.formula_engine),
+    ).with_rows(frame, weights=weights, freq_weights=freq_weights, offset=offset)
+    fit = fit_options(formula, frame, options, reml=reml, control=control, stacklevel=depth + 2)
+    warn_of(fit, stacklevel=depth + 2)
+    return fit
+
+
+def read_products(
+    formula: str,
+    source: Any,
+    *,
+    contrasts: Any,
+    missing: str,
+    chunk_size: int | None,
+    progress: bool | None,
+    depth: int,
+    **by_row: Any,
+) -> ModelProducts:
+    """Reduce a source of chunks; see `merextras.cross_products`. For `depth`, see `fit_formula`."""
+    names = callers_names(depth + 1)
+    asked = Asked.checked(formula, contrasts=contrasts, missing=missing, names=names, **by_row)
+    return products_of(asked, source, chunk_size, progress)
+
+
+def fit_source(
+    products: ModelProducts, *, reml: bool, control: LmerControl | None, depth: int
+) -> Fit:
+    """Fit cross-products. For `depth`, see `fit_formula`."""
+    if not isinstance(products, ModelProducts):
+        raise InvalidArgumentError(
+            f"products: expected what cross_products() makes, got {type(products).__name__}"
+        )
+    fit = fit_products(products, reml=reml, control=control, stacklevel=depth + 2)
+    warn_of(fit, stacklevel=depth + 2)
+    return fit
+
+
+def fit_options(
+    formula: str,
+    frame: Any,
+    options: Options,
+    *,
+    reml: bool,
+    control: LmerControl,
+    stacklevel: int,
+) -> Fit:
+    """Fit a formula on a frame, after the sanity checks.
+
+    Warnings of the design point `stacklevel` calls above this function, 1 being who called it.
+    """
+    design, n_dropped = build_design(formula, frame, options)
+    design = full_rank(design, control.rank_deficient, stacklevel=stacklevel + 1)
+    fit = _fit_checked(design, reml=reml, control=control, stacklevel=stacklevel + 1)
+    return replace(fit, n_dropped=n_dropped)
+
+
+def _fit_checked(design: Design, *, reml: bool, control: LmerControl, stacklevel: int) -> Fit:
+    products = design.cross_products()
+    if control.check:
+        check_design(design, products.n, stacklevel=stacklevel + 1)
+    theta = control.start_for(design.ks)
+    theta = moments(products) if theta is None else theta
+    fit = fit_design(design, reml=reml, theta=theta, control=control.engine, products=products)
+    return replace(fit, control=control)

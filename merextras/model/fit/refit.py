@@ -1,0 +1,205 @@
+"""Fitting a model again: to another response, by ML, with another formula or other data."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TypeVar
+
+import numpy as np
+import pandas as pd
+
+from merextras._typing import Array
+from merextras.exceptions import InvalidArgumentError, NoRowsError
+from merextras.model.design.options import Options, as_pandas, callers_names
+from merextras.model.fit.lmer import fit_options
+from merextras.model.formula.parse import Bar, parse
+from merextras.model.formula.rewrite import bar_text, expanded
+from merextras.model.products.products import fit_products, products_within
+from merextras.model.rowless.design import StreamedDesign
+from merextras.model.state.fitted import Fit, FittedModel, refitted, warn_of
+
+M = TypeVar("M", bound=FittedModel)
+
+
+def refit(model: M, y: Array | pd.Series) -> M:
+    """The same model fitted to another response, lme4's ``refit``.
+
+    Parameters
+    ----------
+    y : (n,) array or Series
+        A Series must have the index of the fit, in any order; it is aligned.
+
+    Returns
+    -------
+    A new model; the old one does not change.
+
+    Raises
+    ------
+    InvalidArgumentError
+        Another length or index, or values that are missing or infinite.
+    """
+    new = refitted(model, y=_response(model, y))
+    warn_of(new._fit, stacklevel=2)
+    return new
+
+
+def refit_ml(model: M) -> M:
+    """The model fitted by maximum likelihood, lme4's ``refitML``.
+
+    An ML fit is returned as it is. Fits with different fixed effects can be compared after this.
+    """
+    if not model.solution.reml:
+        return model
+    new = refitted(model, reml=False)
+    warn_of(new._fit, stacklevel=2)
+    return new
+
+
+def _response(model: FittedModel, y: Array | pd.Series) -> Array:
+    index = model.design.index
+    if isinstance(y, pd.Series) and not y.index.equals(index):
+        if not (index.is_unique and y.index.is_unique and set(y.index) == set(index)):
+            raise InvalidArgumentError(
+                "y: the Series has another index than the rows of the fit; give one with that "
+                "index (m.model_frame().index) or an array"
+            )
+        y = y.loc[index]
+    try:
+        values = np.array(y, dtype=float)  # a copy
+    except (TypeError, ValueError):
+        raise InvalidArgumentError("y: the response must be numeric") from None
+    if values.shape != (model.design.n,):
+        raise InvalidArgumentError(
+            f"y: expected {model.design.n} values, one per row of the fit, got shape {values.shape}"
+        )
+    if not np.all(np.isfinite(values)):
+        raise InvalidArgumentError("y: there are missing or infinite values")
+    return values
+
+
+def update(
+    model: M,
+    formula: str | None = None,
+    *,
+    data: pd.DataFrame | None = None,
+    reml: bool | None = None,
+) -> M:
+    """The model with another formula or other data, fitted again, R's ``update``.
+
+    Parameters
+    ----------
+    formula : str, optional
+        In lme4's notation. ``.`` stands for what was there, as in ``". ~ . - social"``; on the
+        right it is the fixed part and the random-effects terms, of which one is taken out by
+        ``". ~ . - (1 | class:school)"``.
+    data : DataFrame, optional
+        By default the model frame of the fit, which has the variables of the model only.
+    reml : bool, optional
+        By default as before.
+
+    Raises
+    ------
+    InvalidArgumentError
+        A formula that can't be read, a variable that the data lack, or other data for a model with
+        weights by array.
+    NoRowsError
+        The model was fitted from chunks: terms can be taken out, which needs no rows, not put in.
+
+    Notes
+    -----
+    Contrasts, control and the names that the formula used are those of the fit, further names the
+    caller's; a model that was unpickled has no names but numpy's. Weights and offset stay, and are
+    taken from new data if they are columns.
+
+    Examples
+    --------
+    >>> from merextras.datasets import load_dataset
+    >>> import merextras as mx, statsmodels.formula.api as smf
+    >>> fit = smf.mixedlm("extro ~ open + agree", load_dataset("students"), groups="school").fit()
+    >>> mx.MerMod(fit).update(". ~ . - agree").formula()
+    'extro ~ open + (1 | school)'
+    """
+    text = model.design.formula if formula is None else _with_dots(formula, model.design.formula)
+    reml = model.solution.reml if reml is None else reml
+    if isinstance(model.design, StreamedDesign):
+        return _without_rows(model, model.design, text, data, reml)
+    options = model.design.options
+    # Names that the formula used before mean what they meant; new ones are the caller's.
+    options = replace(options, scope=options.scope.within(callers_names(1)))
+    n_dropped, frame = model.n_dropped, model.design.frame
+    if data is not None:
+        n_dropped, frame = 0, as_pandas(data)
+        options = options.for_data(frame)
+    fit = _fit(model, text, frame, options, reml)
+    warn_of(fit, stacklevel=2)
+    return model._like(replace(fit, n_dropped=fit.n_dropped + n_dropped))
+
+
+def _without_rows(model: M, design: StreamedDesign, formula: str, data: object, reml: bool) -> M:
+    """Update a model that keeps no rows: its cross-products have those of a part of its formula."""
+    if data is not None:
+        raise NoRowsError(
+            "data: the model was fitted from chunks or cross-products and keeps no rows; fit other "
+            "data by lmer(formula, source)"
+        )
+    made = products_within(design, formula, model.n_dropped)
+    control = replace(model._fit.control, start=None)
+    fit = fit_products(made, reml=reml, control=control, stacklevel=3)
+    warn_of(fit, stacklevel=3)
+    return model._like(fit)
+
+
+def refit_formula(model: M, formula: str, frame: pd.DataFrame) -> M:
+    """The model with another formula on the same rows, whose variables `frame` has."""
+    fit = _fit(model, formula, frame, model.design.options, model.solution.reml)
+    return model._like(replace(fit, n_dropped=fit.n_dropped + model.n_dropped))
+
+
+def _fit(
+    model: FittedModel, formula: str, frame: pd.DataFrame, options: Options, reml: bool
+) -> Fit:
+    """Fit as before; contrasts of columns that are no longer there are not needed either."""
+    there = {c: how for c, how in options.contrasts.items() if c in frame.columns}
+    control = replace(model._fit.control, start=None)
+    options = replace(options, contrasts=there)
+    return fit_options(formula, frame, options, reml=reml, control=control, stacklevel=3)
+
+
+def _with_dots(formula: str, old: str) -> str:
+    """Replace ``.`` by the old response or right-hand side, and drop what is subtracted."""
+    if not isinstance(formula, str):
+        raise InvalidArgumentError(
+            f"formula: expected a formula as a string, got {type(formula).__name__}"
+        )
+    before = parse(old)
+    head, _, rhs = formula.rpartition("~")
+    response = _undotted(head, before.response).strip() or before.response
+    text = _undotted(rhs, f"({before.fixed})")
+    parsed = parse(text, subtract=True)
+    bars = {_key(bar): bar_text(bar) for bar in parsed.bars}
+    if text != rhs:
+        bars = {**{_key(bar): bar_text(bar) for bar in before.bars}, **bars}
+    for bar in parsed.dropped:
+        if _key(bar) not in bars:
+            there = ", ".join(bars.values()) or "none"
+            raise InvalidArgumentError(
+                f"formula={formula!r}: there is no term {bar_text(bar)} to take out of: {there}"
+            )
+        del bars[_key(bar)]
+    fixed = re.sub(r'Q\("([^"]*)"\)', r"`\1`", expanded(parsed.fixed))
+    return f"{response} ~ {' + '.join([fixed, *bars.values()])}"
+
+
+def _undotted(text: str, before: str) -> str:
+    """The text with what was there before in place of its dots, those in quotes left alone."""
+    return re.sub(
+        r"""(?P<quoted>(?P<mark>['"`]).*?(?P=mark))|(?<![\w.)\]])\.(?![\w.])""",
+        lambda m: m["quoted"] or before,
+        text,
+    )
+
+
+def _key(bar: Bar) -> tuple[str, frozenset[str], bool]:
+    """What two ways to write the same term have in common."""
+    return expanded(bar.effects), frozenset(bar.factors), bar.independent

@@ -1,0 +1,110 @@
+"""Pieces of a formula as code for the formula engine: quoting, contrasts, offsets, names."""
+
+from __future__ import annotations
+
+import ast
+import keyword
+import re
+from collections.abc import Mapping, Sequence
+
+import patsy
+
+from merextras._checks import unknown_column
+from merextras.exceptions import InvalidArgumentError
+from merextras.model.formula.parse import Bar, MixedFormula, in_call, summands
+
+
+def as_code(
+    written: MixedFormula, columns: Sequence[str], contrasts: Mapping[str, str]
+) -> MixedFormula:
+    """Backticks and bare keywords (``class``) as patsy's ``Q("class")``; contrasts put in."""
+    for column in contrasts:
+        if column not in columns:
+            raise InvalidArgumentError(f"contrasts: {unknown_column(str(column), columns)}")
+    words = [word for word in columns if keyword.iskeyword(word) or word in contrasts]
+    # One pass over all that names a column, so that nothing is put into what was put in.
+    names = "|".join(map(re.escape, sorted(words, key=len, reverse=True))) or r"(?!)"
+    pattern = re.compile(
+        rf"`(?P<tick>[^`]*)`|Q\((?P<mark>['\"])(?P<quoted>.*?)(?P=mark)\)"
+        rf"|(?<![\w\"'.])(?P<word>{names})(?![\w\"'(])"
+    )
+
+    def code(text: str) -> str:
+        def swapped(found: re.Match[str]) -> str:
+            column = found["tick"] or found["quoted"] or found["word"]
+            if column in contrasts and not in_call(text, found.start()):
+                return _contrasted(column, contrasts[column])
+            return column if column in contrasts and found["word"] else f'Q("{column}")'
+
+        return pattern.sub(swapped, text)
+
+    bars = tuple(Bar(code(b.effects), b.factors, b.independent) for b in written.bars)
+    return MixedFormula(code(written.response), code(written.fixed), bars)
+
+
+def contrast_labels(contrasts: Mapping[str, str]) -> dict[str, str]:
+    """What the columns of a factor with contrasts are called after: the factor alone."""
+    return {_contrasted(column, how): column for column, how in contrasts.items()}
+
+
+def _contrasted(column: str, how: str) -> str:
+    """A column with its contrast as patsy code."""
+    code = column if column.isidentifier() and not keyword.iskeyword(column) else f'Q("{column}")'
+    return f"C({code}, {how})"
+
+
+def take_offsets(fixed: str) -> tuple[str, list[str]]:
+    """The fixed part without its ``offset(...)`` terms, and what is in them."""
+    kept, found = [], []
+    for sign, start, end in summands(fixed, 0):
+        piece = fixed[start:end].strip()
+        if not re.match(r"offset\s*\(", piece) or not piece.endswith(")"):
+            kept.append(f"{sign} {piece}")
+            continue
+        code = piece[piece.index("(") + 1 : -1].strip()
+        if sign == "-":
+            raise InvalidArgumentError(
+                f"formula: an offset is added; for '- {piece}' write offset(-({code}))"
+            )
+        found.append(code)
+    return " ".join(kept).removeprefix("+ ").strip() or "1", found
+
+
+def names_used(parsed: MixedFormula, fixed: str, offsets: Sequence[str]) -> set[str]:
+    """Names that the formula reads: of columns, and of the caller's functions."""
+    texts = [parsed.response, *offsets, *pieces_of(fixed)]
+    texts += [piece for bar in parsed.bars for piece in pieces_of(bar.effects)]
+    used = {name for text in texts for name in names_in(text)}
+    # The response may be a column of that name, such as the one that a refit makes.
+    used |= {column for bar in parsed.bars for column in bar.factors}
+    return used | {unquoted(parsed.response)}
+
+
+def pieces_of(text: str) -> list[str]:
+    """Code of the factors of a one-sided formula."""
+    if re.fullmatch(r"[\w\s+]*", text):
+        return [piece.strip() for piece in text.split("+")]
+    try:
+        description = patsy.ModelDesc.from_formula(text)
+    except (patsy.PatsyError, SyntaxError) as err:
+        raise InvalidArgumentError(f"formula: {err}") from err
+    return [f.name() for term in description.rhs_termlist for f in term.factors]
+
+
+def names_in(code: str) -> set[str]:
+    """Names and string constants in a piece of formula code; the latter for ``Q('a b')``."""
+    if code.isidentifier():
+        return {code}
+    code = re.sub(r"`([^`]*)`", lambda m: repr(m.group(1)), code)
+    try:
+        tree = ast.parse(code, mode="eval")
+    except SyntaxError:
+        return {code}
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    constants = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
+    return names | {value for value in constants if isinstance(value, str)}
+
+
+def unquoted(text: str) -> str:
+    """``Q("class")`` as ``class``."""
+    return re.sub(r"Q\((['\"])(.*?)\1\)", r"\2", text)

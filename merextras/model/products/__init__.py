@@ -1,0 +1,5 @@
+"""Cross-products of a model as an object that can be saved, sent and added.
+
+Read `products`, `compatible` (may two be added?), `file` (the file format), `submodel` (fewer
+terms).
+"""

@@ -1,0 +1,379 @@
+"""Cross-products of a model: what a fit needs of the data, to be kept, sent, added up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.linalg as la
+
+from merextras._checks import check_choice
+from merextras._typing import Array, BoolArray
+from merextras.engine.optimum.start import moments
+from merextras.engine.products.accumulate import basis_of, combined, permuted, spread, triangle
+from merextras.engine.products.crossprod import CrossProducts
+from merextras.engine.products.restrict import restricted
+from merextras.exceptions import InvalidArgumentError
+from merextras.model.design.options import callers_names
+from merextras.model.design.rank import dependent_columns, without_columns
+from merextras.model.design.sanity import (
+    check_effects,
+    check_factors,
+    check_levels,
+    check_response,
+    check_scales,
+    check_size,
+    check_twice,
+)
+from merextras.model.products import file
+from merextras.model.products.compatible import check_same
+from merextras.model.products.submodel import smaller_structure
+from merextras.model.rowless.design import StreamedDesign
+from merextras.model.source.dask import reduce_dask
+from merextras.model.source.learn import Asked, learn
+from merextras.model.source.reduce import check_memory, reduce_source
+from merextras.model.source.source import as_source, is_dask
+from merextras.model.state.control import LmerControl
+from merextras.model.state.fitted import Fit, fit_design
+from merextras.model.structure.column_summaries import Facts
+from merextras.model.structure.structure import Structure
+
+
+@dataclass(frozen=True, eq=False)
+class ModelProducts:
+    """All that a mixed model's fit needs of the data, without a row of them.
+
+    Made by `cross_products` and `load_cross_products`; ``a + b`` is that of both tables together,
+    and `MerMod.from_cross_products` fits it.
+
+    Attributes
+    ----------
+    structure : Structure
+        Formula, columns, levels.
+    products : CrossProducts
+        By blocks, of all fixed-effects columns.
+    rows : (up to p + 1, p + 1) array
+        Triangular factor of the weighted ``[X y]``: no row of the data, only their products.
+    facts : Facts
+        What the checks of a design need.
+    seen : tuple of (J,) boolean arrays
+        Levels with an observation, by terms.
+    n_dropped : int
+        Rows left out for missing values.
+
+    Notes
+    -----
+    What leaves a site are sums over rows. A level with one row has the sums of that row, from which
+    its values can be had: that is no anonymous data.
+    """
+
+    structure: Structure
+    products: CrossProducts
+    rows: Array
+    facts: Facts
+    seen: tuple[BoolArray, ...]
+    n_dropped: int
+
+    @property
+    def formula(self) -> str:
+        """As lme4 would write it."""
+        return self.structure.formula
+
+    @property
+    def n(self) -> int:
+        """Observations; with frequency weights their sum."""
+        return self.products.n
+
+    def __repr__(self) -> str:
+        groups = ", ".join(f"{t.factor} {t.shape[0]}" for t in self.structure.terms)
+        return (
+            f"<ModelProducts of {self.formula!r}: {self.n} observations, levels: {groups}; "
+            f"{self.n_dropped} rows dropped>"
+        )
+
+    def __add__(self, other: object) -> ModelProducts:
+        if not isinstance(other, ModelProducts):
+            return NotImplemented
+        check_same(self.structure, other.structure)
+        basis = basis_of(triangle(other.rows, self.rows))
+        pairs = list(zip(self.structure.terms, self._matching(other), strict=True))
+        coders = [a.coder.union(b.coder) for a, b in pairs]
+        sizes = [len(coder.levels) for coder in coders]
+        order = [self._term_of(other, t) for t in range(len(pairs))]
+        parts, seen = [], [np.zeros(size, dtype=bool) for size in sizes]
+        for cp, terms, flags in (
+            (self.products, self.structure.terms, self.seen),
+            (
+                permuted(other.products, order),
+                [b for _, b in pairs],
+                [other.seen[t] for t in order],
+            ),
+        ):
+            at = [coder.codes(t.coder.frame()) for coder, t in zip(coders, terms, strict=True)]
+            parts.append(spread(cp.in_basis(basis), at, sizes))
+            for mine, places, new in zip(seen, at, flags, strict=True):
+                mine[places[new]] = True
+        facts = replace(other.facts, effects=tuple(other.facts.effects[t] for t in order))
+        total = ModelProducts(
+            self.structure.with_levels(coders),
+            parts[0] + parts[1],
+            triangle(other.rows, self.rows),
+            self.facts + facts,
+            tuple(seen),
+            self.n_dropped + other.n_dropped,
+        )
+        return total._in_order()
+
+    def __radd__(self, other: object) -> ModelProducts:
+        return self if isinstance(other, int) and other == 0 else NotImplemented
+
+    def _term_of(self, other: ModelProducts, t: int) -> int:
+        mine = self.structure.terms[t]
+        key = mine.coder.columns, mine.names
+        keys = [(term.coder.columns, term.names) for term in other.structure.terms]
+        return keys.index(key)
+
+    def _matching(self, other: ModelProducts) -> list[Any]:
+        every = range(len(self.structure.terms))
+        return [other.structure.terms[self._term_of(other, t)] for t in every]
+
+    def _in_order(self) -> ModelProducts:
+        """The terms by their number of levels, the largest first."""
+        terms = self.structure.terms
+        order = sorted(range(len(terms)), key=lambda t: -terms[t].shape[0])
+        return replace(
+            self,
+            structure=replace(self.structure, terms=tuple(terms[t] for t in order)),
+            products=permuted(self.products, order),
+            facts=replace(self.facts, effects=tuple(self.facts.effects[t] for t in order)),
+            seen=tuple(self.seen[t] for t in order),
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write it to a file, whole or not at all; `load_cross_products` reads it.
+
+        Parameters
+        ----------
+        path : path
+            ``.npz``: numpy arrays and a JSON header with their checksums. Nothing in it is code
+            that reading would run; the formula is text.
+
+        Raises
+        ------
+        UnsupportedModelError
+            Levels that are neither numbers nor strings, or a transform with other things to
+            remember.
+        """
+        file.write(self, Path(path))
+
+
+def load_cross_products(path: str | Path, *, trust_formula: bool = False) -> ModelProducts:
+    """Read what `ModelProducts.save` wrote; nothing is executed.
+
+    Parameters
+    ----------
+    path : path
+    trust_formula : bool
+        Whether ``predict(newdata)`` of a fit may run the formula's code, such as ``np.log(x)`` or
+        ``bs(x, df=4)``. Columns and their contrasts need none. Read the formula before you say so:
+        it is Python, and can do anything.
+
+    Raises
+    ------
+    InvalidArgumentError
+        Not such a file, a truncated one, or one whose contents are not those that were written. The
+        checksums find accidents; they are no signature.
+    """
+    made = file.read(Path(path), ModelProducts, trust_formula=trust_formula)
+    assert isinstance(made, ModelProducts)
+    return made
+
+
+def products_of(asked: Asked, source: Any, chunk_size: int | None, progress: Any) -> ModelProducts:
+    """Learn and reduce a source: in chunks here, or where Dask says."""
+    progress = check_progress(progress)
+    if is_dask(source):
+        learnt, reduced = reduce_dask(source, asked, progress=progress)
+    else:
+        read = as_source(source, chunk_size)
+        learnt = learn(read, asked, progress=progress)
+        reduced = reduce_source(read, learnt, progress=progress)
+    return ModelProducts(
+        learnt.structure,
+        reduced.products,
+        reduced.rows,
+        reduced.facts,
+        reduced.seen,
+        learnt.n_dropped,
+    )
+
+
+def check_progress(progress: Any) -> bool | None:
+    """True, False, or None: only where someone is watching."""
+    if progress is None or isinstance(progress, bool):
+        return progress
+    raise InvalidArgumentError(f"progress={progress!r}: True, False or None")
+
+
+def cross_products(
+    formula: str,
+    source: Any,
+    *,
+    weights: str | None = None,
+    freq_weights: str | None = None,
+    offset: str | None = None,
+    contrasts: Mapping[str, str] | None = None,
+    missing: str = "drop",
+    levels: Mapping[str, Sequence[Any]] | None = None,
+    chunk_size: int | None = None,
+    progress: bool | None = None,
+) -> ModelProducts:
+    """Reduce data to all that a mixed model's fit needs of them, to be saved, sent and added up.
+
+    Parameters
+    ----------
+    formula, weights, freq_weights, offset, contrasts, missing
+        As in `lmer`; arguments by row are names of columns.
+    source : DataFrame, pyarrow Table or Dataset, path, list of frames, callable, Dask DataFrame
+        As in `lmer`.
+    levels : mapping column -> sequence, optional
+        The categories of a column of the fixed part, so that sites that have not all of them code
+        it in the same way.
+    chunk_size : int, optional
+        Rows at a time, 100 000 by default.
+    progress : bool, optional
+        A progress bar; by default where someone is watching.
+
+    Returns
+    -------
+    ModelProducts
+
+    Raises
+    ------
+    InvalidArgumentError
+        As `lmer`; a column whose type differs by chunk, a source that gives other rows when it is
+        read again.
+    TooLargeError
+        What would be kept does not fit in memory.
+
+    Notes
+    -----
+    Lossless: the fit of the sum is the fit of all rows (Luo, C. and others (2022). DLMM as a
+    lossless one-shot algorithm for collaborative multi-site distributed linear mixed models. Nature
+    Communications 13, 1678). Two passes, one more for each transform of a transform. In memory are
+    one chunk, the levels, and for a term of k effects with J levels J k (k + p + 1) numbers.
+
+    Examples
+    --------
+    >>> import merextras as mx
+    >>> students = mx.load_dataset("students")
+    >>> sites = [students[students.school <= "III"], students[students.school > "III"]]
+    >>> formula = "extro ~ open + agree + social + (1 | school)"
+    >>> both = sum(mx.cross_products(formula, site) for site in sites)
+    >>> both
+    <ModelProducts of 'extro ~ open + agree + social + (1 | school)': 1200 observations,
+    levels: school 6; 0 rows dropped>
+    >>> round(mx.MerMod.from_cross_products(both).reml_crit(), 4)
+    5824.0999
+    """
+    asked = Asked.checked(
+        formula,
+        contrasts=contrasts,
+        missing=missing,
+        names=callers_names(1),
+        levels=levels,
+        weights=weights,
+        freq_weights=freq_weights,
+        offset=offset,
+    )
+    return products_of(asked, source, chunk_size, progress)
+
+
+def fit_products(
+    made: ModelProducts, *, reml: bool, control: LmerControl | None, stacklevel: int
+) -> Fit:
+    """Check a design without rows and find its optimum.
+
+    Warnings point `stacklevel` calls above this function, 1 being who called it.
+    """
+    control = LmerControl() if control is None else control
+    if not isinstance(control, LmerControl):
+        raise InvalidArgumentError(f"control={control!r}: expected an LmerControl")
+    if not isinstance(reml, bool):
+        raise InvalidArgumentError(f"reml={reml!r}: True (REML) or False (maximum likelihood)")
+    check_choice(control.formula_engine, ("patsy",), "source: control.formula_engine")
+    check_memory(made.structure, made.n)
+    facts, fixed, products = made.facts, made.structure.fixed, made.products
+    kept = list(range(len(fixed.names)))
+    found = dependent_columns(facts.x)
+    if found:
+        kept = [i for i in kept if i not in found]
+        fixed = without_columns(fixed, found, control.rank_deficient, stacklevel=stacklevel + 1)
+        products = combined(products, np.eye(len(made.facts.ones))[:, kept], made.rows)
+    design = StreamedDesign(
+        made.structure,
+        fixed,
+        products,
+        facts=facts,
+        rows=triangle(made.rows[:, [*kept, -1]]),
+        seen=made.seen,
+    )
+    if control.check:
+        _check(made, design, kept, stacklevel + 1)
+    theta = control.start_for(design.ks)
+    theta = moments(products) if theta is None else theta
+    fit = fit_design(design, reml=reml, theta=theta, control=control.engine, products=products)
+    return replace(fit, control=control, n_dropped=made.n_dropped)
+
+
+def _check(
+    made: ModelProducts, design: StreamedDesign, kept: Sequence[int], stacklevel: int
+) -> None:
+    """What `check_design` does, from the facts that were kept of the rows."""
+    facts, n = made.facts, made.n
+    check_response(np.array([facts.low, facts.high]))
+    for term, seen, values in zip(design.terms, made.seen, facts.effects, strict=True):
+        check_levels(term, int(np.count_nonzero(seen)), n)
+        check_effects(term, values)
+    check_twice(design.terms)
+    check_factors(made.structure.fixed)
+    check_size(n, len(kept))
+    sd = np.sqrt(facts.squares[list(kept)] / max(facts.n, 1))
+    check_scales(sd, design.fixed.names, stacklevel + 1)
+
+
+def products_within(design: StreamedDesign, formula: str, n_dropped: int) -> ModelProducts:
+    """The cross-products of a formula that is a part of the design's.
+
+    Raises
+    ------
+    NoRowsError
+        The formula has something that the design's has not.
+    """
+    structure, columns, terms = smaller_structure(design.structure, formula)
+    facts = design.facts
+    # Columns that were dropped are combinations of those that were not.
+    left = [design.structure.fixed.names.index(name) for name in design.fixed.names]
+    chosen = np.zeros((len(left), len(columns)))
+    if left and len(columns):
+        chosen = la.lstsq(facts.x[:, left], facts.x[:, columns])[0]
+    kept = [(t, np.eye(design.terms[t].k)[:, own]) for t, own in terms]
+    rows = np.column_stack([design.rows[:, :-1] @ chosen, design.rows[:, -1]])
+    return ModelProducts(
+        structure,
+        restricted(combined(design.products, chosen, design.rows), kept),
+        triangle(rows),
+        replace(
+            facts,
+            x=triangle(facts.x[:, columns]),
+            mean=facts.mean[columns],
+            squares=facts.squares[columns],
+            ones=facts.ones[columns],
+            effects=tuple(triangle(facts.effects[t][:, own]) for t, own in terms),
+        ),
+        tuple(design.seen[t] for t, _ in terms),
+        n_dropped,
+    )

@@ -1,0 +1,372 @@
+"""The first pass over a source: levels, types and what stateful transforms remember."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import patsy
+from tqdm import tqdm
+
+from merextras._checks import check_choice, unknown_column
+from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
+from merextras.model.columns.coded import CodedPart, Computed, Factor, as_series
+from merextras.model.columns.fixed import FORMULA_WORDS, FixedPart, bare
+from merextras.model.columns.levels import Coder, Seen
+from merextras.model.columns.plain_columns import plain_part
+from merextras.model.design.build import check_parts
+from merextras.model.formula.parse import MixedFormula, parse
+from merextras.model.formula.translate import (
+    as_code,
+    contrast_labels,
+    names_in,
+    names_used,
+    pieces_of,
+    take_offsets,
+    unquoted,
+)
+from merextras.model.source.source import Source
+from merextras.model.structure.structure import (
+    BY_ROW,
+    Effects,
+    Structure,
+    Value,
+    complete,
+    plain_rows,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """What the user wants of a source.
+
+    Attributes
+    ----------
+    formula : str
+    by_row : mapping argument -> column
+        ``weights``, ``freq_weights``, ``offset``.
+    contrasts : mapping column -> str
+    missing : {"drop", "raise"}
+    names : mapping
+        The caller's names, for the formula's code.
+    levels : mapping column -> sequence
+        Categories of the fixed part's columns, in place of those that occur.
+    """
+
+    formula: str
+    by_row: Mapping[str, str]
+    contrasts: Mapping[str, str]
+    missing: str
+    names: Mapping[str, Any]
+    levels: Mapping[str, Sequence[Any]]
+
+    @classmethod
+    def checked(
+        cls,
+        formula: str,
+        *,
+        contrasts: Any,
+        missing: str,
+        names: Mapping[str, Any],
+        levels: Any = None,
+        **by_row: Any,
+    ) -> Asked:
+        """From arguments of a user."""
+        for name, given in by_row.items():
+            if given is not None and not isinstance(given, str):
+                raise InvalidArgumentError(
+                    f"{name}: rows that are read in chunks need the name of a column, not a "
+                    f"{type(given).__name__}"
+                )
+        for name, given in (("contrasts", contrasts), ("levels", levels)):
+            if not isinstance(given, Mapping | None):
+                raise InvalidArgumentError(f"{name}={given!r}: expected a mapping of columns")
+        return cls(
+            formula,
+            {name: given for name, given in by_row.items() if given is not None},
+            dict(contrasts or {}),
+            check_choice(missing, ("drop", "raise"), "missing"),
+            names,
+            dict(levels or {}),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Learnt:
+    """A structure, and how many rows it was learnt from."""
+
+    structure: Structure
+    n_rows: int
+    n_dropped: int
+
+
+class Learner:
+    """What a source's rows tell about a formula, taken in chunk by chunk.
+
+    Parameters
+    ----------
+    asked : Asked
+    columns : sequence of str
+        Of the source.
+    """
+
+    def __init__(self, asked: Asked, columns: Sequence[str]) -> None:
+        self._asked = asked
+        written = parse(asked.formula)
+        check_parts(written, asked.formula, pd.DataFrame(columns=list(columns)))
+        self._parsed, self.names = self._read(written, columns)
+        for name, column in asked.by_row.items():
+            if column not in columns:
+                raise InvalidArgumentError(f"{name}: {unknown_column(column, columns)}")
+        for column in asked.levels:
+            if column not in columns:
+                raise InvalidArgumentError(f"levels: {unknown_column(str(column), columns)}")
+        extra = [asked.by_row[name] for name in BY_ROW if name in asked.by_row]
+        self.variables = tuple(c for c in columns if c in self.names)
+        self.columns = tuple(c for c in columns if c in self.names or c in extra)
+        self.n_rows = self.n_dropped = 0
+        self._codes: dict[str, Any] | None = None
+        self.head: pd.DataFrame | None = None
+        self.grouping = {bar.factors: Seen(bar.factors) for bar in self._parsed.bars}
+        self.seen: dict[str, Seen] = {}
+        self._contrasts: dict[str, Any] = {}
+        self._computed: dict[str, Computed] = {}
+        self.numbers: set[str] = set()
+        self._given = dict(asked.levels)
+
+    def _read(self, written: MixedFormula, columns: Sequence[str]) -> tuple[MixedFormula, set[str]]:
+        parsed = as_code(written, list(columns), self._asked.contrasts)
+        self._fixed, self._offsets = take_offsets(parsed.fixed)
+        return parsed, names_used(parsed, self._fixed, self._offsets)
+
+    # One pass --------------------------------------------------------------------------------
+
+    def take(self, frame: pd.DataFrame) -> None:
+        """Take in rows of the first pass."""
+        keep = complete(frame, self.columns)
+        self.n_rows += len(frame)
+        self.n_dropped += int((~keep).sum())
+        if not keep.any():
+            return
+        rows = plain_rows(frame, keep)
+        if self.head is None:
+            self.begin(rows)
+        for column in self.numbers:
+            if not _is_number(rows[column]):
+                raise InvalidArgumentError(
+                    f"source: the column {column!r} has numbers in some chunks and "
+                    f"{rows[column].dtype} in others; give it one type"
+                )
+        for seen in self.grouping.values():
+            seen.add(rows)
+        for code, seen in self.seen.items():
+            if code in self._computed:
+                made = as_series(self._computed[code].values(rows))
+                seen.add(pd.DataFrame({code: made}))
+            else:
+                seen.add(rows)
+        for computed in self._computed.values():
+            if computed.passes:
+                computed.learn(0, rows)
+
+    def begin(self, rows: pd.DataFrame) -> None:
+        """Find out what each factor is from the first rows."""
+        self.head = rows.head(100)
+        for code in self._factor_codes():
+            column = bare(code)
+            if column in rows.columns and not code.startswith("C("):
+                if _is_number(rows[column]):
+                    self.numbers.add(column)
+                else:
+                    self._categorical(code, column)
+            elif column in rows.columns and "(" not in column:
+                self._categorical(code, column, Computed(code, self._used_names(code)))
+            else:
+                self._computed[code] = Computed(code, self._used_names(code))
+                if not self._computed[code].passes:
+                    self._look_at(code, rows)
+        for code in [self._parsed.response, *self._offsets]:
+            if unquoted(code) not in rows.columns:
+                self._computed[f"I({code})"] = Computed(f"I({code})", self._used_names(code))
+
+    def has_memory(self) -> bool:
+        """Whether some factor remembers the rows that it was made from: ``center``, ``bs``."""
+        codes = [self._parsed.response, *self._offsets, *pieces_of(self._fixed)]
+        codes += [code for bar in self._parsed.bars for code in pieces_of(bar.effects)]
+        return any(Computed(f"I({code})", self._used_names(code)).passes for code in codes if code)
+
+    def _used_names(self, code: str) -> dict[str, Any]:
+        names = names_in(code)
+        own = {k: v for k, v in self._asked.names.items() if k in names and k not in FORMULA_WORDS}
+        return {"np": np, **own}
+
+    def _factor_codes(self) -> list[str]:
+        """Code of all factors, of parts that are more than a sum of columns."""
+        found: dict[str, None] = {}
+        assert self.head is not None
+        for text in [self._fixed, *(bar.effects for bar in self._parsed.bars)]:
+            plain = plain_part(text, self.head)
+            if plain is not None:
+                self.numbers.update(plain.variables)
+                continue
+            try:
+                terms = patsy.ModelDesc.from_formula(text).rhs_termlist
+            except (patsy.PatsyError, SyntaxError) as err:
+                raise InvalidArgumentError(f"formula: {err}") from err
+            found.update(dict.fromkeys(f.name() for term in terms for f in term.factors))
+        return list(found)
+
+    def _categorical(self, code: str, column: str, computed: Computed | None = None) -> None:
+        self.seen[code] = Seen((column,))
+        if computed is not None:
+            assert self.head is not None
+            box = computed.values(self.head)
+            self._contrasts[code] = box.contrast
+            if box.levels is not None and column not in self._given:
+                self._given[column] = list(box.levels)
+
+    def _look_at(self, code: str, rows: pd.DataFrame) -> None:
+        """Whether code without a memory makes numbers or categories."""
+        made = self._computed[code].values(rows.head(100))
+        if hasattr(made, "contrast"):
+            self._contrasts[code] = made.contrast
+        elif isinstance(made, pd.DataFrame) or _is_number(made):
+            return
+        self.seen[code] = Seen((code,))
+
+    # After it --------------------------------------------------------------------------------
+
+    @property
+    def passes(self) -> int:
+        """How many passes the transforms need in all; at least one."""
+        return max([1, *(computed.passes for computed in self._computed.values())])
+
+    def finish(self, which: int) -> None:
+        """End a pass of the transforms."""
+        for computed in self._computed.values():
+            if computed.passes > which:
+                computed.finish(which)
+
+    def take_again(self, which: int, frame: pd.DataFrame) -> None:
+        """Take in rows of a later pass, for transforms of transforms."""
+        keep = complete(frame, self.columns)
+        if keep.any():
+            for computed in self._computed.values():
+                if computed.passes > which:
+                    computed.learn(which, plain_rows(frame, keep))
+
+    def structure(self) -> Structure:
+        """What was learnt."""
+        if self.n_dropped and self._asked.missing == "raise":
+            raise InvalidArgumentError(
+                f"missing='raise': {self.n_dropped} of {self.n_rows} rows miss a value of the "
+                "model's variables"
+            )
+        if self.head is None:
+            what = (
+                "there are no rows"
+                if self.n_rows == 0
+                else ("no row has a value for all variables of the model")
+            )
+            raise InvalidArgumentError(f"source: {what}")
+        factors = {code: self._factor(code) for code in self._factor_codes()}
+        labels = contrast_labels(self._asked.contrasts)
+        coders = {
+            columns: Coder.from_frame(seen.frame(), columns)
+            for columns, seen in self.grouping.items()
+        }
+        terms: list[Effects] = []
+        for bar in self._parsed.bars:
+            part = self._part(bar.effects, factors, labels)
+            every = list(range(len(part.names)))
+            if not every:
+                what = f"({bar.effects} | {':'.join(bar.factors)})"
+                raise InvalidArgumentError(f"formula: {what} has no effects")
+            for own in [[i] for i in every] if bar.independent else [every]:
+                terms.append(Effects(coders[bar.factors], part, tuple(own)))
+        return Structure(
+            " ".join(self._asked.formula.split()),
+            self._value(self._parsed.response),
+            unquoted(self._parsed.response),
+            self._part(self._fixed, factors, labels),
+            tuple(sorted(terms, key=lambda term: -term.shape[0])),
+            tuple(self._value(code) for code in self._offsets),
+            self.columns,
+            self.variables,
+            self._asked.by_row,
+            {c: how for c, how in self._asked.contrasts.items() if c in self.names},
+        )
+
+    def _value(self, code: str) -> Value:
+        name = unquoted(code)
+        if name in self.columns:
+            return Value(name, name, None)
+        return Value(code, None, self._computed[f"I({code})"])
+
+    def _factor(self, code: str) -> Factor:
+        assert self.head is not None
+        column, computed = bare(code), self._computed.get(code)
+        if code in self.seen:
+            levels = self._levels(code, column)
+            return Factor(code, None if computed is not None else column, levels, 1, computed)
+        if computed is None:
+            return Factor(code, column, None)
+        made = computed.values(self.head)
+        if hasattr(made, "contrast"):
+            raise UnsupportedModelError(
+                f"source: {code!r} makes categories of what needs a pass over the rows first; add "
+                "it to the data as a column"
+            )
+        values = pd.DataFrame(made).to_numpy(dtype=float)
+        return Factor(code, None, None, values.shape[1] if values.ndim > 1 else 1, computed)
+
+    def _levels(self, code: str, column: str) -> pd.Index:
+        if column in self._given:
+            given: pd.Index = pd.Index(list(self._given[column]))
+            return given
+        levels: pd.Index = self.seen[code].levels()
+        return pd.Index([False, True]) if bool(levels.dtype.kind == "b") else levels
+
+    def _part(
+        self, code: str, factors: Mapping[str, Factor], labels: Mapping[str, str]
+    ) -> FixedPart:
+        assert self.head is not None
+        plain = plain_part(code, self.head)
+        if plain is not None:
+            return plain
+        return CodedPart.from_factors(code, factors, self._contrasts, self.columns, labels)
+
+
+def _is_number(column: Any) -> bool:
+    """Whether patsy takes values as numbers; it takes booleans as categories."""
+    kind = getattr(column, "dtype", type(column))
+    return bool(pd.api.types.is_numeric_dtype(kind)) and not pd.api.types.is_bool_dtype(kind)
+
+
+def learn(source: Source, asked: Asked, *, progress: bool | None) -> Learnt:
+    """Go through the source once (or as often as its transforms need) and learn its structure."""
+    learner = Learner(asked, source.names)
+    for frame in watched(source.chunks(learner.columns), source, "levels", progress):
+        learner.take(frame)
+    learner.finish(0)
+    for which in range(1, learner.passes):
+        for frame in watched(source.chunks(learner.columns), source, "transforms", progress):
+            learner.take_again(which, frame)
+        learner.finish(which)
+    return Learnt(learner.structure(), learner.n_rows, learner.n_dropped)
+
+
+def watched(
+    frames: Iterable[pd.DataFrame], source: Source, what: str, progress: bool | None
+) -> Iterator[pd.DataFrame]:
+    """The frames, with a progress bar that counts rows; shown from two seconds on."""
+    disable = None if progress is None else not progress
+    with tqdm(
+        total=source.n_rows, desc=what, unit="rows", unit_scale=True, disable=disable, delay=2
+    ) as bar:
+        for frame in frames:
+            yield frame
+            bar.update(len(frame))

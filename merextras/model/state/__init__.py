@@ -1,0 +1,4 @@
+"""State of a fit.
+
+Read `control` (how a model is fitted), `fitted` (the fitted model that all verbs read).
+"""

@@ -1,0 +1,75 @@
+"""How `lmer` fits and what it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from merextras._checks import check_choice, check_count
+from merextras._typing import Array
+from merextras.engine.covariance import covpar
+from merextras.engine.optimum.newton import Control
+from merextras.exceptions import InvalidArgumentError
+
+
+@dataclass(frozen=True)
+class LmerControl:
+    """How `lmer` fits and what it refuses.
+
+    Attributes
+    ----------
+    start : sequence of float, optional
+        A starting theta, as `get_me("theta")` has it; by default from moments.
+    tolerance : float
+        On twice the deviance still to be gained.
+    max_iterations : int
+    check : bool
+        Refuse designs whose variances can't be identified (one level, as many levels or random
+        effects as observations, the same effect twice).
+    rank_deficient : {"drop", "raise"}
+        What to do with a fixed-effects column that others determine.
+    formula_engine : {"patsy", "formulaic"}
+    """
+
+    start: Sequence[float] | None = None
+    tolerance: float = 1e-13
+    max_iterations: int = 100
+    check: bool = True
+    rank_deficient: str = "drop"
+    formula_engine: str = "patsy"
+
+    def __post_init__(self) -> None:
+        check_choice(self.rank_deficient, ("drop", "raise"), "rank_deficient")
+        check_choice(self.formula_engine, ("patsy", "formulaic"), "formula_engine")
+        check_count(self.max_iterations, "max_iterations")
+        tolerance = self.tolerance
+        if not isinstance(tolerance, (int, float, np.number)) or not 0.0 < tolerance < 1.0:
+            raise InvalidArgumentError(f"tolerance={tolerance!r}: a number between 0 and 1")
+
+    @property
+    def engine(self) -> Control:
+        """What of it the optimiser needs."""
+        return Control(tolerance=self.tolerance, max_iterations=self.max_iterations)
+
+    def start_for(self, ks: Sequence[int]) -> Array | None:
+        """The starting theta for terms of k effects each, if one was given.
+
+        Raises
+        ------
+        InvalidArgumentError
+            Another number of values than theta has, or values that are not finite numbers.
+        """
+        if self.start is None:
+            return None
+        size = covpar.n_theta(ks)
+        try:
+            theta = np.array(self.start, dtype=float)
+        except (TypeError, ValueError):
+            theta = np.empty(0)
+        if theta.shape != (size,) or not np.all(np.isfinite(theta)):
+            raise InvalidArgumentError(
+                f"control.start={self.start!r}: expected {size} finite number(s)"
+            )
+        return theta

@@ -1,0 +1,253 @@
+"""A fitted mixed model: its design, the engine's solution, and the estimates as arrays."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+
+from merextras._typing import Array
+from merextras.engine.covariance import covpar
+from merextras.engine.derivatives.information import Information, information
+from merextras.engine.elimination.blocks_of_plan import tail_cost
+from merextras.engine.elimination.plan import Plan, make_plan, prepare
+from merextras.engine.optimum.newton import Control, OptSummary, minimise
+from merextras.engine.optimum.start import moments
+from merextras.engine.products.crossprod import CrossProducts
+from merextras.engine.solution.pls import Solution, solve
+from merextras.exceptions import (
+    ConvergenceWarning,
+    LargeModelWarning,
+    SingularFitWarning,
+)
+from merextras.model.design.design import Design
+from merextras.model.state.control import LmerControl
+
+# What a Schur complement may take before the user is told first: gigabytes, seconds a step. That
+# is 10 000 random effects of a dense one, and far more of a sparse one.
+_LARGE_TAIL, _LONG_STEP = 6.4, 50.0
+
+M = TypeVar("M", bound="FittedModel")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What was read from the fit that the model comes from.
+
+    Attributes
+    ----------
+    package : str
+    call : str
+        The call that makes the fit again, as far as it is known.
+    theta : tuple of float
+        Its estimate.
+    log_lik : float
+        Its own log-likelihood (REML or ML as the fit).
+    converged : bool
+    """
+
+    package: str
+    call: str
+    theta: tuple[float, ...]
+    log_lik: float
+    converged: bool
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Everything that is known after fitting; immutable and picklable."""
+
+    design: Design
+    solution: Solution
+    opt: OptSummary | None
+    origin: Origin | None = None
+    n_dropped: int = 0
+    control: LmerControl = field(default_factory=LmerControl)
+
+
+class FittedModel:
+    """A fitted linear mixed model, the argument of every verb.
+
+    `MerMod` is this with lme4's methods. A model never changes; refitting makes a new one.
+
+    Attributes
+    ----------
+    adapter : type
+        The class that `as_fitted` makes of a raw fit: `MerMod`, which stands on a higher floor and
+        sets this when it is imported.
+    """
+
+    adapter: ClassVar[type[FittedModel]]
+    _fit: Fit
+
+    def __init__(self, fit: Fit) -> None:
+        self._fit = fit
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Caches are made again on demand; they can be larger than the model.
+        return {"_fit": self._fit}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+
+    @classmethod
+    def _of(cls: type[M], fit: Fit) -> M:
+        """A model of this class with a fit."""
+        new = object.__new__(cls)
+        FittedModel.__init__(new, fit)
+        return new
+
+    def _like(self: M, fit: Fit) -> M:
+        """A model of the same class with another fit."""
+        return self._of(fit)
+
+    @property
+    def design(self) -> Design:
+        """The data and their names."""
+        return self._fit.design
+
+    @property
+    def solution(self) -> Solution:
+        """The engine's estimates at theta."""
+        return self._fit.solution
+
+    @property
+    def opt_summary(self) -> OptSummary | None:
+        """What the optimiser did; None if the fit's own estimate was kept."""
+        return self._fit.opt
+
+    @property
+    def n_dropped(self) -> int:
+        """Rows that `lmer` left out for missing values."""
+        return self._fit.n_dropped
+
+    @property
+    def origin(self) -> Origin | None:
+        """The fit that the model was made from, if any."""
+        return self._fit.origin
+
+    @property
+    def theta(self) -> Array:
+        """Covariance parameters: the relative covariance factors' lower triangles."""
+        return covpar.pack(self.solution.factor.lams)
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of parameters: p, the length of theta, and one for sigma."""
+        return self.solution.p + len(self.theta) + 1
+
+    @cached_property
+    def information(self) -> Information:
+        """What degrees of freedom and information matrices are made of."""
+        return information(self.solution)
+
+    @cached_property
+    def covariances(self) -> tuple[Array, ...]:
+        """sigma**2 Lambda Lambda' of each term, (k, k)."""
+        return tuple(self.solution.sigma2 * lam @ lam.T for lam in self.solution.factor.lams)
+
+    @cached_property
+    def fixed_covariance(self) -> Array:
+        """Covariance of the fixed effects, (p, p)."""
+        return self.solution.sigma2 * self.solution.fixed_covariance()
+
+    @cached_property
+    def mu(self) -> Array:
+        """Conditional mean of each row, X beta + Z b + offset, (n,)."""
+        design = self.design
+        out = design.x @ self.solution.beta
+        for term, b in zip(design.terms, self.solution.b, strict=True):
+            out += np.einsum("nk,nk->n", term.rows.values, b[term.rows.codes])
+        return out if design.offset is None else out + design.offset
+
+
+FittedModel.adapter = FittedModel
+
+
+def fit_design(
+    design: Design,
+    *,
+    reml: bool,
+    theta: Array | None = None,
+    origin: Origin | None = None,
+    control: Control | None = None,
+    products: CrossProducts | None = None,
+) -> Fit:
+    """Optimise a design's deviance, from `theta` or from moments."""
+    products = design.cross_products() if products is None else products
+    theta = moments(products) if theta is None else theta
+    plan = make_plan(products)
+    _warn_of_size(design, products, plan)
+    solution, opt = minimise(prepare(products, plan), theta, reml=reml, control=control)
+    return Fit(design, solution, opt, origin)
+
+
+def _warn_of_size(design: Design, products: CrossProducts, plan: Plan) -> None:
+    """Say so before a Schur complement is made that fills memory or takes minutes."""
+    cost = tail_cost(products, plan)
+    if cost.gigabytes < _LARGE_TAIL and cost.seconds < _LONG_STEP:
+        return
+    names = " and ".join(dict.fromkeys(design.terms[t].factor for t in plan.tail))
+    warnings.warn(
+        f"{names} cross the larger factors with {cost.size} random effects: their {cost.kind} "
+        f"Schur complement and what is made of it take about {cost.gigabytes:.1f} GB, and each "
+        f"step of the optimiser about {cost.seconds:.0f} s",
+        LargeModelWarning,
+        stacklevel=5,
+    )
+
+
+def fit_at(design: Design, theta: Array, *, reml: bool, origin: Origin | None = None) -> Fit:
+    """The estimates at a given theta."""
+    solution = solve(prepare(design.cross_products()), covpar.unpack(theta, design.ks), reml=reml)
+    return Fit(design, solution, None, origin)
+
+
+def refitted(model: M, *, y: Array | None = None, reml: bool | None = None) -> M:
+    """The model fitted again to another response or by the other criterion, from its theta."""
+    design = model.design if y is None else _with_response(model.design, y)
+    reml = model.solution.reml if reml is None else reml
+    old = model._fit
+    fit = fit_design(design, reml=reml, theta=refit_start(model), control=old.control.engine)
+    return model._like(replace(fit, n_dropped=old.n_dropped, control=old.control))
+
+
+def refit_start(model: FittedModel) -> Array:
+    """The theta that refits start from: the estimate, a little inside where that is at zero."""
+    # A variance at zero is a stationary point.
+    theta = model.theta.copy()
+    diagonal = covpar.lower_bounds(model.design.ks) == 0.0
+    theta[diagonal & (theta < 0.1)] = 0.1
+    return theta
+
+
+def _with_response(design: Design, y: Array) -> Design:
+    """The design and its frame with another response: updating the refit must not undo it."""
+    return replace(design, y=y, frame=design.frame.assign(**{design.response: y}))
+
+
+def warn_of(fit: Fit, *, stacklevel: int) -> None:
+    """Warn of a fit that is not at its optimum, or singular.
+
+    The warning points `stacklevel` calls above this function, 1 being who called it.
+    """
+    if fit.opt is not None and not fit.opt.converged:
+        warnings.warn(fit.opt.message, ConvergenceWarning, stacklevel=stacklevel + 1)
+    if is_singular(FittedModel(fit)):
+        warnings.warn(
+            "singular fit: a variance is estimated at zero, or a correlation at its bound; "
+            "see var_corr() and is_singular()",
+            SingularFitWarning,
+            stacklevel=stacklevel + 1,
+        )
+
+
+def is_singular(model: FittedModel, tol: float = 1e-4) -> bool:
+    """Whether some covariance has (nearly) lost rank, lme4's isSingular.
+
+    True when a diagonal element of a relative covariance factor is below `tol`.
+    """
+    return any(bool(np.any(np.diag(lam) < tol)) for lam in model.solution.factor.lams)

@@ -1,0 +1,364 @@
+"""Reading a statsmodels `MixedLM` fit: everything once, into arrays of our own.
+
+statsmodels' results are lazy and the model under them changes when it is refitted, so nothing is
+kept of either. `params`, `cov_re` and `vcomp` of the results are the fit's own; the flag for REML
+is read from the results, never from the model.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from statsmodels.regression.mixed_linear_model import MixedLM, MixedLMResults, MixedLMResultsWrapper
+
+from merextras._typing import Array, IntArray
+from merextras.engine.covariance import covpar
+from merextras.engine.products.crossprod import TermRows
+from merextras.exceptions import ConvergenceWarning, UnsupportedModelError
+from merextras.model.columns.covariates import Covariates
+from merextras.model.columns.fixed import ColumnsPart, FixedPart, FormulaPart
+from merextras.model.design.design import INTERCEPT, Design, Term, in_order
+from merextras.model.formula.translate import names_in, unquoted
+from merextras.model.state.fitted import Fit, FittedModel, Origin, fit_at, fit_design, warn_of
+from merextras.model.statsmodels.user_formulas import check_formulas, with_formula
+from merextras.model.statsmodels.vc import Groups, vc_term
+
+# A log-likelihood this far short of the optimum is worth a warning.
+_GAP = 1e-3
+# Our deviance at statsmodels' estimate must be statsmodels' own, or the model was misread.
+_SAME = 1e-6
+
+
+def as_fitted(model: object) -> FittedModel:
+    """A fitted model from a `MerMod` or a raw statsmodels `MixedLM` fit; the one coercion.
+
+    Raises
+    ------
+    UnsupportedModelError
+        Anything else, such as an OLS or GLM fit.
+    """
+    if isinstance(model, FittedModel):
+        return model
+    return FittedModel.adapter._of(read_mixedlm(model))
+
+
+def read_mixedlm(
+    fit: object,
+    *,
+    polish: bool = True,
+    re_formula: str | None = None,
+    vc_formula: dict[str, str] | None = None,
+) -> Fit:
+    """The design and estimates of a fit, moved to the optimum unless `polish` is False."""
+    if isinstance(fit, FittedModel):
+        return fit._fit
+    results = _results(fit)
+    design, theta = _design(results, re_formula, vc_formula)
+    reml = results.method == "REML"
+    origin = _origin(results, design, theta, {"re_formula": re_formula, "vc_formula": vc_formula})
+    plain = fit_at(design, theta, reml=reml, origin=origin)
+    _check_same(results, plain)
+    done = plain
+    if polish:
+        # Zero is stationary; start a little inside, the optimiser comes back if it must.
+        inside = np.where((covpar.lower_bounds(design.ks) == 0.0) & (theta < 1e-3), 1e-3, theta)
+        done = fit_design(design, reml=reml, theta=inside, origin=origin)
+    _warn(done, plain)
+    return done
+
+
+def _results(fit: object) -> Any:
+    results = getattr(fit, "_results", fit) if isinstance(fit, MixedLMResultsWrapper) else fit
+    if isinstance(fit, MixedLM):
+        raise UnsupportedModelError("MixedLM: this model has not been fitted; call .fit() first")
+    if not isinstance(results, MixedLMResults):
+        of = type(fit.model).__name__ if hasattr(fit, "model") else None
+        raise UnsupportedModelError(
+            f"expected the fit of a statsmodels MixedLM, got {type(fit).__name__}"
+            f"{'' if of is None else f' (of {of})'}; fit the model with "
+            "statsmodels.formula.api.mixedlm(...).fit()"
+        )
+    if getattr(results, "method", None) not in {"REML", "ML"} or not hasattr(results, "freepat"):
+        raise UnsupportedModelError(
+            "a penalised fit (fit_regularized) has no random effects to read; fit with .fit()"
+        )
+    if results.model.fe_pen is not None or results.cov_pen is not None:
+        raise UnsupportedModelError("fits with fe_pen or cov_pen maximise another criterion")
+    _check_variances(results)
+    return results
+
+
+def _check_variances(results: Any) -> None:
+    """The estimates must be finite, covariances positive semidefinite, and none held fixed."""
+    relative = np.asarray(results.cov_re, dtype=float) / results.scale
+    values = [*np.asarray(results.vcomp, dtype=float), results.scale]
+    if not np.all(np.isfinite(relative)) or not np.all(np.isfinite(values)):
+        raise UnsupportedModelError("the fit failed: its covariance estimates are not finite")
+    least = np.linalg.eigvalsh(relative)[0] if relative.size else 0.0
+    if least < -1e-8 * np.max(np.abs(relative), initial=1.0) or min(values) < 0.0:
+        raise UnsupportedModelError(
+            "the fit failed: its estimate is not a covariance matrix (a variance is negative); "
+            "fit with use_sqrt=True, which is the default"
+        )
+    if results.freepat is not None and not np.all(np.asarray(results.freepat.vcomp) != 0):
+        raise UnsupportedModelError("free=: a variance component held fixed can't be represented")
+
+
+def _design(
+    results: Any, re_formula: str | None, vc_formula: dict[str, str] | None
+) -> tuple[Design, Array]:
+    """Our design of the fit, and its theta."""
+    model = results.model
+    n = len(model.endog)
+    check_formulas(model, re_formula, vc_formula)
+    names = [str(name) for name in model.exog_names]
+    labels = model.data.row_labels
+    index = pd.RangeIndex(n) if labels is None else pd.Index(labels)
+    frame = _frame(model, names, index)
+    groups, frame = _groups(model, frame)
+    fixed = _fixed(model, names, frame)
+    terms: list[Term] = []
+    thetas: list[Array] = []
+    if model.k_re:
+        found = _group_terms(results, groups, frame, re_formula)
+        terms += [term for term, _ in found]
+        thetas += [theta for _, theta in found]
+    for i, name in enumerate(model.exog_vc.names):
+        mats, columns = model.exog_vc.mats[i], model.exog_vc.colnames[i]
+        term = vc_term(str(name), mats, columns, groups, frame)
+        terms.append(with_formula(term, (vc_formula or {}).get(name), frame))
+        thetas.append(np.sqrt(np.array([results.vcomp[i] / results.scale])))
+    # statsmodels sorts its components by name; intercepts go before slopes, as `||` writes them.
+    ordered = in_order(sorted(terms, key=lambda term: INTERCEPT not in term.names))
+    theta_of = {id(term): theta for term, theta in zip(terms, thetas, strict=True)}
+    theta = np.concatenate([theta_of[id(term)] for term in ordered])
+    y, x = np.array(model.endog, dtype=float), np.array(model.exog, dtype=float)  # copies
+    text = getattr(model, "formula", None)
+    response = unquoted(text.split("~")[0].strip()) if text else str(model.endog_names)
+    formula = _formula(response, text, fixed, ordered)
+    kept = frame[[c for c in frame.columns if c in _used(response, fixed, ordered)]]
+    return Design(response, y, x, fixed, ordered, index, kept, formula), theta
+
+
+def _frame(model: Any, names: list[str], index: pd.Index) -> pd.DataFrame:
+    """The user's data without the rows that were dropped; for arrays, the arrays by name."""
+    frame = getattr(model.data, "frame", None)
+    if frame is not None and len(frame) == len(index):
+        return pd.DataFrame(frame).set_axis(index, axis=0)
+    if frame is not None and index.isin(frame.index).all() and frame.index.is_unique:
+        return pd.DataFrame(frame).loc[index]
+    columns = {str(model.endog_names): np.asarray(model.endog)}
+    columns.update({name: model.exog[:, i] for i, name in enumerate(names)})
+    for i, name in enumerate(_effect_names(model, columns)):
+        if name != INTERCEPT:
+            columns.setdefault(name, np.asarray(model.exog_re)[:, i])
+    return pd.DataFrame(columns, index=index)
+
+
+def _effect_names(model: Any, columns: Mapping[str, Any]) -> list[str]:
+    """Names of the columns of `exog_re`; another one than that of a column with other values."""
+    if not model.k_re:
+        return []
+    values = np.asarray(model.exog_re, dtype=float)
+    names = [str(x) for x in model.data.exog_re_names]
+    names = [INTERCEPT if i in _constant_columns(model) else n for i, n in enumerate(names)]
+    if isinstance(getattr(model, "formula", None), str):
+        return names
+    return [
+        f"{name}_re" if name in columns and not np.array_equal(columns[name], own) else name
+        for name, own in zip(names, values.T, strict=True)
+    ]
+
+
+def _groups(model: Any, frame: pd.DataFrame) -> tuple[Groups, pd.DataFrame]:
+    """The groups, under the name of the data's column that holds them if there is one."""
+    values = np.asarray(model.groups)
+    name = _group_name(model, frame, values)
+    if name not in frame.columns or not _same_values(frame[name], values):
+        frame = frame.assign(**{name: values.copy()})
+    column = frame[name]
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        present = set(model.group_labels)
+        levels = pd.Index([c for c in column.cat.categories if c in present])
+    else:
+        levels = pd.Index(model.group_labels)
+    codes = np.asarray(levels.get_indexer(pd.Index(values)), dtype=np.intp)
+    rows = [np.asarray(model.row_indices[g], dtype=np.intp) for g in model.group_labels]
+    order = pd.Index(model.group_labels).get_indexer(levels)
+    return Groups(name, codes, levels, [rows[i] for i in order]), frame
+
+
+def _group_name(model: Any, frame: pd.DataFrame, values: IntArray) -> str:
+    """The name of the groups: of the column that holds them, or as statsmodels calls them."""
+    names = [str(x) for x in getattr(model.data, "exog_re_names", [])]
+    own = getattr(model.groups, "name", None)
+    for name in [*([] if own is None else [str(own)]), *names, *map(str, frame.columns)]:
+        if name in frame.columns and _same_values(frame[name], values):
+            return name
+    # missing="drop" loses the column but not its name, which a formula puts for "Intercept".
+    constant = _constant_columns(model)
+    if isinstance(getattr(model, "formula", None), str) and len(constant):
+        return str(names[constant[0]])
+    return "Group" if own is None else str(own)
+
+
+def _same_values(column: pd.Series | pd.DataFrame, values: IntArray) -> bool:
+    if isinstance(column, pd.DataFrame) or len(column) != len(values):  # a repeated name
+        return False
+    own = np.asarray(column)
+    return not pd.isna(own).any() and bool(np.all(own == values))
+
+
+def _constant_columns(model: Any) -> IntArray:
+    if not model.k_re:
+        return np.empty(0, dtype=np.intp)
+    return np.flatnonzero(np.all(np.asarray(model.exog_re) == 1.0, axis=0))
+
+
+def _fixed(model: Any, names: list[str], frame: pd.DataFrame) -> FixedPart:
+    spec = getattr(model.data, "model_spec", None) or getattr(model.data, "design_info", None)
+    formula = getattr(model, "formula", None)
+    if spec is None or not isinstance(formula, str):
+        ones = np.flatnonzero(np.all(np.asarray(model.exog) == 1.0, axis=0))
+        return ColumnsPart(names, names[ones[0]] if len(ones) else None)
+    return FormulaPart(spec, formula.split("~", 1)[-1], frame)
+
+
+def _group_terms(
+    results: Any, groups: Groups, frame: pd.DataFrame, re_formula: str | None
+) -> list[tuple[Term, Array]]:
+    """The terms on the groups: one, or several where `free` fixed covariances at zero."""
+    model = results.model
+    values = np.asarray(model.exog_re, dtype=float)
+    names = _effect_names(model, {str(c): frame[c] for c in frame.columns})
+    relative = np.asarray(results.cov_re, dtype=float) / results.scale
+    found = []
+    for block in _blocks(results, len(names)):
+        covariates = Covariates(tuple(names[i] for i in block))
+        rows = TermRows(groups.codes, values[:, block], len(groups.levels))
+        term = Term(groups.name, (groups.name,), groups.levels, covariates, rows)
+        if len(block) == len(names):
+            term = with_formula(term, re_formula, frame)
+        low = covpar.factor_of(relative[np.ix_(block, block)])
+        found.append((term, covpar.pack([low])))
+    return found
+
+
+def _blocks(results: Any, k: int) -> list[list[int]]:
+    """Sets of effects with free covariances among them, from the fit's `free` pattern."""
+    if results.freepat is None:
+        return [list(range(k))]
+    free = np.asarray(results.freepat.cov_re) != 0
+    if not np.all(np.diag(free)):
+        raise UnsupportedModelError("free=: a variance held at a fixed value can't be represented")
+    left, blocks = set(range(k)), []
+    while left:
+        block = sorted(j for j in left if free[min(left), j])
+        others = list(left - set(block))
+        if not np.all(free[np.ix_(block, block)]) or np.any(free[np.ix_(block, others)]):
+            raise UnsupportedModelError(
+                "free=: the pattern of free covariances does not fall into blocks; lme4's and our "
+                "terms have a full covariance matrix each"
+            )
+        blocks.append(block)
+        left -= set(block)
+    held = np.asarray(results.cov_re)[~free]
+    if np.any(held != 0.0):
+        raise UnsupportedModelError("free=: covariances held at values other than zero")
+    return blocks
+
+
+def _used(response: str, fixed: FixedPart, terms: tuple[Term, ...]) -> set[str]:
+    """Variables of the model: what lme4's model frame has."""
+    used = {response, *names_in(response), *fixed.variables}
+    for term in terms:
+        used |= {*term.columns, *term.names, *(n for name in term.names for n in names_in(name))}
+        if term.covariates.formula is not None:
+            used |= set(term.covariates.formula.variables)
+    return used
+
+
+def _formula(response: str, formula: str | None, fixed: FixedPart, terms: tuple[Term, ...]) -> str:
+    """The model in lme4's notation."""
+    if formula:
+        lhs, _, rhs = formula.partition("~")
+        head = f"{lhs.strip()} ~ {rhs.strip()}"
+    else:
+        names = [_quoted(name) for name in fixed.variables]
+        has_constant = len(fixed.variables) < len(fixed.names)
+        head = f"{_quoted(response)} ~ {' + '.join(['1' if has_constant else '0', *names])}"
+    return " + ".join([head, *(bar_text(term) for term in terms)])
+
+
+def _quoted(name: str) -> str:
+    return name if name.isidentifier() else f"`{name}`"
+
+
+def bar_text(term: Term) -> str:
+    """``(1 + Days | Subject)``; a categorical's columns ``C(x)[T.b]``, ... are its code, once."""
+    codes = [re.sub(r"\[[^\[\]]*\]", "", name) for name in term.names]
+    names = list(dict.fromkeys("1" if code == INTERCEPT else code for code in codes))
+    if "1" not in names:
+        names.insert(0, "0")
+    return f"({' + '.join(names)} | {':'.join(map(_quoted, term.columns))})"
+
+
+def _origin(results: Any, design: Design, theta: Array, given: Mapping[str, object]) -> Origin:
+    model = results.model
+    try:
+        llf = float(results.llf) if model.reml == results.reml else np.nan
+    except (np.linalg.LinAlgError, ValueError):
+        llf = np.nan  # statsmodels can't evaluate a singular covariance
+    how = "" if results.method == "REML" else "reml=False"
+    if isinstance(getattr(model, "formula", None), str):
+        values, frame = np.asarray(model.groups), pd.DataFrame(model.data.frame)
+        group = design.terms[-1].columns[-1] if model.k_re else _group_name(model, frame, values)
+        parts = [f'"{model.formula}"', "data", f'groups="{group}"', *_random(model, given)]
+        call = f"mixedlm({', '.join(parts)}).fit({how})"
+    else:
+        call = f"MixedLM(endog, exog, groups).fit({how})"
+    return Origin("statsmodels", call, tuple(theta.tolist()), llf, bool(results.converged))
+
+
+def _random(model: Any, given: Mapping[str, object]) -> list[str]:
+    """`re_formula` and `vc_formula` of the call: what was given, or from the effects' names."""
+    out = []
+    codes = [re.sub(r"\[[^\[\]]*\]", "", name) for name in _effect_names(model, {})]
+    if given["re_formula"] is not None:
+        out.append(f're_formula="{given["re_formula"]}"')
+    elif codes not in ([INTERCEPT], []) or (codes and model.exog_vc.names):
+        names = list(dict.fromkeys("1" if code == INTERCEPT else code for code in codes))
+        out.append(f're_formula="{" + ".join(names if "1" in names else ["0", *names])}"')
+    if model.exog_vc.names:
+        vc = given["vc_formula"]
+        out.append(f"vc_formula={'{...}' if vc is None else vc}")
+    return out
+
+
+def _check_same(results: Any, plain: Fit) -> None:
+    """Our likelihood at statsmodels' estimate must be statsmodels'."""
+    assert plain.origin is not None
+    theirs, ours = plain.origin.log_lik, -0.5 * plain.solution.deviance()
+    allowed = _SAME * (abs(theirs) + len(results.model.endog))
+    if np.isfinite(theirs) and not abs(ours - theirs) <= allowed:
+        raise UnsupportedModelError(
+            f"the model was not understood: log-likelihood {ours:.6f} at the fit's own estimate, "
+            f"where statsmodels has {theirs:.6f}. Please report this model"
+        )
+
+
+def _warn(done: Fit, plain: Fit) -> None:
+    gap = 0.5 * (plain.solution.deviance() - done.solution.deviance())
+    if gap > _GAP:
+        warnings.warn(
+            f"statsmodels stopped short of the optimum: the log-likelihood is {gap:.4g} higher at "
+            "the estimate used here (see opt_summary; polish=False keeps statsmodels' own)",
+            ConvergenceWarning,
+            stacklevel=4,
+        )
+    warn_of(done, stacklevel=4)

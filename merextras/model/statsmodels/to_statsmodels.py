@@ -1,0 +1,185 @@
+"""A model of ours as a statsmodels `MixedLMResults`, where statsmodels can express it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from statsmodels.regression.mixed_linear_model import MixedLM, MixedLMParams, VCSpec
+
+from merextras._typing import Array, IntArray
+from merextras.engine.elimination.plan import nested_in
+from merextras.exceptions import UnsupportedModelError
+from merextras.model.design.design import Design, Term
+from merextras.model.state.fitted import FittedModel, is_singular
+
+# statsmodels keeps variance components as dense matrices, rows by levels.
+_LARGEST = 2e8
+
+
+def to_statsmodels(model: FittedModel) -> Any:
+    """The same fit as a statsmodels `MixedLMResults`, to go on with statsmodels.
+
+    statsmodels fits the model from our optimum (its `start_params`) and stays there to within its
+    own convergence criterion. The terms on one factor become `exog_re` (with `free=` where they are
+    independent), scalar terms nested in it variance components; crossed scalar terms become
+    variance components of one constant group.
+
+    Returns
+    -------
+    MixedLMResults
+
+    Raises
+    ------
+    UnsupportedModelError
+        What statsmodels has not: weights or an offset, vector-valued terms on several factors, a
+        singular covariance, more than 2e8 numbers in its dense matrices. The message says which.
+
+    Examples
+    --------
+    >>> import merextras as mx
+    >>> m = mx.lmer("Reaction ~ Days + (Days | Subject)", mx.load_dataset("sleepstudy"))
+    >>> fit = m.to_statsmodels()
+    >>> bool(abs(fit.llf - m.log_lik()) < 1e-6)
+    True
+    """
+    design = model.design
+    _check_expressible(model)
+    top = _top_factor(design)
+    codes = np.zeros(design.n, dtype=np.intp) if top is None else design.terms[top[0]].rows.codes
+    groups = np.zeros(design.n) if top is None else _labels(design.terms[top[0]])
+    inner = [t for t in range(len(design.terms)) if top is None or t not in top]
+    known = () if top is None else design.terms[top[0]].columns
+    spec = _components(design, inner, codes, known)
+    own = top or []
+    made = MixedLM(
+        pd.Series(design.y, index=design.index, name=design.response),
+        pd.DataFrame(design.x, index=design.index, columns=list(design.fixed.names)),
+        pd.Series(
+            groups, index=design.index, name=None if top is None else design.terms[top[0]].factor
+        ),
+        exog_re=_random_columns(design, own),
+        exog_vc=spec,
+    )
+    params, free = _parameters(model, own, inner)
+    return made.fit(start_params=params, reml=model.solution.reml, free=free)
+
+
+def _check_expressible(model: FittedModel) -> None:
+    design = model.design
+    if design.weights is not None or design.frequencies is not None:
+        raise UnsupportedModelError("statsmodels' MixedLM has no weights")
+    if design.offset is not None:
+        raise UnsupportedModelError(
+            "statsmodels' MixedLM has no offset; subtract it from the response and fit that"
+        )
+    if is_singular(model):
+        raise UnsupportedModelError(
+            "the fit is singular, and statsmodels can't evaluate a singular covariance; drop the "
+            "random effects that have no variance (see var_corr())"
+        )
+
+
+def _labels(term: Term) -> Array:
+    return np.asarray(term.levels, dtype=object)[term.rows.codes]
+
+
+def _top_factor(design: Design) -> list[int] | None:
+    """Terms on the factor that all others nest in; None for crossed scalar terms."""
+    for factor in reversed(design.factors):
+        own = design.terms_of(factor)
+        codes = design.terms[own[0]].rows.codes
+        others = [t for t in range(len(design.terms)) if t not in own]
+        if all(nested_in(design.terms[t].rows.codes, codes) for t in others):
+            _check_scalar(design, others)
+            return own
+    _check_scalar(design, list(range(len(design.terms))))
+    return None
+
+
+def _check_scalar(design: Design, terms: list[int]) -> None:
+    size = sum(design.n * len(design.terms[t].levels) for t in terms)
+    for t in terms:
+        if design.terms[t].k > 1:
+            raise UnsupportedModelError(
+                f"({' + '.join(design.terms[t].names)} | {design.terms[t].factor}): statsmodels "
+                "has correlated effects on its top-level groups only"
+            )
+    if size > _LARGEST:
+        raise UnsupportedModelError(
+            f"statsmodels would need dense matrices of {size:.2g} numbers for "
+            f"{', '.join(design.terms[t].factor for t in terms)}"
+        )
+
+
+def _random_columns(design: Design, own: list[int]) -> pd.DataFrame | None:
+    if not own:
+        return None
+    names = [name for t in own for name in design.terms[t].names]
+    values = np.hstack([design.terms[t].rows.values for t in own])
+    return pd.DataFrame(values, index=design.index, columns=names)
+
+
+def _components(
+    design: Design, terms: list[int], codes: IntArray, known: tuple[str, ...]
+) -> VCSpec | None:
+    """Indicator columns of each term's levels, times its covariate, group by group.
+
+    Columns are named as a formula would name them, ``C(class)[a]``, without the group's own.
+    """
+    if not terms:
+        return None
+    rows = [np.flatnonzero(codes == group) for group in range(int(codes.max()) + 1)]
+    names, colnames, mats = [], [], []
+    for t in terms:
+        term = design.terms[t]
+        names.append(f"{term.names[0]}|{term.factor}")
+        labels = _column_labels(design, term, known)
+        found = [_indicators(term, labels, own) for own in rows]
+        colnames.append([columns for columns, _ in found])
+        mats.append([mat for _, mat in found])
+    return VCSpec(names, colnames, mats)
+
+
+def _column_labels(design: Design, term: Term, known: tuple[str, ...]) -> Array:
+    """Names of the term's columns, by level."""
+    own = [column for column in term.columns if column not in known] or list(term.columns)
+    first = np.unique(term.rows.codes, return_index=True)[1]
+    parts = [
+        np.array(
+            [f"C({column})[{value}]" for value in design.frame[column].iloc[first]], dtype=object
+        )
+        for column in own
+    ]
+    if term.names != ("Intercept",):
+        parts.append(np.full(len(first), term.names[0], dtype=object))
+    return np.array([":".join(pieces) for pieces in zip(*parts, strict=True)], dtype=object)
+
+
+def _indicators(term: Term, labels: Array, rows: IntArray) -> tuple[list[str], Array]:
+    present, place = np.unique(term.rows.codes[rows], return_inverse=True)
+    mat = np.zeros((len(rows), len(present)))
+    mat[np.arange(len(rows)), place.reshape(-1)] = term.rows.values[rows, 0]
+    return [str(label) for label in labels[present]], mat
+
+
+def _parameters(
+    model: FittedModel, own: list[int], inner: list[int]
+) -> tuple[MixedLMParams, MixedLMParams | None]:
+    """Our estimate in statsmodels' parameters, and the pattern of the free ones."""
+    relative = [lam @ lam.T for lam in model.solution.factor.lams]
+    sizes = [model.design.terms[t].k for t in own]
+    cov, free = np.zeros((sum(sizes), sum(sizes))), np.zeros((sum(sizes), sum(sizes)))
+    at = 0
+    for t, k in zip(own, sizes, strict=True):
+        cov[at : at + k, at : at + k] = relative[t]
+        free[at : at + k, at : at + k] = 1.0
+        at += k
+    vcomp = np.array([relative[t][0, 0] for t in inner])
+    beta = model.solution.beta
+    params = MixedLMParams.from_components(fe_params=beta, cov_re=cov, vcomp=vcomp)
+    if np.all(free == 1.0):
+        return params, None
+    ones = MixedLMParams.from_components(np.ones_like(beta), free, vcomp=np.ones_like(vcomp))
+    return params, ones

@@ -1,0 +1,52 @@
+"""The user's `re_formula` and `vc_formula`, of which a statsmodels fit keeps neither."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from merextras._checks import one_of
+from merextras.exceptions import InvalidArgumentError
+from merextras.model.columns.covariates import Covariates
+from merextras.model.columns.fixed import FormulaPart
+from merextras.model.design.design import INTERCEPT, Term
+from merextras.model.statsmodels.vc import parse_label
+
+
+def check_formulas(model: Any, re_formula: str | None, vc_formula: dict[str, str] | None) -> None:
+    """Raise where a formula is given for effects that the fit does not have."""
+    if re_formula is not None and not model.k_re:
+        raise InvalidArgumentError(
+            f"re_formula={re_formula!r}: the fit has no effects of the groups, only the variance "
+            f"components {list(model.exog_vc.names)}"
+        )
+    for name in vc_formula or {}:
+        if name not in model.exog_vc.names:
+            allowed = one_of(name, [str(known) for known in model.exog_vc.names])
+            raise InvalidArgumentError(
+                f"vc_formula: {name!r} is no component of the fit; {allowed}"
+            )
+
+
+def with_formula(term: Term, formula: str | None, frame: pd.DataFrame) -> Term:
+    """The term with the user's formula for its covariates, checked against the fit's values."""
+    if formula is None:
+        return term
+    part = FormulaPart.from_formula(formula, frame)
+    labels = [parse_label(name) for name in part.names]
+    if len(part.names) > 1 and all(set(lab.variables) & set(term.columns) for lab in labels):
+        # A column per level: the level is the term's own, the rest is its covariate.
+        covariate = labels[0].covariate
+        if covariate == INTERCEPT:
+            return term
+        part = FormulaPart.from_formula(f"0 + {covariate}", frame)
+    made = part.matrix(frame)
+    if made.shape != term.rows.values.shape or not np.allclose(made, term.rows.values, rtol=1e-8):
+        raise InvalidArgumentError(
+            f"re_formula/vc_formula {formula!r} does not make the columns of the fit's term "
+            f"({', '.join(term.names)} | {term.factor})"
+        )
+    covariates = Covariates(term.names, part)
+    return Term(term.factor, term.columns, term.levels, covariates, term.rows)

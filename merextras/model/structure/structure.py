@@ -1,0 +1,282 @@
+"""A model's structure without its rows, and what it makes of some rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from merextras._typing import Array, BoolArray
+from merextras.engine.products.crossprod import TermRows
+from merextras.exceptions import InvalidArgumentError
+from merextras.model.columns.coded import CodedPart, Computed
+from merextras.model.columns.fixed import FixedPart
+from merextras.model.columns.levels import Coder
+from merextras.model.design.build import check_finite
+from merextras.model.formula.translate import names_in
+
+
+@dataclass(frozen=True, eq=False)
+class Effects:
+    """The effects of one term, and its grouping factor.
+
+    Attributes
+    ----------
+    coder : Coder
+    part : FixedPart
+        Makes the columns of the bar that the term was written in.
+    columns : tuple of int
+        Which of them are the term's.
+    """
+
+    coder: Coder
+    part: FixedPart
+    columns: tuple[int, ...]
+
+    @property
+    def factor(self) -> str:
+        """The grouping factor as lme4 names it."""
+        return ":".join(self.coder.columns)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the effects."""
+        return tuple(self.part.names[i] for i in self.columns)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(levels, effects)."""
+        return len(self.coder.levels), len(self.columns)
+
+
+@dataclass(frozen=True, eq=False)
+class Value:
+    """A number for each row: a column of the data, or code that makes one."""
+
+    code: str
+    column: str | None
+    computed: Computed | None
+
+    def of(self, frame: pd.DataFrame, what: str) -> Array:
+        """The finite values of rows."""
+        if self.computed is not None:
+            values = np.asarray(self.computed.values(frame), dtype=float)
+            values = np.broadcast_to(values.reshape(len(values), -1)[:, 0], (len(frame),))
+        else:
+            column = frame[self.column]
+            if not pd.api.types.is_numeric_dtype(column):
+                raise InvalidArgumentError(
+                    f"{what} {self.code!r} must be numeric, not {column.dtype}"
+                )
+            values = column.to_numpy(dtype=float)
+        check_finite(values[:, None], (self.code,), what)
+        return values
+
+
+@dataclass(frozen=True, eq=False)
+class ChunkRows:
+    """Some rows in a model's terms; only complete ones are here.
+
+    Attributes
+    ----------
+    kept : (m,) boolean array
+        Which of the rows given are complete.
+    x, y : (n, p) and (n,) arrays
+        The response as it is, without the offset taken off.
+    terms : tuple of TermRows
+        Codes among all levels; -1 for one that is not known.
+    weights, frequencies, offset : (n,) arrays or None
+    numbers : mapping variable -> (n,) array
+        The numeric variables of the fixed part and of offsets.
+    """
+
+    kept: BoolArray
+    x: Array
+    y: Array
+    terms: tuple[TermRows, ...]
+    weights: Array | None
+    frequencies: Array | None
+    offset: Array | None
+    numbers: Mapping[str, Array]
+
+    @property
+    def counts(self) -> Array | None:
+        """How many observations each row stands for; None for one each."""
+        if self.weights is None:
+            return self.frequencies
+        counts = np.ones(len(self.y)) if self.frequencies is None else self.frequencies
+        return np.where(self.weights > 0.0, counts, 0.0)
+
+    @property
+    def target(self) -> Array:
+        """The response less the offset."""
+        return self.y if self.offset is None else self.y - self.offset
+
+    @property
+    def observed(self) -> BoolArray | slice:
+        """The rows whose weights are not zero."""
+        used: BoolArray | slice = slice(None)
+        for extra in (self.weights, self.frequencies):
+            if extra is not None:
+                used = extra > 0 if isinstance(used, slice) else used & (extra > 0)
+        return used
+
+
+#: Arguments with a value per row that a source can have as columns.
+BY_ROW = ("weights", "freq_weights", "offset")
+
+
+@dataclass(frozen=True, eq=False)
+class Structure:
+    """What a formula means for a source: everything but rows.
+
+    Attributes
+    ----------
+    formula : str
+        In lme4's notation.
+    response : Value
+    response_name : str
+    fixed : FixedPart
+        With all columns, dependent ones too.
+    terms : tuple of Effects
+        In lme4's order.
+    offsets : tuple of Value
+        Of the formula.
+    columns : tuple of str
+        Columns of the data that are read, weights among them.
+    variables : tuple of str
+        Those that the formula reads.
+    by_row : mapping argument -> column
+    contrasts : mapping column -> str
+    """
+
+    formula: str
+    response: Value
+    response_name: str
+    fixed: FixedPart
+    terms: tuple[Effects, ...]
+    offsets: tuple[Value, ...]
+    columns: tuple[str, ...]
+    variables: tuple[str, ...]
+    by_row: Mapping[str, str] = field(default_factory=dict)
+    contrasts: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def shapes(self) -> list[tuple[int, int]]:
+        """(levels, effects) of each term."""
+        return [term.shape for term in self.terms]
+
+    @cached_property
+    def numbers(self) -> tuple[str, ...]:
+        """The numeric variables of the fixed part and of offsets."""
+        part = self.fixed
+        found = set(part.variables)
+        if isinstance(part, CodedPart):
+            found = set(part.numeric)
+        for value in self.offsets:
+            found |= {value.column} if value.column is not None else set(names_in(value.code))
+        found |= {self.by_row["offset"]} if "offset" in self.by_row else set()
+        return tuple(c for c in self.columns if c in found)
+
+    def computed(self) -> list[Computed]:
+        """All code of the formula that is not a column."""
+        parts = [self.fixed, *(term.part for term in self.terms)]
+        found = [f.computed for part in parts if isinstance(part, CodedPart) for f in part.factors]
+        found += [value.computed for value in (self.response, *self.offsets)]
+        return [each for each in found if each is not None]
+
+    def with_names(self, names: Mapping[str, Any]) -> None:
+        """Give the code back the caller's functions, which pickling loses."""
+        for each in self.computed():
+            each.with_names(names)
+
+    def with_levels(self, coders: Sequence[Coder]) -> Structure:
+        """The same with other levels, term by term."""
+        pairs = zip(self.terms, coders, strict=True)
+        return replace(self, terms=tuple(replace(term, coder=coder) for term, coder in pairs))
+
+    def rows(self, frame: pd.DataFrame, *, what: str = "source") -> ChunkRows:
+        """What the model sees of rows; those that miss a value are left out."""
+        kept = complete(frame, self.columns)
+        frame = plain_rows(frame, kept)
+        try:
+            x = self.fixed.matrix(frame)
+            values = _effects(self.terms, frame)
+        except InvalidArgumentError as err:
+            raise InvalidArgumentError(str(err).replace("newdata:", f"{what}:", 1)) from err
+        check_finite(x, self.fixed.names, self.formula)
+        terms = tuple(
+            TermRows(term.coder.codes(frame), v, len(term.coder.levels))
+            for term, v in zip(self.terms, values, strict=True)
+        )
+        extra = {name: self._by_row(frame, name) for name in BY_ROW}
+        offsets = [value.of(frame, "offset") for value in self.offsets]
+        offsets += [extra["offset"]] if extra["offset"] is not None else []
+        return ChunkRows(
+            kept,
+            x,
+            self.response.of(frame, "response"),
+            terms,
+            extra["weights"],
+            extra["freq_weights"],
+            np.sum(offsets, axis=0) if offsets else None,
+            {c: frame[c].to_numpy(dtype=float) for c in self.numbers if _is_number(frame[c])},
+        )
+
+    def _by_row(self, frame: pd.DataFrame, name: str) -> Array | None:
+        if name not in self.by_row:
+            return None
+        try:
+            values = frame[self.by_row[name]].to_numpy(dtype=float)
+        except (TypeError, ValueError):
+            raise InvalidArgumentError(f"{name}: the values must be numeric") from None
+        signed = name == "offset"
+        if np.any(np.isinf(values)) or (not signed and np.any(values < 0)):
+            allowed = "finite" if signed else "finite and not negative"
+            raise InvalidArgumentError(f"{name}: the values must be {allowed}")
+        if name == "freq_weights" and np.any(values != np.round(values)):
+            raise InvalidArgumentError(
+                "freq_weights: counts of observations must be whole numbers; for precision weights "
+                "use weights="
+            )
+        return values
+
+
+def _effects(terms: Sequence[Effects], frame: pd.DataFrame) -> list[Array]:
+    """The covariates of each term; a bar that makes several terms is made once."""
+    made: dict[int, Array] = {}
+    out = []
+    for term in terms:
+        key = id(term.part)
+        if key not in made:
+            made[key] = term.part.matrix(frame)
+            check_finite(made[key], term.part.names, f"(... | {term.factor})")
+        out.append(made[key][:, list(term.columns)])
+    return out
+
+
+def _is_number(column: pd.Series) -> bool:
+    return bool(pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column))
+
+
+def complete(frame: pd.DataFrame, columns: Sequence[str]) -> BoolArray:
+    """Rows with a value in all columns."""
+    keep = np.ones(len(frame), dtype=bool)
+    for column in columns:
+        keep &= frame[column].notna().to_numpy(dtype=bool)
+    return keep
+
+
+def plain_rows(frame: pd.DataFrame, keep: BoolArray) -> pd.DataFrame:
+    """The kept rows, numbers that could miss values (``Int64``) as numpy's."""
+    frame = frame if keep.all() else frame.loc[keep]
+    changed: dict[str, Any] = {}
+    for c in frame.columns:
+        plain = getattr(frame[c].dtype, "numpy_dtype", None)
+        if plain is not None and pd.api.types.is_numeric_dtype(frame[c]):
+            changed[str(c)] = frame[c].astype(plain)
+    return frame.assign(**changed) if changed else frame

@@ -1,0 +1,4 @@
+"""Likelihood profiles.
+
+`curve` (one parameter), `profile` (all), `contour` (regions of two).
+"""

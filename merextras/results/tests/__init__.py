@@ -1,0 +1,4 @@
+"""Results of simulated tests.
+
+`exact_test`, `pb_modcomp`.
+"""

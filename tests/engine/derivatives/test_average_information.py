@@ -1,0 +1,57 @@
+"""The average information against V and P written out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from properties import dense_v
+from properties.compare import close
+from properties.designs import designs
+from tolerances import GRADIENT, ORACLE
+
+from merextras.engine.covariance import covpar
+from merextras.engine.derivatives.average_information import average_information, second_part
+from merextras.engine.derivatives.gradient import covariance_slopes
+from merextras.engine.elimination.plan import prepare
+from merextras.engine.products.crossprod import CrossProducts
+from merextras.engine.solution.pls import solve
+
+
+@given(designs(), st.booleans())
+def test_average_information(design, reml):
+    ours = average_information(design.solution(reml=reml))
+    close(ours, dense_v.average_information(design, reml=reml), ORACLE, scale=1.0)
+    values = np.linalg.eigvalsh(ours)
+    assert values[0] >= -ORACLE * max(values[-1], 1.0)
+
+
+@given(designs())
+def test_second_part_is_what_lambda_adds_to_the_second_derivative(design):
+    """tr(D_t G_t) is quadratic in theta: its second differences are exact."""
+    slopes = covariance_slopes(design.solution(reml=True))
+
+    def trace(theta):
+        lams = covpar.unpack(theta, design.ks)
+        return sum(np.sum(d * (lam @ lam.T)) for d, lam in zip(slopes, lams, strict=True))
+
+    units = np.eye(covpar.n_theta(design.ks))
+    expected = [[trace(a + b) - trace(a) - trace(b) for b in units] for a in units]
+    close(second_part(slopes, design.ks), expected, GRADIENT, scale=1.0)
+
+
+def test_no_terms():
+    system = prepare(CrossProducts.from_rows(np.ones((4, 1)), np.arange(4.0), []))
+    assert average_information(solve(system, [], reml=True)).shape == (0, 0)
+    assert second_part([], []).shape == (0, 0)
+
+
+@given(designs(layouts=("one", "crossed"), max_k=2, special_theta=False))
+def test_any_size_of_the_response(design):
+    """Squares of squares of it would leave the range of floating point."""
+    expected = average_information(design.solution(reml=True))
+    for size in (1e-100, 1e100):
+        scaled = replace(design, y=design.y * size)
+        close(average_information(scaled.solution(reml=True)), expected, ORACLE, scale=1.0)

@@ -1,0 +1,110 @@
+"""The starting theta: near the truth for large data, always a point to start from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from engine.lme4_models import MODELS, lme4_model
+from hypothesis import given
+from hypothesis import strategies as st
+from properties.compare import close
+from properties.designs import designs
+from tolerances import INVARIANCE, START
+
+from merextras.engine.covariance import covpar
+from merextras.engine.elimination.plan import prepare
+from merextras.engine.optimum.newton import minimise
+from merextras.engine.optimum.start import moments
+from merextras.engine.products.crossprod import CrossProducts, TermRows
+from merextras.engine.solution.pls import solve
+
+
+def deviance(cp, theta, reml=True):
+    ks = [k for _, k in cp.shapes]
+    return solve(prepare(cp), covpar.unpack(theta, ks), reml=reml).deviance()
+
+
+@given(designs())
+def test_a_start_of_any_design(design):
+    cp = design.cross_products()
+    theta = moments(cp)
+    assert len(theta) == covpar.n_theta(design.ks)
+    assert np.all(np.isfinite(theta))
+    for lam in covpar.unpack(theta, design.ks):
+        assert np.all(np.diag(lam) > 0)  # inside: every optimum can be reached from it
+
+
+@given(designs(), st.floats(-8, 8), st.floats(-4, 4))
+def test_units_do_not_matter(design, y_unit, z_unit):
+    cp = design.cross_products()
+    terms = tuple(replace(t, values=t.values * 10.0**z_unit) for t in design.terms)
+    scaled = replace(design, y=design.y * 10.0**y_unit, terms=terms).cross_products()
+    before = moments(cp) if cp.xy[-1, -1] > 0 else None
+    if before is not None and cp.xy[-1, -1] > 1e-12 * np.sum(design.y**2):
+        close(moments(scaled) * 10.0**z_unit, before, START)
+
+
+def simulated(n, levels, lam, sigma, seed=1):
+    """Random effects of one factor, with covariance sigma**2 lam lam'."""
+    rng = np.random.default_rng(seed)
+    codes = rng.integers(0, levels, n)
+    values = np.column_stack([np.ones(n), rng.normal(2, 1, n)])[:, : len(lam)]
+    b = sigma * rng.normal(size=(levels, len(lam))) @ np.transpose(lam)
+    y = 3.0 + np.einsum("nk,nk->n", values, b[codes]) + rng.normal(0, sigma, n)
+    return np.ones((n, 1)), y, [TermRows(codes, values, levels)]
+
+
+@pytest.mark.parametrize("sigma", [0.01, 1.0, 100.0])
+@pytest.mark.parametrize("lam", [[[0.8]], [[1.0, 0.0], [-0.3, 0.5]]])
+def test_it_is_near_the_truth(lam, sigma):
+    lam = np.array(lam)
+    theta = moments(CrossProducts.from_rows(*simulated(60_000, 3000, lam, sigma)))
+    found = covpar.unpack(theta, [len(lam)])[0]
+    close(found @ found.T, lam @ lam.T, 0.15)
+
+
+def test_an_effect_that_is_not_there_starts_small_but_not_at_zero():
+    x, y, terms = simulated(5000, 200, np.array([[0.0]]), 1.0)
+    theta = moments(CrossProducts.from_rows(x, y, terms))
+    assert 0.05 < theta[0] < 0.3
+
+
+@pytest.mark.parametrize(("topic", "name"), MODELS)
+def test_it_is_better_than_lme4s_start(topic, name):
+    model = lme4_model(topic, name)
+    cp = model.system().cp
+    # Two terms of one factor claim the same variation: the start is too large then, not useless.
+    allowed = 20.0 if "uncorrelated" in name else 1.0
+    assert deviance(cp, moments(cp)) <= deviance(cp, covpar.start(model.ks)) + allowed
+
+
+@pytest.mark.parametrize(("topic", "name"), MODELS)
+def test_few_steps_are_left(topic, name):
+    model = lme4_model(topic, name)
+    system = model.system()
+    _, found = minimise(system, moments(system.cp), reml=True)
+    assert found.converged
+    assert found.n_iterations <= 10
+
+
+def test_rows_in_another_order():
+    x, y, terms = simulated(500, 20, np.array([[0.8]]), 1.0)
+    order = np.random.default_rng(2).permutation(500)
+    moved = [TermRows(terms[0].codes[order], terms[0].values[order], 20)]
+    theta = moments(CrossProducts.from_rows(x, y, terms))
+    close(moments(CrossProducts.from_rows(x[order], y[order], moved)), theta, INVARIANCE)
+
+
+@pytest.mark.parametrize("what", ["no residual", "no covariate", "no rows"])
+def test_what_has_no_moments(what):
+    x, y, terms = simulated(50, 5, np.array([[0.8]]), 1.0)
+    if what == "no residual":
+        y = 0 * y
+    if what == "no covariate":
+        terms = [TermRows(terms[0].codes, 0 * terms[0].values, 5)]
+    weights = np.zeros(50) if what == "no rows" else None
+    theta = moments(CrossProducts.from_rows(x, y, terms, weights))
+    assert np.all(np.isfinite(theta))
+    assert np.all(theta > 0)

@@ -12,7 +12,7 @@ from merextras._checks import check_flag
 from merextras._extras import need
 from merextras.app.serve import Explorer
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.mixedlm import as_fitted
+from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.reporting.cases import rows_of
 
 

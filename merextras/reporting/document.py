@@ -14,7 +14,7 @@ import pandas as pd
 from merextras._checks import check_choice, check_level
 from merextras._extras import need
 from merextras.exceptions import InvalidArgumentError, MerextrasError
-from merextras.model.mixedlm import as_fitted
+from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.reporting.cases import Cases
 from merextras.reporting.contents import checked, levels, summary, swap
 from merextras.reporting.figures import Drawn, for_page

@@ -10,7 +10,7 @@ import pandas as pd
 
 from merextras._checks import check_choice
 from merextras.exceptions import MerextrasError
-from merextras.model.design import labels_of
+from merextras.model.columns.levels import labels_of
 from merextras.reporting.cases import Cases, take
 from merextras.reporting.script import Named, Script
 from merextras.reporting.tables import probability

@@ -120,8 +120,8 @@ class Pick(Control):
     def read(self, given: Any, values: Values) -> list[Any]:
         """The labels that are picked; what belongs to another pool, of before a change, is none."""
         labels, stem = self.pool(values), str(values.get(self.follows, ""))
-        picked = [str(option).split(_MARK, 1) for option in given or ()]
-        places = [int(place) for place, of in picked if of == stem and place.isdecimal()]
+        picked = [str(option).partition(_MARK) for option in given or ()]
+        places = [int(place) for place, _, of in picked if of == stem and place.isdecimal()]
         return [labels[place] for place in places if place < len(labels)]
 
 

@@ -73,10 +73,15 @@ def take(script: Script, model: Named, data: Any, cases: Cases) -> Named:
     Raises
     ------
     InvalidArgumentError
-        Another `kind`; `chosen` is empty or not in the index; no row in the subset.
+        Another `kind`; `chosen` is empty or not in the index; no row in the subset; labels that
+        are not unique.
     """
     kind = check_choice(cases.kind, KINDS, "kind")
     rows = _rows(script, model, data, cases.subset)
+    if not rows.value.index.is_unique:
+        raise InvalidArgumentError(
+            "cases: index labels name the cases and must be unique; use data.reset_index(drop=True)"
+        )
     if kind == "average":
         return _average(script, model, rows, cases)
     if kind == "random":

@@ -70,22 +70,30 @@ def render(draw: Callable[[], Any], *, theme: str = "light", kind: str = "png") 
     Drawn
         The same bytes for the same figure.
     """
-    check_choice(theme, THEMES, "theme")
     check_choice(kind, FORMATS, "kind")
+    with _drawn(draw, theme) as figure:
+        return _saved(figure, kind)
+
+
+def for_page(draw: Callable[[], Any], *, theme: str) -> Drawn:
+    """Draw a figure as SVG, as PNG where that is far smaller."""
+    with _drawn(draw, theme) as figure:
+        made = _saved(figure, "svg")
+        return made if len(made.data) <= _LARGE else _saved(figure, "png")
+
+
+@contextmanager
+def _drawn(draw: Callable[[], Any], theme: str) -> Iterator[Any]:
+    """The figure, drawn without a window and closed at the end."""
+    check_choice(theme, THEMES, "theme")
     import matplotlib.pyplot as plt  # noqa: PLC0415
 
     with _lock, _no_window(), plt.rc_context(_style(theme)):
         figure = draw().figure
         try:
-            return _saved(figure, kind)
+            yield figure
         finally:
             plt.close(figure)
-
-
-def for_page(draw: Callable[[], Any], *, theme: str) -> Drawn:
-    """Draw a figure as SVG, as PNG where that is far smaller."""
-    drawn = render(draw, theme=theme, kind="svg")
-    return drawn if len(drawn.data) <= _LARGE else render(draw, theme=theme, kind="png")
 
 
 def _saved(figure: Any, kind: str) -> Drawn:

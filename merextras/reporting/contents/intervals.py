@@ -92,5 +92,7 @@ def _beside(shown: pd.DataFrame, rows: pd.DataFrame, m: Any) -> pd.DataFrame:
     if shown["level"].eq("prediction").all():
         drop.append("level")
     columns = [name for name in m.design.columns if name in rows]
-    beside = shown.drop(columns=drop).join(rows[columns], on="case", rsuffix=" of the case")
+    taken = {name: f"{name} of the case" for name in columns if name in shown}
+    values = rows[columns].rename(columns=taken)
+    beside = shown.drop(columns=drop).join(values, on="case")
     return beside.rename(columns={"level": "part"})

@@ -145,6 +145,10 @@ def levels_of(m: Any, group: str) -> list[Any]:
     return list(m.model_frame()[group].dropna().unique())
 
 
+def _elsewhere(count: int) -> str:
+    return "the one that is elsewhere" if count == 1 else f"each of the {count} that are elsewhere"
+
+
 def _range(p: pd.Series) -> str:
     low, high = probability(float(p.min())), probability(float(p.max()))
     return low if low == high else f"{low} to {high}"
@@ -161,5 +165,5 @@ def _best(moved: pd.DataFrame, better: str) -> list[str]:
     word = "highest" if better == "higher" else "lowest"
     return [
         f"Of the levels shown these cases would be {word} on average in {best}: a move there helps "
-        f"with a probability of {_range(known)} for each of the {len(known)} that are not there."
+        f"with a probability of {_range(known)} for {_elsewhere(len(known))}."
     ]

@@ -146,6 +146,15 @@ def read_all(controls: Sequence[Control], given: Callable[[str], Any]) -> dict[s
     return values
 
 
+def needed_by(control: Control, controls: Sequence[Control]) -> list[Control]:
+    """The controls that decide what one offers: those that it follows, and whether these show."""
+    wanted = {getattr(control, "follows", "")}
+    for one in reversed(controls):
+        if one.name in wanted:
+            wanted |= {getattr(one, "follows", ""), one.when[0] if one.when else ""}
+    return [one for one in controls if one.name in wanted]
+
+
 def _is_shown(control: Control, values: Values) -> bool:
     """Whether the page shows it: what is not shown is not read, and so not in the way."""
     if control.when is None:

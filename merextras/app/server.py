@@ -12,7 +12,7 @@ from htmltools import HTML
 from shiny import Inputs, Outputs, Session, reactive, render, ui
 
 from merextras.app.choices import KEY, cases_of
-from merextras.app.controls import Control, Number, Pick, read_all
+from merextras.app.controls import Control, Number, Pick, needed_by, read_all
 from merextras.app.page import REPORT, identifier
 from merextras.app.tabs import REPORTED, Tab
 from merextras.exceptions import InvalidArgumentError, MerextrasError
@@ -64,7 +64,7 @@ def _follow(input: Inputs, key: str, controls: Sequence[Control]) -> None:  # no
 
 
 def _offer(input: Inputs, key: str, controls: Sequence[Control], control: Any) -> None:  # noqa: A002
-    before = [c for c in controls if c.name == control.follows]
+    before = needed_by(control, controls)
     at = identifier(key, control.name)
 
     @reactive.effect

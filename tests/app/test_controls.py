@@ -1,6 +1,6 @@
 import pytest
 
-from merextras.app.controls import Choice, Control, Number, Pick, Switch, Text, read_all
+from merextras.app.controls import Choice, Control, Number, Pick, Switch, Text, needed_by, read_all
 from merextras.exceptions import InvalidArgumentError
 
 NUMBER = Number("level", "Level", default=0.95, low=0.5, high=0.999)
@@ -53,3 +53,15 @@ def test_what_is_not_shown_is_not_read():
     with pytest.raises(InvalidArgumentError, match="Number: give a number"):
         read_all(controls, {**page, "kind": "two"}.get)
     assert Control("x", "X").read(7, {}) == 7
+
+
+def test_what_decides_what_is_offered():
+    kind = Choice("kind", "Kind", options={"one": "one"}, default="one")
+    column = Choice("column", "Column", ("kind", ("one",)), options={"a": "a"}, default="a")
+    seed = Number("seed", "Seed", default=1)
+    values = Pick("values", "Values", ("column", ("a",)), follows="column", pool=lambda v: [v])
+    controls = (kind, seed, column, values)
+    assert needed_by(values, controls) == [kind, column]
+    assert needed_by(seed, controls) == []
+    read = read_all(needed_by(values, controls), {"kind": "one", "column": "a"}.get)
+    assert read == {"kind": "one", "column": "a"}

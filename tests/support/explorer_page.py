@@ -71,14 +71,23 @@ class Page:
         """Search labels in a box of many and take the first that is offered for each."""
         from selenium.webdriver.common.keys import Keys
 
-        at = f"#{name} ~ .selectize-control"
-        offered = f"{at} .selectize-dropdown-content [data-value]"
-        self.until(lambda: self.driver.find_elements("css selector", f"{at} input"))
+        at = f"#{name} ~ .selectize-control input"
         for label in labels:
-            self.one(f"{at} input").send_keys(label)
-            self.until(lambda label=label: self.text(offered).strip() == label)
-            self.one(f"{at} input").send_keys(Keys.ENTER)
-        self.one(f"{at} input").send_keys(Keys.ESCAPE)
+            self.until(lambda: self.driver.find_elements("css selector", at))
+            self.one(at).send_keys(label)
+            self.until(lambda label=label: self.offered(label))
+            self.one(at).send_keys(Keys.ENTER)
+        self.one(at).send_keys(Keys.ESCAPE)
+
+    def offered(self, label):
+        """Whether the first label that an open box offers is this one."""
+        return self.script(
+            "const shown = [...document.querySelectorAll('.selectize-dropdown')]"
+            ".filter(d => d.offsetHeight > 0);"
+            "const open = shown.flatMap(d => [...d.querySelectorAll('[data-value]')]);"
+            "return open.length > 0 && open[0].textContent.trim() === arguments[0];",
+            label,
+        )
 
     def file(self, link):
         """What a download link gives, as text."""

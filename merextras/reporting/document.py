@@ -167,8 +167,9 @@ def _plans(m: Any, data: Any, ddf: str, level: float, seed: int) -> list[Plan]:
         ),
         Plan(
             "what-if", "What if",
-            f"Six cases drawn at random, in each level of {group}"
-            + ("." if every else " that is their own, and in some from the lowest to the highest."),
+            "Six cases drawn at random, in "
+            + (f"each level of {group}." if every else f"{swap.SPANNING} levels of {group} from "
+               "the lowest to the highest and in their own."),
             lambda: swap.swap(
                 m, data, cases=Cases(seed=seed), group=group, level=level,
                 levels=None if every else swap.SPANNING,

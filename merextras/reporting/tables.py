@@ -15,6 +15,8 @@ from merextras.results.checks.check import p_text
 SHOWN = 200
 #: Columns that are probabilities of something, to three decimals.
 _PROBABILITIES = ("p_better",)
+#: Longer texts are sentences.
+_WORDS = 48
 #: How verdicts stand out.
 _BADGES = {"ok": "mx-ok", "not ok": "mx-not-ok", "undecided": "mx-undecided"}
 
@@ -40,7 +42,10 @@ def to_html(frame: pd.DataFrame, *, shown: int = SHOWN, rest: str = "in the file
         return '<p class="mx-empty">None.</p>'
     head = frame.iloc[:shown]
     columns = [_cells(head.iloc[:, i], str(name)) for i, name in enumerate(frame.columns)]
-    aligned = ["num" if _is_number(frame.iloc[:, i]) else "text" for i in range(len(columns))]
+    aligned = [
+        "num" if _is_number(frame.iloc[:, i]) else _kind_of_text(cells)
+        for i, cells in enumerate(columns)
+    ]
     names = "".join(
         f'<th scope="col" class="{how}">{_breakable(str(name))}</th>'
         for name, how in zip(frame.columns, aligned, strict=True)
@@ -69,6 +74,11 @@ def _count(n: int) -> str:
 def _breakable(name: str) -> str:
     """A column's name, which may be broken after an underscore."""
     return escape(name).replace("_", "_<wbr>")
+
+
+def _kind_of_text(cells: list[str]) -> str:
+    """Whether a column is of words or of sentences, which need room."""
+    return "text" if max(map(len, cells), default=0) <= _WORDS else "text long"
 
 
 def _is_number(column: pd.Series) -> bool:

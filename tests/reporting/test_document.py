@@ -116,7 +116,7 @@ def test_several_factors_and_many_levels(tmp_path):
         "Levels of plate", "Levels of sample",
     ]  # fmt: skip
     assert "more rows, in what the code makes" in text
-    assert "in some from the lowest to the highest" in text
+    assert "from the lowest to the highest and in their own" in text
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def identifier(key: str, name: str) -> str:
 
 
 def _head() -> Tag:
-    own = (resources.files("merextras.app") / "assets" / "app.css").read_text(encoding="utf-8")
+    own = (resources.files("merextras.app") / "app.css").read_text(encoding="utf-8")
     return tags.head(
         tags.style(HTML(asset("parts.css") + own)),
         tags.script(HTML(asset("copy.js"))),

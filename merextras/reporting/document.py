@@ -232,7 +232,7 @@ def _session() -> Part:
 
 def asset(name: str) -> str:
     """The text of a file that pages are made with."""
-    return (resources.files("merextras.reporting") / "assets" / name).read_text(encoding="utf-8")
+    return (resources.files("merextras.reporting") / name).read_text(encoding="utf-8")
 
 
 def _page(title: str, formula: str, parts: list[Part]) -> str:

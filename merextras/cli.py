@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import merextras
 from merextras.exceptions import InvalidArgumentError, MerextrasError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="merextras", description="lme4's answers for statsmodels' mixed models."
     )
-    parser.add_argument("--version", action="version", version=f"merextras {_version()}")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {merextras.__version__}")
     commands = parser.add_subparsers(dest="command")
     _add_demo(commands)
     explore = _add_model(
@@ -58,14 +58,6 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--out", type=Path, default=Path("report.html"), help="file (%(default)s)")
     report.add_argument("--title", help="title of the report")
     return parser
-
-
-def _version() -> str:
-    """The version that is installed; a source tree that is not has none."""
-    try:
-        return metadata.version("merextras")
-    except metadata.PackageNotFoundError:
-        return "(not installed)"
 
 
 def _add_demo(commands: Any) -> None:

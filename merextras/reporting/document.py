@@ -18,10 +18,10 @@ from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.reporting.cases import Cases
 from merextras.reporting.contents import checked, levels, summary, swap
 from merextras.reporting.figures import Drawn, for_page
-from merextras.reporting.session import session, version_of
+from merextras.reporting.session import session
 from merextras.reporting.symbols import symbols
 from merextras.reporting.tables import to_html
-from merextras.reporting.view import View, answered, preamble
+from merextras.reporting.view import MX, View, answered, preamble
 
 #: Rows of a table in the report.
 _SHOWN = 20
@@ -245,7 +245,7 @@ def _page(title: str, formula: str, parts: list[Part]) -> str:
         title=title,
         formula=formula,
         parts=parts,
-        version=version_of("merextras"),
+        version=MX.value.__version__,
         css=asset("parts.css") + asset("report.css"),
         script=asset("copy.js"),
     )

@@ -7,8 +7,10 @@ from importlib import metadata
 
 import pandas as pd
 
+import merextras as mx
+
 _PACKAGES = (
-    "merextras", "numpy", "scipy", "pandas", "statsmodels", "patsy", "formulaic", "matplotlib",
+    "numpy", "scipy", "pandas", "statsmodels", "patsy", "formulaic", "matplotlib",
     "seaborn",
 )  # fmt: skip
 
@@ -24,6 +26,7 @@ def version_of(package: str) -> str:
 def session() -> pd.DataFrame:
     """Versions of Python, the system and the packages: ``what version``."""
     rows = [("Python", platform.python_version()), ("system", platform.platform(terse=True))]
+    rows.append(("merextras", mx.__version__))
     rows += [(name, version_of(name)) for name in _PACKAGES]
     frame = pd.DataFrame(rows, columns=["what", "version"])
     return frame[frame["version"] != "not installed"].reset_index(drop=True)

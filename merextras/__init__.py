@@ -105,6 +105,7 @@ from merextras.tables.tidy import tidy
 if TYPE_CHECKING:
     from merextras import exceptions as exceptions
     from merextras import r as r
+    from merextras.app.explore import explore
     from merextras.plots import (
         plot_coef,
         plot_emmeans,
@@ -128,6 +129,10 @@ if TYPE_CHECKING:
         plot_what_if,
         xyplot,
     )
+    from merextras.reporting.document import report
+
+#: Rooms of names that are loaded on first use, but for plots and R's spellings.
+_ROOMS = {"explore": "merextras.app.explore", "report": "merextras.reporting.document"}
 
 #: Reached as an attribute without an import of their own.
 _MODULES = ("exceptions", "r")
@@ -169,6 +174,7 @@ __all__ = [
     "exact_lrt",
     "exact_rlrt",
     "expected_rank",
+    "explore",
     "extract_dic",
     "fast_display",
     "fe_sim",
@@ -222,6 +228,7 @@ __all__ = [
     "re_quantile",
     "re_sd_extract",
     "re_sim",
+    "report",
     "residual_table",
     "rlrt_sim",
     "rmse",
@@ -249,11 +256,12 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """The plots and R's spellings on first use: importing the package loads no plotting library."""
+    """Plots, pages and R's spellings on first use: to import the package loads none of them."""
     if name in _MODULES:
         return import_module(f"merextras.{name}")
     if name in __all__:
-        room = "merextras.plots" if name.startswith("plot_") or name == "xyplot" else "merextras.r"
+        plots = name.startswith("plot_") or name == "xyplot"
+        room = "merextras.plots" if plots else _ROOMS.get(name, "merextras.r")
         return getattr(import_module(room), name)
     raise AttributeError(_hints.of_package(name, __all__))
 

@@ -59,3 +59,7 @@ class NoRowsError(UnsupportedModelError):
 
 class TooLargeError(MerextrasError, MemoryError):
     """What a fit keeps in memory would not fit; the message says what, and how much."""
+
+
+class MissingExtraError(MerextrasError, ImportError):
+    """A package that an optional part needs is not installed; the message names the extra."""

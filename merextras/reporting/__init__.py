@@ -1,0 +1,8 @@
+"""What is shown of a model: views of it, the report as one HTML file.
+
+A *view* is what one question about a model is answered with: tables, figures, notes, and the code
+that makes them again. The views are functions in ``contents``, which know nothing of a page; the
+report prints some of them, the explorer all. Read `script` and `view` first, then one of
+``contents``; `figures`, `tables` and `symbols` make HTML of what a view holds; `document` is
+`report`.
+"""

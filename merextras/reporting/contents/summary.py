@@ -1,0 +1,53 @@
+"""The estimates: fixed effects, variances, fit, and how the variance divides."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from merextras.exceptions import MerextrasError
+from merextras.reporting.script import Named, Script
+from merextras.reporting.view import MX, View
+from merextras.reporting.words import describe
+
+FIXED, RANDOM, FIT = "Fixed effects", "Random effects", "Fit"
+R_SQUARED, ICC, TEXT = "R squared", "Intraclass correlation", "As printed"
+#: What p-values of fixed effects can rest on.
+DDF = {
+    "satterthwaite": "Satterthwaite",
+    "kenward-roger": "Kenward-Roger",
+    "asymptotic": "normal distribution",
+}
+
+
+def summary(m: Any, *, ddf: str = "satterthwaite", level: float = 0.95) -> View:
+    """The model summary.
+
+    Parameters
+    ----------
+    m : MerMod
+    ddf : {"satterthwaite", "kenward-roger", "asymptotic"}
+        Degrees of freedom of tests and intervals of fixed effects.
+    level : float
+        Of the intervals.
+    """
+    script, model = Script(), Named("m", m)
+    fixed = script.call("fixed", MX.of("tidy"), model, "fixed", conf_int=True, level=level, ddf=ddf)
+    random = script.call("random", script.call("var_corr", model.of("var_corr")).of("to_frame"))
+    fit = script.call("fit", MX.of("glance"), model)
+    empty = [name for name in ("effect", "group", "level") if name in fixed.value]
+    tables = {
+        FIXED: fixed.value.drop(columns=empty),
+        RANDOM: random.value.rename(columns={"grp": "group"}),
+        FIT: fit.value,
+    }
+    notes = list(describe(m))
+    for title, name, verb in ((R_SQUARED, "explained", "r2"), (ICC, "shares", "icc")):
+        try:
+            found = script.call(name, MX.of(verb), model)
+            tables[title] = script.call(name, found.of("to_frame")).value
+        except MerextrasError as err:
+            notes.append(f"{title}: {err}")
+    figures = {}
+    if any(term != "Intercept" for term in fixed.value["term"]):
+        figures[FIXED] = script.figure(MX.of("plot_coef"), fixed)
+    return View(script, tables, figures, tuple(notes))

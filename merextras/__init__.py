@@ -15,7 +15,7 @@ intervals                 m.confint  m.profile;  bootstrap
 a test of fixed effects   m.anova  m.drop1  m.summary(ddf=...);  contest
 means and contrasts       emmeans  emtrends  joint_tests
 does the grouping matter  exact_rlrt  exact_lrt  ranova  pb_modcomp;  icc  r2
-what will a row be        m.predict;  predict_interval
+what will a row be        m.predict;  predict_interval  plot_predictions
 what if                   what_if  what_if_average  what_if_spread;  plot_what_if
 who ranks where           expected_rank  re_impact  re_margins
 what is uncertain         sim  re_sim  fe_sim  m.simulate
@@ -115,6 +115,7 @@ if TYPE_CHECKING:
         plot_fitted,
         plot_influence,
         plot_model_check,
+        plot_predictions,
         plot_profile_density,
         plot_profile_pairs,
         plot_profile_zeta,
@@ -203,6 +204,7 @@ __all__ = [
     "plot_fitted",
     "plot_influence",
     "plot_model_check",
+    "plot_predictions",
     "plot_profile_density",
     "plot_profile_pairs",
     "plot_profile_zeta",

@@ -125,6 +125,7 @@ PACKAGE: Mapping[str, str] = MappingProxyType(
         "prediction_interval": "`m.predict(newdata, interval='prediction')`, or by simulation "
         "`mx.predict_interval(m, newdata)`",
         "swap": "`mx.what_if(m, cases, 'group')`",
+        "shinyMer": "`mx.explore(m)`",
     }
 )
 
@@ -140,6 +141,7 @@ PLOTS: Mapping[str, str] = MappingProxyType(
         "plot_fitted": "plot_fitted(mx.residual_table(m))",
         "plot_influence": "plot_influence(m.influence('group'))",
         "plot_model_check": "plot_model_check(mx.model_checks(m))",
+        "plot_predictions": "plot_predictions(m.predict(newdata, interval='prediction'))",
         "plot_profile_density": "plot_profile_density(m.profile())",
         "plot_profile_pairs": "plot_profile_pairs(m.profile())",
         "plot_profile_zeta": "plot_profile_zeta(m.profile())",

@@ -282,6 +282,7 @@ TABLE: dict[str, Spelling] = {
     ),
     "fastdisp": _function("inference.arm.display", "fast_display", x="m"),
     "plotREimpact": _function("plots", "plot_re_impact", data="impact"),
+    "shinyMer": _function("app.explore", "explore", merMod="m", simData="data"),
     # performance
     "r2_nakagawa": _function("inference.variance_shares.r2", "r2", model="m", iterations="n_sims"),
     "icc": _function("inference.variance_shares.icc", "icc", model="m", iterations="n_sims"),

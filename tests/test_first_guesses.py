@@ -110,6 +110,7 @@ MODULE = {
     "plot_caterpillar": "mx.plot_ranef(m.ranef())",
     "random_effects": "m.ranef()",
     "check_singular": "mx.check_singularity(m)",
+    "shinyMer": "mx.explore(m)",
     "re_sims": "mx.re_sim",
 }
 
@@ -233,6 +234,9 @@ def test_every_hint_runs(names, code):
              "['group']": "['school']"}  # fmt: skip
     for old, new in given.items():
         code = code.replace(old, new)
+    if "explore" in code:  # waits and opens a window, unless told not to
+        pytest.importorskip("shiny", reason="shiny is not installed: the extra [app]")
+        code = code.replace("(m)", "(m, browser=False, wait=False).stop() is None")
     if "plot_re_correlation" in code:
         sleep = mx.load_dataset("sleepstudy")
         names = {**names, "m": mx.lmer("Reaction ~ Days + (Days | Subject)", sleep)}

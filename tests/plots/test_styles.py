@@ -77,6 +77,7 @@ def small():
         "plot_fitted": residuals,
         "plot_influence": m.influence("school"),
         "plot_model_check": mx.model_checks(m, rng=1),
+        "plot_predictions": m.predict(cases, interval="prediction"),
         "plot_profile_density": profile,
         "plot_profile_pairs": profile,
         "plot_profile_zeta": profile,
@@ -166,7 +167,9 @@ def test_names_do_not_overlap(in_style, n):
 
 def test_the_axis_label_is_within_the_figure(in_style, small):
     del in_style
-    for name in ("plot_ranef", "plot_qqmath", "plot_emmeans", "plot_re_impact", "plot_what_if"):
+    names = ("plot_ranef", "plot_qqmath", "plot_emmeans", "plot_re_impact", "plot_what_if",
+             "plot_predictions")  # fmt: skip
+    for name in names:
         grid = getattr(plots, name)(small[name])
         grid.figure.canvas.draw()
         whole = grid.figure.bbox
@@ -234,8 +237,8 @@ def test_a_model_is_answered_with_the_call(name, intercepts):
 
 
 ONE_PANEL = [
-    "plot_emmeans", "plot_expected_rank", "plot_qqmath", "plot_ranef", "plot_re_sim",
-    "plot_shrinkage",
+    "plot_emmeans", "plot_expected_rank", "plot_predictions", "plot_qqmath", "plot_ranef",
+    "plot_re_sim", "plot_shrinkage",
 ]  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from merextras._checks import check_choice
 from merextras.reporting.cases import Cases, take
-from merextras.reporting.script import Named, Script
+from merextras.reporting.script import Named, Script, literal
 from merextras.reporting.view import MX, View
 
 TABLE, FIGURE = "Predictions", "Predictions with their intervals"
@@ -63,36 +63,30 @@ def intervals(
             "predicted", MX.of("predict_interval"), model, rows,
             **options, include_resid_var=residual, rng=seed,
         )  # fmt: skip
-    shown = _by_case(script, found, rows, m.design.response if given.kind != "average" else None)
-    whole = method == "exact" or which != "all"
-    size = {"height": 3.2, "aspect": 1.9} if whole else {}
-    figure = script.figure(MX.of("plot_what_if"), shown, by="level", **size)
-    return View(script, {TABLE: _beside(shown.value, rows.value, m)}, {FIGURE: figure})
+    labels: dict[str, Any] = {}
+    if method == "exact" or which in ("full", "fixed"):
+        labels["y_label"] = str(m.design.response)
+    whole = method == "exact" or which in ("full", "all")
+    seen = _observed(rows, m.design.response) if whole and given.kind != "average" else None
+    if seen is not None:
+        labels["observed"] = seen
+    figure = script.figure(MX.of("plot_predictions"), found, **labels)
+    return View(script, {TABLE: _beside(found.value, rows.value, m)}, {FIGURE: figure})
 
 
-def _by_case(script: Script, found: Named, rows: Named, response: str | None) -> Named:
-    """The predictions as the figure has them: ``case level fit lower upper observed``."""
-    frame = found.value
-    if "effect" in frame:
-        text = f'{found.text}.rename(columns={{"effect": "level"}})'
-        return script.let("shown", text, frame.rename(columns={"effect": "level"}))
-    text = f'{found.text}.rename_axis("case").reset_index().assign(level="prediction")'
-    value = frame.rename_axis("case").reset_index().assign(level="prediction")
-    shown = script.let("shown", text, value)
-    if response is None or response not in rows.value:
-        return shown
-    text = f'shown.assign(observed=cases["{response}"].to_numpy(), own_level="prediction")'
-    observed = rows.value[response].to_numpy()
-    return script.let("shown", text, value.assign(observed=observed, own_level="prediction"))
+def _observed(cases: Named, response: str) -> Named | None:
+    """The outcome of the cases, where it is one of their columns."""
+    if response not in cases.value:
+        return None
+    return Named(f"{cases.text}[{literal(response)}]", cases.value[response])
 
 
-def _beside(shown: pd.DataFrame, rows: pd.DataFrame, m: Any) -> pd.DataFrame:
+def _beside(found: pd.DataFrame, rows: pd.DataFrame, m: Any) -> pd.DataFrame:
     """The predictions beside the values that they are for."""
-    drop = [name for name in ("own_level", "observed") if name in shown]
-    if shown["level"].eq("prediction").all():
-        drop.append("level")
+    if "effect" in found:
+        shown = found.rename(columns={"effect": "part"})
+    else:
+        shown = found.rename_axis("case").reset_index()
     columns = [name for name in m.design.columns if name in rows]
     taken = {name: f"{name} of the case" for name in columns if name in shown}
-    values = rows[columns].rename(columns=taken)
-    beside = shown.drop(columns=drop).join(values, on="case")
-    return beside.rename(columns={"level": "part"})
+    return shown.join(rows[columns].rename(columns=taken), on="case")

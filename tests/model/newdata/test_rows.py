@@ -69,7 +69,8 @@ def test_unknown_levels_as_zero():
 
 def test_unknown_levels_as_an_error():
     data = pd.DataFrame({"Days": [2, 3], "Subject": [308, 1]})
-    with pytest.raises(InvalidArgumentError, match=r"newdata: levels of 'Subject'.*: '1'; it has 18 levels"):
+    message = r"newdata: levels of 'Subject'.*: '1'; it has 18 levels"
+    with pytest.raises(InvalidArgumentError, match=message):
         new_rows(fitted("slopes"), data)
 
 

@@ -77,9 +77,9 @@ def plot_predictions(
 
     Notes
     -----
-    A case whose prediction is missing keeps its place. Panels of several effects have axes that
-    begin elsewhere, since random parts are about zero, but equally long ones: an inch is the same
-    difference in all of them. More than 500 cases are stored as pixels in a vector file too.
+    A case whose prediction is missing keeps its place. Each effect's panel has a y axis of its own:
+    random parts are about zero, and a residual's interval would hide those of the parts. More than
+    500 cases are stored as pixels in a vector file too.
 
     Examples
     --------
@@ -109,7 +109,6 @@ def plot_predictions(
         if len(by_effect) > 1:
             here.set_title(str(effect))
         style.label_x_axis(here, style.short_labels(list(labels)), width)
-    _equal_lengths(list(grid.axes.flat))
     unnamed = len(grid.axes.flat[0].get_xticks()) < len(labels)
     x_label = f"{style.thousands(len(labels))} cases" if unnamed else "case"
     grid.set_axis_labels(x_label, y_label or "prediction")
@@ -247,11 +246,3 @@ def _draw_observed(ax: Any, outcome: npt.NDArray[np.float64], handles: dict[str,
             zorder=4,
             rasterized=len(outcome) > style.RASTER_FROM,
         )
-
-
-def _equal_lengths(panels: list[Any]) -> None:
-    """Make the y axes of the panels equally long, each about the middle of its own."""
-    limits = [ax.get_ylim() for ax in panels]
-    half = max(high - low for low, high in limits) / 2
-    for ax, (low, high) in zip(panels, limits, strict=True):
-        ax.set_ylim((low + high) / 2 - half, (low + high) / 2 + half)

@@ -123,16 +123,11 @@ class Covariances:
         out = np.concatenate(found, axis=1) if found else many
         return out.reshape(theta.shape)
 
-    def with_more(self, theta: Array, t: int, change: Array) -> Array:
-        """The theta with something added to the covariance of term t.
-
-        For one model, (n,) and (k, k), or many, (m, n) and (m, k, k).
-        """
-        many = np.atleast_2d(theta).copy()
-        at, structure = self.parts[t], self.structures[t]
-        lam = structure.factor(many[:, at])
-        many[:, at] = structure.from_covariance(lam @ np.swapaxes(lam, 1, 2) + change)
-        return many.reshape(theta.shape)
+    def grown(self, theta: Array, t: int, change: Array, size: float, sizes: Array) -> Array:
+        """The theta of many models after a change of term t by `size`, see `Structure.grown`."""
+        out, at = theta.copy(), self.parts[t]
+        out[:, at] = self.structures[t].grown(theta[:, at], change, size, sizes)
+        return out
 
     def zero_groups(self) -> list[IntArray]:
         """Places of parameters that may be zero together: all terms' effects, then their parts."""

@@ -114,7 +114,7 @@ class Point:
         Yields
         ------
         term : int
-        change : (k, k) array
+        change : (1, ...) array
             See `Structure.inward`.
         """
         near = self.criterion.terms_near_zero(self.theta, limit)
@@ -125,7 +125,7 @@ class Point:
             own = self.theta[None, cov.parts[t]]
             change, found = cov.structures[t].inward(own, slopes[t][None], self.criterion.sizes[t])
             if found[0]:
-                yield t, change[0]
+                yield t, change
 
     def hessian(self) -> Array:
         """The approximate second derivative in theta, (n, n): its first part is an average."""

@@ -283,10 +283,12 @@ def _step_inside(search: _Search, point: Point, deviance: float) -> Array | None
     """
     if not np.isfinite(deviance):
         return None
+    sizes = search.criterion.sizes
     for t, change in point.inward(NEAR_BOUNDARY):
         best, found = deviance - 10 * search.noise(deviance), None
         for size in 10.0 ** np.arange(2.0, -9.0, -1.0):
-            theta = search.covariances.with_more(point.theta, t, size * change)
+            many = search.covariances.grown(point.theta[None], t, change, size, sizes[t])
+            theta: Array = many[0]
             value = search.at(theta)[1]
             if value < best:
                 best, found = value, theta

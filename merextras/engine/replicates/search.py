@@ -337,7 +337,8 @@ class _Search:
         for size in 10.0 ** np.arange(2.0, -9.0, -1.0):
             if len(trying) == 0:
                 break
-            inside = self.covariances.with_more(theta[trying], t, size * change[trying])
+            own = theta[trying], t, change[trying], size, self.sizes[t]
+            inside = self.covariances.grown(*own)
             trial = self.problem.at(which[trying], inside)
             better = trial.deviance < limit[trying]
             best.put(trying[better], trial.take(np.flatnonzero(better)))

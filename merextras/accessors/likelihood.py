@@ -110,6 +110,7 @@ def as_function(model: FittedModel) -> Callable[[ArrayLike], float]:
         values = np.asarray(theta, dtype=float).reshape(-1)
         if len(values) != size or not np.all(np.isfinite(values)):
             raise InvalidArgumentError(f"theta={theta!r}: expected {size} finite number(s)")
-        return solve(system, covpar.unpack(values, ks), reml=reml).deviance()
+        lams = covpar.unpack(system.cp.basis.from_user(values), ks)
+        return solve(system, lams, reml=reml).deviance()
 
     return criterion

@@ -9,7 +9,7 @@ import numpy as np
 from merextras._typing import Array
 from merextras.accessors.theta import theta_names
 from merextras.engine.covariance import covpar
-from merextras.engine.derivatives.gradient import covariance_slopes, gradient
+from merextras.engine.derivatives.gradient import covariance_slopes, gradient, user_gradient
 from merextras.engine.optimum.newton import units_of
 from merextras.engine.solution.pls import Solution, solve
 from merextras.model.state.fitted import FittedModel, is_singular
@@ -69,7 +69,7 @@ def check_convergence(m: object) -> ConvergenceCheck:
     model = as_fitted(m)
     solution, ks = model.solution, model.design.ks
     units = covpar.pack([np.tile(u[:, None], len(u)) for u in units_of(solution.factor.system.cp)])
-    theta = model.theta
+    theta = solution.theta
     slope = gradient(solution) / units
     free = ~((covpar.lower_bounds(ks) == 0.0) & (theta == 0.0))
     hessian = _hessian(solution, theta, units, ks)[np.ix_(free, free)]
@@ -80,7 +80,7 @@ def check_convergence(m: object) -> ConvergenceCheck:
     scaled[free] = vectors @ (rotated / np.sqrt(size))
     names = theta_names(model.design)
     check = ConvergenceCheck(
-        names, theta, slope * units, scaled, values, 0.5 * float(np.sum(rotated**2 / size)),
+        names, model.theta, user_gradient(solution), scaled, values, 0.5 * float(np.sum(rotated**2 / size)),
         tuple(name for name, inside in zip(names, free, strict=True) if not inside),
         _pushes_inside(solution), is_singular(model), (),
     )  # fmt: skip

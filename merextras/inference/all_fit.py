@@ -148,9 +148,9 @@ def _starts(
 def _newton(model: FittedModel, name: str, start: Array) -> OneFit:
     began = time.perf_counter()
     system, reml = model.solution.factor.system, model.solution.reml
-    _, found = minimise(system, start, reml=reml)
+    solution, found = minimise(system, start, reml=reml)
     seconds = time.perf_counter() - began
-    theta = np.array(found.theta)
+    theta = solution.theta
     return OneFit(
         name, found.deviance, found.theta, found.converged, _singular(model, theta),
         found.n_evaluations, seconds, found.message,
@@ -171,8 +171,9 @@ def _scipy(model: FittedModel, method: str, start: Array, units: Array) -> OneFi
     )
     seconds = time.perf_counter() - began
     theta = covpar.normalise(found.x / units, model.design.ks)
+    user = model.solution.cp.basis.to_user
     return OneFit(
-        method, float(found.fun), tuple(theta.tolist()), bool(found.success),
+        method, float(found.fun), tuple(user(theta).tolist()), bool(found.success),
         _singular(model, theta), criterion.count, seconds, str(found.message),
     )  # fmt: skip
 

@@ -71,7 +71,7 @@ def relative_variances(
             out[start : start + step] = joint.variances(solution, part.z, part.x)
             bar.update(len(part))
     for more in drawn:
-        out += more.prior(solution.factor.lams)
+        out += more.prior(solution.lams)
     return out
 
 

@@ -18,7 +18,7 @@ from tolerances import DENSE_STANDARD_ERROR, DIFFERENCED_DF, INVARIANCE
 from merextras import LmerControl, contest, lmer
 from merextras.datasets import load_dataset
 from merextras.engine.covariance import covpar
-from merextras.engine.products.crossprod import TermRows
+from merextras.engine.products.term_rows import TermRows
 from merextras.exceptions import InvalidArgumentError
 from merextras.inference.ddf.satterthwaite import satterthwaite
 from merextras.model.newdata.re_form import kept_effects, mask_effects

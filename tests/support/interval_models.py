@@ -15,7 +15,7 @@ from tolerances import LMER_THETA
 
 from merextras import lmer
 from merextras.datasets import load_dataset
-from merextras.engine.products.crossprod import TermRows
+from merextras.engine.products.term_rows import TermRows
 from merextras.mermod import MerMod
 from merextras.model.newdata.rows import NewRows
 from merextras.model.state.fitted import fit_at

@@ -20,6 +20,7 @@ class Estimates:
     Attributes
     ----------
     theta : (m, n_theta) array
+        In the coordinates of all rows' cross-products.
     beta : (m, p) array
         Of the X that was given.
     sigma2 : (m,) array
@@ -40,6 +41,7 @@ class Refits:
     Attributes
     ----------
     theta : (m, n_theta) array
+        In the coordinates of all rows' cross-products.
     beta, std_error : (m, p) arrays
     sigma2 : (m,) array
     cov_ratio, cov_trace : (m,) arrays
@@ -73,7 +75,7 @@ class Refits:
     @classmethod
     def unchanged(cls, solution: Solution) -> Refits:
         """One refit to all rows."""
-        theta = covpar.pack(solution.factor.lams)
+        theta = solution.theta
         std_error = np.sqrt(solution.sigma2 * np.diag(solution.fixed_covariance()))
         sigma2, one, none = np.array([solution.sigma2]), np.ones(1), np.zeros(1)
         return cls(theta[None], solution.beta[None], std_error[None], sigma2, one, none, none)

@@ -25,7 +25,8 @@ from merextras.engine.kernels import sparse
 from merextras.engine.kernels.blocks import Array, IntArray
 from merextras.engine.optimum.newton import Control, minimise, units_of
 from merextras.engine.products.basis import Basis
-from merextras.engine.products.crossprod import CrossProducts, TermRows
+from merextras.engine.products.crossprod import CrossProducts, effects_of
+from merextras.engine.products.term_rows import TermRows
 from merextras.engine.solution.pls import Solution, solve
 
 BoolArray = NDArray[np.bool_]
@@ -76,7 +77,10 @@ class Rows:
         """Cross-products of some rows, with as many observations each as `frequencies` says."""
         terms = [replace(t, codes=t.codes[rows], values=t.values[rows]) for t in self.terms]
         x, y, w = self.x[rows], self.y[rows], self.precision[rows]
-        return CrossProducts.from_rows(x, y, terms, w, basis, frequencies=frequencies)
+        effects = effects_of(terms, w, frequencies) if basis is None else None
+        return CrossProducts.from_rows(
+            x, y, terms, w, basis, frequencies=frequencies, effects=effects
+        )
 
 
 @dataclass(frozen=True)
@@ -120,7 +124,7 @@ class Whole:
     solution : Solution
     rows : Rows
     start : (n_theta,) array
-        Where full refits start: the estimate, moved inside where it is at zero.
+        In the coordinates of the cross-products. Where full refits start: the estimate, moved inside where it is at zero.
     control : Control
     """
 
@@ -136,8 +140,8 @@ class Whole:
 
     @property
     def theta(self) -> Array:
-        """The estimate."""
-        return covpar.pack(self.solution.factor.lams)
+        """The estimate, in the coordinates of the cross-products."""
+        return self.solution.theta
 
     @cached_property
     def covariance(self) -> Array:
@@ -195,7 +199,7 @@ def _one(whole: Whole, deletions: Deletions, g: int, *, full: bool) -> Refits:
     rows, _ = deletions.rows_of(np.array([g]))
     if len(rows) == 0:
         return Refits.unchanged(whole.solution)
-    cp = _products(whole, deletions, rows)
+    cp = _products(whole, deletions, rows, full=full)
     if isinstance(cp, str):
         return Refits.missing(whole.cp, 1, {0: cp})
     system = prepare(cp, whole.solution.factor.system.plan)
@@ -206,12 +210,13 @@ def _one(whole: Whole, deletions: Deletions, g: int, *, full: bool) -> Refits:
         found = one_step(slopes, whole.theta, whole.hessian, _ks(there), cp.basis)
         return stepped(measured(whole.solution, found, np.full(1, np.nan)))
     try:
-        solution, summary = minimise(system, whole.start, reml=reml, control=whole.control)
+        start = cp.basis.from_user(whole.cp.basis.to_user(whole.start))
+        solution, summary = minimise(system, start, reml=reml, control=whole.control)
     except np.linalg.LinAlgError:  # numbers of a size that LAPACK gives up on
         return Refits.missing(whole.cp, 1, {0: NOT_CONVERGED})
     if not summary.converged:
         return Refits.missing(whole.cp, 1, {0: NOT_CONVERGED})
-    theta, sigma2 = np.array(summary.theta), solution.sigma2
+    theta, sigma2 = whole.cp.basis.from_user(np.array(summary.theta)), solution.sigma2
     covariance = sigma2 * solution.fixed_covariance()
     found = Estimates(theta[None], solution.beta[None], np.array([sigma2]), covariance[None])
     return measured(whole.solution, found, _displacement(whole.solution, found))
@@ -239,8 +244,13 @@ def _displacement(whole: Solution, found: Estimates) -> Array:
     return displacements(whole, found, *best)
 
 
-def _products(whole: Whole, deletions: Deletions, rows: IntArray) -> CrossProducts | str:
-    """Cross-products of what is left, or why there is no fit to it."""
+def _products(
+    whole: Whole, deletions: Deletions, rows: IntArray, *, full: bool
+) -> CrossProducts | str:
+    """Cross-products of what is left, or why there is no fit to it.
+
+    One step is taken in the coordinates of all rows' effects.
+    """
     taken = np.where(whole.rows.precision[rows] > 0.0, deletions.taken[rows], 0.0)
     left = [
         counts - counted(t.codes[rows], taken, t.n_levels)
@@ -250,7 +260,10 @@ def _products(whole: Whole, deletions: Deletions, rows: IntArray) -> CrossProduc
         return NO_ROWS
     if any(np.sum(counts > 0.5) < 2 for counts in left):
         return NO_LEVELS
-    return _without(whole, deletions, rows, left) or _made_again(whole, deletions, rows)
+    found = _without(whole, deletions, rows, left) or _made_again(whole, deletions, rows)
+    if full or isinstance(found, str):
+        return found
+    return found.in_basis(found.basis.with_effects(whole.cp.basis.effects))
 
 
 def _without(

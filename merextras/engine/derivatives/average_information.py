@@ -20,7 +20,7 @@ from merextras.engine.covariance import covpar
 from merextras.engine.elimination import columns
 from merextras.engine.elimination.factor import flat
 from merextras.engine.kernels import blocks, dense
-from merextras.engine.kernels.blocks import Array, IntArray
+from merextras.engine.kernels.blocks import Array
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.solution.pls import Solution
 
@@ -30,21 +30,21 @@ def average_information(solution: Solution) -> Array:
     if not solution.factor.lams:
         return np.zeros((0, 0))
     lams = solution.factor.lams
-    orders = [np.arange(len(lam)) for lam in lams]
-    quadratic, scores, half = working_products(solution, solution.scores, orders)
+    frames = [np.eye(len(lam)) for lam in lams]
+    quadratic, scores, half = working_products(solution, solution.scores, frames)
     r2, quadratic = solution.pwrss, quadratic - half.T @ half
     return np.asarray(solution.df * (quadratic / r2 - np.outer(scores / r2, scores / r2)))
 
 
 def working_products(
-    solution: Solution, scores: Sequence[Array], orders: Sequence[IntArray]
+    solution: Solution, scores: Sequence[Array], frames: Sequence[Array]
 ) -> tuple[Array, Array, Array]:
     """Inner products of the working columns ``V_i V^-1 e``; `scores` are Z'V^-1 e by terms.
 
     Parameters
     ----------
-    orders : sequence of (k,) integer arrays
-        theta are the lower triangles of the factors with their rows in this order.
+    frames : sequence of (k, k) arrays
+        B: theta are the lower triangles of factors that B makes those of the model.
 
     Returns
     -------
@@ -56,7 +56,7 @@ def working_products(
         ``R_X^-T X'V^-1 V_i V^-1 e`` in the basis: ``half' half`` is what P takes off `gram`.
     """
     cp, p = solution.factor.system.cp, solution.p
-    working = _working_columns(solution.factor.lams, scores, orders)
+    working = _working_columns(solution.factor.lams, scores, frames)
     m = sum(part.shape[2] for part in working)
     by_term, to_xy, gram = _cross_products(cp, working, m)
     # The columns ride along with X, so that one elimination gives all inner products.
@@ -85,17 +85,16 @@ def second_part(slopes: Sequence[Array], ks: Sequence[int]) -> Array:
 
 
 def _working_columns(
-    lams: Sequence[Array], scores: Sequence[Array], orders: Sequence[IntArray]
+    lams: Sequence[Array], scores: Sequence[Array], frames: Sequence[Array]
 ) -> list[Array]:
-    """``(E_i Lambda' + Lambda E_i') Z'V^-1 e`` of each term, (J, k, n_theta of the term)."""
+    """``(B E_i Lambda' + Lambda E_i'B') Z'V^-1 e`` of each term, (J, k, n_theta of the term)."""
     found = []
-    for lam, score, order in zip(lams, scores, orders, strict=True):
+    for lam, score, frame in zip(lams, scores, frames, strict=True):
         rows, cols = covpar.triangle(len(lam))
-        scaled = score @ lam
-        out = np.zeros((*score.shape, len(rows)))
-        for i, (a, b) in enumerate(zip(order[rows], cols, strict=True)):
-            out[:, a, i] += scaled[:, b]
-            out[:, :, i] += lam[:, b] * score[:, a, None]
+        scaled, along = score @ lam, score @ frame
+        out = np.empty((*score.shape, len(rows)))
+        for i, (a, b) in enumerate(zip(rows, cols, strict=True)):
+            out[:, :, i] = frame[:, a] * scaled[:, b, None] + lam[:, b] * along[:, a, None]
         found.append(out)
     return found
 

@@ -22,9 +22,17 @@ from merextras.engine.solution.pls import Solution
 
 
 def gradient(solution: Solution) -> Array:
-    """Return d deviance / d theta; cost about twice that of the deviance."""
+    """Return d deviance / d theta in the coordinates of the cross-products; cost about twice that of the deviance."""
     slopes = factor_slopes(solution)
     return covpar.pack(slopes)
+
+
+def user_gradient(solution: Solution) -> Array:
+    """Return the same in theta of the effects as the user counts them."""
+    each = zip(
+        solution.cp.basis.effects, factor_slopes(solution), solution.factor.lams, strict=True
+    )
+    return covpar.pack([own.slopes(slope, lam) for own, slope, lam in each])
 
 
 def factor_slopes(solution: Solution, weight: Array | None = None) -> tuple[Array, ...]:

@@ -11,7 +11,7 @@ apart and the search is restarted inside if need be.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -215,6 +215,8 @@ def minimise(
 ) -> tuple[Solution, OptSummary]:
     """Find the optimum of the deviance (ML) or of the REML criterion, from a starting theta.
 
+    The start is in the coordinates of the cross-products; the summary is of the user's.
+
     Cost: one factorisation, one selected inverse and n_theta columns an iteration, of which a
     well-started model needs about five.
     """
@@ -232,15 +234,21 @@ def minimise(
         solution = search.criterion.solution(end.point)
     theta, deviance, decrement = end.theta, end.deviance, end.decrement
     finite = bool(np.isfinite(deviance))
-    grad = covpar.pack(end.point.factor_slopes()) if finite else np.full_like(theta, np.nan)
+    grad = _user_gradient(system.cp, end.point) if finite else (np.nan,) * len(theta)
     converged = finite and end.optimal and decrement <= max(1e-8, control.tolerance)
+    user = system.cp.basis.to_user
     summary = OptSummary(
-        tuple(initial.tolist()), tuple(theta.tolist()), initial_deviance, deviance,
-        tuple(grad.tolist()), float(decrement), search.n_evaluations, len(search.log),
+        tuple(user(initial).tolist()), tuple(user(theta).tolist()), initial_deviance, deviance,
+        grad, float(decrement), search.n_evaluations, len(search.log),
         end.restarts, converged, _message(converged, deviance, end.restarts, decrement),
-        tuple(search.log),
+        tuple(replace(line, theta=tuple(user(line.theta).tolist())) for line in search.log),
     )  # fmt: skip
     return solution, summary
+
+
+def _user_gradient(cp: CrossProducts, point: Point) -> tuple[float, ...]:
+    each = zip(cp.basis.effects, point.factor_slopes(), point.lams, strict=True)
+    return tuple(covpar.pack([own.slopes(slope, lam) for own, slope, lam in each]).tolist())
 
 
 def _descend(search: _Search, theta: Array) -> _End:

@@ -23,7 +23,7 @@ from merextras.engine.derivatives.average_information import second_part, workin
 from merextras.engine.derivatives.gradient import covariance_slopes, factor_slopes
 from merextras.engine.elimination.plan import System
 from merextras.engine.kernels import dense
-from merextras.engine.kernels.blocks import Array, IntArray
+from merextras.engine.kernels.blocks import Array
 from merextras.engine.solution.pls import Solution, solve
 
 # A relative standard deviation, or one over the condition number, that is not divided by.
@@ -134,25 +134,25 @@ class Conditional:
             found.append(0.5 * (d + d.T))
         return tuple(found)
 
-    def gradient(self, orders: Sequence[IntArray]) -> Array:
-        """In theta (of the factors with their rows in this order) and log sigma."""
-        slopes = [slope[order] for slope, order in zip(self._slopes, orders, strict=True)]
+    def gradient(self, frames: Sequence[Array]) -> Array:
+        """In theta (of the factors that the frames B make those of the model) and log sigma."""
+        slopes = [frame.T @ slope for slope, frame in zip(self._slopes, frames, strict=True)]
         last = 2.0 * self.solution.n - 2.0 * self.r2 / self.sigma2
         return np.append(covpar.pack(slopes), last)
 
-    def hessian(self, orders: Sequence[IntArray], ds: Sequence[Array]) -> Array:
+    def hessian(self, frames: Sequence[Array], ds: Sequence[Array]) -> Array:
         """Average information in the same parameters, exact in log sigma.
 
         `ds` are the `covariance_slopes`.
         """
         scores = [h @ self.contrast for h in self.solution.projected]
-        gram, slopes, half = working_products(self.solution, scores, orders)
+        gram, slopes, half = working_products(self.solution, scores, frames)
         gram = gram - half.T @ half
         if self.held is not None:
             row, variance, _ = self._holding
             kept = row @ half
             gram += np.outer(kept, kept) / variance
-        ordered = [d[order[:, None], order] for d, order in zip(ds, orders, strict=True)]
+        ordered = [frame.T @ d @ frame for d, frame in zip(ds, frames, strict=True)]
         m = len(slopes)
         out = np.empty((m + 1, m + 1))
         out[:m, :m] = gram / self.sigma2 + second_part(ordered, [len(d) for d in ordered])

@@ -1,8 +1,9 @@
 """What a profile holds fixed, as a chart of the models in which it has the value u.
 
 All parameters are w = (theta, log sigma). The effects of the profiled parameter come first in the
-order of their term, so that a standard deviation is one element of the Cholesky factor and a
-correlation the direction of one row of it. A chart gives w as a function of v = (u, z), where z is
+order of their term, as the user counts them, so that a standard deviation is one element of the
+Cholesky factor and a correlation the direction of one row of it; the others stand in coordinates in
+which their covariates are orthonormal. A chart gives w as a function of v = (u, z), where z is
 free: what is left is an unconstrained problem.
 """
 
@@ -10,11 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from merextras.engine.covariance import covpar
-from merextras.engine.kernels.blocks import Array, IntArray
+from merextras.engine.kernels.blocks import Array
+from merextras.engine.products.effects import EffectBasis, lower_of
 from merextras.engine.profile.at_sigma import Held
 
 
@@ -30,25 +33,43 @@ class Target:
         The term that the parameter belongs to; -1 for sigma and the fixed effects.
     effects : tuple of int
         Its effects in the term: one of a standard deviation, two of a correlation or covariance.
+    basis : EffectBasis, optional
+        The coordinates of the term's effects in the cross-products; by default the user's.
     """
 
     ks: tuple[int, ...]
     term: int = -1
     effects: tuple[int, ...] = ()
+    basis: EffectBasis | None = None
 
-    @property
-    def orders(self) -> tuple[IntArray, ...]:
-        """Effects of each term in the order of the chart."""
-        orders = [np.arange(k) for k in self.ks]
+    @cached_property
+    def frames(self) -> tuple[Array, ...]:
+        """B of each term, (k, k): its factor in the cross-products is B times that of the chart."""
+        frames = [np.eye(k) for k in self.ks]
         if self.term >= 0:
-            rest = [i for i in range(self.ks[self.term]) if i not in self.effects]
-            orders[self.term] = np.array([*self.effects, *rest])
-        return tuple(orders)
+            k, m = self.ks[self.term], len(self.effects)
+            transform = np.eye(k) if self.basis is None else self.basis.transform
+            order = [*self.effects, *(i for i in range(k) if i not in self.effects)]
+            # T with its rows in this order is L Q, Q orthogonal: what L does to the effects that
+            # are not profiled is left out.
+            turned, right = np.linalg.qr(transform[order].T)
+            own = np.eye(k)
+            own[:m, :m] = np.linalg.inv(right.T[:m, :m])
+            frames[self.term] = turned @ own
+        return tuple(frames)
+
+    def sizes(self, units: Sequence[Array]) -> list[Array]:
+        """Root mean squares of what each effect of the chart moves, by terms, (k,).
+
+        `units` are those of the cross-products' coordinates.
+        """
+        pairs = zip(self.frames, units, strict=True)
+        return [np.linalg.norm(frame * unit[:, None], axis=0) for frame, unit in pairs]
 
     @property
     def frozen(self) -> tuple[int, ...]:
-        """Effects of the term whose variance is not free to grow at a given u and z."""
-        return self.effects
+        """Effects in the order of the chart whose variance can't grow at a given u and z."""
+        return tuple(range(len(self.effects)))
 
     @property
     def n_theta(self) -> int:
@@ -61,18 +82,14 @@ class Target:
         return covpar.n_theta(self.ks[: self.term])
 
     def lams(self, w: Array) -> list[Array]:
-        """Lambda of each term, its rows in the model's order."""
-        out = []
-        for low, order in zip(covpar.unpack(w[:-1], self.ks), self.orders, strict=True):
-            lam = np.empty_like(low)
-            lam[order] = low
-            out.append(lam)
-        return out
+        """Lambda of each term, a square root of its covariance in the cross-products."""
+        lows = covpar.unpack(w[:-1], self.ks)
+        return [frame @ low for low, frame in zip(lows, self.frames, strict=True)]
 
     def parameters(self, lams: Sequence[Array], log_sigma: float) -> Array:
         """The w of a model."""
-        pairs = zip(lams, self.orders, strict=True)
-        lows = [covpar.factor_of((lam @ lam.T)[np.ix_(order, order)]) for lam, order in pairs]
+        pairs = zip(lams, self.frames, strict=True)
+        lows = [lower_of(np.linalg.inv(frame), lam) for lam, frame in pairs]
         return np.append(covpar.pack(lows), log_sigma)
 
     def held(self, u: float) -> Held | None:
@@ -217,7 +234,7 @@ class Covariance(Target):
     @property
     def frozen(self) -> tuple[int, ...]:
         """Only the first effect: the second's variance is free."""
-        return self.effects[:1]
+        return (0,)
 
     def chart(self, u: float, z: Array) -> tuple[Array, Array]:
         """In z stands the logarithm of Lambda_11, and no Lambda_21."""

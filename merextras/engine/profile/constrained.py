@@ -92,7 +92,7 @@ class Spot:
 
     @cached_property
     def _in_w(self) -> Array:
-        return self.model.gradient(self.problem.orders)
+        return self.model.gradient(self.problem.target.frames)
 
     @cached_property
     def gradient(self) -> Array:
@@ -105,7 +105,7 @@ class Spot:
     @cached_property
     def hessian(self) -> Array:
         """In (u, z), by the average information."""
-        information = self.model.hessian(self.problem.orders, self.slopes)
+        information = self.model.hessian(self.problem.target.frames, self.slopes)
         out = self.jacobian.T @ information @ self.jacobian
         out += self.problem.target.bend(self.w, self._in_w)
         if self.model.held is not None:
@@ -125,8 +125,8 @@ class Problem:
 
     def __init__(self, system: System, target: Target) -> None:
         self.system, self.target = system, target
-        self.orders = target.orders
         self.units = units_of(system.cp)
+        self.sizes = target.sizes(self.units)
         self.excess: Array | float = 0.0
 
     def at(self, u: float, z: Array) -> Spot:
@@ -218,8 +218,8 @@ def _step_inside(problem: Problem, spot: Spot) -> Spot | None:
     if not np.isfinite(spot.deviance):
         return None
     for t in _near_boundary(problem, spot):
-        units, slope = problem.units[t], spot.slopes[t]
-        scaled = slope / np.outer(units, units)
+        units, frame = problem.sizes[t], target.frames[t]
+        scaled = (frame.T @ spot.slopes[t] @ frame) / np.outer(units, units)
         frozen = target.frozen if t == target.term else ()
         free = np.array([i for i in range(len(units)) if i not in frozen])
         if len(free) == 0 or not np.all(np.isfinite(scaled)):
@@ -231,7 +231,7 @@ def _step_inside(problem: Problem, spot: Spot) -> Spot | None:
         direction[free] = directions[:, 0] / units[free]
         # Growing by less can't gain what counts.
         least = _TOLERANCE / abs(float(values[0]))
-        inside = _grown(problem, spot, t, direction, least)
+        inside = _grown(problem, spot, t, frame @ direction, least)
         if inside is not None:
             return inside
     return None
@@ -241,8 +241,8 @@ def _near_boundary(problem: Problem, spot: Spot) -> list[int]:
     lows = covpar.unpack(spot.w[:-1], problem.target.ks)
     return [
         t
-        for t, (low, order) in enumerate(zip(lows, problem.orders, strict=True))
-        if np.any(np.abs(np.diag(low)) * problem.units[t][order] < _NEAR_BOUNDARY)
+        for t, low in enumerate(lows)
+        if np.any(np.abs(np.diag(low)) * problem.sizes[t] < _NEAR_BOUNDARY)
     ]
 
 

@@ -57,6 +57,8 @@ class ManyFits:
         Fixed effects of the X that was given.
     sigma2 : (m,) array
     converged : (m,) boolean array
+    least : (m,) array
+        The least diagonal element of Lambda in the coordinates of the cross-products.
     """
 
     theta: Array
@@ -64,6 +66,7 @@ class ManyFits:
     beta: Array
     sigma2: Array
     converged: BoolArray
+    least: Array
 
     def __len__(self) -> int:
         return len(self.deviance)
@@ -86,7 +89,7 @@ def minimise_many(
         The design; its own response does not matter.
     responses : Responses
     theta : (n_theta,) array
-        Inside the bounds, or it is moved there as `minimise` does.
+        In the coordinates of the design's cross-products; inside the bounds, or it is moved there as `minimise` does.
     reml : bool
     control : Control, optional
     progress : callable, optional
@@ -130,13 +133,14 @@ def _kernel(system: System, reml: bool) -> tuple[int, Callable[[Responses], Prob
 
 def _stacked(found: list[ManyFits], n_theta: int, p: int) -> ManyFits:
     none = ManyFits(
-        np.empty((0, n_theta)), np.empty(0), np.empty((0, p)), np.empty(0), np.empty(0, dtype=bool)
-    )
+        np.empty((0, n_theta)), np.empty(0), np.empty((0, p)), np.empty(0), np.empty(0, dtype=bool),
+        np.empty(0),
+    )  # fmt: skip
     parts = found or [none]
     return ManyFits(
         *(
             np.concatenate([getattr(f, name) for f in parts])
-            for name in ("theta", "deviance", "beta", "sigma2", "converged")
+            for name in ("theta", "deviance", "beta", "sigma2", "converged", "least")
         )
     )
 
@@ -151,6 +155,7 @@ def _alone(
         solution.beta[None],
         np.array([solution.sigma2]),
         np.array([summary.converged]),
+        np.array([min(float(np.min(np.diag(lam))) for lam in solution.factor.lams)]),
     )
 
 
@@ -159,7 +164,9 @@ def _together(problem: Problem, responses: Responses, theta: Array, control: Con
     basis = problem.cp.basis
     sigma2 = found.pwrss / problem.df if problem.df > 0 else np.full(len(found.pwrss), np.nan)
     beta = responses.offset.T + found.beta @ basis.transform.T
-    return ManyFits(found.theta, found.deviance, beta, sigma2, converged)
+    least = np.min(found.theta[:, problem.layout.diagonal], axis=1)
+    theta = basis.to_user(found.theta)
+    return ManyFits(theta, found.deviance, beta, sigma2, converged, least)
 
 
 def search(problem: Problem, theta: Array, control: Control) -> tuple[Point, BoolArray]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from merextras.engine.covariance import covpar
 from merextras.engine.elimination import columns
 from merextras.engine.elimination.columns import Reduced
 from merextras.engine.elimination.conditional_variances import Selected, selected_inverse
@@ -18,12 +19,17 @@ from merextras.engine.elimination.plan import System
 from merextras.engine.kernels import dense
 from merextras.engine.kernels.blocks import Array
 from merextras.engine.products.crossprod import CrossProducts
+from merextras.engine.products.effects import EffectBasis
 from merextras.engine.solution.profiled import Profiled
 
 
 @dataclass(frozen=True)
 class Solution(Profiled):
     """The profiled estimates at one theta.
+
+    The factor, and what is made of it, has the effects of each term in the coordinates of the
+    cross-products (see `products.effects`); `lams`, `b`, `u`, `conditional` and `between` are of
+    the effects as the user counts them.
 
     Attributes
     ----------
@@ -70,15 +76,41 @@ class Solution(Profiled):
         """Fixed effects, (p,)."""
         return self.factor.system.cp.basis.coefficients(self._beta)
 
+    @property
+    def theta(self) -> Array:
+        """Theta in the coordinates of the cross-products: where the search ended."""
+        return covpar.pack(self.factor.lams)
+
+    @cached_property
+    def lams(self) -> tuple[Array, ...]:
+        """Lambda of each term's effects as the user counts them, (k, k) lower triangular."""
+        pairs = zip(self._effects, self.factor.lams, strict=True)
+        return tuple(own.to_user(lam) for own, lam in pairs)
+
     @cached_property
     def b(self) -> tuple[Array, ...]:
         """Conditional modes of the random effects, a (J, k) array per term."""
-        return tuple(part @ self.contrast for part in self.modes_map)
+        pairs = zip(self._effects, self.modes_map, strict=True)
+        return tuple(own.modes(part @ self.contrast) for own, part in pairs)
 
     @cached_property
     def u(self) -> tuple[Array, ...]:
         """Spherical random effects: b = Lambda u, a (J, k) array per term."""
-        return tuple(h @ lam for h, lam in zip(self.scores, self.factor.lams, strict=True))
+        each = zip(self._effects, self.scores, self.factor.lams, strict=True)
+        return tuple(h @ lam @ own.turn(lam).T for own, h, lam in each)
+
+    def conditional(self, t: int) -> Array:
+        """Covariances of a term's effects by level, given beta, over sigma**2: (J, k, k)."""
+        return self._effects[t].covariance(self.selected.own[t])
+
+    def between(self, s: int, t: int) -> Array:
+        """The same between two terms on the same grouping factor, (J, k_s, k_t)."""
+        found = self.selected.between(self.factor, s, t)
+        return self._effects[s].between(found, self._effects[t])
+
+    @property
+    def _effects(self) -> tuple[EffectBasis, ...]:
+        return self.cp.basis.effects
 
     @cached_property
     def modes_map(self) -> tuple[Array, ...]:

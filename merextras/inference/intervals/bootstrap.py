@@ -12,7 +12,6 @@ from merextras._checks import check_choice, check_count, check_jobs
 from merextras._rng import as_generator
 from merextras._typing import Rng
 from merextras.accessors.parameters import parameters
-from merextras.engine.covariance import covpar
 from merextras.exceptions import InvalidArgumentError, MerextrasError
 from merextras.inference.intervals.refits import Block, Statistic, one_by_one
 from merextras.inference.intervals.replicates import block_size, in_blocks, is_long, refit_drawn
@@ -164,8 +163,7 @@ def _together(
     failed = ~fits.converged
     values = parameters(ks, fits.theta, np.where(failed, np.nan, fits.sigma2), fits.beta)
     values[failed] = np.nan
-    diagonal = covpar.lower_bounds(ks) == 0.0
-    singular = np.any(fits.theta[:, diagonal] < _SINGULAR, axis=1) & ~failed
+    singular = (fits.least < _SINGULAR) & ~failed
     count = int(np.sum(failed))
     return Block(values, singular, Counter({"not converged": count} if count else {}))
 

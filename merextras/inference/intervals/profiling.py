@@ -10,7 +10,8 @@ import numpy as np
 
 from merextras._typing import Array
 from merextras.engine.covariance import covpar
-from merextras.engine.optimum.newton import minimise, units_of
+from merextras.engine.optimum.newton import minimise
+from merextras.engine.products.effects import EffectBasis
 from merextras.engine.profile.charts import (
     Correlation,
     Covariance,
@@ -75,14 +76,16 @@ class Profiler:
         ------
         ProfileError
         """
-        solution, opt = minimise(model.solution.factor.system, model.theta, reml=False)
+        solution, opt = minimise(model.solution.factor.system, model.solution.theta, reml=False)
         if not opt.converged:
             raise ProfileError(
                 f"the ML estimate, at which a profile starts, was not found ({opt.message}); "
                 "rescale the covariates or simplify the random effects"
             )
         ks = tuple(model.design.ks)
-        targets = dict(zip(names, _targets(ks, solution.p, scale), strict=True))
+        targets = dict(
+            zip(names, _targets(ks, solution.cp.basis.effects, solution.p, scale), strict=True)
+        )
         return cls(solution, targets, scale, _goals(level_max))
 
     def run(self, names: Sequence[str]) -> dict[str, tuple[Curve, Array]]:
@@ -115,9 +118,9 @@ class Profiler:
         """Effects of the target that are estimated to have no variance."""
         if target.term < 0:
             return []
-        lam = self.solution.factor.lams[target.term]
-        size = units_of(self.solution.factor.system.cp)[target.term]
-        return [i for i in target.effects if np.linalg.norm(lam[i]) * size[i] < _ZERO]
+        lam = self.solution.lams[target.term]
+        size = self.solution.cp.basis.effects[target.term].sizes
+        return [i for i in target.effects if np.linalg.norm(lam[i]) < _ZERO * size[i]]
 
     def _undefined(self, target: Target) -> tuple[Curve, Array]:
         """A correlation or covariance of an effect without variance."""
@@ -149,14 +152,14 @@ class Profiler:
     def _range(self, problem: Problem, start: Reached) -> Range:
         target, sigma = problem.target, np.sqrt(self.solution.sigma2)
         if isinstance(target, StandardDeviation):
-            one = sigma / problem.units[target.term][target.effects[0]]
+            one = sigma / problem.sizes[target.term][0]
             return Range(0.0, np.inf, max(start.u, one))
         if isinstance(target, Correlation):
             return Range(-0.5 * np.pi, 0.5 * np.pi, 0.5, self._ceiling(target, start))
         if isinstance(target, Sigma):
             return Range(start.u - _FAR, start.u + _FAR, 0.5)
         if isinstance(target, Covariance):
-            lam = self.solution.factor.lams[target.term]
+            lam = self.solution.lams[target.term]
             sds = sigma * np.linalg.norm(lam[list(target.effects)], axis=1)
             return Range(-np.inf, np.inf, float(np.prod(sds)))
         return Range(-np.inf, np.inf, 3.0 / np.sqrt(0.5 * start.curvature))
@@ -167,14 +170,17 @@ class Profiler:
         for effect in target.effects:
             if (target.term, effect) in self.far_from_zero:
                 continue
-            lams = [lam.copy() for lam in self.solution.factor.lams]
-            lams[target.term][effect] = 0.0
-            alone = StandardDeviation(target.ks, target.term, (effect,))
+            lams = list(self.solution.factor.lams)
+            without = self.solution.lams[target.term].copy()
+            without[effect] = 0.0
+            own = self.solution.cp.basis.effects[target.term]
+            lams[target.term] = own.coordinates(without)
+            alone = StandardDeviation(target.ks, target.term, (effect,), own)
             problem = Problem(self.solution.factor.system, alone)
             w = alone.parameters(lams, 0.5 * float(np.log(self.solution.sigma2)))
-            without = minimum(problem, 0.0, alone.coordinates(w)[1])
-            if without.converged:
-                gaps.append(max(without.deviance - start.deviance, 0.0))
+            best = minimum(problem, 0.0, alone.coordinates(w)[1])
+            if best.converged:
+                gaps.append(max(best.deviance - start.deviance, 0.0))
         return float(min(gaps))
 
     def _check(self, name: str, side: Side, start: Reached) -> None:
@@ -197,7 +203,7 @@ class Profiler:
         rows = []
         for point in points:
             model = point.model
-            lams = model.solution.factor.lams
+            lams = model.solution.lams
             rows.append(_values_of(lams, model.sigma2, model.beta, self.scale))
         return np.array(rows)
 
@@ -228,12 +234,14 @@ def _goals(level_max: float) -> tuple[float, ...]:
     return tuple(goals)
 
 
-def _targets(ks: tuple[int, ...], p: int, scale: str) -> list[Target]:
+def _targets(
+    ks: tuple[int, ...], effects: Sequence[EffectBasis], p: int, scale: str
+) -> list[Target]:
     """What the parameters are, in their order."""
     between = Correlation if scale == "sdcor" else Covariance
     targets: list[Target] = []
     for t, k in enumerate(ks):
         for j in range(k):
-            targets.append(StandardDeviation(ks, t, (j,)))
-            targets += [between(ks, t, (j, i)) for i in range(j + 1, k)]
+            targets.append(StandardDeviation(ks, t, (j,), effects[t]))
+            targets += [between(ks, t, (j, i), effects[t]) for i in range(j + 1, k)]
     return [*targets, Sigma(ks), *(FixedEffect(ks, column=column) for column in range(p))]

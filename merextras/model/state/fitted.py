@@ -132,7 +132,7 @@ class FittedModel:
     @property
     def theta(self) -> Array:
         """Covariance parameters: the relative covariance factors' lower triangles."""
-        return covpar.pack(self.solution.factor.lams)
+        return covpar.pack(self.solution.lams)
 
     @property
     def n_parameters(self) -> int:
@@ -147,7 +147,7 @@ class FittedModel:
     @cached_property
     def covariances(self) -> tuple[Array, ...]:
         """sigma**2 Lambda Lambda' of each term, (k, k)."""
-        return tuple(self.solution.sigma2 * lam @ lam.T for lam in self.solution.factor.lams)
+        return tuple(self.solution.sigma2 * lam @ lam.T for lam in self.solution.lams)
 
     @cached_property
     def fixed_covariance(self) -> Array:
@@ -176,9 +176,9 @@ def fit_design(
     control: Control | None = None,
     products: CrossProducts | None = None,
 ) -> Fit:
-    """Optimise a design's deviance, from `theta` or from moments."""
+    """Optimise a design's deviance, from `theta` (of the user's effects) or from moments."""
     products = design.cross_products() if products is None else products
-    theta = moments(products) if theta is None else theta
+    theta = moments(products) if theta is None else products.basis.from_user(theta)
     plan = make_plan(products)
     _warn_of_size(design, products, plan)
     solution, opt = minimise(prepare(products, plan), theta, reml=reml, control=control)
@@ -202,7 +202,9 @@ def _warn_of_size(design: Design, products: CrossProducts, plan: Plan) -> None:
 
 def fit_at(design: Design, theta: Array, *, reml: bool, origin: Origin | None = None) -> Fit:
     """The estimates at a given theta."""
-    solution = solve(prepare(design.cross_products()), covpar.unpack(theta, design.ks), reml=reml)
+    products = design.cross_products()
+    lams = covpar.unpack(products.basis.from_user(theta), design.ks)
+    solution = solve(prepare(products), lams, reml=reml)
     return Fit(design, solution, None, origin)
 
 
@@ -211,17 +213,26 @@ def refitted(model: M, *, y: Array | None = None, reml: bool | None = None) -> M
     design = model.design if y is None else _with_response(model.design, y)
     reml = model.solution.reml if reml is None else reml
     old = model._fit
-    fit = fit_design(design, reml=reml, theta=refit_start(model), control=old.control.engine)
+    start = start_for_user(model)
+    fit = fit_design(design, reml=reml, theta=start, control=old.control.engine)
     return model._like(replace(fit, n_dropped=old.n_dropped, control=old.control))
 
 
 def refit_start(model: FittedModel) -> Array:
-    """The theta that refits start from: the estimate, a little inside where that is at zero."""
+    """The theta that refits start from: the estimate, a little inside where that is at zero.
+
+    In the coordinates of the model's cross-products; `start_for_user` has the user's.
+    """
     # A variance at zero is a stationary point.
-    theta = model.theta.copy()
+    theta = model.solution.theta.copy()
     diagonal = covpar.lower_bounds(model.design.ks) == 0.0
     theta[diagonal & (theta < 0.1)] = 0.1
     return theta
+
+
+def start_for_user(model: FittedModel) -> Array:
+    """The theta that refits start from, of the user's effects."""
+    return model.solution.cp.basis.to_user(refit_start(model))
 
 
 def _with_response(design: Design, y: Array) -> Design:
@@ -248,6 +259,8 @@ def warn_of(fit: Fit, *, stacklevel: int) -> None:
 def is_singular(model: FittedModel, tol: float = 1e-4) -> bool:
     """Whether some covariance has (nearly) lost rank, lme4's isSingular.
 
-    True when a diagonal element of a relative covariance factor is below `tol`.
+    True when a diagonal element of a relative covariance factor is below `tol`, that of effects
+    whose covariates are orthogonal and of mean square one: what is called zero depends neither on
+    the unit of a covariate nor on where its zero is.
     """
     return any(bool(np.any(np.diag(lam) < tol)) for lam in model.solution.factor.lams)

@@ -18,7 +18,8 @@ from statsmodels.regression.mixed_linear_model import MixedLM, MixedLMResults, M
 
 from merextras._typing import Array, IntArray
 from merextras.engine.covariance import covpar
-from merextras.engine.products.crossprod import TermRows
+from merextras.engine.products.effects import EffectBasis
+from merextras.engine.products.term_rows import TermRows
 from merextras.exceptions import ConvergenceWarning, UnsupportedModelError
 from merextras.model.columns.covariates import Covariates
 from merextras.model.columns.fixed import ColumnsPart, FixedPart, FormulaPart
@@ -244,8 +245,9 @@ def _group_terms(
         term = Term(groups.name, (groups.name,), groups.levels, covariates, rows)
         if len(block) == len(names):
             term = with_formula(term, re_formula, frame)
-        low = covpar.factor_of(relative[np.ix_(block, block)])
-        found.append((term, covpar.pack([low])))
+        own = EffectBasis.from_rows(rows.values, len(values))
+        low = covpar.factor_of(own.covariance_from_user(relative[np.ix_(block, block)]))
+        found.append((term, covpar.pack([own.to_user(low)])))
     return found
 
 

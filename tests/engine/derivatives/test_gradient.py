@@ -13,7 +13,7 @@ from tolerances import GRADIENT, ORACLE
 
 from merextras.engine.covariance import covpar
 from merextras.engine.derivatives.gradient import covariance_slopes, factor_slopes, gradient
-from merextras.engine.products.crossprod import TermRows
+from merextras.engine.products.term_rows import TermRows
 from merextras.engine.solution.pls import solve
 
 

@@ -15,7 +15,8 @@ from merextras.engine.covariance import covpar
 from merextras.engine.derivatives import information
 from merextras.engine.derivatives.information import information as information_of
 from merextras.engine.elimination.plan import prepare
-from merextras.engine.products.crossprod import CrossProducts, TermRows
+from merextras.engine.products.crossprod import CrossProducts
+from merextras.engine.products.term_rows import TermRows
 from merextras.engine.solution.pls import solve
 
 regular = designs(max_k=2, special_theta=False)

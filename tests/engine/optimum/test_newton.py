@@ -26,7 +26,8 @@ from tolerances import (
 from merextras.engine.covariance import covpar
 from merextras.engine.elimination.plan import prepare
 from merextras.engine.optimum.newton import Control, minimise
-from merextras.engine.products.crossprod import CrossProducts, TermRows
+from merextras.engine.products.crossprod import CrossProducts
+from merextras.engine.products.term_rows import TermRows
 
 METHODS = [True, False]
 

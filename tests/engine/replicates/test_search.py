@@ -18,7 +18,8 @@ from merextras.engine.derivatives.average_information import average_information
 from merextras.engine.derivatives.gradient import covariance_slopes, gradient
 from merextras.engine.elimination.plan import prepare
 from merextras.engine.optimum.newton import Control, minimise
-from merextras.engine.products.crossprod import CrossProducts, TermRows
+from merextras.engine.products.crossprod import CrossProducts
+from merextras.engine.products.term_rows import TermRows
 from merextras.engine.replicates import search
 from merextras.engine.replicates.by_levels import LevelProblem, joint_blocks
 from merextras.engine.replicates.responses import Responses

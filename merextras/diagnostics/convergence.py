@@ -55,8 +55,10 @@ def check_convergence(m: object) -> ConvergenceCheck:
     -----
     R: ``lme4:::checkConv``, which every ``lmer`` runs, with gradient and Hessian by differences,
     whose noise makes false alarms on large data; ``performance::check_convergence``. Theta is
-    scaled by the covariates, so that a slope in milliseconds is judged as one in days. Cost: two
-    gradients per element of theta.
+    judged in coordinates in which the covariates of a term are orthonormal, so that neither the
+    unit of a slope nor where its zero is plays a part; `eigenvalues` and `scaled_gradient` are of
+    these, `theta` and `gradient` of the effects as they are. Cost: two gradients per element of
+    theta.
 
     Examples
     --------
@@ -80,7 +82,8 @@ def check_convergence(m: object) -> ConvergenceCheck:
     scaled[free] = vectors @ (rotated / np.sqrt(size))
     names = theta_names(model.design)
     check = ConvergenceCheck(
-        names, model.theta, user_gradient(solution), scaled, values, 0.5 * float(np.sum(rotated**2 / size)),
+        names, model.theta, user_gradient(solution), scaled, values,
+        0.5 * float(np.sum(rotated**2 / size)),
         tuple(name for name, inside in zip(names, free, strict=True) if not inside),
         _pushes_inside(solution), is_singular(model), (),
     )  # fmt: skip

@@ -124,7 +124,8 @@ class Whole:
     solution : Solution
     rows : Rows
     start : (n_theta,) array
-        In the coordinates of the cross-products. Where full refits start: the estimate, moved inside where it is at zero.
+        Where full refits start: the estimate, moved inside where it is at zero; in the coordinates
+        of the cross-products.
     control : Control
     """
 
@@ -245,7 +246,7 @@ def _displacement(whole: Solution, found: Estimates) -> Array:
 
 
 def _products(
-    whole: Whole, deletions: Deletions, rows: IntArray, *, full: bool
+    whole: Whole, deletions: Deletions, rows: IntArray, *, full: bool = True
 ) -> CrossProducts | str:
     """Cross-products of what is left, or why there is no fit to it.
 

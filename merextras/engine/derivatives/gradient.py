@@ -22,7 +22,10 @@ from merextras.engine.solution.pls import Solution
 
 
 def gradient(solution: Solution) -> Array:
-    """Return d deviance / d theta in the coordinates of the cross-products; cost about twice that of the deviance."""
+    """Return d deviance / d theta, theta in the coordinates of the cross-products.
+
+    Cost about twice that of the deviance.
+    """
     slopes = factor_slopes(solution)
     return covpar.pack(slopes)
 

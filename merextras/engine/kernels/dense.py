@@ -75,13 +75,11 @@ def orthonormal_coordinates(x: Array, weights: Array | None = None) -> Array:
     keeps its size.
     """
     p, missing = x.shape[1], max(x.shape[1] - len(x), 0)
-    root = np.ones(len(x)) if weights is None else np.sqrt(weights)
-    r = la.qr(
-        np.pad(x * root[:, None], ((0, missing), (0, 0))), mode="economic", check_finite=False
-    )[1]
+    rows = x if weights is None else x * np.sqrt(weights)[:, None]
+    r = np.linalg.qr(np.pad(rows, ((0, missing), (0, 0))) if missing else rows, mode="r")
     dependent = np.abs(np.diag(r)) <= 1e-13 * np.linalg.norm(r, axis=0)
-    if not np.any(dependent):
-        return np.asarray(la.solve_triangular(r, np.diag(np.sign(np.diag(r))), check_finite=False))
+    if not dependent.any():
+        return np.asarray(la.lapack.dtrtri(r)[0] * np.sign(r.diagonal()))
     transform = np.zeros((p, p))
     columns = np.zeros((len(r), 0))
     kept: list[int] = []
@@ -102,8 +100,9 @@ def orthonormal_coordinates(x: Array, weights: Array | None = None) -> Array:
 
 def lengths(x: Array, weights: Array | None = None) -> Array:
     """Euclidean lengths of the columns, (p,)."""
-    root = 1.0 if weights is None else np.sqrt(weights)[:, None]
-    return np.asarray(np.linalg.norm(x * root, axis=0))
+    return np.asarray(
+        np.sqrt(np.einsum("np,np->p", x, x if weights is None else x * weights[:, None]))
+    )
 
 
 def product(a: Array, b: Array) -> Array:
@@ -114,12 +113,14 @@ def product(a: Array, b: Array) -> Array:
     """
     out = np.asarray(a @ b)
     terms = lengths(a) @ np.abs(b)
-    return _exact_product(a, b) if np.any(terms > _CANCELS * lengths(out)) else out
+    return _exact_product(a, b) if (terms > _CANCELS * lengths(out)).any() else out
 
 
 def divided(upper: Array, b: Array) -> Array:
     """``U^-1 b`` for an upper triangular U, (..., k, m), refined where digits cancel."""
     k = len(upper)
+    if b.size == 0:
+        return b.copy()
     if k == 1:
         return np.asarray(b / upper[0, 0])
     columns = np.moveaxis(np.reshape(b, (-1, k, b.shape[-1])), 1, 0).reshape(k, -1)

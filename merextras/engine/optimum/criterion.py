@@ -80,6 +80,11 @@ class Criterion:
             return self._levels.at(lams, reml=self.reml)
         return _General(solve(self.system, lams, reml=self.reml))
 
+    @property
+    def is_quick(self) -> bool:
+        """Whether an evaluation does not see the levels."""
+        return self._levels is not None
+
     def take_general(self) -> None:
         """Evaluate by elimination from here on, which costs no digits at any theta."""
         self._levels = None

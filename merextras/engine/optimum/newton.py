@@ -30,6 +30,8 @@ NEAR_BOUNDARY = 1e-3
 NO_SLOPE = 1e-7
 # Steps in a row after which the decrement has not fallen to this share: the Hessian is a poor one.
 SLOW, PATIENCE = 0.3, 3
+# Share of the tolerance for several effects whose levels are summed up: estimates to ten digits.
+_QUICK = 1e-2
 # A decrease of the deviance that counts as one, relative to its size: some hundred roundings.
 NOISE = 1e-13
 
@@ -137,6 +139,12 @@ class _Search:
         """Whether the quick evaluation is off: where theta is so large that it says nothing."""
         return bool(abs(solution.deviance() - end.deviance) > 10 * self.noise(end.deviance))
 
+    @property
+    def tolerance(self) -> float:
+        """When to stop: later where another iteration costs nothing beside reading the table."""
+        quick = self.criterion.is_quick and max(self.ks) > 1
+        return self.control.tolerance * (_QUICK if quick else 1.0)
+
     def newton(self, theta: Array) -> tuple[Array, Point, float, float]:
         """Iterate to a stationary point: (theta, point, deviance, decrement)."""
         point, deviance = self.at(theta)
@@ -159,7 +167,7 @@ class _Search:
             left = decrement * (decrement / previous) if falling else decrement
             slow = slow + 1 if decrement > SLOW * previous else 0
             previous, decrement = decrement, left
-            if left <= self.control.tolerance or length == 0.0:
+            if left <= self.tolerance or length == 0.0:
                 break
         if np.any(theta != covpar.normalise(theta, self.ks)):
             theta = covpar.normalise(theta, self.ks)
@@ -236,12 +244,13 @@ def minimise(
     finite = bool(np.isfinite(deviance))
     grad = _user_gradient(system.cp, end.point) if finite else (np.nan,) * len(theta)
     converged = finite and end.optimal and decrement <= max(1e-8, control.tolerance)
-    user = system.cp.basis.to_user
+    thetas = np.array([initial, theta, *(line.theta for line in search.log)])
+    first, last, *steps = map(tuple, system.cp.basis.to_user(thetas).tolist())
     summary = OptSummary(
-        tuple(user(initial).tolist()), tuple(user(theta).tolist()), initial_deviance, deviance,
+        first, last, initial_deviance, deviance,
         grad, float(decrement), search.n_evaluations, len(search.log),
         end.restarts, converged, _message(converged, deviance, end.restarts, decrement),
-        tuple(replace(line, theta=tuple(user(line.theta).tolist())) for line in search.log),
+        tuple(replace(line, theta=at) for line, at in zip(search.log, steps, strict=True)),
     )  # fmt: skip
     return solution, summary
 

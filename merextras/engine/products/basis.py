@@ -9,6 +9,7 @@ coordinates of their own, see `effects`.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -47,6 +48,8 @@ class Basis:
 
     def with_effects(self, effects: Sequence[EffectBasis]) -> Basis:
         """The same for X and y, with other coordinates of the terms' effects."""
+        if len(effects) == len(self.effects) and all(map(operator.is_, effects, self.effects)):
+            return self
         return replace(self, effects=tuple(effects))
 
     @classmethod
@@ -97,8 +100,12 @@ class Basis:
 
     def rows(self, terms: Sequence[TermRows]) -> list[TermRows]:
         """The terms with their covariates in their coordinates."""
-        pairs = zip(terms, self.effects, strict=True)
-        return [replace(term, values=own.rows(term.values)) for term, own in pairs]
+        out = []
+        for term, own in zip(terms, self.effects, strict=True):
+            values = own.rows(term.values)
+            same = values is term.values
+            out.append(term if same else TermRows(term.codes, values, term.n_levels))
+        return out
 
     def restore(self, columns: Array) -> tuple[Array, Array]:
         """Return X and y from their columns in the basis."""
@@ -125,6 +132,10 @@ class Basis:
     def _mapped(self, theta: Array, maps: Sequence[Callable[[Array], Array]]) -> Array:
         theta, out, at = np.asarray(theta, dtype=float), [], 0
         for own, change in zip(self.effects, maps, strict=True):
+            if own.k == 1:
+                out.append(change(theta[..., at : at + 1, None])[..., 0])
+                at += 1
+                continue
             rows, cols = covpar.triangle(own.k)
             lams = np.zeros((*theta.shape[:-1], own.k, own.k))
             lams[..., rows, cols] = theta[..., at : at + len(rows)]

@@ -192,9 +192,10 @@ def effects_of(
     """Coordinates of each term's effects in which its covariates are nearly orthonormal."""
     if not terms:
         return []
-    w, n, _ = _row_weights(len(terms[0].codes), weights, frequencies)
-    given = None if weights is None and frequencies is None else w
-    return [EffectBasis.from_rows(term.values, n, given) for term in terms]
+    w, n = None, len(terms[0].codes)
+    if weights is not None or frequencies is not None:
+        w, n, _ = _row_weights(n, weights, frequencies)
+    return [EffectBasis.from_rows(term.values, n, w) for term in terms]
 
 
 def _row_weights(

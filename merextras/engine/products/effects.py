@@ -21,10 +21,10 @@ import numpy as np
 from merextras.engine.kernels import dense
 from merextras.engine.kernels.blocks import Array
 
-# Significant binary digits of T for covariates that are orthogonal as they are: 0.02 per cent.
+# Significant binary digits of T for covariates that are orthogonal as they are: one in a million.
 # Covariates with few digits, such as days, then have products without rounding, and levels with
 # the same rows in another order the same sums.
-_DIGITS = 12
+_DIGITS = 20
 # What counts as rounding of an element of a factor, in units of its row's size.
 _ROUNDING = 8.0 * float(np.finfo(float).eps)
 
@@ -55,8 +55,7 @@ class EffectBasis:
         """
         k, root = values.shape[1], np.sqrt(max(n, 1.0))
         if k == 1:
-            column = values[:, 0] if weights is None else values[:, 0] * np.sqrt(weights)
-            size = float(np.linalg.norm(column)) / root
+            size = float(dense.lengths(values, weights)[0]) / root
             power = np.round(np.log2(size)) if 0.0 < size < np.inf else 0.0
             return cls(np.array([[2.0**-power]]))
         transform = root * dense.orthonormal_coordinates(values, weights)
@@ -71,12 +70,12 @@ class EffectBasis:
 
     @cached_property
     def sizes(self) -> Array:
-        """Standard deviations of the user's effects when those in these coordinates are one, (k,)."""
+        """Standard deviations of the user's effects where these have an identity covariance, (k,)."""
         return np.asarray(np.linalg.norm(self.transform, axis=1))
 
     @cached_property
     def _is_diagonal(self) -> bool:
-        return bool(np.array_equal(self.transform, np.diag(np.diag(self.transform))))
+        return self.k == 1 or not np.any(np.triu(self.transform, 1))
 
     def is_same(self, other: EffectBasis) -> bool:
         """Whether the two are equal to the last digit."""
@@ -85,8 +84,8 @@ class EffectBasis:
     def rows(self, values: Array) -> Array:
         """Covariates of rows, (n, k), in these coordinates: z T."""
         if self._is_diagonal:
-            one = bool(np.all(np.diag(self.transform) == 1.0))
-            return values if one else values * np.diag(self.transform)
+            scale = self.transform.diagonal()
+            return values if (scale == 1.0).all() else values * scale
         return dense.product(values, self.transform)
 
     def coordinates(self, effects: Array) -> Array:
@@ -138,8 +137,8 @@ class EffectBasis:
 
     def slopes(self, slopes: Array, lam: Array) -> Array:
         """Derivatives in the user's Lambda, (k, k), of those in Lambda_c: ``T^-T S Q'``."""
-        if np.array_equal(self.transform, np.eye(self.k)):
-            return slopes
+        if self._is_diagonal:
+            return slopes / self.transform.diagonal()[:, None]
         inverse = np.linalg.inv(self.transform)
         return np.asarray(inverse.T @ slopes @ self.turn(lam).T)
 

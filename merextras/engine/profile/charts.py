@@ -89,7 +89,10 @@ class Target:
     def parameters(self, lams: Sequence[Array], log_sigma: float) -> Array:
         """The w of a model."""
         pairs = zip(lams, self.frames, strict=True)
-        lows = [lower_of(np.linalg.inv(frame), lam) for lam, frame in pairs]
+        lows = [
+            lower_of(np.asarray(np.linalg.inv(frame), dtype=np.float64), lam)
+            for lam, frame in pairs
+        ]
         return np.append(covpar.pack(lows), log_sigma)
 
     def held(self, u: float) -> Held | None:

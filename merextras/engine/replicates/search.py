@@ -89,7 +89,8 @@ def minimise_many(
         The design; its own response does not matter.
     responses : Responses
     theta : (n_theta,) array
-        In the coordinates of the design's cross-products; inside the bounds, or it is moved there as `minimise` does.
+        In the coordinates of the design's cross-products; inside the bounds, or it is moved there
+        as `minimise` does.
     reml : bool
     control : Control, optional
     progress : callable, optional
@@ -155,7 +156,7 @@ def _alone(
         solution.beta[None],
         np.array([solution.sigma2]),
         np.array([summary.converged]),
-        np.array([min(float(np.min(np.diag(lam))) for lam in solution.factor.lams)]),
+        np.array([min((lam.diagonal().min() for lam in solution.factor.lams), default=np.inf)]),
     )
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from merextras.engine.covariance import covpar
 from merextras.engine.elimination import columns
 from merextras.engine.elimination.columns import Reduced
@@ -126,6 +128,10 @@ class Solution(Profiled):
     def projected(self) -> tuple[Array, ...]:
         """Z'V^-1 [X y] of each term, (J, k, p + 1)."""
         return columns.projected(self.factor, self.reduced, self.modes_map)
+
+    def basis_covariance(self) -> Array:
+        """The same of X in the basis of the cross-products, (p, p); see `fixed_covariance`."""
+        return dense.solve(self.fixed_low, np.eye(self.p))
 
     def fixed_covariance(self) -> Array:
         """(X'V^-1 X)^-1, (p, p): the covariance of beta over sigma**2."""

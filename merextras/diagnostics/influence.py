@@ -241,4 +241,5 @@ def _result(
         method=method,
         reml=solution.reml,
         reasons=found.reasons,
+        whitening=solution.whitening(),
     )

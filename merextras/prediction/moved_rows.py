@@ -49,7 +49,8 @@ def variances(model: FittedModel, rows: NewRows, *, joint: bool) -> Array:
     if joint:
         return relative_variances(model.solution, rows, (rows,))
     solution = model.solution
-    out = np.einsum("mp,pr,mr->m", rows.x, solution.fixed_covariance(), rows.x)
+    x = solution.cp.basis.columns(rows.x)
+    out = np.einsum("mp,pr,mr->m", x, solution.basis_covariance(), x)
     out += rows.prior(solution.lams)
     for t, (codes, values) in enumerate(zip(rows.codes, rows.values, strict=True)):
         known = codes >= 0

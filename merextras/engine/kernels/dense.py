@@ -76,7 +76,8 @@ def orthonormal_coordinates(x: Array, weights: Array | None = None) -> Array:
     """
     p, missing = x.shape[1], max(x.shape[1] - len(x), 0)
     rows = x if weights is None else x * np.sqrt(weights)[:, None]
-    r = np.linalg.qr(np.pad(rows, ((0, missing), (0, 0))) if missing else rows, mode="r")
+    rows = np.pad(rows, ((0, missing), (0, 0))) if missing else rows
+    r: Array = np.asarray(np.linalg.qr(rows, mode="r"))
     dependent = np.abs(np.diag(r)) <= 1e-13 * np.linalg.norm(r, axis=0)
     if not dependent.any():
         return np.asarray(la.lapack.dtrtri(r)[0] * np.sign(r.diagonal()))

@@ -249,7 +249,7 @@ def minimise(
     summary = OptSummary(
         first, last, initial_deviance, deviance,
         grad, float(decrement), search.n_evaluations, len(search.log),
-        end.restarts, converged, _message(converged, deviance, end.restarts, decrement),
+        end.restarts, converged, _message(search, end, converged),
         tuple(replace(line, theta=at) for line, at in zip(search.log, steps, strict=True)),
     )  # fmt: skip
     return solution, summary
@@ -271,12 +271,26 @@ def _descend(search: _Search, theta: Array) -> _End:
         theta, restarts = inside, restarts + 1
 
 
-def _message(converged: bool, deviance: float, restarts: int, decrement: float) -> str:
-    if not np.isfinite(deviance):
-        return f"not converged: the deviance at the start is {deviance}"
+def _message(search: _Search, end: _End, converged: bool) -> str:
+    if not np.isfinite(end.deviance):
+        return f"not converged: the deviance at the start is {end.deviance}"
     if not converged:
-        return f"not converged: the deviance could still fall by about {decrement / 2:.2g}"
-    return "converged" + (f" after {restarts} restart(s) from a boundary" if restarts else "")
+        return f"not converged: the deviance could still fall by {_still_to_gain(search, end)}"
+    return "converged" + (f" after {end.restarts} restart(s) from a boundary" * bool(end.restarts))
+
+
+def _still_to_gain(search: _Search, end: _End) -> str:
+    """How much lower the deviance is where the search would have ended with more iterations.
+
+    Far from the optimum no model of the criterion at one point says so.
+    """
+    onward = _Search(search.system, search.criterion.reml, Control())
+    if not search.criterion.is_quick:
+        onward.criterion.take_general()
+    found = _descend(onward, end.theta)
+    known = found.optimal and found.decrement <= 1e-8
+    gain = max(end.deviance - found.deviance, search.noise(end.deviance))
+    return f"{'about' if known else 'at least'} {gain:.2g}"
 
 
 def units_of(cp: CrossProducts) -> tuple[Array, ...]:

@@ -129,6 +129,11 @@ class Solution(Profiled):
         """Z'V^-1 [X y] of each term, (J, k, p + 1)."""
         return columns.projected(self.factor, self.reduced, self.modes_map)
 
+    def whitening(self) -> Array:
+        """Matrix H, (p, p), with ``H V H' = 1`` for V the covariance of beta, sigma**2 included."""
+        half = dense.divided(self.cp.basis.transform, np.eye(self.p))
+        return np.asarray(self.fixed_low.T @ half / np.sqrt(self.sigma2))
+
     def basis_covariance(self) -> Array:
         """The same of X in the basis of the cross-products, (p, p); see `fixed_covariance`."""
         return dense.solve(self.fixed_low, np.eye(self.p))

@@ -20,7 +20,8 @@ from merextras._typing import Array, IntArray
 from merextras.engine.covariance import covpar
 from merextras.engine.products.effects import EffectBasis
 from merextras.engine.products.term_rows import TermRows
-from merextras.exceptions import ConvergenceWarning, UnsupportedModelError
+from merextras.engine.solution.pls import Solution
+from merextras.exceptions import ApproximationWarning, ConvergenceWarning, UnsupportedModelError
 from merextras.model.columns.covariates import Covariates
 from merextras.model.columns.fixed import ColumnsPart, FixedPart, FormulaPart
 from merextras.model.design.design import INTERCEPT, Design, Term, in_order
@@ -33,6 +34,8 @@ from merextras.model.statsmodels.vc import Groups, vc_term
 _GAP = 1e-3
 # Our deviance at statsmodels' estimate must be statsmodels' own, or the model was misread.
 _SAME = 1e-6
+# Random effects that many times the residuals are not an estimate to start from.
+_RUN_AWAY = 1e3
 
 
 def as_fitted(model: object) -> FittedModel:
@@ -66,11 +69,34 @@ def read_mixedlm(
     _check_same(results, plain)
     done = plain
     if polish:
-        # Zero is stationary; start a little inside, the optimiser comes back if it must.
-        inside = np.where((covpar.lower_bounds(design.ks) == 0.0) & (theta < 1e-3), 1e-3, theta)
-        done = fit_design(design, reml=reml, theta=inside, origin=origin)
+        done = fit_design(design, reml=reml, theta=_start(plain), origin=origin)
+    else:
+        _warn_of_digits(plain)
     _warn(done, plain)
     return done
+
+
+def _start(plain: Fit) -> Array | None:
+    """Where to polish from: a little inside of a zero, which is stationary.
+
+    None, for moments, where statsmodels has run away.
+    """
+    solution = plain.solution
+    if _largest(solution) > _RUN_AWAY:
+        return None
+    theta = solution.theta
+    diagonal = covpar.lower_bounds(plain.design.ks) == 0.0
+    return solution.cp.basis.to_user(np.where(diagonal & (theta < 1e-3), 1e-3, theta))
+
+
+def _largest(solution: Solution) -> float:
+    """The largest standard deviation of a row by random effects, in units of the residual's."""
+    return max(float(np.max(np.abs(lam))) for lam in solution.factor.lams)
+
+
+def _lost(solution: Solution) -> float:
+    """About how far rounding moves the log-likelihood where random effects are that large."""
+    return solution.n * float(np.finfo(float).eps) * _largest(solution) ** 2
 
 
 def _results(fit: object) -> Any:
@@ -346,11 +372,24 @@ def _check_same(results: Any, plain: Fit) -> None:
     """Our likelihood at statsmodels' estimate must be statsmodels'."""
     assert plain.origin is not None
     theirs, ours = plain.origin.log_lik, -0.5 * plain.solution.deviance()
-    allowed = _SAME * (abs(theirs) + len(results.model.endog))
+    allowed = _SAME * (abs(theirs) + len(results.model.endog)) + 4.0 * _lost(plain.solution)
     if np.isfinite(theirs) and not abs(ours - theirs) <= allowed:
         raise UnsupportedModelError(
             f"the model was not understood: log-likelihood {ours:.6f} at the fit's own estimate, "
             f"where statsmodels has {theirs:.6f}. Please report this model"
+        )
+
+
+def _warn_of_digits(plain: Fit) -> None:
+    """Say how much of the likelihood at statsmodels' own estimate is rounding."""
+    lost = _lost(plain.solution)
+    if lost > _GAP:
+        warnings.warn(
+            f"statsmodels' estimate has random effects {_largest(plain.solution):.1e} times as "
+            f"large as the residuals; the log-likelihood there is known to about {lost:.1g}. It is "
+            "no optimum: leave out polish=False",
+            ApproximationWarning,
+            stacklevel=4,
         )
 
 

@@ -36,6 +36,8 @@ _GAP = 1e-3
 _SAME = 1e-6
 # Random effects that many times the residuals are not an estimate to start from.
 _RUN_AWAY = 1e3
+# Nor, that many times, is there a likelihood in double precision: X'V^-1 X cancels.
+_NO_DIGITS = 1e6
 
 
 def as_fitted(model: object) -> FittedModel:
@@ -373,6 +375,8 @@ def _check_same(results: Any, plain: Fit) -> None:
     assert plain.origin is not None
     theirs, ours = plain.origin.log_lik, -0.5 * plain.solution.deviance()
     allowed = _SAME * (abs(theirs) + len(results.model.endog)) + 4.0 * _lost(plain.solution)
+    if not np.isfinite(ours) and _largest(plain.solution) > _NO_DIGITS:
+        return  # statsmodels has run away to where no digit is left
     if np.isfinite(theirs) and not abs(ours - theirs) <= allowed:
         raise UnsupportedModelError(
             f"the model was not understood: log-likelihood {ours:.6f} at the fit's own estimate, "
@@ -383,6 +387,12 @@ def _check_same(results: Any, plain: Fit) -> None:
 def _warn_of_digits(plain: Fit) -> None:
     """Say how much of the likelihood at statsmodels' own estimate is rounding."""
     lost = _lost(plain.solution)
+    if not np.isfinite(plain.solution.deviance()):
+        raise UnsupportedModelError(
+            f"polish=False: statsmodels' estimate has random effects {_largest(plain.solution):.1e} "
+            "times as large as the residuals, where the likelihood has no digits; it is no "
+            "optimum: leave out polish=False"
+        )
     if lost > _GAP:
         warnings.warn(
             f"statsmodels' estimate has random effects {_largest(plain.solution):.1e} times as "
@@ -394,7 +404,10 @@ def _warn_of_digits(plain: Fit) -> None:
 
 
 def _warn(done: Fit, plain: Fit) -> None:
-    gap = 0.5 * (plain.solution.deviance() - done.solution.deviance())
+    before = -0.5 * plain.solution.deviance()
+    if not np.isfinite(before) and plain.origin is not None:
+        before = plain.origin.log_lik
+    gap = -0.5 * done.solution.deviance() - before
     if gap > _GAP:
         warnings.warn(
             f"statsmodels stopped short of the optimum: the log-likelihood is {gap:.4g} higher at "

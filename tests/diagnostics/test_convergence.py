@@ -59,11 +59,11 @@ def test_one_standard_error_away(slopes):
 def test_the_hessian_is_lme4s_by_differences_of_the_criterion(slopes):
     """Eigenvalues do not depend on how the second derivatives were made."""
     # Theta of an intercept and a slope whose covariates are orthonormal.
-    h, solution = 1e-3, slopes.solution
+    h = 1e-3
     eye = np.eye(3) * h
 
     def value(step):
-        theta = solution.cp.basis.to_user(solution.theta + step)
+        theta = slopes.criterion.to_user(slopes.point.theta + step)
         return at(slopes, theta).solution.deviance()
 
     hessian = np.array(

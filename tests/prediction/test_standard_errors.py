@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from dataclasses import replace
 
+import free_covariances as covpar
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,7 +18,6 @@ from tolerances import DENSE_STANDARD_ERROR, DIFFERENCED_DF, INVARIANCE
 
 from merextras import LmerControl, contest, lmer
 from merextras.datasets import load_dataset
-from merextras.engine.covariance import covpar
 from merextras.engine.products.term_rows import TermRows
 from merextras.exceptions import InvalidArgumentError
 from merextras.inference.ddf.satterthwaite import satterthwaite
@@ -253,7 +253,7 @@ def test_adjusted_for_theta_against_the_dense_model(shape):
         for h in steps
     ]
     # In the engine's coordinates of theta: through the derivative of the way back.
-    at, back = model.solution.theta, model.solution.cp.basis.to_user
+    at, back = model.point.theta, model.criterion.to_user
     small = 1e-6 * np.eye(len(at))
     turn = np.array([(back(at + h) - back(at - h)) / 2e-6 for h in small]).T
     inner = turn @ satterthwaite(model).parameters[:-1, :-1] @ turn.T

@@ -10,13 +10,13 @@ coordinates of their own, see `effects`.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.linalg as la
 
-from merextras.engine.covariance import covpar
+from merextras.engine.covariance.covariances import Covariances
 from merextras.engine.kernels import dense
 from merextras.engine.kernels.blocks import Array
 from merextras.engine.products.effects import EffectBasis
@@ -121,29 +121,13 @@ class Basis:
             self.offset, other.offset
         )
 
-    def to_user(self, theta: Array) -> Array:
-        """Theta of the user's effects, (..., n_theta), of theta in these coordinates."""
-        return self._mapped(theta, [own.to_user for own in self.effects])
+    def to_user(self, theta: Array, covariances: Covariances) -> Array:
+        """Theta of the user's effects, (n,) or (m, n), of theta in these coordinates."""
+        return covariances.mapped(theta, [own.to_user for own in self.effects])
 
-    def from_user(self, theta: Array) -> Array:
-        """Theta in these coordinates, (..., n_theta), of theta of the user's effects."""
-        return self._mapped(theta, [own.from_user for own in self.effects])
-
-    def _mapped(self, theta: Array, maps: Sequence[Callable[[Array], Array]]) -> Array:
-        theta, out, at = np.asarray(theta, dtype=float), [], 0
-        for own, change in zip(self.effects, maps, strict=True):
-            if own.k == 1:
-                out.append(change(theta[..., at : at + 1, None])[..., 0])
-                at += 1
-                continue
-            rows, cols = covpar.triangle(own.k)
-            lams = np.zeros((*theta.shape[:-1], own.k, own.k))
-            lams[..., rows, cols] = theta[..., at : at + len(rows)]
-            known = np.all(np.isfinite(lams), axis=(-2, -1), keepdims=True)
-            made = np.where(known, change(np.where(known, lams, 0.0)), np.nan)
-            out.append(made[..., rows, cols])
-            at += len(rows)
-        return np.concatenate(out, axis=-1) if out else theta.copy()
+    def from_user(self, theta: Array, covariances: Covariances) -> Array:
+        """Theta in these coordinates, (n,) or (m, n), of theta of the user's effects."""
+        return covariances.mapped(theta, [own.from_user for own in self.effects])
 
     def coefficients(self, beta: Array) -> Array:
         """Coefficients of X for the response y, from those of ``X T`` for ``y - X b0``."""

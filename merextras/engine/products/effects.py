@@ -70,7 +70,7 @@ class EffectBasis:
 
     @cached_property
     def sizes(self) -> Array:
-        """Standard deviations of the user's effects where these have an identity covariance, (k,)."""
+        """Standard deviations of the user's effects where these have covariance one, (k,)."""
         return np.asarray(np.linalg.norm(self.transform, axis=1))
 
     @cached_property

@@ -1,4 +1,4 @@
-"""What a profile holds fixed, as a chart of the models in which it has the value u.
+"""Reparametrisations in which the profiled parameter is one coordinate, u.
 
 All parameters are w = (theta, log sigma). The effects of the profiled parameter come first in the
 order of their term, as the user counts them, so that a standard deviation is one element of the
@@ -10,14 +10,15 @@ free: what is left is an unconstrained problem.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
-from merextras.engine.covariance import covpar
+from merextras.engine.covariance.covariances import Covariances
+from merextras.engine.covariance.unstructured import Unstructured
 from merextras.engine.kernels.blocks import Array
-from merextras.engine.products.effects import EffectBasis, lower_of
+from merextras.engine.products.effects import EffectBasis
 from merextras.engine.profile.at_sigma import Held
 
 
@@ -27,8 +28,8 @@ class Target:
 
     Attributes
     ----------
-    ks : tuple of int
-        Effects of each term.
+    model : Covariances
+        Of the terms.
     term : int
         The term that the parameter belongs to; -1 for sigma and the fixed effects.
     effects : tuple of int
@@ -37,7 +38,7 @@ class Target:
         The coordinates of the term's effects in the cross-products; by default the user's.
     """
 
-    ks: tuple[int, ...]
+    model: Covariances
     term: int = -1
     effects: tuple[int, ...] = ()
     basis: EffectBasis | None = None
@@ -45,55 +46,56 @@ class Target:
     @cached_property
     def frames(self) -> tuple[Array, ...]:
         """B of each term, (k, k): its factor in the cross-products is B times that of the chart."""
-        frames = [np.eye(k) for k in self.ks]
-        if self.term >= 0:
-            k, m = self.ks[self.term], len(self.effects)
-            transform = np.eye(k) if self.basis is None else self.basis.transform
+        frames = [np.eye(k) for k in self.model.ks]
+        if self.term >= 0 and self.basis is not None:
+            k, m = self.basis.k, len(self.effects)
             order = [*self.effects, *(i for i in range(k) if i not in self.effects)]
             # T with its rows in this order is L Q, Q orthogonal: what L does to the effects that
             # are not profiled is left out.
-            turned, right = np.linalg.qr(transform[order].T)
+            turned, right = np.linalg.qr(self.basis.transform[order].T)
             own = np.eye(k)
             own[:m, :m] = np.linalg.inv(right.T[:m, :m])
-            frames[self.term] = turned @ own
+            frames[self.term][:, order] = turned @ own
         return tuple(frames)
 
-    def sizes(self, units: Sequence[Array]) -> list[Array]:
+    def sizes(self, sizes: Sequence[Array]) -> list[Array]:
         """Root mean squares of what each effect of the chart moves, by terms, (k,).
 
-        `units` are those of the cross-products' coordinates.
+        `sizes` are those of the cross-products' coordinates.
         """
-        pairs = zip(self.frames, units, strict=True)
-        return [np.linalg.norm(frame * unit[:, None], axis=0) for frame, unit in pairs]
+        pairs = zip(self.frames, sizes, strict=True)
+        return [np.linalg.norm(frame * size[:, None], axis=0) for frame, size in pairs]
+
+    @cached_property
+    def covariances(self) -> Covariances:
+        """Those of the model with the parameter's effects first in the triangle of its term."""
+        structures = list(self.model.structures)
+        if self.term >= 0:
+            k = structures[self.term].k
+            rest = [i for i in range(k) if i not in self.effects]
+            structures[self.term] = Unstructured(k, (*self.effects, *rest))
+        return replace(self.model, structures=tuple(structures))
 
     @property
     def frozen(self) -> tuple[int, ...]:
-        """Effects in the order of the chart whose variance can't grow at a given u and z."""
-        return tuple(range(len(self.effects)))
-
-    @property
-    def n_theta(self) -> int:
-        """Length of theta, the place of log sigma in w."""
-        return covpar.n_theta(self.ks)
+        """Effects of the term whose variance is not free to grow at a given u and z."""
+        return self.effects
 
     @property
     def at(self) -> int:
         """Place in theta of the first element of the term's factor."""
-        return covpar.n_theta(self.ks[: self.term])
+        return int(self.covariances.parts[self.term].start)
+
+    def parameters(self, gs: Sequence[Array], log_sigma: float) -> Array:
+        """The w of a model with these covariances over sigma**2 in the cross-products."""
+        inverses = [np.linalg.inv(frame) for frame in self.frames]
+        own = [a @ g @ a.T for a, g in zip(inverses, gs, strict=True)]
+        return np.append(self.covariances.from_covariances(own), log_sigma)
 
     def lams(self, w: Array) -> list[Array]:
-        """Lambda of each term, a square root of its covariance in the cross-products."""
-        lows = covpar.unpack(w[:-1], self.ks)
-        return [frame @ low for low, frame in zip(lows, self.frames, strict=True)]
-
-    def parameters(self, lams: Sequence[Array], log_sigma: float) -> Array:
-        """The w of a model."""
-        pairs = zip(lams, self.frames, strict=True)
-        lows = [
-            lower_of(np.asarray(np.linalg.inv(frame), dtype=np.float64), lam)
-            for lam, frame in pairs
-        ]
-        return np.append(covpar.pack(lows), log_sigma)
+        """A root of each term's covariance in the cross-products."""
+        own = self.covariances.factors(w[:-1])
+        return [frame @ lam for frame, lam in zip(self.frames, own, strict=True)]
 
     def held(self, u: float) -> Held | None:
         """The fixed effect that is held, if it is one."""
@@ -105,7 +107,7 @@ class Target:
         raise NotImplementedError
 
     def bend(self, w: Array, gradient: Array) -> Array:
-        """Add up the second derivatives of w in v, times the gradient in w."""
+        """The term ``sum_i (dD/dw_i) d2w_i / dv dv'`` of the chain rule."""
         del w
         size = len(gradient) + 1
         return np.zeros((size, size))
@@ -194,7 +196,7 @@ class Correlation(Target):
     @property
     def places(self) -> tuple[int, int, int]:
         """Places in theta of Lambda_11, Lambda_21 and Lambda_22."""
-        return self.at, self.at + 1, self.at + self.ks[self.term]
+        return self.at, self.at + 1, self.at + self.covariances.structures[self.term].k
 
     def chart(self, u: float, z: Array) -> tuple[Array, Array]:
         """In z the logarithms of both lengths stand in the places of Lambda_11 and Lambda_22."""
@@ -237,7 +239,7 @@ class Covariance(Target):
     @property
     def frozen(self) -> tuple[int, ...]:
         """Only the first effect: the second's variance is free."""
-        return (0,)
+        return self.effects[:1]
 
     def chart(self, u: float, z: Array) -> tuple[Array, Array]:
         """In z stands the logarithm of Lambda_11, and no Lambda_21."""

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from merextras.engine.covariance import covpar
 from merextras.engine.elimination import columns
 from merextras.engine.elimination.columns import Reduced
 from merextras.engine.elimination.conditional_variances import Selected, selected_inverse
@@ -77,11 +76,6 @@ class Solution(Profiled):
     def beta(self) -> Array:
         """Fixed effects, (p,)."""
         return self.factor.system.cp.basis.coefficients(self._beta)
-
-    @property
-    def theta(self) -> Array:
-        """Theta in the coordinates of the cross-products: where the search ended."""
-        return covpar.pack(self.factor.lams)
 
     @cached_property
     def lams(self) -> tuple[Array, ...]:

@@ -27,8 +27,6 @@ __all__ = ["bootstrap"]
 KINDS = ("parametric", "semiparametric", "cases")
 # Replicates that are refitted one by one in a process before it reports, and how many take long.
 _FEW, _LONG = 8, 500
-# The relative standard deviation below which a fit is singular, as in `is_singular`.
-_SINGULAR = 1e-4
 
 
 def bootstrap(
@@ -159,11 +157,11 @@ def _together(
     generators: Sequence[np.random.Generator],
 ) -> Block:
     """All parameters of some replicates, through one design."""
-    ks, fits = model.design.ks, refit_drawn(model, source, generators)
+    covariances, fits = model.design.covariances, refit_drawn(model, source, generators)
     failed = ~fits.converged
-    values = parameters(ks, fits.theta, np.where(failed, np.nan, fits.sigma2), fits.beta)
+    values = parameters(covariances, fits.theta, np.where(failed, np.nan, fits.sigma2), fits.beta)
     values[failed] = np.nan
-    singular = (fits.least < _SINGULAR) & ~failed
+    singular = fits.singular & ~failed
     count = int(np.sum(failed))
     return Block(values, singular, Counter({"not converged": count} if count else {}))
 

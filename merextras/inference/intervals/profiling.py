@@ -9,7 +9,8 @@ from statistics import NormalDist
 import numpy as np
 
 from merextras._typing import Array
-from merextras.engine.covariance import covpar
+from merextras.engine.covariance.cholesky import lower_indices
+from merextras.engine.covariance.covariances import Covariances
 from merextras.engine.optimum.newton import minimise
 from merextras.engine.products.effects import EffectBasis
 from merextras.engine.profile.charts import (
@@ -76,16 +77,14 @@ class Profiler:
         ------
         ProfileError
         """
-        solution, opt = minimise(model.solution.factor.system, model.solution.theta, reml=False)
+        solution, opt = minimise(model.criterion.by(reml=False), model.point.theta)
         if not opt.converged:
             raise ProfileError(
                 f"the ML estimate, at which a profile starts, was not found ({opt.message}); "
                 "rescale the covariates or simplify the random effects"
             )
-        ks = tuple(model.design.ks)
-        targets = dict(
-            zip(names, _targets(ks, solution.cp.basis.effects, solution.p, scale), strict=True)
-        )
+        every = _targets(model.design.covariances, solution.cp.basis.effects, solution.p, scale)
+        targets = dict(zip(names, every, strict=True))
         return cls(solution, targets, scale, _goals(level_max))
 
     def run(self, names: Sequence[str]) -> dict[str, tuple[Curve, Array]]:
@@ -138,7 +137,7 @@ class Profiler:
     def _start(self, target: Target, name: str) -> tuple[Problem, Reached]:
         problem = Problem(self.solution.factor.system, target)
         log_sigma = 0.5 * float(np.log(self.solution.sigma2))
-        u, z = target.coordinates(target.parameters(self.solution.factor.lams, log_sigma))
+        u, z = target.coordinates(target.parameters(self._gs(), log_sigma))
         if isinstance(target, FixedEffect):
             u = float(self.solution.beta[target.column])
         start = minimum(problem, u, z)
@@ -149,10 +148,14 @@ class Profiler:
             )
         return problem, start
 
+    def _gs(self) -> list[Array]:
+        """The covariances over sigma**2 at the optimum."""
+        return [lam @ lam.T for lam in self.solution.factor.lams]
+
     def _range(self, problem: Problem, start: Reached) -> Range:
         target, sigma = problem.target, np.sqrt(self.solution.sigma2)
         if isinstance(target, StandardDeviation):
-            one = sigma / problem.sizes[target.term][0]
+            one = sigma / problem.sizes[target.term][target.effects[0]]
             return Range(0.0, np.inf, max(start.u, one))
         if isinstance(target, Correlation):
             return Range(-0.5 * np.pi, 0.5 * np.pi, 0.5, self._ceiling(target, start))
@@ -170,17 +173,17 @@ class Profiler:
         for effect in target.effects:
             if (target.term, effect) in self.far_from_zero:
                 continue
-            lams = list(self.solution.factor.lams)
-            without = self.solution.lams[target.term].copy()
-            without[effect] = 0.0
-            own = self.solution.cp.basis.effects[target.term]
-            lams[target.term] = own.coordinates(without)
-            alone = StandardDeviation(target.ks, target.term, (effect,), own)
+            gs, own = self._gs(), self.solution.cp.basis.effects[target.term]
+            less = self.solution.lams[target.term].copy()
+            less[effect] = 0.0
+            root = own.coordinates(less)
+            gs[target.term] = root @ root.T
+            alone = StandardDeviation(target.model, target.term, (effect,), own)
             problem = Problem(self.solution.factor.system, alone)
-            w = alone.parameters(lams, 0.5 * float(np.log(self.solution.sigma2)))
-            best = minimum(problem, 0.0, alone.coordinates(w)[1])
-            if best.converged:
-                gaps.append(max(best.deviance - start.deviance, 0.0))
+            w = alone.parameters(gs, 0.5 * float(np.log(self.solution.sigma2)))
+            without = minimum(problem, 0.0, alone.coordinates(w)[1])
+            if without.converged:
+                gaps.append(max(without.deviance - start.deviance, 0.0))
         return float(min(gaps))
 
     def _check(self, name: str, side: Side, start: Reached) -> None:
@@ -218,7 +221,7 @@ def _values_of(lams: Sequence[Array], sigma2: float, beta: Array, scale: str) ->
             with np.errstate(invalid="ignore", divide="ignore"):
                 covariance = covariance / np.outer(sd, sd)
             covariance[np.diag_indices_from(covariance)] = sd
-        parts.append(covariance[covpar.triangle(len(lam))])
+        parts.append(covariance[lower_indices(len(lam))])
     return np.concatenate([*parts, [np.sqrt(sigma2) if scale == "sdcor" else sigma2], beta])
 
 
@@ -235,13 +238,13 @@ def _goals(level_max: float) -> tuple[float, ...]:
 
 
 def _targets(
-    ks: tuple[int, ...], effects: Sequence[EffectBasis], p: int, scale: str
+    model: Covariances, effects: Sequence[EffectBasis], p: int, scale: str
 ) -> list[Target]:
     """What the parameters are, in their order."""
     between = Correlation if scale == "sdcor" else Covariance
     targets: list[Target] = []
-    for t, k in enumerate(ks):
+    for t, k in enumerate(model.ks):
         for j in range(k):
-            targets.append(StandardDeviation(ks, t, (j,), effects[t]))
-            targets += [between(ks, t, (j, i), effects[t]) for i in range(j + 1, k)]
-    return [*targets, Sigma(ks), *(FixedEffect(ks, column=column) for column in range(p))]
+            targets.append(StandardDeviation(model, t, (j,), effects[t]))
+            targets += [between(model, t, (j, i), effects[t]) for i in range(j + 1, k)]
+    return [*targets, Sigma(model), *(FixedEffect(model, column=column) for column in range(p))]

@@ -12,7 +12,7 @@ import scipy.linalg as la
 from merextras._checks import check_choice, check_count, check_level
 from merextras._rng import as_generator
 from merextras._typing import Array, IntArray, Rng
-from merextras.engine.covariance import covpar
+from merextras.engine.covariance.covariances import Covariances
 from merextras.engine.products.basis import Basis
 from merextras.engine.products.effects import EffectBasis
 from merextras.exceptions import InvalidArgumentError, MerextrasError
@@ -26,8 +26,6 @@ from merextras.results.replicates.bootstrap import Bootstrap
 
 #: Rows whose products are held at a time.
 _ROWS = 1 << 16
-#: The relative standard deviation below which a fit is singular, as in `is_singular`.
-_SINGULAR = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +34,8 @@ class VarianceParts:
 
     Attributes
     ----------
+    covariances : Covariances
+        Of the terms.
     fixed : (p, p) array
         Sample covariance of the columns of X, divisor n - 1.
     terms : tuple of (k, k) arrays
@@ -45,6 +45,7 @@ class VarianceParts:
     effects : tuple of EffectBasis
     """
 
+    covariances: Covariances
     fixed: Array
     terms: tuple[Array, ...]
     residual: float
@@ -74,7 +75,8 @@ class VarianceParts:
         to_basis[:, one] = 0.0
         centred = to_basis.T @ (gram - np.outer(sums, sums) / cp.n) @ to_basis
         moments = tuple(np.sum(own, axis=0) / cp.n for own in cp.own)
-        return cls(centred / (cp.n - 1), moments, 1.0, cp.basis.effects)
+        covariances, effects = model.design.covariances, cp.basis.effects
+        return cls(covariances, centred / (cp.n - 1), moments, 1.0, effects)
 
     @classmethod
     def _from_rows(cls, design: Design, basis: Basis) -> VarianceParts:
@@ -96,7 +98,7 @@ class VarianceParts:
                 terms[t] += z.T @ (z * count[:, None]) / total
             w = np.ones(len(rows)) if design.weights is None else design.weights[rows]
             inverse += float(np.sum(count / w)) / total
-        return cls(fixed, tuple(terms), inverse, basis.effects)
+        return cls(design.covariances, fixed, tuple(terms), inverse, basis.effects)
 
     def __call__(self, theta: Array, sigma2: Array, beta: Array) -> Array:
         """The variances of many fits, (m, 1 + terms + 1): fixed, each term's, residual.
@@ -106,13 +108,10 @@ class VarianceParts:
         theta, sigma2, beta : (m, n_theta), (m,) and (m, p) arrays
             Of the user's effects.
         """
-        found, at = [np.einsum("mi,ij,mj->m", beta, self.fixed, beta)], 0
-        for moment, own in zip(self.terms, self.effects, strict=True):
-            rows, cols = covpar.triangle(len(moment))
-            lams = np.zeros((len(theta), *moment.shape))
-            lams[:, rows, cols] = theta[:, at : at + len(rows)]
-            at += len(rows)
-            lams = own.coordinates(lams)
+        found, cov = [np.einsum("mi,ij,mj->m", beta, self.fixed, beta)], self.covariances
+        lambdas = cov.joint(theta)
+        for moment, span, own in zip(self.terms, cov.spans, self.effects, strict=True):
+            lams = own.coordinates(lambdas[:, span, span])
             found.append(sigma2 * np.einsum("mac,ab,mbc->m", lams, moment, lams))
         found.append(sigma2 * self.residual)
         out: Array = np.stack(found, axis=1)
@@ -191,6 +190,6 @@ def _replicates(
     failed = ~fits.converged
     values = shares(parts(fits.theta, fits.sigma2, fits.beta))
     values[failed] = np.nan
-    singular = (fits.least < _SINGULAR) & ~failed
+    singular = fits.singular & ~failed
     count = int(np.sum(failed))
     return Block(values, singular, Counter({"not converged": count} if count else {}))

@@ -110,6 +110,6 @@ def _fit_checked(design: Design, *, reml: bool, control: LmerControl, stacklevel
     products = design.cross_products()
     if control.check:
         check_design(design, products.n, stacklevel=stacklevel + 1)
-    theta = control.start_for(design.ks)
+    theta = control.start_for(design.covariances.n)
     fit = fit_design(design, reml=reml, theta=theta, control=control.engine, products=products)
     return replace(fit, control=control)

@@ -324,7 +324,7 @@ def fit_products(
     )
     if control.check:
         _check(made, design, kept, stacklevel + 1)
-    theta = control.start_for(design.ks)
+    theta = control.start_for(design.covariances.n)
     fit = fit_design(design, reml=reml, theta=theta, control=control.engine, products=products)
     return replace(fit, control=control, n_dropped=made.n_dropped)
 

@@ -17,7 +17,8 @@ import pandas as pd
 from statsmodels.regression.mixed_linear_model import MixedLM, MixedLMResults, MixedLMResultsWrapper
 
 from merextras._typing import Array, IntArray
-from merextras.engine.covariance import covpar
+from merextras.engine.covariance.cholesky import factors_of
+from merextras.engine.covariance.unstructured import Unstructured
 from merextras.engine.products.effects import EffectBasis
 from merextras.engine.products.term_rows import TermRows
 from merextras.engine.solution.pls import Solution
@@ -86,9 +87,9 @@ def _start(plain: Fit) -> Array | None:
     solution = plain.solution
     if _largest(solution) > _RUN_AWAY:
         return None
-    theta = solution.theta
-    diagonal = covpar.lower_bounds(plain.design.ks) == 0.0
-    return solution.cp.basis.to_user(np.where(diagonal & (theta < 1e-3), 1e-3, theta))
+    cov, basis = plain.design.covariances, solution.cp.basis
+    theta = cov.inside(cov.parameters(solution.factor.lams), 1e-3)
+    return basis.to_user(theta, cov)
 
 
 def _largest(solution: Solution) -> float:
@@ -274,8 +275,9 @@ def _group_terms(
         if len(block) == len(names):
             term = with_formula(term, re_formula, frame)
         own = EffectBasis.from_rows(rows.values, len(values))
-        low = covpar.factor_of(own.covariance_from_user(relative[np.ix_(block, block)]))
-        found.append((term, covpar.pack([own.to_user(low)])))
+        inner = own.covariance_from_user(relative[np.ix_(block, block)])
+        low = own.to_user(factors_of(inner[None]))
+        found.append((term, Unstructured(len(block)).from_factor(low)[0]))
     return found
 
 
@@ -389,8 +391,8 @@ def _warn_of_digits(plain: Fit) -> None:
     lost = _lost(plain.solution)
     if not np.isfinite(plain.solution.deviance()):
         raise UnsupportedModelError(
-            f"polish=False: statsmodels' estimate has random effects {_largest(plain.solution):.1e} "
-            "times as large as the residuals, where the likelihood has no digits; it is no "
+            "polish=False: statsmodels' estimate has random effects "
+            f"{_largest(plain.solution):.1e} times as large as the residuals, where the likelihood has no digits; it is no "
             "optimum: leave out polish=False"
         )
     if lost > _GAP:

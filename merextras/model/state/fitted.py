@@ -66,6 +66,8 @@ class Fit:
     origin: Origin | None = None
     n_dropped: int = 0
     control: LmerControl = field(default_factory=LmerControl)
+    #: A theta that was given and not searched from, to the last digit.
+    theta: Array | None = None
 
 
 class FittedModel:
@@ -144,7 +146,8 @@ class FittedModel:
     @property
     def theta(self) -> Array:
         """Covariance parameters: the relative covariance factors' lower triangles."""
-        return self.criterion.to_user(self.point.theta)
+        given = self._fit.theta
+        return self.criterion.to_user(self.point.theta) if given is None else given.copy()
 
     @property
     def n_parameters(self) -> int:
@@ -191,11 +194,13 @@ def fit_design(
     """Optimise a design's deviance, from `theta` (of the user's effects) or from moments."""
     products = design.cross_products() if products is None else products
     cov = design.covariances
-    theta = moments(products, cov) if theta is None else products.basis.from_user(theta, cov)
+    start = moments(products, cov) if theta is None else products.basis.from_user(theta, cov)
     plan = make_plan(products)
     _warn_of_size(design, products, plan)
     criterion = Criterion(prepare(products, plan), design.covariances, reml=reml)
-    solution, opt = minimise(criterion, theta, control=control)
+    solution, opt = minimise(criterion, start, control=control)
+    if theta is not None:
+        opt = replace(opt, initial=tuple(np.asarray(theta, dtype=float).tolist()))
     return Fit(design, solution, opt, origin)
 
 
@@ -219,7 +224,7 @@ def fit_at(design: Design, theta: Array, *, reml: bool, origin: Origin | None = 
     products = design.cross_products()
     lams = design.covariances.factors(products.basis.from_user(theta, design.covariances))
     solution = solve(prepare(products), lams, reml=reml)
-    return Fit(design, solution, None, origin)
+    return Fit(design, solution, None, origin, theta=np.array(theta, dtype=float))
 
 
 def refitted(model: M, *, y: Array | None = None, reml: bool | None = None) -> M:

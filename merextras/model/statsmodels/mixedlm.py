@@ -392,8 +392,8 @@ def _warn_of_digits(plain: Fit) -> None:
     if not np.isfinite(plain.solution.deviance()):
         raise UnsupportedModelError(
             "polish=False: statsmodels' estimate has random effects "
-            f"{_largest(plain.solution):.1e} times as large as the residuals, where the likelihood has no digits; it is no "
-            "optimum: leave out polish=False"
+            f"{_largest(plain.solution):.1e} times as large as the residuals, where the likelihood "
+            "has no digits; it is no optimum: leave out polish=False"
         )
     if lost > _GAP:
         warnings.warn(

@@ -9,7 +9,7 @@ import pytest
 from properties.compare import close
 from tolerances import INVARIANCE
 
-from merextras.engine.covariance import covpar
+from merextras.engine.covariance.covariances import Covariances
 from merextras.engine.kernels import dense
 from merextras.engine.products.basis import Basis
 from merextras.engine.products.crossprod import CrossProducts, effects_of
@@ -86,10 +86,11 @@ def test_theta_of_several_terms():
     own = [EffectBasis.from_rows(covariates(5.0, k), 60) for k in (2, 1)]
     basis = Basis.identity(1).with_effects(own)
     theta = np.array([[0.5, 0.1, 0.7, 2.0], [1.0, -0.2, 0.3, 0.0], [np.nan] * 4])
-    user = basis.to_user(theta)
-    close(basis.from_user(user)[:2], theta[:2], INVARIANCE)
+    covariances = Covariances.unstructured([2, 1])
+    user = basis.to_user(theta, covariances)
+    close(basis.from_user(user, covariances)[:2], theta[:2], INVARIANCE)
     assert np.all(np.isnan(user[2]))
-    lams = covpar.unpack(user[0], [2, 1])
+    lams = covariances.factors(user[0])
     close(lams[1], own[1].transform * 2.0, INVARIANCE)
 
 

@@ -46,8 +46,10 @@ def check_convergence(m: object) -> ConvergenceCheck:
     -----
     R: ``lme4:::checkConv``, which every ``lmer`` runs, with gradient and Hessian by differences,
     whose noise makes false alarms on large data; ``performance::check_convergence``. Theta is
-    scaled by the covariates, so that a slope in milliseconds is judged as one in days. Cost: two
-    gradients per element of theta.
+    judged in coordinates in which the covariates of a term are orthonormal, so that neither the
+    unit of a slope nor where its zero is plays a part; `eigenvalues` and `scaled_gradient` are of
+    these, `theta` and `gradient` of the effects as they are. Cost: two gradients per element of
+    theta.
 
     Examples
     --------
@@ -58,7 +60,7 @@ def check_convergence(m: object) -> ConvergenceCheck:
     (True, False, ())
     """
     model = as_fitted(m)
-    point, theta, units = model.point, model.theta, model.criterion.units
+    point, theta, units = model.point, model.point.theta, model.criterion.units
     slope = point.gradient() / units
     free = ~(model.design.covariances.at_least_zero & (theta == 0.0))
     scaled_hessian = model.criterion.differenced(theta) / np.outer(units, units)
@@ -70,7 +72,8 @@ def check_convergence(m: object) -> ConvergenceCheck:
     scaled[free] = vectors @ (rotated / np.sqrt(size))
     names = theta_names(model.design)
     check = ConvergenceCheck(
-        names, theta, slope * units, scaled, values, 0.5 * float(np.sum(rotated**2 / size)),
+        names, model.theta, point.user_gradient(), scaled, values,
+        0.5 * float(np.sum(rotated**2 / size)),
         tuple(name for name, inside in zip(names, free, strict=True) if not inside),
         _pushes_inside(point), is_singular(model), (),
     )  # fmt: skip

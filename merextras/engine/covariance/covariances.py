@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -128,6 +128,18 @@ class Covariances:
         out, at = theta.copy(), self.parts[t]
         out[:, at] = self.structures[t].grown(theta[:, at], change, size, sizes)
         return out
+
+    def mapped(self, theta: Array, maps: Sequence[Callable[[Array], Array]]) -> Array:
+        """The theta of factors that each term's map makes of theta's, (n,) or (m, n).
+
+        A map takes (m, k, k) and returns roots as `factor` gives them; NaN stays NaN.
+        """
+        many = np.atleast_2d(theta)
+        out = np.full(many.shape, np.nan)
+        known = np.all(np.isfinite(many), axis=1)
+        for s, at, change in zip(self.structures, self.parts, maps, strict=True):
+            out[known, at] = s.from_factor(change(s.factor(many[known, at])))
+        return out.reshape(theta.shape)
 
     def zero_groups(self) -> list[IntArray]:
         """Places of parameters that may be zero together: all terms' effects, then their parts."""

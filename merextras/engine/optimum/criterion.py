@@ -76,6 +76,7 @@ class Point:
     ----------
     criterion : Criterion
     theta : (n,) array
+        In the coordinates of the cross-products.
     lams : tuple of (k, k) arrays
         Lambda of each term.
     """
@@ -103,6 +104,14 @@ class Point:
     def gradient(self) -> Array:
         """The derivative in theta, (n,)."""
         return self.criterion.covariances.gradient(self.theta, self._factor_slopes)
+
+    def user_gradient(self) -> Array:
+        """The derivative in theta of the effects as the user counts them, (n,)."""
+        criterion = self.criterion
+        effects = criterion.system.cp.basis.effects
+        each = zip(effects, self._factor_slopes, self.lams, strict=True)
+        slopes = [own.slopes(slope, lam) for own, slope, lam in each]
+        return criterion.covariances.gradient(criterion.to_user(self.theta), slopes)
 
     def covariance_slopes(self) -> tuple[Array, ...]:
         """D of each term; see `gradient.covariance_slopes`."""
@@ -186,6 +195,14 @@ class Criterion:
         """The unit of each parameter, (n,): theta times it is a pure number."""
         return self.covariances.units(self.sizes)
 
+    def to_user(self, theta: Array) -> Array:
+        """Theta of the effects as the user counts them, (n,) or (m, n)."""
+        return self.system.cp.basis.to_user(theta, self.covariances)
+
+    def from_user(self, theta: Array) -> Array:
+        """Theta in the coordinates of the cross-products, (n,) or (m, n)."""
+        return self.system.cp.basis.from_user(theta, self.covariances)
+
     def by(self, *, reml: bool) -> Criterion:
         """Either criterion of the same model."""
         return Criterion(self.system, self.covariances, reml=reml)
@@ -205,6 +222,11 @@ class Criterion:
         """The point of a solution of this model."""
         lams = solution.factor.lams
         return Point(self, self.covariances.parameters(lams), lams, _Eliminated(solution))
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether an evaluation does not see the levels."""
+        return self._levels is not None
 
     def take_general(self) -> None:
         """Evaluate by elimination from here on, which costs no digits at any theta."""

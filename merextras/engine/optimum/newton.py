@@ -10,7 +10,7 @@ apart and the search is restarted inside if need be.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,6 +25,8 @@ NEAR_ZERO = 1e-4
 NEAR_BOUNDARY = 1e-3
 # Steps in a row after which the decrement has not fallen to this share: the Hessian is a poor one.
 SLOW, PATIENCE = 0.3, 3
+# Share of the tolerance for several effects whose levels are summed up: estimates to ten digits.
+_QUICK = 1e-2
 # A decrease of the deviance that counts as one, relative to its size: some hundred roundings.
 NOISE = 1e-13
 
@@ -130,6 +132,12 @@ class _Search:
         """Whether the evaluation by levels has lost precision (very large theta)."""
         return bool(abs(solution.deviance() - end.deviance) > 10 * self.noise(end.deviance))
 
+    @property
+    def tolerance(self) -> float:
+        """When to stop: later where another iteration costs nothing beside reading the table."""
+        quick = self.criterion.is_quick and max(self.covariances.ks) > 1
+        return self.control.tolerance * (_QUICK if quick else 1.0)
+
     def newton(self, theta: Array) -> tuple[Array, Point, float, float]:
         """Iterate to a stationary point: (theta, point, deviance, decrement)."""
         point, deviance = self.at(theta)
@@ -154,7 +162,7 @@ class _Search:
             left = decrement * (decrement / previous) if falling else decrement
             slow = slow + 1 if decrement > SLOW * previous else 0
             previous, decrement = decrement, left
-            if left <= self.control.tolerance or length == 0.0:
+            if left <= self.tolerance or length == 0.0:
                 break
         canonical = self.covariances.canonical(theta)
         if np.any(theta != canonical):
@@ -193,6 +201,8 @@ def minimise(
 ) -> tuple[Solution, OptSummary]:
     """Find the optimum of a criterion, from a starting theta.
 
+    The start is in the coordinates of the cross-products; the summary is of the user's.
+
     Cost: one factorisation, one selected inverse and n_theta columns an iteration, of which a
     well-started model needs about five.
     """
@@ -211,13 +221,15 @@ def minimise(
         solution = end.point.solution
     theta, deviance, decrement = end.theta, end.deviance, end.decrement
     finite = bool(np.isfinite(deviance))
-    grad = end.point.gradient() if finite else np.full_like(theta, np.nan)
+    grad = end.point.user_gradient() if finite else np.full_like(theta, np.nan)
     converged = finite and end.optimal and decrement <= max(1e-8, control.tolerance)
+    thetas = np.array([initial, theta, *(line.theta for line in search.log)])
+    first, last, *steps = map(tuple, criterion.to_user(thetas).tolist())
     summary = OptSummary(
-        tuple(initial.tolist()), tuple(theta.tolist()), initial_deviance, deviance,
+        first, last, initial_deviance, deviance,
         tuple(grad.tolist()), float(decrement), search.n_evaluations, len(search.log),
-        end.restarts, converged, _message(converged, deviance, end.restarts, decrement),
-        tuple(search.log),
+        end.restarts, converged, _message(search, end, converged),
+        tuple(replace(line, theta=at) for line, at in zip(search.log, steps, strict=True)),
     )  # fmt: skip
     return solution, summary
 
@@ -233,12 +245,24 @@ def _descend(search: _Search, theta: Array) -> _End:
         theta, restarts = inside, restarts + 1
 
 
-def _message(converged: bool, deviance: float, restarts: int, decrement: float) -> str:
-    if not np.isfinite(deviance):
-        return f"not converged: the deviance at the start is {deviance}"
+def _message(search: _Search, end: _End, converged: bool) -> str:
+    if not np.isfinite(end.deviance):
+        return f"not converged: the deviance at the start is {end.deviance}"
     if not converged:
-        return f"not converged: the deviance could still fall by about {decrement / 2:.2g}"
-    return "converged" + (f" after {restarts} restart(s) from a boundary" if restarts else "")
+        return f"not converged: the deviance could still fall by {_still_to_gain(search, end)}"
+    return "converged" + (f" after {end.restarts} restart(s) from a boundary" * bool(end.restarts))
+
+
+def _still_to_gain(search: _Search, end: _End) -> str:
+    """How much lower the deviance is where the search would have ended with more iterations.
+
+    Far from the optimum no model of the criterion at one point says so.
+    """
+    onward = _Search(search.criterion, Control())
+    found = _descend(onward, end.theta)
+    known = found.optimal and found.decrement <= 1e-8
+    gain = max(end.deviance - found.deviance, search.noise(end.deviance))
+    return f"{'about' if known else 'at least'} {gain:.2g}"
 
 
 def _snap_to_zero(search: _Search, theta: Array, deviance: float) -> Array | None:

@@ -54,6 +54,7 @@ class ManyFits:
         Fixed effects of the X that was given.
     sigma2 : (m,) array
     converged : (m,) boolean array
+    singular : (m,) boolean array
     """
 
     theta: Array
@@ -61,6 +62,7 @@ class ManyFits:
     beta: Array
     sigma2: Array
     converged: BoolArray
+    singular: BoolArray
 
     def __len__(self) -> int:
         return len(self.deviance)
@@ -82,7 +84,8 @@ def minimise_many(
         The model; its own response does not matter.
     responses : Responses
     theta : (n_theta,) array
-        Inside the bounds, or it is moved there as `minimise` does.
+        In the coordinates of the design's cross-products; inside the bounds, or it is moved there
+        as `minimise` does.
     control : Control, optional
     progress : callable, optional
         Called with the number of replicates done since the last call.
@@ -126,13 +129,14 @@ def _kernel(criterion: Criterion) -> tuple[int, Callable[[Responses], Problem] |
 
 def _stacked(found: list[ManyFits], n_theta: int, p: int) -> ManyFits:
     none = ManyFits(
-        np.empty((0, n_theta)), np.empty(0), np.empty((0, p)), np.empty(0), np.empty(0, dtype=bool)
-    )
+        np.empty((0, n_theta)), np.empty(0), np.empty((0, p)), np.empty(0), np.empty(0, dtype=bool),
+        np.empty(0, dtype=bool),
+    )  # fmt: skip
     parts = found or [none]
     return ManyFits(
         *(
             np.concatenate([getattr(f, name) for f in parts])
-            for name in ("theta", "deviance", "beta", "sigma2", "converged")
+            for name in ("theta", "deviance", "beta", "sigma2", "converged", "singular")
         )
     )
 
@@ -146,6 +150,7 @@ def _alone(criterion: Criterion, responses: Responses, theta: Array, control: Co
         solution.beta[None],
         np.array([solution.sigma2]),
         np.array([summary.converged]),
+        criterion.covariances.is_singular(one.reached(solution).theta[None]),
     )
 
 
@@ -154,7 +159,9 @@ def _together(problem: Problem, responses: Responses, theta: Array, control: Con
     basis = problem.cp.basis
     sigma2 = found.pwrss / problem.df if problem.df > 0 else np.full(len(found.pwrss), np.nan)
     beta = responses.offset.T + found.beta @ basis.transform.T
-    return ManyFits(found.theta, found.deviance, beta, sigma2, converged)
+    singular = problem.covariances.is_singular(found.theta)
+    theta = basis.to_user(found.theta, problem.covariances)
+    return ManyFits(theta, found.deviance, beta, sigma2, converged, singular)
 
 
 def search(problem: Problem, theta: Array, control: Control) -> tuple[Point, BoolArray]:

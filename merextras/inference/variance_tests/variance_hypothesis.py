@@ -110,6 +110,7 @@ def _without_blocks(products: CrossProducts, at: int) -> CrossProducts:
             for (s, t), block in products.cross.items()
             if at not in {s, t}
         },
+        basis=products.basis.with_effects([products.basis.effects[t] for t in kept]),
     )
 
 

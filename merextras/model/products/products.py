@@ -97,16 +97,18 @@ class ModelProducts:
         if not isinstance(other, ModelProducts):
             return NotImplemented
         check_same(self.structure, other.structure)
-        basis = basis_of(triangle(other.rows, self.rows))
         pairs = list(zip(self.structure.terms, self._matching(other), strict=True))
         coders = [a.coder.union(b.coder) for a, b in pairs]
         sizes = [len(coder.levels) for coder in coders]
         order = [self._term_of(other, t) for t in range(len(pairs))]
+        theirs = permuted(other.products, order)
+        made = basis_of(triangle(other.rows, self.rows))
+        basis = made.with_effects(self.products.joint_effects(theirs))
         parts, seen = [], [np.zeros(size, dtype=bool) for size in sizes]
         for cp, terms, flags in (
             (self.products, self.structure.terms, self.seen),
             (
-                permuted(other.products, order),
+                theirs,
                 [b for _, b in pairs],
                 [other.seen[t] for t in order],
             ),

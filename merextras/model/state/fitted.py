@@ -66,6 +66,8 @@ class Fit:
     origin: Origin | None = None
     n_dropped: int = 0
     control: LmerControl = field(default_factory=LmerControl)
+    #: A theta that was given and not searched from, to the last digit.
+    theta: Array | None = None
 
 
 class FittedModel:
@@ -144,7 +146,8 @@ class FittedModel:
     @property
     def theta(self) -> Array:
         """Covariance parameters: the relative covariance factors' lower triangles."""
-        return self.point.theta.copy()
+        given = self._fit.theta
+        return self.criterion.to_user(self.point.theta) if given is None else given.copy()
 
     @property
     def n_parameters(self) -> int:
@@ -159,7 +162,7 @@ class FittedModel:
     @cached_property
     def covariances(self) -> tuple[Array, ...]:
         """sigma**2 Lambda Lambda' of each term, (k, k)."""
-        return tuple(self.solution.sigma2 * lam @ lam.T for lam in self.solution.factor.lams)
+        return tuple(self.solution.sigma2 * lam @ lam.T for lam in self.solution.lams)
 
     @cached_property
     def fixed_covariance(self) -> Array:
@@ -188,13 +191,16 @@ def fit_design(
     control: Control | None = None,
     products: CrossProducts | None = None,
 ) -> Fit:
-    """Optimise a design's deviance, from `theta` or from moments."""
+    """Optimise a design's deviance, from `theta` (of the user's effects) or from moments."""
     products = design.cross_products() if products is None else products
-    theta = moments(products, design.covariances) if theta is None else theta
+    cov = design.covariances
+    start = moments(products, cov) if theta is None else products.basis.from_user(theta, cov)
     plan = make_plan(products)
     _warn_of_size(design, products, plan)
     criterion = Criterion(prepare(products, plan), design.covariances, reml=reml)
-    solution, opt = minimise(criterion, theta, control=control)
+    solution, opt = minimise(criterion, start, control=control)
+    if theta is not None:
+        opt = replace(opt, initial=tuple(np.asarray(theta, dtype=float).tolist()))
     return Fit(design, solution, opt, origin)
 
 
@@ -215,9 +221,10 @@ def _warn_of_size(design: Design, products: CrossProducts, plan: Plan) -> None:
 
 def fit_at(design: Design, theta: Array, *, reml: bool, origin: Origin | None = None) -> Fit:
     """The estimates at a given theta."""
-    lams = design.covariances.factors(theta)
-    solution = solve(prepare(design.cross_products()), lams, reml=reml)
-    return Fit(design, solution, None, origin)
+    products = design.cross_products()
+    lams = design.covariances.factors(products.basis.from_user(theta, design.covariances))
+    solution = solve(prepare(products), lams, reml=reml)
+    return Fit(design, solution, None, origin, theta=np.array(theta, dtype=float))
 
 
 def refitted(model: M, *, y: Array | None = None, reml: bool | None = None) -> M:
@@ -225,14 +232,23 @@ def refitted(model: M, *, y: Array | None = None, reml: bool | None = None) -> M
     design = model.design if y is None else _with_response(model.design, y)
     reml = model.solution.reml if reml is None else reml
     old = model._fit
-    fit = fit_design(design, reml=reml, theta=refit_start(model), control=old.control.engine)
+    start = start_for_user(model)
+    fit = fit_design(design, reml=reml, theta=start, control=old.control.engine)
     return model._like(replace(fit, n_dropped=old.n_dropped, control=old.control))
 
 
 def refit_start(model: FittedModel) -> Array:
-    """The theta that refits start from: the estimate, a little inside where that is at zero."""
+    """The theta that refits start from: the estimate, a little inside where that is at zero.
+
+    In the coordinates of the model's cross-products; `start_for_user` has the user's.
+    """
     # A variance at zero is a stationary point.
-    return model.design.covariances.inside(model.theta, 0.1)
+    return model.design.covariances.inside(model.point.theta, 0.1)
+
+
+def start_for_user(model: FittedModel) -> Array:
+    """The theta that refits start from, of the user's effects."""
+    return model.criterion.to_user(refit_start(model))
 
 
 def _with_response(design: Design, y: Array) -> Design:
@@ -259,6 +275,8 @@ def warn_of(fit: Fit, *, stacklevel: int) -> None:
 def is_singular(model: FittedModel, tol: float = 1e-4) -> bool:
     """Whether some covariance has (nearly) lost rank, lme4's isSingular.
 
-    True when a diagonal element of a relative covariance factor is below `tol`.
+    True when a diagonal element of a relative covariance factor is below `tol`, that of effects
+    whose covariates are orthogonal and of mean square one: what is called zero depends neither on
+    the unit of a covariate nor on where its zero is.
     """
     return any(bool(np.any(np.diag(lam) < tol)) for lam in model.solution.factor.lams)

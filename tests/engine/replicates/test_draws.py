@@ -26,12 +26,14 @@ def fits():
 
 
 def _dense(model):
-    """[Z XT] and the weights of the rows."""
+    """[Z XT] in the basis, and the weights of the rows."""
     design, cp = model.design, model.solution.factor.system.cp
     w = np.ones(design.n)
     for extra in (design.weights, design.frequencies):
         w = w if extra is None else w * extra
-    return design.z().toarray(), design.x @ cp.basis.transform, w
+    terms = cp.basis.rows([term.rows for term in design.terms])
+    z = np.hstack([term.sparse().toarray() for term in terms])
+    return z, design.x @ cp.basis.transform, w
 
 
 @pytest.mark.filterwarnings("ignore::merextras.exceptions.MerextrasWarning")
@@ -92,10 +94,12 @@ def test_restricted_terms(fits):
         kept[2] = (1, np.eye(1))
     found = restricted(cp, kept)
     parts = []
-    for t, c in kept:
+    for own, (t, c) in zip(found.basis.effects, kept, strict=True):
         values = model.design.terms[t].rows.sparse().toarray()
         levels = cp.shapes[t][0]
-        parts.append((values.reshape(len(values), levels, -1) @ c).reshape(len(values), -1))
+        parts.append(
+            (values.reshape(len(values), levels, -1) @ c @ own.transform).reshape(len(values), -1)
+        )
     for t, part in enumerate(parts):
         gram = np.einsum("nja,njb->jab", *[part.reshape(len(part), found.shapes[t][0], -1)] * 2)
         np.testing.assert_allclose(found.own[t], gram, rtol=1e-10, atol=1e-9)

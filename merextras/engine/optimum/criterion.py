@@ -105,13 +105,14 @@ class Point:
         """The derivative in theta, (n,)."""
         return self.criterion.covariances.gradient(self.theta, self._factor_slopes)
 
-    def user_gradient(self) -> Array:
-        """The derivative in theta of the effects as the user counts them, (n,)."""
+    def user_gradient(self, theta: Array | None = None) -> Array:
+        """The derivative in theta of the effects as the user counts them, (n,); `theta` is that."""
         criterion = self.criterion
+        theta = criterion.to_user(self.theta) if theta is None else theta
         effects = criterion.system.cp.basis.effects
         each = zip(effects, self._factor_slopes, self.lams, strict=True)
         slopes = [own.slopes(slope, lam) for own, slope, lam in each]
-        return criterion.covariances.gradient(criterion.to_user(self.theta), slopes)
+        return criterion.covariances.gradient(theta, slopes)
 
     def covariance_slopes(self) -> tuple[Array, ...]:
         """D of each term; see `gradient.covariance_slopes`."""

@@ -221,10 +221,11 @@ def minimise(
         solution = end.point.solution
     theta, deviance, decrement = end.theta, end.deviance, end.decrement
     finite = bool(np.isfinite(deviance))
-    grad = end.point.user_gradient() if finite else np.full_like(theta, np.nan)
     converged = finite and end.optimal and decrement <= max(1e-8, control.tolerance)
     thetas = np.array([initial, theta, *(line.theta for line in search.log)])
-    first, last, *steps = map(tuple, criterion.to_user(thetas).tolist())
+    user = criterion.to_user(thetas)
+    grad = end.point.user_gradient(user[1]) if finite else np.full_like(theta, np.nan)
+    first, last, *steps = map(tuple, user.tolist())
     summary = OptSummary(
         first, last, initial_deviance, deviance,
         tuple(grad.tolist()), float(decrement), search.n_evaluations, len(search.log),

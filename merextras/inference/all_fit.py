@@ -148,7 +148,7 @@ def _starts(
 def _newton(model: FittedModel, name: str, start: Array) -> OneFit:
     began = time.perf_counter()
     system, reml = model.solution.factor.system, model.solution.reml
-    _, found = minimise(system, start, reml=reml)
+    _, found = minimise(system, start, reml=reml, control=model.control.engine)
     seconds = time.perf_counter() - began
     theta = np.array(found.theta)
     return OneFit(

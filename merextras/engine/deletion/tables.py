@@ -23,7 +23,8 @@ from merextras.engine.derivatives.gradient import covariance_slopes, gradient
 from merextras.engine.elimination.plan import prepare
 from merextras.engine.kernels import sparse
 from merextras.engine.kernels.blocks import Array, IntArray
-from merextras.engine.optimum.newton import Control, minimise, units_of
+from merextras.engine.optimum.newton import minimise, units_of
+from merextras.engine.optimum.summary import Control
 from merextras.engine.products.basis import Basis
 from merextras.engine.products.crossprod import CrossProducts, TermRows
 from merextras.engine.solution.pls import Solution, solve

@@ -18,7 +18,9 @@ import numpy as np
 from merextras.engine.covariance import covpar
 from merextras.engine.elimination.plan import System
 from merextras.engine.kernels.blocks import Array, IntArray
+from merextras.engine.optimum import restarts
 from merextras.engine.optimum.criterion import Criterion, Point, local_model
+from merextras.engine.optimum.summary import Control, Iteration, OptSummary
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.solution.pls import Solution
 
@@ -32,66 +34,14 @@ NO_SLOPE = 1e-7
 SLOW, PATIENCE = 0.3, 3
 # A decrease of the deviance that counts as one, relative to its size: some hundred roundings.
 NOISE = 1e-13
-
-
-@dataclass(frozen=True)
-class Control:
-    """When to stop.
-
-    Attributes
-    ----------
-    tolerance : float
-        On the Newton decrement ``g'H^-1 g``, twice the deviance still to be gained, that is left
-        after the last step, judged by how fast it fell before: the distance to the optimum is
-        then below sqrt(tolerance) standard errors.
-    max_iterations, max_restarts : int
-    """
-
-    tolerance: float = 1e-13
-    max_iterations: int = 100
-    max_restarts: int = 5
-
-
-@dataclass(frozen=True)
-class Iteration:
-    """A line of the optimiser's log."""
-
-    theta: tuple[float, ...]
-    deviance: float
-    decrement: float
-    step: float
-
-
-@dataclass(frozen=True)
-class OptSummary:
-    """What the optimiser did.
-
-    Attributes
-    ----------
-    initial, theta : tuples of float
-    initial_deviance, deviance : float
-    gradient : tuple of float
-        d deviance / d theta at the end.
-    decrement : float
-        ``g'H^-1 g`` that is left: twice the deviance still to be gained, by the model of it.
-    n_evaluations, n_iterations, n_restarts : int
-    converged : bool
-    message : str
-    log : tuple of Iteration
-    """
-
-    initial: tuple[float, ...]
-    theta: tuple[float, ...]
-    initial_deviance: float
-    deviance: float
-    gradient: tuple[float, ...]
-    decrement: float
-    n_evaluations: int
-    n_iterations: int
-    n_restarts: int
-    converged: bool
-    message: str
-    log: tuple[Iteration, ...]
+# Relative standard deviations at which the residual variance has no digit left, and few.
+FAR, FEW_DIGITS = 1e7, 1e5
+# One from which on a rise of less than this of the deviance, if it grows tenfold, is none.
+LARGE, LITTLE = 1e3, 1e-3
+# An eigenvalue of the Hessian that may be zero but for rounding, relative to the largest.
+FLAT = 1e-5
+# Searches that only foresee where they would end: their decrement and iterations.
+_FORESEEN, _SHORT = 1e-3, 20
 
 
 @dataclass(frozen=True)
@@ -114,7 +64,8 @@ class _Search:
         self.criterion = Criterion(system, reml=reml)
         self.ks = self.criterion.ks
         self.units = units_of(system.cp)
-        self.n_evaluations = 0
+        self.unit_of_theta = covpar.pack([np.tile(u[:, None], len(u)) for u in self.units])
+        self.n_evaluations, self.flatness = 0, 1.0
         self.last: tuple[Array, Point, float] | None = None
         self.log: list[Iteration] = []
 
@@ -137,17 +88,25 @@ class _Search:
         """Whether the quick evaluation is off: where theta is so large that it says nothing."""
         return bool(abs(solution.deviance() - end.deviance) > 10 * self.noise(end.deviance))
 
-    def newton(self, theta: Array) -> tuple[Array, Point, float, float]:
+    def relative_size(self, theta: Array) -> float:
+        """The largest relative standard deviation, of a covariate of size one."""
+        return float(np.max(np.abs(theta) * self.unit_of_theta, initial=0.0))
+
+    def newton(
+        self, theta: Array, tolerance: float | None = None, most: int | None = None
+    ) -> tuple[Array, Point, float, float]:
         """Iterate to a stationary point: (theta, point, deviance, decrement)."""
+        tolerance = self.control.tolerance if tolerance is None else tolerance
+        most = self.control.max_iterations if most is None else most
         point, deviance = self.at(theta)
         decrement, previous, slow = np.inf if self.ks else 0.0, np.inf, 0
-        for _ in range(self.control.max_iterations if self.ks and np.isfinite(deviance) else 0):
+        for _ in range(most if self.ks and np.isfinite(deviance) else 0):
             grad, hessian = local_model(point, self.units)
-            if not np.all(np.isfinite(hessian)):
+            if not np.all(np.isfinite(hessian)) or self.relative_size(theta) > FAR:
                 break
             if slow >= PATIENCE:
                 hessian = self._differenced(theta)
-            step, decrement = _newton_step(grad, hessian)
+            step, decrement, self.flatness = _newton_step(grad, hessian)
             point.forget()
             length, theta_new, point, deviance_new = self._line_search(
                 theta, point, deviance, step, decrement
@@ -159,12 +118,17 @@ class _Search:
             left = decrement * (decrement / previous) if falling else decrement
             slow = slow + 1 if decrement > SLOW * previous else 0
             previous, decrement = decrement, left
-            if left <= self.control.tolerance or length == 0.0:
+            if left <= tolerance or length == 0.0:
                 break
         if np.any(theta != covpar.normalise(theta, self.ks)):
             theta = covpar.normalise(theta, self.ks)
             point, deviance = self.at(theta)
         return theta, point, deviance, decrement
+
+    def foresee(self, theta: Array) -> tuple[Array, float]:
+        """A short search: where it was left, and the deviance that its end will have."""
+        theta, _, deviance, decrement = self.newton(theta, _FORESEEN, _SHORT)
+        return theta, deviance - 0.5 * decrement
 
     def _differenced(self, theta: Array) -> Array:
         """The Hessian by central differences of the gradient, 2 n_theta gradients.
@@ -172,8 +136,7 @@ class _Search:
         The average information is far from it where the random effects have a mean that the fixed
         part leaves out; Newton steps with it then crawl.
         """
-        scale = 1.0 / covpar.pack([np.tile(u[:, None], len(u)) for u in self.units])
-        steps = 1e-4 * np.maximum(np.abs(theta), 0.1 * scale)
+        steps = 1e-4 * np.maximum(np.abs(theta), 0.1 / self.unit_of_theta)
         rows = []
         for i, step in enumerate(steps):
             move = np.zeros_like(theta)
@@ -223,7 +186,7 @@ def minimise(
     initial, initial_deviance = theta, search.at(theta)[1]
     if not np.isfinite(initial_deviance):
         theta = covpar.pack([np.diag(1.0 / units) for units in search.units])
-    end = _descend(search, theta)
+    end, n_ends, regular = _lowest(search, theta)
     solution = search.criterion.solution(end.point)
     if search.lost_digits(end, solution):
         search.criterion.take_general()
@@ -231,16 +194,55 @@ def minimise(
         end = _descend(search, end.theta)
         solution = search.criterion.solution(end.point)
     theta, deviance, decrement = end.theta, end.deviance, end.decrement
-    finite = bool(np.isfinite(deviance))
+    finite, unbounded = bool(np.isfinite(deviance)), _is_unbounded(search, end)
     grad = covpar.pack(end.point.factor_slopes()) if finite else np.full_like(theta, np.nan)
-    converged = finite and end.optimal and decrement <= max(1e-8, control.tolerance)
+    gained = decrement <= max(1e-8, control.tolerance)
+    converged = finite and end.optimal and gained and not unbounded
     summary = OptSummary(
         tuple(initial.tolist()), tuple(theta.tolist()), initial_deviance, deviance,
         tuple(grad.tolist()), float(decrement), search.n_evaluations, len(search.log),
-        end.restarts, converged, _message(converged, deviance, end.restarts, decrement),
-        tuple(search.log),
+        end.restarts, converged, _message(converged, unbounded, end, n_ends), tuple(search.log),
+        n_ends, unbounded, regular,
     )  # fmt: skip
     return solution, summary
+
+
+def _lowest(search: _Search, theta: Array) -> tuple[_End, int, bool]:
+    """The end of a search, where it may not be the only one the lowest, and whether it was."""
+    end = _descend(search, theta)
+    if not search.ks or not _is_doubtful(search, end):
+        return end, 1, search.flatness > FLAT
+    q = sum(levels * k for levels, k in search.system.cp.shapes)
+    others = restarts.starts(end.theta, search.units, q)
+    if _is_unbounded(search, end):
+        return end, 1, False
+    end, n_ends = restarts.lowest(
+        end, others, search.foresee, lambda start: _descend(search, start),
+        lambda found: _is_unbounded(search, found),
+    )  # fmt: skip
+    return end, n_ends, False
+
+
+def _is_doubtful(search: _Search, end: _End) -> bool:
+    """Whether the end is singular, or the way to it such that others may have led elsewhere."""
+    size = np.abs(end.theta) * search.unit_of_theta
+    singular = bool(np.any(size[covpar.lower_bounds(search.ks) == 0.0] < NEAR_BOUNDARY))
+    short = any(iteration.step < restarts.SHORT_STEP for iteration in search.log)
+    return singular or short or len(search.log) > restarts.LONG_WAY
+
+
+def _is_unbounded(search: _Search, end: _End) -> bool:
+    """Whether the criterion does not rise as what is large of the random effects grows further."""
+    size = np.abs(end.theta) * search.unit_of_theta
+    largest = np.max(size, initial=0.0)
+    unsettled = end.decrement > 1e-8 and largest > FEW_DIGITS
+    if end.deviance == -np.inf or largest > FAR or unsettled:
+        return True
+    large = size > LARGE
+    if not np.isfinite(end.deviance) or not np.any(large):
+        return False
+    _, deviance = search.at(np.where(large, 10.0 * end.theta, end.theta))
+    return bool(deviance <= end.deviance + LITTLE)
 
 
 def _descend(search: _Search, theta: Array) -> _End:
@@ -254,12 +256,20 @@ def _descend(search: _Search, theta: Array) -> _End:
         theta, restarts = inside, restarts + 1
 
 
-def _message(converged: bool, deviance: float, restarts: int, decrement: float) -> str:
-    if not np.isfinite(deviance):
-        return f"not converged: the deviance at the start is {deviance}"
+def _message(converged: bool, unbounded: bool, end: _End, n_ends: int) -> str:
+    if not np.isfinite(end.deviance) and end.decrement == np.inf:
+        return f"not converged: the deviance at the start is {end.deviance}"
+    if unbounded:
+        return (
+            "not converged: the likelihood has no maximum, it is unbounded or flat as the residual "
+            "variance goes to zero; the random effects can explain the response exactly, and the "
+            "model has too many of them for these data"
+        )
     if not converged:
-        return f"not converged: the deviance could still fall by about {decrement / 2:.2g}"
-    return "converged" + (f" after {restarts} restart(s) from a boundary" if restarts else "")
+        return f"not converged: the deviance could still fall by about {end.decrement / 2:.2g}"
+    restarted = f" after {end.restarts} restart(s) from a boundary" if end.restarts else ""
+    among = f"; the lowest of {n_ends} ends" if n_ends > 1 else ""
+    return f"converged{restarted}{among}"
 
 
 def units_of(cp: CrossProducts) -> tuple[Array, ...]:
@@ -268,20 +278,25 @@ def units_of(cp: CrossProducts) -> tuple[Array, ...]:
     return tuple(np.sqrt(np.where(square > 0.0, square, 1.0)) for square in squares)
 
 
-def _newton_step(grad: Array, hessian: Array) -> tuple[Array, float]:
+def _newton_step(grad: Array, hessian: Array) -> tuple[Array, float, float]:
     """``-H^-1 g`` with H made positive definite by the size of its eigenvalues, and g'H^-1 g.
 
-    The coordinates are scaled by H's diagonal first: a slope in milliseconds is as good as one in
-    days.
+    The third value is the smallest eigenvalue over the largest. The coordinates are scaled by H's
+    diagonal first: a slope in milliseconds is as good as one in days.
     """
     size = np.sqrt(np.abs(np.diag(hessian)))
     size[size == 0.0] = 1.0
-    values, vectors = np.linalg.eigh(hessian / np.outer(size, size))
-    floor = 1e-6 * max(float(np.max(np.abs(values))), 1e-300)
-    values = np.maximum(np.abs(values), floor)
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled = hessian / np.outer(size, size)
+    if not np.all(np.isfinite(scaled)) or not np.all(np.isfinite(grad)):
+        return np.zeros_like(grad), np.inf, 0.0
+    values, vectors = np.linalg.eigh(scaled)
+    largest = max(float(np.max(np.abs(values))), 1e-300)
+    flatness = float(np.min(np.abs(values))) / largest
+    values = np.maximum(np.abs(values), 1e-6 * largest)
     rotated = vectors.T @ (grad / size)
     step = -(vectors @ (rotated / values)) / size
-    return step, float(np.sum(rotated**2 / values))
+    return step, float(np.sum(rotated**2 / values)), flatness
 
 
 def _snap_to_zero(search: _Search, theta: Array, deviance: float) -> Array | None:
@@ -290,7 +305,7 @@ def _snap_to_zero(search: _Search, theta: Array, deviance: float) -> Array | Non
     First all of an effect's row of Lambda, then what the effects before it leave of it, the
     diagonal element alone.
     """
-    size = np.abs(theta) * covpar.pack([np.tile(u[:, None], len(u)) for u in search.units])
+    size = np.abs(theta) * search.unit_of_theta
     limit = NEAR_ZERO * max(1.0, float(np.max(size, initial=0.0)))
     snapped = None
     for where in effects(search.ks):

@@ -23,11 +23,11 @@ from merextras.engine.optimum.newton import (
     NOISE,
     PATIENCE,
     SLOW,
-    Control,
     effects,
     minimise,
     units_of,
 )
+from merextras.engine.optimum.summary import Control
 from merextras.engine.replicates import by_levels
 from merextras.engine.replicates.by_levels import LevelProblem
 from merextras.engine.replicates.problem import Point, Problem
@@ -361,9 +361,13 @@ def _newton_steps(gradient: Array, hessian: Array) -> tuple[Array, Array]:
     """``-H^-1 g`` and g'H^-1 g of each replicate, safeguarded as in `optimize`."""
     size = np.sqrt(np.abs(np.diagonal(hessian, axis1=1, axis2=2)))
     size = np.where(size == 0.0, 1.0, size)
-    values, vectors = np.linalg.eigh(hessian / (size[:, :, None] * size[:, None, :]))
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled = hessian / (size[:, :, None] * size[:, None, :])
+    finite = np.isfinite(scaled).all(axis=(1, 2)) & np.isfinite(gradient).all(axis=1)
+    gradient = np.where(finite[:, None], gradient, 0.0)
+    values, vectors = np.linalg.eigh(np.where(finite[:, None, None], scaled, 0.0))
     floor = 1e-6 * np.maximum(np.max(np.abs(values), axis=1, initial=0.0), 1e-300)
     values = np.maximum(np.abs(values), floor[:, None])
     rotated = np.einsum("mij,mi->mj", vectors, gradient / size)
     step = -np.einsum("mij,mj->mi", vectors, rotated / values) / size
-    return step, np.asarray(np.sum(rotated**2 / values, axis=1))
+    return step, np.where(finite, np.sum(rotated**2 / values, axis=1), np.inf)

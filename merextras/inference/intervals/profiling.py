@@ -75,7 +75,8 @@ class Profiler:
         ------
         ProfileError
         """
-        solution, opt = minimise(model.solution.factor.system, model.theta, reml=False)
+        system, control = model.solution.factor.system, model.control.engine
+        solution, opt = minimise(system, model.theta, reml=False, control=control)
         if not opt.converged:
             raise ProfileError(
                 f"the ML estimate, at which a profile starts, was not found ({opt.message}); "

@@ -78,8 +78,10 @@ def reduced(model: FittedModel, y: Array) -> Responses:
 def refit_reduced(model: FittedModel, responses: Responses) -> ManyFits:
     """The model's refits to responses, all together."""
     solution = model.solution
-    start = refit_start(model)
-    return minimise_many(solution.factor.system, responses, start, reml=solution.reml)
+    return minimise_many(
+        solution.factor.system, responses, refit_start(model), reml=solution.reml,
+        control=model.control.engine,
+    )  # fmt: skip
 
 
 def refit_all(model: FittedModel, y: Array) -> ManyFits:

@@ -54,6 +54,7 @@ class _End:
     decrement: float
     optimal: bool
     restarts: int
+    log: tuple[Iteration, ...]
 
 
 class _Search:
@@ -200,8 +201,8 @@ def minimise(
     converged = finite and end.optimal and gained and not unbounded
     summary = OptSummary(
         tuple(initial.tolist()), tuple(theta.tolist()), initial_deviance, deviance,
-        tuple(grad.tolist()), float(decrement), search.n_evaluations, len(search.log),
-        end.restarts, converged, _message(converged, unbounded, end, n_ends), tuple(search.log),
+        tuple(grad.tolist()), float(decrement), search.n_evaluations, len(end.log),
+        end.restarts, converged, _message(converged, unbounded, end, n_ends), end.log,
         n_ends, unbounded, regular,
     )  # fmt: skip
     return solution, summary
@@ -247,12 +248,14 @@ def _is_unbounded(search: _Search, end: _End) -> bool:
 
 def _descend(search: _Search, theta: Array) -> _End:
     """Iterate to a stationary point, and on from there while it lies on a boundary for nothing."""
+    began = len(search.log)
     theta, restarts = _leave_boundary(search, theta), 0
     while True:
         theta, point, deviance, decrement = search.settle(theta)
         inside = _step_inside(search, point, deviance)
         if inside is None or restarts == search.control.max_restarts:
-            return _End(theta, point, deviance, decrement, inside is None, restarts)
+            log = tuple(search.log[began:])
+            return _End(theta, point, deviance, decrement, inside is None, restarts, log)
         theta, restarts = inside, restarts + 1
 
 

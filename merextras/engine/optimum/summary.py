@@ -45,7 +45,10 @@ class OptSummary:
         d deviance / d theta at the end.
     decrement : float
         ``g'H^-1 g`` that is left: twice the deviance still to be gained, by the model of it.
-    n_evaluations, n_iterations, n_restarts : int
+    n_evaluations : int
+        Of all searches.
+    n_iterations, n_restarts : int
+        Of the search that ended here, as the log.
     converged : bool
     message : str
     log : tuple of Iteration

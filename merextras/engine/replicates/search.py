@@ -1,14 +1,15 @@
 """Minimising the profiled deviances of many responses to one design.
 
 The same search as `optimize`, with the same rules and limits, run for all replicates at once: each
-has its own theta, step length, zeros and restarts. Terms that share their levels (one term, or
+has its own theta, step length, zeros and restarts; those that end singular are searched again from
+other starts. Terms that share their levels (one term, or
 ``||``) go through the kernels of `batch`; other models are optimised one response after the other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +29,9 @@ from merextras.engine.optimum.newton import (
     units_of,
 )
 from merextras.engine.optimum.summary import Control
-from merextras.engine.replicates import by_levels
+from merextras.engine.replicates import by_levels, elsewhere
 from merextras.engine.replicates.by_levels import LevelProblem
+from merextras.engine.replicates.fits import ManyFits
 from merextras.engine.replicates.problem import Point, Problem
 from merextras.engine.replicates.responses import Responses
 from merextras.engine.replicates.whole import WholeProblem
@@ -42,31 +44,6 @@ _BLOCK = 1 << 20
 _MOST_PRODUCTS = 1 << 25
 # The most random effects for which a dense matrix a replicate is faster than sparse eliminations.
 _MOST_EFFECTS = 128
-
-
-@dataclass(frozen=True)
-class ManyFits:
-    """The optimum of each replicate.
-
-    Attributes
-    ----------
-    theta : (m, n_theta) array
-    deviance : (m,) array
-        By the criterion that was minimised; NaN or minus infinity where there is none.
-    beta : (m, p) array
-        Fixed effects of the X that was given.
-    sigma2 : (m,) array
-    converged : (m,) boolean array
-    """
-
-    theta: Array
-    deviance: Array
-    beta: Array
-    sigma2: Array
-    converged: BoolArray
-
-    def __len__(self) -> int:
-        return len(self.deviance)
 
 
 def minimise_many(
@@ -106,7 +83,10 @@ def minimise_many(
         if make is None:
             found.append(_alone(system, part, theta, reml, control))
         else:
-            found.append(_together(make(part), part, theta, control))
+            fits = _together(make(part), part, theta, control)
+            again = partial(_some, make, part, control)
+            elsewhere.keep_lower(fits, units_of(system.cp), again)
+            found.append(fits)
         if progress is not None:
             progress(len(part))
     return _stacked(found, len(theta), system.cp.p)
@@ -160,6 +140,17 @@ def _together(problem: Problem, responses: Responses, theta: Array, control: Con
     sigma2 = found.pwrss / problem.df if problem.df > 0 else np.full(len(found.pwrss), np.nan)
     beta = responses.offset.T + found.beta @ basis.transform.T
     return ManyFits(found.theta, found.deviance, beta, sigma2, converged)
+
+
+def _some(
+    make: Callable[[Responses], Problem],
+    responses: Responses,
+    control: Control,
+    which: IntArray,
+    theta: Array,
+) -> ManyFits:
+    part = responses.take(which)
+    return _together(make(part), part, theta, control)
 
 
 def search(problem: Problem, theta: Array, control: Control) -> tuple[Point, BoolArray]:

@@ -16,7 +16,7 @@ import numpy as np
 import scipy.linalg as la
 import scipy.sparse as sp
 
-from merextras.engine.covariance import covpar
+from merextras.engine.covariance.cholesky import lower_indices
 from merextras.engine.kernels.blocks import Array
 from merextras.engine.products.crossprod import CrossProducts
 
@@ -106,7 +106,7 @@ class _Rotated:
 
 def _units(k: int) -> Array:
     """The symmetric E_i, (k (k + 1) / 2, k, k)."""
-    rows, cols = covpar.triangle(k)
+    rows, cols = lower_indices(k)
     out = np.zeros((len(rows), k, k))
     out[np.arange(len(rows)), rows, cols] = out[np.arange(len(rows)), cols, rows] = 1.0
     return out

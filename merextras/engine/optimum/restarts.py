@@ -16,8 +16,8 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
-from merextras.engine.covariance import covpar
 from merextras.engine.kernels.blocks import Array
+from merextras.engine.optimum.criterion import Criterion
 
 #: Iterations after which a way was long; a well-started search takes about five.
 LONG_WAY = 12
@@ -46,53 +46,51 @@ class End(Protocol):
 E = TypeVar("E", bound=End)
 
 
-def starts(theta: Array, units: Sequence[Array], q: int) -> Iterator[Array]:
+def starts(criterion: Criterion, theta: Array) -> Iterator[Array]:
     """Starting thetas for another search, the most promising first.
 
     Parameters
     ----------
+    criterion : Criterion
+        Of a large model there are fewer starts.
     theta : (n_theta,) array
         Where the first search ended.
-    units : sequence of (k,) arrays
-        Root mean squares of the covariates, by terms.
-    q : int
-        Random effects in all; of a large model there are fewer starts.
     """
-    yield from alike(units, _ALIKE[:2] if q > _LARGE else _ALIKE)
-    yield from freed(theta, units, _FREED[:1] if q > _LARGE else _FREED)
-    if q <= _LARGE:
-        yield from alone(units, _ONLY)
+    large = sum(levels * k for levels, k in criterion.system.cp.shapes) > _LARGE
+    yield from alike(criterion, _ALIKE[:2] if large else _ALIKE)
+    yield from freed(criterion, theta, _FREED[:1] if large else _FREED)
+    if not large:
+        yield from alone(criterion, _ONLY)
 
 
-def alike(units: Sequence[Array], sizes: Iterable[float]) -> Iterator[Array]:
+def alike(criterion: Criterion, sizes: Iterable[float]) -> Iterator[Array]:
     """All effects independent and of one size."""
     for size in sizes:
-        yield covpar.pack([np.diag(size / unit) for unit in units])
+        yield _theta_of(criterion, [size**2 * np.eye(k) for k in criterion.covariances.ks])
 
 
-def freed(theta: Array, units: Sequence[Array], sizes: Iterable[float]) -> Iterator[Array]:
+def freed(criterion: Criterion, theta: Array, sizes: Iterable[float]) -> Iterator[Array]:
     """An end with each direction that has no variance set free in turn."""
-    scaled = _in_units(covpar.unpack(theta, [len(unit) for unit in units]), units)
+    pairs = zip(criterion.covariances.factors(theta), criterion.sizes, strict=True)
+    rows = [lam * unit[:, None] for lam, unit in pairs]
+    scaled = [row @ row.T for row in rows]
     for size in sizes:
         for t, g in enumerate(scaled):
             values, vectors = np.linalg.eigh(g)
             for direction in vectors[:, values < _NONE**2].T:
-                grown = [
-                    *scaled[:t],
-                    g + size**2 * np.outer(direction, direction),
-                    *scaled[t + 1 :],
-                ]
-                yield _theta_of(grown, units)
+                grown = g + size**2 * np.outer(direction, direction)
+                yield _theta_of(criterion, [*scaled[:t], grown, *scaled[t + 1 :]])
 
 
-def alone(units: Sequence[Array], sizes: Iterable[float]) -> Iterator[Array]:
+def alone(criterion: Criterion, sizes: Iterable[float]) -> Iterator[Array]:
     """One direction large and all others small: each effect, each sum and difference of two."""
-    little = [_BESIDE**2 * np.eye(len(unit)) for unit in units]
+    ks = criterion.covariances.ks
+    little = [_BESIDE**2 * np.eye(k) for k in ks]
     for size in sizes:
-        for t, unit in enumerate(units):
-            for direction in _directions(len(unit)):
+        for t, k in enumerate(ks):
+            for direction in _directions(k):
                 g = little[t] + size**2 * np.outer(direction, direction)
-                yield _theta_of([*little[:t], g, *little[t + 1 :]], units)
+                yield _theta_of(criterion, [*little[:t], g, *little[t + 1 :]])
 
 
 def _directions(k: int) -> list[Array]:
@@ -102,14 +100,9 @@ def _directions(k: int) -> list[Array]:
     return [*eye, *mixed]
 
 
-def _in_units(lams: Sequence[Array], units: Sequence[Array]) -> list[Array]:
-    rows = [lam * unit[:, None] for lam, unit in zip(lams, units, strict=True)]
-    return [row @ row.T for row in rows]
-
-
-def _theta_of(scaled: Sequence[Array], units: Sequence[Array]) -> Array:
-    pairs = zip(scaled, units, strict=True)
-    return covpar.pack([covpar.factor_of(g / np.outer(unit, unit)) for g, unit in pairs])
+def _theta_of(criterion: Criterion, scaled: Sequence[Array]) -> Array:
+    pairs = zip(scaled, criterion.sizes, strict=True)
+    return criterion.covariances.from_covariances([g / np.outer(u, u) for g, u in pairs])
 
 
 def lowest(

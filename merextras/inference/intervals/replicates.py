@@ -78,11 +78,8 @@ def reduced(model: FittedModel, y: Array) -> Responses:
 
 def refit_reduced(model: FittedModel, responses: Responses) -> ManyFits:
     """The model's refits to responses, all together."""
-    solution = model.solution
-    return minimise_many(
-        solution.factor.system, responses, refit_start(model), reml=solution.reml,
-        control=model.control.engine,
-    )  # fmt: skip
+    start, control = refit_start(model), model.control.engine
+    return minimise_many(model.criterion, responses, start, control=control)
 
 
 def refit_all(model: FittedModel, y: Array) -> ManyFits:

@@ -301,3 +301,7 @@ MERTOOLS_CRITERION = 1e-9
 #: criteria, relative; estimates in standard errors. Worst seen: 5e-14 and 2e-11.
 CHUNKS_DEVIANCE = 1e-10
 CHUNKS_ESTIMATES = 1e-8
+
+#: A criterion above the best of a dense search from many starts, relative to one plus its size: far
+#: below any difference between two minima, above what either search leaves.
+SEVERAL_MINIMA = 1e-6

@@ -85,6 +85,11 @@ class _Search:
         """The largest relative standard deviation, of a covariate of size one."""
         return float(np.max(np.abs(theta) * self.criterion.units, initial=0.0))
 
+    def curvature(self, theta: Array, hessian: Array) -> float:
+        """The least second derivative in a parameter, in units of its size."""
+        size = np.maximum(np.abs(theta), 1.0 / self.criterion.units)
+        return float(np.min(np.abs(np.diag(hessian)) * size**2, initial=np.inf))
+
     def newton(
         self, theta: Array, tolerance: float | None = None, most: int | None = None
     ) -> tuple[Array, Point, float, float]:
@@ -101,7 +106,8 @@ class _Search:
             if slow >= PATIENCE:
                 hessian = self.criterion.differenced(theta, lambda end: self.at(end)[0])
             steps, decrements, flatness = newton_steps(grad[None], hessian[None])
-            step, decrement, self.flatness = steps[0], float(decrements[0]), float(flatness[0])
+            step, decrement = steps[0], float(decrements[0])
+            self.flatness = min(float(flatness[0]), self.curvature(theta, hessian))
             point.forget()
             length, theta_new, point, deviance_new = self._line_search(
                 theta, point, deviance, step, decrement

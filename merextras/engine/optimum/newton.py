@@ -197,7 +197,7 @@ def _lowest(search: _Search, theta: Array) -> tuple[_End, int, bool]:
     end = _descend(search, theta)
     if not search.covariances.n or not _is_doubtful(search, end):
         return end, 1, search.flatness > FLAT
-    if _is_unbounded(search, end):
+    if not np.isfinite(end.deviance):
         return end, 1, False
     others = restarts.starts(search.criterion, end.theta)
     end, n_ends = restarts.lowest(

@@ -134,7 +134,10 @@ def lowest(
         if np.isfinite(deviance) and (lower or _is_new(deviance, ends)):
             end = descend(near)
             if is_last(end):
-                return end, len(ends)
+                # A flat end far out may lie above a minimum; one that is lower has no minimum.
+                if end.deviance < best:
+                    return end, len(ends)
+                continue
             if _is_new(end.deviance, ends):
                 ends.append(end)
             elif end.deviance < best:

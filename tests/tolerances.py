@@ -316,3 +316,6 @@ SHIFTED_DF = 1e-5
 
 #: What a warning says could still be gained, printed with two digits.
 TWO_DIGITS = 0.06
+#: A criterion above the best of a dense search from many starts, relative to one plus its size: far
+#: below any difference between two minima, above what either search leaves.
+SEVERAL_MINIMA = 1e-6

@@ -118,7 +118,7 @@ def influence(
     )
     codes, levels, name = _deleted(model.design, groups)
     taken = table.frequencies if groups is not None else np.minimum(table.frequencies, 1.0)
-    whole = Whole(model.point, table, refit_start(model), model._fit.control.engine)
+    whole = Whole(model.point, table, refit_start(model), model.control.engine)
     deletions = Deletions(codes, taken, len(levels))
     found = _all(Refitter(whole, deletions, method == "full"), n_jobs)
     seen = np.where(table.precision > 0.0, taken, 0.0)

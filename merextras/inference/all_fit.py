@@ -140,7 +140,8 @@ def _starts(
 
 def _newton(model: FittedModel, name: str, start: Array) -> OneFit:
     began = time.perf_counter()
-    solution, found = minimise(model.criterion.by(reml=model.solution.reml), start)
+    criterion = model.criterion.by(reml=model.solution.reml)
+    solution, found = minimise(criterion, start, control=model.control.engine)
     seconds = time.perf_counter() - began
     theta = model.criterion.reached(solution).theta
     return OneFit(

@@ -21,7 +21,8 @@ from merextras.engine.elimination.plan import prepare
 from merextras.engine.kernels import sparse
 from merextras.engine.kernels.blocks import Array, IntArray
 from merextras.engine.optimum.criterion import Criterion, Point
-from merextras.engine.optimum.newton import Control, minimise
+from merextras.engine.optimum.newton import minimise
+from merextras.engine.optimum.summary import Control
 from merextras.engine.products.basis import Basis
 from merextras.engine.products.crossprod import CrossProducts, effects_of
 from merextras.engine.products.term_rows import TermRows

@@ -92,8 +92,10 @@ class Conditional:
 
     @property
     def deviance(self) -> float:
-        """The deviance; NaN where a matrix is not positive definite."""
+        """The deviance; NaN where a matrix is not positive definite, infinite at sigma = 0."""
         cp = self.solution.factor.system.cp
+        if self.sigma2 == 0.0:
+            return np.inf
         fit = cp.n * (np.log(2.0 * np.pi) + 2.0 * self.log_sigma) + self.r2 / self.sigma2
         return float(self.solution.factor.log_det + fit - cp.sum_log_w)
 

@@ -14,7 +14,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from merextras.engine.elimination.plan import System
-from merextras.engine.kernels.blocks import Array
+from merextras.engine.kernels.blocks import Array, IntArray
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.products.term_rows import TermRows
 
@@ -79,7 +79,7 @@ class Responses:
             cp.basis.transform @ coefficients,
         )
 
-    def take(self, which: slice) -> Responses:
+    def take(self, which: slice | IntArray) -> Responses:
         """Take some of the responses."""
         return Responses(
             tuple(part[:, :, which] for part in self.to_y),

@@ -1,14 +1,16 @@
 """Minimising the profiled deviances of many responses to one design.
 
 The same search as `newton`, with the same rules and limits, run for all replicates at once: each
-has its own theta, step length, zeros and restarts. Terms that share their levels (one term, or
-``||``) go through the kernels of `by_levels`; other models are optimised one after the other.
+has its own theta, step length, zeros and restarts; those that end singular are searched again from
+other starts. Terms that share their levels (one term, or ``||``) go through the kernels of
+`by_levels`; other models are optimised one after the other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,12 +23,13 @@ from merextras.engine.optimum.newton import (
     NOISE,
     PATIENCE,
     SLOW,
-    Control,
     minimise,
 )
 from merextras.engine.optimum.step import newton_steps
-from merextras.engine.replicates import by_levels
+from merextras.engine.optimum.summary import Control
+from merextras.engine.replicates import by_levels, elsewhere
 from merextras.engine.replicates.by_levels import LevelProblem
+from merextras.engine.replicates.fits import ManyFits
 from merextras.engine.replicates.problem import Point, Problem
 from merextras.engine.replicates.responses import Responses
 from merextras.engine.replicates.whole import WholeProblem
@@ -39,33 +42,6 @@ _BLOCK = 1 << 20
 _MOST_PRODUCTS = 1 << 25
 # The most random effects for which a dense matrix a replicate is faster than sparse eliminations.
 _MOST_EFFECTS = 128
-
-
-@dataclass(frozen=True)
-class ManyFits:
-    """The optimum of each replicate.
-
-    Attributes
-    ----------
-    theta : (m, n_theta) array
-    deviance : (m,) array
-        By the criterion that was minimised; NaN or minus infinity where there is none.
-    beta : (m, p) array
-        Fixed effects of the X that was given.
-    sigma2 : (m,) array
-    converged : (m,) boolean array
-    singular : (m,) boolean array
-    """
-
-    theta: Array
-    deviance: Array
-    beta: Array
-    sigma2: Array
-    converged: BoolArray
-    singular: BoolArray
-
-    def __len__(self) -> int:
-        return len(self.deviance)
 
 
 def minimise_many(
@@ -104,10 +80,14 @@ def minimise_many(
         if make is None:
             found.append(_alone(criterion, part, theta, control))
         else:
-            found.append(_together(make(part), part, theta, control))
+            fits = _together(make(part), part, theta, control)
+            again = partial(_some, make, part, control)
+            elsewhere.keep_lower(fits, criterion, again)
+            found.append(fits)
         if progress is not None:
             progress(len(part))
-    return _stacked(found, len(theta), criterion.system.cp.p)
+    every = _stacked(found, len(theta), criterion.system.cp.p)
+    return replace(every, theta=criterion.to_user(every.theta))
 
 
 def _kernel(criterion: Criterion) -> tuple[int, Callable[[Responses], Problem] | None]:
@@ -144,13 +124,14 @@ def _stacked(found: list[ManyFits], n_theta: int, p: int) -> ManyFits:
 def _alone(criterion: Criterion, responses: Responses, theta: Array, control: Control) -> ManyFits:
     one = criterion.on(responses.system(criterion.system, 0))
     solution, summary = minimise(one, theta, control=control)
+    end = one.reached(solution).theta[None]
     return ManyFits(
-        np.array([summary.theta]).reshape(1, -1),
+        end,
         np.array([summary.deviance]),
         solution.beta[None],
         np.array([solution.sigma2]),
         np.array([summary.converged]),
-        criterion.covariances.is_singular(one.reached(solution).theta[None]),
+        criterion.covariances.is_singular(end),
     )
 
 
@@ -160,8 +141,18 @@ def _together(problem: Problem, responses: Responses, theta: Array, control: Con
     sigma2 = found.pwrss / problem.df if problem.df > 0 else np.full(len(found.pwrss), np.nan)
     beta = responses.offset.T + found.beta @ basis.transform.T
     singular = problem.covariances.is_singular(found.theta)
-    theta = basis.to_user(found.theta, problem.covariances)
-    return ManyFits(theta, found.deviance, beta, sigma2, converged, singular)
+    return ManyFits(found.theta, found.deviance, beta, sigma2, converged, singular)
+
+
+def _some(
+    make: Callable[[Responses], Problem],
+    responses: Responses,
+    control: Control,
+    which: IntArray,
+    theta: Array,
+) -> ManyFits:
+    part = responses.take(which)
+    return _together(make(part), part, theta, control)
 
 
 def search(problem: Problem, theta: Array, control: Control) -> tuple[Point, BoolArray]:
@@ -245,7 +236,7 @@ class _Search:
             poor = np.flatnonzero(slow[active] >= PATIENCE)
             if len(poor):
                 hessian[poor] = self.differenced(active[poor], point.theta[poor])
-            step, decrement = newton_steps(gradient, hessian)
+            step, decrement, _ = newton_steps(gradient, hessian)
             length = self.line_search(active, point, step, decrement)
             # The decrement that is left falls at least as fast as it did in this step.
             before = previous[active]

@@ -77,7 +77,8 @@ class Profiler:
         ------
         ProfileError
         """
-        solution, opt = minimise(model.criterion.by(reml=False), model.point.theta)
+        criterion = model.criterion.by(reml=False)
+        solution, opt = minimise(criterion, model.point.theta, control=model.control.engine)
         if not opt.converged:
             raise ProfileError(
                 f"the ML estimate, at which a profile starts, was not found ({opt.message}); "

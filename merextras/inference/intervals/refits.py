@@ -18,7 +18,7 @@ from merextras.model.fit.response_draws_by_products import ProductSource, refitt
 from merextras.model.rowless.resample_groups import resampled
 from merextras.model.state.fitted import (
     FittedModel,
-    fit_design,
+    fit_like,
     is_singular,
     refitted,
     start_for_user,
@@ -131,5 +131,5 @@ def _refit(
     if source is not None:
         return refitted(model, y=source.draw([generator])[:, 0])
     design = resampled(model.design, generator)
-    fit = fit_design(design, reml=model.solution.reml, theta=start_for_user(model))
+    fit = fit_like(model, design, theta=start_for_user(model))
     return model._like(fit)

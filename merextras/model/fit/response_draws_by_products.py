@@ -21,7 +21,7 @@ from merextras.engine.replicates.responses import Responses
 from merextras.exceptions import NoRowsError
 from merextras.model.fit.response_draws import Source, own_source
 from merextras.model.rowless.design import StreamedDesign
-from merextras.model.state.fitted import FittedModel, fit_design, start_for_user
+from merextras.model.state.fitted import FittedModel, fit_like, start_for_user
 
 #: Random effects of crossed factors for which a dense matrix is made (0.8 GB).
 _LARGEST_TAIL = 10_000
@@ -113,13 +113,7 @@ def refitted_products(model: FittedModel, products: CrossProducts) -> FittedMode
     """The model fitted to another response, given by its products with the design."""
     design = model.design
     assert isinstance(design, StreamedDesign)
-    control = model._fit.control.engine
-    fit = fit_design(
-        design.with_products(products),
-        reml=model.solution.reml,
-        theta=start_for_user(model),
-        control=control,
-    )
+    fit = fit_like(model, design.with_products(products), theta=start_for_user(model))
     return model._like(fit)
 
 

@@ -37,6 +37,7 @@ from merextras.model.source.reduce import check_memory, reduce_source
 from merextras.model.source.source import as_source, is_dask
 from merextras.model.state.control import LmerControl
 from merextras.model.state.fitted import Fit, fit_design
+from merextras.model.state.identified import check_told_apart
 from merextras.model.structure.column_summaries import Facts
 from merextras.model.structure.structure import Structure
 
@@ -326,6 +327,9 @@ def fit_products(
         _check(made, design, kept, stacklevel + 1)
     theta = control.start_for(design.covariances.n)
     fit = fit_design(design, reml=reml, theta=theta, control=control.engine, products=products)
+    check_told_apart(
+        design.terms, products, fit.opt, refuse=control.check, stacklevel=stacklevel + 1
+    )
     return replace(fit, control=control, n_dropped=made.n_dropped)
 
 

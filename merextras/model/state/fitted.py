@@ -14,8 +14,9 @@ from merextras.engine.derivatives.information import Information, information
 from merextras.engine.elimination.blocks_of_plan import tail_cost
 from merextras.engine.elimination.plan import Plan, make_plan, prepare
 from merextras.engine.optimum.criterion import Criterion, Point
-from merextras.engine.optimum.newton import Control, OptSummary, minimise
+from merextras.engine.optimum.newton import minimise
 from merextras.engine.optimum.start import moments
+from merextras.engine.optimum.summary import Control, OptSummary
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.solution.pls import Solution, solve
 from merextras.exceptions import (
@@ -25,6 +26,7 @@ from merextras.exceptions import (
 )
 from merextras.model.design.design import Design
 from merextras.model.state.control import LmerControl
+from merextras.model.state.identified import check_left_by_fixed, check_left_by_random
 
 # What a Schur complement may take before the user is told first: gigabytes, seconds a step. That
 # is 10 000 random effects of a dense one, and far more of a sparse one.
@@ -122,6 +124,11 @@ class FittedModel:
         return self._fit.opt
 
     @property
+    def control(self) -> LmerControl:
+        """How the model was fitted, and with it all that is fitted from it."""
+        return self._fit.control
+
+    @property
     def n_dropped(self) -> int:
         """Rows that `lmer` left out for missing values."""
         return self._fit.n_dropped
@@ -191,14 +198,22 @@ def fit_design(
     control: Control | None = None,
     products: CrossProducts | None = None,
 ) -> Fit:
-    """Optimise a design's deviance, from `theta` (of the user's effects) or from moments."""
+    """Optimise a design's deviance, from `theta` (of the user's effects) or from moments.
+
+    Raises
+    ------
+    InvalidArgumentError
+        The fixed or the random effects explain the response exactly.
+    """
     products = design.cross_products() if products is None else products
     cov = design.covariances
     start = moments(products, cov) if theta is None else products.basis.from_user(theta, cov)
     plan = make_plan(products)
     _warn_of_size(design, products, plan)
+    check_left_by_fixed(products)
     criterion = Criterion(prepare(products, plan), design.covariances, reml=reml)
     solution, opt = minimise(criterion, start, control=control)
+    check_left_by_random(products, opt)
     if theta is not None:
         opt = replace(opt, initial=tuple(np.asarray(theta, dtype=float).tolist()))
     return Fit(design, solution, opt, origin)
@@ -227,14 +242,26 @@ def fit_at(design: Design, theta: Array, *, reml: bool, origin: Origin | None = 
     return Fit(design, solution, None, origin, theta=np.array(theta, dtype=float))
 
 
+def fit_like(
+    model: FittedModel,
+    design: Design,
+    *,
+    reml: bool | None = None,
+    theta: Array | None = None,
+    products: CrossProducts | None = None,
+) -> Fit:
+    """Fit a design as the model was fitted: by its criterion and control, which stay with it."""
+    reml = model.solution.reml if reml is None else reml
+    control = model.control
+    fit = fit_design(design, reml=reml, theta=theta, control=control.engine, products=products)
+    return replace(fit, control=control)
+
+
 def refitted(model: M, *, y: Array | None = None, reml: bool | None = None) -> M:
     """The model fitted again to another response or by the other criterion, from its theta."""
     design = model.design if y is None else _with_response(model.design, y)
-    reml = model.solution.reml if reml is None else reml
-    old = model._fit
-    start = start_for_user(model)
-    fit = fit_design(design, reml=reml, theta=start, control=old.control.engine)
-    return model._like(replace(fit, n_dropped=old.n_dropped, control=old.control))
+    fit = fit_like(model, design, reml=reml, theta=start_for_user(model))
+    return model._like(replace(fit, n_dropped=model.n_dropped))
 
 
 def refit_start(model: FittedModel) -> Array:

@@ -28,6 +28,7 @@ from merextras.model.columns.fixed import ColumnsPart, FixedPart, FormulaPart
 from merextras.model.design.design import INTERCEPT, Design, Term, in_order
 from merextras.model.formula.translate import names_in, unquoted
 from merextras.model.state.fitted import Fit, FittedModel, Origin, fit_at, fit_design, warn_of
+from merextras.model.state.identified import check_told_apart
 from merextras.model.statsmodels.user_formulas import check_formulas, with_formula
 from merextras.model.statsmodels.vc import Groups, vc_term
 
@@ -418,3 +419,5 @@ def _warn(done: Fit, plain: Fit) -> None:
             stacklevel=4,
         )
     warn_of(done, stacklevel=4)
+    products = done.solution.cp
+    check_told_apart(done.design.terms, products, done.opt, refuse=False, stacklevel=4)

@@ -149,7 +149,10 @@ class _Search:
                 break
             if slow >= PATIENCE:
                 hessian = self.criterion.differenced(theta, lambda end: self.at(end)[0])
-            steps, decrements = newton_steps(grad[None], hessian[None])
+            try:
+                steps, decrements = newton_steps(grad[None], hessian[None])
+            except np.linalg.LinAlgError:  # numbers of a size that LAPACK gives up on
+                break
             step, decrement = steps[0], float(decrements[0])
             point.forget()
             length, theta_new, point, deviance_new = self._line_search(

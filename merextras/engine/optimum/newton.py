@@ -113,7 +113,10 @@ class _Search:
                 break
             if slow >= PATIENCE:
                 hessian = self.criterion.differenced(theta, lambda end: self.at(end)[0])
-            steps, decrements, flatness = newton_steps(grad[None], hessian[None])
+            try:
+                steps, decrements, flatness = newton_steps(grad[None], hessian[None])
+            except np.linalg.LinAlgError:  # numbers of a size that LAPACK gives up on
+                break
             step, decrement = steps[0], float(decrements[0])
             self.flatness = min(float(flatness[0]), self.curvature(theta, hessian))
             point.forget()
@@ -276,10 +279,13 @@ def _still_to_gain(search: _Search, end: _End) -> str:
     Far from the optimum no model of the criterion at one point says so.
     """
     onward = _Search(search.criterion, Control())
-    found = _descend(onward, end.theta)
+    try:
+        found = _descend(onward, end.theta)
+    except np.linalg.LinAlgError:  # numbers of a size that LAPACK gives up on
+        return f"about {0.5 * end.decrement:.2g} or more"
     known = found.optimal and found.decrement <= 1e-8
     gain = max(end.deviance - found.deviance, search.noise(end.deviance))
-    return f"{'about' if known else 'at least'} {gain:.2g}"
+    return f"about {gain:.2g}{'' if known else ' or more'}"
 
 
 def _snap_to_zero(search: _Search, theta: Array, deviance: float) -> Array | None:

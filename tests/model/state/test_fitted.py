@@ -31,7 +31,8 @@ def test_from_the_optimisers_own_start(topic, name, criterion):
     fit = fit_design(design, reml=criterion == "REML")
     close(fit.solution.deviance(), expected(topic)[name][criterion]["criterion"], ADAPTER_CRITERION)
     assert fit.opt.converged
-    assert fit.opt.n_evaluations < 60
+    # A singular end is looked at from other starts.
+    assert fit.opt.n_evaluations < (60 if fit.opt.regular else 200)
 
 
 def test_fit_at_keeps_theta(slopes):

@@ -86,7 +86,7 @@ class _Rotated:
         if s == t:
             return np.asarray(self.own[t] @ part)
         block = self.cross[s, t] if s < t else self.cross[t, s].T
-        return np.asarray((block @ part.reshape(-1, part.shape[2])).reshape(
+        return np.asarray((block @ part.reshape(block.shape[1], part.shape[2])).reshape(
             *self.own[s].shape[:2], part.shape[2]
         ))  # fmt: skip
 
@@ -122,13 +122,13 @@ def _gram(products: _Rotated, cp: CrossProducts) -> tuple[Array, Array]:
     inner = np.concatenate(
         [np.einsum("jap,iab,jbq->ipq", h, e, h, optimize=True) for h, e in
          zip(products.to_x, units, strict=True)]
-    ).reshape(ends[-1], -1)  # fmt: skip
+    ).reshape(ends[-1], cp.p**2)  # fmt: skip
     for t, k in enumerate(ks):
         flat = units[t].reshape(-1, k * k)
         moved = np.einsum("iab,jbp->jaip", units[t], products.to_x[t])
         for s in range(t + 1):
             pairs = units[s].reshape(-1, ks[s] ** 2) @ products.double(s, t) @ flat.T
-            back = products.times(s, t, moved.reshape(*moved.shape[:2], -1))
+            back = products.times(s, t, moved.reshape(*moved.shape[:2], len(units[t]) * cp.p))
             back = back.reshape(*back.shape[:2], *moved.shape[2:])
             left = np.einsum("iab,jbp->jaip", units[s], products.to_x[s])
             once = np.einsum("jaip,jamp->im", left, back, optimize=True)
@@ -138,7 +138,8 @@ def _gram(products: _Rotated, cp: CrossProducts) -> tuple[Array, Array]:
             if s == t:
                 size[at[t]] = np.sqrt(np.diag(pairs))
         traces = units[t].reshape(-1, k * k) @ products.own[t].sum(axis=0).reshape(-1)
-        fixed = np.trace(inner[at[t]].reshape(-1, cp.p, cp.p), axis1=1, axis2=2)
+        by_element = inner[at[t]].reshape(_count(k), cp.p, cp.p)
+        fixed = np.trace(by_element, axis1=1, axis2=2)
         out[at[t], -1] = out[-1, at[t]] = traces - fixed
     out[-1, -1], size[-1] = cp.n - cp.p, np.sqrt(cp.n)
     return out, size

@@ -17,7 +17,7 @@ from merextras.accessors.description import call, formula, model_frame, weights
 from merextras.accessors.estimates import fixef, sigma
 from merextras.accessors.likelihood import as_function
 from merextras.engine.covariance.cholesky import lower_indices
-from merextras.engine.solution.lme4_factor import random_factor, random_fixed_factor
+from merextras.engine.solution.lme4_factor import as_given, random_factor, random_fixed_factor
 from merextras.exceptions import NoRowsError
 from merextras.model.state.fitted import FittedModel
 
@@ -102,7 +102,7 @@ def _all(model: FittedModel) -> dict[str, Any]:
 def _lambda(model: FittedModel) -> sp.csr_array:
     """Lambda with the whole lower triangle of its blocks stored, zeros of theta among it."""
     values, rows, cols, start = [], [], [], 0
-    for term, lam in zip(model.design.terms, model.solution.factor.lams, strict=True):
+    for term, lam in zip(model.design.terms, model.solution.lams, strict=True):
         row, col = np.tril_indices(term.k)
         at = start + term.k * np.arange(len(term.levels))[:, None]
         rows.append((at + row).reshape(-1))
@@ -127,7 +127,7 @@ def _lind(model: FittedModel) -> Array:
 def _st(model: FittedModel) -> list[Array]:
     """The factors with their columns divided by the diagonal, which stays."""
     out = []
-    for lam in model.solution.factor.lams:
+    for lam in model.solution.lams:
         scale = np.diag(lam)
         divided = np.where(lam == 0.0, 0.0, np.nan)
         np.divide(lam, scale, out=divided, where=np.broadcast_to(scale > 0.0, lam.shape))
@@ -234,12 +234,12 @@ _GETTERS: dict[str, Callable[[FittedModel], Any]] = {
     "A": lambda m: sp.csr_array(_lambda(m).T @ m.design.z().T),
     "ST": _st,
     "mmList": _mm_list,
-    "L": lambda m: random_factor(m.solution.factor)[0],
-    "perm": lambda m: random_factor(m.solution.factor)[1],
-    "RZX": lambda m: random_fixed_factor(m.solution),
+    "L": lambda m: random_factor(as_given(m.solution).factor)[0],
+    "perm": lambda m: random_factor(as_given(m.solution).factor)[1],
+    "RZX": lambda m: random_fixed_factor(as_given(m.solution)),
     "RX": _rx,
     "Tp": lambda m: _starts([k * (k + 1) // 2 for k in m.design.ks]),
-    "Tlist": lambda m: [lam.copy() for lam in m.solution.factor.lams],
+    "Tlist": lambda m: [lam.copy() for lam in m.solution.lams],
     "theta": lambda m: m.theta,
     "lower": lambda m: m.design.covariances.lower.copy(),
     "beta": lambda m: m.solution.beta.copy(),
@@ -285,4 +285,4 @@ def get_l(model: FittedModel) -> sp.csc_array:
     ``L L' = (Lambda'Z'WZ Lambda + I)[perm][:, perm]`` with ``perm = get_me("perm")`` (Bates et al.
     2015, eq. 18).
     """
-    return random_factor(model.solution.factor)[0]
+    return random_factor(as_given(model.solution).factor)[0]

@@ -61,7 +61,7 @@ def test_against_lme4(name, criterion, tail):
         theirs = lme4["ranef"][term.factor]
         assert list(map(str, term.levels)) == theirs["levels"]
         close(m.solution.b[t], theirs["values"], LMER_ESTIMATE)
-        variances = m.solution.sigma2 * m.solution.selected.own[t]
+        variances = m.solution.sigma2 * m.solution.conditional(t)
         close(variances, theirs["cond_var"][0]["array"], LMER_ESTIMATE)
 
 

@@ -14,7 +14,7 @@ from merextras.exceptions import InvalidArgumentError
 from merextras.model.columns.levels import labels_of
 from merextras.model.design.build import offset_of
 from merextras.model.design.design import Design
-from merextras.model.design.options import given_frame
+from merextras.model.frame.read import given_frame
 from merextras.model.newdata.rows import NewRows, new_rows
 from merextras.model.state.fitted import FittedModel
 from merextras.prediction.combination import Combination

@@ -16,7 +16,7 @@ from merextras.accessors.extract import at_quantile
 from merextras.accessors.pick import pick_effect
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.design.design import INTERCEPT, Design
-from merextras.model.design.options import given_frame
+from merextras.model.frame.read import given_frame
 from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.prediction.moves import values_of

@@ -11,7 +11,7 @@ from scipy import stats
 from merextras._checks import check_choice, check_flag, check_level
 from merextras._typing import Array, IntArray
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.design.options import given_frame
+from merextras.model.frame.read import given_frame
 from merextras.model.newdata.re_form import kept_effects
 from merextras.model.newdata.target import Target, left_out_rows, precision_weights, target_rows
 from merextras.model.state.fitted import FittedModel

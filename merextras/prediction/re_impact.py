@@ -15,7 +15,7 @@ from merextras._typing import Array, IntArray
 from merextras.accessors.pick import pick_effect
 from merextras.engine.posterior import joint
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.design.options import given_frame
+from merextras.model.frame.read import given_frame
 from merextras.model.newdata.rows import NewRows
 from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted

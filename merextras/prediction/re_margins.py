@@ -13,7 +13,7 @@ from merextras._checks import check_flag, check_level
 from merextras._typing import Array, IntArray
 from merextras.accessors.pick import COMBINED, FIXED, Effect, parts_of, pick_effect, pick_effects
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.design.options import given_frame
+from merextras.model.frame.read import given_frame
 from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.prediction.expected_rank import percentiles, ranks_of

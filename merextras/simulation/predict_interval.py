@@ -15,7 +15,7 @@ from merextras._rng import as_generator
 from merextras._typing import Array, Rng
 from merextras.exceptions import ApproximationWarning, InvalidArgumentError
 from merextras.model.columns.levels import labels_of
-from merextras.model.design.options import given_frame
+from merextras.model.frame.read import given_frame
 from merextras.model.newdata.re_form import kept_effects
 from merextras.model.newdata.rows import unseen
 from merextras.model.newdata.target import Target, precision_weights, target_rows

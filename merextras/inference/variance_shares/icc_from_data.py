@@ -10,8 +10,8 @@ from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from merextras._checks import check_columns
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.design.options import given_frame
 from merextras.model.fit.lmer import fit_formula
+from merextras.model.frame.read import given_frame
 from merextras.model.state.fitted import FittedModel
 
 

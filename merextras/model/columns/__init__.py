@@ -3,5 +3,5 @@
 Read `fixed` (the protocol of a part and the formula engines), `plain_columns` (sums of numeric
 columns), `coded` (what an engine has learnt, as data), `transforms` (stateful transforms),
 `levels` (levels and codes of factors), `covariates` (the effects of a term), `combinations`
-(combinations of columns), `number_columns` (checks of new data).
+(combinations of columns).
 """

@@ -22,10 +22,12 @@ from patsy.builtins import C
 from merextras._checks import check_columns
 from merextras._typing import Array, BoolArray
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
-from merextras.model.columns.fixed import numeric, relabelled
-from merextras.model.columns.levels import codes_in
+from merextras.model.columns.fixed import relabelled
 from merextras.model.columns.transforms import restored, stored
 from merextras.model.formula.translate import names_in
+from merextras.model.frame.engine_frame import check_seen, for_engine
+from merextras.model.frame.kinds import numbers
+from merextras.model.frame.labels import codes_in
 
 
 class Computed:
@@ -60,7 +62,7 @@ class Computed:
 
     def learn(self, which: int, data: pd.DataFrame) -> None:
         """Take rows in for one pass."""
-        self._factor.memorize_chunk(self._state, which, data)
+        self._factor.memorize_chunk(self._state, which, for_engine(data, [self.code], "source"))
 
     def finish(self, which: int) -> None:
         """End a pass."""
@@ -102,6 +104,7 @@ class Computed:
             for name, what in self._learnt.items():
                 restored(self._state["transforms"][name], what, self.code)
             self._learnt = None
+        data = for_engine(data, [self.code], "newdata")
         try:
             return self._factor.eval(self._state, data)
         except patsy.PatsyError as err:
@@ -140,20 +143,12 @@ class Factor:
         column = column.set_axis(range(len(column)), axis=0)
         codes = codes_in(column, self.levels)
         missing = column.isna().to_numpy(dtype=bool)
-        if np.any((codes < 0) & ~missing):
-            unseen = sorted({str(v) for v in pd.unique(column[(codes < 0) & ~missing])})
-            raise InvalidArgumentError(
-                f"{name}: {self.column or self.code!r} has categories the model has not seen: "
-                f"{unseen}; known: {[str(level) for level in self.levels]}"
-            )
+        check_seen(column, codes, self.levels, self.column or self.code, name)
         return codes[:, None].astype(float), missing
 
     def _numbers(self, data: pd.DataFrame) -> Array:
         if self.column is not None:
-            column = data[self.column]
-            if not pd.api.types.is_numeric_dtype(column):
-                return numeric(column, self.column)[:, None]
-            return column.to_numpy(dtype=float, na_value=np.nan)[:, None]
+            return numbers(data[self.column], self.column)[:, None]
         assert self.computed is not None
         values = np.asarray(self.computed.values(data), dtype=float)
         if values.ndim == 0:

@@ -15,7 +15,8 @@ import pandas as pd
 from merextras._checks import check_columns
 from merextras._typing import Array
 from merextras.exceptions import UnsupportedModelError
-from merextras.model.columns.fixed import FixedPart, numeric
+from merextras.model.columns.fixed import FixedPart
+from merextras.model.frame.kinds import numbers
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Covariates:
             if name == "Intercept":
                 columns.append(np.ones(len(data)))
             elif name in data.columns:
-                columns.append(numeric(data[name], name))
+                columns.append(numbers(data[name], name))
             elif name in fixed.names:
                 whole = fixed.matrix(data) if whole is None else whole
                 columns.append(whole[:, fixed.names.index(name)])

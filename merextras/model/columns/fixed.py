@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 import patsy
 
-from merextras._checks import check_columns, unknown_column
+from merextras._checks import check_columns, in_index, unknown_column
 from merextras._typing import Array, BoolArray
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
-from merextras.model.columns.number_columns import in_floats, is_number
-from merextras.model.formula.translate import names_in, unquoted
+from merextras.model.formula.translate import names_in, pieces_of, unquoted
+from merextras.model.frame.engine_frame import for_engine, is_alone, like_fit
+from merextras.model.frame.kinds import is_number, numbers
 
 #: Names that mean the same in every formula, whatever the caller calls by them.
 FORMULA_WORDS = frozenset({"C", "I", "Q"})
@@ -54,24 +55,10 @@ class ColumnsPart:
         columns = [
             np.ones(len(data))
             if name == self._constant and name not in data
-            else numeric(data[name], name)
+            else numbers(data[name], name)
             for name in self.names
         ]
         return np.column_stack(columns) if columns else np.empty((len(data), 0))
-
-
-def numeric(column: pd.Series, name: str) -> Array:
-    """A column of new data as floats.
-
-    Raises
-    ------
-    InvalidArgumentError
-        It is not numeric.
-    """
-    if not pd.api.types.is_string_dtype(column):  # "3" is not 3
-        with suppress(TypeError, ValueError):
-            return column.to_numpy(dtype=float, na_value=np.nan)
-    raise InvalidArgumentError(f"newdata: column {name!r} must be numeric, not {column.dtype}")
 
 
 class Scope:
@@ -91,19 +78,27 @@ class Scope:
 
     def spec(self, rhs: str, frame: pd.DataFrame) -> Any:
         """The engine's own memory of levels and transforms."""
-        if self._engine == "formulaic":
-            return self._by_formulaic(rhs, frame)
+        pieces: list[str] | None = None
+        with suppress(InvalidArgumentError):  # what can't be read is told by the engine
+            pieces = pieces_of(re.sub(r"`([^`]*)`", r'Q("\1")', rhs))
+        shown = frame if pieces is None else for_engine(frame, pieces, "formula")
+        by = self._by_formulaic if self._engine == "formulaic" else self._by_patsy
+        return by(rhs, shown, frame)
+
+    def _by_patsy(self, rhs: str, shown: pd.DataFrame, frame: pd.DataFrame) -> Any:
         space = patsy.EvalEnvironment([self._names])
         try:
-            return patsy.dmatrix(rhs, frame, eval_env=space, NA_action="raise").design_info
+            return patsy.dmatrix(rhs, shown, eval_env=space, NA_action="raise").design_info
         except (patsy.PatsyError, SyntaxError, NameError, ValueError) as err:
             raise _explained(err, rhs, frame) from err
 
-    def _by_formulaic(self, rhs: str, frame: pd.DataFrame) -> Any:
+    def _by_formulaic(self, rhs: str, shown: pd.DataFrame, frame: pd.DataFrame) -> Any:
         from formulaic import errors, model_matrix  # noqa: PLC0415 (only if it is asked for)
 
         try:
-            made = model_matrix(rhs, frame, context=self._names, na_action="raise")
+            made = model_matrix(
+                rhs, shown, context=self._names, na_action="raise", materializer="pandas"
+            )
         except (errors.FormulaicError, SyntaxError, NameError, ValueError) as err:
             raise _explained(err, rhs, frame) from err
         return made.model_spec
@@ -131,9 +126,10 @@ class Scope:
 
     def column(self, code: str, frame: pd.DataFrame) -> Array:
         """One numeric column from a piece of code."""
+        shown = for_engine(frame, [f"I({code})"], "formula")
         space = patsy.EvalEnvironment([self._names])
         try:
-            made = patsy.dmatrix(f"0 + I({code})", frame, eval_env=space, NA_action="raise")
+            made = patsy.dmatrix(f"0 + I({code})", shown, eval_env=space, NA_action="raise")
         except (patsy.PatsyError, SyntaxError) as err:
             raise _explained(err, code, frame) from err
         values = np.asarray(made, dtype=float)
@@ -251,11 +247,7 @@ class FormulaPart:
 
     def _by_patsy(self, data: pd.DataFrame) -> Array:
         complete = _Complete(len(data))
-        frame = in_floats(data, self._numbers())
-        own = [c for c in self.variables if isinstance(data[c].dtype, pd.CategoricalDtype)]
-        if own:
-            # patsy refuses other categories than the fit's even where no row has them.
-            frame = frame.assign(**{c: frame[c].astype(object) for c in own})
+        frame = self._like_fit(data)
         try:
             (out,) = patsy.build_design_matrices([self.spec], frame, NA_action=complete)
         except patsy.PatsyError as err:
@@ -264,28 +256,35 @@ class FormulaPart:
         made[complete.rows] = np.asarray(out, dtype=float)
         return made
 
-    def _numbers(self) -> list[str]:
-        """The columns that were numbers in the fit and that its numeric factors are made from."""
+    def _like_fit(self, data: pd.DataFrame) -> pd.DataFrame:
+        """New data as the engine had those of the fit."""
+        known = self._categories()
+        levels = {bare(code): found for code, found in known.items() if found is not None}
+        alone = {
+            bare(code) for code, found in known.items() if found is not None and is_alone(code)
+        }
+        numeric = [c for c in self._frame.columns if c not in alone and is_number(self._frame[c])]
+        return like_fit(data, list(known), levels, numeric)
+
+    def _categories(self) -> dict[str, Any]:
+        """The categories of each factor by its code; None of numbers."""
         if self._engine == "patsy":
             infos = self.spec.factor_infos.items()
-            codes = [factor.name() for factor, info in infos if info.type == "numerical"]
-        else:
-            states = self.spec.encoder_state.items()
-            codes = [str(code) for code, (kind, _) in states if kind.value == "numerical"]
-        used = {name for code in codes for name in names_in(code)}
-        return [c for c in self._frame.columns if c in used and is_number(self._frame[c])]
+            return {f.name(): info.categories for f, info in infos}
+        states = self.spec.encoder_state.items()
+        return {str(code): state.get("categories") for code, (_, state) in states}
 
     def _by_formulaic(self, data: pd.DataFrame) -> Array:
         from formulaic import errors  # noqa: PLC0415 (only if the fit used it)
 
-        data, missing = in_floats(data, self._numbers()), self._check_categories(data)
+        frame, missing = self._like_fit(data), self._misses_category(data)
         spec, made = self.spec, np.full((len(data), len(self.names)), np.nan)
         context = self._context or {}
         try:
             # A category that is missing or unseen would be coded as the reference level.
             with warnings.catch_warnings():
                 warnings.simplefilter("error", errors.DataMismatchWarning)
-                part = spec.get_model_matrix(data[~missing], context=context, na_action="ignore")
+                part = spec.get_model_matrix(frame[~missing], context=context, na_action="ignore")
         except (errors.FormulaicError, errors.DataMismatchWarning) as err:
             text = _first_line(err)
             if "NameError" in text:
@@ -297,21 +296,12 @@ class FormulaPart:
         made[~missing] = np.asarray(part, dtype=float)
         return made
 
-    def _check_categories(self, data: pd.DataFrame) -> BoolArray:
-        """Rows that miss a category; formulaic codes an unseen one as the reference: an error."""
+    def _misses_category(self, data: pd.DataFrame) -> BoolArray:
+        """Rows that miss a category, which formulaic would code as the reference."""
         missing = np.zeros(len(data), dtype=bool)
-        for factor, (_, state) in self.spec.encoder_state.items():
-            known, column = state.get("categories"), bare(str(factor))
-            if known is None or column not in data:
-                continue
-            missing |= data[column].isna().to_numpy(dtype=bool)
-            seen = set(pd.unique(data[column].dropna()))
-            unseen = sorted(map(str, seen - set(known)))
-            if unseen:
-                raise InvalidArgumentError(
-                    f"newdata: column {column!r} has categories the model has not seen: "
-                    f"{unseen}; known: {list(known)}"
-                )
+        for code, known in self._categories().items():
+            if known is not None and bare(code) in data:
+                missing |= data[bare(code)].isna().to_numpy(dtype=bool)
         return missing
 
 
@@ -371,7 +361,8 @@ def _explained(err: Exception, code: str, frame: pd.DataFrame) -> InvalidArgumen
         return InvalidArgumentError(
             f"formula {code!r}: {name!r} is not defined where the formula is written"
         )
-    return InvalidArgumentError(f"formula {code!r}: {unknown_column(name, frame.columns)}")
+    known = unknown_column(name, frame.columns)
+    return InvalidArgumentError(f"formula {code!r}: {known}{in_index(name, frame)}")
 
 
 def _first_line(err: Exception) -> str:

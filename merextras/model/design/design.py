@@ -16,6 +16,7 @@ from merextras.model.columns.covariates import Covariates
 from merextras.model.columns.fixed import FixedPart
 from merextras.model.columns.levels import labels_of
 from merextras.model.design.options import Options
+from merextras.model.frame.labels import codes_in
 
 INTERCEPT = "Intercept"
 
@@ -56,6 +57,8 @@ class Term:
 
     def codes_of(self, data: pd.DataFrame) -> IntArray:
         """The level of each row of new data, -1 for one the model does not know."""
+        if len(self.columns) == 1:
+            return codes_in(data[self.columns[0]], self.levels)
         return np.asarray(self.levels.get_indexer(labels_of(data, self.columns)), dtype=np.intp)
 
 

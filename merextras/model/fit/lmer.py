@@ -12,9 +12,10 @@ from merextras.exceptions import InvalidArgumentError
 from merextras.model.columns.fixed import Scope
 from merextras.model.design.build import build_design
 from merextras.model.design.design import Design
-from merextras.model.design.options import Options, as_pandas, callers_names
+from merextras.model.design.options import Options, callers_names
 from merextras.model.design.rank import full_rank
 from merextras.model.design.sanity import check_design
+from merextras.model.frame.read import as_pandas
 from merextras.model.products.products import ModelProducts, fit_products, products_of
 from merextras.model.source.learn import Asked
 from merextras.model.state.control import LmerControl

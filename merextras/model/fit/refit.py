@@ -11,10 +11,11 @@ import pandas as pd
 
 from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError, NoRowsError
-from merextras.model.design.options import Options, as_pandas, callers_names
+from merextras.model.design.options import Options, callers_names
 from merextras.model.fit.lmer import fit_options
 from merextras.model.formula.parse import Bar, parse
 from merextras.model.formula.rewrite import bar_text, expanded
+from merextras.model.frame.read import as_pandas
 from merextras.model.products.products import fit_products, products_within
 from merextras.model.rowless.design import StreamedDesign
 from merextras.model.state.fitted import Fit, FittedModel, refitted, warn_of

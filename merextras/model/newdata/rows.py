@@ -10,11 +10,13 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from merextras._checks import check_choice, check_columns, check_frame, one_of
+from merextras._checks import check_choice, check_columns, one_of
 from merextras._typing import Array, IntArray
-from merextras.exceptions import InvalidArgumentError
+from merextras.exceptions import DataWarning, InvalidArgumentError
 from merextras.model.columns.levels import labels_of
 from merextras.model.design.design import Design, Term
+from merextras.model.frame.labels import other_kind, warn_user
+from merextras.model.frame.read import given_frame
 from merextras.model.state.fitted import FittedModel
 
 #: Levels named in a message; a near miss is looked for among ten times as many.
@@ -143,7 +145,7 @@ def new_rows(
     >>> rows.x.shape, rows.codes[0].tolist(), rows.z[0].shape
     ((3, 3), [0, 5, -1], (3, 6))
     """
-    check_frame(data, name)
+    data = given_frame(data, name, design_columns(model.design))
     check_choice(unknown, ("error", "zero"), "unknown")
     design = model.design
     kept = set(range(len(design.terms)) if terms is None else terms)
@@ -160,6 +162,13 @@ def new_rows(
             values.append(np.zeros((len(data), term.k)))
     x = fixed_rows(design, data, name)
     return NewRows(x, tuple(codes), tuple(values), tuple(len(term.levels) for term in design.terms))
+
+
+def design_columns(design: Design) -> set[str]:
+    """The columns of new data that a model reads."""
+    return {*design.columns, design.response, *design.fixed.variables} | {
+        column for term in design.terms for column in term.columns
+    }
 
 
 def own_rows(design: Design, terms: Iterable[int] | None = None) -> NewRows:
@@ -220,9 +229,18 @@ def level_codes(term: Term, data: pd.DataFrame, unknown: str, name: str) -> IntA
     """Find the level of each row, -1 or an error for one the model does not know."""
     codes = term.codes_of(data)
     new = codes < 0
-    if unknown == "error" and np.any(new):
-        given = labels_of(data, term.columns)[new]
+    if not np.any(new):
+        return codes
+    given = pd.unique(labels_of(data, term.columns)[new])
+    if unknown == "error":
         raise InvalidArgumentError(f"{name}: {unseen(given, term.levels, term.factor)}")
+    word = other_kind([label for label in given if not pd.isna(label)], term.levels)
+    if word:
+        warn_user(
+            f"{name}: levels of {term.factor!r} that the model has not seen would be its own as "
+            f"text: {word}; they are taken for new ones. Give labels of the model's type",
+            DataWarning,
+        )
     return codes
 
 
@@ -236,10 +254,8 @@ def unseen(given: Iterable[object], known: pd.Index, factor: str) -> str:
     else:
         hint = one_of(missing[0], names).partition("; did")
         text += f"it has {len(known)} levels: {_listed(list(known))}{''.join(hint[1:])}"
-    types = {type(level).__name__ for level in known[:_NAMED]}
-    if str(missing[0]) in names:
-        text += f" (they are of type {' or '.join(sorted(types))}, not {type(missing[0]).__name__})"
-    return text
+    word = other_kind(missing, known)
+    return f"{text} ({word})" if word else text
 
 
 def _listed(levels: Sequence[object]) -> str:

@@ -14,6 +14,7 @@ from merextras.engine.products.accumulate import spread
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.columns.fixed import FORMULA_WORDS
 from merextras.model.columns.levels import Seen
+from merextras.model.frame.kinds import kind_of
 from merextras.model.source.learn import Asked, Learner, Learnt, learn
 from merextras.model.source.reduce import Piece, Reduced, check_count, check_memory
 from merextras.model.source.source import CHUNK_SIZE, Source
@@ -27,7 +28,7 @@ class Noted:
     n_rows: int
     n_dropped: int
     head: pd.DataFrame | None
-    numbers: frozenset[str]
+    numbers: frozenset[tuple[str, str]]
     grouping: Mapping[tuple[str, ...], Seen]
     seen: Mapping[str, Seen]
 
@@ -37,7 +38,7 @@ class Noted:
             n_dropped = self.n_dropped + other.n_dropped
             return replace(full, n_rows=self.n_rows + other.n_rows, n_dropped=n_dropped)
         if self.numbers != other.numbers:
-            columns = sorted(self.numbers ^ other.numbers)
+            columns = sorted({name for name, _ in self.numbers ^ other.numbers})
             raise InvalidArgumentError(
                 f"source: the column(s) {columns} have numbers in some partitions and something "
                 "else in others; give them one type"
@@ -55,11 +56,12 @@ class Noted:
 def _note(frame: pd.DataFrame, asked: Asked, columns: Sequence[str]) -> Noted:
     learner = Learner(asked, columns)
     learner.take(frame.reset_index(drop=True))
+    head = learner.head if learner.head is not None else pd.DataFrame()
     return Noted(
         learner.n_rows,
         learner.n_dropped,
         learner.head,
-        frozenset(learner.numbers),
+        frozenset((c, kind_of(head[c])) for c in learner.numbers),
         learner.grouping,
         learner.seen,
     )

@@ -17,7 +17,7 @@ from merextras.model.columns.coded import CodedPart, Computed, Factor, as_series
 from merextras.model.columns.fixed import FORMULA_WORDS, FixedPart, bare
 from merextras.model.columns.levels import Coder, Seen
 from merextras.model.columns.plain_columns import plain_part
-from merextras.model.design.build import check_parts
+from merextras.model.design.build import check_parts, codes_of, say_days
 from merextras.model.formula.parse import MixedFormula, parse
 from merextras.model.formula.translate import (
     as_code,
@@ -28,6 +28,8 @@ from merextras.model.formula.translate import (
     take_offsets,
     unquoted,
 )
+from merextras.model.frame.engine_frame import date_numbers
+from merextras.model.frame.kinds import check_predictor, is_number, kind_of
 from merextras.model.source.source import Source
 from merextras.model.structure.structure import (
     BY_ROW,
@@ -155,9 +157,11 @@ class Learner:
         if self.head is None:
             self.begin(rows)
         for column in self.numbers:
-            if not _is_number(rows[column]):
+            assert self.head is not None
+            kind = kind_of(self.head[column])
+            if kind_of(rows[column]) != kind:
                 raise InvalidArgumentError(
-                    f"source: the column {column!r} has numbers in some chunks and "
+                    f"source: the column {column!r} has {kind} in some chunks and "
                     f"{rows[column].dtype} in others; give it one type"
                 )
         for seen in self.grouping.values():
@@ -178,9 +182,10 @@ class Learner:
         for code in self._factor_codes():
             column = bare(code)
             if column in rows.columns and not code.startswith("C("):
-                if _is_number(rows[column]):
+                if is_number(rows[column]):
                     self.numbers.add(column)
                 else:
+                    check_predictor(rows[column], column, "source")
                     self._categorical(code, column)
             elif column in rows.columns and "(" not in column:
                 self._categorical(code, column, Computed(code, self._used_names(code)))
@@ -233,7 +238,7 @@ class Learner:
         made = self._computed[code].values(rows.head(100))
         if hasattr(made, "contrast"):
             self._contrasts[code] = made.contrast
-        elif isinstance(made, pd.DataFrame) or _is_number(made):
+        elif isinstance(made, pd.DataFrame) or _makes_numbers(made):
             return
         self.seen[code] = Seen((code,))
 
@@ -272,6 +277,7 @@ class Learner:
                 else ("no row has a value for all variables of the model")
             )
             raise InvalidArgumentError(f"source: {what}")
+        say_days(date_numbers(self.head, codes_of(self._parsed, self._fixed, self._offsets)))
         factors = {code: self._factor(code) for code in self._factor_codes()}
         labels = contrast_labels(self._asked.contrasts)
         coders = {
@@ -340,9 +346,9 @@ class Learner:
         return CodedPart.from_factors(code, factors, self._contrasts, self.columns, labels)
 
 
-def _is_number(column: Any) -> bool:
-    """Whether patsy takes values as numbers; it takes booleans as categories."""
-    kind = getattr(column, "dtype", type(column))
+def _makes_numbers(values: Any) -> bool:
+    """Whether code has made numbers; truth values are categories."""
+    kind = getattr(values, "dtype", type(values))
     return bool(pd.api.types.is_numeric_dtype(kind)) and not pd.api.types.is_bool_dtype(kind)
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from merextras._checks import check_count, check_frame
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.design.options import as_pandas
+from merextras.model.frame.read import as_pandas, from_arrow, read_columns
 
 #: Rows read at a time.
 CHUNK_SIZE = 100_000
@@ -49,7 +49,7 @@ class Source:
                 raise InvalidArgumentError(
                     f"source: a chunk lacks the column(s) {missing}; it has {list(frame.columns)}"
                 )
-            own = frame[list(columns)]
+            own = read_columns(frame[list(columns)], columns)
             for at in range(0, len(own), self.size):
                 yield own.iloc[at : at + self.size]
 
@@ -169,7 +169,7 @@ def _arrow(source: Any, size: int) -> Source:
             columns=list(columns), batch_size=size, batch_readahead=1, fragment_readahead=1
         )
         for batch in batches:
-            yield batch.to_pandas()
+            yield from_arrow(batch, ignore_index=True)
 
     return Source(tuple(dataset.schema.names), read, dataset.count_rows(), size)
 
@@ -230,7 +230,7 @@ def _parquet(paths: Sequence[str], size: int) -> Source:
                         size, row_groups=[group], columns=there, use_threads=False
                     )
                     for batch in batches:
-                        yield batch.to_pandas(use_threads=False)
+                        yield from_arrow(batch, ignore_index=True)
                     # The pool keeps what is given back to it.
                     pool.release_unused()
 
@@ -244,7 +244,11 @@ def _csv(paths: Sequence[str], size: int) -> Source:
         for path in paths:
             # Rows are read whole, so that a type is not guessed anew within a chunk.
             with pd.read_csv(
-                path, usecols=lambda c: c in columns, chunksize=size, low_memory=False
+                path,
+                usecols=lambda c: c in columns,
+                chunksize=size,
+                low_memory=False,
+                dtype_backend="numpy_nullable",
             ) as reader:
                 yield from reader
 

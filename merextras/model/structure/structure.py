@@ -18,6 +18,8 @@ from merextras.model.columns.fixed import FixedPart
 from merextras.model.columns.levels import Coder
 from merextras.model.design.build import check_finite
 from merextras.model.formula.translate import names_in
+from merextras.model.frame.kinds import is_number, kind_of, numbers
+from merextras.model.frame.read import read_columns
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +70,7 @@ class Value:
             values = np.broadcast_to(values.reshape(len(values), -1)[:, 0], (len(frame),))
         else:
             column = frame[self.column]
-            if not pd.api.types.is_numeric_dtype(column):
+            if kind_of(column) not in {"numbers", "booleans"}:
                 raise InvalidArgumentError(
                     f"{what} {self.code!r} must be numeric, not {column.dtype}"
                 )
@@ -224,16 +226,16 @@ class Structure:
             extra["weights"],
             extra["freq_weights"],
             np.sum(offsets, axis=0) if offsets else None,
-            {c: frame[c].to_numpy(dtype=float) for c in self.numbers if _is_number(frame[c])},
+            {c: numbers(frame[c], c) for c in self.numbers if is_number(frame[c])},
         )
 
     def _by_row(self, frame: pd.DataFrame, name: str) -> Array | None:
         if name not in self.by_row:
             return None
-        try:
-            values = frame[self.by_row[name]].to_numpy(dtype=float)
-        except (TypeError, ValueError):
-            raise InvalidArgumentError(f"{name}: the values must be numeric") from None
+        column = frame[self.by_row[name]]
+        if kind_of(column) not in {"numbers", "booleans"}:
+            raise InvalidArgumentError(f"{name}: the values must be numeric, not {column.dtype}")
+        values = column.to_numpy(dtype=float)
         signed = name == "offset"
         if np.any(np.isinf(values)) or (not signed and np.any(values < 0)):
             allowed = "finite" if signed else "finite and not negative"
@@ -259,10 +261,6 @@ def _effects(terms: Sequence[Effects], frame: pd.DataFrame) -> list[Array]:
     return out
 
 
-def _is_number(column: pd.Series) -> bool:
-    return bool(pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column))
-
-
 def complete(frame: pd.DataFrame, columns: Sequence[str]) -> BoolArray:
     """Rows with a value in all columns."""
     keep = np.ones(len(frame), dtype=bool)
@@ -272,11 +270,7 @@ def complete(frame: pd.DataFrame, columns: Sequence[str]) -> BoolArray:
 
 
 def plain_rows(frame: pd.DataFrame, keep: BoolArray) -> pd.DataFrame:
-    """The kept rows, numbers that could miss values (``Int64``) as numpy's."""
-    frame = frame if keep.all() else frame.loc[keep]
-    changed: dict[str, Any] = {}
-    for c in frame.columns:
-        plain = getattr(frame[c].dtype, "numpy_dtype", None)
-        if plain is not None and pd.api.types.is_numeric_dtype(frame[c]):
-            changed[str(c)] = frame[c].astype(plain)
-    return frame.assign(**changed) if changed else frame
+    """The kept rows, columns in their normal form."""
+    columns = set(map(str, frame.columns))
+    frame = read_columns(frame, columns)
+    return frame if keep.all() else read_columns(frame.loc[keep], columns)

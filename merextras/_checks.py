@@ -94,7 +94,8 @@ def check_columns(data: pd.DataFrame, needed: Iterable[str], name: str) -> None:
     if missing:
         hints = "".join({in_index(column, data): None for column in missing})
         raise InvalidArgumentError(
-            f"{name}: needs the column(s) {missing}, which are not among {list(data.columns)}{hints}"
+            f"{name}: needs the column(s) {missing}, which are not among {list(data.columns)}"
+            f"{hints}"
         )
 
 

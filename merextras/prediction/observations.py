@@ -16,7 +16,7 @@ from merextras.accessors.extract import at_quantile
 from merextras.accessors.pick import pick_effect
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.design.design import INTERCEPT, Design
-from merextras.model.frame.read import given_frame
+from merextras.model.newdata.rows import read_new
 from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.prediction.moves import values_of
@@ -246,7 +246,7 @@ def _observations(model: FittedModel, data: Any) -> tuple[pd.DataFrame, Array]:
     design = model.design
     given = {c: v for c, v in _row_columns(design).items() if c not in design.frame}
     if data is not None:
-        data, columns = given_frame(data, "data"), [*design.frame.columns, *given]
+        data, columns = read_new(design, data, "data"), [*design.frame.columns, *given]
         check_columns(data, columns, "data")
         return data[columns], np.ones(len(data))
     used = design.observed

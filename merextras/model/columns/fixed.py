@@ -259,10 +259,9 @@ class FormulaPart:
     def _like_fit(self, data: pd.DataFrame) -> pd.DataFrame:
         """New data as the engine had those of the fit."""
         known = self._categories()
-        levels = {bare(code): found for code, found in known.items() if found is not None}
-        alone = {
-            bare(code) for code, found in known.items() if found is not None and is_alone(code)
-        }
+        factors = {code: found for code, found in known.items() if found is not None}
+        levels = {bare(code): found for code, found in factors.items()}
+        alone = {bare(code) for code in factors if is_alone(code)}
         numeric = [c for c in self._frame.columns if c not in alone and is_number(self._frame[c])]
         return like_fit(data, list(known), levels, numeric)
 

@@ -124,10 +124,9 @@ def _stacked(name: str, parts: list[pd.Series]) -> pd.Series:
     dtypes = {part.dtype for part in parts}
     if len(dtypes) > 1 and {dtype.kind for dtype in dtypes} <= set("iuf"):
         whole = read_column(pd.concat([p.astype(object) for p in parts], ignore_index=True))
-        longest = max(
-            abs(int(v)) for p in parts if p.dtype.kind in "iu" for v in (p.min(), p.max())
-        )
-        if whole.dtype.kind == "f" and longest > _EXACT:
+        integers = [part for part in parts if part.dtype.kind in "iu" and len(part)]
+        longest = [max(abs(int(part.min())), abs(int(part.max()))) for part in integers]
+        if whole.dtype.kind == "f" and max(longest, default=0) > _EXACT:
             raise InvalidArgumentError(
                 f"source: the column {name!r} has whole numbers above 2**53 in some chunks, and "
                 "floats, which can't tell them apart, in others; give it one type"

@@ -29,7 +29,7 @@ from merextras.model.formula.translate import (
     unquoted,
 )
 from merextras.model.frame.engine_frame import date_numbers
-from merextras.model.frame.kinds import kind_of, numbers
+from merextras.model.frame.kinds import numbers, responses
 from merextras.model.frame.labels import warn_user
 from merextras.model.frame.read import read_columns
 
@@ -221,10 +221,7 @@ def response_of(code: str, frame: pd.DataFrame, scope: Scope) -> Array:
     """Evaluate the left side of a formula, (n,)."""
     name = unquoted(code)
     if name in frame.columns:
-        column = frame[name]
-        if kind_of(column) not in {"numbers", "booleans"}:
-            raise InvalidArgumentError(f"response {name!r} must be numeric, not {column.dtype}")
-        y = np.array(column, dtype=float)  # a copy: the frame may be the user's
+        y = responses(frame[name], name, "response")
     else:
         y = scope.column(code, frame)
     check_finite(y[:, None], (name,), "response")

@@ -104,7 +104,7 @@ def _to_learn(column: pd.Series, name: str, use: frozenset[str], what: str) -> A
         return column
     check_predictor(column, name, what)
     is_factor = use <= {ALONE, CATEGORY}
-    if kind == "numbers" or kind == "dates":
+    if kind in {"numbers", "dates"}:
         return _sorted_levels(column) if use == {CATEGORY} else _number(column, name, what)
     if isinstance(column.dtype, np.dtype) and kind == "booleans":
         return column

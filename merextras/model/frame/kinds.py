@@ -158,6 +158,19 @@ def numbers(column: pd.Series, name: object, what: str = "newdata") -> Array:
     raise not_numeric(column, name, what)
 
 
+def responses(column: pd.Series, name: object, what: str) -> Array:
+    """The values of a response or weight: numbers or truth values, NaN where missing.
+
+    Raises
+    ------
+    InvalidArgumentError
+        Something else, dates too.
+    """
+    if kind_of(column) not in {"numbers", "booleans"}:
+        raise InvalidArgumentError(f"{what} {name!r} must be numeric, not {column.dtype}")
+    return np.array(column.to_numpy(dtype=float, na_value=np.nan))  # a copy: may be the user's
+
+
 def not_numeric(column: pd.Series, name: object, what: str) -> InvalidArgumentError:
     """The error on a column that should be of numbers, with what it is."""
     kind = kind_of(column)

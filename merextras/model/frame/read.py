@@ -93,18 +93,17 @@ def _nullable() -> dict[Any, Any]:
     """Pandas' dtypes for arrow types of which pandas would make floats if a value is missing."""
     import pyarrow as pa  # noqa: PLC0415 (an extra)
 
+    names = [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)]
     own = {
-        getattr(pa, f"int{bits}")(): getattr(pd, f"Int{bits}Dtype")() for bits in (8, 16, 32, 64)
-    }
-    own |= {
-        getattr(pa, f"uint{bits}")(): getattr(pd, f"UInt{bits}Dtype")() for bits in (8, 16, 32, 64)
+        getattr(pa, name)(): pd.api.types.pandas_dtype(name.replace("i", "I").replace("u", "U"))
+        for name in names
     }
     return {**own, pa.bool_(): pd.BooleanDtype()}
 
 
 def given_frame(data: Any, name: str, columns: Collection[str] = ()) -> pd.DataFrame:
     """A user's rows, checked as `check_frame` does, some columns of them in their normal form."""
-    if not isinstance(data, pd.DataFrame) and hasattr(data, "to_pandas"):
+    if isinstance(data, Mapping) or hasattr(data, "to_pandas"):
         data = as_pandas(data, name)
     return read_columns(check_frame(data, name), columns)
 
@@ -178,7 +177,7 @@ def _from_arrow_column(column: pd.Series) -> pd.Series:
         return column.astype("timestamp[ms][pyarrow]").astype("datetime64[ms]")
     if not (_is_text(kind) or types.is_dictionary(kind) or types.is_primitive(kind)):
         return column
-    table = pa.table({"column": pa.chunked_array(column.array)})
+    table = pa.table({"column": pa.array(column.array)})
     made = from_arrow(table)["column"].set_axis(column.index, axis=0)
     return made if hasattr(made.dtype, "pyarrow_dtype") else read_column(made)
 
@@ -188,7 +187,7 @@ def _is_text(kind: Any) -> bool:
 
 
 def _as_text(column: pd.Series) -> pd.Series:
-    if object == _TEXT:
+    if not isinstance(_TEXT, pd.StringDtype):
         return column.astype(object).where(column.notna(), np.nan)
     return column.astype(_TEXT)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,8 +16,10 @@ from merextras._typing import Array, IntArray
 from merextras.exceptions import DataWarning, InvalidArgumentError
 from merextras.model.columns.levels import labels_of
 from merextras.model.design.design import Design, Term
+from merextras.model.frame.kinds import kind_of, numbers
 from merextras.model.frame.labels import other_kind, warn_user
 from merextras.model.frame.read import given_frame
+from merextras.model.rowless.design import StreamedDesign
 from merextras.model.state.fitted import FittedModel
 
 #: Levels named in a message; a near miss is looked for among ten times as many.
@@ -145,7 +148,7 @@ def new_rows(
     >>> rows.x.shape, rows.codes[0].tolist(), rows.z[0].shape
     ((3, 3), [0, 5, -1], (3, 6))
     """
-    data = given_frame(data, name, design_columns(model.design))
+    data = read_new(model.design, data, name)
     check_choice(unknown, ("error", "zero"), "unknown")
     design = model.design
     kept = set(range(len(design.terms)) if terms is None else terms)
@@ -164,11 +167,27 @@ def new_rows(
     return NewRows(x, tuple(codes), tuple(values), tuple(len(term.levels) for term in design.terms))
 
 
-def design_columns(design: Design) -> set[str]:
-    """The columns of new data that a model reads."""
-    return {*design.columns, design.response, *design.fixed.variables} | {
-        column for term in design.terms for column in term.columns
-    }
+def read_new(design: Design, data: Any, name: str = "newdata") -> pd.DataFrame:
+    """New data with the columns that a model reads in their normal form, dates as the fit has them.
+
+    Raises
+    ------
+    InvalidArgumentError
+        No table, no rows, repeated columns.
+    """
+    levels = {column for term in design.terms for column in term.columns}
+    columns = {*design.columns, design.response, *design.fixed.variables, *levels}
+    frame = given_frame(data, name, columns)
+    dates = [c for c in frame if c in columns - levels and kind_of(frame[c]) == "dates"]
+    made = {c: numbers(frame[c], c, name) for c in dates if _has_numbers(design, c)}
+    return frame.assign(**made) if made else frame
+
+
+def _has_numbers(design: Design, column: str) -> bool:
+    """Whether a column was numbers in the fit."""
+    if isinstance(design, StreamedDesign):
+        return column in design.structure.numbers
+    return column in design.frame and kind_of(design.frame[column]) == "numbers"
 
 
 def own_rows(design: Design, terms: Iterable[int] | None = None) -> NewRows:

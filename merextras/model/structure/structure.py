@@ -18,7 +18,7 @@ from merextras.model.columns.fixed import FixedPart
 from merextras.model.columns.levels import Coder
 from merextras.model.design.build import check_finite
 from merextras.model.formula.translate import names_in
-from merextras.model.frame.kinds import is_number, kind_of, numbers
+from merextras.model.frame.kinds import is_number, kind_of, numbers, responses
 from merextras.model.frame.read import read_columns
 
 
@@ -69,12 +69,7 @@ class Value:
             values = np.asarray(self.computed.values(frame), dtype=float)
             values = np.broadcast_to(values.reshape(len(values), -1)[:, 0], (len(frame),))
         else:
-            column = frame[self.column]
-            if kind_of(column) not in {"numbers", "booleans"}:
-                raise InvalidArgumentError(
-                    f"{what} {self.code!r} must be numeric, not {column.dtype}"
-                )
-            values = column.to_numpy(dtype=float)
+            values = responses(frame[self.column], self.code, what)
         check_finite(values[:, None], (self.code,), what)
         return values
 

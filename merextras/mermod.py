@@ -48,13 +48,17 @@ class MerMod(FittedModel):
         with a random slope that is neither a column nor a fixed effect, such as ``np.log(x)``.
     vc_formula : dict, optional
         The same for variance components.
+    groups : str, optional
+        The name of the groups, where statsmodels has lost it: they were given as an array or, with
+        ``missing="drop"``, as a Series.
 
     Raises
     ------
     UnsupportedModelError
-        Not a `MixedLM` fit, a penalised fit, or a covariance structure that has no blocks.
+        Not a `MixedLM` fit, a penalised fit, a covariance structure that has no blocks, or a fit
+        whose data frame was changed afterwards in a way that its columns can't be made again.
     InvalidArgumentError
-        `re_formula` or `vc_formula` is not the fit's.
+        `re_formula` or `vc_formula` is not the fit's, or a column `groups` has other values.
 
     Warns
     -----
@@ -98,9 +102,12 @@ class MerMod(FittedModel):
         polish: bool = True,
         re_formula: str | None = None,
         vc_formula: dict[str, str] | None = None,
+        groups: str | None = None,
     ) -> None:
         super().__init__(
-            read_mixedlm(fit, polish=polish, re_formula=re_formula, vc_formula=vc_formula)
+            read_mixedlm(
+                fit, polish=polish, re_formula=re_formula, vc_formula=vc_formula, groups=groups
+            )
         )
 
     def __repr__(self) -> str:

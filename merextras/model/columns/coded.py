@@ -126,6 +126,8 @@ class Factor:
     width : int
         Columns of a numeric one.
     computed : Computed or None
+    dates : bool
+        Whether it is a column of dates, as numbers of days.
     """
 
     code: str
@@ -133,6 +135,7 @@ class Factor:
     levels: pd.Index | None
     width: int = 1
     computed: Computed | None = None
+    dates: bool = False
 
     def values(self, data: pd.DataFrame, name: str = "newdata") -> tuple[Array, BoolArray]:
         """Numbers (m, width) or codes (m, 1), and which rows miss a value."""
@@ -148,7 +151,7 @@ class Factor:
 
     def _numbers(self, data: pd.DataFrame) -> Array:
         if self.column is not None:
-            return numbers(data[self.column], self.column)[:, None]
+            return numbers(data[self.column], self.column, dates=self.dates)[:, None]
         assert self.computed is not None
         values = np.asarray(self.computed.values(data), dtype=float)
         if values.ndim == 0:

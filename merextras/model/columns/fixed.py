@@ -17,7 +17,7 @@ from merextras._typing import Array, BoolArray
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
 from merextras.model.formula.translate import names_in, pieces_of, unquoted
 from merextras.model.frame.engine_frame import for_engine, is_alone, like_fit
-from merextras.model.frame.kinds import is_number, numbers
+from merextras.model.frame.kinds import kind_of, numbers
 
 #: Names that mean the same in every formula, whatever the caller calls by them.
 FORMULA_WORDS = frozenset({"C", "I", "Q"})
@@ -112,6 +112,10 @@ class Scope:
         names = set(names)
         kept = {name: value for name, value in self._names.items() if name in names}
         return Scope(kept, self._engine)
+
+    def by(self, engine: str) -> Scope:
+        """The scope with another engine."""
+        return Scope(self._names, engine)
 
     def within(self, names: Mapping[str, Any]) -> Scope:
         """The scope with further names, where it has none of its own."""
@@ -247,7 +251,7 @@ class FormulaPart:
 
     def _by_patsy(self, data: pd.DataFrame) -> Array:
         complete = _Complete(len(data))
-        frame = self._like_fit(data)
+        frame = self.as_fitted(data)
         try:
             (out,) = patsy.build_design_matrices([self.spec], frame, NA_action=complete)
         except patsy.PatsyError as err:
@@ -256,13 +260,20 @@ class FormulaPart:
         made[complete.rows] = np.asarray(out, dtype=float)
         return made
 
-    def _like_fit(self, data: pd.DataFrame) -> pd.DataFrame:
-        """New data as the engine had those of the fit."""
+    def as_fitted(self, data: pd.DataFrame) -> pd.DataFrame:
+        """Rows as the engine had those of the fit.
+
+        Raises
+        ------
+        InvalidArgumentError
+            A category that was not there, or a column of another kind.
+        """
         known = self._categories()
         factors = {code: found for code, found in known.items() if found is not None}
         levels = {bare(code): found for code, found in factors.items()}
         alone = {bare(code) for code in factors if is_alone(code)}
-        numeric = [c for c in self._frame.columns if c not in alone and is_number(self._frame[c])]
+        kinds = {str(c): kind_of(self._frame[c]) for c in self._frame.columns if c not in alone}
+        numeric = {c: kind for c, kind in kinds.items() if kind in {"numbers", "dates"}}
         return like_fit(data, list(known), levels, numeric)
 
     def _categories(self) -> dict[str, Any]:
@@ -276,7 +287,7 @@ class FormulaPart:
     def _by_formulaic(self, data: pd.DataFrame) -> Array:
         from formulaic import errors  # noqa: PLC0415 (only if the fit used it)
 
-        frame, missing = self._like_fit(data), self._misses_category(data)
+        frame, missing = self.as_fitted(data), self._misses_category(data)
         spec, made = self.spec, np.full((len(data), len(self.names)), np.nan)
         context = self._context or {}
         try:

@@ -7,14 +7,14 @@ out, more than the fit itself for a table of ordinary size.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import pandas as pd
 
 from merextras._checks import check_columns
 from merextras._typing import Array
-from merextras.model.frame.kinds import is_number, numbers
+from merextras.model.frame.kinds import is_number, kind_of, numbers
 
 _WORD = re.compile(r"\s*(?:(?P<name>[^\W\d]\w*)|Q\(\"(?P<quoted>[^\"]*)\"\)|(?P<number>[01]))\s*")
 
@@ -26,9 +26,14 @@ class PlainPart:
     ----------
     columns : sequence of str
     intercept : bool
+    dates : collection of str
+        The columns that are dates, as numbers of days.
     """
 
-    def __init__(self, columns: Sequence[str], *, intercept: bool) -> None:
+    def __init__(
+        self, columns: Sequence[str], *, intercept: bool, dates: Collection[str] = ()
+    ) -> None:
+        self.dates = frozenset(dates)
         self.intercept = intercept
         self.variables: tuple[str, ...] = tuple(columns)
         self.names: tuple[str, ...] = (*(["Intercept"] if intercept else []), *columns)
@@ -44,7 +49,7 @@ class PlainPart:
         check_columns(data, self.variables, "newdata")
         out = np.ones((len(data), len(self.names)))
         for i, name in enumerate(self.variables):
-            out[:, i + self.intercept] = numbers(data[name], name)
+            out[:, i + self.intercept] = numbers(data[name], name, dates=name in self.dates)
         return out
 
 
@@ -64,7 +69,8 @@ def plain_part(rhs: str, frame: pd.DataFrame) -> PlainPart | None:
             return None
         if name not in columns:
             columns.append(name)
-    return PlainPart(columns, intercept=intercept)
+    dates = [name for name in columns if kind_of(frame[name]) == "dates"]
+    return PlainPart(columns, intercept=intercept, dates=dates)
 
 
 def _is_plain(column: pd.Series) -> bool:

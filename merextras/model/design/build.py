@@ -56,7 +56,7 @@ def build_design(
     used = {str(c) for c in data.columns if c in names}
     data = read_columns(data, used)
     keep = _complete(data, used, options)
-    frame = _with_days(_kept_rows(data, keep, used), parsed, fixed_code, offsets)
+    frame = _kept_rows(data, keep, used)
     own = options.kept(keep, names)
     y = response_of(parsed.response, frame, options.scope)
     fixed = _part(fixed_code, frame, labels, options.scope)
@@ -70,7 +70,7 @@ def build_design(
         fixed=fixed,
         terms=terms,
         index=frame.index,
-        frame=_only(frame, used),
+        frame=_only(_with_days(frame, parsed, fixed_code, offsets), used),
         formula=" ".join(formula.split()),
         weights=own.weights,
         offset=offset_from(own.offset, offsets, frame, options.scope),
@@ -173,7 +173,7 @@ def _with_days(
     dates = date_numbers(frame, codes_of(parsed, fixed, offsets))
     levels = {column for bar in parsed.bars for column in bar.factors}
     say_days(dates)
-    made = {c: numbers(frame[c], c) for c in dates if c not in levels}
+    made = {c: numbers(frame[c], c, dates=True) for c in dates if c not in levels}
     return frame.assign(**made) if made else frame
 
 

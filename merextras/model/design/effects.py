@@ -105,8 +105,8 @@ class Effects:
         if not isinstance(part, FormulaPart):
             return np.asarray(self.frame[code], dtype=float)[:, None]
         if isinstance(part.spec, patsy.DesignInfo):
-            return _by_patsy(part.spec, code, self.frame)
-        return _by_formulaic(part, code, self.frame)
+            return _by_patsy(part.spec, code, part.as_fitted(self.frame))
+        return _by_formulaic(part, code, part.as_fitted(self.frame))
 
 
 def effects_of(
@@ -191,7 +191,9 @@ def _by_patsy(spec: Any, code: str, frame: pd.DataFrame) -> Array:
 def _by_formulaic(part: FormulaPart, code: str, frame: pd.DataFrame) -> Array:
     from formulaic import model_matrix  # noqa: PLC0415 (only if the fit used it)
 
-    made = np.asarray(model_matrix(f"0 + {code}", frame, context=part.context), dtype=float)
+    made = np.asarray(
+        model_matrix(f"0 + {code}", frame, context=part.context, materializer="pandas"), dtype=float
+    )
     if not _is_categorical(part.spec, code):
         return made
     _, codes = np.unique(-made, axis=0, return_inverse=True)

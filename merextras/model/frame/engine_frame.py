@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.frame.kinds import check_predictor, is_number, kind_of, not_numeric, numbers
+from merextras.model.frame.kinds import check_predictor, kind_of, numbers
 from merextras.model.frame.labels import codes_in, other_kind
 
 #: How a column stands in code: alone, as ``C(x)``, before a dot (``x.dt``), or otherwise.
@@ -51,7 +51,7 @@ def like_fit(
     frame: pd.DataFrame,
     codes: Sequence[str],
     levels: Mapping[str, Sequence[Any]],
-    numeric: Iterable[str],
+    numeric: Mapping[str, str],
     what: str = "newdata",
 ) -> pd.DataFrame:
     """New rows of what `for_engine` gave, with the levels of the fit.
@@ -64,8 +64,8 @@ def like_fit(
         Code of the factors.
     levels : mapping column -> sequence
         Of the columns that are factors by themselves.
-    numeric : iterable of str
-        The columns that were numbers in the fit.
+    numeric : mapping column -> kind
+        The columns that were numbers in the fit, and whether ``"numbers"`` or ``"dates"``.
     what : str
         The argument that messages speak of.
 
@@ -74,7 +74,7 @@ def like_fit(
     InvalidArgumentError
         A category that the fit has not seen, or a column of another kind.
     """
-    uses, numeric = uses_of(codes), set(numeric)
+    uses = uses_of(codes)
     made: dict[str, Any] = {}
     for c in frame.columns:
         use = uses.get(c)
@@ -82,10 +82,8 @@ def like_fit(
             continue
         if c in levels and use <= {ALONE, CATEGORY} and not (c in numeric and ALONE in use):
             made[c] = _coded(frame[c], c, levels[c], what)
-        elif c in numeric and not (METHOD in use and kind_of(frame[c]) == "dates"):
-            if not is_number(frame[c]):
-                raise not_numeric(frame[c], c, what)
-            made[c] = _number(frame[c], c, what)
+        elif c in numeric and not (METHOD in use and numeric[c] == "dates"):
+            made[c] = _number(frame[c], c, what, dates=numeric[c] == "dates")
         else:
             made[c] = _to_learn(frame[c], c, use, what)
     return FormulaFrame(made, index=frame.index)
@@ -105,7 +103,8 @@ def _to_learn(column: pd.Series, name: str, use: frozenset[str], what: str) -> A
     check_predictor(column, name, what)
     is_factor = use <= {ALONE, CATEGORY}
     if kind in {"numbers", "dates"}:
-        return _sorted_levels(column) if use == {CATEGORY} else _number(column, name, what)
+        is_level = use == {CATEGORY}
+        return _sorted_levels(column) if is_level else _number(column, name, what, dates=True)
     if isinstance(column.dtype, np.dtype) and kind == "booleans":
         return column
     if kind == "booleans":
@@ -119,9 +118,9 @@ def _sorted_levels(column: pd.Series) -> pd.Categorical:
     return pd.Categorical.from_codes(codes, categories=pd.Index(levels))
 
 
-def _number(column: pd.Series, name: str, what: str) -> Any:
+def _number(column: pd.Series, name: str, what: str, *, dates: bool) -> Any:
     """Integers stay, which ``C(x)`` names; all else is floats."""
-    return column if column.dtype == np.int64 else numbers(column, name, what)
+    return column if column.dtype == np.int64 else numbers(column, name, what, dates=dates)
 
 
 def _coded(column: pd.Series, name: str, levels: Sequence[Any], what: str) -> Any:

@@ -128,8 +128,10 @@ def days(column: pd.Series) -> Array:
     return out
 
 
-def numbers(column: pd.Series, name: object, what: str = "newdata") -> Array:
-    """A column's values as floats, NaN where missing; dates as days since 1970-01-01.
+def numbers(
+    column: pd.Series, name: object, what: str = "newdata", *, dates: bool = False
+) -> Array:
+    """A column's values as floats, NaN where missing.
 
     Parameters
     ----------
@@ -139,6 +141,8 @@ def numbers(column: pd.Series, name: object, what: str = "newdata") -> Array:
         Of the column, for messages.
     what : str
         The argument that messages speak of.
+    dates : bool
+        Whether dates will do, as days since 1970-01-01: where the fit had dates.
 
     Raises
     ------
@@ -149,7 +153,7 @@ def numbers(column: pd.Series, name: object, what: str = "newdata") -> Array:
     if isinstance(dtype, np.dtype):
         if dtype.kind in "iuf":
             return np.asarray(column.to_numpy(), dtype=float)
-        if dtype.kind == "M":
+        if dtype.kind == "M" and dates:
             return days(column)
     elif kind_of(column) == "numbers":
         return np.asarray(column.to_numpy(dtype=float, na_value=np.nan))

@@ -103,7 +103,7 @@ def _nullable() -> dict[Any, Any]:
 
 def given_frame(data: Any, name: str, columns: Collection[str] = ()) -> pd.DataFrame:
     """A user's rows, checked as `check_frame` does, some columns of them in their normal form."""
-    if isinstance(data, Mapping) or hasattr(data, "to_pandas"):
+    if not isinstance(data, pd.DataFrame) and hasattr(data, "to_pandas"):
         data = as_pandas(data, name)
     return read_columns(check_frame(data, name), columns)
 

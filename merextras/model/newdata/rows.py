@@ -16,10 +16,8 @@ from merextras._typing import Array, IntArray
 from merextras.exceptions import DataWarning, InvalidArgumentError
 from merextras.model.columns.levels import labels_of
 from merextras.model.design.design import Design, Term
-from merextras.model.frame.kinds import kind_of, numbers
 from merextras.model.frame.labels import other_kind, warn_user
 from merextras.model.frame.read import given_frame
-from merextras.model.rowless.design import StreamedDesign
 from merextras.model.state.fitted import FittedModel
 
 #: Levels named in a message; a near miss is looked for among ten times as many.
@@ -168,7 +166,7 @@ def new_rows(
 
 
 def read_new(design: Design, data: Any, name: str = "newdata") -> pd.DataFrame:
-    """New data with the columns that a model reads in their normal form, dates as the fit has them.
+    """New data with the columns that a model reads in their normal form.
 
     Raises
     ------
@@ -176,18 +174,9 @@ def read_new(design: Design, data: Any, name: str = "newdata") -> pd.DataFrame:
         No table, no rows, repeated columns.
     """
     levels = {column for term in design.terms for column in term.columns}
-    columns = {*design.columns, design.response, *design.fixed.variables, *levels}
-    frame = given_frame(data, name, columns)
-    dates = [c for c in frame if c in columns - levels and kind_of(frame[c]) == "dates"]
-    made = {c: numbers(frame[c], c, name) for c in dates if _has_numbers(design, c)}
-    return frame.assign(**made) if made else frame
-
-
-def _has_numbers(design: Design, column: str) -> bool:
-    """Whether a column was numbers in the fit."""
-    if isinstance(design, StreamedDesign):
-        return column in design.structure.numbers
-    return column in design.frame and kind_of(design.frame[column]) == "numbers"
+    return given_frame(
+        data, name, {*design.columns, design.response, *design.fixed.variables, *levels}
+    )
 
 
 def own_rows(design: Design, terms: Iterable[int] | None = None) -> NewRows:

@@ -151,7 +151,19 @@ def _jsoned(value: Any) -> Any:
     return {k: _jsoned(v) for k, v in value.items()} if isinstance(value, Mapping) else value
 
 
+def _check_no_dates(part: FixedPart) -> None:
+    dates = sorted(part.dates) if isinstance(part, PlainPart) else []
+    if isinstance(part, CodedPart):
+        dates = [factor.code for factor in part.factors if factor.dates]
+    if dates:
+        raise UnsupportedModelError(
+            f"the predictors {dates} are dates; a file holds numbers and strings: make columns of "
+            "days before"
+        )
+
+
 def _part(part: FixedPart) -> dict[str, Any]:
+    _check_no_dates(part)
     if isinstance(part, PlainPart):
         return {"kind": "plain", "columns": part.variables, "intercept": part.intercept}
     assert isinstance(part, CodedPart)

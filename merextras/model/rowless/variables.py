@@ -134,7 +134,7 @@ def typical_values(design: Design, variable: Variable) -> tuple[Any, ...]:
         return variable.levels
     if isinstance(design, StreamedDesign):
         return _numbers(design, variable.name).typical
-    column = numbers(design.frame[variable.name], variable.name)
+    column = numbers(design.frame[variable.name], variable.name, dates=True)
     few = np.unique(column[design.observed][:10_000])
     if len(few) <= 2 and len(few := np.unique(column[design.observed])) <= 2:
         return tuple(few.tolist())
@@ -147,7 +147,7 @@ def spread_of(design: Design, name: str) -> float:
         found = _numbers(design, name)
         return found.high - found.low
     column = design.frame[name][design.observed]
-    return float(np.ptp(numbers(column, name)))
+    return float(np.ptp(numbers(column, name, dates=True)))
 
 
 def _numbers(design: StreamedDesign, name: str) -> Numbers:

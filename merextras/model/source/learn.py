@@ -319,7 +319,8 @@ class Learner:
             levels = self._levels(code, column)
             return Factor(code, None if computed is not None else column, levels, 1, computed)
         if computed is None:
-            return Factor(code, column, None)
+            dates = kind_of(self.head[column]) == "dates"
+            return Factor(code, column, None, dates=dates)
         made = computed.values(self.head)
         if hasattr(made, "contrast"):
             raise UnsupportedModelError(

@@ -221,7 +221,7 @@ class Structure:
             extra["weights"],
             extra["freq_weights"],
             np.sum(offsets, axis=0) if offsets else None,
-            {c: numbers(frame[c], c) for c in self.numbers if is_number(frame[c])},
+            {c: numbers(frame[c], c, dates=True) for c in self.numbers if is_number(frame[c])},
         )
 
     def _by_row(self, frame: pd.DataFrame, name: str) -> Array | None:

@@ -25,8 +25,8 @@ from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
 from merextras.model.columns.fixed import relabelled
 from merextras.model.columns.transforms import restored, stored
 from merextras.model.formula.translate import names_in
-from merextras.model.frame.engine_frame import check_seen, for_engine
-from merextras.model.frame.kinds import numbers
+from merextras.model.frame.engine_frame import check_seen, date_numbers, for_engine
+from merextras.model.frame.kinds import not_numeric, numbers
 from merextras.model.frame.labels import codes_in
 
 
@@ -44,6 +44,7 @@ class Computed:
         self.code = code
         self._names = dict({"np": np} if names is None else names)
         self._learnt: dict[str, Any] | None = None
+        self._dates: frozenset[str] | None = None
         self.trusted = True
         self._begin()
 
@@ -57,12 +58,12 @@ class Computed:
     def from_stored(cls, code: str, learnt: dict[str, Any], *, trusted: bool) -> Computed:
         """One that has learnt all it needs; nothing is evaluated, nor compiled if not trusted."""
         new = object.__new__(cls)
-        new.__setstate__({"code": code, "learnt": learnt, "trusted": trusted})
+        new.__setstate__({"code": code, "learnt": learnt, "trusted": trusted, "dates": frozenset()})
         return new
 
     def learn(self, which: int, data: pd.DataFrame) -> None:
         """Take rows in for one pass."""
-        self._factor.memorize_chunk(self._state, which, for_engine(data, [self.code], "source"))
+        self._factor.memorize_chunk(self._state, which, self._for_engine(data, "source"))
 
     def finish(self, which: int) -> None:
         """End a pass."""
@@ -76,11 +77,25 @@ class Computed:
 
     def __getstate__(self) -> dict[str, Any]:
         # The caller's functions may not pickle; see Scope.
-        return {"code": self.code, "learnt": self.stored(), "trusted": self.trusted}
+        return {
+            "code": self.code,
+            "learnt": self.stored(),
+            "trusted": self.trusted,
+            "dates": self._dates,
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.code, self._learnt, self.trusted = state["code"], state["learnt"], state["trusted"]
+        self._dates = state["dates"]
         self._names = {"np": np}
+
+    def _for_engine(self, data: pd.DataFrame, what: str) -> pd.DataFrame:
+        """The columns that the code reads; dates where those that came first were dates."""
+        dates = frozenset(date_numbers(data, [self.code]))
+        self._dates = dates if self._dates is None else self._dates
+        for name in sorted(dates - self._dates):
+            raise not_numeric(data[name], name, what)
+        return for_engine(data, [self.code], what)
 
     def with_names(self, names: Mapping[str, Any]) -> None:
         """Give back the names that pickling has lost."""
@@ -104,7 +119,7 @@ class Computed:
             for name, what in self._learnt.items():
                 restored(self._state["transforms"][name], what, self.code)
             self._learnt = None
-        data = for_engine(data, [self.code], "newdata")
+        data = self._for_engine(data, "newdata")
         try:
             return self._factor.eval(self._state, data)
         except patsy.PatsyError as err:

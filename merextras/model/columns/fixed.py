@@ -15,6 +15,7 @@ import patsy
 from merextras._checks import check_columns, in_index, unknown_column
 from merextras._typing import Array, BoolArray
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
+from merextras.model.columns.boxes import boxed
 from merextras.model.formula.translate import names_in, pieces_of, unquoted
 from merextras.model.frame.engine_frame import for_engine, is_alone, like_fit
 from merextras.model.frame.kinds import kind_of, numbers
@@ -76,8 +77,13 @@ class Scope:
         self._names = {"np": np, **own}
         self._engine = engine
 
-    def spec(self, rhs: str, frame: pd.DataFrame) -> Any:
-        """The engine's own memory of levels and transforms."""
+    @property
+    def engine(self) -> str:
+        """Which one evaluates."""
+        return self._engine
+
+    def matrix(self, rhs: str, frame: pd.DataFrame) -> Any:
+        """The engine's own matrix, which has its memory of levels and transforms."""
         pieces: list[str] | None = None
         with suppress(InvalidArgumentError):  # what can't be read is told by the engine
             pieces = pieces_of(re.sub(r"`([^`]*)`", r'Q("\1")', rhs))
@@ -86,9 +92,9 @@ class Scope:
         return by(rhs, shown, frame)
 
     def _by_patsy(self, rhs: str, shown: pd.DataFrame, frame: pd.DataFrame) -> Any:
-        space = patsy.EvalEnvironment([self._names])
+        space = patsy.EvalEnvironment([{**self._names, "C": boxed}])
         try:
-            return patsy.dmatrix(rhs, shown, eval_env=space, NA_action="raise").design_info
+            return patsy.dmatrix(rhs, shown, eval_env=space, NA_action="raise")
         except (patsy.PatsyError, SyntaxError, NameError, ValueError) as err:
             raise _explained(err, rhs, frame) from err
 
@@ -96,12 +102,11 @@ class Scope:
         from formulaic import errors, model_matrix  # noqa: PLC0415 (only if it is asked for)
 
         try:
-            made = model_matrix(
+            return model_matrix(
                 rhs, shown, context=self._names, na_action="raise", materializer="pandas"
             )
         except (errors.FormulaicError, SyntaxError, NameError, ValueError) as err:
             raise _explained(err, rhs, frame) from err
-        return made.model_spec
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The caller's functions may not pickle, and what they do could have changed since.
@@ -131,7 +136,7 @@ class Scope:
     def column(self, code: str, frame: pd.DataFrame) -> Array:
         """One numeric column from a piece of code."""
         shown = for_engine(frame, [f"I({code})"], "formula")
-        space = patsy.EvalEnvironment([self._names])
+        space = patsy.EvalEnvironment([{**self._names, "C": boxed}])
         try:
             made = patsy.dmatrix(f"0 + I({code})", shown, eval_env=space, NA_action="raise")
         except (patsy.PatsyError, SyntaxError) as err:
@@ -180,6 +185,8 @@ class FormulaPart:
         self.variables: tuple[str, ...] = tuple(_variables(spec, self._engine, frame.columns))
         # Its own columns only, so that neither the user's frame nor its size is carried along.
         self._frame = frame[[c for c in frame.columns if str(c) in self.variables]]
+        # What learning made, until it is asked for.
+        self._first: tuple[pd.DataFrame, Array] | None = None
 
     @classmethod
     def from_formula(
@@ -199,13 +206,16 @@ class FormulaPart:
         """
         scope = Scope() if scope is None else scope
         rhs = formula.split("~", 1)[-1]
-        spec = scope.spec(rhs, frame)
-        return cls(spec, rhs, frame, labels=labels, context=scope.names_of(spec))
+        made = scope.matrix(rhs, frame)
+        spec = made.design_info if scope.engine == "patsy" else made.model_spec
+        part = cls(spec, rhs, frame, labels=labels, context=scope.names_of(spec))
+        part._first = frame, np.asarray(made, dtype=float)
+        return part
 
     def __getstate__(self) -> dict[str, Any]:
         # formulaic's memory is kept: made again, its columns could be in another order.
         spec = None if self._engine == "patsy" else self._spec
-        return {**self.__dict__, "_spec": spec, "_context": None}
+        return {**self.__dict__, "_spec": spec, "_context": None, "_first": None}
 
     @property
     def spec(self) -> Any:
@@ -225,7 +235,7 @@ class FormulaPart:
 
     def _remade(self) -> Any:
         try:
-            made = Scope(engine=self._engine).spec(self.formula, self._frame)
+            made = Scope(engine=self._engine).matrix(self.formula, self._frame).design_info
         except InvalidArgumentError as err:
             raise UnsupportedModelError(
                 f"the formula {self.formula!r} can't be evaluated again after unpickling; it uses "
@@ -246,6 +256,9 @@ class FormulaPart:
         InvalidArgumentError
             A variable is missing, or has a category the model has not seen.
         """
+        first, self._first = self._first, None
+        if first is not None and data is first[0]:
+            return first[1]
         check_columns(data, self.variables, "newdata")
         return self._by_patsy(data) if self._engine == "patsy" else self._by_formulaic(data)
 

@@ -19,7 +19,7 @@ from merextras.inference.fixed_effects import summary as _tested
 from merextras.inference.intervals import confint as _confint
 from merextras.inference.intervals import profile as _profile
 from merextras.model.fit import refit as _refit
-from merextras.model.fit.lmer import fit_formula, fit_source, read_products
+from merextras.model.fit.lmer import check_order, fit_formula, fit_source, read_products
 from merextras.model.products.products import ModelProducts
 from merextras.model.source.source import is_dask, is_source
 from merextras.model.state import fitted as _fitted
@@ -323,6 +323,7 @@ def lmer(
     Days          10.4673
     dtype: float64
     """
+    check_order(formula, data)
     if chunk_size is not None or is_dask(data) or is_source(data):
         products = read_products(
             formula,

@@ -63,7 +63,8 @@ def _listed(values: Any) -> Any:
     """A list as an array; pandas would make floats of integers with a None among them."""
     if not isinstance(values, (list, tuple)):
         return values
-    return pd.Series(list(values), dtype=object).infer_objects().array
+    made = read_column(pd.Series(list(values), dtype=object))
+    return (made.infer_objects() if made.dtype.kind == "O" else made).array
 
 
 def _is_arrow(data: Any) -> bool:
@@ -160,7 +161,8 @@ def _from_nullable(column: pd.Series, dtype: np.dtype[Any]) -> pd.Series:
         return _from_numpy(column.astype(dtype), dtype)
     if dtype.kind == "u":
         fits = dtype.itemsize < 8 or column.isna().all() or int(column.max()) <= _INT64.max
-        return column.astype("Int64" if fits else "UInt64")
+        wanted = "Int64" if fits else "UInt64"
+        return column if str(column.dtype) == wanted else column.astype(wanted)
     return column if dtype.kind == "b" or dtype == np.int64 else column.astype("Int64")
 
 

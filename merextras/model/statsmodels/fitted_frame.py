@@ -108,7 +108,8 @@ def group_name(model: Any, frame: pd.DataFrame, values: IntArray, given: str | N
 def _given_name(frame: pd.DataFrame, values: IntArray, given: object) -> str:
     if not isinstance(given, str):
         raise InvalidArgumentError(
-            f"groups={given!r}: the name of the groups, as in MerMod(fit, groups='g')"
+            f"groups: the name of the groups, as in MerMod(fit, groups='g'), not a "
+            f"{type(given).__name__}"
         )
     if given in frame.columns and not _same_values(frame[given], values):
         raise InvalidArgumentError(
@@ -186,9 +187,8 @@ def check_columns_made(model: Any, fixed: FixedPart, frame: pd.DataFrame) -> Non
             differs = ~_close(made[at], exog)
     if np.any(differs):
         codes = [name for name, bad in zip(fixed.names, differs, strict=True) if bad]
-        used = {name for code in codes for name in names_in(code.split("[")[0])}
-        changed = [str(c) for c in frame.columns if c in used] or list(fixed.variables)
-        raise _changed(changed)
+        used = sorted({name for code in codes for name in names_in(code.split("[")[0])})
+        raise _changed([name for name in used if name in frame.columns] or used)
     _check_response(model, frame)
 
 
@@ -196,7 +196,8 @@ def _differing(fixed: FormulaPart, frame: pd.DataFrame, exog: Array) -> BoolArra
     """Which columns the frame does not make as they were fitted."""
     made = _made(fixed, frame)
     if made is None or made.shape != exog.shape:
-        return np.ones(len(fixed.names), dtype=bool)
+        # Columns that are their own variables have the fit's values.
+        return np.array([unquoted(name) not in {*frame.columns, INTERCEPT} for name in fixed.names])
     return ~_close(made, exog)
 
 

@@ -162,7 +162,11 @@ def _from_nullable(column: pd.Series, dtype: np.dtype[Any]) -> pd.Series:
     if dtype.kind == "u":
         fits = dtype.itemsize < 8 or column.isna().all() or int(column.max()) <= _INT64.max
         wanted = "Int64" if fits else "UInt64"
-        return column if str(column.dtype) == wanted else column.astype(wanted)
+        return (
+            column
+            if str(column.dtype) == wanted
+            else column.astype(pd.api.types.pandas_dtype(wanted))
+        )
     return column if dtype.kind == "b" or dtype == np.int64 else column.astype("Int64")
 
 

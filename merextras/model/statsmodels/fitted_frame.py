@@ -197,7 +197,8 @@ def _differing(fixed: FormulaPart, frame: pd.DataFrame, exog: Array) -> BoolArra
     made = _made(fixed, frame)
     if made is None or made.shape != exog.shape:
         # Columns that are their own variables have the fit's values.
-        return np.array([unquoted(name) not in {*frame.columns, INTERCEPT} for name in fixed.names])
+        own = {*map(str, frame.columns), INTERCEPT}
+        return np.array(["[" in name or unquoted(name) not in own for name in fixed.names])
     return ~_close(made, exog)
 
 

@@ -69,7 +69,7 @@ def test_the_fits_own_values(sleep, change):
     data = sleep.copy()
     fit = fitted(data)
     ref = adapted(fitted(sleep))
-    RESTORED[change](data)
+    quietly(lambda: RESTORED[change](data))
     m = adapted(fit)
     frame, same = m.model_frame(), ref.model_frame()
     for column in same:
@@ -95,7 +95,7 @@ def test_refused_by_name(sleep, change):
     data = sleep.copy()
     fit = fitted(data)
     make, column = REFUSED[change]
-    make(data)
+    quietly(lambda: make(data))
     with pytest.raises(UnsupportedModelError, match=rf"changed since the fit: \['{column}'\]"):
         mx.MerMod(fit)
 
@@ -116,8 +116,9 @@ def test_code_on_a_changed_column(sleep, formula, column):
 def test_code_on_whole_columns_beside_missing_rows(sleep):
     """Not a change: the mean was taken of rows too that are not in the fit."""
     data = sleep.copy()
-    data.loc[3, "hours"] = np.nan
-    fit = fitted(data, "Reaction ~ I(Days - Days.mean()) + hours", missing="drop", re_formula=None)
+    data["noise"] = np.random.default_rng(0).normal(size=len(data))
+    data.loc[3, "noise"] = np.nan
+    fit = fitted(data, "Reaction ~ I(Days - Days.mean()) + noise", missing="drop", re_formula=None)
     assert adapted(fit).nobs() == 179
 
 
@@ -144,9 +145,11 @@ def test_levels_of_variance_components(change):
     kwargs = {"groups": "school", "vc_formula": {"c": "0 + C(cls)"}}
     fit = quietly(lambda: smf.mixedlm("extro ~ open", data, **kwargs).fit())
     ref = adapted(quietly(lambda: smf.mixedlm("extro ~ open", students, **kwargs).fit()))
-    change(data)
+    quietly(lambda: change(data))
     made, expected = adapted(fit).ranef()["cls:school"], ref.ranef()["cls:school"]
-    pd.testing.assert_frame_equal(made.loc[expected.index], expected, rtol=1e-8)
+    pd.testing.assert_frame_equal(
+        made.loc[expected.index], expected, rtol=1e-8, check_index_type=False
+    )
 
 
 def test_groups_by_name(sleep):

@@ -14,7 +14,7 @@ from merextras._checks import check_choice
 from merextras._typing import Array
 from merextras.accessors.description import call, formula, model_frame, weights
 from merextras.accessors.estimates import fixef, sigma
-from merextras.engine.covariance import covpar
+from merextras.engine.covariance.cholesky import lower_indices
 from merextras.engine.solution.lme4_factor import random_factor, random_fixed_factor
 from merextras.model.state.fitted import FittedModel
 
@@ -38,7 +38,7 @@ def get_me(model: FittedModel, name: str) -> Any:
         ``RX``              upper triangular, (p, p): RX'RX = X'V^-1 X
         ``Tp``, ``Tlist``   starts of the terms in theta; the terms' factors, (k, k) each
         ``theta, lower``    covariance parameters (relative, on the SD scale) and their bounds
-        ``beta``, ``fixef`` fixed effects, as an array or a named Series
+        ``beta, fixef``     fixed effects, as an array or a named Series
         ``b``, ``u``        random effects and spherical random effects, (q,): b = Lambda u
         ``Gp``              starts of the terms in b and u
         ``cnms``            effects by term; ``flist``: grouping factors, a categorical frame
@@ -91,7 +91,7 @@ def _lind(model: FittedModel) -> Array:
     """Element of theta behind each element of Lambdat, by its columns."""
     parts, start = [], 0
     for term in model.design.terms:
-        rows, cols = covpar.triangle(term.k)
+        rows, cols = lower_indices(term.k)
         order = np.lexsort((cols, rows))  # Lambdat by columns is Lambda by rows
         parts.append(np.tile(start + order, len(term.levels)))
         start += len(rows)
@@ -195,7 +195,7 @@ _GETTERS: dict[str, Callable[[FittedModel], Any]] = {
     "Tp": lambda m: _starts([k * (k + 1) // 2 for k in m.design.ks]),
     "Tlist": lambda m: [lam.copy() for lam in m.solution.factor.lams],
     "theta": lambda m: m.theta,
-    "lower": lambda m: covpar.lower_bounds(m.design.ks),
+    "lower": lambda m: m.design.covariances.lower.copy(),
     "beta": lambda m: m.solution.beta.copy(),
     "fixef": fixef,
     "b": lambda m: _flat(m.solution.b),

@@ -1,6 +1,7 @@
 """Fits of tables as people bring them equal the fit of plain numbers and text, or are refused."""
 
 import datetime
+import pickle
 import warnings
 from decimal import Decimal
 
@@ -11,7 +12,7 @@ import polars as pl
 import pytest
 
 import merextras as mx
-from merextras.exceptions import DataWarning, InvalidArgumentError
+from merextras.exceptions import DataWarning, InvalidArgumentError, UnsupportedModelError
 
 LONG = 2**53
 
@@ -287,3 +288,23 @@ def test_labels_of_another_kind(sleep):
         warnings.simplefilter("error")
         m.predict(text.assign(Subject="x"), allow_new_levels=True)
         m.predict(sleep.head(2).astype({"Subject": float}))
+
+
+@pytest.mark.filterwarnings("ignore::merextras.exceptions.DataWarning")
+def test_verbs_of_a_model_with_dates(sleep, tmp_path):
+    """All verbs see days; new values may be dates."""
+    data = dates_of(sleep, "datetime64").assign(f=np.where(sleep["Subject"] % 2, "a", "b"))
+    formula = "Reaction ~ {} * f + (1 | Subject)"
+    m, ref = mx.lmer(formula.format("day"), data), mx.lmer(formula.format("Days"), data)
+    streamed = mx.lmer(formula.format("day"), [data])
+    means = mx.emmeans(ref, "f").to_frame()["estimate"]
+    for made in (m, streamed):
+        np.testing.assert_allclose(mx.emmeans(made, "f").to_frame()["estimate"], means, rtol=1e-9)
+    moved = mx.what_if(m, data.head(1), changes={"day": [pd.Timestamp("2024-01-05")]}, n_sims=None)
+    expected = mx.what_if(ref, data.head(1), changes={"Days": [4]}, n_sims=None)
+    np.testing.assert_allclose(moved["fit"], expected["fit"], rtol=1e-9)
+    again = pickle.loads(pickle.dumps(m))
+    np.testing.assert_allclose(again.predict(data), ref.fitted(), rtol=1e-9)
+    products = mx.cross_products(formula.format("day"), [data])
+    with pytest.raises(UnsupportedModelError, match=r"predictors \['day'\] are dates; a file"):
+        products.save(tmp_path / "sums.npz")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,8 @@ from merextras.exceptions import InvalidArgumentError
 
 #: Labels that wait before they are merged, at least.
 _WAITING = 2**16
+#: Floats hold all integers up to here.
+_EXACT = 2**53
 
 
 class Seen:
@@ -70,7 +73,7 @@ class Seen:
                     f"source: the column {c!r} has {' in some chunks, '.join(sorted(found))} in "
                     "others; give it one type"
                 )
-        whole = pd.concat([*parts, *self._waiting], ignore_index=True)
+        whole = stacked([*parts, *self._waiting])
         self._merged, self._waiting, self._size = _distinct(whole), [], 0
 
     def combine(self, other: Seen) -> Seen:
@@ -107,6 +110,45 @@ class Seen:
         """The levels of the one column, sorted or in the order of the categories."""
         found: pd.Index = grouping(self.frame(), self.columns)[0]
         return found
+
+
+def stacked(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The rows of frames with the same columns, one below the other, integers as integers.
+
+    pandas makes floats of ``int64`` beside ``uint64`` or floats, and of two ids above 2**53 one.
+    """
+    exact = {c: whole_numbers([f[c] for f in frames], str(c)) for c in frames[0].columns}
+    made = [f.assign(**{c: v[i] for c, v in exact.items()}) for i, f in enumerate(frames)]
+    return pd.concat(made, ignore_index=True)
+
+
+def whole_numbers(parts: Sequence[pd.Series], name: str) -> Sequence[pd.Series]:
+    """Parts of a column, in one integer dtype where some are integers and the rest are whole.
+
+    Raises
+    ------
+    InvalidArgumentError
+        Integers that floats can't tell apart, beside fractions.
+    """
+    kinds = {part.dtype.kind for part in parts if isinstance(part.dtype, np.dtype)}
+    if not kinds & set("iu") or not kinds <= set("iuf") or len(kinds) == 1:
+        return parts
+    limits = [(int(v.min()), int(v.max())) for v in parts if v.dtype.kind in "iu" and len(v)]
+    low, high = min((a for a, _ in limits), default=0), max((b for _, b in limits), default=0)
+    floats = [part for part in parts if part.dtype.kind == "f"]
+    if not all(_is_whole(part) for part in floats):
+        if max(-low, high) <= _EXACT:
+            return parts
+        raise InvalidArgumentError(
+            f"source: the column {name!r} has integers above 2**53 in some chunks and floats in "
+            "others, which can't tell them apart; give it one type"
+        )
+    kind: Any = np.int64 if high < 2**63 else np.uint64 if low >= 0 else object
+    return [part.astype(kind) for part in parts]
+
+
+def _is_whole(values: pd.Series) -> bool:
+    return bool(np.all(values == np.floor(values)) and np.all(np.abs(values) <= _EXACT))
 
 
 def _kind(column: pd.Series) -> str:
@@ -180,7 +222,7 @@ class Coder:
 
     def union(self, other: Coder) -> Coder:
         """The levels of both; in their common order if they have one, else sorted."""
-        both = pd.concat([self.frame(), other.frame()], ignore_index=True).drop_duplicates()
+        both = stacked([self.frame(), other.frame()]).drop_duplicates()
         for c, mine, theirs in zip(self.columns, self.parts, other.parts, strict=True):
             if mine.equals(theirs):
                 both[c] = both[c].astype(pd.CategoricalDtype(mine))
@@ -211,6 +253,11 @@ def codes_in(column: pd.Series, levels: pd.Index) -> IntArray:
 
 
 def _places(labels: pd.Index, levels: pd.Index) -> IntArray:
+    if labels.dtype.kind == "f" and levels.dtype.kind in "iu":
+        # Levels that are integers are not compared as floats.
+        whole = np.isfinite(labels) & (labels == np.floor(labels)) & (np.abs(labels) <= _EXACT)
+        places = levels.get_indexer(pd.Index(np.where(whole, labels, 0.0).astype(np.int64)))
+        return np.where(whole, places, -1).astype(np.intp)
     return np.asarray(levels.get_indexer(labels), dtype=np.intp)
 
 

@@ -28,7 +28,7 @@ from merextras.model.formula.translate import (
     take_offsets,
     unquoted,
 )
-from merextras.model.source.source import Source
+from merextras.model.source.chunks import Source
 from merextras.model.structure.structure import (
     BY_ROW,
     Effects,

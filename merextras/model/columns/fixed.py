@@ -16,7 +16,8 @@ from merextras._checks import check_columns, unknown_column
 from merextras._typing import Array, BoolArray
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
 from merextras.model.columns.number_columns import in_floats, is_number
-from merextras.model.formula.translate import names_in, unquoted
+from merextras.model.formula.translate import names_in, pieces_of, unquoted
+from merextras.model.formula.trust import check_trusted
 
 #: Names that mean the same in every formula, whatever the caller calls by them.
 FORMULA_WORDS = frozenset({"C", "I", "Q"})
@@ -82,15 +83,26 @@ class Scope:
     names : mapping, optional
         Functions and constants; numpy as ``np`` is always there.
     engine : {"patsy", "formulaic"}
+    trusted : bool
+        False for code that came from a file: it is not evaluated, see `check_trusted`.
     """
 
-    def __init__(self, names: Mapping[str, Any] | None = None, engine: str = "patsy") -> None:
+    def __init__(
+        self,
+        names: Mapping[str, Any] | None = None,
+        engine: str = "patsy",
+        *,
+        trusted: bool = True,
+    ) -> None:
+        self._trusted = trusted
         own = {k: v for k, v in (names or {}).items() if k not in FORMULA_WORDS}
         self._names = {"np": np, **own}
         self._engine = engine
 
     def spec(self, rhs: str, frame: pd.DataFrame) -> Any:
         """The engine's own memory of levels and transforms."""
+        if not self._trusted:
+            check_trusted(pieces_of(rhs), frame.columns, trusted=False)
         if self._engine == "formulaic":
             return self._by_formulaic(rhs, frame)
         space = patsy.EvalEnvironment([self._names])
@@ -110,17 +122,17 @@ class Scope:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The caller's functions may not pickle, and what they do could have changed since.
-        return Scope, (None, self._engine)
+        return _scope, (self._engine, self._trusted)
 
     def only(self, names: Iterable[str]) -> Scope:
         """The scope with no more than these of its names."""
         names = set(names)
         kept = {name: value for name, value in self._names.items() if name in names}
-        return Scope(kept, self._engine)
+        return Scope(kept, self._engine, trusted=self._trusted)
 
     def within(self, names: Mapping[str, Any]) -> Scope:
         """The scope with further names, where it has none of its own."""
-        return Scope({**names, **self._names}, self._engine)
+        return Scope({**names, **self._names}, self._engine, trusted=self._trusted)
 
     def names_of(self, spec: Any) -> dict[str, Any]:
         """The names that a spec uses; patsy keeps its own."""
@@ -131,6 +143,7 @@ class Scope:
 
     def column(self, code: str, frame: pd.DataFrame) -> Array:
         """One numeric column from a piece of code."""
+        check_trusted([code], frame.columns, trusted=self._trusted)
         space = patsy.EvalEnvironment([self._names])
         try:
             made = patsy.dmatrix(f"0 + I({code})", frame, eval_env=space, NA_action="raise")
@@ -140,6 +153,10 @@ class Scope:
         if values.shape[1] != 1:
             raise InvalidArgumentError(f"{code!r} must be one numeric column")
         return values[:, 0]
+
+
+def _scope(engine: str, trusted: bool) -> Scope:
+    return Scope(None, engine, trusted=trusted)
 
 
 class FormulaPart:

@@ -98,6 +98,8 @@ class ModelProducts:
         if not isinstance(other, ModelProducts):
             return NotImplemented
         check_same(self.structure, other.structure)
+        if other.structure.trusted and not self.structure.trusted:
+            return other + self  # of the same formula, that whose code may be evaluated
         basis = basis_of(triangle(other.rows, self.rows))
         pairs = list(zip(self.structure.terms, self._matching(other), strict=True))
         coders = [a.coder.union(b.coder) for a, b in pairs]
@@ -201,6 +203,9 @@ def products_of(asked: Asked, source: Any, chunk_size: int | None, progress: Any
         read = as_source(source, chunk_size)
         learnt = learn(read, asked, progress=progress)
         reduced = reduce_source(read, learnt, progress=progress)
+    if reduced.products.n == 0:
+        names = ", ".join(name for name in asked.by_row if name != "offset")
+        raise InvalidArgumentError(f"{names}: no row has a positive weight")
     return ModelProducts(
         learnt.structure,
         reduced.products,
@@ -326,6 +331,11 @@ def fit_products(
     theta = control.start_for(design.ks)
     theta = moments(products) if theta is None else theta
     fit = fit_design(design, reml=reml, theta=theta, control=control.engine, products=products)
+    if not np.all(np.isfinite([fit.solution.deviance(), *fit.solution.beta])):
+        raise InvalidArgumentError(
+            "products: they have no fit; no table has such cross-products, or its numbers are too "
+            "large: change the unit of the response or of a predictor"
+        )
     return replace(fit, control=control, n_dropped=made.n_dropped)
 
 

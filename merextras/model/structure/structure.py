@@ -152,6 +152,8 @@ class Structure:
         Those that the formula reads.
     by_row : mapping argument -> column
     contrasts : mapping column -> str
+    trusted : bool
+        Whether the formula's code may be evaluated: not if it came from a file.
     """
 
     formula: str
@@ -164,6 +166,7 @@ class Structure:
     variables: tuple[str, ...]
     by_row: Mapping[str, str] = field(default_factory=dict)
     contrasts: Mapping[str, str] = field(default_factory=dict)
+    trusted: bool = True
 
     @property
     def shapes(self) -> list[tuple[int, int]]:

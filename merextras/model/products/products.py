@@ -187,6 +187,14 @@ def load_cross_products(path: str | Path, *, trust_formula: bool = False) -> Mod
     InvalidArgumentError
         Not such a file, a truncated one, or one whose contents are not those that were written. The
         checksums find accidents; they are no signature.
+    TooLargeError
+        Its labels would not fit in memory.
+
+    Notes
+    -----
+    Made for files from elsewhere: what a file says of its sizes is compared with its own size
+    before anything is read, and every value and array with the formula, so that what `formula`
+    shows is all the code there is. Numbers that are false but could be true can't be known as such.
     """
     made = file.read(Path(path), ModelProducts, trust_formula=trust_formula)
     assert isinstance(made, ModelProducts)

@@ -23,16 +23,17 @@ def as_source(source: Any, chunk_size: int | None = None) -> Source:
     Parameters
     ----------
     source : DataFrame of pandas or polars, pyarrow Table or Dataset, path or glob, list, callable
-        Paths end in ``.parquet``, ``.pq``, ``.csv`` or ``.csv.gz``; a glob or a list of them is
-        read in sorted order. A list may also hold frames. A callable without arguments gives an
-        iterable of frames each time it is called.
+        Paths end in ``.parquet``, ``.pq``, ``.csv`` or ``.csv.gz``; a glob, a folder or a list of
+        them is read in sorted order. A list may also hold frames. A callable without arguments
+        gives an iterable of frames each time it is called.
     chunk_size : int, optional
         Rows at a time, 100 000 by default.
 
     Raises
     ------
     InvalidArgumentError
-        None of these, no file, no rows, or an iterator that can be gone through once only.
+        None of these, no file, one that can't be read or has a row with a field too many, no rows,
+        or an iterator that can be gone through once only.
     """
     size = CHUNK_SIZE if chunk_size is None else check_count(chunk_size, "chunk_size")
     if isinstance(source, (str, Path)) or _is_paths(source):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import merextras
-from merextras.exceptions import InvalidArgumentError
+from merextras.exceptions import MerextrasError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,7 +53,7 @@ def _demo(data: Path | None, out: Path) -> int:
 
     try:
         figures = demo.run(demo.read_data(data), out)
-    except (InvalidArgumentError, OSError) as err:
+    except (MerextrasError, OSError) as err:
         print(f"merextras demo: {err}", file=sys.stderr)
         return 2
     print(f"\n{len(figures)} figures in {out.resolve()}:")

@@ -301,3 +301,16 @@ MERTOOLS_CRITERION = 1e-9
 #: criteria, relative; estimates in standard errors. Worst seen: 5e-14 and 2e-11.
 CHUNKS_DEVIANCE = 1e-10
 CHUNKS_ESTIMATES = 1e-8
+
+# --- Fuzz of all verbs ---------------------------------------------------------------------------
+
+#: The same model with its rows, labels, zero or unit written otherwise: relative to the largest
+#: number. What follows theta has the optimiser's 1e-7 in it, degrees of freedom its derivatives.
+FUZZ_INVARIANT = {
+    "fitted": 1e-6,
+    "sigma": 1e-6,
+    "hat": 1e-5,
+    "r2": 1e-5,
+    "statistics": 1e-5,
+    "df": 1e-4,
+}

@@ -21,10 +21,11 @@ from patsy.builtins import C
 
 from merextras._checks import check_columns
 from merextras._typing import Array, BoolArray
-from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
+from merextras.exceptions import InvalidArgumentError
 from merextras.model.columns.fixed import relabelled
 from merextras.model.columns.transforms import restored, stored
 from merextras.model.formula.translate import names_in
+from merextras.model.formula.trust import check_trusted
 from merextras.model.frame.engine_frame import check_seen, date_numbers, for_engine
 from merextras.model.frame.kinds import not_numeric, numbers
 from merextras.model.frame.labels import codes_in
@@ -49,6 +50,7 @@ class Computed:
         self._begin()
 
     def _begin(self) -> None:
+        check_trusted([self.code], (), trusted=self.trusted)
         self._factor = patsy.EvalFactor(self.code)
         self._state: dict[str, Any] = {}
         space = patsy.EvalEnvironment([self._names])
@@ -109,11 +111,7 @@ class Computed:
         UnsupportedModelError
             The code comes from a file, and was not trusted when that was read.
         """
-        if not self.trusted:
-            raise UnsupportedModelError(
-                f"{self.code!r} is Python code from a file, which is not run; read it, and if it "
-                "does nothing but make a column: load_cross_products(path, trust_formula=True)"
-            )
+        check_trusted([self.code], (), trusted=self.trusted)
         if self._learnt is not None:
             self._begin()
             for name, what in self._learnt.items():

@@ -17,6 +17,7 @@ from merextras._typing import Array, BoolArray
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
 from merextras.model.columns.boxes import boxed
 from merextras.model.formula.translate import names_in, pieces_of, unquoted
+from merextras.model.formula.trust import check_trusted
 from merextras.model.frame.engine_frame import for_engine, is_alone, like_fit
 from merextras.model.frame.kinds import kind_of, numbers
 
@@ -70,9 +71,18 @@ class Scope:
     names : mapping, optional
         Functions and constants; numpy as ``np`` is always there.
     engine : {"patsy", "formulaic"}
+    trusted : bool
+        False for code that came from a file: it is not evaluated, see `check_trusted`.
     """
 
-    def __init__(self, names: Mapping[str, Any] | None = None, engine: str = "patsy") -> None:
+    def __init__(
+        self,
+        names: Mapping[str, Any] | None = None,
+        engine: str = "patsy",
+        *,
+        trusted: bool = True,
+    ) -> None:
+        self._trusted = trusted
         own = {k: v for k, v in (names or {}).items() if k not in FORMULA_WORDS}
         self._names = {"np": np, **own}
         self._engine = engine
@@ -84,6 +94,8 @@ class Scope:
 
     def matrix(self, rhs: str, frame: pd.DataFrame) -> Any:
         """The engine's own matrix, which has its memory of levels and transforms."""
+        if not self._trusted:
+            check_trusted(pieces_of(rhs), frame.columns, trusted=False)
         pieces: list[str] | None = None
         with suppress(InvalidArgumentError):  # what can't be read is told by the engine
             pieces = pieces_of(re.sub(r"`([^`]*)`", r'Q("\1")', rhs))
@@ -110,21 +122,21 @@ class Scope:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The caller's functions may not pickle, and what they do could have changed since.
-        return Scope, (None, self._engine)
+        return _scope, (self._engine, self._trusted)
 
     def only(self, names: Iterable[str]) -> Scope:
         """The scope with no more than these of its names."""
         names = set(names)
         kept = {name: value for name, value in self._names.items() if name in names}
-        return Scope(kept, self._engine)
+        return Scope(kept, self._engine, trusted=self._trusted)
 
     def by(self, engine: str) -> Scope:
         """The scope with another engine."""
-        return Scope(self._names, engine)
+        return Scope(self._names, engine, trusted=self._trusted)
 
     def within(self, names: Mapping[str, Any]) -> Scope:
         """The scope with further names, where it has none of its own."""
-        return Scope({**names, **self._names}, self._engine)
+        return Scope({**names, **self._names}, self._engine, trusted=self._trusted)
 
     def names_of(self, spec: Any) -> dict[str, Any]:
         """The names that a spec uses; patsy keeps its own."""
@@ -135,6 +147,7 @@ class Scope:
 
     def column(self, code: str, frame: pd.DataFrame) -> Array:
         """One numeric column from a piece of code."""
+        check_trusted([code], frame.columns, trusted=self._trusted)
         shown = for_engine(frame, [f"I({code})"], "formula")
         space = patsy.EvalEnvironment([{**self._names, "C": boxed}])
         try:
@@ -145,6 +158,10 @@ class Scope:
         if values.shape[1] != 1:
             raise InvalidArgumentError(f"{code!r} must be one numeric column")
         return values[:, 0]
+
+
+def _scope(engine: str, trusted: bool) -> Scope:
+    return Scope(None, engine, trusted=trusted)
 
 
 class FormulaPart:

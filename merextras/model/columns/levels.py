@@ -75,7 +75,7 @@ class Seen:
                     f"source: the column {c!r} has {' in some chunks, '.join(sorted(found))} in "
                     "others; give it one type"
                 )
-        whole = pd.DataFrame({c: _stacked(c, [part[c] for part in parts]) for c in self.columns})
+        whole = _rows_of(parts, self.columns)
         self._merged, self._waiting, self._size = _distinct(whole), [], 0
 
     def combine(self, other: Seen) -> Seen:
@@ -117,6 +117,11 @@ class Seen:
 def _kind(column: pd.Series) -> str:
     kind = kind_of(column)
     return {"labels": "strings", "categories": "strings"}.get(kind, kind)
+
+
+def _rows_of(frames: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
+    """The rows of frames with the same columns, one below the other."""
+    return pd.DataFrame({c: _stacked(c, [frame[c] for frame in frames]) for c in columns})
 
 
 def _stacked(name: str, parts: list[pd.Series]) -> pd.Series:
@@ -198,7 +203,7 @@ class Coder:
 
     def union(self, other: Coder) -> Coder:
         """The levels of both; in their common order if they have one, else sorted."""
-        both = pd.concat([self.frame(), other.frame()], ignore_index=True).drop_duplicates()
+        both = _rows_of([self.frame(), other.frame()], self.columns).drop_duplicates()
         for c, mine, theirs in zip(self.columns, self.parts, other.parts, strict=True):
             if mine.equals(theirs):
                 both[c] = both[c].astype(pd.CategoricalDtype(mine))

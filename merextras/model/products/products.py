@@ -97,6 +97,8 @@ class ModelProducts:
         if not isinstance(other, ModelProducts):
             return NotImplemented
         check_same(self.structure, other.structure)
+        if other.structure.trusted and not self.structure.trusted:
+            return other + self  # of the same formula, that whose code may be evaluated
         basis = basis_of(triangle(other.rows, self.rows))
         pairs = list(zip(self.structure.terms, self._matching(other), strict=True))
         coders = [a.coder.union(b.coder) for a, b in pairs]
@@ -185,6 +187,14 @@ def load_cross_products(path: str | Path, *, trust_formula: bool = False) -> Mod
     InvalidArgumentError
         Not such a file, a truncated one, or one whose contents are not those that were written. The
         checksums find accidents; they are no signature.
+    TooLargeError
+        Its labels would not fit in memory.
+
+    Notes
+    -----
+    Made for files from elsewhere: what a file says of its sizes is compared with its own size
+    before anything is read, and every value and array with the formula, so that what `formula`
+    shows is all the code there is. Numbers that are false but could be true can't be known as such.
     """
     made = file.read(Path(path), ModelProducts, trust_formula=trust_formula)
     assert isinstance(made, ModelProducts)
@@ -200,6 +210,9 @@ def products_of(asked: Asked, source: Any, chunk_size: int | None, progress: Any
         read = as_source(source, chunk_size)
         learnt = learn(read, asked, progress=progress)
         reduced = reduce_source(read, learnt, progress=progress)
+    if reduced.products.n == 0:
+        names = ", ".join(name for name in asked.by_row if name != "offset")
+        raise InvalidArgumentError(f"{names}: no row has a positive weight")
     return ModelProducts(
         learnt.structure,
         reduced.products,
@@ -324,6 +337,11 @@ def fit_products(
         _check(made, design, kept, stacklevel + 1)
     theta = control.start_for(design.covariances.n)
     fit = fit_design(design, reml=reml, theta=theta, control=control.engine, products=products)
+    if not np.all(np.isfinite([fit.solution.deviance(), *fit.solution.beta])):
+        raise InvalidArgumentError(
+            "products: they have no fit; no table has such cross-products, or its numbers are too "
+            "large: change the unit of the response or of a predictor"
+        )
     return replace(fit, control=control, n_dropped=made.n_dropped)
 
 

@@ -18,7 +18,7 @@ from merextras.engine.products.restrict import restricted
 from merextras.exceptions import NoRowsError
 from merextras.model.columns.combinations import CombinedPart
 from merextras.model.columns.covariates import Covariates
-from merextras.model.columns.fixed import FixedPart
+from merextras.model.columns.fixed import FixedPart, Scope
 from merextras.model.columns.levels import labels_of
 from merextras.model.design.design import Design, Term
 from merextras.model.design.options import Options
@@ -134,7 +134,11 @@ class StreamedDesign(Design):
                 for term in structure.terms
             ),
             "formula": structure.formula,
-            "options": Options(contrasts=structure.contrasts, columns=structure.by_row),
+            "options": Options(
+                contrasts=structure.contrasts,
+                scope=Scope(trusted=structure.trusted),
+                columns=structure.by_row,
+            ),
             "structure": structure,
             "products": products,
             "facts": facts,

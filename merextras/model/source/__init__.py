@@ -1,5 +1,6 @@
 """Rows that come in chunks.
 
-Read `source` (what can be a source), `learn` (first pass: levels and types), `reduce` (second
+Read `chunks` (rows that can be gone through again), `source` (what can be such), `files` (paths and
+patterns, with `csv_files` and `reading`), `learn` (first pass: levels and types), `reduce` (second
 pass: cross-products), `dask` (both passes on Dask's workers).
 """

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,13 +12,13 @@ import numpy as np
 import pandas as pd
 
 from merextras.engine.products.accumulate import spread
-from merextras.exceptions import InvalidArgumentError
+from merextras.exceptions import InvalidArgumentError, MerextrasError
 from merextras.model.columns.fixed import FORMULA_WORDS
 from merextras.model.columns.levels import Seen
 from merextras.model.frame.kinds import kind_of
+from merextras.model.source.chunks import CHUNK_SIZE, Source
 from merextras.model.source.learn import Asked, Learner, Learnt, learn
 from merextras.model.source.reduce import Piece, Reduced, check_count, check_memory
-from merextras.model.source.source import CHUNK_SIZE, Source
 from merextras.model.structure.structure import Structure
 
 
@@ -88,14 +89,16 @@ def reduce_dask(data: Any, asked: Asked, *, progress: bool | None) -> tuple[Lear
     wanted = learner.names - set(columns)
     asked = replace(asked, names={k: v for k, v in asked.names.items() if k in wanted})
     parts = data[list(learner.columns)].to_delayed()
-    learnt = _learn(parts, asked, columns, learner, progress)
+    with _naming_partitions(data, learner.columns):
+        learnt = _learn(parts, asked, columns, learner, progress)
     structure = learnt.structure
     check_memory(structure, learnt.n_rows - learnt.n_dropped)
     from dask.delayed import delayed  # noqa: PLC0415 (an extra)
 
     sent = delayed(structure, name=f"structure-{uuid.uuid4().hex}", traverse=False)
     names = {"np": np, **{k: v for k, v in asked.names.items() if k not in FORMULA_WORDS}}
-    total = _tree([delayed(_reduce, pure=False)(part, sent, names) for part in parts])
+    with _naming_partitions(data, structure.columns):
+        total = _tree([delayed(_reduce, pure=False)(part, sent, names) for part in parts])
     check_count(total.n_rows, 0 if total.facts is None else total.facts.n, learnt)
     assert total.part is not None
     assert total.facts is not None
@@ -106,6 +109,35 @@ def reduce_dask(data: Any, asked: Asked, *, progress: bool | None) -> tuple[Lear
         flags[at] = True
     products = spread(total.part.cp, total.part.at, sizes)
     return learnt, Reduced(products, total.part.rows, total.facts, seen)
+
+
+@contextmanager
+def _naming_partitions(data: Any, columns: Sequence[str]) -> Iterator[None]:
+    """Let errors of Dask, or of what makes its partitions, be ours; the partition is looked for."""
+    try:
+        yield
+    except MerextrasError:
+        raise
+    except (KeyError, ValueError, OSError) as err:
+        raise InvalidArgumentError(_fault(data, columns, err)) from err
+
+
+def _fault(data: Any, columns: Sequence[str], err: Exception) -> str:
+    """The first partition that can't be made or lacks a column, in words."""
+    from dask.delayed import delayed  # noqa: PLC0415 (an extra)
+
+    names_of: Callable[..., Any] = delayed(lambda part: [str(c) for c in part.columns], pure=False)
+    where = "a partition of the Dask DataFrame"
+    for i, part in enumerate(data.to_delayed()):
+        try:
+            there = names_of(part).compute()
+        except (KeyError, ValueError, OSError) as own:
+            where, err = f"partition {i}", own
+            break
+        missing = [c for c in columns if c not in there]
+        if missing:
+            return f"source: partition {i} lacks the column(s) {missing}; it has {there}"
+    return f"source: {where} can't be had: {type(err).__name__}: {' '.join(str(err).split())[:300]}"
 
 
 def _learn(

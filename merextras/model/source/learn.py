@@ -30,7 +30,7 @@ from merextras.model.formula.translate import (
 )
 from merextras.model.frame.engine_frame import date_numbers
 from merextras.model.frame.kinds import check_predictor, is_number, kind_of
-from merextras.model.source.source import Source
+from merextras.model.source.chunks import Source
 from merextras.model.structure.structure import (
     BY_ROW,
     Effects,

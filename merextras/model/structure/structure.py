@@ -149,6 +149,8 @@ class Structure:
         Those that the formula reads.
     by_row : mapping argument -> column
     contrasts : mapping column -> str
+    trusted : bool
+        Whether the formula's code may be evaluated: not if it came from a file.
     """
 
     formula: str
@@ -161,6 +163,7 @@ class Structure:
     variables: tuple[str, ...]
     by_row: Mapping[str, str] = field(default_factory=dict)
     contrasts: Mapping[str, str] = field(default_factory=dict)
+    trusted: bool = True
 
     @property
     def shapes(self) -> list[tuple[int, int]]:
@@ -199,6 +202,8 @@ class Structure:
     def rows(self, frame: pd.DataFrame, *, what: str = "source") -> ChunkRows:
         """What the model sees of rows; those that miss a value are left out."""
         kept = complete(frame, self.columns)
+        if not kept.any():
+            return self._no_rows(kept)
         frame = plain_rows(frame, kept)
         try:
             x = self.fixed.matrix(frame)
@@ -222,6 +227,22 @@ class Structure:
             extra["freq_weights"],
             np.sum(offsets, axis=0) if offsets else None,
             {c: numbers(frame[c], c, dates=True) for c in self.numbers if is_number(frame[c])},
+        )
+
+    def _no_rows(self, kept: BoolArray) -> ChunkRows:
+        """What there is where no row is complete: a column may then be of any type."""
+        none = np.empty(0)
+        codes = np.empty(0, dtype=np.intp)
+        weights, frequencies, offset = (none if name in self.by_row else None for name in BY_ROW)
+        return ChunkRows(
+            kept,
+            np.empty((0, len(self.fixed.names))),
+            none,
+            tuple(TermRows(codes, np.empty((0, k)), levels) for levels, k in self.shapes),
+            weights,
+            frequencies,
+            none if self.offsets else offset,
+            dict.fromkeys(self.numbers, none),
         )
 
     def _by_row(self, frame: pd.DataFrame, name: str) -> Array | None:

@@ -22,9 +22,10 @@ from patsy.builtins import C
 from merextras._checks import check_columns
 from merextras._typing import Array, BoolArray
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
-from merextras.model.columns.fixed import numeric, relabelled
+from merextras.model.columns.fixed import explained, numeric, relabelled
 from merextras.model.columns.levels import codes_in
 from merextras.model.columns.transforms import restored, stored
+from merextras.model.formula.functions import formula_names
 from merextras.model.formula.translate import names_in
 
 
@@ -40,7 +41,7 @@ class Computed:
 
     def __init__(self, code: str, names: Mapping[str, Any] | None = None) -> None:
         self.code = code
-        self._names = dict({"np": np} if names is None else names)
+        self._names = formula_names(names or {}, code)
         self._learnt: dict[str, Any] | None = None
         self.trusted = True
         self._begin()
@@ -60,7 +61,10 @@ class Computed:
 
     def learn(self, which: int, data: pd.DataFrame) -> None:
         """Take rows in for one pass."""
-        self._factor.memorize_chunk(self._state, which, data)
+        try:
+            self._factor.memorize_chunk(self._state, which, data)
+        except patsy.PatsyError as err:
+            raise explained(err, self.code, data) from err
 
     def finish(self, which: int) -> None:
         """End a pass."""
@@ -78,11 +82,11 @@ class Computed:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.code, self._learnt, self.trusted = state["code"], state["learnt"], state["trusted"]
-        self._names = {"np": np}
+        self._names = formula_names({}, self.code)
 
     def with_names(self, names: Mapping[str, Any]) -> None:
         """Give back the names that pickling has lost."""
-        self._names = dict(names)
+        self._names = formula_names(names, self.code)
 
     def values(self, data: pd.DataFrame) -> Any:
         """Evaluate the code on rows.
@@ -105,7 +109,7 @@ class Computed:
         try:
             return self._factor.eval(self._state, data)
         except patsy.PatsyError as err:
-            raise InvalidArgumentError(f"{self.code!r}: {str(err).splitlines()[0]}") from err
+            raise explained(err, self.code, data) from err
 
 
 @dataclass(frozen=True, eq=False)

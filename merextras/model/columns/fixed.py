@@ -16,10 +16,12 @@ from merextras._checks import check_columns, unknown_column
 from merextras._typing import Array, BoolArray
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
 from merextras.model.columns.number_columns import in_floats, is_number
+from merextras.model.formula.functions import formula_names
+from merextras.model.formula.r_spelling import instead_of
 from merextras.model.formula.translate import names_in, unquoted
 
 #: Names that mean the same in every formula, whatever the caller calls by them.
-FORMULA_WORDS = frozenset({"C", "I", "Q"})
+FORMULA_WORDS = frozenset({"C", "I", "Q", "factor"})
 
 
 class FixedPart(Protocol):
@@ -80,32 +82,34 @@ class Scope:
     Parameters
     ----------
     names : mapping, optional
-        Functions and constants; numpy as ``np`` is always there.
+        Functions and constants, besides those that are always there (`formula_names`).
     engine : {"patsy", "formulaic"}
     """
 
     def __init__(self, names: Mapping[str, Any] | None = None, engine: str = "patsy") -> None:
-        own = {k: v for k, v in (names or {}).items() if k not in FORMULA_WORDS}
-        self._names = {"np": np, **own}
+        self._names = {k: v for k, v in (names or {}).items() if k not in FORMULA_WORDS}
         self._engine = engine
+
+    def _seen_by(self, code: str) -> dict[str, Any]:
+        return formula_names(self._names, code, self._engine)
 
     def spec(self, rhs: str, frame: pd.DataFrame) -> Any:
         """The engine's own memory of levels and transforms."""
         if self._engine == "formulaic":
             return self._by_formulaic(rhs, frame)
-        space = patsy.EvalEnvironment([self._names])
+        space = patsy.EvalEnvironment([self._seen_by(rhs)])
         try:
             return patsy.dmatrix(rhs, frame, eval_env=space, NA_action="raise").design_info
         except (patsy.PatsyError, SyntaxError, NameError, ValueError) as err:
-            raise _explained(err, rhs, frame) from err
+            raise explained(err, rhs, frame) from err
 
     def _by_formulaic(self, rhs: str, frame: pd.DataFrame) -> Any:
         from formulaic import errors, model_matrix  # noqa: PLC0415 (only if it is asked for)
 
         try:
-            made = model_matrix(rhs, frame, context=self._names, na_action="raise")
+            made = model_matrix(rhs, frame, context=self._seen_by(rhs), na_action="raise")
         except (errors.FormulaicError, SyntaxError, NameError, ValueError) as err:
-            raise _explained(err, rhs, frame) from err
+            raise explained(err, rhs, frame) from err
         return made.model_spec
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -127,15 +131,16 @@ class Scope:
         if isinstance(spec, patsy.DesignInfo):
             return {}
         used = {str(v) for v in spec.variables} | {str(v).split(".")[0] for v in spec.variables}
-        return {name: value for name, value in self._names.items() if name in used}
+        code = " ".join(map(str, spec.factors))
+        return {name: value for name, value in self._seen_by(code).items() if name in used}
 
     def column(self, code: str, frame: pd.DataFrame) -> Array:
         """One numeric column from a piece of code."""
-        space = patsy.EvalEnvironment([self._names])
+        space = patsy.EvalEnvironment([formula_names(self._names, code)])
         try:
             made = patsy.dmatrix(f"0 + I({code})", frame, eval_env=space, NA_action="raise")
         except (patsy.PatsyError, SyntaxError) as err:
-            raise _explained(err, code, frame) from err
+            raise explained(err, code, frame) from err
         values = np.asarray(made, dtype=float)
         if values.shape[1] != 1:
             raise InvalidArgumentError(f"{code!r} must be one numeric column")
@@ -217,7 +222,7 @@ class FormulaPart:
     @property
     def context(self) -> Mapping[str, Any]:
         """The names that formulaic sees besides the data."""
-        return {"np": np} if self._context is None else self._context
+        return formula_names({}, self.formula, self._engine) if self._context is None else self._context
 
     def label(self, code: str) -> str:
         """The name of a term, given its code."""
@@ -280,7 +285,7 @@ class FormulaPart:
 
         data, missing = in_floats(data, self._numbers()), self._check_categories(data)
         spec, made = self.spec, np.full((len(data), len(self.names)), np.nan)
-        context = self._context or {}
+        context = self.context
         try:
             # A category that is missing or unseen would be coded as the reference level.
             with warnings.catch_warnings():
@@ -355,7 +360,7 @@ def relabelled(name: str, labels: Mapping[str, str]) -> str:
     return name
 
 
-def _explained(err: Exception, code: str, frame: pd.DataFrame) -> InvalidArgumentError:
+def explained(err: Exception, code: str, frame: pd.DataFrame) -> InvalidArgumentError:
     """The engine's error; of an unknown name, what it may have meant."""
     text = _first_line(err)
     match = re.search(r"(?:Name|Key)Error:[^'`]*['`](?P<name>[^'`]+)['`]", text)
@@ -368,8 +373,10 @@ def _explained(err: Exception, code: str, frame: pd.DataFrame) -> InvalidArgumen
             "Helmert, Diff"
         )
     if re.search(rf"(?<![\w.]){re.escape(name)}\s*[(.]", code):
+        instead = instead_of(name)
         return InvalidArgumentError(
             f"formula {code!r}: {name!r} is not defined where the formula is written"
+            + (f"; {instead}" if instead else "")
         )
     return InvalidArgumentError(f"formula {code!r}: {unknown_column(name, frame.columns)}")
 

@@ -19,6 +19,7 @@ from merextras.model.columns.plain_columns import plain_part
 from merextras.model.design.design import Design, Term, in_order
 from merextras.model.design.options import Options
 from merextras.model.formula.parse import Bar, MixedFormula, parse
+from merextras.model.formula.r_spelling import written_out
 from merextras.model.formula.translate import (
     as_code,
     contrast_labels,
@@ -42,12 +43,13 @@ def build_design(
     """
     options = Options() if options is None else options
     check_frame(data, "data")
+    formula = written_out(formula, data.columns)
     written = parse(formula)
     check_parts(written, formula, data)
     labels = contrast_labels(options.contrasts)
     parsed = as_code(written, [str(c) for c in data.columns], options.contrasts)
     fixed_code, offsets = take_offsets(parsed.fixed)
-    names = names_used(parsed, fixed_code, offsets)
+    names = names_used(parsed, fixed_code, offsets, data.columns)
     used = {str(c) for c in data.columns if c in names}
     keep = _complete(data, used, options)
     frame = _kept_rows(data, keep, used)
@@ -65,7 +67,7 @@ def build_design(
         terms=terms,
         index=frame.index,
         frame=_only(frame, used),
-        formula=" ".join(formula.split()),
+        formula=formula,
         weights=own.weights,
         offset=offset_from(own.offset, offsets, frame, options.scope),
         frequencies=own.frequencies,

@@ -12,21 +12,26 @@ import patsy
 from merextras._checks import unknown_column
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.formula.parse import Bar, MixedFormula, in_call, summands
+from merextras.model.formula.r_spelling import check_code, spelled
 
 
 def as_code(
     written: MixedFormula, columns: Sequence[str], contrasts: Mapping[str, str]
 ) -> MixedFormula:
-    """Backticks and bare keywords (``class``) as patsy's ``Q("class")``; contrasts put in."""
+    """The parts as the engines read them.
+
+    R's spellings as Python's; backticks, bare keywords (``class``) and names with dots
+    (``Sepal.Length``) as patsy's ``Q("class")``; contrasts put in.
+    """
     for column in contrasts:
         if column not in columns:
             raise InvalidArgumentError(f"contrasts: {unknown_column(str(column), columns)}")
-    words = [word for word in columns if keyword.iskeyword(word) or word in contrasts]
+    words = [c for c in columns if keyword.iskeyword(c) or c in contrasts or _dotted(c, columns)]
     # One pass over all that names a column, so that nothing is put into what was put in.
     names = "|".join(map(re.escape, sorted(words, key=len, reverse=True))) or r"(?!)"
     pattern = re.compile(
         rf"`(?P<tick>[^`]*)`|Q\((?P<mark>['\"])(?P<quoted>.*?)(?P=mark)\)"
-        rf"|(?<![\w\"'.])(?P<word>{names})(?![\w\"'(])"
+        rf"|(?<![\w\"'.])(?P<word>{names})(?![\w\"'(.])"
     )
 
     def code(text: str) -> str:
@@ -36,10 +41,16 @@ def as_code(
                 return _contrasted(column, contrasts[column])
             return column if column in contrasts and found["word"] else f'Q("{column}")'
 
-        return pattern.sub(swapped, text)
+        return pattern.sub(swapped, spelled(text, columns))
 
     bars = tuple(Bar(code(b.effects), b.factors, b.independent) for b in written.bars)
     return MixedFormula(code(written.response), code(written.fixed), bars)
+
+
+def _dotted(column: str, columns: Sequence[str]) -> bool:
+    """Whether a column has a name such as R's ``Sepal.Length``, which is no column's attribute."""
+    first, dot, _ = column.partition(".")
+    return bool(dot) and first not in columns and bool(re.fullmatch(r"[^\W\d]\w*(\.\w+)+", column))
 
 
 def contrast_labels(contrasts: Mapping[str, str]) -> dict[str, str]:
@@ -70,10 +81,22 @@ def take_offsets(fixed: str) -> tuple[str, list[str]]:
     return " ".join(kept).removeprefix("+ ").strip() or "1", found
 
 
-def names_used(parsed: MixedFormula, fixed: str, offsets: Sequence[str]) -> set[str]:
-    """Names that the formula reads: of columns, and of the caller's functions."""
-    texts = [parsed.response, *offsets, *pieces_of(fixed)]
+def names_used(
+    parsed: MixedFormula, fixed: str, offsets: Sequence[str], columns: Sequence[object]
+) -> set[str]:
+    """Names that the formula reads: of columns, and of the caller's functions.
+
+    Raises
+    ------
+    InvalidArgumentError
+        A piece of code that can't be read; `columns` are those of the data.
+    """
+    texts = [*offsets, *pieces_of(fixed)]
     texts += [piece for bar in parsed.bars for piece in pieces_of(bar.effects)]
+    if unquoted(parsed.response) not in columns:
+        texts.append(parsed.response)
+    for text in filter(None, texts):
+        check_code(text, columns)
     used = {name for text in texts for name in names_in(text)}
     # The response may be a column of that name, such as the one that a refit makes.
     used |= {column for bar in parsed.bars for column in bar.factors}

@@ -18,7 +18,9 @@ from merextras.model.columns.fixed import FORMULA_WORDS, FixedPart, bare
 from merextras.model.columns.levels import Coder, Seen
 from merextras.model.columns.plain_columns import plain_part
 from merextras.model.design.build import check_parts
+from merextras.model.formula.functions import formula_names
 from merextras.model.formula.parse import MixedFormula, parse
+from merextras.model.formula.r_spelling import written_out
 from merextras.model.formula.translate import (
     as_code,
     contrast_labels,
@@ -115,8 +117,9 @@ class Learner:
 
     def __init__(self, asked: Asked, columns: Sequence[str]) -> None:
         self._asked = asked
-        written = parse(asked.formula)
-        check_parts(written, asked.formula, pd.DataFrame(columns=list(columns)))
+        self._formula = written_out(asked.formula, columns)
+        written = parse(self._formula)
+        check_parts(written, self._formula, pd.DataFrame(columns=list(columns)))
         self._parsed, self.names = self._read(written, columns)
         for name, column in asked.by_row.items():
             if column not in columns:
@@ -140,7 +143,7 @@ class Learner:
     def _read(self, written: MixedFormula, columns: Sequence[str]) -> tuple[MixedFormula, set[str]]:
         parsed = as_code(written, list(columns), self._asked.contrasts)
         self._fixed, self._offsets = take_offsets(parsed.fixed)
-        return parsed, names_used(parsed, self._fixed, self._offsets)
+        return parsed, names_used(parsed, self._fixed, self._offsets, columns)
 
     # One pass --------------------------------------------------------------------------------
 
@@ -201,7 +204,7 @@ class Learner:
     def _used_names(self, code: str) -> dict[str, Any]:
         names = names_in(code)
         own = {k: v for k, v in self._asked.names.items() if k in names and k not in FORMULA_WORDS}
-        return {"np": np, **own}
+        return formula_names(own, code)
 
     def _factor_codes(self) -> list[str]:
         """Code of all factors, of parts that are more than a sum of columns."""
@@ -288,7 +291,7 @@ class Learner:
             for own in [[i] for i in every] if bar.independent else [every]:
                 terms.append(Effects(coders[bar.factors], part, tuple(own)))
         return Structure(
-            " ".join(self._asked.formula.split()),
+            self._formula,
             self._value(self._parsed.response),
             unquoted(self._parsed.response),
             self._part(self._fixed, factors, labels),

@@ -22,10 +22,11 @@ from patsy.builtins import C
 from merextras._checks import check_columns
 from merextras._typing import Array, BoolArray
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
-from merextras.model.columns.fixed import explained, numeric, relabelled
+from merextras.model.columns.fixed import explained, numeric
 from merextras.model.columns.levels import codes_in
 from merextras.model.columns.transforms import restored, stored
 from merextras.model.formula.functions import formula_names
+from merextras.model.formula.names import relabelled
 from merextras.model.formula.translate import names_in
 
 

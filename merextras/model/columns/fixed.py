@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,9 +17,16 @@ from merextras._checks import check_columns, unknown_column
 from merextras._typing import Array, BoolArray
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
 from merextras.model.columns.number_columns import in_floats, is_number
+from merextras.model.columns.whole_column import (
+    NO_OTHER_ROWS,
+    looking_at_whole,
+    not_by_row,
+    refusal,
+)
 from merextras.model.formula.functions import formula_names
+from merextras.model.formula.names import bare, relabelled
 from merextras.model.formula.r_spelling import instead_of
-from merextras.model.formula.translate import names_in, unquoted
+from merextras.model.formula.translate import names_in
 
 #: Names that mean the same in every formula, whatever the caller calls by them.
 FORMULA_WORDS = frozenset({"C", "I", "Q", "factor"})
@@ -133,6 +141,19 @@ class Scope:
         used = {str(v) for v in spec.variables} | {str(v).split(".")[0] for v in spec.variables}
         code = " ".join(map(str, spec.factors))
         return {name: value for name, value in self._seen_by(code).items() if name in used}
+
+    def looking_at_whole(self, codes: Sequence[str], frame: pd.DataFrame) -> list[str]:
+        """The code among this that looks at the whole column, of which other rows have another."""
+        unclear = not_by_row(codes, frame.columns, self._seen_by(" ".join(codes)))
+        return looking_at_whole(unclear, frame, self._evaluator)
+
+    def refuse_whole(self, codes: Sequence[str], frame: pd.DataFrame, where: str) -> None:
+        """Raise if there is such code."""
+        for code in self.looking_at_whole(codes, frame):
+            raise UnsupportedModelError(refusal(code, where))
+
+    def _evaluator(self, code: str, frame: pd.DataFrame) -> Callable[[pd.DataFrame], Array]:
+        return FormulaPart.from_formula(f"0 + {code}", frame, scope=self)._made
 
     def column(self, code: str, frame: pd.DataFrame) -> Array:
         """One numeric column from a piece of code."""
@@ -252,6 +273,38 @@ class FormulaPart:
             A variable is missing, or has a category the model has not seen.
         """
         check_columns(data, self.variables, "newdata")
+        if self._unclear and not self._is_own(data):
+            scope = Scope(self._names, self._engine)
+            scope.refuse_whole(self._unclear, self._frame, NO_OTHER_ROWS)
+        return self._made(data)
+
+    @cached_property
+    def _unclear(self) -> list[str]:
+        """Code that may look at the whole column."""
+        return not_by_row(self._codes(), self._frame.columns, self._names)
+
+    @property
+    def _names(self) -> dict[str, Any]:
+        """What the code sees besides the data."""
+        if self._engine == "formulaic":
+            return dict(self.context)
+        spaces = [info.state["eval_env"].namespace for info in self.spec.factor_infos.values()]
+        used = {name for code in self._codes() for name in names_in(code)}
+        return {name: space[name] for space in spaces for name in used if name in space}
+
+    def _codes(self) -> list[str]:
+        if self._engine == "patsy":
+            return [factor.name() for factor in self.spec.factor_infos]
+        return [str(factor.expr) for factor in self.spec.factors]
+
+    def _is_own(self, data: pd.DataFrame) -> bool:
+        """Whether these are the rows of the fit."""
+        own = self._frame
+        return len(data) == len(own) and all(
+            np.array_equal(data[c].to_numpy(), own[c].to_numpy()) for c in own.columns
+        )
+
+    def _made(self, data: pd.DataFrame) -> Array:
         return self._by_patsy(data) if self._engine == "patsy" else self._by_formulaic(data)
 
     def _by_patsy(self, data: pd.DataFrame) -> Array:
@@ -334,14 +387,6 @@ class _Complete(patsy.NAAction):  # type: ignore[misc] # patsy has no types
         return [value[self.rows] for value in values]
 
 
-def bare(code: str) -> str:
-    """The column of a categorical factor: ``C(x)``, ``C(Q('x'), Treatment)``, ``Q("x")`` are x."""
-    match = re.match(r"C\(\s*(?P<inner>Q\(.*?\)|[^,)]+)", code)
-    code = match["inner"] if match else code
-    match = re.match(r"Q\(\s*(['\"])(?P<inner>.*)\1\s*\)", code)
-    return match["inner"] if match else code.strip("` ")
-
-
 def _variables(spec: Any, engine: str, columns: Iterable[str]) -> list[str]:
     """Columns of the data that the engine's spec reads, in the data's order."""
     if engine == "patsy":
@@ -350,14 +395,6 @@ def _variables(spec: Any, engine: str, columns: Iterable[str]) -> list[str]:
         used = {str(v).strip("`") for v in spec.variables}
         used |= {n for factor in spec.factors for n in names_in(str(factor))}
     return [str(column) for column in columns if column in used]
-
-
-def relabelled(name: str, labels: Mapping[str, str]) -> str:
-    """A column's name with the labels of its pieces of code."""
-    name = unquoted(name)  # first: the engines write the quotes in their own way
-    for code, label in labels.items():
-        name = name.replace(unquoted(code), label)
-    return name
 
 
 def explained(err: Exception, code: str, frame: pd.DataFrame) -> InvalidArgumentError:

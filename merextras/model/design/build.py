@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,12 @@ import pandas as pd
 from merextras._checks import check_columns, check_frame, unknown_column
 from merextras._typing import Array, BoolArray
 from merextras.engine.products.crossprod import TermRows
-from merextras.exceptions import InvalidArgumentError
+from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
 from merextras.model.columns.covariates import Covariates
 from merextras.model.columns.fixed import FixedPart, FormulaPart, Scope
 from merextras.model.columns.levels import grouping, without_unused
 from merextras.model.columns.plain_columns import plain_part
+from merextras.model.columns.whole_column import NO_OTHER_ROWS, refusal
 from merextras.model.design.design import Design, Term, in_order
 from merextras.model.design.options import Options
 from merextras.model.formula.parse import Bar, MixedFormula, parse
@@ -54,6 +56,7 @@ def build_design(
     keep = _complete(data, used, options)
     frame = _kept_rows(data, keep, used)
     own = options.kept(keep, names)
+    own = replace(own, whole=tuple(own.scope.looking_at_whole([f"I({c})" for c in offsets], frame)))
     y = response_of(parsed.response, frame, options.scope)
     fixed = _part(fixed_code, frame, labels, options.scope)
     x = fixed.matrix(frame)
@@ -89,6 +92,8 @@ def offset_of(design: Design, data: pd.DataFrame) -> Array | None:
     _, codes = take_offsets(as_code(parse(design.formula), columns, {}).fixed)
     if not codes:
         return options.offset
+    if design.options.whole:
+        raise UnsupportedModelError(refusal(design.options.whole[0], NO_OTHER_ROWS))
     needed = [c for c in columns if any(c in names_in(code) for code in codes)]
     check_columns(data, needed, "newdata")
     complete = data[needed].notna().all(axis=1).to_numpy(dtype=bool)

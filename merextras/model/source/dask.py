@@ -20,6 +20,10 @@ from merextras.model.source.source import CHUNK_SIZE, Source
 from merextras.model.structure.structure import Structure
 
 
+#: Rows that are an example of all.
+_ROWS = 100
+
+
 @dataclass(frozen=True, eq=False)
 class Noted:
     """What a partition's rows tell: counts, an example, levels."""
@@ -45,11 +49,18 @@ class Noted:
         return Noted(
             self.n_rows + other.n_rows,
             self.n_dropped + other.n_dropped,
-            self.head,
+            _longer(self.head, other.head),
             self.numbers,
             {key: seen.combine(other.grouping[key]) for key, seen in self.grouping.items()},
             {key: seen.combine(other.seen[key]) for key, seen in self.seen.items()},
         )
+
+
+def _longer(head: pd.DataFrame, more: pd.DataFrame) -> pd.DataFrame:
+    """The first rows, of further partitions too where one has few."""
+    if len(head) >= _ROWS:
+        return head
+    return pd.concat([head, more], ignore_index=True).head(_ROWS)
 
 
 def _note(frame: pd.DataFrame, asked: Asked, columns: Sequence[str]) -> Noted:

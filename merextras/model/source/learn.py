@@ -14,11 +14,13 @@ from tqdm import tqdm
 from merextras._checks import check_choice, unknown_column
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
 from merextras.model.columns.coded import CodedPart, Computed, Factor, as_series
-from merextras.model.columns.fixed import FORMULA_WORDS, FixedPart, bare
+from merextras.model.columns.fixed import FORMULA_WORDS, FixedPart, Scope
 from merextras.model.columns.levels import Coder, Seen
 from merextras.model.columns.plain_columns import plain_part
+from merextras.model.columns.whole_column import not_by_row
 from merextras.model.design.build import check_parts
 from merextras.model.formula.functions import formula_names
+from merextras.model.formula.names import bare
 from merextras.model.formula.parse import MixedFormula, parse
 from merextras.model.formula.r_spelling import written_out
 from merextras.model.formula.translate import (
@@ -39,6 +41,10 @@ from merextras.model.structure.structure import (
     complete,
     plain_rows,
 )
+
+
+#: Rows on which code is tried that may look at the whole column.
+_ENOUGH = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,6 +145,8 @@ class Learner:
         self._computed: dict[str, Computed] = {}
         self.numbers: set[str] = set()
         self._given = dict(asked.levels)
+        self._sample: pd.DataFrame | None = None
+        self._unclear = not_by_row(self._all_codes(), columns, formula_names(asked.names, ""))
 
     def _read(self, written: MixedFormula, columns: Sequence[str]) -> tuple[MixedFormula, set[str]]:
         parsed = as_code(written, list(columns), self._asked.contrasts)
@@ -155,6 +163,7 @@ class Learner:
         if not keep.any():
             return
         rows = plain_rows(frame, keep)
+        self._check_by_row(rows)
         if self.head is None:
             self.begin(rows)
         for column in self.numbers:
@@ -197,9 +206,26 @@ class Learner:
 
     def has_memory(self) -> bool:
         """Whether some factor remembers the rows that it was made from: ``center``, ``bs``."""
-        codes = [self._parsed.response, *self._offsets, *pieces_of(self._fixed)]
-        codes += [code for bar in self._parsed.bars for code in pieces_of(bar.effects)]
-        return any(Computed(f"I({code})", self._used_names(code)).passes for code in codes if code)
+        return any(Computed(code, self._used_names(code)).passes for code in self._all_codes())
+
+    def _all_codes(self) -> list[str]:
+        """Code of the factors left and right of all bars, and of response and offsets in I()."""
+        codes = [code for code in pieces_of(self._fixed) if code]
+        codes += [code for bar in self._parsed.bars for code in pieces_of(bar.effects) if code]
+        values = [self._parsed.response, *self._offsets]
+        return codes + [f"I({code})" for code in values if unquoted(code) not in self.columns]
+
+    def _check_by_row(self, rows: pd.DataFrame | None) -> None:
+        """Refuse code that looks at the whole column, as soon as there are rows enough to tell."""
+        if not self._unclear or self.n_rows == 0:
+            return
+        sample = [each for each in (self._sample, rows) if each is not None]
+        self._sample = pd.concat(sample, ignore_index=True).head(_ENOUGH) if sample else self.head
+        if self._sample is None or (rows is not None and len(self._sample) < _ENOUGH):
+            return
+        where = "of which a chunk, a partition or a site has only a part"
+        Scope(self._asked.names).refuse_whole(self._unclear, self._sample, where)
+        self._unclear = []
 
     def _used_names(self, code: str) -> dict[str, Any]:
         names = names_in(code)
@@ -275,6 +301,7 @@ class Learner:
                 else ("no row has a value for all variables of the model")
             )
             raise InvalidArgumentError(f"source: {what}")
+        self._check_by_row(None)
         factors = {code: self._factor(code) for code in self._factor_codes()}
         labels = contrast_labels(self._asked.contrasts)
         coders = {

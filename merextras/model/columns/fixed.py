@@ -273,15 +273,14 @@ class FormulaPart:
             A variable is missing, or has a category the model has not seen.
         """
         check_columns(data, self.variables, "newdata")
-        if self._unclear and not self._is_own(data):
-            scope = Scope(self._names, self._engine)
-            scope.refuse_whole(self._unclear, self._frame, NO_OTHER_ROWS)
+        if self._whole and not self._is_own(data):
+            raise UnsupportedModelError(refusal(self._whole[0], NO_OTHER_ROWS))
         return self._made(data)
 
     @cached_property
-    def _unclear(self) -> list[str]:
-        """Code that may look at the whole column."""
-        return not_by_row(self._codes(), self._frame.columns, self._names)
+    def _whole(self) -> list[str]:
+        """Code that looks at the whole column, found out when other rows come first."""
+        return Scope(self._names, self._engine).looking_at_whole(self._codes(), self._frame)
 
     @property
     def _names(self) -> dict[str, Any]:
@@ -291,6 +290,14 @@ class FormulaPart:
         spaces = [info.state["eval_env"].namespace for info in self.spec.factor_infos.values()]
         used = {name for code in self._codes() for name in names_in(code)}
         return {name: space[name] for space in spaces for name in used if name in space}
+
+    def term_codes(self) -> list[tuple[frozenset[str], slice]]:
+        """The code of each term's factors and the term's columns; the intercept has no code."""
+        found = []
+        for term, where in self.spec.term_slices.items():
+            codes = [f.name() if self._engine == "patsy" else str(f.expr) for f in term.factors]
+            found.append((frozenset(codes) - {"1"}, where))
+        return found
 
     def _codes(self) -> list[str]:
         if self._engine == "patsy":

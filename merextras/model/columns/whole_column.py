@@ -183,5 +183,6 @@ def _remembers(function: Any) -> bool:
 
 def refusal(code: str, where: str) -> str:
     """Why such code is refused, and what to do."""
+    code = code[2:-1] if code.startswith("I(I(") else code  # of a response, an offset
     return f"{code!r} looks at the whole column, {where}; {_WHAT_TO_DO}"
 

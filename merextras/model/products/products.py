@@ -18,6 +18,7 @@ from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.products.restrict import restricted
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.design.options import callers_names
+from merextras.model.design.order import column_order
 from merextras.model.design.rank import dependent_columns, without_columns
 from merextras.model.design.sanity import (
     check_effects,
@@ -308,7 +309,7 @@ def fit_products(
     check_memory(made.structure, made.n)
     facts, fixed, products = made.facts, made.structure.fixed, made.products
     kept = list(range(len(fixed.names)))
-    found = dependent_columns(facts.x)
+    found = dependent_columns(facts.x, column_order(fixed))
     if found:
         kept = [i for i in kept if i not in found]
         fixed = without_columns(fixed, found, control.rank_deficient, stacklevel=stacklevel + 1)

@@ -14,7 +14,8 @@ from merextras.exceptions import InvalidArgumentError, NoRowsError
 from merextras.model.design.options import Options, as_pandas, callers_names
 from merextras.model.fit.lmer import fit_options
 from merextras.model.formula.parse import Bar, parse
-from merextras.model.formula.rewrite import bar_text, expanded
+from merextras.model.formula.names import effect_key
+from merextras.model.formula.rewrite import bar_text, expanded, term_labels
 from merextras.model.products.products import fit_products, products_within
 from merextras.model.rowless.design import StreamedDesign
 from merextras.model.state.fitted import Fit, FittedModel, refitted, warn_of
@@ -177,18 +178,19 @@ def _with_dots(formula: str, old: str) -> str:
     response = _undotted(head, before.response).strip() or before.response
     text = _undotted(rhs, f"({before.fixed})")
     parsed = parse(text, subtract=True)
-    bars = {_key(bar): bar_text(bar) for bar in parsed.bars}
-    if text != rhs:
-        bars = {**{_key(bar): bar_text(bar) for bar in before.bars}, **bars}
+    old_bars = before.bars if text != rhs else ()
+    bars = {_key(bar): bar for bar in [*old_bars, *parsed.bars]}
     for bar in parsed.dropped:
-        if _key(bar) not in bars:
-            there = ", ".join(bars.values()) or "none"
+        if not any(_taken_out(bar, each) is not None for each in bars.values()):
+            there = ", ".join(map(bar_text, bars.values())) or "none"
             raise InvalidArgumentError(
                 f"formula={formula!r}: there is no term {bar_text(bar)} to take out of: {there}"
             )
-        del bars[_key(bar)]
+        left = [(each, _taken_out(bar, each)) for each in bars.values()]
+        kept = [each if rest is None else rest for each, rest in left]
+        bars = {_key(each): each for each in kept if each.effects}
     fixed = re.sub(r'Q\("([^"]*)"\)', r"`\1`", expanded(parsed.fixed))
-    return f"{response} ~ {' + '.join([fixed, *bars.values()])}"
+    return f"{response} ~ {' + '.join([fixed, *map(bar_text, bars.values())])}"
 
 
 def _undotted(text: str, before: str) -> str:
@@ -200,6 +202,30 @@ def _undotted(text: str, before: str) -> str:
     )
 
 
-def _key(bar: Bar) -> tuple[str, frozenset[str], bool]:
-    """What two ways to write the same term have in common."""
-    return expanded(bar.effects), frozenset(bar.factors), bar.independent
+def _labels(bar: Bar) -> dict[tuple[str, ...], str]:
+    """The labels of a bar's effects, whatever the order of an interaction's variables."""
+    return {effect_key(label): label for label in term_labels(bar.effects)}
+
+
+def _key(bar: Bar) -> tuple[frozenset[tuple[str, ...]], frozenset[str], bool]:
+    """What two ways to write the same term have in common; one effect is never correlated."""
+    labels = frozenset(_labels(bar))
+    return labels, frozenset(bar.factors), bar.independent and len(labels) > 1
+
+
+def _taken_out(bar: Bar, of: Bar) -> Bar | None:
+    """What is left of a term without another, no effects if they are the same; None if not in it.
+
+    ``(x || g)`` is ``(1 | g) + (0 + x | g)``, each of which can be taken out.
+    """
+    if _key(bar) == _key(of):
+        return replace(of, effects="")
+    mine, theirs = _labels(of), _labels(bar)
+    single = bar.independent or len(theirs) == 1
+    if not (of.independent and single and set(bar.factors) == set(of.factors)):
+        return None
+    if not theirs.keys() <= mine.keys():
+        return None
+    left = [label for key, label in mine.items() if key not in theirs]
+    text = " + ".join([*([] if "" in left else ["0"]), *filter(None, left)]) or "1"
+    return replace(of, effects=re.sub(r'Q\("([^"]*)"\)', r"`\1`", text))

@@ -9,8 +9,9 @@ import numpy as np
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.columns.fixed import FormulaPart
 from merextras.model.design.design import INTERCEPT, Design
+from merextras.model.formula.names import effect_key
 from merextras.model.formula.parse import parse
-from merextras.model.formula.translate import as_code, contrast_labels, unquoted
+from merextras.model.formula.translate import as_code, contrast_labels
 from merextras.model.newdata.rows import NewRows
 
 #: For each kept term, which of its effects are kept, (k,) booleans.
@@ -63,9 +64,9 @@ def _is_none_wanted(re_form: object) -> bool:
 def _find(design: Design, factors: tuple[str, ...], name: str, re_form: str) -> tuple[int, int]:
     """Term and place of an effect, by the columns of its factor and its own name."""
     for t, term in enumerate(design.terms):
-        names = [unquoted(own) for own in term.names]  # lmer's effects have no Q("...")
-        if set(term.columns) == set(factors) and unquoted(name) in names:
-            return t, names.index(unquoted(name))
+        names = [effect_key(own) for own in term.names]
+        if set(term.columns) == set(factors) and effect_key(name) in names:
+            return t, names.index(effect_key(name))
     there = [f"({' + '.join(t.names)} | {t.factor})" for t in design.terms]
     raise InvalidArgumentError(
         f"re_form={re_form!r}: there is no random effect {name!r} of {':'.join(factors)!r} in the "

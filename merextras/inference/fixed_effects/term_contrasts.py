@@ -132,13 +132,14 @@ def without(design: Design, effects: Effects, effect: Effect) -> Array:
     """
     x = rows_of(design)
     left = [e for e in effects.effects if e is not effect]
+    if not left and not isinstance(design.fixed, KeptColumns):
+        return by_type(design, 1)[effect.label]
+    names = [effects.part.names[j] for j in effect.columns]
+    mine = [j for j, name in enumerate(design.fixed.names) if name in names]
+    own = orthonormal(x[:, [j for j in range(x.shape[1]) if j not in mine]])
     spanned = orthonormal(effects.spanned(left)[effects.observed])
-    if not isinstance(design.fixed, KeptColumns):
-        if not left:
-            return by_type(design, 1)[effect.label]
-        own = orthonormal(x[:, [j for j in range(x.shape[1]) if j not in effect.columns]])
-        if _same_span(own, spanned):
-            return np.eye(x.shape[1])[list(effect.columns)]
+    if _same_span(own, spanned):
+        return np.eye(x.shape[1])[mine]
     q, r = la.qr(x, mode="economic")
     inside = orthonormal(q.T @ spanned)
     outside = la.null_space(inside.T, rcond=_IN_SPAN)

@@ -29,7 +29,7 @@ from merextras.model.formula.r_spelling import instead_of
 from merextras.model.formula.translate import names_in
 
 #: Names that mean the same in every formula, whatever the caller calls by them.
-FORMULA_WORDS = frozenset({"C", "I", "Q", "factor"})
+FORMULA_WORDS = frozenset({"C", "I", "Q"})
 
 
 class FixedPart(Protocol):
@@ -95,7 +95,8 @@ class Scope:
     """
 
     def __init__(self, names: Mapping[str, Any] | None = None, engine: str = "patsy") -> None:
-        self._names = {k: v for k, v in (names or {}).items() if k not in FORMULA_WORDS}
+        own = {k: v for k, v in (names or {}).items() if k not in FORMULA_WORDS}
+        self._names = {"np": np, **own}
         self._engine = engine
 
     def _seen_by(self, code: str) -> dict[str, Any]:
@@ -280,7 +281,7 @@ class FormulaPart:
     @cached_property
     def _whole(self) -> list[str]:
         """Code that looks at the whole column, found out when other rows come first."""
-        return Scope(self._names, self._engine).looking_at_whole(self._codes(), self._frame)
+        return Scope(self._names, self._engine).looking_at_whole(self.codes(), self._frame)
 
     @property
     def _names(self) -> dict[str, Any]:
@@ -288,18 +289,19 @@ class FormulaPart:
         if self._engine == "formulaic":
             return dict(self.context)
         spaces = [info.state["eval_env"].namespace for info in self.spec.factor_infos.values()]
-        used = {name for code in self._codes() for name in names_in(code)}
+        used = {name for code in self.codes() for name in names_in(code)}
         return {name: space[name] for space in spaces for name in used if name in space}
 
-    def term_codes(self) -> list[tuple[frozenset[str], slice]]:
+    def term_codes(self) -> list[tuple[tuple[str, ...], slice]]:
         """The code of each term's factors and the term's columns; the intercept has no code."""
         found = []
         for term, where in self.spec.term_slices.items():
             codes = [f.name() if self._engine == "patsy" else str(f.expr) for f in term.factors]
-            found.append((frozenset(codes) - {"1"}, where))
+            found.append((tuple(code for code in codes if code != "1"), where))
         return found
 
-    def _codes(self) -> list[str]:
+    def codes(self) -> list[str]:
+        """The code of its factors."""
         if self._engine == "patsy":
             return [factor.name() for factor in self.spec.factor_infos]
         return [str(factor.expr) for factor in self.spec.factors]

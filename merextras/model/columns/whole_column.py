@@ -119,6 +119,15 @@ def not_by_row(
     return [code for code in codes if not _by_row(code, columns, names)]
 
 
+def learning_from_columns(codes: Iterable[str], columns: Iterable[object]) -> list[str]:
+    """Those whose transforms take something else from the data than their column.
+
+    Such as ``bs(x, knots=[x.median()])``: remembered with all rows, another in each chunk.
+    """
+    reader = _Reader({str(c) for c in columns}, {})
+    return [code for code in codes if reader.learns(code)]
+
+
 def _by_row(code: str, columns: set[str], names: Mapping[str, Any]) -> bool:
     if code in columns or code.isidentifier():
         return True
@@ -162,6 +171,20 @@ class _Reader:
             )
         known = name in _WORDS if own is None else own is ELEMENTWISE.get(name)
         return (known or self._is_numpy(node.func)) and all(map(self.by_row, arguments))
+
+    def learns(self, code: str) -> bool:
+        """Whether a transform's arguments after the column read columns."""
+        try:
+            nodes = list(ast.walk(ast.parse(code.strip(), mode="eval")))
+        except SyntaxError:
+            return False
+        calls = [n for n in nodes if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)]
+        return any(
+            self._reads(argument)
+            for call in calls
+            if isinstance(call.func, ast.Name) and call.func.id in STATEFUL - {"te"}
+            for argument in [*call.args[1:], *(keyword.value for keyword in call.keywords)]
+        )
 
     def _reads(self, node: ast.AST) -> bool:
         """Whether it is made from columns of the data."""

@@ -149,7 +149,7 @@ def _from_formula(part: FormulaPart) -> list[_Raw]:
             factors = [code for code in codes if _is_categorical(part.spec, code)]
             numbers = [code for code in codes if code not in factors]
             columns = list(range(where.start, where.stop))
-            found[codes] = (part.label(":".join(codes)), columns, factors, numbers)
+            found[frozenset(codes)] = (part.label(":".join(codes)), columns, factors, numbers)
     place = written(part.formula)
     order = sorted(found, key=lambda codes: rank_of(codes, place))
     return [found[codes] for codes in order]

@@ -7,6 +7,7 @@ dependent columns is left out must not depend on that.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 import patsy
 
@@ -28,10 +29,10 @@ def compact(code: str) -> str:
     return re.sub(r"\s+", "", code).replace("'", '"')
 
 
-def rank_of(codes: frozenset[str], place: dict[frozenset[str], int]) -> tuple[int, int]:
+def rank_of(codes: Iterable[str], place: dict[frozenset[str], int]) -> tuple[int, int]:
     """What to sort terms by, given the code of their factors and `written`."""
-    codes = frozenset(map(compact, codes))
-    return len(codes), place.get(codes, len(place))
+    key = frozenset(map(compact, codes))
+    return len(key), place.get(key, len(place))
 
 
 def column_order(part: FixedPart) -> list[int]:
@@ -40,7 +41,7 @@ def column_order(part: FixedPart) -> list[int]:
     if isinstance(part, FormulaPart):
         slices = part.term_codes()
     elif isinstance(part, CodedPart):
-        own = [frozenset(part.factors[f].code for f in factors) for _, factors, _ in part.terms]
+        own = [tuple(part.factors[f].code for f in factors) for _, factors, _ in part.terms]
         slices = list(zip(own, part.spans(), strict=True))
     else:
         return every  # columns, as they were written

@@ -89,9 +89,15 @@ def names_used(
     Raises
     ------
     InvalidArgumentError
-        A piece of code that can't be read; `columns` are those of the data.
+        A piece of code that can't be read; the response among the predictors. `columns` are those
+        of the data.
     """
     texts = [*offsets, *pieces_of(fixed)]
+    if parsed.response and parsed.response in texts[len(offsets) :]:
+        raise InvalidArgumentError(
+            f"formula: the response {unquoted(parsed.response)!r} is among the predictors; take it "
+            "out on the right of the '~'"
+        )
     texts += [piece for bar in parsed.bars for piece in pieces_of(bar.effects)]
     if unquoted(parsed.response) not in columns:
         texts.append(parsed.response)

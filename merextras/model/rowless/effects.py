@@ -170,7 +170,7 @@ def _raw(part: CodedPart) -> list[_Raw]:
             columns = list(range(where.start, where.stop))
             found.append((label, columns, categories, numbers))
     place = written(part.formula)
-    return sorted(found, key=lambda t: rank_of(frozenset(t[2] + t[3]), place))
+    return sorted(found, key=lambda t: rank_of(t[2] + t[3], place))
 
 
 def _products(left: Array, right: Array) -> Array:

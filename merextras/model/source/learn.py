@@ -17,7 +17,7 @@ from merextras.model.columns.coded import CodedPart, Computed, Factor, as_series
 from merextras.model.columns.fixed import FORMULA_WORDS, FixedPart, Scope
 from merextras.model.columns.levels import Coder, Seen
 from merextras.model.columns.plain_columns import plain_part
-from merextras.model.columns.whole_column import not_by_row
+from merextras.model.columns.whole_column import learning_from_columns, not_by_row, refusal
 from merextras.model.design.build import check_parts
 from merextras.model.formula.functions import formula_names
 from merextras.model.formula.names import bare
@@ -45,6 +45,7 @@ from merextras.model.structure.structure import (
 
 #: Rows on which code is tried that may look at the whole column.
 _ENOUGH = 100
+_A_PART = "of which a chunk, a partition or a site has only a part"
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,12 +147,20 @@ class Learner:
         self.numbers: set[str] = set()
         self._given = dict(asked.levels)
         self._sample: pd.DataFrame | None = None
-        self._unclear = not_by_row(self._all_codes(), columns, formula_names(asked.names, ""))
+        codes = self._all_codes()
+        self._unclear = not_by_row(codes, columns, formula_names(asked.names, ""))
+        for code in learning_from_columns(self._unclear, columns):
+            raise UnsupportedModelError(refusal(code, _A_PART))
 
     def _read(self, written: MixedFormula, columns: Sequence[str]) -> tuple[MixedFormula, set[str]]:
         parsed = as_code(written, list(columns), self._asked.contrasts)
         self._fixed, self._offsets = take_offsets(parsed.fixed)
-        return parsed, names_used(parsed, self._fixed, self._offsets, columns)
+        used = names_used(parsed, self._fixed, self._offsets, columns)
+        known = {*columns, *formula_names(self._asked.names, "")}
+        for code in pieces_of(self._fixed):
+            if code.isidentifier() and code not in known:
+                raise InvalidArgumentError(f"formula {code!r}: {unknown_column(code, columns)}")
+        return parsed, used
 
     # One pass --------------------------------------------------------------------------------
 
@@ -223,8 +232,7 @@ class Learner:
         self._sample = pd.concat(sample, ignore_index=True).head(_ENOUGH) if sample else self.head
         if self._sample is None or (rows is not None and len(self._sample) < _ENOUGH):
             return
-        where = "of which a chunk, a partition or a site has only a part"
-        Scope(self._asked.names).refuse_whole(self._unclear, self._sample, where)
+        Scope(self._asked.names).refuse_whole(self._unclear, self._sample, _A_PART)
         self._unclear = []
 
     def _used_names(self, code: str) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from merextras.model.columns.fixed import ColumnsPart, FixedPart, FormulaPart
 from merextras.model.design.design import INTERCEPT, Design, Term, in_order
 from merextras.model.formula.translate import names_in, unquoted
 from merextras.model.state.fitted import Fit, FittedModel, Origin, fit_at, fit_design, warn_of
-from merextras.model.statsmodels.user_formulas import check_formulas, with_formula
+from merextras.model.statsmodels.user_formulas import check_formulas, warn_of_bits, with_formula
 from merextras.model.statsmodels.vc import Groups, vc_term
 
 # A log-likelihood this far short of the optimum is worth a warning.
@@ -69,6 +69,8 @@ def read_mixedlm(
         inside = np.where((covpar.lower_bounds(design.ks) == 0.0) & (theta < 1e-3), 1e-3, theta)
         done = fit_design(design, reml=reml, theta=inside, origin=origin)
     _warn(done, plain)
+    parts = [design.fixed, *(term.covariates.formula for term in design.terms)]
+    warn_of_bits(parts, design.frame, stacklevel=3)
     return done
 
 

@@ -301,3 +301,9 @@ MERTOOLS_CRITERION = 1e-9
 #: criteria, relative; estimates in standard errors. Worst seen: 5e-14 and 2e-11.
 CHUNKS_DEVIANCE = 1e-10
 CHUNKS_ESTIMATES = 1e-8
+
+# --- Formula code --------------------------------------------------------------------------------
+
+#: R's estimates at the optimum of models whose columns are made by R, where theta is known to 1e-7
+#: and two ways of making a column (a triangular factor here, recurrences there) differ by rounding.
+FORMULA_IN_R = 3e-7

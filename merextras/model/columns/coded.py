@@ -24,6 +24,7 @@ from merextras._typing import Array, BoolArray
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
 from merextras.model.columns.fixed import explained, numeric
 from merextras.model.columns.levels import codes_in
+from merextras.model.columns.number_columns import for_powers
 from merextras.model.columns.transforms import restored, stored
 from merextras.model.formula.functions import formula_names
 from merextras.model.formula.names import relabelled
@@ -63,7 +64,7 @@ class Computed:
     def learn(self, which: int, data: pd.DataFrame) -> None:
         """Take rows in for one pass."""
         try:
-            self._factor.memorize_chunk(self._state, which, data)
+            self._factor.memorize_chunk(self._state, which, for_powers(data, [self.code]))
         except patsy.PatsyError as err:
             raise explained(err, self.code, data) from err
 
@@ -108,7 +109,7 @@ class Computed:
                 restored(self._state["transforms"][name], what, self.code)
             self._learnt = None
         try:
-            return self._factor.eval(self._state, data)
+            return self._factor.eval(self._state, for_powers(data, [self.code]))
         except patsy.PatsyError as err:
             raise explained(err, self.code, data) from err
 

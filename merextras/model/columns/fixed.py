@@ -16,7 +16,7 @@ import patsy
 from merextras._checks import check_columns, unknown_column
 from merextras._typing import Array, BoolArray
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
-from merextras.model.columns.number_columns import in_floats, is_number
+from merextras.model.columns.number_columns import for_powers, in_floats, is_number
 from merextras.model.columns.whole_column import (
     NO_OTHER_ROWS,
     looking_at_whole,
@@ -26,7 +26,7 @@ from merextras.model.columns.whole_column import (
 from merextras.model.formula.functions import formula_names
 from merextras.model.formula.names import bare, relabelled
 from merextras.model.formula.r_spelling import instead_of
-from merextras.model.formula.translate import names_in
+from merextras.model.formula.translate import names_in, pieces_of
 
 #: Names that mean the same in every formula, whatever the caller calls by them.
 FORMULA_WORDS = frozenset({"C", "I", "Q"})
@@ -104,6 +104,7 @@ class Scope:
 
     def spec(self, rhs: str, frame: pd.DataFrame) -> Any:
         """The engine's own memory of levels and transforms."""
+        frame = for_powers(frame, pieces_of(rhs))
         if self._engine == "formulaic":
             return self._by_formulaic(rhs, frame)
         space = patsy.EvalEnvironment([self._seen_by(rhs)])
@@ -158,6 +159,7 @@ class Scope:
 
     def column(self, code: str, frame: pd.DataFrame) -> Array:
         """One numeric column from a piece of code."""
+        frame = for_powers(frame, [code])
         space = patsy.EvalEnvironment([formula_names(self._names, code)])
         try:
             made = patsy.dmatrix(f"0 + I({code})", frame, eval_env=space, NA_action="raise")
@@ -314,6 +316,7 @@ class FormulaPart:
         )
 
     def _made(self, data: pd.DataFrame) -> Array:
+        data = for_powers(data, self.codes())
         return self._by_patsy(data) if self._engine == "patsy" else self._by_formulaic(data)
 
     def _by_patsy(self, data: pd.DataFrame) -> Array:

@@ -21,6 +21,7 @@ from patsy.categorical import categorical_to_int
 from merextras._typing import Array, BoolArray
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.columns.fixed import ColumnsPart, FixedPart, FormulaPart
+from merextras.model.columns.number_columns import for_powers
 from merextras.model.design.order import rank_of, written
 from merextras.model.design.rank import KeptColumns, dependent_columns
 
@@ -106,8 +107,8 @@ class Effects:
         if not isinstance(part, FormulaPart):
             return np.asarray(self.frame[code], dtype=float)[:, None]
         if isinstance(part.spec, patsy.DesignInfo):
-            return _by_patsy(part.spec, code, self.frame)
-        return _by_formulaic(part, code, self.frame)
+            return _by_patsy(part.spec, code, for_powers(self.frame, part.codes()))
+        return _by_formulaic(part, code, for_powers(self.frame, part.codes()))
 
 
 def effects_of(

@@ -11,11 +11,13 @@ import pandas as pd
 
 from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError, NoRowsError
+from merextras.model.design.design import Design
 from merextras.model.design.options import Options, as_pandas, callers_names
 from merextras.model.fit.lmer import fit_options
 from merextras.model.formula.parse import Bar, parse
 from merextras.model.formula.names import effect_key
 from merextras.model.formula.rewrite import bar_text, expanded, term_labels
+from merextras.model.formula.translate import in_quotes
 from merextras.model.products.products import fit_products, products_within
 from merextras.model.rowless.design import StreamedDesign
 from merextras.model.state.fitted import Fit, FittedModel, refitted, warn_of
@@ -121,7 +123,7 @@ def update(
     >>> mx.MerMod(fit).update(". ~ . - agree").formula()
     'extro ~ open + (1 | school)'
     """
-    text = model.design.formula if formula is None else _with_dots(formula, model.design.formula)
+    text = model.design.formula if formula is None else _with_dots(formula, model.design)
     reml = model.solution.reml if reml is None else reml
     if isinstance(model.design, StreamedDesign):
         return _without_rows(model, model.design, text, data, reml)
@@ -167,30 +169,30 @@ def _fit(
     return fit_options(formula, frame, options, reml=reml, control=control, stacklevel=3)
 
 
-def _with_dots(formula: str, old: str) -> str:
+def _with_dots(formula: str, design: Design) -> str:
     """Replace ``.`` by the old response or right-hand side, and drop what is subtracted."""
     if not isinstance(formula, str):
         raise InvalidArgumentError(
             f"formula: expected a formula as a string, got {type(formula).__name__}"
         )
-    before = parse(old)
+    before = parse(design.formula)
     head, _, rhs = formula.rpartition("~")
     response = _undotted(head, before.response).strip() or before.response
     text = _undotted(rhs, f"({before.fixed})")
-    parsed = parse(text, subtract=True)
-    old_bars = before.bars if text != rhs else ()
-    bars = {_key(bar): bar for bar in [*old_bars, *parsed.bars]}
+    parsed = parse(in_quotes(text, design.columns), subtract=True)
+    old = parse(in_quotes(design.formula, design.columns)).bars if text != rhs else ()
+    bars = {_key(bar): bar for bar in [*old, *parsed.bars]}
     for bar in parsed.dropped:
         if not any(_taken_out(bar, each) is not None for each in bars.values()):
-            there = ", ".join(map(bar_text, bars.values())) or "none"
+            there = _in_backticks(", ".join(map(bar_text, bars.values()))) or "none"
             raise InvalidArgumentError(
                 f"formula={formula!r}: there is no term {bar_text(bar)} to take out of: {there}"
             )
         left = [(each, _taken_out(bar, each)) for each in bars.values()]
         kept = [each if rest is None else rest for each, rest in left]
         bars = {_key(each): each for each in kept if each.effects}
-    fixed = re.sub(r'Q\("([^"]*)"\)', r"`\1`", expanded(parsed.fixed))
-    return f"{response} ~ {' + '.join([fixed, *map(bar_text, bars.values())])}"
+    parts = [expanded(parsed.fixed), *map(bar_text, bars.values())]
+    return f"{response} ~ {' + '.join(map(_in_backticks, parts))}"
 
 
 def _undotted(text: str, before: str) -> str:
@@ -228,4 +230,8 @@ def _taken_out(bar: Bar, of: Bar) -> Bar | None:
         return None
     left = [label for key, label in mine.items() if key not in theirs]
     text = " + ".join([*([] if "" in left else ["0"]), *filter(None, left)]) or "1"
-    return replace(of, effects=re.sub(r'Q\("([^"]*)"\)', r"`\1`", text))
+    return replace(of, effects=text)
+
+
+def _in_backticks(code: str) -> str:
+    return re.sub(r'Q\("([^"]*)"\)', r"`\1`", code)

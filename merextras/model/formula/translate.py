@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import keyword
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import patsy
 
@@ -26,13 +26,7 @@ def as_code(
     for column in contrasts:
         if column not in columns:
             raise InvalidArgumentError(f"contrasts: {unknown_column(str(column), columns)}")
-    words = [c for c in columns if keyword.iskeyword(c) or c in contrasts or _dotted(c, columns)]
-    # One pass over all that names a column, so that nothing is put into what was put in.
-    names = "|".join(map(re.escape, sorted(words, key=len, reverse=True))) or r"(?!)"
-    pattern = re.compile(
-        rf"`(?P<tick>[^`]*)`|Q\((?P<mark>['\"])(?P<quoted>.*?)(?P=mark)\)"
-        rf"|(?<![\w\"'.])(?P<word>{names})(?![\w\"'(.])"
-    )
+    pattern = _naming(columns, contrasts)
 
     def code(text: str) -> str:
         def swapped(found: re.Match[str]) -> str:
@@ -45,6 +39,25 @@ def as_code(
 
     bars = tuple(Bar(code(b.effects), b.factors, b.independent) for b in written.bars)
     return MixedFormula(code(written.response), code(written.fixed), bars)
+
+
+def in_quotes(text: str, columns: Sequence[str]) -> str:
+    """The text with backticks around the columns that need them and have no quotes yet."""
+    return _naming(columns).sub(lambda m: f"`{m['word']}`" if m["word"] else m.group(), text)
+
+
+def _naming(columns: Sequence[str], contrasts: Iterable[str] = ()) -> re.Pattern[str]:
+    """All that names a column in one pattern, so that nothing is put into what was put in.
+
+    In backticks, in ``Q()``, or a bare word that the engines do not take for a column's name.
+    """
+    own = set(contrasts)
+    words = [c for c in columns if keyword.iskeyword(c) or c in own or _dotted(c, columns)]
+    names = "|".join(map(re.escape, sorted(words, key=len, reverse=True))) or r"(?!)"
+    return re.compile(
+        rf"`(?P<tick>[^`]*)`|Q\((?P<mark>['\"])(?P<quoted>.*?)(?P=mark)\)"
+        rf"|(?<![\w\"'.])(?P<word>{names})(?![\w\"'(.])"
+    )
 
 
 def _dotted(column: str, columns: Sequence[str]) -> bool:
@@ -92,13 +105,14 @@ def names_used(
         A piece of code that can't be read; the response among the predictors. `columns` are those
         of the data.
     """
-    texts = [*offsets, *pieces_of(fixed)]
-    if parsed.response and parsed.response in texts[len(offsets) :]:
+    pieces = pieces_of(fixed)
+    pieces += [piece for bar in parsed.bars for piece in pieces_of(bar.effects)]
+    if parsed.response and parsed.response in pieces:
         raise InvalidArgumentError(
             f"formula: the response {unquoted(parsed.response)!r} is among the predictors; take it "
             "out on the right of the '~'"
         )
-    texts += [piece for bar in parsed.bars for piece in pieces_of(bar.effects)]
+    texts = [*offsets, *pieces]
     if unquoted(parsed.response) not in columns:
         texts.append(parsed.response)
     for text in filter(None, texts):

@@ -157,7 +157,8 @@ class Learner:
         self._fixed, self._offsets = take_offsets(parsed.fixed)
         used = names_used(parsed, self._fixed, self._offsets, columns)
         known = {*columns, *formula_names(self._asked.names, "")}
-        for code in pieces_of(self._fixed):
+        parts = [self._fixed, *(bar.effects for bar in parsed.bars)]
+        for code in (code for part in parts for code in pieces_of(part)):
             if code.isidentifier() and code not in known:
                 raise InvalidArgumentError(f"formula {code!r}: {unknown_column(code, columns)}")
         return parsed, used

@@ -19,6 +19,19 @@ CAKE = pd.DataFrame(EXPECTED["cake"])
 #: The ways in: each engine, and in chunks.
 WAYS = ("patsy", "formulaic", "chunks")
 
+#: Names that formulas use where `fit` is called.
+LIMIT = 4.0
+
+
+def z_score(values):
+    """A user's own, which looks at all rows."""
+    return (values - values.mean()) / values.std()
+
+
+def half(values):
+    """A user's own, which looks at one row at a time."""
+    return values.to_numpy() / 2.0
+
 
 def sleep_data():
     """sleepstudy with the further columns of make.R."""

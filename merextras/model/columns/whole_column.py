@@ -70,8 +70,9 @@ def _depends(code: str, frame: pd.DataFrame, evaluator: Evaluator) -> bool:
             made = evaluator(code, frame)
             whole = made(frame)
             return any(_differs(whole[rows], made, frame.iloc[rows]) for rows in _parts(code, frame))
-    except _FAILURES:
-        return True  # of a column by another name, which has as many rows as the data
+    except _FAILURES as err:
+        # Such as a column of the caller's with as many rows as the data; not an unknown name.
+        return not isinstance(err.__cause__, NameError) and "NameError" not in str(err.__cause__)
 
 
 _FAILURES = (ArithmeticError, AttributeError, LookupError, MerextrasError, TypeError, ValueError)

@@ -147,8 +147,8 @@ class Learner:
         self.numbers: set[str] = set()
         self._given = dict(asked.levels)
         self._sample: pd.DataFrame | None = None
-        codes = self._all_codes()
-        self._unclear = not_by_row(codes, columns, formula_names(asked.names, ""))
+        names = formula_names(asked.names, "")
+        self._unclear = not_by_row(self._all_codes(), columns, names)
         for code in learning_from_columns(self._unclear, columns):
             raise UnsupportedModelError(refusal(code, _A_PART))
 
@@ -174,6 +174,13 @@ class Learner:
             return
         rows = plain_rows(frame, keep)
         self._check_by_row(rows)
+        try:
+            self._take(rows)
+        except InvalidArgumentError:
+            self._check_by_row(None)  # the reason may be that these are not all rows
+            raise
+
+    def _take(self, rows: pd.DataFrame) -> None:
         if self.head is None:
             self.begin(rows)
         for column in self.numbers:

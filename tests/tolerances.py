@@ -307,3 +307,7 @@ CHUNKS_ESTIMATES = 1e-8
 #: R's estimates at the optimum of models whose columns are made by R, where theta is known to 1e-7
 #: and two ways of making a column (a triangular factor here, recurrences there) differ by rounding.
 FORMULA_IN_R = 3e-7
+
+#: Columns of X made of chunks against those made at once: transforms that add up their moments
+#: over rows (`scale`, `poly`) differ by rounding, relative to the largest element of the column.
+CHUNKS_COLUMNS = 1e-10

@@ -164,7 +164,7 @@ class Factor:
         values = np.asarray(self.computed.values(data), dtype=float)
         if values.ndim == 0:
             values = np.full(len(data), float(values))
-        values = values.reshape(len(values), -1)
+        values = values.reshape(len(values), -1 if values.size else self.width)
         if values.shape != (len(data), self.width):
             raise InvalidArgumentError(
                 f"{self.code!r} makes {values.shape[1]} column(s) of {len(values)} rows here, "

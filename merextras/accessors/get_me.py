@@ -14,7 +14,7 @@ from merextras._checks import check_choice
 from merextras._typing import Array
 from merextras.accessors.description import call, formula, model_frame, weights
 from merextras.accessors.estimates import fixef, sigma
-from merextras.engine.covariance import covpar
+from merextras.engine.covariance.cholesky import lower_indices
 from merextras.engine.solution.lme4_factor import random_factor, random_fixed_factor
 from merextras.model.state.fitted import FittedModel
 
@@ -91,7 +91,7 @@ def _lind(model: FittedModel) -> Array:
     """Element of theta behind each element of Lambdat, by its columns."""
     parts, start = [], 0
     for term in model.design.terms:
-        rows, cols = covpar.triangle(term.k)
+        rows, cols = lower_indices(term.k)
         order = np.lexsort((cols, rows))  # Lambdat by columns is Lambda by rows
         parts.append(np.tile(start + order, len(term.levels)))
         start += len(rows)
@@ -195,7 +195,7 @@ _GETTERS: dict[str, Callable[[FittedModel], Any]] = {
     "Tp": lambda m: _starts([k * (k + 1) // 2 for k in m.design.ks]),
     "Tlist": lambda m: [lam.copy() for lam in m.solution.factor.lams],
     "theta": lambda m: m.theta,
-    "lower": lambda m: covpar.lower_bounds(m.design.ks),
+    "lower": lambda m: m.design.covariances.lower.copy(),
     "beta": lambda m: m.solution.beta.copy(),
     "fixef": fixef,
     "b": lambda m: _flat(m.solution.b),

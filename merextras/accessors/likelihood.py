@@ -8,8 +8,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from merextras.engine.covariance import covpar
-from merextras.engine.solution.pls import solve
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.state.fitted import FittedModel, refitted
 
@@ -103,13 +101,12 @@ def as_function(model: FittedModel) -> Callable[[ArrayLike], float]:
     >>> round(f([0.8483]), 4), round(f([0.0]), 4)
     (319.6543, 326.0232)
     """
-    system, ks, reml = model.solution.factor.system, model.design.ks, model.solution.reml
-    size = len(model.theta)
+    at, size = model.criterion.at, len(model.theta)
 
     def criterion(theta: ArrayLike) -> float:
         values = np.asarray(theta, dtype=float).reshape(-1)
         if len(values) != size or not np.all(np.isfinite(values)):
             raise InvalidArgumentError(f"theta={theta!r}: expected {size} finite number(s)")
-        return solve(system, covpar.unpack(values, ks), reml=reml).deviance()
+        return at(values).deviance()
 
     return criterion

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from merextras._typing import Array
-from merextras.engine.covariance import covpar
+from merextras.engine.covariance.covariances import Covariances
 from merextras.model.state.fitted import FittedModel
 
 
@@ -31,13 +29,13 @@ def covariance_names(model: FittedModel, scale: str = "sdcor") -> list[str]:
     return names
 
 
-def parameters(ks: Sequence[int], theta: Array, sigma2: Array, beta: Array) -> Array:
+def parameters(covariances: Covariances, theta: Array, sigma2: Array, beta: Array) -> Array:
     """The parameters of many fits, (m, n_theta + 1 + p).
 
     Parameters
     ----------
-    ks : sequence of int
-        Effects per level of each term.
+    covariances : Covariances
+        Of the terms.
     theta, sigma2, beta : (m, n_theta), (m,) and (m, p) arrays
 
     Returns
@@ -46,12 +44,9 @@ def parameters(ks: Sequence[int], theta: Array, sigma2: Array, beta: Array) -> A
         A correlation with an effect of zero variance does not exist and is NaN.
     """
     sigma = np.sqrt(sigma2)[:, None]
-    found, at = [], 0
-    for k in ks:
-        rows, cols = covpar.triangle(k)
-        lams = np.zeros((len(theta), k, k))
-        lams[:, rows, cols] = theta[:, at : at + len(rows)]
-        at += len(rows)
+    found, lambdas = [], covariances.joint(theta)
+    for structure, span in zip(covariances.structures, covariances.spans, strict=True):
+        lams, (rows, cols) = lambdas[:, span, span], structure.pairs
         size = np.linalg.norm(lams, axis=2)
         with np.errstate(invalid="ignore", divide="ignore"):
             correlation = np.einsum("mac,mbc->mab", lams, lams) / (size[:, :, None] * size[:, None])
@@ -65,5 +60,5 @@ def parameters_of(model: FittedModel) -> Array:
     """The parameters of one model."""
     solution = model.solution
     sigma2 = np.array([solution.sigma2])
-    found = parameters(model.design.ks, model.theta[None], sigma2, solution.beta[None])
+    found = parameters(model.design.covariances, model.theta[None], sigma2, solution.beta[None])
     return np.asarray(found[0])

@@ -6,22 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from merextras._typing import Array
 from merextras.accessors.theta import theta_names
-from merextras.engine.covariance import covpar
-from merextras.engine.derivatives.gradient import covariance_slopes, gradient
-from merextras.engine.optimum.newton import units_of
-from merextras.engine.solution.pls import Solution, solve
+from merextras.engine.optimum.criterion import Point
 from merextras.model.state.fitted import FittedModel, is_singular
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.checks.convergence import ConvergenceCheck
 
 __all__ = ["check_convergence"]
-
-# Step of the differences of the gradient, in relative standard deviations.
-_STEP = 1e-4
-# A downward slope in a covariance at its bound, relative to the steepest one, that is not rounding.
-_SLOPE = 1e-6
 
 
 def check_convergence(m: object) -> ConvergenceCheck:
@@ -67,12 +58,11 @@ def check_convergence(m: object) -> ConvergenceCheck:
     (True, False, ())
     """
     model = as_fitted(m)
-    solution, ks = model.solution, model.design.ks
-    units = covpar.pack([np.tile(u[:, None], len(u)) for u in units_of(solution.factor.system.cp)])
-    theta = model.theta
-    slope = gradient(solution) / units
-    free = ~((covpar.lower_bounds(ks) == 0.0) & (theta == 0.0))
-    hessian = _hessian(solution, theta, units, ks)[np.ix_(free, free)]
+    point, theta, units = model.point, model.theta, model.criterion.units
+    slope = point.gradient() / units
+    free = ~(model.design.covariances.at_least_zero & (theta == 0.0))
+    scaled_hessian = model.criterion.differenced(theta) / np.outer(units, units)
+    hessian = scaled_hessian[np.ix_(free, free)]
     values, vectors = np.linalg.eigh(hessian) if np.any(free) else (np.empty(0), np.empty((0, 0)))
     size = np.maximum(np.abs(values), 1e-12 * np.max(np.abs(values), initial=1e-300))
     rotated = vectors.T @ slope[free]
@@ -82,35 +72,14 @@ def check_convergence(m: object) -> ConvergenceCheck:
     check = ConvergenceCheck(
         names, theta, slope * units, scaled, values, 0.5 * float(np.sum(rotated**2 / size)),
         tuple(name for name, inside in zip(names, free, strict=True) if not inside),
-        _pushes_inside(solution), is_singular(model), (),
+        _pushes_inside(point), is_singular(model), (),
     )  # fmt: skip
     return replace(check, advice=_advice(check, model))
 
 
-def _hessian(solution: Solution, theta: Array, units: Array, ks: list[int]) -> Array:
-    """Central differences of the analytic gradient, in units of the covariates."""
-    out = np.empty((len(theta), len(theta)))
-    system = solution.factor.system
-    for i in range(len(theta)):
-        step = np.zeros(len(theta))
-        step[i] = _STEP * max(1.0, abs(theta[i] * units[i]))
-        ends = [covpar.unpack(theta + side * step / units, ks) for side in (1.0, -1.0)]
-        slopes = [gradient(solve(system, lams, reml=solution.reml)) for lams in ends]
-        out[i] = (slopes[0] - slopes[1]) / units / (2.0 * step[i])
-    return 0.5 * (out + out.T)
-
-
-def _pushes_inside(solution: Solution) -> bool:
+def _pushes_inside(point: Point) -> bool:
     """Whether some covariance that has lost rank should not have."""
-    lams = solution.factor.lams
-    if all(np.all(np.diag(lam) != 0.0) for lam in lams):
-        return False
-    units = units_of(solution.factor.system.cp)
-    for lam, slopes, unit in zip(lams, covariance_slopes(solution), units, strict=True):
-        values = np.linalg.eigvalsh(slopes / np.outer(unit, unit))
-        if np.any(np.diag(lam) == 0.0) and values[0] < -_SLOPE * np.max(np.abs(values)):
-            return True
-    return False
+    return any(True for _ in point.inward(np.finfo(float).tiny))
 
 
 def _advice(check: ConvergenceCheck, model: FittedModel) -> tuple[str, ...]:

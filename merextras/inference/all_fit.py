@@ -15,11 +15,10 @@ from merextras._checks import check_count, check_jobs
 from merextras._rng import as_generator
 from merextras._typing import Array, Rng
 from merextras.accessors.theta import theta_names
-from merextras.engine.covariance import covpar
-from merextras.engine.derivatives.gradient import gradient
-from merextras.engine.optimum.newton import minimise, units_of
+from merextras.engine.covariance.covariances import SINGULAR
+from merextras.engine.optimum.criterion import Point
+from merextras.engine.optimum.newton import minimise
 from merextras.engine.optimum.start import moments
-from merextras.engine.solution.pls import solve
 from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.estimates.all_fit import AllFit, OneFit
@@ -35,8 +34,6 @@ _METHODS = {
     "Powell": {"xtol": 1e-8, "ftol": 1e-13, "maxiter": 20_000, "maxfev": 20_000},
 }
 _WITH_GRADIENT = ("L-BFGS-B", "SLSQP")
-# The relative standard deviation below which a fit is singular, as in `is_singular`.
-_SINGULAR = 1e-4
 
 
 @dataclass
@@ -50,17 +47,15 @@ class _Criterion:
     def __call__(self, scaled: Array) -> float:
         """The criterion; huge where there is none."""
         self.count += 1
-        value = self._solution(scaled).deviance()
+        value = self._point(scaled).deviance()
         return value if np.isfinite(value) else 1e300
 
     def slope(self, scaled: Array) -> Array:
         """Its gradient."""
-        return gradient(self._solution(scaled)) / self.units
+        return self._point(scaled).gradient() / self.units
 
-    def _solution(self, scaled: Array) -> Any:
-        solution = self.model.solution
-        lams = covpar.unpack(scaled / self.units, self.model.design.ks)
-        return solve(solution.factor.system, lams, reml=solution.reml)
+    def _point(self, scaled: Array) -> Point:
+        return self.model.criterion.at(scaled / self.units)
 
 
 def all_fit(m: object, *, n_random: int = 3, rng: Rng = None, n_jobs: int = 1) -> AllFit:
@@ -112,9 +107,9 @@ def all_fit(m: object, *, n_random: int = 3, rng: Rng = None, n_jobs: int = 1) -
     model = as_fitted(m)
     n_random, n_jobs = check_count(n_random, "n_random"), check_jobs(n_jobs)
     generator = as_generator(rng)
-    units = _unit_of_theta(model)
+    units = model.criterion.units
     work = [delayed(_newton)(model, *each) for each in _starts(model, n_random, generator)]
-    start = moments(model.solution.factor.system.cp)
+    start = _moments(model)
     if len(start):
         work += [delayed(_scipy)(model, method, start * units, units) for method in _METHODS]
     if n_jobs == 1:
@@ -125,30 +120,27 @@ def all_fit(m: object, *, n_random: int = 3, rng: Rng = None, n_jobs: int = 1) -
     return AllFit(tuple(fits), theta_names(model.design), current)
 
 
-def _unit_of_theta(model: FittedModel) -> Array:
-    """Root mean squares of the covariates behind the rows of Lambda, (n_theta,)."""
-    units = units_of(model.solution.factor.system.cp)
-    return covpar.pack([np.tile(u[:, None], len(u)) for u in units])
+def _moments(model: FittedModel) -> Array:
+    return moments(model.solution.factor.system.cp, model.design.covariances)
 
 
 def _starts(
     model: FittedModel, n_random: int, generator: np.random.Generator
 ) -> Iterator[tuple[str, Array]]:
-    ks, units = model.design.ks, _unit_of_theta(model)
-    yield "newton, from moments", moments(model.solution.factor.system.cp)
-    yield "newton, from the identity", covpar.start(ks)
-    diagonal = covpar.lower_bounds(ks) == 0.0
+    covariances, units = model.design.covariances, model.criterion.units
+    yield "newton, from moments", _moments(model)
+    identity = [np.eye(k) for k in covariances.ks]
+    yield "newton, from the identity", covariances.from_covariances(identity)
     for i in range(n_random):
         # Relative standard deviations over two orders of magnitude, and any correlation.
         size = np.exp(generator.normal(size=len(units)))
-        spread = np.where(diagonal, size, generator.normal(size=len(units)))
+        spread = np.where(covariances.at_least_zero, size, generator.normal(size=len(units)))
         yield f"newton, random start {i + 1}", spread / units
 
 
 def _newton(model: FittedModel, name: str, start: Array) -> OneFit:
     began = time.perf_counter()
-    system, reml = model.solution.factor.system, model.solution.reml
-    _, found = minimise(system, start, reml=reml)
+    _, found = minimise(model.criterion.by(reml=model.solution.reml), start)
     seconds = time.perf_counter() - began
     theta = np.array(found.theta)
     return OneFit(
@@ -160,7 +152,7 @@ def _newton(model: FittedModel, name: str, start: Array) -> OneFit:
 def _scipy(model: FittedModel, method: str, start: Array, units: Array) -> OneFit:
     began = time.perf_counter()
     criterion = _Criterion(model, units)
-    low = covpar.lower_bounds(model.design.ks)
+    low = model.design.covariances.lower
     found: Any = optimize.minimize(
         criterion,
         start,
@@ -170,7 +162,7 @@ def _scipy(model: FittedModel, method: str, start: Array, units: Array) -> OneFi
         options=_METHODS[method],
     )
     seconds = time.perf_counter() - began
-    theta = covpar.normalise(found.x / units, model.design.ks)
+    theta = model.design.covariances.canonical(found.x / units)
     return OneFit(
         method, float(found.fun), tuple(theta.tolist()), bool(found.success),
         _singular(model, theta), criterion.count, seconds, str(found.message),
@@ -178,5 +170,4 @@ def _scipy(model: FittedModel, method: str, start: Array, units: Array) -> OneFi
 
 
 def _singular(model: FittedModel, theta: Array) -> bool:
-    diagonal = covpar.lower_bounds(model.design.ks) == 0.0
-    return bool(np.any(theta[diagonal] < _SINGULAR))
+    return bool(model.design.covariances.is_singular(theta[None], SINGULAR)[0])

@@ -11,9 +11,8 @@ import scipy.sparse as sp
 from tqdm import tqdm
 
 from merextras._typing import Array
-from merextras.engine.covariance import covpar
 from merextras.engine.posterior import joint
-from merextras.engine.solution.pls import Solution, solve
+from merextras.engine.solution.pls import Solution
 from merextras.inference.ddf.satterthwaite import satterthwaite
 from merextras.model.newdata.rows import NewRows
 from merextras.model.state.fitted import FittedModel
@@ -101,7 +100,7 @@ class Neighbourhood:
     def of(cls, model: FittedModel, *, stacklevel: int) -> Neighbourhood:
         """That of a model; a warning points `stacklevel` calls above this."""
         parameters = satterthwaite(model, stacklevel=stacklevel + 1).parameters
-        return cls(model.solution, _neighbours(model.solution), parameters)
+        return cls(model.solution, _neighbours(model), parameters)
 
     def df(self, rows: NewRows, drawn: Sequence[NewRows], residual: Array | float) -> Array:
         """Satterthwaite's degrees of freedom of each row's variance, (m,).
@@ -139,25 +138,19 @@ def _fit(solution: Solution, rows: NewRows) -> Array:
     return out
 
 
-def _neighbours(solution: Solution) -> list[tuple[Solution, Solution, float]]:
+def _neighbours(model: FittedModel) -> list[tuple[Solution, Solution, float]]:
     """The solutions a step up and down from theta in each of its elements, and their distance."""
-    factor = solution.factor
-    theta = covpar.pack(factor.lams)
-    ks = [len(lam) for lam in factor.lams]
-    units = []
+    factor, theta = model.solution.factor, model.theta
+    sizes = []
     for lam, own in zip(factor.lams, factor.system.cp.own, strict=True):
         # In the units of the effect: those of a variance that the data can just tell from zero.
         mean = np.mean(own, axis=0)[np.diag_indices(len(lam))]
         floor = 1e-2 / np.sqrt(np.where(mean > 0.0, mean, 1.0))
-        size = np.maximum(np.linalg.norm(lam, axis=1), floor)
-        units.append(size[covpar.triangle(len(lam))[0]])
+        sizes.append(1.0 / np.maximum(np.linalg.norm(lam, axis=1), floor))
     out = []
-    for i, unit in enumerate(np.concatenate(units)):
+    for i, unit in enumerate(model.criterion.covariances.units(sizes)):
         step = np.zeros(len(theta))
-        step[i] = _STEP * unit
-        up, down = (
-            solve(factor.system, covpar.unpack(theta + sign * step, ks), reml=solution.reml)
-            for sign in (1.0, -1.0)
-        )
+        step[i] = _STEP / unit
+        up, down = (model.criterion.at(theta + sign * step).solution for sign in (1.0, -1.0))
         out.append((up, down, 2.0 * float(step[i])))
     return out

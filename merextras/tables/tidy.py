@@ -14,7 +14,7 @@ from merextras._checks import check_choice, check_level, one_of
 from merextras._typing import Array, Rng
 from merextras.accessors.estimates import ranef, var_corr
 from merextras.accessors.parameters import parameter_names, parameters_of
-from merextras.engine.covariance import covpar
+from merextras.engine.covariance.cholesky import lower_indices
 from merextras.exceptions import InvalidArgumentError
 from merextras.inference.ddf.method import method_of, t_table
 from merextras.inference.intervals.bootstrap import bootstrap
@@ -182,7 +182,7 @@ def _parameters(model: FittedModel, scales: str) -> pd.DataFrame:
     own, between = ("sd", "cor") if scales == "sdcor" else ("var", "cov")
     groups, terms = [], []
     for component in var_corr(model).components:
-        rows, columns = covpar.triangle(len(component.names))
+        rows, columns = lower_indices(len(component.names))
         for i, j in zip(rows, columns, strict=True):
             first, second = component.names[j], component.names[i]
             groups.append(component.group)
@@ -198,7 +198,7 @@ def _covariances(model: FittedModel, values: Array) -> Array:
     """Standard deviations and correlations of many fits, (m, n_theta + 1), as (co)variances."""
     out, at = np.empty_like(values), 0
     for k in model.design.ks:
-        rows, columns = covpar.triangle(k)
+        rows, columns = lower_indices(k)
         here = slice(at, at + len(rows))
         sd = values[:, here][:, rows == columns]
         with np.errstate(invalid="ignore"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from dataclasses import replace
 
+import free_covariances as covpar
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,7 +18,6 @@ from tolerances import DENSE_STANDARD_ERROR, DIFFERENCED_DF, INVARIANCE
 
 from merextras import LmerControl, contest, lmer
 from merextras.datasets import load_dataset
-from merextras.engine.covariance import covpar
 from merextras.engine.products.crossprod import TermRows
 from merextras.exceptions import InvalidArgumentError
 from merextras.inference.ddf.satterthwaite import satterthwaite

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import free_covariances as covpar
 import numpy as np
 from oracle.dense import dense_lambda, dense_z
-
-from merextras.engine.covariance import covpar
 
 
 def projections(design):

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import free_covariances as covpar
 import numpy as np
 from hypothesis import strategies as st
 from oracle.dense import dense_lambda, dense_pls, dense_z
 
-from merextras.engine.covariance import covpar
 from merextras.engine.elimination.plan import make_plan, prepare
 from merextras.engine.products.crossprod import CrossProducts, TermRows
 from merextras.engine.solution.pls import solve

@@ -12,12 +12,12 @@ import pandas as pd
 import scipy.optimize
 import scipy.sparse as sp
 import statsmodels.formula.api as smf
+from free_covariances import minimise
 from tolerances import MONTE_CARLO
 
 import merextras as mx
 from merextras.datasets import load_dataset
 from merextras.engine.elimination.plan import prepare
-from merextras.engine.optimum.newton import minimise
 from merextras.engine.products.crossprod import CrossProducts, TermRows
 from merextras.inference.variance_tests.null_spectrum import Spectrum
 from merextras.model.statsmodels.mixedlm import as_fitted

@@ -1,5 +1,5 @@
-"""Covariance parameters.
+"""Covariances of the random effects as functions of one vector of parameters, theta.
 
-`covpar` maps theta, the free elements of the lower triangles, to the relative covariance
-factors and back.
+`structure` says what the engine asks of one term's covariance, `unstructured` is the free one,
+`covariances` puts the terms together, and `cholesky` has factors of matrices that may be singular.
 """

@@ -1,14 +1,14 @@
-"""The criteria of many refits without some rows each, for the search of `many`."""
+"""The `Problem` whose replicates are case-deletion refits."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from merextras.engine.covariance import covpar
+from merextras.engine.covariance.cholesky import factors_of
 from merextras.engine.deletion.levels import Levels, Pieces
-from merextras.engine.elimination.plan import System
 from merextras.engine.kernels import blocks
 from merextras.engine.kernels.blocks import Array, IntArray
+from merextras.engine.optimum.criterion import Criterion
 from merextras.engine.replicates.by_levels import coordinates
 from merextras.engine.replicates.problem import Point, Problem
 
@@ -20,13 +20,14 @@ class DeletionProblem(Problem):
     to E of the deletion's own. Which deletions are meant is set by `at` and `local_model`.
     """
 
-    def __init__(self, system: System, shared: Levels, found: Pieces, *, reml: bool) -> None:
-        super().__init__(system.cp, len(found.n), reml=reml)
+    def __init__(self, criterion: Criterion, shared: Levels, found: Pieces) -> None:
+        cp, reml = criterion.system.cp, criterion.reml
+        super().__init__(cp, criterion.covariances, len(found.n), reml=reml)
         self.shared, self.found, self.J = shared, found, len(shared.own)
         self.all_df = found.n - self.cp.p if reml else found.n
         m, p = len(found.n), self.cp.p
-        width, k = found.width, self.layout.k
-        root = covpar.factors_of(found.padded(found.own).reshape(m * width, k, k))
+        width, k = found.width, self.covariances.k
+        root = factors_of(found.padded(found.own).reshape(m * width, k, k))
         xy = coordinates(root, found.padded(found.to_xy).reshape(m * width, k, p + 1))
         self.all_root = np.moveaxis(root, 0, 2).reshape(k, k, m, width)
         self.all_xy = xy.reshape(k, m, width, p + 1)
@@ -67,7 +68,7 @@ class DeletionProblem(Problem):
 
     def shrinkage(self, lams: Array) -> tuple[Array, Array]:
         """Invert ``I + R'GR`` of each level by sweeps; zero for the levels that are gone."""
-        k, m = self.layout.k, len(lams)
+        k, m = self.covariances.k, len(lams)
         g = lams @ blocks.transpose(lams)
         flat = g.reshape(m, k * k)
         out = np.empty((k, k, m, self.J + self.root.shape[3]))
@@ -119,7 +120,7 @@ class DeletionProblem(Problem):
 
     def x_gram(self, shrink: Array) -> Array:
         """(m, p, p)."""
-        k, p, x = self.layout.k, self.cp.p, self.xy[..., :-1]
+        k, p, x = self.covariances.k, self.cp.p, self.xy[..., :-1]
         out = np.einsum("uvme,umep,vmer->mpr", shrink[..., self.J :], x, x, optimize=True)
         for u in range(k):
             for v in range(k):
@@ -148,16 +149,11 @@ class DeletionProblem(Problem):
                 total += part.reshape(m, k, k)
         return np.asarray(total)
 
-    def working(self, lams: Array, score: Array) -> list[Array]:
+    def working(self, moves: Array, score: Array) -> list[Array]:
         """(k, m, J + E) each."""
         projected = self._from_root(score)
-        scaled = np.einsum("amj,mab->bmj", projected, lams)
-        found = []
-        for a, b in zip(self.layout.rows, self.layout.cols, strict=True):
-            column = lams[:, :, b].T[:, :, None] * projected[a]
-            column[a] += scaled[b]
-            found.append(self._to_root(column))
-        return found
+        columns = [np.einsum("mab,bmj->amj", move, projected) for move in np.swapaxes(moves, 0, 1)]
+        return [self._to_root(column) for column in columns]
 
     def _from_root(self, vector: Array) -> Array:
         """R times coordinates."""

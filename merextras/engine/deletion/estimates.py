@@ -7,9 +7,7 @@ from dataclasses import dataclass, field, fields
 
 import numpy as np
 
-from merextras.engine.covariance import covpar
 from merextras.engine.kernels.blocks import Array, IntArray
-from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.solution.pls import Solution
 
 
@@ -64,16 +62,14 @@ class Refits:
         return len(self.sigma2)
 
     @classmethod
-    def missing(cls, cp: CrossProducts, m: int, reasons: dict[int, str]) -> Refits:
+    def missing(cls, n_theta: int, p: int, m: int, reasons: dict[int, str]) -> Refits:
         """Refits that do not exist."""
-        size = covpar.n_theta([k for _, k in cp.shapes])
-        theta, beta, one = (np.full(shape, np.nan) for shape in ((m, size), (m, cp.p), m))
+        theta, beta, one = (np.full(shape, np.nan) for shape in ((m, n_theta), (m, p), m))
         return cls(theta, beta, beta, one, one, one, one, reasons)
 
     @classmethod
-    def unchanged(cls, solution: Solution) -> Refits:
+    def unchanged(cls, solution: Solution, theta: Array) -> Refits:
         """One refit to all rows."""
-        theta = covpar.pack(solution.factor.lams)
         std_error = np.sqrt(solution.sigma2 * np.diag(solution.fixed_covariance()))
         sigma2, one, none = np.array([solution.sigma2]), np.ones(1), np.zeros(1)
         return cls(theta[None], solution.beta[None], std_error[None], sigma2, one, none, none)

@@ -12,7 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
-from merextras.engine.covariance import covpar
+from merextras.engine.covariance.cholesky import factors_of
 from merextras.engine.deletion.tables import (
     BoolArray,
     Deletions,
@@ -53,7 +53,7 @@ class Levels:
     @cached_property
     def root(self) -> Array:
         """Factors of `own`, (k, k, J)."""
-        return np.ascontiguousarray(np.moveaxis(covpar.factors_of(self.own), 0, 2))
+        return np.ascontiguousarray(np.moveaxis(factors_of(self.own), 0, 2))
 
     @cached_property
     def xy(self) -> Array:
@@ -209,12 +209,3 @@ def level_slopes(own: Array, to_xy: Array, lam: Array, moves: Array) -> tuple[Ar
     right = np.einsum("jab,jibc->jaic", inner, moved).reshape(b, k, size * c)
     turned = np.moveaxis((left @ right).reshape(b, size, c, size, c), 2, 3)
     return drop, inner, spread, turned
-
-
-def theta_moves(lam: Array, rows: IntArray, cols: IntArray) -> Array:
-    """Return ``dG = e_a lambda_b' + lambda_b e_a'`` of each (a, b) of theta, (n_theta, k, k)."""
-    out = np.zeros((len(rows), *lam.shape))
-    for i, (a, b) in enumerate(zip(rows, cols, strict=True)):
-        out[i, a] += lam[:, b]
-        out[i, :, a] += lam[:, b]
-    return out

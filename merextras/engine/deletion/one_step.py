@@ -11,12 +11,11 @@ give ``q_i = c'U_i c`` and ``a_ij = c'T_ij c`` for any beta, c = (-beta, 1).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from merextras.engine.covariance import covpar
+from merextras.engine.covariance.covariances import Covariances
 from merextras.engine.deletion.estimates import Estimates
 from merextras.engine.kernels import blocks
 from merextras.engine.kernels.blocks import Array
@@ -49,7 +48,7 @@ class Slopes:
 
 
 def one_step(
-    at: Slopes, theta: Array, hessian: Array, ks: Sequence[int], basis: Basis
+    at: Slopes, theta: Array, hessian: Array, covariances: Covariances, basis: Basis
 ) -> Estimates:
     """Newton's step in theta from a common one, and the other estimates after it.
 
@@ -73,7 +72,7 @@ def one_step(
     values, vectors = np.linalg.eigh(np.where(bad[:, None, None], 0.0, turned))
     half = basis.transform @ blocks.solve_upper(low, vectors * np.exp(0.5 * values)[:, None, :])
     covariance = sigma2[:, None, None] * (half @ np.swapaxes(half, 1, 2))
-    after = np.array([covpar.normalise(t, ks) for t in theta + step])
+    after = covariances.canonical(theta + step)
     return Estimates(after, basis.offset + beta @ basis.transform.T, sigma2, covariance)
 
 

@@ -10,13 +10,13 @@ import numpy as np
 from merextras.engine.deletion import tables
 from merextras.engine.deletion.criteria import DeletionProblem
 from merextras.engine.deletion.estimates import Estimates, Refits, displacements, measured
-from merextras.engine.deletion.levels import Levels, Pieces, level_slopes, pieces, theta_moves
+from merextras.engine.deletion.levels import Levels, Pieces, level_slopes, pieces
 from merextras.engine.deletion.one_step import Slopes, one_step, profiled
 from merextras.engine.deletion.tables import BoolArray, Deletions, Whole, refit_one_by_one, stepped
 from merextras.engine.kernels import blocks
 from merextras.engine.kernels.blocks import Array, IntArray
 from merextras.engine.replicates import search
-from merextras.engine.replicates.problem import Layout, Point
+from merextras.engine.replicates.problem import Point
 
 # Numbers in an array over (deletions, levels): 8 MB.
 _BLOCK = 1 << 20
@@ -73,7 +73,7 @@ class Refitter:
         found, cp = pieces(self.whole, self.shared, self.deletions, which), self.whole.cp
         reasons = dict.fromkeys(np.flatnonzero(found.levels < 2).tolist(), tables.NO_LEVELS)
         reasons.update(dict.fromkeys(np.flatnonzero(found.n <= cp.p).tolist(), tables.NO_ROWS))
-        out = Refits.missing(cp, len(which), reasons)
+        out = Refits.missing(len(self.whole.theta), cp.p, len(which), reasons)
         good = np.ones(len(which), dtype=bool)
         good[list(reasons)] = False
         alone = good & found.lost
@@ -104,8 +104,7 @@ class Refitter:
     def _full(self, found: Pieces) -> tuple[Estimates, BoolArray]:
         """The optimum of each refit, and which were found."""
         assert self.shared is not None
-        system, reml = self.whole.solution.factor.system, self.whole.solution.reml
-        problem = DeletionProblem(system, self.shared, found, reml=reml)
+        problem = DeletionProblem(self.whole.criterion, self.shared, found)
         point, converged = search.search(problem, self.whole.start, self.whole.control)
         sigma2, basis = point.pwrss / problem.all_df, self.whole.cp.basis
         half = _half_inverse(point, basis.transform)
@@ -117,9 +116,9 @@ class Refitter:
         """The displacement of each refit: the criterion of all rows at its theta."""
         assert self.shared is not None
         whole, m = self.whole.solution, len(found.sigma2)
-        system, cp = whole.factor.system, self.whole.cp
+        cp = self.whole.cp
         nothing = _no_pieces(self.shared, self.whole, m)
-        problem = DeletionProblem(system, self.shared, nothing, reml=whole.reml)
+        problem = DeletionProblem(self.whole.criterion, self.shared, nothing)
         point = problem.at(np.arange(m), found.theta)
         off = (found.beta - cp.basis.offset) @ np.linalg.inv(cp.basis.transform).T - point.beta
         turned = np.einsum("mpq,mp->mq", point.low, off)
@@ -141,12 +140,18 @@ class Refitter:
         return tuple(totals)
 
     @cached_property
-    def _layout(self) -> Layout:
-        return Layout.of([k for _, k in self.whole.cp.shapes])
+    def _moves(self) -> Array:
+        """dG_i at the theta of all rows, (n_theta, k, k)."""
+        covariances = self.whole.criterion.covariances
+        return np.asarray(covariances.joint_covariance_slopes(self.whole.theta[None])[0])
+
+    @cached_property
+    def _lam(self) -> Array:
+        """Lambda of all terms there, (k, k)."""
+        return np.asarray(self.whole.criterion.covariances.joint(self.whole.theta[None])[0])
 
     def _level_slopes(self, own: Array, to_xy: Array) -> tuple[Array, ...]:
-        lam = self._layout.unpack(self.whole.theta[None])[0]
-        return level_slopes(own, to_xy, lam, theta_moves(lam, self._layout.rows, self._layout.cols))
+        return level_slopes(own, to_xy, self._lam, self._moves)
 
     def _changed_sums(self, found: Pieces) -> list[Array]:
         """The sums over all levels with what each deletion changes."""
@@ -158,8 +163,7 @@ class Refitter:
 
     def _slopes(self, found: Pieces) -> Slopes:
         """The criterion of each refit at the theta of all rows."""
-        layout, reml, p = self._layout, self.whole.solution.reml, self.whole.cp.p
-        lam = layout.unpack(self.whole.theta[None])[0]
+        cov, reml, p = self.whole.criterion.covariances, self.whole.solution.reml, self.whole.cp.p
         drop, inner, spread, turned = self._changed_sums(found)
         gram = found.gram - drop
         low, inverse, beta = profiled(gram)
@@ -171,8 +175,7 @@ class Refitter:
         if reml:
             weight[:, :p, :p] += inverse
         slopes = inner - np.einsum("mabcd,mcd->mab", spread, weight)
-        steps = theta_moves(lam, layout.rows, layout.cols)
-        moves = np.einsum("iab,mabcd->micd", steps, spread, optimize=True)
+        moves = np.einsum("iab,mabcd->micd", self._moves, spread, optimize=True)
         along = np.einsum("micd,md->mic", moves, contrast)
         half = blocks.solve_lower(low, np.swapaxes(along[:, :, :p], 1, 2))
         quadratic = np.einsum("milcd,mc,md->mil", turned, contrast, contrast, optimize=True)
@@ -180,14 +183,17 @@ class Refitter:
         q, square = np.einsum("mic,mc->mi", along, contrast), r2[:, None, None]
         hessian = quadratic / square - q[:, :, None] * q[:, None, :] / square**2
         hessian = hessian * df[:, None, None] + self.whole.gap
-        same = layout.cols[:, None] == layout.cols
-        hessian += 2.0 * np.where(same, slopes[:, layout.rows[:, None], layout.rows], 0.0)
-        return Slopes(gram, moves, layout.pack(2.0 * slopes @ lam), hessian, df)
+        theta = np.broadcast_to(self.whole.theta, (len(gram), len(self.whole.theta)))
+        hessian += cov.joint_curvature(theta, slopes)
+        gradient = cov.joint_gradient(theta, 2.0 * slopes @ self._lam)
+        return Slopes(gram, moves, gradient, hessian, df)
 
     def _step(self, found: Pieces) -> Estimates:
         """One step of each refit."""
         whole, slopes = self.whole, self._slopes(found)
-        return one_step(slopes, whole.theta, whole.hessian, self._layout.ks, whole.cp.basis)
+        return one_step(
+            slopes, whole.theta, whole.hessian, whole.criterion.covariances, whole.cp.basis
+        )
 
 
 def _half_inverse(point: Point, transform: Array) -> Array:

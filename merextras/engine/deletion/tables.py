@@ -15,18 +15,16 @@ import scipy.linalg as la
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from merextras.engine.covariance import covpar
 from merextras.engine.deletion.estimates import ARRAYS, Estimates, Refits, displacements, measured
 from merextras.engine.deletion.one_step import Slopes, one_step
-from merextras.engine.derivatives.average_information import average_information, second_part
-from merextras.engine.derivatives.gradient import covariance_slopes, gradient
 from merextras.engine.elimination.plan import prepare
 from merextras.engine.kernels import sparse
 from merextras.engine.kernels.blocks import Array, IntArray
-from merextras.engine.optimum.newton import Control, minimise, units_of
+from merextras.engine.optimum.criterion import Criterion, Point
+from merextras.engine.optimum.newton import Control, minimise
 from merextras.engine.products.basis import Basis
 from merextras.engine.products.crossprod import CrossProducts, TermRows
-from merextras.engine.solution.pls import Solution, solve
+from merextras.engine.solution.pls import Solution
 
 BoolArray = NDArray[np.bool_]
 
@@ -34,8 +32,6 @@ BoolArray = NDArray[np.bool_]
 CANCELLED = 1e-6
 # lme4's tolerance: a column is dependent if less than this share of it is new.
 _DEPENDENT = 1e-7
-# Step of the differences of the gradient, relative to theta.
-_STEP = 1e-4
 
 NO_RANK = "the fixed effects cannot all be estimated from the remaining rows"
 NO_ROWS = "there are no more rows left than fixed effects"
@@ -117,17 +113,28 @@ class Whole:
 
     Attributes
     ----------
-    solution : Solution
+    point : Point
+        The criterion at the estimate.
     rows : Rows
     start : (n_theta,) array
         Where full refits start: the estimate, moved inside where it is at zero.
     control : Control
     """
 
-    solution: Solution
+    point: Point
     rows: Rows
     start: Array
     control: Control
+
+    @property
+    def solution(self) -> Solution:
+        """The estimates."""
+        return self.point.solution
+
+    @property
+    def criterion(self) -> Criterion:
+        """That of all rows."""
+        return self.point.criterion
 
     @property
     def cp(self) -> CrossProducts:
@@ -137,7 +144,7 @@ class Whole:
     @property
     def theta(self) -> Array:
         """The estimate."""
-        return covpar.pack(self.solution.factor.lams)
+        return self.point.theta
 
     @cached_property
     def covariance(self) -> Array:
@@ -147,31 +154,16 @@ class Whole:
     @cached_property
     def hessian(self) -> Array:
         """Hessian of the criterion at the estimate, by central differences of the gradient."""
-        solution, theta = self.solution, self.theta
-        units = covpar.pack([np.tile(u[:, None], len(u)) for u in units_of(self.cp)])
-        steps = np.diag(_STEP * np.maximum(np.abs(theta), 0.1 / units))
-
-        def slope(end: Array) -> Array:
-            lams = covpar.unpack(end, _ks(solution))
-            return gradient(solve(solution.factor.system, lams, reml=solution.reml))
-
-        rows = [(slope(theta + s) - slope(theta - s)) / (2.0 * np.sum(s)) for s in steps]
-        exact = np.array(rows).reshape(len(theta), len(theta))
-        return np.asarray(0.5 * (exact + exact.T))
+        return self.criterion.differenced(self.theta)
 
     @cached_property
     def gap(self) -> Array:
-        """What the approximate Hessian of `curvature` misses of `hessian`.
+        """What the approximate Hessian of a point misses of `hessian`.
 
         With it one step is off by what is of second order in what a deletion changes; without, by
         as much as the average information is.
         """
-        slopes = covariance_slopes(self.solution)
-        return (
-            self.hessian
-            - average_information(self.solution)
-            - second_part(slopes, _ks(self.solution))
-        )
+        return self.hessian - self.point.hessian()
 
     @cached_property
     def level_counts(self) -> list[Array]:
@@ -194,27 +186,26 @@ def refit_one_by_one(whole: Whole, deletions: Deletions, which: IntArray, *, ful
 def _one(whole: Whole, deletions: Deletions, g: int, *, full: bool) -> Refits:
     rows, _ = deletions.rows_of(np.array([g]))
     if len(rows) == 0:
-        return Refits.unchanged(whole.solution)
+        return Refits.unchanged(whole.solution, whole.theta)
     cp = _products(whole, deletions, rows)
     if isinstance(cp, str):
-        return Refits.missing(whole.cp, 1, {0: cp})
-    system = prepare(cp, whole.solution.factor.system.plan)
-    reml = whole.solution.reml
+        return Refits.missing(len(whole.theta), whole.cp.p, 1, {0: cp})
+    criterion = whole.criterion.on(prepare(cp, whole.solution.factor.system.plan))
     if not full:
-        there = solve(system, whole.solution.factor.lams, reml=reml)
-        slopes = _slopes(there, whole.gap)
-        found = one_step(slopes, whole.theta, whole.hessian, _ks(there), cp.basis)
+        criterion.take_general()
+        slopes = _slopes(criterion.at(whole.theta), whole.gap)
+        found = one_step(slopes, whole.theta, whole.hessian, criterion.covariances, cp.basis)
         return stepped(measured(whole.solution, found, np.full(1, np.nan)))
     try:
-        solution, summary = minimise(system, whole.start, reml=reml, control=whole.control)
+        solution, summary = minimise(criterion, whole.start, control=whole.control)
     except np.linalg.LinAlgError:  # numbers of a size that LAPACK gives up on
-        return Refits.missing(whole.cp, 1, {0: NOT_CONVERGED})
+        return Refits.missing(len(whole.theta), whole.cp.p, 1, {0: NOT_CONVERGED})
     if not summary.converged:
-        return Refits.missing(whole.cp, 1, {0: NOT_CONVERGED})
+        return Refits.missing(len(whole.theta), whole.cp.p, 1, {0: NOT_CONVERGED})
     theta, sigma2 = np.array(summary.theta), solution.sigma2
     covariance = sigma2 * solution.fixed_covariance()
     found = Estimates(theta[None], solution.beta[None], np.array([sigma2]), covariance[None])
-    return measured(whole.solution, found, _displacement(whole.solution, found))
+    return measured(whole.solution, found, _displacement(whole, found))
 
 
 def stepped(found: Refits) -> Refits:
@@ -228,15 +219,13 @@ def stepped(found: Refits) -> Refits:
     return replace(found, reasons=found.reasons | dict.fromkeys(at.tolist(), NO_STEP))
 
 
-def _displacement(whole: Solution, found: Estimates) -> Array:
+def _displacement(whole: Whole, found: Estimates) -> Array:
     """The displacement of one refit; a factorisation of all rows."""
-    lams = covpar.unpack(found.theta[0], _ks(whole))
-    there = solve(whole.factor.system, lams, reml=whole.reml)
-    basis = whole.factor.system.cp.basis
-    off = la.solve_triangular(basis.transform, found.beta[0] - there.beta)
+    there = whole.criterion.at(found.theta[0]).solution
+    off = la.solve_triangular(whole.cp.basis.transform, found.beta[0] - there.beta)
     quadratic = np.sum((there.fixed_low.T @ off) ** 2)
     best = np.array([there.deviance()]), np.array([there.sigma2]), np.array([quadratic])
-    return displacements(whole, found, *best)
+    return displacements(whole.solution, found, *best)
 
 
 def _products(whole: Whole, deletions: Deletions, rows: IntArray) -> CrossProducts | str:
@@ -326,20 +315,18 @@ def _made_again(whole: Whole, deletions: Deletions, rows: IntArray) -> CrossProd
     return whole.rows.products(kept, frequencies[kept])
 
 
-def _ks(solution: Solution) -> list[int]:
-    return [len(lam) for lam in solution.factor.lams]
-
-
-def _slopes(solution: Solution, gap: Array) -> Slopes:
+def _slopes(point: Point, gap: Array) -> Slopes:
     """The criterion of one refit at the full fit's theta."""
-    lams, slopes, moves = solution.factor.lams, covariance_slopes(solution), []
-    for h, lam in zip(solution.projected, lams, strict=True):
-        for a, b in zip(*covpar.triangle(len(lam)), strict=True):
-            once = h[:, a].T @ np.einsum("k,jkc->jc", lam[:, b], h)
-            moves.append(once + once.T)
-    hessian = average_information(solution) + second_part(slopes, _ks(solution)) + gap
-    slope = covpar.pack([2.0 * d @ lam for d, lam in zip(slopes, lams, strict=True)])
+    solution, moves = point.solution, []
+    each = point.criterion.covariances.covariance_slopes(point.theta)
+    for h, slopes in zip(solution.projected, each, strict=True):
+        moves += [np.einsum("jac,ab,jbd->cd", h, slope, h, optimize=True) for slope in slopes]
     df = np.array([solution.df], dtype=float)
+    hessian = point.hessian() + gap
     return Slopes(
-        solution.reduced.gram[None], np.array(moves)[None], slope[None], hessian[None], df
+        solution.reduced.gram[None],
+        np.array(moves)[None],
+        point.gradient()[None],
+        hessian[None],
+        df,
     )

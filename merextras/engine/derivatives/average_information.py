@@ -7,7 +7,9 @@ Written for the deviance with sigma**2 profiled out, ``a_ij = y'P V_i P V_j P y`
 
     H_ij = df (a_ij / r**2 - q_i q_j / r**4) + tr(D_t d2G_t / d theta_i d theta_j),
 
-whose first part is positive semidefinite and whose second vanishes at an interior optimum.
+whose first part is positive semidefinite, and is here, and whose second vanishes at an interior
+optimum (`Covariances.curvature`). How G depends on theta is the caller's: all that is needed of it
+is dG / d theta.
 """
 
 from __future__ import annotations
@@ -16,35 +18,38 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from merextras.engine.covariance import covpar
 from merextras.engine.elimination import columns
 from merextras.engine.elimination.factor import flat
 from merextras.engine.kernels import blocks, dense
-from merextras.engine.kernels.blocks import Array, IntArray
+from merextras.engine.kernels.blocks import Array
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.solution.pls import Solution
 
 
-def average_information(solution: Solution) -> Array:
-    """Return the first part of H, (n_theta, n_theta); cost n_theta columns through the factor."""
-    if not solution.factor.lams:
+def average_information(solution: Solution, moves: Sequence[Array]) -> Array:
+    """Return the first part of H, (n_theta, n_theta); cost n_theta columns through the factor.
+
+    Parameters
+    ----------
+    moves : sequence of (n_t, k, k) arrays
+        ``dG_t / d theta_i`` of each term's own parameters.
+    """
+    if not moves:
         return np.zeros((0, 0))
-    lams = solution.factor.lams
-    orders = [np.arange(len(lam)) for lam in lams]
-    quadratic, scores, half = working_products(solution, solution.scores, orders)
+    quadratic, scores, half = working_products(solution, solution.scores, moves)
     r2, quadratic = solution.pwrss, quadratic - half.T @ half
     return np.asarray(solution.df * (quadratic / r2 - np.outer(scores / r2, scores / r2)))
 
 
 def working_products(
-    solution: Solution, scores: Sequence[Array], orders: Sequence[IntArray]
+    solution: Solution, scores: Sequence[Array], moves: Sequence[Array]
 ) -> tuple[Array, Array, Array]:
     """Inner products of the working columns ``V_i V^-1 e``; `scores` are Z'V^-1 e by terms.
 
     Parameters
     ----------
-    orders : sequence of (k,) integer arrays
-        theta are the lower triangles of the factors with their rows in this order.
+    moves : sequence of (n_t, k, k) arrays
+        ``dG_t / d theta_i``.
 
     Returns
     -------
@@ -56,7 +61,7 @@ def working_products(
         ``R_X^-T X'V^-1 V_i V^-1 e`` in the basis: ``half' half`` is what P takes off `gram`.
     """
     cp, p = solution.factor.system.cp, solution.p
-    working = _working_columns(solution.factor.lams, scores, orders)
+    working = [_working_columns(*each) for each in zip(scores, moves, strict=True)]
     m = sum(part.shape[2] for part in working)
     by_term, to_xy, gram = _cross_products(cp, working, m)
     # The columns ride along with X, so that one elimination gives all inner products.
@@ -72,32 +77,10 @@ def working_products(
     return reduced[:m, :m], np.concatenate(slopes), half
 
 
-def second_part(slopes: Sequence[Array], ks: Sequence[int]) -> Array:
-    """``tr(D_t d2G_t)``: `slopes` are the D_t of `gradient.covariance_slopes`."""
-    size = covpar.n_theta(ks)
-    out, at = np.zeros((size, size)), 0
-    for d, k in zip(slopes, ks, strict=True):
-        rows, cols = covpar.triangle(k)
-        mine = slice(at, at + len(rows))
-        out[mine, mine] = 2.0 * d[rows[:, None], rows] * (cols[:, None] == cols)
-        at = mine.stop
-    return out
-
-
-def _working_columns(
-    lams: Sequence[Array], scores: Sequence[Array], orders: Sequence[IntArray]
-) -> list[Array]:
-    """``(E_i Lambda' + Lambda E_i') Z'V^-1 e`` of each term, (J, k, n_theta of the term)."""
-    found = []
-    for lam, score, order in zip(lams, scores, orders, strict=True):
-        rows, cols = covpar.triangle(len(lam))
-        scaled = score @ lam
-        out = np.zeros((*score.shape, len(rows)))
-        for i, (a, b) in enumerate(zip(order[rows], cols, strict=True)):
-            out[:, a, i] += scaled[:, b]
-            out[:, :, i] += lam[:, b] * score[:, a, None]
-        found.append(out)
-    return found
+def _working_columns(score: Array, moves: Array) -> Array:
+    """``dG_i Z'V^-1 e`` of a term, (J, k, n_t)."""
+    size, k, _ = moves.shape
+    return (score @ moves.transpose(2, 1, 0).reshape(k, k * size)).reshape(-1, k, size)
 
 
 def _cross_products(

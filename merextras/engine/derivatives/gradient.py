@@ -5,26 +5,20 @@ respect to the covariance of term t is, summed over its levels,
 
     D_t = sum_j [ Z'PZ - (df / r**2) Z'V^-1 e e'V^-1 Z ]_jj,     e = y - X beta,
 
-by the envelope theorem for the second part, and ``d / d Lambda_t = 2 D_t Lambda_t`` on the lower
-triangle. Nothing is divided by Lambda, so a variance at zero is nothing special. See Lindstrom &
-Bates (1988), J. Am. Stat. Assoc. 83, for the derivatives; the block form is ours.
+by the envelope theorem for the second part, and ``d / d Lambda_t = 2 D_t Lambda_t``. The chain rule
+to the parameters is `Covariances.gradient`. Nothing is divided by Lambda, so a variance at zero is
+nothing special. See Lindstrom & Bates (1988), J. Am. Stat. Assoc. 83, for the derivatives; the
+block form is ours.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from merextras.engine.covariance import covpar
 from merextras.engine.elimination.factor import Lead
 from merextras.engine.kernels import blocks
 from merextras.engine.kernels.blocks import Array
 from merextras.engine.solution.pls import Solution
-
-
-def gradient(solution: Solution) -> Array:
-    """Return d deviance / d theta; cost about twice that of the deviance."""
-    slopes = factor_slopes(solution)
-    return covpar.pack(slopes)
 
 
 def factor_slopes(solution: Solution, weight: Array | None = None) -> tuple[Array, ...]:

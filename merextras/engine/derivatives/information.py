@@ -18,14 +18,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import scipy.linalg as la
 import scipy.sparse as sp
 from scipy.sparse import csgraph
 
-from merextras.engine.covariance import covpar
-from merextras.engine.derivatives import average_information
+from merextras.engine.covariance.cholesky import lower_indices
+from merextras.engine.covariance.covariances import Covariances
 from merextras.engine.derivatives.gradient import covariance_slopes
 from merextras.engine.elimination import columns
 from merextras.engine.elimination.factor import flat
@@ -47,6 +48,8 @@ class Information:
     Attributes
     ----------
     solution : Solution
+    covariances : Covariances
+        How the elements depend on theta.
     traces : (m,) array
         ``tr(V^-1 V_i)``.
     pairs : (m, m) array
@@ -58,6 +61,7 @@ class Information:
     """
 
     solution: Solution
+    covariances: Covariances
     traces: Array
     pairs: Array
     first: Array
@@ -65,7 +69,7 @@ class Information:
 
     @property
     def m(self) -> int:
-        """Elements of the covariances, as many as theta has."""
+        """Elements of the covariances, of the lower triangles by terms."""
         return len(self.traces)
 
     @property
@@ -73,36 +77,35 @@ class Information:
         """``(X'V^-1 X)^-1`` in the basis, (p, p)."""
         return dense.solve(self.solution.fixed_low, np.eye(self.solution.p))
 
+    @cached_property
+    def theta(self) -> Array:
+        """The parameters of the covariances, (n,)."""
+        return self.covariances.parameters(self.solution.factor.lams)
+
     def jacobian(self) -> Array:
-        """Derivative of the covariances' elements in theta, (m, m)."""
+        """Derivative of the covariances' elements in theta, (m, n)."""
         parts = []
-        for lam in self.solution.factor.lams:
-            rows, cols = covpar.triangle(len(lam))
-            at, of = np.meshgrid(np.arange(len(rows)), np.arange(len(rows)), indexing="ij")
-            # d G_ab / d Lambda_cd = [a = c] Lambda_bd + [b = c] Lambda_ad
-            left = (rows[at] == rows[of]) * lam[cols[at], cols[of]]
-            right = (cols[at] == rows[of]) * lam[rows[at], cols[of]]
-            parts.append(left + right)
+        for slopes in self.covariances.covariance_slopes(self.theta):
+            rows, cols = lower_indices(slopes.shape[1])
+            parts.append(slopes[:, rows, cols].T)
         return np.asarray(la.block_diag(*parts)) if parts else np.zeros((0, 0))
 
     def free_directions(self) -> Array:
-        """Orthonormal-in-their-units directions of theta in which V changes, (m, r).
+        """Orthonormal-in-their-units directions of theta in which V changes, (n, r).
 
         All of them in the interior. At a boundary V does not depend to first order on the elements
         of a column of Lambda that is zero; neither does anything that is a function of V.
         """
         scale = np.sqrt(np.diag(self.pairs))
-        units = []
-        at = 0
+        sizes, at = [], 0
         for lam in self.solution.factor.lams:
-            rows, cols = covpar.triangle(len(lam))
-            own = scale[at : at + len(rows)][rows == cols]
-            units.append(1.0 / np.sqrt(own[rows]))
+            rows, cols = lower_indices(len(lam))
+            sizes.append(np.sqrt(scale[at : at + len(rows)][rows == cols]))
             at += len(rows)
-        unit = np.concatenate(units) if units else np.empty(0)
-        _, sizes, right = la.svd(scale[:, None] * self.jacobian() * unit)
-        kept = sizes > _NULL * np.max(sizes, initial=0.0)
-        return np.asarray(unit[:, None] * right[kept].T)
+        unit = 1.0 / self.covariances.units(sizes)
+        _, kept_sizes, right = la.svd(scale[:, None] * self.jacobian() * unit)
+        kept = kept_sizes > _NULL * np.max(kept_sizes, initial=0.0)
+        return np.asarray(unit[:, None] * right[: len(kept)][kept].T)
 
     def projected_pairs(self) -> Array:
         """``tr(P V_i P V_j)``, (m, m), with P free of the fixed effects."""
@@ -151,7 +154,7 @@ class Information:
         return np.asarray(back @ (0.5 * (total + total.T)) @ back.T)
 
     def hessian(self) -> Array:
-        """Second derivative of the unprofiled deviance in (theta, sigma), (m + 1, m + 1).
+        """Second derivative of the unprofiled deviance in (theta, sigma), (n + 1, n + 1).
 
         Exact. Of the REML criterion or the ML deviance as the solution is, at the profiled sigma.
         """
@@ -160,24 +163,24 @@ class Information:
         quadratic = self.second[:, :, p, p] - cross @ self.unscaled @ cross.T
         log_det = self.projected_pairs() if self.solution.reml else self.pairs
         inner = jacobian.T @ (2.0 * quadratic / sigma2 - log_det) @ jacobian
-        ks = [len(lam) for lam in self.solution.factor.lams]
-        out = np.empty((self.m + 1, self.m + 1))
-        out[:-1, :-1] = inner + average_information.second_part(
-            covariance_slopes(self.solution), ks
+        n = self.covariances.n
+        out = np.empty((n + 1, n + 1))
+        out[:n, :n] = inner + self.covariances.curvature(
+            self.theta, covariance_slopes(self.solution)
         )
-        out[:-1, -1] = out[-1, :-1] = jacobian.T @ self.first[:, p, p] * 2.0 / sigma2**1.5
-        out[-1, -1] = 4.0 * self.solution.df / sigma2
+        out[:n, n] = out[n, :n] = jacobian.T @ self.first[:, p, p] * 2.0 / sigma2**1.5
+        out[n, n] = 4.0 * self.solution.df / sigma2
         return 0.5 * (out + out.T)
 
     def covariance_slopes(self) -> Array:
-        """Derivative in (theta, sigma) of the covariance of beta, (m + 1, p, p), X as given."""
+        """Derivative in (theta, sigma) of the covariance of beta, (n + 1, p, p), X as given."""
         solution, moved = self.solution, self.moves()
         by_theta = solution.sigma2 * np.einsum("it,ikl->tkl", self.jacobian(), moved[:-1])
         by_sigma = 2.0 * np.sqrt(solution.sigma2) * moved[-1]
         return np.concatenate([by_theta, by_sigma[None]])
 
 
-def information(solution: Solution) -> Information:
+def information(solution: Solution, covariances: Covariances) -> Information:
     """All ingredients, exactly.
 
     Cost: m (p + 1) columns through the factor for the quadratic forms, and for the traces the
@@ -196,13 +199,14 @@ def information(solution: Solution) -> Information:
         for i, (s, left) in enumerate(working):
             second[i, j] = blocks.outer_sum(left, back[s])
     traces, pairs = _traces(solution)
-    return Information(solution, traces, pairs, first.reshape(m, p + 1, p + 1), second)
+    first = first.reshape(m, p + 1, p + 1)
+    return Information(solution, covariances, traces, pairs, first, second)
 
 
 def _working(scores: list[Array]) -> Iterator[tuple[int, Array]]:
     """``E_i Z'V^-1 A`` of each element, (J, k, p + 1), with its term."""
     for t, score in enumerate(scores):
-        for a, b in zip(*covpar.triangle(score.shape[1]), strict=True):
+        for a, b in zip(*lower_indices(score.shape[1]), strict=True):
             part = np.zeros_like(score)
             part[:, a] += score[:, b]
             if a != b:
@@ -251,7 +255,7 @@ def _traces(solution: Solution) -> tuple[Array, Array]:
     starts = np.concatenate([[0], np.cumsum(sizes)]).astype(int)
     traces, pairs = np.empty(starts[-1]), np.empty((starts[-1], starts[-1]))
     for t, k in enumerate(ks):
-        rows, cols = covpar.triangle(k)
+        rows, cols = lower_indices(k)
         mine = slice(starts[t], starts[t + 1])
         traces[mine] = single[t][rows, cols] * np.where(rows == cols, 1.0, 2.0)
         for s in range(t + 1):
@@ -263,7 +267,7 @@ def _traces(solution: Solution) -> tuple[Array, Array]:
 
 def _by_element(sums: Array) -> Array:
     """``tr(E_i B F_j B')`` from ``sums[a, c, b, d] = sum B_ac B_bd``, elements by elements."""
-    (a, b), (c, d) = (covpar.triangle(sums.shape[i]) for i in (0, 1))
+    (a, b), (c, d) = (lower_indices(sums.shape[i]) for i in (0, 1))
     straight = sums[a[:, None], c, b[:, None], d]
     crossed = sums[a[:, None], d, b[:, None], c]
     # Both orders of (a, b) and of (c, d) occur in E and F unless they are the same.

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.intp]
+BoolArray = NDArray[np.bool_]
 
 # Above this size of block LAPACK's loop over the levels is faster than ours over the rows.
 _LOOP_LIMIT = 12

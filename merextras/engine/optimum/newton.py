@@ -10,24 +10,19 @@ apart and the search is restarted inside if need be.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from merextras.engine.covariance import covpar
-from merextras.engine.elimination.plan import System
-from merextras.engine.kernels.blocks import Array, IntArray
-from merextras.engine.optimum.criterion import Criterion, Point, local_model
-from merextras.engine.products.crossprod import CrossProducts
+from merextras.engine.kernels.blocks import Array
+from merextras.engine.optimum.criterion import Criterion, Point
+from merextras.engine.optimum.step import newton_steps
 from merextras.engine.solution.pls import Solution
 
 # Relative standard deviations below this are tried at exactly zero.
 NEAR_ZERO = 1e-4
 # Below this the search may have stopped at zero's own stationary point, which need not be optimal.
 NEAR_BOUNDARY = 1e-3
-# A slope in the covariance that is zero but for rounding, relative to the steepest direction's.
-NO_SLOPE = 1e-7
 # Steps in a row after which the decrement has not fallen to this share: the Hessian is a poor one.
 SLOW, PATIENCE = 0.3, 3
 # A decrease of the deviance that counts as one, relative to its size: some hundred roundings.
@@ -109,45 +104,45 @@ class _End:
 class _Search:
     """The state of one minimisation: where it is, what it cost, its log."""
 
-    def __init__(self, system: System, reml: bool, control: Control) -> None:
-        self.system, self.control = system, control
-        self.criterion = Criterion(system, reml=reml)
-        self.ks = self.criterion.ks
-        self.units = units_of(system.cp)
+    def __init__(self, criterion: Criterion, control: Control) -> None:
+        self.criterion, self.control = criterion, control
+        self.covariances = criterion.covariances
         self.n_evaluations = 0
-        self.last: tuple[Array, Point, float] | None = None
+        self.last: tuple[Point, float] | None = None
         self.log: list[Iteration] = []
 
     def at(self, theta: Array) -> tuple[Point, float]:
         """The point and the deviance at a theta; the last one asked for is kept."""
-        if self.last is not None and np.array_equal(self.last[0], theta):
-            return self.last[1:]
+        if self.last is not None and np.array_equal(self.last[0].theta, theta):
+            return self.last
         self.n_evaluations += 1
         # A step into numbers too large gives no finite deviance and is rejected for that.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            point = self.criterion.at(theta)
-            self.last = (theta.copy(), point, point.deviance())
-        return self.last[1:]
+            point = self.criterion.at(theta.copy())
+            self.last = (point, point.deviance())
+        return self.last
 
     def noise(self, deviance: float) -> float:
         """A change of the deviance that rounding can make."""
-        return NOISE * (abs(deviance) + self.system.cp.n)
+        return NOISE * (abs(deviance) + self.criterion.system.cp.n)
 
     def lost_digits(self, end: _End, solution: Solution) -> bool:
-        """Whether the quick evaluation is off: where theta is so large that it says nothing."""
+        """Whether the evaluation by levels has lost precision (very large theta)."""
         return bool(abs(solution.deviance() - end.deviance) > 10 * self.noise(end.deviance))
 
     def newton(self, theta: Array) -> tuple[Array, Point, float, float]:
         """Iterate to a stationary point: (theta, point, deviance, decrement)."""
         point, deviance = self.at(theta)
-        decrement, previous, slow = np.inf if self.ks else 0.0, np.inf, 0
-        for _ in range(self.control.max_iterations if self.ks and np.isfinite(deviance) else 0):
-            grad, hessian = local_model(point, self.units)
+        some = self.covariances.n > 0
+        decrement, previous, slow = np.inf if some else 0.0, np.inf, 0
+        for _ in range(self.control.max_iterations if some and np.isfinite(deviance) else 0):
+            grad, hessian = point.gradient(), point.hessian()
             if not np.all(np.isfinite(hessian)):
                 break
             if slow >= PATIENCE:
-                hessian = self._differenced(theta)
-            step, decrement = _newton_step(grad, hessian)
+                hessian = self.criterion.differenced(theta, lambda end: self.at(end)[0])
+            steps, decrements = newton_steps(grad[None], hessian[None])
+            step, decrement = steps[0], float(decrements[0])
             point.forget()
             length, theta_new, point, deviance_new = self._line_search(
                 theta, point, deviance, step, decrement
@@ -161,28 +156,11 @@ class _Search:
             previous, decrement = decrement, left
             if left <= self.control.tolerance or length == 0.0:
                 break
-        if np.any(theta != covpar.normalise(theta, self.ks)):
-            theta = covpar.normalise(theta, self.ks)
+        canonical = self.covariances.canonical(theta)
+        if np.any(theta != canonical):
+            theta = canonical
             point, deviance = self.at(theta)
         return theta, point, deviance, decrement
-
-    def _differenced(self, theta: Array) -> Array:
-        """The Hessian by central differences of the gradient, 2 n_theta gradients.
-
-        The average information is far from it where the random effects have a mean that the fixed
-        part leaves out; Newton steps with it then crawl.
-        """
-        scale = 1.0 / covpar.pack([np.tile(u[:, None], len(u)) for u in self.units])
-        steps = 1e-4 * np.maximum(np.abs(theta), 0.1 * scale)
-        rows = []
-        for i, step in enumerate(steps):
-            move = np.zeros_like(theta)
-            move[i] = step
-            above, below = self.at(theta + move)[0], self.at(theta - move)[0]
-            change = covpar.pack(above.factor_slopes()) - covpar.pack(below.factor_slopes())
-            rows.append(change / (2.0 * step))
-        hessian = np.array(rows)
-        return np.asarray(0.5 * (hessian + hessian.T))
 
     def settle(self, theta: Array) -> tuple[Array, Point, float, float]:
         """Iterate likewise, and put at zero what is nearly there."""
@@ -211,28 +189,29 @@ class _Search:
 
 
 def minimise(
-    system: System, theta: Array, *, reml: bool, control: Control | None = None
+    criterion: Criterion, theta: Array, *, control: Control | None = None
 ) -> tuple[Solution, OptSummary]:
-    """Find the optimum of the deviance (ML) or of the REML criterion, from a starting theta.
+    """Find the optimum of a criterion, from a starting theta.
 
     Cost: one factorisation, one selected inverse and n_theta columns an iteration, of which a
     well-started model needs about five.
     """
     control = Control() if control is None else control
-    search = _Search(system, reml, control)
+    search = _Search(criterion, control)
     initial, initial_deviance = theta, search.at(theta)[1]
     if not np.isfinite(initial_deviance):
-        theta = covpar.pack([np.diag(1.0 / units) for units in search.units])
+        sizes = search.criterion.sizes
+        theta = search.covariances.from_covariances([np.diag(1.0 / size**2) for size in sizes])
     end = _descend(search, theta)
-    solution = search.criterion.solution(end.point)
+    solution = end.point.solution
     if search.lost_digits(end, solution):
         search.criterion.take_general()
         search.last = None
         end = _descend(search, end.theta)
-        solution = search.criterion.solution(end.point)
+        solution = end.point.solution
     theta, deviance, decrement = end.theta, end.deviance, end.decrement
     finite = bool(np.isfinite(deviance))
-    grad = covpar.pack(end.point.factor_slopes()) if finite else np.full_like(theta, np.nan)
+    grad = end.point.gradient() if finite else np.full_like(theta, np.nan)
     converged = finite and end.optimal and decrement <= max(1e-8, control.tolerance)
     summary = OptSummary(
         tuple(initial.tolist()), tuple(theta.tolist()), initial_deviance, deviance,
@@ -262,38 +241,16 @@ def _message(converged: bool, deviance: float, restarts: int, decrement: float) 
     return "converged" + (f" after {restarts} restart(s) from a boundary" if restarts else "")
 
 
-def units_of(cp: CrossProducts) -> tuple[Array, ...]:
-    """Root mean squares of the covariates of each term, (k,): Lambda times them has no unit."""
-    squares = [np.einsum("jkk->k", own) / max(cp.n, 1) for own in cp.own]
-    return tuple(np.sqrt(np.where(square > 0.0, square, 1.0)) for square in squares)
-
-
-def _newton_step(grad: Array, hessian: Array) -> tuple[Array, float]:
-    """``-H^-1 g`` with H made positive definite by the size of its eigenvalues, and g'H^-1 g.
-
-    The coordinates are scaled by H's diagonal first: a slope in milliseconds is as good as one in
-    days.
-    """
-    size = np.sqrt(np.abs(np.diag(hessian)))
-    size[size == 0.0] = 1.0
-    values, vectors = np.linalg.eigh(hessian / np.outer(size, size))
-    floor = 1e-6 * max(float(np.max(np.abs(values))), 1e-300)
-    values = np.maximum(np.abs(values), floor)
-    rotated = vectors.T @ (grad / size)
-    step = -(vectors @ (rotated / values)) / size
-    return step, float(np.sum(rotated**2 / values))
-
-
 def _snap_to_zero(search: _Search, theta: Array, deviance: float) -> Array | None:
     """Return theta with effects of nearly no variance at zero, where the deviance does not mind.
 
     First all of an effect's row of Lambda, then what the effects before it leave of it, the
     diagonal element alone.
     """
-    size = np.abs(theta) * covpar.pack([np.tile(u[:, None], len(u)) for u in search.units])
+    size = np.abs(theta) * search.criterion.units
     limit = NEAR_ZERO * max(1.0, float(np.max(size, initial=0.0)))
     snapped = None
-    for where in effects(search.ks):
+    for where in search.covariances.zero_groups():
         trial = (theta if snapped is None else snapped).copy()
         if not np.any(trial[where]) or np.linalg.norm(size[where]) >= limit:
             continue
@@ -303,25 +260,14 @@ def _snap_to_zero(search: _Search, theta: Array, deviance: float) -> Array | Non
     return snapped
 
 
-def effects(ks: Sequence[int]) -> list[IntArray]:
-    """Return places in theta: each effect's row of Lambda, then each diagonal element."""
-    rows, diagonals, at = [], [], 0
-    for k in ks:
-        row, col = covpar.triangle(k)
-        rows += [at + np.flatnonzero(row == a) for a in range(k)]
-        diagonals += [at + np.flatnonzero((row == a) & (col == a)) for a in range(k)]
-        at += len(row)
-    return rows + diagonals
-
-
 def _leave_boundary(search: _Search, theta: Array) -> Array:
-    """Return a start from which all that wants to be positive can be reached without a restart.
+    """Return a start with every variance off zero whose score there is positive.
 
     Newton steps would keep a zero at zero, and crawl along the ridge that it makes.
     """
-    if all(np.all(np.diag(lam) != 0.0) for lam in covpar.unpack(theta, search.ks)):
+    if not search.criterion.near_zero(theta, np.finfo(float).tiny):
         return theta
-    for _ in range(sum(search.ks)):
+    for _ in range(search.covariances.k):
         inside = _step_inside(search, *search.at(theta))
         if inside is None:
             break
@@ -333,30 +279,17 @@ def _step_inside(search: _Search, point: Point, deviance: float) -> Array | None
     """Return a better theta inside, if the point is on the boundary and not optimal there.
 
     At an optimum D is positive semidefinite in all directions: zero where there is variance (as
-    far as that is free to change as the factor's triangle is), not negative where there is none.
+    far as that is free to change as the structure is), not negative where there is none.
     """
-    lams = point.lams
-    near = [
-        bool(np.any(np.abs(np.diag(lam)) * units < NEAR_BOUNDARY))
-        for lam, units in zip(lams, search.units, strict=True)
-    ]
-    if not np.isfinite(deviance) or not any(near):
+    if not np.isfinite(deviance):
         return None
-    slopes = point.covariance_slopes()
-    for t in np.flatnonzero(near):
-        lam, units = lams[t], search.units[t]
-        values, directions = np.linalg.eigh(slopes[t] / np.outer(units, units))
-        if values[0] >= -NO_SLOPE * np.max(np.abs(values)):
-            continue
-        direction = directions[:, 0] / units
+    for t, change in point.inward(NEAR_BOUNDARY):
         best, found = deviance - 10 * search.noise(deviance), None
         for size in 10.0 ** np.arange(2.0, -9.0, -1.0):
-            trial = list(lams)
-            trial[t] = covpar.factor_of(lam @ lam.T + size * np.outer(direction, direction))
-            packed = covpar.pack(trial)
-            value = search.at(packed)[1]
+            theta = search.covariances.with_more(point.theta, t, size * change)
+            value = search.at(theta)[1]
             if value < best:
-                best, found = value, packed
+                best, found = value, theta
             elif found is not None:
                 break
         if found is not None:

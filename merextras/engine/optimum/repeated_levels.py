@@ -18,12 +18,13 @@ level with covariates far from the others' costs no digits.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from merextras.engine.covariance import covpar
+from merextras.engine.covariance.cholesky import factors_of
 from merextras.engine.kernels import dense
 from merextras.engine.kernels.blocks import Array, IntArray
 from merextras.engine.products.crossprod import CrossProducts
@@ -68,7 +69,7 @@ class Exchangeable:
         first, which, counts = _distinct(own.reshape(levels, k * k))
         if len(first) * per_block > _LARGEST:
             return None
-        roots = covpar.factors_of(own[first])
+        roots = factors_of(own[first])
         squares = _sums_of_squares(_coordinates(roots, which, cp.to_xy[0]), which, counts)
         explained = np.eye(k).reshape(-1) @ squares.reshape(len(first), k * k, -1).sum(axis=0)
         within = cp.xy - explained.reshape(cp.xy.shape)
@@ -131,21 +132,21 @@ class ExchangeablePoint(Profiled):
         inner = (self.levels.squares @ weight.reshape(-1)).reshape(self.keep.shape)
         return self.keep @ inner @ self.keep.transpose(0, 2, 1)
 
-    def average_information(self) -> Array:
-        """The first part of the Hessian in theta, as `curvature.average_information`."""
+    def average_information(self, moves: Sequence[Array]) -> Array:
+        """The first part of the Hessian in theta, as `average_information.average_information`."""
         k, p, blocks = len(self.lam), self.p, len(self.keep)
-        moves = _moves(self.lam)
+        moved = moves[0].reshape(-1, k * k)
         scores = self._projected(np.outer(self.contrast, self.contrast))
-        slopes = moves @ scores.sum(axis=0).reshape(-1)
+        slopes = moved @ scores.sum(axis=0).reshape(-1)
         # tr(M_i S M_j T) summed over the blocks, with S and T side by side.
         pairs = self._reach.reshape(blocks, k * k).T @ scores.reshape(blocks, k * k)
         pairs = pairs.reshape(k, k, k, k).transpose(3, 0, 1, 2).reshape(k * k, k * k)
-        quadratic = moves @ pairs @ moves.T
+        quadratic = moved @ pairs @ moved.T
         if p:
             with_y = self.levels.squares.reshape(-1, p + 1, p + 1)[:, :p] @ self.contrast
             sums = with_y.reshape(blocks, k, k, p).transpose(0, 3, 1, 2)
             sums = self.keep[:, None] @ sums @ self.keep.transpose(0, 2, 1)[:, None]
-            across = sums.sum(axis=0).reshape(p, k * k) @ moves.T
+            across = sums.sum(axis=0).reshape(p, k * k) @ moved.T
             half = dense.solve_lower(self.fixed_low, across)
             quadratic = quadratic - half.T @ half
         r2 = self.pwrss
@@ -166,17 +167,6 @@ def _inverse(grown: Array) -> tuple[Array, Array]:
     back = np.linalg.inv(low)
     log_dets = 2.0 * np.log(low.diagonal(axis1=1, axis2=2)).sum(axis=1)
     return np.asarray(back.transpose(0, 2, 1) @ back), np.asarray(log_dets)
-
-
-def _moves(lam: Array) -> Array:
-    """``dG / d theta_i = E_i Lambda' + Lambda E_i'``, (n_theta, k k)."""
-    k = len(lam)
-    rows, cols = covpar.triangle(k)
-    out = np.zeros((len(rows), k, k))
-    each = np.arange(len(rows))
-    out[each, rows] = lam.T[cols]
-    out += out.transpose(0, 2, 1)
-    return out.reshape(len(rows), k * k)
 
 
 def _distinct(blocks: Array) -> tuple[IntArray, IntArray, IntArray]:

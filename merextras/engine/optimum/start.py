@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from merextras.engine.covariance import covpar
+from merextras.engine.covariance.covariances import Covariances
 from merextras.engine.kernels.blocks import Array
 from merextras.engine.products.crossprod import CrossProducts
 
@@ -23,12 +23,17 @@ _LEAST, _MOST = 0.1, 10.0
 _ROUNDS = 3
 
 
-def moments(cp: CrossProducts) -> Array:
-    """Find a starting theta, scale-free in y, X and Z; cost O(sum J k**4)."""
+def moments(cp: CrossProducts, covariances: Covariances | None = None) -> Array:
+    """Find a starting theta, scale-free in y, X and Z; cost O(sum J k**4).
+
+    The covariances are free ones by default.
+    """
+    if covariances is None:
+        covariances = Covariances.unstructured([k for _, k in cp.shapes])
     units = [_units(own, cp.n) for own in cp.own]
     total = float(cp.xy[-1, -1]) / cp.n if cp.n else 0.0
     if not total > 0.0:
-        return covpar.pack([np.diag(unit) for unit in units])
+        return covariances.from_covariances([np.diag(unit**2) for unit in units])
     # In coordinates in which each effect moves a row by one on average.
     own = [u[:, None] * block * u for block, u in zip(cp.own, units, strict=True)]
     score = [to_xy[:, :, -1] * u for to_xy, u in zip(cp.to_xy, units, strict=True)]
@@ -39,12 +44,12 @@ def moments(cp: CrossProducts) -> Array:
             float(np.sum(a.sum(axis=0) * g)) / cp.n for a, g in zip(own, found, strict=True)
         )
         sigma2 = max(total - explained, 0.05 * total)
-    lams = []
+    started = []
     for unit, g in zip(units, found, strict=True):
         values, vectors = np.linalg.eigh(g / sigma2)
         bounded = vectors * np.clip(values, _LEAST**2, _MOST**2) @ vectors.T
-        lams.append(unit[:, None] * covpar.factor_of(bounded))
-    return covpar.pack(lams)
+        started.append(unit[:, None] * bounded * unit)
+    return covariances.from_covariances(started)
 
 
 def _units(own: Array, n: int) -> Array:

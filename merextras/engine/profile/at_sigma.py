@@ -18,12 +18,12 @@ from functools import cached_property
 
 import numpy as np
 
-from merextras.engine.covariance import covpar
-from merextras.engine.derivatives.average_information import second_part, working_products
+from merextras.engine.covariance.covariances import Covariances
+from merextras.engine.derivatives.average_information import working_products
 from merextras.engine.derivatives.gradient import covariance_slopes, factor_slopes
 from merextras.engine.elimination.plan import System
 from merextras.engine.kernels import dense
-from merextras.engine.kernels.blocks import Array, IntArray
+from merextras.engine.kernels.blocks import Array
 from merextras.engine.solution.pls import Solution, solve
 
 # A relative standard deviation, or one over the condition number, that is not divided by.
@@ -134,28 +134,28 @@ class Conditional:
             found.append(0.5 * (d + d.T))
         return tuple(found)
 
-    def gradient(self, orders: Sequence[IntArray]) -> Array:
-        """In theta (of the factors with their rows in this order) and log sigma."""
-        slopes = [slope[order] for slope, order in zip(self._slopes, orders, strict=True)]
+    def gradient(self, covariances: Covariances, theta: Array) -> Array:
+        """In theta and log sigma."""
         last = 2.0 * self.solution.n - 2.0 * self.r2 / self.sigma2
-        return np.append(covpar.pack(slopes), last)
+        return np.append(covariances.gradient(theta, self._slopes), last)
 
-    def hessian(self, orders: Sequence[IntArray], ds: Sequence[Array]) -> Array:
+    def hessian(self, covariances: Covariances, theta: Array, ds: Sequence[Array]) -> Array:
         """Average information in the same parameters, exact in log sigma.
 
         `ds` are the `covariance_slopes`.
         """
         scores = [h @ self.contrast for h in self.solution.projected]
-        gram, slopes, half = working_products(self.solution, scores, orders)
+        gram, slopes, half = working_products(
+            self.solution, scores, covariances.covariance_slopes(theta)
+        )
         gram = gram - half.T @ half
         if self.held is not None:
             row, variance, _ = self._holding
             kept = row @ half
             gram += np.outer(kept, kept) / variance
-        ordered = [d[order[:, None], order] for d, order in zip(ds, orders, strict=True)]
         m = len(slopes)
         out = np.empty((m + 1, m + 1))
-        out[:m, :m] = gram / self.sigma2 + second_part(ordered, [len(d) for d in ordered])
+        out[:m, :m] = gram / self.sigma2 + covariances.curvature(theta, ds)
         out[:m, m] = out[m, :m] = 2.0 * slopes / self.sigma2
         out[m, m] = 4.0 * self.r2 / self.sigma2
         return out

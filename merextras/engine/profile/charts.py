@@ -1,4 +1,4 @@
-"""What a profile holds fixed, as a chart of the models in which it has the value u.
+"""Reparametrisations in which the profiled parameter is one coordinate, u.
 
 All parameters are w = (theta, log sigma). The effects of the profiled parameter come first in the
 order of their term, so that a standard deviation is one element of the Cholesky factor and a
@@ -9,12 +9,14 @@ free: what is left is an unconstrained problem.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
-from merextras.engine.covariance import covpar
-from merextras.engine.kernels.blocks import Array, IntArray
+from merextras.engine.covariance.covariances import Covariances
+from merextras.engine.covariance.unstructured import Unstructured
+from merextras.engine.kernels.blocks import Array
 from merextras.engine.profile.at_sigma import Held
 
 
@@ -24,26 +26,27 @@ class Target:
 
     Attributes
     ----------
-    ks : tuple of int
-        Effects of each term.
+    model : Covariances
+        Of the terms.
     term : int
         The term that the parameter belongs to; -1 for sigma and the fixed effects.
     effects : tuple of int
         Its effects in the term: one of a standard deviation, two of a correlation or covariance.
     """
 
-    ks: tuple[int, ...]
+    model: Covariances
     term: int = -1
     effects: tuple[int, ...] = ()
 
-    @property
-    def orders(self) -> tuple[IntArray, ...]:
-        """Effects of each term in the order of the chart."""
-        orders = [np.arange(k) for k in self.ks]
+    @cached_property
+    def covariances(self) -> Covariances:
+        """Those of the model with the parameter's effects first in the triangle of its term."""
+        structures = list(self.model.structures)
         if self.term >= 0:
-            rest = [i for i in range(self.ks[self.term]) if i not in self.effects]
-            orders[self.term] = np.array([*self.effects, *rest])
-        return tuple(orders)
+            k = structures[self.term].k
+            rest = [i for i in range(k) if i not in self.effects]
+            structures[self.term] = Unstructured(k, (*self.effects, *rest))
+        return replace(self.model, structures=tuple(structures))
 
     @property
     def frozen(self) -> tuple[int, ...]:
@@ -51,29 +54,13 @@ class Target:
         return self.effects
 
     @property
-    def n_theta(self) -> int:
-        """Length of theta, the place of log sigma in w."""
-        return covpar.n_theta(self.ks)
-
-    @property
     def at(self) -> int:
         """Place in theta of the first element of the term's factor."""
-        return covpar.n_theta(self.ks[: self.term])
+        return int(self.covariances.parts[self.term].start)
 
-    def lams(self, w: Array) -> list[Array]:
-        """Lambda of each term, its rows in the model's order."""
-        out = []
-        for low, order in zip(covpar.unpack(w[:-1], self.ks), self.orders, strict=True):
-            lam = np.empty_like(low)
-            lam[order] = low
-            out.append(lam)
-        return out
-
-    def parameters(self, lams: Sequence[Array], log_sigma: float) -> Array:
-        """The w of a model."""
-        pairs = zip(lams, self.orders, strict=True)
-        lows = [covpar.factor_of((lam @ lam.T)[np.ix_(order, order)]) for lam, order in pairs]
-        return np.append(covpar.pack(lows), log_sigma)
+    def parameters(self, gs: Sequence[Array], log_sigma: float) -> Array:
+        """The w of a model with these covariances over sigma**2."""
+        return np.append(self.covariances.from_covariances(gs), log_sigma)
 
     def held(self, u: float) -> Held | None:
         """The fixed effect that is held, if it is one."""
@@ -85,7 +72,7 @@ class Target:
         raise NotImplementedError
 
     def bend(self, w: Array, gradient: Array) -> Array:
-        """Add up the second derivatives of w in v, times the gradient in w."""
+        """The term ``sum_i (dD/dw_i) d2w_i / dv dv'`` of the chain rule."""
         del w
         size = len(gradient) + 1
         return np.zeros((size, size))
@@ -174,7 +161,7 @@ class Correlation(Target):
     @property
     def places(self) -> tuple[int, int, int]:
         """Places in theta of Lambda_11, Lambda_21 and Lambda_22."""
-        return self.at, self.at + 1, self.at + self.ks[self.term]
+        return self.at, self.at + 1, self.at + self.covariances.structures[self.term].k
 
     def chart(self, u: float, z: Array) -> tuple[Array, Array]:
         """In z the logarithms of both lengths stand in the places of Lambda_11 and Lambda_22."""

@@ -1,7 +1,7 @@
 """Minimising the ML deviance with one parameter fixed.
 
-Newton steps with the average information in the free coordinates of a chart (`targets`), from a
-start that is nearly right already. As in `optimize`, the factors' elements are not bounded: the
+Newton steps with the average information in the free coordinates of a chart (`charts`), from a
+start that is nearly right already. As in `newton`, the factors' elements are not bounded: the
 deviance is even in them, and a variance that is zero but should not be is found by the derivative
 in the covariance.
 """
@@ -13,10 +13,11 @@ from functools import cached_property
 
 import numpy as np
 
-from merextras.engine.covariance import covpar
+from merextras.engine.covariance.unstructured import Unstructured
 from merextras.engine.elimination.plan import System
 from merextras.engine.kernels.blocks import Array
-from merextras.engine.optimum.newton import units_of
+from merextras.engine.optimum.criterion import sizes_of
+from merextras.engine.optimum.step import positive_root
 from merextras.engine.profile.at_sigma import Conditional, conditional
 from merextras.engine.profile.charts import Target
 
@@ -26,10 +27,9 @@ _MAX_ITERATIONS = 60
 _MAX_RESTARTS = 4
 # A rank-one update whose denominator is smaller than this part of what it could be is left out.
 _UNSAFE = 1e-2
-# As in `optimize`: rounding of the deviance, near the boundary, no slope there but for rounding.
+# As in `newton`: rounding of the deviance, near the boundary.
 _NOISE = 1e-13
 _NEAR_BOUNDARY = 1e-3
-_NO_SLOPE = 1e-7
 
 
 @dataclass(frozen=True)
@@ -88,11 +88,11 @@ class Spot:
     @cached_property
     def slopes(self) -> tuple[Array, ...]:
         """The derivatives in the covariances."""
-        return self.model.covariance_slopes(self.problem.units)
+        return self.model.covariance_slopes(self.problem.sizes)
 
     @cached_property
     def _in_w(self) -> Array:
-        return self.model.gradient(self.problem.orders)
+        return self.model.gradient(self.problem.covariances, self.w[:-1])
 
     @cached_property
     def gradient(self) -> Array:
@@ -105,7 +105,8 @@ class Spot:
     @cached_property
     def hessian(self) -> Array:
         """In (u, z), by the average information."""
-        information = self.model.hessian(self.problem.orders, self.slopes)
+        covariances, theta = self.problem.covariances, self.w[:-1]
+        information = self.model.hessian(covariances, theta, self.slopes)
         out = self.jacobian.T @ information @ self.jacobian
         out += self.problem.target.bend(self.w, self._in_w)
         if self.model.held is not None:
@@ -118,34 +119,36 @@ class Problem:
 
     Attributes
     ----------
-    excess : array
+    curvature_correction : array
         What the Hessian in z has been found to have beyond the average information, by symmetric
         rank-one updates (Nocedal & Wright 2006, Numerical Optimization, section 6.2).
     """
 
     def __init__(self, system: System, target: Target) -> None:
         self.system, self.target = system, target
-        self.orders = target.orders
-        self.units = units_of(system.cp)
-        self.excess: Array | float = 0.0
+        self.covariances = target.covariances
+        self.sizes = sizes_of(system.cp)
+        self.curvature_correction: Array | float = 0.0
 
     def at(self, u: float, z: Array) -> Spot:
         """The model at u and z."""
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             w, jacobian = self.target.chart(u, z)
-            lams = self.target.lams(w)
+            lams = self.covariances.factors(w[:-1])
             model = conditional(self.system, lams, float(w[-1]), self.target.held(u))
             return Spot(self, u, z, w, jacobian, model)
 
     def learn(self, old: Spot, new: Spot) -> None:
         """Correct the curvature by the change of the gradient over a step."""
         step = new.z - old.z
-        assumed = 0.5 * (old.hessian[1:, 1:] + new.hessian[1:, 1:]) + self.excess
+        assumed = 0.5 * (old.hessian[1:, 1:] + new.hessian[1:, 1:]) + self.curvature_correction
         seen, along = new.gradient[1:] - old.gradient[1:], assumed @ step
         miss = seen - along
         size = np.sqrt(max(float(miss @ _inverse(assumed) @ miss), 0.0) * abs(float(step @ along)))
         if abs(float(miss @ step)) > _UNSAFE * size > 0.0:
-            self.excess = self.excess + np.outer(miss, miss) / float(miss @ step)
+            self.curvature_correction = self.curvature_correction + np.outer(miss, miss) / float(
+                miss @ step
+            )
 
 
 def minimum(problem: Problem, u: float, z: Array) -> Reached:
@@ -155,7 +158,7 @@ def minimum(problem: Problem, u: float, z: Array) -> Reached:
         inside = _step_inside(problem, spot)
         if inside is None:
             break
-        problem.excess = 0.0
+        problem.curvature_correction = 0.0
         spot, converged = _newton(problem, inside)
     return _reached(problem, spot, converged)
 
@@ -165,7 +168,7 @@ def _newton(problem: Problem, spot: Spot) -> tuple[Spot, bool]:
         if not np.isfinite(spot.deviance) or not np.all(np.isfinite(spot.hessian)):
             return spot, False
         gradient = spot.gradient[1:]
-        step = -_inverse(spot.hessian[1:, 1:] + problem.excess) @ gradient
+        step = -_inverse(spot.hessian[1:, 1:] + problem.curvature_correction) @ gradient
         decrement = -float(step @ gradient)
         if decrement <= max(_TOLERANCE, spot.noise):
             return spot, True
@@ -182,7 +185,7 @@ def _reached(problem: Problem, spot: Spot, converged: bool) -> Reached:
         nothing = np.full(len(spot.z), np.nan)
         return Reached(spot.u, spot.z, spot.deviance, np.nan, np.nan, nothing, spot.model, False)
     gradient, hessian = spot.gradient, spot.hessian
-    inverse = _inverse(hessian[1:, 1:] + problem.excess)
+    inverse = _inverse(hessian[1:, 1:] + problem.curvature_correction)
     back, tangent = -inverse @ gradient[1:], -inverse @ hessian[1:, 0]
     slope = gradient[0] + float(hessian[0, 1:] @ back)
     curvature = hessian[0, 0] + float(hessian[0, 1:] @ tangent)
@@ -203,13 +206,8 @@ def _line_search(problem: Problem, spot: Spot, step: Array, decrement: float) ->
 
 def _inverse(hessian: Array) -> Array:
     """The inverse, made positive definite by the size of the eigenvalues; scale-free."""
-    size = np.sqrt(np.abs(np.diag(hessian)))
-    size[size == 0.0] = 1.0
-    values, vectors = np.linalg.eigh(hessian / (size[:, None] * size))
-    values = np.abs(values)
-    vectors = vectors / size[:, None]
-    values = np.maximum(values, 1e-6 * max(float(values.max()), 1e-300))
-    return np.asarray((vectors / values) @ vectors.T)
+    root = positive_root(hessian[None])[0]
+    return np.asarray(root @ root.T)
 
 
 def _step_inside(problem: Problem, spot: Spot) -> Spot | None:
@@ -217,45 +215,40 @@ def _step_inside(problem: Problem, spot: Spot) -> Spot | None:
     target = problem.target
     if not np.isfinite(spot.deviance):
         return None
-    for t in _near_boundary(problem, spot):
-        units, slope = problem.units[t], spot.slopes[t]
-        scaled = slope / np.outer(units, units)
-        frozen = target.frozen if t == target.term else ()
-        free = np.array([i for i in range(len(units)) if i not in frozen])
-        if len(free) == 0 or not np.all(np.isfinite(scaled)):
+    for t, structure in enumerate(problem.covariances.structures):
+        sizes, slope = problem.sizes[t], spot.slopes[t]
+        own = spot.w[None, problem.covariances.parts[t]]
+        if not structure.near_zero(own, sizes, _NEAR_BOUNDARY)[0]:
             continue
-        values, directions = np.linalg.eigh(scaled[np.ix_(free, free)])
-        if values[0] >= -_NO_SLOPE * np.max(np.abs(scaled)):
+        held = target.frozen if t == target.term else ()
+        free = np.setdiff1d(np.arange(structure.k), held)
+        if len(free) == 0:
             continue
-        direction = np.zeros(len(units))
-        direction[free] = directions[:, 0] / units[free]
+        part = Unstructured(len(free)) if held else structure
+        among = np.ix_(free, free)
+        change = np.zeros_like(slope)
+        inner, found = part.inward(own, slope[among][None], sizes[free])
+        if not found[0]:
+            continue
+        change[among] = inner[0]
         # Growing by less can't gain what counts.
-        least = _TOLERANCE / abs(float(values[0]))
-        inside = _grown(problem, spot, t, direction, least)
+        least = _TOLERANCE / abs(float(np.sum(slope * change)))
+        inside = _grown(problem, spot, t, change, least)
         if inside is not None:
             return inside
     return None
 
 
-def _near_boundary(problem: Problem, spot: Spot) -> list[int]:
-    lows = covpar.unpack(spot.w[:-1], problem.target.ks)
-    return [
-        t
-        for t, (low, order) in enumerate(zip(lows, problem.orders, strict=True))
-        if np.any(np.abs(np.diag(low)) * problem.units[t][order] < _NEAR_BOUNDARY)
-    ]
-
-
-def _grown(problem: Problem, spot: Spot, t: int, direction: Array, least: float) -> Spot | None:
+def _grown(problem: Problem, spot: Spot, t: int, change: Array, least: float) -> Spot | None:
     """The spot with the most helpful variance in a direction, if any helps."""
-    lams = list(spot.model.solution.factor.lams)
-    lam, target = lams[t], problem.target
+    gs = [lam @ lam.T for lam in spot.model.solution.factor.lams]
+    g, target = gs[t], problem.target
     best, inside = spot.deviance - max(0.1 * _TOLERANCE, 10.0 * spot.noise), None
     for size in 10.0 ** np.arange(2.0, -9.0, -1.0):
         if size < least:
             break
-        lams[t] = covpar.factor_of(lam @ lam.T + size * np.outer(direction, direction))
-        w = target.parameters(lams, spot.model.log_sigma)
+        gs[t] = g + size * change
+        w = target.parameters(gs, spot.model.log_sigma)
         trial = problem.at(spot.u, target.coordinates(w)[1])
         if trial.deviance < best:
             best, inside = trial.deviance, trial

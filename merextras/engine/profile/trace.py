@@ -87,7 +87,7 @@ class Tracer:
     def side(self, sign: float) -> Side:
         """Go down (-1) or up (+1)."""
         bound = self.span.low if sign < 0 else self.span.high
-        self.problem.excess = 0.0
+        self.problem.curvature_correction = 0.0
         points: list[Reached] = []
         here, zeta, rate = self.start, 0.0, np.sqrt(max(self.start.curvature, 0.0) / 2.0)
         ahead = self._first(rate)
@@ -115,7 +115,7 @@ class Tracer:
             new = minimum(self.problem, u, self._guess(u, points))
             if new.converged:
                 break
-            self.problem.excess = 0.0
+            self.problem.curvature_correction = 0.0
             step = 0.2 * (u - here.u)
         return new
 

@@ -10,11 +10,13 @@ from functools import cached_property
 
 import numpy as np
 
-from merextras.engine.covariance import covpar
+from merextras.engine.covariance.cholesky import factors_of
+from merextras.engine.covariance.covariances import Covariances
 from merextras.engine.elimination.plan import System
 from merextras.engine.kernels import blocks
 from merextras.engine.kernels.blocks import Array, IntArray
-from merextras.engine.replicates.problem import Layout, Problem
+from merextras.engine.optimum.criterion import Criterion
+from merextras.engine.replicates.problem import Problem
 from merextras.engine.replicates.responses import Responses
 
 
@@ -32,7 +34,7 @@ def joint_blocks(system: System) -> tuple[Array, Array] | None:
     if not cp.shapes or plan.tail or not same or any(n != levels for n, _ in cp.shapes):
         return None
     ks = [k for _, k in cp.shapes]
-    spans = Layout.of(ks).spans
+    spans = Covariances.unstructured(ks).spans
     own = np.zeros((levels, sum(ks), sum(ks)))
     for t, block in enumerate(cp.own):
         own[:, spans[t], spans[t]] = block
@@ -46,12 +48,12 @@ class LevelProblem(Problem):
     """P is (k, k, m, J), coordinates are (k, m, J)."""
 
     def __init__(
-        self, system: System, joint: tuple[Array, Array], responses: Responses, *, reml: bool
+        self, criterion: Criterion, joint: tuple[Array, Array], responses: Responses
     ) -> None:
-        cp = system.cp
-        super().__init__(cp, len(responses), reml=reml)
+        cp = criterion.system.cp
+        super().__init__(cp, criterion.covariances, len(responses), reml=criterion.reml)
         own, to_x = joint
-        root = covpar.factors_of(own)
+        root = factors_of(own)
         self.root = np.ascontiguousarray(np.moveaxis(root, 0, 2))
         self.x = coordinates(root, to_x)  # (k, J, p)
         to_y = np.concatenate(responses.to_y, axis=1)
@@ -137,14 +139,12 @@ class LevelProblem(Problem):
         total = sum(inner[u, v] @ self.root_pairs[u, v] for u in range(k) for v in range(k))
         return np.asarray(total).reshape(m, k, k)
 
-    def working(self, lams: Array, score: Array) -> list[Array]:
+    def working(self, moves: Array, score: Array) -> list[Array]:
         """(k, m, J) each."""
         projected = np.einsum("auj,umj->amj", self.root, score)
-        scaled = np.einsum("amj,mab->bmj", projected, lams)
         found = []
-        for a, b in zip(self.layout.rows, self.layout.cols, strict=True):
-            column = lams[:, :, b].T[:, :, None] * projected[a]
-            column[a] += scaled[b]
+        for move in np.swapaxes(moves, 0, 1):
+            column = np.einsum("mab,bmj->amj", move, projected)
             found.append(np.einsum("auj,amj->umj", self.root, column))
         return found
 

@@ -6,8 +6,8 @@ orthonormal basis of Z's columns. In these
     A'V^-1 B = (A'WB less its part in Z) + a'P b,    P = (I + R'G R)^-1,
 
 a sum of positive parts, in which a large or singular G is nothing special. How P is laid out is the
-business of the two kinds of `Problem`: by levels (`levels`) or as a whole (`whole`). What follows
-from it, the deviance and its derivatives (see `gradient` and `curvature`), is here.
+business of the two kinds of `Problem`: by levels (`by_levels`) or as a whole (`whole`). This file
+has the deviance and its derivatives in terms of P.
 """
 
 from __future__ import annotations
@@ -17,62 +17,11 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from merextras.engine.covariance import covpar
+from merextras.engine.covariance.covariances import Covariances
 from merextras.engine.kernels import blocks
 from merextras.engine.kernels.blocks import Array, IntArray
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.solution.profiled import NO_COLUMN, NO_DIGITS
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Where theta stands in the joint factor Lambda of all terms, (k, k).
-
-    Attributes
-    ----------
-    ks : list of int
-        Effects per level of each term.
-    rows, cols : (n_theta,) integer arrays
-    """
-
-    ks: list[int]
-    rows: IntArray
-    cols: IntArray
-
-    @classmethod
-    def of(cls, ks: list[int]) -> Layout:
-        """Stack the terms' lower triangles along the diagonal."""
-        starts = np.cumsum([0, *ks[:-1]])
-        found = [covpar.triangle(k) for k in ks]
-        rows = [at + rows for at, (rows, _) in zip(starts, found, strict=True)]
-        cols = [at + cols for at, (_, cols) in zip(starts, found, strict=True)]
-        return cls(ks, np.concatenate(rows), np.concatenate(cols))
-
-    @property
-    def k(self) -> int:
-        """Effects per level in all."""
-        return sum(self.ks)
-
-    @property
-    def diagonal(self) -> IntArray:
-        """Places of the diagonal elements in theta, (k,)."""
-        return np.flatnonzero(self.rows == self.cols)
-
-    @property
-    def spans(self) -> list[slice]:
-        """Each term's effects."""
-        ends = np.cumsum(self.ks)
-        return [slice(end - k, end) for end, k in zip(ends, self.ks, strict=True)]
-
-    def unpack(self, theta: Array) -> Array:
-        """Lambda of each row of theta, (m, k, k)."""
-        lams = np.zeros((len(theta), self.k, self.k))
-        lams[:, self.rows, self.cols] = theta
-        return lams
-
-    def pack(self, lams: Array) -> Array:
-        """Theta of each Lambda, (m, n_theta)."""
-        return np.asarray(lams[:, self.rows, self.cols])
 
 
 @dataclass
@@ -98,7 +47,7 @@ class Point:
 class Problem(ABC):
     """A block of responses to one design.
 
-    Coordinates are arrays of a layout of the subclass's own; it says how they are multiplied.
+    Coordinates are arrays of the subclass's own shape; it says how they are multiplied.
 
     Attributes
     ----------
@@ -112,9 +61,11 @@ class Problem(ABC):
     xy_within: Array
     yy_within: Array
 
-    def __init__(self, cp: CrossProducts, n_responses: int, *, reml: bool) -> None:
+    def __init__(
+        self, cp: CrossProducts, covariances: Covariances, n_responses: int, *, reml: bool
+    ) -> None:
         self.cp, self.reml, self.n_responses = cp, reml, n_responses
-        self.layout = Layout.of([k for _, k in cp.shapes])
+        self.covariances = covariances
         self.df: int | Array = cp.n - cp.p if reml else cp.n
         self.basis_log_det = cp.basis.log_det()
         self._last: tuple[Array, Array] | None = None
@@ -155,14 +106,17 @@ class Problem(ABC):
         """
 
     @abstractmethod
-    def working(self, lams: Array, score: Array) -> list[Array]:
-        """``R' dG_i R s`` for each element of theta: coordinates of the working columns."""
+    def working(self, moves: Array, score: Array) -> list[Array]:
+        """``R' dG_i R s`` for each element of theta: coordinates of the working columns.
+
+        `moves` are the dG_i, (m, n_theta, k, k).
+        """
 
     def _shrinkage(self, theta: Array) -> tuple[Array, Array]:
         """P and the log-determinant; the last is kept, as the next step starts from it."""
         if self._last is None or not np.array_equal(self._last[0], theta):
             self._last = None
-            shrink, log_det = self.shrinkage(self.layout.unpack(theta))
+            shrink, log_det = self.shrinkage(self.covariances.joint(theta))
             self._last, self._log_det = (theta.copy(), shrink), log_det
         return self._last[1], self._log_det
 
@@ -215,18 +169,17 @@ class Problem(ABC):
         hessian : (m, n_theta, n_theta) array
         slopes : (m, k, k) array
         """
-        lams = self.layout.unpack(point.theta)
+        theta, cov = point.theta, self.covariances
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            shrink, _ = self._shrinkage(point.theta)
+            shrink, _ = self._shrinkage(theta)
             score = self.times(shrink, self.responses(which) - self.fitted(point.beta))
             inverse = self._inverse(point) if self.reml else None
             slopes = self.slopes(shrink, score, self.df / point.pwrss, inverse)
             slopes = 0.5 * (slopes + blocks.transpose(slopes))
-            hessian = self._information(point, shrink, score, self.working(lams, score))
-        rows, cols = self.layout.rows, self.layout.cols
-        same = cols[:, None] == cols[None, :]
-        hessian += 2.0 * np.where(same, slopes[:, rows[:, None], rows[None, :]], 0.0)
-        return self.layout.pack(2.0 * slopes @ lams), hessian, slopes
+            working = self.working(cov.joint_covariance_slopes(theta), score)
+            hessian = self._information(point, shrink, score, working)
+        hessian += cov.joint_curvature(theta, slopes)
+        return cov.joint_gradient(theta, 2.0 * slopes @ cov.joint(theta)), hessian, slopes
 
     def _inverse(self, point: Point) -> Array:
         p = self.cp.p

@@ -1,8 +1,8 @@
 """Minimising the profiled deviances of many responses to one design.
 
-The same search as `optimize`, with the same rules and limits, run for all replicates at once: each
+The same search as `newton`, with the same rules and limits, run for all replicates at once: each
 has its own theta, step length, zeros and restarts. Terms that share their levels (one term, or
-``||``) go through the kernels of `batch`; other models are optimised one response after the other.
+``||``) go through the kernels of `by_levels`; other models are optimised one after the other.
 """
 
 from __future__ import annotations
@@ -13,21 +13,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from merextras.engine.covariance import covpar
-from merextras.engine.elimination.plan import System
 from merextras.engine.kernels.blocks import Array, IntArray
+from merextras.engine.optimum.criterion import Criterion, difference_steps, sizes_of
 from merextras.engine.optimum.newton import (
     NEAR_BOUNDARY,
     NEAR_ZERO,
-    NO_SLOPE,
     NOISE,
     PATIENCE,
     SLOW,
     Control,
-    effects,
     minimise,
-    units_of,
 )
+from merextras.engine.optimum.step import newton_steps
 from merextras.engine.replicates import by_levels
 from merextras.engine.replicates.by_levels import LevelProblem
 from merextras.engine.replicates.problem import Point, Problem
@@ -70,11 +67,10 @@ class ManyFits:
 
 
 def minimise_many(
-    system: System,
+    criterion: Criterion,
     responses: Responses,
     theta: Array,
     *,
-    reml: bool,
     control: Control | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> ManyFits:
@@ -82,12 +78,11 @@ def minimise_many(
 
     Parameters
     ----------
-    system : System
-        The design; its own response does not matter.
+    criterion : Criterion
+        The model; its own response does not matter.
     responses : Responses
     theta : (n_theta,) array
         Inside the bounds, or it is moved there as `minimise` does.
-    reml : bool
     control : Control, optional
     progress : callable, optional
         Called with the number of replicates done since the last call.
@@ -99,32 +94,33 @@ def minimise_many(
     of matrices in blocks that bound memory. Otherwise the cost of `minimise` a replicate.
     """
     control = Control() if control is None else control
-    size, make = _kernel(system, reml)
+    size, make = _kernel(criterion)
     found = []
     for start in range(0, len(responses), size):
         part = responses.take(slice(start, start + size))
         if make is None:
-            found.append(_alone(system, part, theta, reml, control))
+            found.append(_alone(criterion, part, theta, control))
         else:
             found.append(_together(make(part), part, theta, control))
         if progress is not None:
             progress(len(part))
-    return _stacked(found, len(theta), system.cp.p)
+    return _stacked(found, len(theta), criterion.system.cp.p)
 
 
-def _kernel(system: System, reml: bool) -> tuple[int, Callable[[Responses], Problem] | None]:
+def _kernel(criterion: Criterion) -> tuple[int, Callable[[Responses], Problem] | None]:
     """Choose how to evaluate deviances, and the size of a block of replicates."""
+    system = criterion.system
     cp = system.cp
     if not cp.shapes:
         return 1, None
     joint, p2 = by_levels.joint_blocks(system), max(cp.p, 1) ** 2
     if joint is not None and joint[0].size * p2 <= _MOST_PRODUCTS:
         size = max(1, _BLOCK // max(joint[0].size, p2))
-        return size, lambda part: LevelProblem(system, joint, part, reml=reml)
+        return size, lambda part: LevelProblem(criterion, joint, part)
     q = sum(levels * k for levels, k in cp.shapes)
     if q <= _MOST_EFFECTS:
         size = max(1, _BLOCK // max(q * q, q * cp.p, p2))
-        return size, lambda part: WholeProblem(system, part, reml=reml)
+        return size, lambda part: WholeProblem(criterion, part)
     return 1, None
 
 
@@ -141,10 +137,9 @@ def _stacked(found: list[ManyFits], n_theta: int, p: int) -> ManyFits:
     )
 
 
-def _alone(
-    system: System, responses: Responses, theta: Array, reml: bool, control: Control
-) -> ManyFits:
-    solution, summary = minimise(responses.system(system, 0), theta, reml=reml, control=control)
+def _alone(criterion: Criterion, responses: Responses, theta: Array, control: Control) -> ManyFits:
+    one = criterion.on(responses.system(criterion.system, 0))
+    solution, summary = minimise(one, theta, control=control)
     return ManyFits(
         np.array([summary.theta]).reshape(1, -1),
         np.array([summary.deviance]),
@@ -173,8 +168,9 @@ class _Search:
     """The state of a block's minimisation: where each replicate is, what it may still gain."""
 
     def __init__(self, problem: Problem, control: Control) -> None:
-        self.problem, self.control, self.layout = problem, control, problem.layout
-        self.units = np.concatenate(units_of(problem.cp))
+        self.problem, self.control, self.covariances = problem, control, problem.covariances
+        self.sizes = sizes_of(problem.cp)
+        self.units = self.covariances.units(self.sizes)
         self.found: Point
         self.decrement = np.full(problem.n_responses, np.inf)
 
@@ -184,7 +180,7 @@ class _Search:
         self.found = self.problem.at(everyone, np.tile(theta, (len(everyone), 1)))
         hopeless = everyone[~np.isfinite(self.found.deviance)]
         if len(hopeless):
-            unit = self.layout.pack(np.diag(1.0 / self.units)[None])
+            unit = self.covariances.from_covariances([np.diag(s**-2.0) for s in self.sizes])
             self.found.put(hopeless, self.problem.at(hopeless, np.tile(unit, (len(hopeless), 1))))
         self.leave_boundary()
         active, unfinished = everyone, np.zeros(len(everyone), dtype=bool)
@@ -205,13 +201,17 @@ class _Search:
 
     def leave_boundary(self) -> None:
         """Move those that start at a zero to where all can be reached that wants to be positive."""
-        at_zero = np.any(self.found.theta[:, self.layout.diagonal] == 0.0, axis=1)
-        active = np.flatnonzero(at_zero)
-        for _ in range(self.layout.k):
+        active = np.flatnonzero(self.near_zero(self.found.theta, np.finfo(float).tiny).any(axis=1))
+        for _ in range(self.covariances.k):
             active, inside = self.step_inside(active)
             if len(active) == 0:
                 break
             self.found.put(active, inside)
+
+    def near_zero(self, theta: Array, limit: float) -> BoolArray:
+        """Which terms' covariances are within `limit` of one that has lost rank, (m, terms)."""
+        rows = zip(self.covariances.structures, self.covariances.parts, self.sizes, strict=True)
+        return np.stack([s.near_zero(theta[:, at], size, limit) for s, at, size in rows], axis=1)
 
     def settle(self, which: IntArray) -> None:
         """Iterate, put at zero what is nearly there, and iterate on the others."""
@@ -238,7 +238,7 @@ class _Search:
             poor = np.flatnonzero(slow[active] >= PATIENCE)
             if len(poor):
                 hessian[poor] = self.differenced(active[poor], point.theta[poor])
-            step, decrement = _newton_steps(gradient, hessian)
+            step, decrement = newton_steps(gradient, hessian)
             length = self.line_search(active, point, step, decrement)
             # The decrement that is left falls at least as fast as it did in this step.
             before = previous[active]
@@ -251,8 +251,7 @@ class _Search:
 
     def differenced(self, which: IntArray, theta: Array) -> Array:
         """Hessians by central differences of the gradient, where the other kind crawls."""
-        units = self.units[self.layout.rows]
-        steps = 1e-4 * np.maximum(np.abs(theta), 0.1 / units)
+        steps = difference_steps(theta, self.units)
         out = np.empty((len(which), theta.shape[1], theta.shape[1]))
         for i in range(theta.shape[1]):
             move = np.zeros_like(theta)
@@ -263,10 +262,8 @@ class _Search:
         return 0.5 * (out + np.swapaxes(out, 1, 2))
 
     def normalise(self, which: IntArray) -> None:
-        """Let no diagonal element be negative: columns of Lambda change sign together."""
-        theta = self.found.theta[which]
-        negative = theta[:, self.layout.diagonal] < 0.0
-        self.found.theta[which] = np.where(negative[:, self.layout.cols], -theta, theta)
+        """Report the one theta of those with the same covariances."""
+        self.found.theta[which] = self.covariances.canonical(self.found.theta[which])
 
     def line_search(self, which: IntArray, point: Point, step: Array, decrement: Array) -> Array:
         """Go along each step as far as it is an improvement; return how far."""
@@ -292,10 +289,10 @@ class _Search:
         Returns the replicates that were changed.
         """
         reference = self.found.deviance[which]
-        size = np.abs(self.found.theta[which]) * self.units[self.layout.rows]
+        size = np.abs(self.found.theta[which]) * self.units
         limit = NEAR_ZERO * np.maximum(1.0, np.max(size, axis=1, initial=0.0))
         changed = np.zeros(len(which), dtype=bool)
-        for where in effects(self.layout.ks):
+        for where in self.covariances.zero_groups():
             theta = self.found.theta[which]
             near = np.linalg.norm(size[:, where], axis=1) < limit
             trying = np.flatnonzero(np.any(theta[:, where], axis=1) & near)
@@ -311,43 +308,37 @@ class _Search:
     def step_inside(self, which: IntArray) -> tuple[IntArray, Point]:
         """Find better points inside for those on the boundary that are not optimal there.
 
-        See `optimize`: at an optimum D is positive semidefinite, term by term.
+        See `newton`: at an optimum D is positive semidefinite, term by term.
         """
         best = self.found.take(which)
-        diagonal = np.abs(best.theta[:, self.layout.diagonal]) * self.units
-        near = np.any(diagonal < NEAR_BOUNDARY, axis=1) & np.isfinite(best.deviance)
-        which, best = which[near], best.take(np.flatnonzero(near))
+        near = self.near_zero(best.theta, NEAR_BOUNDARY)
+        kept = np.flatnonzero(np.any(near, axis=1) & np.isfinite(best.deviance))
+        which, best, near = which[kept], best.take(kept), near[kept]
         improved = np.zeros(len(which), dtype=bool)
         if len(which) == 0:
             return which, best
-        slopes = self.problem.local_model(which, best)[2]
-        for span in self.layout.spans:
-            units = self.units[span]
-            small = np.any(diagonal[near][:, span] < NEAR_BOUNDARY, axis=1) & ~improved
-            scaled = slopes[:, span, span] / np.outer(units, units)
-            small &= np.all(np.isfinite(scaled), axis=(1, 2))
-            values, directions = np.linalg.eigh(np.where(small[:, None, None], scaled, 0.0))
-            down = values[:, 0] < -NO_SLOPE * np.max(np.abs(values), axis=1)
-            trying = np.flatnonzero(small & down)
-            found = self.line_inside(which, best, trying, span, directions[:, :, 0] / units)
-            improved[found] = True
+        slopes, cov = self.problem.local_model(which, best)[2], self.covariances
+        for t, (structure, at, span) in enumerate(
+            zip(cov.structures, cov.parts, cov.spans, strict=True)
+        ):
+            own = best.theta[:, at], slopes[:, span, span], self.sizes[t]
+            change, down = structure.inward(*own)
+            trying = np.flatnonzero(near[:, t] & down & ~improved)
+            improved[self.line_inside(which, best, trying, t, change)] = True
         return which[improved], best.take(np.flatnonzero(improved))
 
     def line_inside(
-        self, which: IntArray, best: Point, trying: IntArray, span: slice, direction: Array
+        self, which: IntArray, best: Point, trying: IntArray, t: int, change: Array
     ) -> IntArray:
         """Add variance in one direction, of the size that lowers the deviance most."""
         limit = best.deviance - 10.0 * self.noise(best.deviance)
-        lams = self.layout.unpack(best.theta)
+        theta = best.theta.copy()
         found = np.zeros(len(which), dtype=bool)
         for size in 10.0 ** np.arange(2.0, -9.0, -1.0):
             if len(trying) == 0:
                 break
-            inside = lams[trying]
-            own, along = inside[:, span, span], direction[trying]
-            outer = along[:, :, None] * along[:, None, :]
-            inside[:, span, span] = covpar.factors_of(own @ np.swapaxes(own, 1, 2) + size * outer)
-            trial = self.problem.at(which[trying], self.layout.pack(inside))
+            inside = self.covariances.with_more(theta[trying], t, size * change[trying])
+            trial = self.problem.at(which[trying], inside)
             better = trial.deviance < limit[trying]
             best.put(trying[better], trial.take(np.flatnonzero(better)))
             limit[trying[better]] = trial.deviance[better]
@@ -355,15 +346,3 @@ class _Search:
             found[trying[better]] = True
             trying = trying[~stop]
         return np.flatnonzero(found)
-
-
-def _newton_steps(gradient: Array, hessian: Array) -> tuple[Array, Array]:
-    """``-H^-1 g`` and g'H^-1 g of each replicate, safeguarded as in `optimize`."""
-    size = np.sqrt(np.abs(np.diagonal(hessian, axis1=1, axis2=2)))
-    size = np.where(size == 0.0, 1.0, size)
-    values, vectors = np.linalg.eigh(hessian / (size[:, :, None] * size[:, None, :]))
-    floor = 1e-6 * np.maximum(np.max(np.abs(values), axis=1, initial=0.0), 1e-300)
-    values = np.maximum(np.abs(values), floor[:, None])
-    rotated = np.einsum("mij,mi->mj", vectors, gradient / size)
-    step = -np.einsum("mij,mj->mi", vectors, rotated / values) / size
-    return step, np.asarray(np.sum(rotated**2 / values, axis=1))

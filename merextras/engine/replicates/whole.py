@@ -13,6 +13,7 @@ from merextras.engine.elimination.factor import flat
 from merextras.engine.elimination.plan import System
 from merextras.engine.kernels import blocks
 from merextras.engine.kernels.blocks import Array, IntArray
+from merextras.engine.optimum.criterion import Criterion
 from merextras.engine.replicates.problem import Problem
 from merextras.engine.replicates.responses import Responses
 
@@ -23,10 +24,10 @@ _DEPENDENT = 1e-13
 class WholeProblem(Problem):
     """P is (m, r, r), coordinates are (m, r), for r independent columns in Z."""
 
-    def __init__(self, system: System, responses: Responses, *, reml: bool) -> None:
-        cp = system.cp
-        super().__init__(cp, len(responses), reml=reml)
-        root, inverse = _root(gram(system))
+    def __init__(self, criterion: Criterion, responses: Responses) -> None:
+        cp = criterion.system.cp
+        super().__init__(cp, criterion.covariances, len(responses), reml=criterion.reml)
+        root, inverse = _root(gram(criterion.system))
         to_x = np.concatenate([flat(block[:, :, : cp.p]) for block in cp.to_xy])
         to_y = np.concatenate([flat(block) for block in responses.to_y])
         self.x = inverse @ to_x  # (r, p)
@@ -36,7 +37,7 @@ class WholeProblem(Problem):
         self.yy_within = responses.yy - np.einsum("mr,mr->m", self.y, self.y)
         self.pairs: list[tuple[int, int]] = []
         parts, start = [], 0
-        for (levels, k), span in zip(cp.shapes, self.layout.spans, strict=True):
+        for (levels, k), span in zip(cp.shapes, self.covariances.spans, strict=True):
             mine = root[start : start + levels * k].reshape(levels, k, -1)
             parts += [mine[:, a].T @ mine[:, b] for a in range(k) for b in range(k)]
             self.pairs += [(span.start + a, span.start + b) for a in range(k) for b in range(k)]
@@ -90,7 +91,7 @@ class WholeProblem(Problem):
 
     def slopes(self, shrink: Array, score: Array, weight: Array, inverse: Array | None) -> Array:
         """(m, k, k), zero between the terms."""
-        k, r = self.layout.k, self.rank
+        k, r = self.covariances.k, self.rank
         inner = shrink - score[:, :, None] * (score * weight[:, None])[:, None, :]
         if inverse is not None and self.cp.p:
             shrunk = shrink @ self.x
@@ -100,20 +101,16 @@ class WholeProblem(Problem):
         out[:, rows, cols] = inner.reshape(-1, r * r) @ self.parts.reshape(-1, r * r).T
         return out
 
-    def working(self, lams: Array, score: Array) -> list[Array]:
+    def working(self, moves: Array, score: Array) -> list[Array]:
         """(m, r) each."""
         r = self.rank
         turned = (score @ np.swapaxes(self.parts, 1, 2).reshape(-1, r).T).reshape(
             len(score), -1, r
         )  # ``parts s`` of each pair
-        found = []
-        for a, b in zip(self.layout.rows, self.layout.cols, strict=True):
-            # dG = e_a (column b of Lambda)' and its transpose.
-            slope = np.zeros_like(lams)
-            slope[:, a] += lams[:, :, b]
-            slope[:, :, a] += lams[:, :, b]
-            found.append(np.einsum("mi,mir->mr", self._pairs_of(slope), turned))
-        return found
+        return [
+            np.einsum("mi,mir->mr", self._pairs_of(move), turned)
+            for move in np.swapaxes(moves, 0, 1)
+        ]
 
 
 def gram(system: System) -> Array:

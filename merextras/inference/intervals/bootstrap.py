@@ -12,7 +12,6 @@ from merextras._checks import check_choice, check_count, check_jobs
 from merextras._rng import as_generator
 from merextras._typing import Rng
 from merextras.accessors.parameters import parameters
-from merextras.engine.covariance import covpar
 from merextras.exceptions import InvalidArgumentError, MerextrasError
 from merextras.inference.intervals.refits import Block, Statistic, one_by_one
 from merextras.inference.intervals.replicates import block_size, in_blocks, is_long, refit_drawn
@@ -28,8 +27,6 @@ __all__ = ["bootstrap"]
 KINDS = ("parametric", "semiparametric", "cases")
 # Replicates that are refitted one by one in a process before it reports, and how many take long.
 _FEW, _LONG = 8, 500
-# The relative standard deviation below which a fit is singular, as in `is_singular`.
-_SINGULAR = 1e-4
 
 
 def bootstrap(
@@ -160,12 +157,11 @@ def _together(
     generators: Sequence[np.random.Generator],
 ) -> Block:
     """All parameters of some replicates, through one design."""
-    ks, fits = model.design.ks, refit_drawn(model, source, generators)
+    covariances, fits = model.design.covariances, refit_drawn(model, source, generators)
     failed = ~fits.converged
-    values = parameters(ks, fits.theta, np.where(failed, np.nan, fits.sigma2), fits.beta)
+    values = parameters(covariances, fits.theta, np.where(failed, np.nan, fits.sigma2), fits.beta)
     values[failed] = np.nan
-    diagonal = covpar.lower_bounds(ks) == 0.0
-    singular = np.any(fits.theta[:, diagonal] < _SINGULAR, axis=1) & ~failed
+    singular = covariances.is_singular(fits.theta) & ~failed
     count = int(np.sum(failed))
     return Block(values, singular, Counter({"not converged": count} if count else {}))
 

@@ -9,8 +9,10 @@ from statistics import NormalDist
 import numpy as np
 
 from merextras._typing import Array
-from merextras.engine.covariance import covpar
-from merextras.engine.optimum.newton import minimise, units_of
+from merextras.engine.covariance.cholesky import lower_indices
+from merextras.engine.covariance.covariances import Covariances
+from merextras.engine.optimum.criterion import sizes_of
+from merextras.engine.optimum.newton import minimise
 from merextras.engine.profile.charts import (
     Correlation,
     Covariance,
@@ -75,14 +77,14 @@ class Profiler:
         ------
         ProfileError
         """
-        solution, opt = minimise(model.solution.factor.system, model.theta, reml=False)
+        solution, opt = minimise(model.criterion.by(reml=False), model.theta)
         if not opt.converged:
             raise ProfileError(
                 f"the ML estimate, at which a profile starts, was not found ({opt.message}); "
                 "rescale the covariates or simplify the random effects"
             )
-        ks = tuple(model.design.ks)
-        targets = dict(zip(names, _targets(ks, solution.p, scale), strict=True))
+        every = _targets(model.design.covariances, solution.p, scale)
+        targets = dict(zip(names, every, strict=True))
         return cls(solution, targets, scale, _goals(level_max))
 
     def run(self, names: Sequence[str]) -> dict[str, tuple[Curve, Array]]:
@@ -116,7 +118,7 @@ class Profiler:
         if target.term < 0:
             return []
         lam = self.solution.factor.lams[target.term]
-        size = units_of(self.solution.factor.system.cp)[target.term]
+        size = sizes_of(self.solution.factor.system.cp)[target.term]
         return [i for i in target.effects if np.linalg.norm(lam[i]) * size[i] < _ZERO]
 
     def _undefined(self, target: Target) -> tuple[Curve, Array]:
@@ -135,7 +137,7 @@ class Profiler:
     def _start(self, target: Target, name: str) -> tuple[Problem, Reached]:
         problem = Problem(self.solution.factor.system, target)
         log_sigma = 0.5 * float(np.log(self.solution.sigma2))
-        u, z = target.coordinates(target.parameters(self.solution.factor.lams, log_sigma))
+        u, z = target.coordinates(target.parameters(self._gs(), log_sigma))
         if isinstance(target, FixedEffect):
             u = float(self.solution.beta[target.column])
         start = minimum(problem, u, z)
@@ -146,10 +148,14 @@ class Profiler:
             )
         return problem, start
 
+    def _gs(self) -> list[Array]:
+        """The covariances over sigma**2 at the optimum."""
+        return [lam @ lam.T for lam in self.solution.factor.lams]
+
     def _range(self, problem: Problem, start: Reached) -> Range:
         target, sigma = problem.target, np.sqrt(self.solution.sigma2)
         if isinstance(target, StandardDeviation):
-            one = sigma / problem.units[target.term][target.effects[0]]
+            one = sigma / problem.sizes[target.term][target.effects[0]]
             return Range(0.0, np.inf, max(start.u, one))
         if isinstance(target, Correlation):
             return Range(-0.5 * np.pi, 0.5 * np.pi, 0.5, self._ceiling(target, start))
@@ -167,11 +173,11 @@ class Profiler:
         for effect in target.effects:
             if (target.term, effect) in self.far_from_zero:
                 continue
-            lams = [lam.copy() for lam in self.solution.factor.lams]
-            lams[target.term][effect] = 0.0
-            alone = StandardDeviation(target.ks, target.term, (effect,))
+            gs = self._gs()
+            gs[target.term][effect] = gs[target.term][:, effect] = 0.0
+            alone = StandardDeviation(target.model, target.term, (effect,))
             problem = Problem(self.solution.factor.system, alone)
-            w = alone.parameters(lams, 0.5 * float(np.log(self.solution.sigma2)))
+            w = alone.parameters(gs, 0.5 * float(np.log(self.solution.sigma2)))
             without = minimum(problem, 0.0, alone.coordinates(w)[1])
             if without.converged:
                 gaps.append(max(without.deviance - start.deviance, 0.0))
@@ -212,7 +218,7 @@ def _values_of(lams: Sequence[Array], sigma2: float, beta: Array, scale: str) ->
             with np.errstate(invalid="ignore", divide="ignore"):
                 covariance = covariance / np.outer(sd, sd)
             covariance[np.diag_indices_from(covariance)] = sd
-        parts.append(covariance[covpar.triangle(len(lam))])
+        parts.append(covariance[lower_indices(len(lam))])
     return np.concatenate([*parts, [np.sqrt(sigma2) if scale == "sdcor" else sigma2], beta])
 
 
@@ -228,12 +234,12 @@ def _goals(level_max: float) -> tuple[float, ...]:
     return tuple(goals)
 
 
-def _targets(ks: tuple[int, ...], p: int, scale: str) -> list[Target]:
+def _targets(model: Covariances, p: int, scale: str) -> list[Target]:
     """What the parameters are, in their order."""
     between = Correlation if scale == "sdcor" else Covariance
     targets: list[Target] = []
-    for t, k in enumerate(ks):
+    for t, k in enumerate(model.ks):
         for j in range(k):
-            targets.append(StandardDeviation(ks, t, (j,)))
-            targets += [between(ks, t, (j, i)) for i in range(j + 1, k)]
-    return [*targets, Sigma(ks), *(FixedEffect(ks, column=column) for column in range(p))]
+            targets.append(StandardDeviation(model, t, (j,)))
+            targets += [between(model, t, (j, i)) for i in range(j + 1, k)]
+    return [*targets, Sigma(model), *(FixedEffect(model, column=column) for column in range(p))]

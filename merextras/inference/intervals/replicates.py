@@ -77,9 +77,7 @@ def reduced(model: FittedModel, y: Array) -> Responses:
 
 def refit_reduced(model: FittedModel, responses: Responses) -> ManyFits:
     """The model's refits to responses, all together."""
-    solution = model.solution
-    start = refit_start(model)
-    return minimise_many(solution.factor.system, responses, start, reml=solution.reml)
+    return minimise_many(model.criterion, responses, refit_start(model))
 
 
 def refit_all(model: FittedModel, y: Array) -> ManyFits:

@@ -12,7 +12,7 @@ import scipy.linalg as la
 from merextras._checks import check_choice, check_count, check_level
 from merextras._rng import as_generator
 from merextras._typing import Array, IntArray, Rng
-from merextras.engine.covariance import covpar
+from merextras.engine.covariance.covariances import Covariances
 from merextras.exceptions import InvalidArgumentError, MerextrasError
 from merextras.inference.intervals.refits import Block
 from merextras.inference.intervals.replicates import block_size, in_blocks, is_long, refit_drawn
@@ -24,8 +24,6 @@ from merextras.results.replicates.bootstrap import Bootstrap
 
 #: Rows whose products are held at a time.
 _ROWS = 1 << 16
-#: The relative standard deviation below which a fit is singular, as in `is_singular`.
-_SINGULAR = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +32,8 @@ class VarianceParts:
 
     Attributes
     ----------
+    covariances : Covariances
+        Of the terms.
     fixed : (p, p) array
         Sample covariance of the columns of X, divisor n - 1.
     terms : tuple of (k, k) arrays
@@ -42,6 +42,7 @@ class VarianceParts:
         Mean of 1 / w over the rows.
     """
 
+    covariances: Covariances
     fixed: Array
     terms: tuple[Array, ...]
     residual: float
@@ -70,7 +71,7 @@ class VarianceParts:
         to_basis[:, one] = 0.0
         centred = to_basis.T @ (gram - np.outer(sums, sums) / cp.n) @ to_basis
         moments = tuple(np.sum(own, axis=0) / cp.n for own in cp.own)
-        return cls(centred / (cp.n - 1), moments, 1.0)
+        return cls(model.design.covariances, centred / (cp.n - 1), moments, 1.0)
 
     @classmethod
     def _from_rows(cls, design: Design) -> VarianceParts:
@@ -92,7 +93,7 @@ class VarianceParts:
                 terms[t] += z.T @ (z * count[:, None]) / total
             w = np.ones(len(rows)) if design.weights is None else design.weights[rows]
             inverse += float(np.sum(count / w)) / total
-        return cls(fixed, tuple(terms), inverse)
+        return cls(design.covariances, fixed, tuple(terms), inverse)
 
     def __call__(self, theta: Array, sigma2: Array, beta: Array) -> Array:
         """The variances of many fits, (m, 1 + terms + 1): fixed, each term's, residual.
@@ -101,12 +102,10 @@ class VarianceParts:
         ----------
         theta, sigma2, beta : (m, n_theta), (m,) and (m, p) arrays
         """
-        found, at = [np.einsum("mi,ij,mj->m", beta, self.fixed, beta)], 0
-        for moment in self.terms:
-            rows, cols = covpar.triangle(len(moment))
-            lams = np.zeros((len(theta), *moment.shape))
-            lams[:, rows, cols] = theta[:, at : at + len(rows)]
-            at += len(rows)
+        found, cov = [np.einsum("mi,ij,mj->m", beta, self.fixed, beta)], self.covariances
+        lambdas = cov.joint(theta)
+        for moment, span in zip(self.terms, cov.spans, strict=True):
+            lams = lambdas[:, span, span]
             found.append(sigma2 * np.einsum("mac,ab,mbc->m", lams, moment, lams))
         found.append(sigma2 * self.residual)
         out: Array = np.stack(found, axis=1)
@@ -185,7 +184,6 @@ def _replicates(
     failed = ~fits.converged
     values = shares(parts(fits.theta, fits.sigma2, fits.beta))
     values[failed] = np.nan
-    diagonal = covpar.lower_bounds(model.design.ks) == 0.0
-    singular = np.any(fits.theta[:, diagonal] < _SINGULAR, axis=1) & ~failed
+    singular = model.design.covariances.is_singular(fits.theta) & ~failed
     count = int(np.sum(failed))
     return Block(values, singular, Counter({"not converged": count} if count else {}))

@@ -11,6 +11,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from merextras._typing import Array, BoolArray, IntArray
+from merextras.engine.covariance.covariances import Covariances
 from merextras.engine.products.crossprod import CrossProducts, TermRows
 from merextras.model.columns.covariates import Covariates
 from merextras.model.columns.fixed import FixedPart
@@ -137,6 +138,11 @@ class Design:
     def ks(self) -> list[int]:
         """Effects per level, by term."""
         return [term.k for term in self.terms]
+
+    @property
+    def covariances(self) -> Covariances:
+        """The covariances of the terms as functions of theta."""
+        return Covariances.unstructured(self.ks)
 
     @property
     def q(self) -> int:

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 from merextras._checks import check_choice
-from merextras.engine.optimum.start import moments
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.columns.fixed import Scope
 from merextras.model.design.build import build_design
@@ -111,7 +110,6 @@ def _fit_checked(design: Design, *, reml: bool, control: LmerControl, stacklevel
     products = design.cross_products()
     if control.check:
         check_design(design, products.n, stacklevel=stacklevel + 1)
-    theta = control.start_for(design.ks)
-    theta = moments(products) if theta is None else theta
+    theta = control.start_for(design.covariances.n)
     fit = fit_design(design, reml=reml, theta=theta, control=control.engine, products=products)
     return replace(fit, control=control)

@@ -12,7 +12,6 @@ import scipy.linalg as la
 
 from merextras._checks import check_choice
 from merextras._typing import Array, BoolArray
-from merextras.engine.optimum.start import moments
 from merextras.engine.products.accumulate import basis_of, combined, permuted, spread, triangle
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.products.restrict import restricted
@@ -324,8 +323,7 @@ def fit_products(
     )
     if control.check:
         _check(made, design, kept, stacklevel + 1)
-    theta = control.start_for(design.ks)
-    theta = moments(products) if theta is None else theta
+    theta = control.start_for(design.covariances.n)
     fit = fit_design(design, reml=reml, theta=theta, control=control.engine, products=products)
     return replace(fit, control=control, n_dropped=made.n_dropped)
 

@@ -9,7 +9,6 @@ import numpy as np
 
 from merextras._checks import check_choice, check_count
 from merextras._typing import Array
-from merextras.engine.covariance import covpar
 from merextras.engine.optimum.newton import Control
 from merextras.exceptions import InvalidArgumentError
 
@@ -53,8 +52,8 @@ class LmerControl:
         """What of it the optimiser needs."""
         return Control(tolerance=self.tolerance, max_iterations=self.max_iterations)
 
-    def start_for(self, ks: Sequence[int]) -> Array | None:
-        """The starting theta for terms of k effects each, if one was given.
+    def start_for(self, size: int) -> Array | None:
+        """The starting theta, (size,), if one was given.
 
         Raises
         ------
@@ -63,7 +62,6 @@ class LmerControl:
         """
         if self.start is None:
             return None
-        size = covpar.n_theta(ks)
         try:
             theta = np.array(self.start, dtype=float)
         except (TypeError, ValueError):

@@ -10,10 +10,10 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 
 from merextras._typing import Array
-from merextras.engine.covariance import covpar
 from merextras.engine.derivatives.information import Information, information
 from merextras.engine.elimination.blocks_of_plan import tail_cost
 from merextras.engine.elimination.plan import Plan, make_plan, prepare
+from merextras.engine.optimum.criterion import Criterion, Point
 from merextras.engine.optimum.newton import Control, OptSummary, minimise
 from merextras.engine.optimum.start import moments
 from merextras.engine.products.crossprod import CrossProducts
@@ -129,10 +129,22 @@ class FittedModel:
         """The fit that the model was made from, if any."""
         return self._fit.origin
 
+    @cached_property
+    def criterion(self) -> Criterion:
+        """The deviance or REML criterion as a function of theta, with all that is asked of it."""
+        solution = self.solution
+        system, covariances = solution.factor.system, self.design.covariances
+        return Criterion(system, covariances, reml=solution.reml, by_levels=False)
+
+    @cached_property
+    def point(self) -> Point:
+        """The criterion at the estimate."""
+        return self.criterion.reached(self.solution)
+
     @property
     def theta(self) -> Array:
         """Covariance parameters: the relative covariance factors' lower triangles."""
-        return covpar.pack(self.solution.factor.lams)
+        return self.point.theta.copy()
 
     @property
     def n_parameters(self) -> int:
@@ -142,7 +154,7 @@ class FittedModel:
     @cached_property
     def information(self) -> Information:
         """What degrees of freedom and information matrices are made of."""
-        return information(self.solution)
+        return information(self.solution, self.design.covariances)
 
     @cached_property
     def covariances(self) -> tuple[Array, ...]:
@@ -178,10 +190,11 @@ def fit_design(
 ) -> Fit:
     """Optimise a design's deviance, from `theta` or from moments."""
     products = design.cross_products() if products is None else products
-    theta = moments(products) if theta is None else theta
+    theta = moments(products, design.covariances) if theta is None else theta
     plan = make_plan(products)
     _warn_of_size(design, products, plan)
-    solution, opt = minimise(prepare(products, plan), theta, reml=reml, control=control)
+    criterion = Criterion(prepare(products, plan), design.covariances, reml=reml)
+    solution, opt = minimise(criterion, theta, control=control)
     return Fit(design, solution, opt, origin)
 
 
@@ -202,7 +215,8 @@ def _warn_of_size(design: Design, products: CrossProducts, plan: Plan) -> None:
 
 def fit_at(design: Design, theta: Array, *, reml: bool, origin: Origin | None = None) -> Fit:
     """The estimates at a given theta."""
-    solution = solve(prepare(design.cross_products()), covpar.unpack(theta, design.ks), reml=reml)
+    lams = design.covariances.factors(theta)
+    solution = solve(prepare(design.cross_products()), lams, reml=reml)
     return Fit(design, solution, None, origin)
 
 
@@ -218,10 +232,7 @@ def refitted(model: M, *, y: Array | None = None, reml: bool | None = None) -> M
 def refit_start(model: FittedModel) -> Array:
     """The theta that refits start from: the estimate, a little inside where that is at zero."""
     # A variance at zero is a stationary point.
-    theta = model.theta.copy()
-    diagonal = covpar.lower_bounds(model.design.ks) == 0.0
-    theta[diagonal & (theta < 0.1)] = 0.1
-    return theta
+    return model.design.covariances.inside(model.theta, 0.1)
 
 
 def _with_response(design: Design, y: Array) -> Design:

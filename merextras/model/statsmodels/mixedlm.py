@@ -17,7 +17,7 @@ import pandas as pd
 from statsmodels.regression.mixed_linear_model import MixedLM, MixedLMResults, MixedLMResultsWrapper
 
 from merextras._typing import Array, IntArray
-from merextras.engine.covariance import covpar
+from merextras.engine.covariance.unstructured import Unstructured
 from merextras.engine.products.crossprod import TermRows
 from merextras.exceptions import ConvergenceWarning, UnsupportedModelError
 from merextras.model.columns.covariates import Covariates
@@ -66,8 +66,8 @@ def read_mixedlm(
     done = plain
     if polish:
         # Zero is stationary; start a little inside, the optimiser comes back if it must.
-        inside = np.where((covpar.lower_bounds(design.ks) == 0.0) & (theta < 1e-3), 1e-3, theta)
-        done = fit_design(design, reml=reml, theta=inside, origin=origin)
+        start = design.covariances.inside(theta, 1e-3)
+        done = fit_design(design, reml=reml, theta=start, origin=origin)
     _warn(done, plain)
     parts = [design.fixed, *(term.covariates.formula for term in design.terms)]
     warn_of_bits(parts, design.frame, stacklevel=3)
@@ -246,8 +246,8 @@ def _group_terms(
         term = Term(groups.name, (groups.name,), groups.levels, covariates, rows)
         if len(block) == len(names):
             term = with_formula(term, re_formula, frame)
-        low = covpar.factor_of(relative[np.ix_(block, block)])
-        found.append((term, covpar.pack([low])))
+        free = Unstructured(len(block))
+        found.append((term, free.from_covariance(relative[None][:, block][:, :, block])[0]))
     return found
 
 

@@ -5,20 +5,19 @@ from __future__ import annotations
 from dataclasses import fields
 
 import numpy as np
+from free_covariances import average_information, gradient, pack, point, second_part
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from properties.compare import close
 from properties.designs import Design, designs
 from tolerances import MANY_KERNEL, SAME_STEP
 
-from merextras.engine.covariance.covpar import pack
 from merextras.engine.deletion import tables
 from merextras.engine.deletion.criteria import DeletionProblem
 from merextras.engine.deletion.levels import Levels, pieces
 from merextras.engine.deletion.refitter import Refitter
 from merextras.engine.deletion.tables import Deletions, Rows, Whole, refit_one_by_one
-from merextras.engine.derivatives.average_information import average_information, second_part
-from merextras.engine.derivatives.gradient import covariance_slopes, gradient
+from merextras.engine.derivatives.gradient import covariance_slopes
 from merextras.engine.elimination.plan import prepare
 from merextras.engine.optimum.newton import Control
 from merextras.engine.products.crossprod import TermRows
@@ -31,7 +30,7 @@ KINDS = st.sampled_from(["factor", "rows", "any"])
 def whole_of(design, *, reml):
     """All rows of a design at its theta."""
     rows = Rows(design.x, design.y, design.terms, design.w, np.ones(len(design.y)))
-    return Whole(design.solution(reml=reml), rows, design.theta, Control())
+    return Whole(point(design.solution(reml=reml)), rows, design.theta, Control())
 
 
 def deletions_of(design, kind):
@@ -71,7 +70,7 @@ def test_the_criteria_of_what_is_left_by_levels(design, kind, reml):
     which, shared = np.arange(min(deletions.m, 12)), Levels.of(whole)
     assume(shared is not None)
     found = pieces(whole, shared, deletions, which)
-    problem = DeletionProblem(whole.solution.factor.system, shared, found, reml=reml)
+    problem = DeletionProblem(whole.criterion, shared, found)
     point = problem.at(which, np.tile(design.theta, (len(which), 1)))
     slopes, hessians, _ = problem.local_model(which, point)
     for g in which[~found.lost]:
@@ -101,7 +100,7 @@ def test_what_one_step_needs_by_levels(design, kind, reml):
         if isinstance(cp, str):
             continue
         system = prepare(cp, whole.solution.factor.system.plan)
-        alone = tables._slopes(solve(system, design.lams, reml=reml), whole.gap)
+        alone = tables._slopes(point(solve(system, design.lams, reml=reml)), whole.gap)
         for f in fields(alone):
             one, other = getattr(by_levels, f.name)[i], getattr(alone, f.name)[0]
             close(one, other, SAME_STEP, scale=len(design.y))
@@ -136,7 +135,7 @@ def test_choosing_other_deletions_at_the_same_theta_forgets_the_last():
     )  # fmt: skip
     whole, deletions = whole_of(design, reml=True), deletions_of(design, "factor")
     found = pieces(whole, Levels.of(whole), deletions, np.arange(6))
-    problem = DeletionProblem(whole.solution.factor.system, Levels.of(whole), found, reml=True)
+    problem = DeletionProblem(whole.criterion, Levels.of(whole), found)
     theta = np.tile(pack(design.lams), (2, 1))
     first = problem.at(np.array([0, 1]), theta).deviance
     second = problem.at(np.array([2, 3]), theta).deviance

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import free_covariances as covpar
 import numpy as np
+from free_covariances import average_information, second_part
 from hypothesis import given
 from hypothesis import strategies as st
 from properties import dense_v
@@ -12,8 +14,6 @@ from properties.compare import close
 from properties.designs import designs
 from tolerances import GRADIENT, ORACLE
 
-from merextras.engine.covariance import covpar
-from merextras.engine.derivatives.average_information import average_information, second_part
 from merextras.engine.derivatives.gradient import covariance_slopes
 from merextras.engine.elimination.plan import prepare
 from merextras.engine.products.crossprod import CrossProducts

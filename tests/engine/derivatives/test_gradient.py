@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import free_covariances as covpar
 import numpy as np
 import pytest
+from free_covariances import gradient
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from properties import dense_v
@@ -11,8 +13,7 @@ from properties.compare import close
 from properties.designs import Design, designs
 from tolerances import GRADIENT, ORACLE
 
-from merextras.engine.covariance import covpar
-from merextras.engine.derivatives.gradient import covariance_slopes, factor_slopes, gradient
+from merextras.engine.derivatives.gradient import covariance_slopes, factor_slopes
 from merextras.engine.products.crossprod import TermRows
 from merextras.engine.solution.pls import solve
 

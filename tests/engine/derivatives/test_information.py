@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import free_covariances as covpar
 import numpy as np
 import pytest
+from free_covariances import information as information_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle.dense import dense_lambda, dense_z
@@ -11,9 +13,7 @@ from properties.compare import close
 from properties.designs import designs
 from tolerances import ORACLE, SECOND_DERIVATIVE
 
-from merextras.engine.covariance import covpar
 from merextras.engine.derivatives import information
-from merextras.engine.derivatives.information import information as information_of
 from merextras.engine.elimination.plan import prepare
 from merextras.engine.products.crossprod import CrossProducts, TermRows
 from merextras.engine.solution.pls import solve

@@ -7,6 +7,7 @@ import pickle
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from free_covariances import average_information, information
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle.dense import dense_lambda, dense_z
@@ -16,9 +17,7 @@ from properties.designs import Design, designs
 from properties.local import in_pieces, local_designs
 from tolerances import ORACLE
 
-from merextras.engine.derivatives.average_information import average_information
 from merextras.engine.derivatives.gradient import covariance_slopes, factor_slopes
-from merextras.engine.derivatives.information import information
 from merextras.engine.posterior import joint, leverage
 from merextras.engine.products.crossprod import TermRows
 from merextras.engine.solution.lme4_factor import random_factor, random_fixed_factor

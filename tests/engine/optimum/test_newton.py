@@ -5,10 +5,12 @@ from __future__ import annotations
 import pickle
 from dataclasses import replace
 
+import free_covariances as covpar
 import numpy as np
 import pytest
 import scipy.optimize
 from engine.lme4_models import MODELS, lme4_model
+from free_covariances import minimise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from properties.compare import close
@@ -23,9 +25,8 @@ from tolerances import (
     OPTIMUM_THETA,
 )
 
-from merextras.engine.covariance import covpar
 from merextras.engine.elimination.plan import prepare
-from merextras.engine.optimum.newton import Control, minimise
+from merextras.engine.optimum.newton import Control
 from merextras.engine.products.crossprod import CrossProducts, TermRows
 
 METHODS = [True, False]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import free_covariances as covpar
 import numpy as np
 import pytest
 from engine.lme4_models import lme4_model
+from free_covariances import average_information
 from hypothesis import given
 from properties.compare import close
 from properties.designs import designs
 from tolerances import ORACLE
 
-from merextras.engine.covariance import covpar
-from merextras.engine.derivatives.average_information import average_information
+from merextras.engine.covariance.cholesky import lower_indices
 from merextras.engine.derivatives.gradient import covariance_slopes, factor_slopes
 from merextras.engine.elimination.plan import prepare
 from merextras.engine.optimum.repeated_levels import Exchangeable
@@ -35,9 +36,10 @@ def check(cp, theta, *, reml):
     lam = np.abs(lams[0]) * part[:, None]
     slopes, expected = have.factor_slopes()[0], factor_slopes(want)[0]
     near(slopes / part[:, None], expected / part[:, None], 1.0 + np.max(lam))
-    rows, _ = covpar.triangle(len(part))
+    rows, _ = lower_indices(len(part))
     scale = np.outer(part[rows], part[rows])
-    information, expected = have.average_information(), average_information(want)
+    moves = covpar.of(want).covariance_slopes(theta)
+    information, expected = have.average_information(moves), average_information(want)
     near(information / scale, expected / scale, 1.0 + np.max(lam) ** 2)
     return levels
 

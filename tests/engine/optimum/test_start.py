@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import free_covariances as covpar
 import numpy as np
 import pytest
 from engine.lme4_models import MODELS, lme4_model
+from free_covariances import minimise
 from hypothesis import given
 from hypothesis import strategies as st
 from properties.compare import close
 from properties.designs import designs
 from tolerances import INVARIANCE, START
 
-from merextras.engine.covariance import covpar
 from merextras.engine.elimination.plan import prepare
-from merextras.engine.optimum.newton import minimise
 from merextras.engine.optimum.start import moments
 from merextras.engine.products.crossprod import CrossProducts, TermRows
 from merextras.engine.solution.pls import solve

@@ -7,18 +7,20 @@ import pytest
 from profile_models import model_for, quiet_lmer
 
 from merextras.datasets import load_dataset
+from merextras.engine.covariance.covariances import Covariances
 from merextras.engine.profile import charts
 from merextras.engine.profile.at_sigma import Held, conditional
 from merextras.engine.profile.constrained import Problem, minimum
 
 KS = (3, 1)
+MODEL = Covariances.unstructured(KS)
 TARGETS = {
-    "sd": charts.StandardDeviation(KS, 0, (1,)),
-    "sd of another term": charts.StandardDeviation(KS, 1, (0,)),
-    "cor": charts.Correlation(KS, 0, (0, 2)),
-    "cov": charts.Covariance(KS, 0, (1, 2)),
-    "sigma": charts.Sigma(KS),
-    "fixed": charts.FixedEffect(KS, column=1),
+    "sd": charts.StandardDeviation(MODEL, 0, (1,)),
+    "sd of another term": charts.StandardDeviation(MODEL, 1, (0,)),
+    "cor": charts.Correlation(MODEL, 0, (0, 2)),
+    "cov": charts.Covariance(MODEL, 0, (1, 2)),
+    "sigma": charts.Sigma(MODEL),
+    "fixed": charts.FixedEffect(MODEL, column=1),
 }
 
 
@@ -36,6 +38,10 @@ def some_lams(seed=0):
     return [np.tril(rng.uniform(0.2, 1.0, (k, k))) for k in KS]
 
 
+def squares(lams):
+    return [lam @ lam.T for lam in lams]
+
+
 @pytest.fixture(scope="module")
 def system():
     data = load_dataset("students").iloc[::3]
@@ -46,7 +52,7 @@ def system():
 @pytest.mark.parametrize("target", TARGETS.values(), ids=list(TARGETS))
 class TestCharts:
     def start(self, target):
-        w = target.parameters(some_lams(), 0.3)
+        w = target.parameters(squares(some_lams()), 0.3)
         u, z = target.coordinates(w)
         return w, (0.7 if np.isnan(u) else u), z
 
@@ -54,7 +60,7 @@ class TestCharts:
         w, u, z = self.start(target)
         again, _ = target.chart(u, z)
         np.testing.assert_allclose(again, w, atol=1e-12)
-        for mine, lam in zip(target.lams(w), some_lams(), strict=True):
+        for mine, lam in zip(target.covariances.factors(w[:-1]), some_lams(), strict=True):
             np.testing.assert_allclose(mine @ mine.T, lam @ lam.T, atol=1e-12)
 
     def test_jacobian(self, target):
@@ -88,7 +94,9 @@ def test_what_is_fixed():
         "sigma": log_sigma,
     }.items():
         target = TARGETS[name]
-        assert target.coordinates(target.parameters(lams, log_sigma))[0] == pytest.approx(value)
+        assert target.coordinates(target.parameters(squares(lams), log_sigma))[0] == pytest.approx(
+            value
+        )
 
 
 class TestConditional:
@@ -123,25 +131,25 @@ class TestConditional:
 def test_curvature_is_learned():
     """Rank-one updates bring the average information to the Hessian."""
     m = model_for("sleepstudy")
-    target = charts.StandardDeviation((2,), 0, (0,))
+    target = charts.StandardDeviation(Covariances.unstructured([2]), 0, (0,))
     problem = Problem(m.solution.factor.system, target)
-    w = target.parameters(m.solution.factor.lams, 0.5 * np.log(m.solution.sigma2))
+    w = target.parameters(squares(m.solution.factor.lams), 0.5 * np.log(m.solution.sigma2))
     u, z = target.coordinates(w)
     far = minimum(problem, 0.6 * u, z)
     assert far.converged
     spot = problem.at(far.u, far.z)
     exact = differences(lambda x: problem.at(far.u, x).gradient[1:], far.z)
     before = np.linalg.norm(spot.hessian[1:, 1:] - exact)
-    after = np.linalg.norm(spot.hessian[1:, 1:] + problem.excess - exact)
+    after = np.linalg.norm(spot.hessian[1:, 1:] + problem.curvature_correction - exact)
     assert after < 0.5 * before
 
 
 def test_slope_of_the_minimum():
     """The envelope theorem."""
     m = model_for("sleepstudy")
-    target = charts.Correlation((2,), 0, (0, 1))
+    target = charts.Correlation(Covariances.unstructured([2]), 0, (0, 1))
     problem = Problem(m.solution.factor.system, target)
-    w = target.parameters(m.solution.factor.lams, 0.5 * np.log(m.solution.sigma2))
+    w = target.parameters(squares(m.solution.factor.lams), 0.5 * np.log(m.solution.sigma2))
     u, z = target.coordinates(w)
     at = minimum(problem, u + 0.4, z)
     either = [minimum(problem, u + 0.4 + step, at.z) for step in (1e-3, -1e-3)]
@@ -151,9 +159,9 @@ def test_slope_of_the_minimum():
 
 def test_the_way_starts_along_the_tangent():
     m = model_for("sleepstudy")
-    target = charts.StandardDeviation((2,), 0, (1,))
+    target = charts.StandardDeviation(Covariances.unstructured([2]), 0, (1,))
     problem = Problem(m.solution.factor.system, target)
-    w = target.parameters(m.solution.factor.lams, 0.5 * np.log(m.solution.sigma2))
+    w = target.parameters(squares(m.solution.factor.lams), 0.5 * np.log(m.solution.sigma2))
     start = minimum(problem, *target.coordinates(w))
     step = 0.02 * start.u
     near = minimum(problem, start.u + step, start.z)

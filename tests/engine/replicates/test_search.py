@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import warnings
 
+import free_covariances as covpar
 import numpy as np
 import pytest
+from free_covariances import average_information, gradient, minimise, minimise_many, second_part
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from properties.compare import close
@@ -13,16 +15,14 @@ from properties.designs import designs
 from tolerances import MANY_DEVIANCE, MANY_KERNEL, MANY_THETA, SAME_REPLICATES
 
 import merextras as mx
-from merextras.engine.covariance import covpar
-from merextras.engine.derivatives.average_information import average_information, second_part
-from merextras.engine.derivatives.gradient import covariance_slopes, gradient
+from merextras.engine.derivatives.gradient import covariance_slopes
 from merextras.engine.elimination.plan import prepare
-from merextras.engine.optimum.newton import Control, minimise
+from merextras.engine.optimum.criterion import Criterion
+from merextras.engine.optimum.newton import Control
 from merextras.engine.products.crossprod import CrossProducts, TermRows
 from merextras.engine.replicates import search
 from merextras.engine.replicates.by_levels import LevelProblem, joint_blocks
 from merextras.engine.replicates.responses import Responses
-from merextras.engine.replicates.search import minimise_many
 from merextras.engine.replicates.whole import WholeProblem, gram
 from merextras.engine.solution.pls import solve
 from merextras.exceptions import SingularFitWarning
@@ -111,10 +111,11 @@ def test_deviance_and_derivatives_at_a_theta(design, reml):
     rng = np.random.default_rng(len(design.y))
     y = np.column_stack([design.y, design.y + rng.normal(size=len(design.y))])
     responses = Responses.from_rows(system.cp, design.x, y, design.terms, design.weights)
-    kinds = [WholeProblem(system, responses, reml=reml)]
+    criterion = Criterion(system, reml=reml)
+    kinds = [WholeProblem(criterion, responses)]
     joint = joint_blocks(system)
     if joint is not None:
-        kinds.append(LevelProblem(system, joint, responses, reml=reml))
+        kinds.append(LevelProblem(criterion, joint, responses))
     thetas = np.stack([design.theta, 0.5 * design.theta])
     everyone = np.arange(2)
     for problem in kinds:
@@ -129,7 +130,7 @@ def test_deviance_and_derivatives_at_a_theta(design, reml):
                 continue
             close(slope[r], gradient(one), MANY_KERNEL, scale=scale)
             ds = covariance_slopes(one)
-            for d, span in zip(ds, problem.layout.spans, strict=True):
+            for d, span in zip(ds, problem.covariances.spans, strict=True):
                 close(slopes[r][span, span], d, MANY_KERNEL, scale=scale)
             second = average_information(one) + second_part(ds, design.ks)
             close(hessian[r], second, MANY_KERNEL, scale=scale)

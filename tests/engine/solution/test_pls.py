@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import free_covariances as covpar
 import numpy as np
 import pytest
 from engine.lme4_models import MODELS, lme4_model
@@ -13,7 +14,6 @@ from properties.compare import close
 from properties.designs import Design, designs
 from tolerances import INVARIANCE, LME4_FIXED_THETA, ORACLE
 
-from merextras.engine.covariance import covpar
 from merextras.engine.elimination.plan import prepare
 from merextras.engine.products.crossprod import CrossProducts, TermRows
 from merextras.engine.solution.pls import solve

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 
+import free_covariances as covpar
 import numpy as np
 import pytest
 from ddf_models import CASES, IDS, as_r, expected, fit, frame_of, gap
@@ -11,7 +12,6 @@ from tolerances import DDF, KR_COVARIANCE, P_VALUE, SECOND_DERIVATIVE, TEST_STAT
 
 import merextras as mx
 from merextras.datasets import load_dataset
-from merextras.engine.covariance import covpar
 from merextras.engine.solution.pls import solve
 from merextras.exceptions import (
     ApproximationWarning,

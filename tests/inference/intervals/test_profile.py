@@ -27,7 +27,6 @@ from tolerances import (
 )
 
 from merextras.engine.profile import constrained, trace
-from merextras.engine.solution.pls import solve
 from merextras.exceptions import InvalidArgumentError, ProfileError
 from merextras.inference.intervals import profiling
 
@@ -320,10 +319,9 @@ class TestWhatCanNotBeFollowed:
             model_for("sleepstudy").profile()
 
     def test_a_better_optimum_on_the_way(self, monkeypatch):
-        def elsewhere(system, theta, *, reml):
-            solution, opt = minimise(system, theta, reml=reml)
-            lams = [0.5 * lam for lam in solution.factor.lams]
-            return solve(system, lams, reml=False), opt
+        def elsewhere(criterion, theta):
+            _, opt = minimise(criterion, theta)
+            return criterion.at(0.5 * np.array(opt.theta)).solution, opt
 
         minimise = profiling.minimise
         monkeypatch.setattr(profiling, "minimise", elsewhere)

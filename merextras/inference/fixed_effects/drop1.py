@@ -62,9 +62,10 @@ def drop1(
     -----
     ``statistic`` is the difference in ML deviance, ``df`` in rank: of the model whose fixed part
     spans what the formula without the term does. A term that others replace, because they determine
-    it, has 0 df and no test, whichever of them the fit has columns of. R: ``drop1(m, test = "Chisq")`` of lme4, where
-    ``df`` is called npar, and ``drop1(m)`` of lmerTest for the F tests. A REML fit is refitted by
-    ML without a warning, as AIC has no other meaning here. Cost: an ML refit per term.
+    it, has 0 df and no test, whichever of them the fit has columns of. R: ``drop1(m, test =
+    "Chisq")`` of lme4, where ``df`` is called npar, and ``drop1(m)`` of lmerTest for the F tests. A
+    REML fit is refitted by ML without a warning, as AIC has no other meaning here. Cost: an ML
+    refit per term.
 
     Examples
     --------

@@ -22,7 +22,8 @@ from patsy.builtins import C
 from merextras._checks import check_columns
 from merextras._typing import Array, BoolArray
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
-from merextras.model.columns.fixed import explained, numeric
+from merextras.model.columns.explained import explained
+from merextras.model.columns.fixed import numeric
 from merextras.model.columns.levels import codes_in
 from merextras.model.columns.number_columns import for_powers
 from merextras.model.columns.transforms import restored, stored
@@ -206,7 +207,8 @@ class Block:
 
 
 def _times(left: Array, right: Array) -> Array:
-    return (right[:, :, None] * left[:, None, :]).reshape(len(left), -1)
+    shape = len(left), left.shape[1] * right.shape[1]
+    return (right[:, :, None] * left[:, None, :]).reshape(shape)
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,10 +13,23 @@ import numpy as np
 import pandas as pd
 import patsy
 
-from merextras._checks import check_columns, unknown_column
+from merextras._checks import check_columns
 from merextras._typing import Array, BoolArray
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
-from merextras.model.columns.number_columns import for_powers, in_floats, is_number
+from merextras.model.columns.explained import explained, first_line
+from merextras.model.columns.number_columns import (
+    bools_as_factors,
+    for_powers,
+    in_floats,
+    is_number,
+)
+from merextras.model.columns.specs import (
+    categorical_codes,
+    codes_of,
+    names_seen,
+    numeric_codes,
+    variables_of,
+)
 from merextras.model.columns.whole_column import (
     NO_OTHER_ROWS,
     looking_at_whole,
@@ -25,7 +38,6 @@ from merextras.model.columns.whole_column import (
 )
 from merextras.model.formula.functions import formula_names
 from merextras.model.formula.names import bare, relabelled
-from merextras.model.formula.r_spelling import instead_of
 from merextras.model.formula.translate import names_in, pieces_of
 
 #: Names that mean the same in every formula, whatever the caller calls by them.
@@ -104,7 +116,7 @@ class Scope:
 
     def spec(self, rhs: str, frame: pd.DataFrame) -> Any:
         """The engine's own memory of levels and transforms."""
-        frame = for_powers(frame, pieces_of(rhs))
+        frame = for_powers(frame, _pieces(rhs))
         if self._engine == "formulaic":
             return self._by_formulaic(rhs, frame)
         space = patsy.EvalEnvironment([self._seen_by(rhs)])
@@ -116,6 +128,7 @@ class Scope:
     def _by_formulaic(self, rhs: str, frame: pd.DataFrame) -> Any:
         from formulaic import errors, model_matrix  # noqa: PLC0415 (only if it is asked for)
 
+        frame = bools_as_factors(frame, _pieces(rhs))
         try:
             made = model_matrix(rhs, frame, context=self._seen_by(rhs), na_action="raise")
         except (errors.FormulaicError, SyntaxError, NameError, ValueError) as err:
@@ -171,6 +184,13 @@ class Scope:
         return values[:, 0]
 
 
+def _pieces(rhs: str) -> list[str]:
+    """Code of the factors; none of a formula that the engine will refuse with its own words."""
+    with suppress(InvalidArgumentError):
+        return pieces_of(re.sub(r"`([^`]*)`", r'Q("\1")', rhs))
+    return []
+
+
 class FormulaPart:
     """Columns made by a formula engine that remembers levels and transforms.
 
@@ -206,7 +226,7 @@ class FormulaPart:
         if labels is not None:
             names = tuple(relabelled(name, labels) for name in names)
         self.names: tuple[str, ...] = names
-        self.variables: tuple[str, ...] = tuple(_variables(spec, self._engine, frame.columns))
+        self.variables: tuple[str, ...] = tuple(variables_of(spec, frame.columns))
         # Its own columns only, so that neither the user's frame nor its size is carried along.
         self._frame = frame[[c for c in frame.columns if str(c) in self.variables]]
 
@@ -246,7 +266,11 @@ class FormulaPart:
     @property
     def context(self) -> Mapping[str, Any]:
         """The names that formulaic sees besides the data."""
-        return formula_names({}, self.formula, self._engine) if self._context is None else self._context
+        return (
+            formula_names({}, self.formula, self._engine)
+            if self._context is None
+            else self._context
+        )
 
     def label(self, code: str) -> str:
         """The name of a term, given its code."""
@@ -283,30 +307,11 @@ class FormulaPart:
     @cached_property
     def _whole(self) -> list[str]:
         """Code that looks at the whole column, found out when other rows come first."""
-        return Scope(self._names, self._engine).looking_at_whole(self.codes(), self._frame)
+        return Scope(self._names(), self._engine).looking_at_whole(codes_of(self.spec), self._frame)
 
-    @property
     def _names(self) -> dict[str, Any]:
         """What the code sees besides the data."""
-        if self._engine == "formulaic":
-            return dict(self.context)
-        spaces = [info.state["eval_env"].namespace for info in self.spec.factor_infos.values()]
-        used = {name for code in self.codes() for name in names_in(code)}
-        return {name: space[name] for space in spaces for name in used if name in space}
-
-    def term_codes(self) -> list[tuple[tuple[str, ...], slice]]:
-        """The code of each term's factors and the term's columns; the intercept has no code."""
-        found = []
-        for term, where in self.spec.term_slices.items():
-            codes = [f.name() if self._engine == "patsy" else str(f.expr) for f in term.factors]
-            found.append((tuple(code for code in codes if code != "1"), where))
-        return found
-
-    def codes(self) -> list[str]:
-        """The code of its factors."""
-        if self._engine == "patsy":
-            return [factor.name() for factor in self.spec.factor_infos]
-        return [str(factor.expr) for factor in self.spec.factors]
+        return dict(self.context) if self._engine == "formulaic" else names_seen(self.spec)
 
     def _is_own(self, data: pd.DataFrame) -> bool:
         """Whether these are the rows of the fit."""
@@ -316,7 +321,7 @@ class FormulaPart:
         )
 
     def _made(self, data: pd.DataFrame) -> Array:
-        data = for_powers(data, self.codes())
+        data = for_powers(data, codes_of(self.spec))
         return self._by_patsy(data) if self._engine == "patsy" else self._by_formulaic(data)
 
     def _by_patsy(self, data: pd.DataFrame) -> Array:
@@ -329,20 +334,14 @@ class FormulaPart:
         try:
             (out,) = patsy.build_design_matrices([self.spec], frame, NA_action=complete)
         except patsy.PatsyError as err:
-            raise InvalidArgumentError(f"newdata: {_first_line(err)}") from err
+            raise InvalidArgumentError(f"newdata: {first_line(err)}") from err
         made = np.full((len(data), len(self.names)), np.nan)
         made[complete.rows] = np.asarray(out, dtype=float)
         return made
 
     def _numbers(self) -> list[str]:
         """The columns that were numbers in the fit and that its numeric factors are made from."""
-        if self._engine == "patsy":
-            infos = self.spec.factor_infos.items()
-            codes = [factor.name() for factor, info in infos if info.type == "numerical"]
-        else:
-            states = self.spec.encoder_state.items()
-            codes = [str(code) for code, (kind, _) in states if kind.value == "numerical"]
-        used = {name for code in codes for name in names_in(code)}
+        used = {name for code in numeric_codes(self.spec) for name in names_in(code)}
         return [c for c in self._frame.columns if c in used and is_number(self._frame[c])]
 
     def _by_formulaic(self, data: pd.DataFrame) -> Array:
@@ -351,13 +350,14 @@ class FormulaPart:
         data, missing = in_floats(data, self._numbers()), self._check_categories(data)
         spec, made = self.spec, np.full((len(data), len(self.names)), np.nan)
         context = self.context
+        data = bools_as_factors(data, categorical_codes(self.spec))
         try:
             # A category that is missing or unseen would be coded as the reference level.
             with warnings.catch_warnings():
                 warnings.simplefilter("error", errors.DataMismatchWarning)
                 part = spec.get_model_matrix(data[~missing], context=context, na_action="ignore")
         except (errors.FormulaicError, errors.DataMismatchWarning) as err:
-            text = _first_line(err)
+            text = first_line(err)
             if "NameError" in text:
                 raise UnsupportedModelError(
                     f"the formula {self.formula!r} can't be evaluated for new data: it uses "
@@ -397,38 +397,3 @@ class _Complete(patsy.NAAction):  # type: ignore[misc] # patsy has no types
         for mask in is_NAs:
             self.rows &= ~mask
         return [value[self.rows] for value in values]
-
-
-def _variables(spec: Any, engine: str, columns: Iterable[str]) -> list[str]:
-    """Columns of the data that the engine's spec reads, in the data's order."""
-    if engine == "patsy":
-        used = {n for factor in spec.factor_infos for n in names_in(factor.name())}
-    else:
-        used = {str(v).strip("`") for v in spec.variables}
-        used |= {n for factor in spec.factors for n in names_in(str(factor))}
-    return [str(column) for column in columns if column in used]
-
-
-def explained(err: Exception, code: str, frame: pd.DataFrame) -> InvalidArgumentError:
-    """The engine's error; of an unknown name, what it may have meant."""
-    text = _first_line(err)
-    match = re.search(r"(?:Name|Key)Error:[^'`]*['`](?P<name>[^'`]+)['`]", text)
-    if match is None:
-        return InvalidArgumentError(f"formula {code!r}: {text}")
-    name = match["name"]
-    if re.search(rf"\bC\(.*,\s*{re.escape(name)}\b", code):
-        return InvalidArgumentError(
-            f"formula {code!r}: there are no contrasts {name!r}; there are Treatment, Sum, Poly, "
-            "Helmert, Diff"
-        )
-    if re.search(rf"(?<![\w.]){re.escape(name)}\s*[(.]", code):
-        instead = instead_of(name)
-        return InvalidArgumentError(
-            f"formula {code!r}: {name!r} is not defined where the formula is written"
-            + (f"; {instead}" if instead else "")
-        )
-    return InvalidArgumentError(f"formula {code!r}: {unknown_column(name, frame.columns)}")
-
-
-def _first_line(err: Exception) -> str:
-    return str(err).split("\n", 1)[0]

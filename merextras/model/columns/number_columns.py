@@ -32,6 +32,23 @@ def for_powers(data: pd.DataFrame, codes: Iterable[str]) -> pd.DataFrame:
     return data.assign(**{str(c): data[c].astype(float) for c in whole}) if whole else data
 
 
+def bools_as_factors(data: pd.DataFrame, codes: Iterable[str]) -> pd.DataFrame:
+    """The data with the booleans that stand alone in a formula as categories, for formulaic.
+
+    It takes them for numbers, where R and patsy have a factor: two slopes in ``x:b``, not one.
+    """
+    codes = list(codes)
+    found = [
+        c
+        for c in map(str, data.columns)
+        if c in codes
+        and data[c].dtype == bool
+        and not any(re.search(rf"\b{re.escape(c)}\b", code) for code in codes if code != c)
+    ]
+    made = {c: pd.Categorical(data[c], categories=[False, True]) for c in found}
+    return data.assign(**made) if made else data
+
+
 def _under_powers(code: str) -> set[str]:
     """Names in the operands of ``**``."""
     try:

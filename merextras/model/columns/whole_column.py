@@ -69,7 +69,9 @@ def _depends(code: str, frame: pd.DataFrame, evaluator: Evaluator) -> bool:
             warnings.simplefilter("ignore")
             made = evaluator(code, frame)
             whole = made(frame)
-            return any(_differs(whole[rows], made, frame.iloc[rows]) for rows in _parts(code, frame))
+            return any(
+                _differs(whole[rows], made, frame.iloc[rows]) for rows in _parts(code, frame)
+            )
     except _FAILURES as err:
         # Such as a column of the caller's with as many rows as the data; not an unknown name.
         return not isinstance(err.__cause__, NameError) and "NameError" not in str(err.__cause__)
@@ -116,8 +118,8 @@ def not_by_row(
     names : mapping
         What else the code may see.
     """
-    columns = {str(c) for c in columns}
-    return [code for code in codes if not _by_row(code, columns, names)]
+    there = {str(c) for c in columns}
+    return [code for code in codes if not _by_row(code, there, names)]
 
 
 def learning_from_columns(codes: Iterable[str], columns: Iterable[object]) -> list[str]:
@@ -147,19 +149,13 @@ class _Reader:
         self._names = names
 
     def by_row(self, node: ast.AST) -> bool:
-        if isinstance(node, ast.Constant):
-            return True
         if isinstance(node, ast.Name):
             return node.id in self._columns or np.isscalar(self._names.get(node.id))
-        if isinstance(node, ast.BinOp):
-            return self.by_row(node.left) and self.by_row(node.right)
-        if isinstance(node, ast.UnaryOp):
-            return self.by_row(node.operand)
-        if isinstance(node, ast.Compare):
-            return all(map(self.by_row, [node.left, *node.comparators]))
-        if isinstance(node, (ast.List, ast.Tuple)):
-            return all(map(self.by_row, node.elts))
-        return isinstance(node, ast.Call) and self._call(node)
+        if isinstance(node, ast.Call):
+            return self._call(node)
+        known = (ast.Constant, ast.BinOp, ast.UnaryOp, ast.Compare, ast.List, ast.Tuple)
+        inside = [each for each in ast.iter_child_nodes(node) if isinstance(each, ast.expr)]
+        return isinstance(node, known) and all(map(self.by_row, inside))
 
     def _call(self, node: ast.Call) -> bool:
         name = node.func.id if isinstance(node.func, ast.Name) else ""
@@ -197,7 +193,9 @@ class _Reader:
         if not (isinstance(func, ast.Attribute) and isinstance(func.value, ast.Name)):
             return False
         of_numpy = self._names.get(func.value.id) is np
-        return of_numpy and (func.attr in _NUMPY or isinstance(getattr(np, func.attr, None), np.ufunc))
+        return of_numpy and (
+            func.attr in _NUMPY or isinstance(getattr(np, func.attr, None), np.ufunc)
+        )
 
 
 def _remembers(function: Any) -> bool:
@@ -209,4 +207,3 @@ def refusal(code: str, where: str) -> str:
     """Why such code is refused, and what to do."""
     code = code[2:-1] if code.startswith("I(I(") else code  # of a response, an offset
     return f"{code!r} looks at the whole column, {where}; {_WHAT_TO_DO}"
-

@@ -21,7 +21,8 @@ from patsy.categorical import categorical_to_int
 from merextras._typing import Array, BoolArray
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.columns.fixed import ColumnsPart, FixedPart, FormulaPart
-from merextras.model.columns.number_columns import for_powers
+from merextras.model.columns.number_columns import bools_as_factors, for_powers
+from merextras.model.columns.specs import categorical_codes, codes_of, term_codes
 from merextras.model.design.order import rank_of, written
 from merextras.model.design.rank import KeptColumns, dependent_columns
 
@@ -107,8 +108,8 @@ class Effects:
         if not isinstance(part, FormulaPart):
             return np.asarray(self.frame[code], dtype=float)[:, None]
         if isinstance(part.spec, patsy.DesignInfo):
-            return _by_patsy(part.spec, code, for_powers(self.frame, part.codes()))
-        return _by_formulaic(part, code, for_powers(self.frame, part.codes()))
+            return _by_patsy(part.spec, code, for_powers(self.frame, codes_of(part.spec)))
+        return _by_formulaic(part, code, for_powers(self.frame, codes_of(part.spec)))
 
 
 def effects_of(
@@ -145,25 +146,15 @@ def _from_columns(part: FixedPart) -> list[_Raw]:
 
 def _from_formula(part: FormulaPart) -> list[_Raw]:
     found: dict[frozenset[str], _Raw] = {}
-    for codes, where in part.term_codes():
+    for codes, where in term_codes(part.spec):
         if codes:
-            factors = [code for code in codes if _is_categorical(part.spec, code)]
+            factors = [code for code in codes if code in categorical_codes(part.spec)]
             numbers = [code for code in codes if code not in factors]
             columns = list(range(where.start, where.stop))
             found[frozenset(codes)] = (part.label(":".join(codes)), columns, factors, numbers)
     place = written(part.formula)
     order = sorted(found, key=lambda codes: rank_of(codes, place))
     return [found[codes] for codes in order]
-
-
-def _is_categorical(spec: Any, code: str) -> bool:
-    if isinstance(spec, patsy.DesignInfo):
-        return any(
-            info.type == "categorical"
-            for factor, info in spec.factor_infos.items()
-            if factor.name() == code
-        )
-    return str(spec.encoder_state[code][0].value) == "categorical"
 
 
 def _by_patsy(spec: Any, code: str, frame: pd.DataFrame) -> Array:
@@ -181,8 +172,9 @@ def _by_patsy(spec: Any, code: str, frame: pd.DataFrame) -> Array:
 def _by_formulaic(part: FormulaPart, code: str, frame: pd.DataFrame) -> Array:
     from formulaic import model_matrix  # noqa: PLC0415 (only if the fit used it)
 
+    frame = bools_as_factors(frame, categorical_codes(part.spec))
     made = np.asarray(model_matrix(f"0 + {code}", frame, context=part.context), dtype=float)
-    if not _is_categorical(part.spec, code):
+    if code not in categorical_codes(part.spec):
         return made
     _, codes = np.unique(-made, axis=0, return_inverse=True)
     return _indicators(codes.reshape(-1), int(codes.max()) + 1)

@@ -13,6 +13,7 @@ import patsy
 
 from merextras.model.columns.coded import CodedPart
 from merextras.model.columns.fixed import FixedPart, FormulaPart
+from merextras.model.columns.specs import term_codes
 
 
 def written(formula: str) -> dict[frozenset[str], int]:
@@ -39,7 +40,7 @@ def column_order(part: FixedPart) -> list[int]:
     """The columns of a fixed part in the order of the formula's terms, the intercept's first."""
     every = list(range(len(part.names)))
     if isinstance(part, FormulaPart):
-        slices = part.term_codes()
+        slices = term_codes(part.spec)
     elif isinstance(part, CodedPart):
         own = [tuple(part.factors[f].code for f in factors) for _, factors, _ in part.terms]
         slices = list(zip(own, part.spans(), strict=True))

@@ -14,8 +14,8 @@ from merextras.exceptions import InvalidArgumentError, NoRowsError
 from merextras.model.design.design import Design
 from merextras.model.design.options import Options, as_pandas, callers_names
 from merextras.model.fit.lmer import fit_options
-from merextras.model.formula.parse import Bar, parse
 from merextras.model.formula.names import effect_key
+from merextras.model.formula.parse import Bar, parse
 from merextras.model.formula.rewrite import bar_text, expanded, term_labels
 from merextras.model.formula.translate import in_quotes
 from merextras.model.products.products import fit_products, products_within

@@ -1,4 +1,4 @@
-"""Names of a formula's columns: labels, what a factor's code is the column of, one for an effect."""
+"""Names of a formula's columns: their labels, the column of a piece of code, effects."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import keyword
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from merextras._checks import unknown_column
 from merextras.exceptions import InvalidArgumentError
@@ -104,7 +104,7 @@ def _argument_list(text: str, opened: int) -> list[str]:
     return parts
 
 
-def written_out(formula: object, columns: Sequence[object]) -> str:
+def written_out(formula: object, columns: Iterable[object]) -> str:
     """The formula on one line, with the columns that ``.`` stands for: R's ``y ~ . - z``.
 
     These are all columns of the data but those that the response reads and the grouping factors.
@@ -114,8 +114,10 @@ def written_out(formula: object, columns: Sequence[object]) -> str:
     InvalidArgumentError
         Not a string, a ``.`` within a function, or no column that it could stand for.
     """
-    if not isinstance(formula, str) or "." not in formula:
-        return one_line(formula) if isinstance(formula, str) else parse(formula).fixed
+    if not isinstance(formula, str):
+        raise InvalidArgumentError(
+            f"formula: expected a formula as a string, got {type(formula).__name__}"
+        )
     head, tilde, rhs = formula.rpartition("~")
     places = [m.start() for m in _DOT.finditer(rhs) if not m["quoted"]]
     if not places or not tilde:
@@ -145,7 +147,7 @@ def quoted(column: str) -> str:
     return column if column.isidentifier() and not keyword.iskeyword(column) else f"`{column}`"
 
 
-def check_code(code: str, columns: Sequence[object]) -> None:
+def check_code(code: str, columns: Iterable[object]) -> None:
     """Refuse a piece of code that is none, with what to write for it.
 
     Raises
@@ -162,7 +164,7 @@ def check_code(code: str, columns: Sequence[object]) -> None:
         raise InvalidArgumentError(f"formula {code!r}: {_advice(code, columns) or what}") from err
 
 
-def _advice(code: str, columns: Sequence[object]) -> str:
+def _advice(code: str, columns: Iterable[object]) -> str:
     """What may have been meant by code that can't be read."""
     if code in map(str, columns):
         return f"write the column in backticks: `{code}`"

@@ -95,7 +95,7 @@ def take_offsets(fixed: str) -> tuple[str, list[str]]:
 
 
 def names_used(
-    parsed: MixedFormula, fixed: str, offsets: Sequence[str], columns: Sequence[object]
+    parsed: MixedFormula, fixed: str, offsets: Sequence[str], columns: Iterable[object]
 ) -> set[str]:
     """Names that the formula reads: of columns, and of the caller's functions.
 
@@ -113,7 +113,7 @@ def names_used(
             "out on the right of the '~'"
         )
     texts = [*offsets, *pieces]
-    if unquoted(parsed.response) not in columns:
+    if unquoted(parsed.response) not in map(str, columns):
         texts.append(parsed.response)
     for text in filter(None, texts):
         check_code(text, columns)

@@ -32,8 +32,9 @@ from merextras.model.products import file
 from merextras.model.products.compatible import check_same
 from merextras.model.products.submodel import smaller_structure
 from merextras.model.rowless.design import StreamedDesign
+from merextras.model.source.asked import Asked
 from merextras.model.source.dask import reduce_dask
-from merextras.model.source.learn import Asked, learn
+from merextras.model.source.learn import learn
 from merextras.model.source.reduce import check_memory, reduce_source
 from merextras.model.source.source import as_source, is_dask
 from merextras.model.state.control import LmerControl

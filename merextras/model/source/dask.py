@@ -14,11 +14,11 @@ from merextras.engine.products.accumulate import spread
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.columns.fixed import FORMULA_WORDS
 from merextras.model.columns.levels import Seen
-from merextras.model.source.learn import Asked, Learner, Learnt, learn
+from merextras.model.source.asked import Asked
+from merextras.model.source.learn import Learner, Learnt, learn
 from merextras.model.source.reduce import Piece, Reduced, check_count, check_memory
 from merextras.model.source.source import CHUNK_SIZE, Source
 from merextras.model.structure.structure import Structure
-
 
 #: Rows that are an example of all.
 _ROWS = 100

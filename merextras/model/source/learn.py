@@ -6,12 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import patsy
 from tqdm import tqdm
 
-from merextras._checks import check_choice, unknown_column
+from merextras._checks import unknown_column
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
 from merextras.model.columns.coded import CodedPart, Computed, Factor, as_series
 from merextras.model.columns.fixed import FORMULA_WORDS, FixedPart, Scope
@@ -32,6 +31,7 @@ from merextras.model.formula.translate import (
     take_offsets,
     unquoted,
 )
+from merextras.model.source.asked import Asked
 from merextras.model.source.source import Source
 from merextras.model.structure.structure import (
     BY_ROW,
@@ -42,65 +42,9 @@ from merextras.model.structure.structure import (
     plain_rows,
 )
 
-
 #: Rows on which code is tried that may look at the whole column.
 _ENOUGH = 100
 _A_PART = "of which a chunk, a partition or a site has only a part"
-
-
-@dataclass(frozen=True, eq=False)
-class Asked:
-    """What the user wants of a source.
-
-    Attributes
-    ----------
-    formula : str
-    by_row : mapping argument -> column
-        ``weights``, ``freq_weights``, ``offset``.
-    contrasts : mapping column -> str
-    missing : {"drop", "raise"}
-    names : mapping
-        The caller's names, for the formula's code.
-    levels : mapping column -> sequence
-        Categories of the fixed part's columns, in place of those that occur.
-    """
-
-    formula: str
-    by_row: Mapping[str, str]
-    contrasts: Mapping[str, str]
-    missing: str
-    names: Mapping[str, Any]
-    levels: Mapping[str, Sequence[Any]]
-
-    @classmethod
-    def checked(
-        cls,
-        formula: str,
-        *,
-        contrasts: Any,
-        missing: str,
-        names: Mapping[str, Any],
-        levels: Any = None,
-        **by_row: Any,
-    ) -> Asked:
-        """From arguments of a user."""
-        for name, given in by_row.items():
-            if given is not None and not isinstance(given, str):
-                raise InvalidArgumentError(
-                    f"{name}: rows that are read in chunks need the name of a column, not a "
-                    f"{type(given).__name__}"
-                )
-        for name, given in (("contrasts", contrasts), ("levels", levels)):
-            if not isinstance(given, Mapping | None):
-                raise InvalidArgumentError(f"{name}={given!r}: expected a mapping of columns")
-        return cls(
-            formula,
-            {name: given for name, given in by_row.items() if given is not None},
-            dict(contrasts or {}),
-            check_choice(missing, ("drop", "raise"), "missing"),
-            names,
-            dict(levels or {}),
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +82,6 @@ class Learner:
         self.variables = tuple(c for c in columns if c in self.names)
         self.columns = tuple(c for c in columns if c in self.names or c in extra)
         self.n_rows = self.n_dropped = 0
-        self._codes: dict[str, Any] | None = None
         self.head: pd.DataFrame | None = None
         self.grouping = {bar.factors: Seen(bar.factors) for bar in self._parsed.bars}
         self.seen: dict[str, Seen] = {}

@@ -14,6 +14,7 @@ from merextras._checks import one_of
 from merextras.exceptions import ApproximationWarning, InvalidArgumentError
 from merextras.model.columns.covariates import Covariates
 from merextras.model.columns.fixed import FixedPart, FormulaPart
+from merextras.model.columns.specs import codes_of
 from merextras.model.design.design import INTERCEPT, Term
 from merextras.model.statsmodels.vc import parse_label
 
@@ -55,13 +56,15 @@ def with_formula(term: Term, formula: str | None, frame: pd.DataFrame) -> Term:
     return Term(term.factor, term.columns, term.levels, covariates, term.rows)
 
 
-def warn_of_bits(parts: Iterable[FixedPart | None], frame: pd.DataFrame, *, stacklevel: int) -> None:
+def warn_of_bits(
+    parts: Iterable[FixedPart | None], frame: pd.DataFrame, *, stacklevel: int
+) -> None:
     """Warn of ``^`` in a fit's formula, R's power, which Python reads as exclusive or of bits.
 
     Between booleans it is meant. The warning points `stacklevel` calls above this function.
     """
     for part in parts:
-        for code in part.codes() if isinstance(part, FormulaPart) else ():
+        for code in codes_of(part.spec) if isinstance(part, FormulaPart) else ():
             numbers = [c for c in _under_xor(code) if c in frame and frame[c].dtype != bool]
             if numbers:
                 warnings.warn(

@@ -118,7 +118,9 @@ def test_new_data_are_refused_and_the_own_rows_are_not(way, code, data):
     for formula in places(code)[: 3 if code in WHOLE else 2]:
         m = quietly(way, formula, data)
         for rows in (data.head(3), data.tail(100)):
-            with pytest.raises(UnsupportedModelError, match="so that it has no value in other rows"):
+            with pytest.raises(
+                UnsupportedModelError, match="so that it has no value in other rows"
+            ):
                 m.predict(rows)
     m = quietly(way, fixed(code), data)
     np.testing.assert_allclose(m.predict(data), m.fitted(), rtol=tol.INVARIANCE)

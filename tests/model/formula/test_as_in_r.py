@@ -145,7 +145,7 @@ def test_factor_is_a_categorical(way, data):
 @pytest.mark.parametrize("way", fm.WAYS)
 def test_names_of_the_caller_go_before(way, data):
     """A function of that name, not a number, as in R; math's take no columns."""
-    from math import exp  # noqa: F401, PLC0415 (the formula finds it here)
+    from math import exp  # noqa: F401 (the formula finds it here)
 
     scale = 3.0  # noqa: F841
     m = fm.fit(way, "Reaction ~ scale(Days) + (1 | Subject)", data)
@@ -197,7 +197,10 @@ def test_what_is_no_code_is_said(way, code, message, data):
 @pytest.mark.parametrize("way", fm.WAYS)
 @pytest.mark.parametrize("code", ["2x", "class", "z +"])
 def test_what_is_no_code_in_offset_and_response(way, code, data):
-    for formula in (f"Reaction ~ z + offset({code}) + (1 | Subject)", f"{code} ~ z + (1 | Subject)"):
+    for formula in (
+        f"Reaction ~ z + offset({code}) + (1 | Subject)",
+        f"{code} ~ z + (1 | Subject)",
+    ):
         with pytest.raises(InvalidArgumentError, match="formula"):
             fm.fit(way, formula, data)
 
@@ -213,6 +216,9 @@ def test_the_response_among_the_predictors(way, right, data):
 @pytest.mark.parametrize("way", ["patsy", "chunks"])
 @pytest.mark.parametrize("code", ["z > 3", "C(Days)", "poly(Days, 2)"])
 def test_an_offset_or_response_that_is_not_one_number(way, code, data):
-    for formula in (f"Reaction ~ z + offset({code}) + (1 | Subject)", f"{code} ~ z + (1 | Subject)"):
+    for formula in (
+        f"Reaction ~ z + offset({code}) + (1 | Subject)",
+        f"{code} ~ z + (1 | Subject)",
+    ):
         with pytest.raises(InvalidArgumentError, match="must be one numeric column"):
             fm.fit(way, formula, data)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TypeVar
 
 import numpy as np
@@ -17,7 +19,7 @@ from merextras.model.fit.lmer import fit_options
 from merextras.model.formula.names import effect_key
 from merextras.model.formula.parse import Bar, parse
 from merextras.model.formula.rewrite import bar_text, expanded, term_labels
-from merextras.model.formula.translate import in_quotes
+from merextras.model.formula.translate import in_backticks
 from merextras.model.products.products import fit_products, products_within
 from merextras.model.rowless.design import StreamedDesign
 from merextras.model.state.fitted import Fit, FittedModel, refitted, warn_of
@@ -179,12 +181,12 @@ def _with_dots(formula: str, design: Design) -> str:
     head, _, rhs = formula.rpartition("~")
     response = _undotted(head, before.response).strip() or before.response
     text = _undotted(rhs, f"({before.fixed})")
-    parsed = parse(in_quotes(text, design.columns), subtract=True)
-    old = parse(in_quotes(design.formula, design.columns)).bars if text != rhs else ()
+    parsed = parse(in_backticks(text, design.columns), subtract=True)
+    old = parse(in_backticks(design.formula, design.columns)).bars if text != rhs else ()
     bars = {_key(bar): bar for bar in [*old, *parsed.bars]}
     for bar in parsed.dropped:
         if not any(_taken_out(bar, each) is not None for each in bars.values()):
-            there = _in_backticks(", ".join(map(bar_text, bars.values()))) or "none"
+            there = _unquoted(", ".join(map(bar_text, bars.values()))) or "none"
             raise InvalidArgumentError(
                 f"formula={formula!r}: there is no term {bar_text(bar)} to take out of: {there}"
             )
@@ -192,7 +194,8 @@ def _with_dots(formula: str, design: Design) -> str:
         kept = [each if rest is None else rest for each, rest in left]
         bars = {_key(each): each for each in kept if each.effects}
     parts = [expanded(parsed.fixed), *map(bar_text, bars.values())]
-    return f"{response} ~ {' + '.join(map(_in_backticks, parts))}"
+    as_given = {q[2]: q[0] for q in re.finditer(r"Q\((['\"])(.*?)\1\)", text)}
+    return f"{response} ~ {' + '.join(_unquoted(part, as_given) for part in parts)}"
 
 
 def _undotted(text: str, before: str) -> str:
@@ -233,5 +236,6 @@ def _taken_out(bar: Bar, of: Bar) -> Bar | None:
     return replace(of, effects=text)
 
 
-def _in_backticks(code: str) -> str:
-    return re.sub(r'Q\("([^"]*)"\)', r"`\1`", code)
+def _unquoted(code: str, as_given: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Patsy's ``Q("x")`` in backticks, or as the user has it."""
+    return re.sub(r'Q\("([^"]*)"\)', lambda m: as_given.get(m[1], f"`{m[1]}`"), code)

@@ -41,9 +41,14 @@ def as_code(
     return MixedFormula(code(written.response), code(written.fixed), bars)
 
 
-def in_quotes(text: str, columns: Sequence[str]) -> str:
-    """The text with backticks around the columns that need them and have no quotes yet."""
-    return _naming(columns).sub(lambda m: f"`{m['word']}`" if m["word"] else m.group(), text)
+def in_backticks(text: str, columns: Sequence[str]) -> str:
+    """The text with backticks around all columns that stand in ``Q()`` or need quotes."""
+
+    def swapped(found: re.Match[str]) -> str:
+        name = found["word"] or found["quoted"] or found["tick"]
+        return found.group() if "`" in name else f"`{name}`"
+
+    return _naming(columns).sub(swapped, text)
 
 
 def _naming(columns: Sequence[str], contrasts: Iterable[str] = ()) -> re.Pattern[str]:

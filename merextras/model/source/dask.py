@@ -66,6 +66,7 @@ def _longer(head: pd.DataFrame, more: pd.DataFrame) -> pd.DataFrame:
 def _note(frame: pd.DataFrame, asked: Asked, columns: Sequence[str]) -> Noted:
     learner = Learner(asked, columns)
     learner.take(frame.reset_index(drop=True))
+    learner.check_by_row(None)
     return Noted(
         learner.n_rows,
         learner.n_dropped,

@@ -116,11 +116,11 @@ class Learner:
         if not keep.any():
             return
         rows = plain_rows(frame, keep)
-        self._check_by_row(rows)
+        self.check_by_row(rows)
         try:
             self._take(rows)
         except InvalidArgumentError:
-            self._check_by_row(None)  # the reason may be that these are not all rows
+            self.check_by_row(None)  # the reason may be that these are not all rows
             raise
 
     def _take(self, rows: pd.DataFrame) -> None:
@@ -175,7 +175,7 @@ class Learner:
         values = [self._parsed.response, *self._offsets]
         return codes + [f"I({code})" for code in values if unquoted(code) not in self.columns]
 
-    def _check_by_row(self, rows: pd.DataFrame | None) -> None:
+    def check_by_row(self, rows: pd.DataFrame | None) -> None:
         """Refuse code that looks at the whole column, as soon as there are rows enough to tell."""
         if not self._unclear or self.n_rows == 0:
             return
@@ -260,7 +260,7 @@ class Learner:
                 else ("no row has a value for all variables of the model")
             )
             raise InvalidArgumentError(f"source: {what}")
-        self._check_by_row(None)
+        self.check_by_row(None)
         factors = {code: self._factor(code) for code in self._factor_codes()}
         labels = contrast_labels(self._asked.contrasts)
         coders = {

@@ -244,3 +244,18 @@ def test_what_is_known_by_reading():
 
 def mx_log():
     return np.cumsum
+
+
+@pytest.mark.parametrize("partitions", [2, 60])
+def test_dask_refuses_and_takes(partitions, data):
+    dd = pytest.importorskip("dask.dataframe")
+    import dask
+
+    source = dd.from_pandas(data, npartitions=partitions)
+    with dask.config.set(scheduler="synchronous"):
+        for code in ("I(z - z.mean())", "z.rank()", "C(pd.qcut(z, 3))"):
+            with pytest.raises(UnsupportedModelError, match="looks at the whole column"):
+                fm.lmer(fixed(code), source)
+        m = mx.lmer(fixed("I(z.astype(float))"), source)
+    same = mx.lmer(fixed("z"), data)
+    np.testing.assert_allclose(m.fixef(), same.fixef(), rtol=1e-8)

@@ -1,6 +1,40 @@
-"""lme4's answers for statsmodels' mixed models."""
+"""lme4's answers for statsmodels' mixed models.
+
+Start with a fit, statsmodels' or our own::
+
+    m = mx.MerMod(smf.mixedlm("y ~ x", data, groups="g").fit())
+    m = mx.lmer("y ~ x + (x | g)", data)
+
+Then, by what you want to know (``m.`` is a method of `MerMod`; a function of ``mx.`` takes ``m`` or
+statsmodels' own fit):
+
+========================  ==========================================================================
+the estimates             m.summary  m.fixef  m.var_corr  m.sigma  m.vcov;  display  tidy  glance
+each group's effect       m.ranef  m.coef;  re_sim  plot_ranef  plot_re_sim
+intervals                 m.confint  m.profile;  bootstrap
+a test of fixed effects   m.anova  m.drop1  m.summary(ddf=...);  contest
+means and contrasts       emmeans  emtrends  joint_tests
+does the grouping matter  exact_rlrt  exact_lrt  ranova  pb_modcomp;  icc  r2
+what will a row be        m.predict;  predict_interval
+what if                   what_if  what_if_average  what_if_spread;  plot_what_if
+who ranks where           expected_rank  re_impact  re_margins
+what is uncertain         sim  re_sim  fe_sim  m.simulate
+can I trust the fit       model_checks  check_model  m.is_singular  check_convergence  all_fit
+who decides the result    m.influence  m.cooks_distance  m.hatvalues;  shrinkage
+which model               compare  performance  m.aic  m.bic  m.anova(other)
+for the paper             compare_table  tidy  augment  variance_decomposition
+imputed data              lmer_list  ModelList.pool
+data beyond memory        lmer(formula, "*.parquet")  stream_rows  cross_products
+a piece of the model      m.get_me  m.model_matrix  m.formula  m.opt_summary
+an R name that you know   mx.r.VarCorr(m)  mx.r.REsim(m)  ...; the table is in help(mx.r)
+an error or a warning     mx.exceptions
+========================  ==========================================================================
+
+`load_dataset` has data to try it on.
+"""
 
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from merextras.accessors.extract import (
@@ -68,6 +102,8 @@ from merextras.tables.summary_col import for_summary_col
 from merextras.tables.tidy import tidy
 
 if TYPE_CHECKING:
+    from merextras import exceptions as exceptions
+    from merextras import r as r
     from merextras.plots import (
         plot_coef,
         plot_emmeans,
@@ -91,6 +127,14 @@ if TYPE_CHECKING:
         plot_what_if,
         xyplot,
     )
+
+#: Reached as an attribute without an import of their own.
+_MODULES = ("exceptions", "r")
+
+try:
+    __version__ = version("merextras")
+except PackageNotFoundError:  # run from a checkout
+    __version__ = "0+unknown"
 
 __all__ = [
     "FEsim",
@@ -205,6 +249,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """The plots and R's spellings on first use: importing the package loads no plotting library."""
+    if name in _MODULES:
+        return import_module(f"merextras.{name}")
     if name in __all__:
         room = "merextras.plots" if name.startswith("plot_") or name == "xyplot" else "merextras.r"
         return getattr(import_module(room), name)
@@ -212,4 +258,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return [*__all__, *_MODULES, "__version__"]

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import merextras
 from merextras.exceptions import InvalidArgumentError
 
 
@@ -24,6 +25,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="merextras", description="lme4's answers for statsmodels' mixed models."
     )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {merextras.__version__}")
     commands = parser.add_subparsers(dest="command")
     demo = commands.add_parser(
         "demo",

@@ -351,21 +351,23 @@ _NAMES = {name.replace(".", "_"): name for name in TABLE}
 __all__ = sorted(_NAMES)  # noqa: PLE0605 (made from the table)
 
 
-@functools.cache
+# Not decorated: a type checker reads from it what ``from merextras.r import ranef`` is.
 def __getattr__(name: str) -> Callable[..., Any]:
     if name not in _NAMES:
         near = difflib.get_close_matches(name, __all__, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}{hint}")
-    return _spelt(name, _NAMES[name], TABLE[_NAMES[name]])
+    return _spelt(name)
 
 
 def __dir__() -> list[str]:
     return [*__all__, "TABLE", "Spelling"]
 
 
-def _spelt(name: str, r_name: str, spelling: Spelling) -> Callable[..., Any]:
-    """Make the function of an R name."""
+@functools.cache
+def _spelt(name: str) -> Callable[..., Any]:
+    """Make the function of a name of `__all__`."""
+    r_name, spelling = _NAMES[name], TABLE[_NAMES[name]]
     target, keywords = spelling.find(), spelling.keywords
 
     @functools.wraps(target)

@@ -52,7 +52,7 @@ def sigma(model: FittedModel) -> float:
     """Residual standard deviation, lme4's ``sigma``.
 
     ``sqrt(pwrss / (n - p))`` for a REML fit, ``sqrt(pwrss / n)`` for an ML fit (Bates et al. 2015,
-    eq. 33 and 41).
+    eq. 34 and 41).
     """
     return float(np.sqrt(model.solution.sigma2))
 

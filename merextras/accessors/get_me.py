@@ -38,7 +38,7 @@ def get_me(model: FittedModel, name: str) -> Any:
         ``RX``              upper triangular, (p, p): RX'RX = X'V^-1 X
         ``Tp``, ``Tlist``   starts of the terms in theta; the terms' factors, (k, k) each
         ``theta, lower``    covariance parameters (relative, on the SD scale) and their bounds
-        ``beta``, ``fixef`` fixed effects, as an array or a named Series
+        ``beta, fixef``     fixed effects, as an array or a named Series
         ``b``, ``u``        random effects and spherical random effects, (q,): b = Lambda u
         ``Gp``              starts of the terms in b and u
         ``cnms``            effects by term; ``flist``: grouping factors, a categorical frame

@@ -80,7 +80,7 @@ class LargestT:
     -----
     The estimates are R times a point of length ``sqrt(d F)`` in a random direction u, F being
     F-distributed with d and nu degrees of freedom and R R' the correlation (Genz & Bretz 2009,
-    *Computation of Multivariate Normal and t Probabilities*, ch. 4), so that
+    *Computation of Multivariate Normal and t Probabilities*, ch. 4), so that::
 
         P(max |T| > c) = E_u[ P(F > c**2 / (d m(u)**2)) ],      m(u) = max |R u|.
 

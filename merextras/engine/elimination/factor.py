@@ -7,7 +7,7 @@ taken out: with ``N = Lambda (Lambda' C_tt Lambda + I)^-1 Lambda'``,
 
 which is ``Z_a' V_t^-1 Z_b`` for ``V_t = W^-1 + Z_t Lambda Lambda' Z_t'``. What the same elimination
 does to X, y or any other columns is in `columns`. This is the block Cholesky factorisation of Bates
-et al. (2015), eq. 18 and 23-27, written so that a singular Lambda is nothing special: the Cholesky
+et al. (2015), eq. 18, by blocks, written so that a singular Lambda is nothing special: the Cholesky
 factors of ``Lambda' C_tt Lambda + I`` are the diagonal blocks of their L.
 """
 

@@ -3,7 +3,7 @@
     d(theta, sigma) = log |L|**2 + n log(2 pi sigma**2) + r**2 / sigma**2 - sum log w
 
 is what a profile of a standard deviation minimises (Bates et al. 2015, before sigma is profiled
-out in eq. 34). One fixed effect may be held at a value b: that drops its column and shifts the
+out, eq. 32). One fixed effect may be held at a value b: that drops its column and shifts the
 response, which is a linear map of the cross-products, so that no row is read. With the estimate
 and the variance of the free fixed effect at hand it is not even a new elimination:
 

@@ -105,7 +105,7 @@ class Profiled:
 
     @property
     def sigma2(self) -> float:
-        """Profiled residual variance, r**2 / n (eq. 33) or r**2 / (n - p) (eq. 41)."""
+        """Profiled residual variance, r**2 / n (eq. 34) or r**2 / (n - p) (eq. 41)."""
         return self.pwrss / self.df if self.df > 0 else np.nan
 
     def deviance(self, *, reml: bool | None = None) -> float:

@@ -314,3 +314,17 @@ FUZZ_INVARIANT = {
     "statistics": 1e-5,
     "df": 1e-4,
 }
+
+# --- Formula code --------------------------------------------------------------------------------
+
+#: R's estimates at the optimum of models whose columns are made by R, where theta is known to 1e-7
+#: and two ways of making a column (a triangular factor here, recurrences there) differ by rounding.
+FORMULA_IN_R = 3e-7
+
+#: Columns of X made of chunks against those made at once: transforms that add up their moments
+#: over rows (`scale`, `poly`) differ by rounding, relative to the largest element of the column.
+CHUNKS_COLUMNS = 1e-10
+
+#: F statistics and degrees of freedom of lmerTest, whose Hessian of the criterion is by finite
+#: differences, at its optimum of models with 180 and 270 rows.
+FORMULA_TESTS = 3e-6

@@ -22,8 +22,10 @@ from patsy.builtins import C
 from merextras._checks import check_columns
 from merextras._typing import Array, BoolArray
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.columns.fixed import relabelled
+from merextras.model.columns.explained import explained
 from merextras.model.columns.transforms import restored, stored
+from merextras.model.formula.functions import formula_names
+from merextras.model.formula.names import relabelled
 from merextras.model.formula.translate import names_in
 from merextras.model.formula.trust import check_trusted
 from merextras.model.frame.engine_frame import check_seen, date_numbers, for_engine
@@ -43,7 +45,7 @@ class Computed:
 
     def __init__(self, code: str, names: Mapping[str, Any] | None = None) -> None:
         self.code = code
-        self._names = dict({"np": np} if names is None else names)
+        self._names = formula_names(names or {}, code)
         self._learnt: dict[str, Any] | None = None
         self._dates: frozenset[str] | None = None
         self.trusted = True
@@ -65,7 +67,10 @@ class Computed:
 
     def learn(self, which: int, data: pd.DataFrame) -> None:
         """Take rows in for one pass."""
-        self._factor.memorize_chunk(self._state, which, self._for_engine(data, "source"))
+        try:
+            self._factor.memorize_chunk(self._state, which, self._for_engine(data, "source"))
+        except patsy.PatsyError as err:
+            raise explained(err, self.code, data) from err
 
     def finish(self, which: int) -> None:
         """End a pass."""
@@ -89,7 +94,7 @@ class Computed:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.code, self._learnt, self.trusted = state["code"], state["learnt"], state["trusted"]
         self._dates = state["dates"]
-        self._names = {"np": np}
+        self._names = formula_names({}, self.code)
 
     def _for_engine(self, data: pd.DataFrame, what: str) -> pd.DataFrame:
         """The columns that the code reads; dates where those that came first were dates."""
@@ -101,7 +106,7 @@ class Computed:
 
     def with_names(self, names: Mapping[str, Any]) -> None:
         """Give back the names that pickling has lost."""
-        self._names = dict(names)
+        self._names = formula_names(names, self.code)
 
     def values(self, data: pd.DataFrame) -> Any:
         """Evaluate the code on rows.
@@ -117,11 +122,11 @@ class Computed:
             for name, what in self._learnt.items():
                 restored(self._state["transforms"][name], what, self.code)
             self._learnt = None
-        data = self._for_engine(data, "newdata")
+        shown = self._for_engine(data, "newdata")
         try:
-            return self._factor.eval(self._state, data)
+            return self._factor.eval(self._state, shown)
         except patsy.PatsyError as err:
-            raise InvalidArgumentError(f"{self.code!r}: {str(err).splitlines()[0]}") from err
+            raise explained(err, self.code, data) from err
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,7 +174,7 @@ class Factor:
         values = np.asarray(self.computed.values(data), dtype=float)
         if values.ndim == 0:
             values = np.full(len(data), float(values))
-        values = values.reshape(len(values), -1)
+        values = values.reshape(len(values), -1 if values.size else self.width)
         if values.shape != (len(data), self.width):
             raise InvalidArgumentError(
                 f"{self.code!r} makes {values.shape[1]} column(s) of {len(values)} rows here, "
@@ -211,7 +216,8 @@ class Block:
 
 
 def _times(left: Array, right: Array) -> Array:
-    return (right[:, :, None] * left[:, None, :]).reshape(len(left), -1)
+    shape = len(left), left.shape[1] * right.shape[1]
+    return (right[:, :, None] * left[:, None, :]).reshape(shape)
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,14 +12,16 @@ import pandas as pd
 from merextras._checks import check_columns, check_frame, in_index, unknown_column
 from merextras._typing import Array, BoolArray
 from merextras.engine.products.crossprod import TermRows
-from merextras.exceptions import DataWarning, InvalidArgumentError
+from merextras.exceptions import DataWarning, InvalidArgumentError, UnsupportedModelError
 from merextras.model.columns.covariates import Covariates
 from merextras.model.columns.fixed import FixedPart, FormulaPart, Scope
 from merextras.model.columns.levels import grouping, without_unused
 from merextras.model.columns.plain_columns import plain_part
+from merextras.model.columns.whole_column import NO_OTHER_ROWS, refusal
 from merextras.model.design.design import Design, Term, in_order
 from merextras.model.design.options import Options
 from merextras.model.formula.parse import Bar, MixedFormula, parse
+from merextras.model.formula.r_spelling import written_out
 from merextras.model.formula.translate import (
     as_code,
     contrast_labels,
@@ -47,17 +50,19 @@ def build_design(
     """
     options = Options() if options is None else options
     check_frame(data, "data")
+    formula = written_out(formula, data.columns)
     written = parse(formula)
     check_parts(written, formula, data)
     labels = contrast_labels(options.contrasts)
     parsed = as_code(written, [str(c) for c in data.columns], options.contrasts)
     fixed_code, offsets = take_offsets(parsed.fixed)
-    names = names_used(parsed, fixed_code, offsets)
+    names = names_used(parsed, fixed_code, offsets, data.columns)
     used = {str(c) for c in data.columns if c in names}
     data = read_columns(data, used)
     keep = _complete(data, used, options)
     frame = _kept_rows(data, keep, used)
     own = options.kept(keep, names)
+    own = replace(own, whole=tuple(own.scope.looking_at_whole([f"I({c})" for c in offsets], frame)))
     y = response_of(parsed.response, frame, options.scope)
     fixed = _part(fixed_code, frame, labels, options.scope)
     x = fixed.matrix(frame)
@@ -71,7 +76,7 @@ def build_design(
         terms=terms,
         index=frame.index,
         frame=_only(_with_days(frame, parsed, fixed_code, offsets), used),
-        formula=" ".join(formula.split()),
+        formula=formula,
         weights=own.weights,
         offset=offset_from(own.offset, offsets, frame, options.scope),
         frequencies=own.frequencies,
@@ -93,6 +98,8 @@ def offset_of(design: Design, data: pd.DataFrame) -> Array | None:
     _, codes = take_offsets(as_code(parse(design.formula), columns, {}).fixed)
     if not codes:
         return options.offset
+    if design.options.whole:
+        raise UnsupportedModelError(refusal(design.options.whole[0], NO_OTHER_ROWS))
     needed = [c for c in columns if any(c in names_in(code) for code in codes)]
     check_columns(data, needed, "newdata")
     complete = data[needed].notna().all(axis=1).to_numpy(dtype=bool)

@@ -35,6 +35,8 @@ class Options:
     scope : Scope
     columns : mapping argument of `lmer` -> column
         Which of its arguments by row are columns of the data.
+    whole : tuple of str
+        Code of the formula's offsets that looks at the whole column.
     """
 
     weights: Array | None = None
@@ -44,6 +46,7 @@ class Options:
     contrasts: Mapping[str, str] = field(default_factory=dict)
     scope: Scope = field(default_factory=Scope)
     columns: Mapping[str, str] = field(default_factory=dict)
+    whole: tuple[str, ...] = ()
 
     def with_rows(self, frame: pd.DataFrame, **given: Any) -> Options:
         """The options with ``weights=``, ``freq_weights=``, ``offset=``, by row of a frame.

@@ -2,7 +2,7 @@
 
 Labels are given as categoricals with the levels of the fit, so that no engine loops over rows of
 text; dates as numbers of days; small integers and truth values so that arithmetic on them neither
-wraps nor is logic.
+wraps nor is logic; whole numbers under a power as floats, as R's.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ from merextras.model.frame.labels import codes_in, other_kind
 ALONE, CATEGORY, METHOD, CODE = "alone", "category", "method", "code"
 
 
-def for_engine(frame: pd.DataFrame, codes: Iterable[str], what: str = "data") -> pd.DataFrame:
+def for_engine(
+    frame: pd.DataFrame, codes: Iterable[str], what: str = "data", *, bools: bool = False
+) -> pd.DataFrame:
     """The columns that some code reads, for an engine that is to learn from them.
 
     Parameters
@@ -36,14 +38,25 @@ def for_engine(frame: pd.DataFrame, codes: Iterable[str], what: str = "data") ->
         Code of the factors.
     what : str
         The argument that messages speak of.
+    bools : bool
+        Whether truth values that stand alone are given as categories: to formulaic, which takes
+        them for numbers, where R and patsy have a factor (two slopes in ``x:b``, not one).
 
     Raises
     ------
     InvalidArgumentError
         A column that is neither numbers nor categories.
     """
-    uses = uses_of(codes)
-    made = {c: _to_learn(frame[c], c, uses[c], what) for c in frame.columns if c in uses}
+    codes = list(codes)
+    uses, floats = uses_of(codes), _powered(codes)
+    made = {
+        c: _to_learn(frame[c], c, uses[c], what, floats=c in floats)
+        for c in frame.columns
+        if c in uses
+    }
+    for c in [c for c in made if bools and uses[c] <= {ALONE, CATEGORY}]:
+        if kind_of(frame[c]) == "booleans":
+            made[c] = pd.Categorical(made[c], categories=[False, True])
     return FormulaFrame(made, index=frame.index)
 
 
@@ -74,7 +87,7 @@ def like_fit(
     InvalidArgumentError
         A category that the fit has not seen, or a column of another kind.
     """
-    uses = uses_of(codes)
+    uses, floats = uses_of(codes), _powered(codes)
     made: dict[str, Any] = {}
     for c in frame.columns:
         use = uses.get(c)
@@ -83,9 +96,12 @@ def like_fit(
         if c in levels and use <= {ALONE, CATEGORY} and not (c in numeric and ALONE in use):
             made[c] = _coded(frame[c], c, levels[c], what)
         elif c in numeric and not (METHOD in use and numeric[c] == "dates"):
-            made[c] = _number(frame[c], c, what, dates=numeric[c] == "dates")
+            is_date = numeric[c] == "dates"
+            made[c] = _number(frame[c], c, what, dates=is_date, floats=c in floats)
+        elif kind_of(frame[c]) == "booleans":
+            made[c] = _truth_values(frame[c])
         else:
-            made[c] = _to_learn(frame[c], c, use, what)
+            made[c] = _to_learn(frame[c], c, use, what, floats=c in floats)
     return FormulaFrame(made, index=frame.index)
 
 
@@ -96,7 +112,7 @@ def date_numbers(frame: pd.DataFrame, codes: Iterable[str]) -> list[str]:
     return [c for c in dates if uses[c] != {CATEGORY} and METHOD not in uses[c]]
 
 
-def _to_learn(column: pd.Series, name: str, use: frozenset[str], what: str) -> Any:
+def _to_learn(column: pd.Series, name: str, use: frozenset[str], what: str, *, floats: bool) -> Any:
     kind = kind_of(column)
     if METHOD in use and kind not in {"numbers", "booleans"}:
         return column
@@ -104,13 +120,22 @@ def _to_learn(column: pd.Series, name: str, use: frozenset[str], what: str) -> A
     is_factor = use <= {ALONE, CATEGORY}
     if kind in {"numbers", "dates"}:
         is_level = use == {CATEGORY}
-        return _sorted_levels(column) if is_level else _number(column, name, what, dates=True)
-    if isinstance(column.dtype, np.dtype) and kind == "booleans":
-        return column
+        if is_level:
+            return _sorted_levels(column)
+        return _number(column, name, what, dates=True, floats=floats)
     if kind == "booleans":
-        made = column.astype(object).where(column.notna(), np.nan)
-        return pd.Categorical(made, categories=[False, True]) if is_factor else made.astype(float)
+        if is_factor and not isinstance(column.dtype, np.dtype):
+            made = column.astype(object).where(column.notna(), np.nan)
+            return pd.Categorical(made, categories=[False, True])
+        return _truth_values(column)
     return column if kind == "categories" or not is_factor else _sorted_levels(column)
+
+
+def _truth_values(column: pd.Series) -> pd.Series:
+    """Truth values as they are; as numbers where one is missing."""
+    if isinstance(column.dtype, np.dtype):
+        return column
+    return column.astype(object).where(column.notna(), np.nan).astype(float)
 
 
 def _sorted_levels(column: pd.Series) -> pd.Categorical:
@@ -118,9 +143,11 @@ def _sorted_levels(column: pd.Series) -> pd.Categorical:
     return pd.Categorical.from_codes(codes, categories=pd.Index(levels))
 
 
-def _number(column: pd.Series, name: str, what: str, *, dates: bool) -> Any:
-    """Integers stay, which ``C(x)`` names; all else is floats."""
-    return column if column.dtype == np.int64 else numbers(column, name, what, dates=dates)
+def _number(column: pd.Series, name: str, what: str, *, dates: bool, floats: bool) -> Any:
+    """Integers stay, which ``C(x)`` names, unless floats are wanted; all else is floats."""
+    if column.dtype == np.int64 and not floats:
+        return column
+    return numbers(column, name, what, dates=dates)
 
 
 def _coded(column: pd.Series, name: str, levels: Sequence[Any], what: str) -> Any:
@@ -170,7 +197,7 @@ def _uses(code: str) -> dict[str, frozenset[str]]:
     if name is not None:
         return {name: frozenset({ALONE})}
     found: dict[str, set[str]] = {}
-    if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name) and tree.func.id == "C":
+    if isinstance(tree, ast.Call) and _is_category(tree):
         name = _column(tree.args[0]) if tree.args else None
         if name is not None and len(tree.args) < 3 and not _has_levels(tree):
             found[name] = {CATEGORY}
@@ -183,6 +210,43 @@ def _uses(code: str) -> dict[str, frozenset[str]]:
                 use = METHOD if isinstance(parent, ast.Attribute) else CODE
                 found.setdefault(inner, set()).add(use)
     return {name: frozenset(use) for name, use in found.items()}
+
+
+def _powered(codes: Iterable[str]) -> set[str]:
+    """The columns under a power in some code, and in none that makes categories of their values.
+
+    numpy's powers of whole numbers wrap beyond 2**63, and negative ones there are none.
+    """
+    powers: set[str] = set()
+    labels: set[str] = set()
+    for code in codes:
+        own = _powers_and_labels(code)
+        powers |= own[0]
+        labels |= own[1]
+    return powers - labels
+
+
+@lru_cache(maxsize=1024)
+def _powers_and_labels(code: str) -> tuple[frozenset[str], frozenset[str]]:
+    try:
+        tree = ast.parse(re.sub(r"`([^`]*)`", r'Q("\1")', code).strip(), mode="eval").body
+    except SyntaxError:
+        return frozenset(), frozenset()
+    return _within(tree, _is_power), _within(tree, _is_category)
+
+
+def _within(tree: ast.AST, wanted: Callable[[ast.AST], bool]) -> frozenset[str]:
+    """The columns within those nodes that are wanted."""
+    inside = (each for node in ast.walk(tree) if wanted(node) for each in ast.walk(node))
+    return frozenset(name for name in map(_column, inside) if name is not None)
+
+
+def _is_power(node: ast.AST) -> bool:
+    return isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow)
+
+
+def _is_category(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "C"
 
 
 def _has_levels(call: ast.Call) -> bool:

@@ -17,6 +17,7 @@ from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.products.restrict import restricted
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.design.options import callers_names
+from merextras.model.design.order import column_order
 from merextras.model.design.rank import dependent_columns, without_columns
 from merextras.model.design.sanity import (
     check_effects,
@@ -31,8 +32,9 @@ from merextras.model.products import file
 from merextras.model.products.compatible import check_same
 from merextras.model.products.submodel import smaller_structure
 from merextras.model.rowless.design import StreamedDesign
+from merextras.model.source.asked import Asked
 from merextras.model.source.dask import reduce_dask
-from merextras.model.source.learn import Asked, learn
+from merextras.model.source.learn import learn
 from merextras.model.source.reduce import check_memory, reduce_source
 from merextras.model.source.source import as_source, is_dask
 from merextras.model.state.control import LmerControl
@@ -320,7 +322,7 @@ def fit_products(
     check_memory(made.structure, made.n)
     facts, fixed, products = made.facts, made.structure.fixed, made.products
     kept = list(range(len(fixed.names)))
-    found = dependent_columns(facts.x)
+    found = dependent_columns(facts.x, column_order(fixed))
     if found:
         kept = [i for i in kept if i not in found]
         fixed = without_columns(fixed, found, control.rank_deficient, stacklevel=stacklevel + 1)

@@ -142,7 +142,7 @@ class StreamedDesign(Design):
             "structure": structure,
             "products": products,
             "facts": facts,
-            "square": triangle(facts.x[:, kept]),
+            "square": facts.x[:, kept],
             "rows": rows,
             "seen": seen,
             "_constant": ones[0] if ones else None,
@@ -153,7 +153,8 @@ class StreamedDesign(Design):
     structure: Structure
     products: CrossProducts
     facts: Facts
-    #: Rows with the same X'X, by frequencies but without precision weights: (up to p, p).
+    #: Rows with the same X'X, by frequencies but without precision weights: a row at most for
+    #: each column that the formula makes, those of ``facts.x``.
     square: Array
     rows: Array
     seen: tuple[BoolArray, ...]

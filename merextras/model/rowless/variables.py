@@ -13,10 +13,11 @@ import patsy
 from merextras._typing import Array
 from merextras.exceptions import NoRowsError, UnsupportedModelError
 from merextras.model.columns.coded import CodedPart
-from merextras.model.columns.fixed import FixedPart, FormulaPart, bare
+from merextras.model.columns.fixed import FixedPart, FormulaPart
 from merextras.model.design.design import Design
 from merextras.model.design.effects import effects_of
 from merextras.model.design.rank import KeptColumns
+from merextras.model.formula.names import bare
 from merextras.model.formula.parse import parse
 from merextras.model.formula.translate import as_code, names_in, take_offsets
 from merextras.model.frame.kinds import is_number, numbers

@@ -16,10 +16,14 @@ from merextras.exceptions import InvalidArgumentError, MerextrasError
 from merextras.model.columns.fixed import FORMULA_WORDS
 from merextras.model.columns.levels import Seen
 from merextras.model.frame.kinds import kind_of
+from merextras.model.source.asked import Asked
 from merextras.model.source.chunks import CHUNK_SIZE, Source
-from merextras.model.source.learn import Asked, Learner, Learnt, learn
+from merextras.model.source.learn import Learner, Learnt, learn
 from merextras.model.source.reduce import Piece, Reduced, check_count, check_memory
 from merextras.model.structure.structure import Structure
+
+#: Rows that are an example of all.
+_ROWS = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,17 +51,25 @@ class Noted:
         return Noted(
             self.n_rows + other.n_rows,
             self.n_dropped + other.n_dropped,
-            self.head,
+            _longer(self.head, other.head),
             self.numbers,
             {key: seen.combine(other.grouping[key]) for key, seen in self.grouping.items()},
             {key: seen.combine(other.seen[key]) for key, seen in self.seen.items()},
         )
 
 
+def _longer(head: pd.DataFrame, more: pd.DataFrame) -> pd.DataFrame:
+    """The first rows, of further partitions too where one has few."""
+    if len(head) >= _ROWS:
+        return head
+    return pd.concat([head, more], ignore_index=True).head(_ROWS)
+
+
 def _note(frame: pd.DataFrame, asked: Asked, columns: Sequence[str]) -> Noted:
     learner = Learner(asked, columns)
     learner.take(frame.reset_index(drop=True))
     head = learner.head if learner.head is not None else pd.DataFrame()
+    learner.check_by_row(None)
     return Noted(
         learner.n_rows,
         learner.n_dropped,

@@ -20,8 +20,9 @@ from merextras._typing import Array
 from merextras.engine.covariance.unstructured import Unstructured
 from merextras.engine.products.crossprod import TermRows
 from merextras.exceptions import ConvergenceWarning, UnsupportedModelError
+from merextras.model.columns.array_columns import ColumnsPart
 from merextras.model.columns.covariates import Covariates
-from merextras.model.columns.fixed import ColumnsPart, FixedPart, FormulaPart
+from merextras.model.columns.fixed import FixedPart, FormulaPart
 from merextras.model.design.design import INTERCEPT, Design, Term, in_order
 from merextras.model.formula.translate import names_in, unquoted
 from merextras.model.frame.read import read_columns
@@ -34,7 +35,7 @@ from merextras.model.statsmodels.fitted_frame import (
     groups_of,
     with_own_values,
 )
-from merextras.model.statsmodels.user_formulas import check_formulas, with_formula
+from merextras.model.statsmodels.user_formulas import check_formulas, warn_of_bits, with_formula
 from merextras.model.statsmodels.vc import Groups, vc_term
 
 # A log-likelihood this far short of the optimum is worth a warning.
@@ -79,6 +80,8 @@ def read_mixedlm(
         start = design.covariances.inside(theta, 1e-3)
         done = fit_design(design, reml=reml, theta=start, origin=origin)
     _warn(done, plain)
+    parts = [design.fixed, *(term.covariates.formula for term in design.terms)]
+    warn_of_bits(parts, design.frame, stacklevel=3)
     return done
 
 

@@ -22,9 +22,9 @@ from merextras._typing import Array, IntArray
 from merextras.engine.products.crossprod import TermRows
 from merextras.exceptions import UnsupportedModelError
 from merextras.model.columns.covariates import Covariates
-from merextras.model.columns.fixed import bare
 from merextras.model.columns.levels import grouping
 from merextras.model.design.design import INTERCEPT, Term
+from merextras.model.formula.names import bare
 
 #: The texts of a variable's values, as far as they are known.
 Known = Callable[[str], set[str]]

@@ -66,12 +66,19 @@ class Value:
     def of(self, frame: pd.DataFrame, what: str) -> Array:
         """The finite values of rows."""
         if self.computed is not None:
-            values = np.asarray(self.computed.values(frame), dtype=float)
-            values = np.broadcast_to(values.reshape(len(values), -1)[:, 0], (len(frame),))
+            values = self._one_column(self.computed.values(frame), len(frame))
         else:
             values = responses(frame[self.column], self.code, what)
         check_finite(values[:, None], (self.code,), what)
         return values
+
+    def _one_column(self, made: Any, n: int) -> Array:
+        """What the code makes, if it is numbers, one for each row."""
+        kind = getattr(made, "dtype", np.asarray(made).dtype if not hasattr(made, "data") else None)
+        values = np.asarray(made) if isinstance(kind, np.dtype) and kind.kind in "iuf" else None
+        if values is None or values.size not in {1, n} or (values.ndim > 1 and values.shape[1] > 1):
+            raise InvalidArgumentError(f"{self.code!r} must be one numeric column")
+        return np.broadcast_to(np.asarray(values, dtype=float).reshape(-1), (n,))
 
 
 @dataclass(frozen=True, eq=False)

@@ -328,3 +328,21 @@ CHUNKS_COLUMNS = 1e-10
 #: F statistics and degrees of freedom of lmerTest, whose Hessian of the criterion is by finite
 #: differences, at its optimum of models with 180 and 270 rows.
 FORMULA_TESTS = 3e-6
+
+# --- Where zero is and what a unit is -------------------------------------------------------------
+
+#: The criterion of a model whose covariate was shifted and rescaled, relative to its size: some
+#: hundred roundings. Worst seen in 2000 models with mean / sd up to 1e6: 1e-13.
+SHIFTED_CRITERION = 1e-9
+
+#: Estimates and standard errors of the same: a shifted covariate has itself lost six of its digits.
+SHIFTED_ESTIMATES = 1e-7
+
+#: Degrees of freedom of the same.
+SHIFTED_DF = 1e-5
+
+#: What a warning says could still be gained, printed with two digits.
+TWO_DIGITS = 0.06
+#: A criterion above the best of a dense search from many starts, relative to one plus its size: far
+#: below any difference between two minima, above what either search leaves.
+SEVERAL_MINIMA = 1e-6

@@ -14,7 +14,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-import small_designs as small
+import small_models as small
 from statsmodels.tools.sm_exceptions import ModelWarning
 from tolerances import FUZZ_INVARIANT
 

@@ -15,6 +15,7 @@ from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError, NoRowsError
 from merextras.model.design.design import Design
 from merextras.model.design.options import Options, callers_names
+from merextras.model.design.sanity import check_response
 from merextras.model.fit.lmer import fit_options
 from merextras.model.formula.names import effect_key
 from merextras.model.formula.parse import Bar, parse
@@ -43,7 +44,8 @@ def refit(model: M, y: Array | pd.Series) -> M:
     Raises
     ------
     InvalidArgumentError
-        Another length or index, or values that are missing or infinite.
+        Another length or index, values that are missing or infinite, or a response without
+        variation, overall or within groups.
     """
     new = refitted(model, y=_response(model, y))
     warn_of(new._fit, stacklevel=2)
@@ -81,6 +83,8 @@ def _response(model: FittedModel, y: Array | pd.Series) -> Array:
         )
     if not np.all(np.isfinite(values)):
         raise InvalidArgumentError("y: there are missing or infinite values")
+    design = model.design
+    check_response((values if design.offset is None else values - design.offset)[design.observed])
     return values
 
 
@@ -150,7 +154,7 @@ def _without_rows(model: M, design: StreamedDesign, formula: str, data: object, 
             "data by lmer(formula, source)"
         )
     made = products_within(design, formula, model.n_dropped)
-    control = replace(model._fit.control, start=None)
+    control = replace(model.control, start=None)
     fit = fit_products(made, reml=reml, control=control, stacklevel=3)
     warn_of(fit, stacklevel=3)
     return model._like(fit)
@@ -167,7 +171,7 @@ def _fit(
 ) -> Fit:
     """Fit as before; contrasts of columns that are no longer there are not needed either."""
     there = {c: how for c, how in options.contrasts.items() if c in frame.columns}
-    control = replace(model._fit.control, start=None)
+    control = replace(model.control, start=None)
     options = replace(options, contrasts=there)
     return fit_options(formula, frame, options, reml=reml, control=control, stacklevel=3)
 

@@ -84,7 +84,7 @@ class OrthogonalPolynomials:
     """
 
     def __init__(self) -> None:
-        self.shift = np.nan
+        self.shift: float | None = None
         self.size = 1.0
         self.powers: Array = np.empty((0, 0))
         self.coefficients: Array = np.empty((0, 0))
@@ -95,7 +95,7 @@ class OrthogonalPolynomials:
         degree = _checked_degree(degree)
         if raw or not len(values):
             return
-        if np.isnan(self.shift):
+        if self.shift is None:
             self.shift = float(np.mean(values))
             self.size = float(np.max(np.abs(values - self.shift))) or 1.0
             self.powers = np.empty((0, degree + 1))
@@ -104,7 +104,7 @@ class OrthogonalPolynomials:
 
     def memorize_finish(self) -> None:
         """Find the polynomials: the inverse of the factor, leading coefficients positive."""
-        if np.isnan(self.shift):
+        if self.shift is None:
             return
         r = self.powers * np.where(np.diag(self.powers) < 0, -1.0, 1.0)[: len(self.powers), None]
         size = np.linalg.norm(r, axis=0)
@@ -124,6 +124,7 @@ class OrthogonalPolynomials:
         return np.asarray((self._vandermonde(values, degree) @ self.coefficients)[:, 1:])
 
     def _vandermonde(self, values: Array, degree: int) -> Array:
+        assert self.shift is not None
         return np.vander((values - self.shift) / self.size, degree + 1, increasing=True)
 
 

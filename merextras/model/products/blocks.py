@@ -13,6 +13,7 @@ import scipy.sparse as sp
 from merextras._typing import Array, BoolArray, IntArray
 from merextras.engine.products.basis import Basis
 from merextras.engine.products.crossprod import CrossProducts
+from merextras.engine.products.effects import EffectBasis
 from merextras.exceptions import TooLargeError
 from merextras.model.columns.levels import Coder, label_text
 from merextras.model.products.container import Arrays
@@ -168,12 +169,23 @@ class Blocks:
             numbers=numbers,
         )
 
-    def basis(self, p: int) -> Basis:
-        """The basis of X and y."""
-        transform = self.numbers("transform", p, p)
+    def basis(self, p: int, effects: Sequence[EffectBasis]) -> Basis:
+        """The basis of X and y, with the coordinates of the terms' effects."""
+        return Basis(self._change("transform", p), self.numbers("b0", p), tuple(effects))
+
+    def effects(self, sizes: Sequence[int], version: int) -> list[EffectBasis]:
+        """The coordinates of the terms' effects, of as many each; version 1 has the user's."""
+        if version == 1:
+            return [EffectBasis.identity(k) for k in sizes]
+        names = [f"effects_transform{t}" for t in range(len(sizes))]
+        return [EffectBasis(self._change(n, k)) for n, k in zip(names, sizes, strict=True)]
+
+    def _change(self, name: str, k: int) -> Array:
+        """A change of basis."""
+        transform = self.numbers(name, k, k)
         if np.any(np.tril(transform, -1)) or np.any(np.diag(transform) <= 0.0):
-            raise ValueError("transform is not triangular with a positive diagonal")
-        return Basis(transform, self.numbers("b0", p))
+            raise ValueError(f"{name} is not triangular with a positive diagonal")
+        return transform
 
 
 def _check_labels_fit(
@@ -204,7 +216,7 @@ def products_of_arrays(
         blocks.gram("xy", p + 1, p + 1, rounding=rounding),
         Field(header["n"], "n").whole(1),
         Field(header["sum_log_w"], "sum_log_w").number(),
-        blocks.basis(p),
+        blocks.basis(p, blocks.effects([k for _, k in shapes], header["version"])),
     )
     _check_bessel(cp, np.diag(cp.xy) + rounding)
     seen = tuple(blocks.flags(f"seen{t}", j) for t, (j, _) in enumerate(shapes))

@@ -20,7 +20,9 @@ from merextras.model.structure.column_summaries import Facts
 from merextras.model.structure.structure import Value
 
 FORMAT = "merextras cross-products"
-VERSION = 1
+VERSION = 2
+#: Files of version 1 have the effects as the user counts them.
+READABLE = (1, 2)
 
 
 def _described_facts(facts: Facts) -> dict[str, Any]:
@@ -41,6 +43,8 @@ def described(made: Any, arrays: Arrays) -> dict[str, Any]:
     for (s, t), block in cp.cross.items():
         for name in ("data", "indices", "indptr"):
             arrays[f"cross{s}_{t}_{name}"] = getattr(block, name)
+    for t, own in enumerate(cp.basis.effects):
+        arrays[f"effects_transform{t}"] = own.transform
     arrays.update(xy=cp.xy, rows=made.rows, transform=cp.basis.transform, b0=cp.basis.offset)
     arrays.update(x=facts.x, mean=facts.mean, squares=facts.squares, ones=facts.ones)
     parts: list[FixedPart] = [structure.fixed]

@@ -20,7 +20,7 @@ from merextras._files import atomically
 from merextras.exceptions import InvalidArgumentError, TooLargeError
 from merextras.model.products.blocks import Blocks, products_of_arrays
 from merextras.model.products.container import Arrays, read_arrays
-from merextras.model.products.described import FORMAT, VERSION, described
+from merextras.model.products.described import FORMAT, READABLE, described
 from merextras.model.products.header import read_header
 
 _HEADER = "header"
@@ -92,10 +92,11 @@ def _checked(arrays: Arrays, path: Path) -> tuple[dict[str, Any], Arrays]:
     if hashlib.sha256(text).digest() != arrays.pop("header_checksum").tobytes():
         raise InvalidArgumentError(f"path: the header of {str(path)!r} is not what was written")
     header = json.loads(text.decode(), parse_constant=_no_number)
-    if header["format"] != FORMAT or header["version"] != VERSION:
+    if header["format"] != FORMAT or header["version"] not in READABLE:
         raise InvalidArgumentError(
             f"path: {str(path)!r} has format {str(header['format'])[:100]!r}, version "
-            f"{str(header['version'])[:100]}; this package reads {FORMAT!r}, version {VERSION}"
+            f"{str(header['version'])[:100]}; this package reads {FORMAT!r}, versions "
+            f"{READABLE[0]} to {READABLE[-1]}"
         )
     found = {name: _checksum(array) for name, array in arrays.items()}
     written = header["checksums"]

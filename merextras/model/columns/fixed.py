@@ -213,7 +213,7 @@ class FormulaPart:
         trusted: bool = True,
     ) -> None:
         self._spec = spec
-        self._trusted = trusted
+        self.trusted = trusted
         self._context = context
         self._labels = labels
         self.formula = formula
@@ -287,7 +287,7 @@ class FormulaPart:
 
     def _remade(self) -> Any:
         try:
-            scope = Scope(engine=self._engine, trusted=self._trusted)
+            scope = Scope(engine=self._engine, trusted=self.trusted)
             made = scope.matrix(self.formula, self._frame).design_info
         except InvalidArgumentError as err:
             raise UnsupportedModelError(
@@ -320,7 +320,7 @@ class FormulaPart:
     @cached_property
     def _whole(self) -> list[str]:
         """Code that looks at the whole column, found out when other rows come first."""
-        scope = Scope(self._names(), self._engine, trusted=self._trusted)
+        scope = Scope(self._names(), self._engine, trusted=self.trusted)
         return scope.looking_at_whole(codes_of(self.spec), self._frame)
 
     def _names(self) -> dict[str, Any]:

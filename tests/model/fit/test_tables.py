@@ -98,6 +98,24 @@ def test_small_integers_do_not_wrap(dtype, chunks):
 
 @pytest.mark.parametrize("engine", ["patsy", "formulaic"])
 @pytest.mark.parametrize("dtype", ["bool", "boolean", object])
+def test_truth_values_are_factors_alone_and_numbers_in_code(engine, dtype):
+    rng = np.random.default_rng(8)
+    a, b = rng.random(200) < 0.4, rng.random(200) < 0.6
+    x, g = rng.normal(size=200), rng.integers(0, 9, 200)
+    y = x * a + (a + 0.0) + b + rng.normal(size=9)[g] + rng.normal(size=200)
+    data = pd.DataFrame({"y": y, "x": x, "g": g})
+    data = data.assign(a=pd.Series(a).astype(dtype), b=pd.Series(b).astype(dtype))
+    control = mx.LmerControl(formula_engine=engine)
+    one = mx.lmer("y ~ x:a + (1 | g)", data, control=control)
+    assert one.fixef().index.tolist() == ["Intercept", "x:a[False]", "x:a[True]"]
+    two = mx.lmer("y ~ a + I(a + b) + (1 | g)", data, control=control)
+    own = data.assign(n=a + 0 + b, a=np.where(a, "t", "f"))
+    same = mx.lmer("y ~ a + n + (1 | g)", own)
+    np.testing.assert_allclose(two.predict(data[:20]), same.predict(own[:20]), rtol=1e-6)
+
+
+@pytest.mark.parametrize("engine", ["patsy", "formulaic"])
+@pytest.mark.parametrize("dtype", ["bool", "boolean", object])
 def test_arithmetic_of_truth_values(sleep, engine, dtype):
     """TRUE + TRUE is 2 in R; numpy's is True."""
     control = mx.LmerControl(formula_engine=engine)

@@ -12,7 +12,7 @@ import pytest
 import merextras
 from merextras.exceptions import UnsupportedModelError
 from merextras.model.columns.coded import Computed
-from merextras.model.columns.fixed import Scope
+from merextras.model.columns.fixed import FormulaPart, Scope
 from merextras.model.formula.trust import check_trusted
 
 #: What evaluates code, of patsy, formulaic and Python.
@@ -100,6 +100,10 @@ def test_distrust_is_passed_on():
                 each.column(code, frame)
             with pytest.raises(UnsupportedModelError, match="from a file"):
                 each.matrix(f"x + {code}", frame)
+    part = FormulaPart.from_formula("1 + x", frame, scope=scope)
+    for each in (part, pickle.loads(pickle.dumps(part))):
+        assert each.matrix(frame[:1]).tolist() == [[1.0, 1.0]]
+        assert not each.trusted
     computed = Computed.from_stored("f(x)", {}, trusted=False)
     for each in (computed, pickle.loads(pickle.dumps(computed))):
         each.with_names({"f": abs})

@@ -62,6 +62,38 @@ def test_labels_are_categoricals_unless_code_reads_them():
     assert seen["i"].dtype == np.int64
 
 
+def test_truth_values_alone_are_categories_for_an_engine_that_takes_them_for_numbers():
+    seen = for_engine(FRAME.iloc[[0]], ["b", "i:c", "c", "I(c + c)"], bools=True)
+    assert seen["b"].cat.categories.tolist() == [False, True]
+    assert list(seen["c"] + seen["c"]) == [2]
+
+
+@pytest.mark.parametrize(
+    ("codes", "kind"),
+    [
+        (["i**2"], "f"),
+        (["np.where(i > 1, i, 0)**-1"], "f"),
+        (['Q("i")**2', "i"], "f"),
+        (["i + 2"], "i"),
+        (["C(i)", "i**2"], "i"),
+        (["C(i**2)"], "i"),
+        (["C(i % 2)", "i**2"], "i"),
+    ],
+)
+def test_whole_numbers_under_a_power_are_floats_unless_they_are_labels(codes, kind):
+    """numpy's powers of integers wrap, also of arrays that are no columns any more."""
+    assert for_engine(FRAME, codes)["i"].dtype.kind == kind
+    assert like_fit(FRAME, codes, {}, {"i": "numbers"})["i"].dtype.kind == kind
+
+
+def test_truth_values_of_new_rows_that_were_numbers_in_the_fit():
+    """Of a fit whose engine took them so: not categories, whatever their dtype."""
+    new = pd.DataFrame({"b": pd.array([True, None], dtype="boolean"), "c": [True, False]})
+    seen = like_fit(new, ["b", "c"], {}, {})
+    np.testing.assert_array_equal(seen["b"], [1.0, np.nan])
+    assert seen["c"].dtype == bool
+
+
 def test_columns_no_code_can_use():
     with pytest.raises(InvalidArgumentError, match="column 't' holds durations, .*total_seconds"):
         for_engine(FRAME, ["t"])

@@ -106,6 +106,13 @@ def check_columns(data: pd.DataFrame, needed: Iterable[str], name: str) -> None:
     """All needed columns are there."""
     missing = [column for column in needed if column not in data.columns]
     if missing:
+        hints = "".join({in_index(column, data): None for column in missing})
         raise InvalidArgumentError(
             f"{name}: needs the column(s) {missing}, which are not among {list(data.columns)}"
+            f"{hints}"
         )
+
+
+def in_index(name: str, data: pd.DataFrame) -> str:
+    """The end of a message on a name that is no column, but one of the index; else empty."""
+    return "; it is in the index: data.reset_index()" if name in data.index.names else ""

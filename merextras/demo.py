@@ -6,14 +6,18 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import statsmodels.formula.api as smf
+from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 import merextras as mx
-from merextras._checks import check_columns
-from merextras.exceptions import InvalidArgumentError, MerextrasWarning
+from merextras._checks import check_columns, check_frame
+from merextras.exceptions import InvalidArgumentError, MerextrasWarning, RankDeficientWarning
 
 FORMULA = "extro ~ open + agree + social"
+#: Rows that the model's six parameters need at least.
+_FEWEST = 10
 COLUMNS = ("extro", "open", "agree", "social", "class", "school")
 
 
@@ -23,7 +27,8 @@ def read_data(path: Path | None) -> pd.DataFrame:
     Raises
     ------
     InvalidArgumentError
-        The file is not there, can't be read as CSV, or lacks a column.
+        The file is not there, can't be read as CSV, lacks a column or a value, or has other things
+        than finite numbers in the model's columns.
     """
     if path is None:
         return mx.load_dataset("students")
@@ -31,16 +36,63 @@ def read_data(path: Path | None) -> pd.DataFrame:
         data = pd.read_csv(path)
     except (OSError, ValueError) as err:
         raise InvalidArgumentError(f"--data {path}: {err}") from err
-    check_columns(data, COLUMNS, f"--data {path}")
+    _check(data, f"--data {path}")
     return data
+
+
+def _check(data: pd.DataFrame, name: str) -> None:
+    """Raise unless all rows have the demo's columns."""
+    check_frame(data, name)
+    check_columns(data, COLUMNS, name)
+    if len(data) < _FEWEST:
+        raise InvalidArgumentError(
+            f"{name}: {len(data)} rows are too few for {FORMULA!r} by school; the demo needs "
+            f"{_FEWEST} at least"
+        )
+    missing = {c: int(n) for c, n in data[list(COLUMNS)].isna().sum().items() if n}
+    if missing:
+        listed = ", ".join(f"{n} of {column!r}" for column, n in missing.items())
+        raise InvalidArgumentError(
+            f"{name}: there are missing values, {listed}; the demo needs rows without one"
+        )
+    for column in COLUMNS[:4]:
+        if not is_numeric_dtype(data[column]) or is_bool_dtype(data[column]):
+            raise InvalidArgumentError(
+                f"{name}: column {column!r} must be numeric, not {data[column].dtype}"
+            )
+        if not np.all(np.isfinite(data[column])):
+            raise InvalidArgumentError(f"{name}: column {column!r} has infinite values")
+
+
+def _fitted(data: pd.DataFrame) -> mx.MerMod:
+    """The model as a user of statsmodels fits it, if the data can have one.
+
+    Raises
+    ------
+    MerextrasError
+        A constant column, one school, fewer rows than estimates: what `lmer` says of it.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MerextrasWarning)
+        warnings.simplefilter("error", RankDeficientWarning)
+        try:
+            mx.lmer(f"{FORMULA} + (1 | school)", data)
+        except RankDeficientWarning as err:
+            raise InvalidArgumentError(
+                f"{err}; it is constant or made of the others, and {FORMULA!r} has no fit"
+            ) from err
+    try:
+        fit = smf.mixedlm(FORMULA, data, groups="school").fit()
+    except (ValueError, np.linalg.LinAlgError) as err:
+        raise InvalidArgumentError(f"statsmodels can't fit {FORMULA!r} by school: {err}") from err
+    return mx.MerMod(fit)
 
 
 def run(data: pd.DataFrame, folder: Path) -> list[Path]:
     """Print every result of the tutorial; write its figures; return their paths."""
+    m = _fitted(data)
     folder.mkdir(parents=True, exist_ok=True)
     figures = _describe(data, folder)
-    fit = smf.mixedlm(FORMULA, data, groups="school").fit()
-    m = mx.MerMod(fit)
     _estimates(m)
     figures += _random_effects(m, folder)
     figures += _exact_test(m, data, folder)

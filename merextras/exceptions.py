@@ -45,6 +45,10 @@ class RankDeficientWarning(MerextrasWarning):
     """Columns of the fixed part were dropped because others determine them."""
 
 
+class DataWarning(MerextrasWarning):
+    """A table was read as something that may not be what was meant: dates, labels, long ids."""
+
+
 class LargeModelWarning(MerextrasWarning):
     """The fit will need a lot of memory and time; said before it starts."""
 

@@ -20,7 +20,7 @@ from merextras.inference.fixed_effects import summary as _tested
 from merextras.inference.intervals import confint as _confint
 from merextras.inference.intervals import profile as _profile
 from merextras.model.fit import refit as _refit
-from merextras.model.fit.lmer import fit_formula, fit_source, read_products
+from merextras.model.fit.lmer import check_order, fit_formula, fit_source, read_products
 from merextras.model.products.products import ModelProducts
 from merextras.model.source.source import is_dask, is_source
 from merextras.model.state import fitted as _fitted
@@ -49,13 +49,17 @@ class MerMod(FittedModel):
         with a random slope that is neither a column nor a fixed effect, such as ``np.log(x)``.
     vc_formula : dict, optional
         The same for variance components.
+    groups : str, optional
+        The name of the groups, where statsmodels has lost it: they were given as an array or, with
+        ``missing="drop"``, as a Series.
 
     Raises
     ------
     UnsupportedModelError
-        Not a `MixedLM` fit, a penalised fit, or a covariance structure that has no blocks.
+        Not a `MixedLM` fit, a penalised fit, a covariance structure that has no blocks, or a fit
+        whose data frame was changed afterwards in a way that its columns can't be made again.
     InvalidArgumentError
-        `re_formula` or `vc_formula` is not the fit's.
+        `re_formula` or `vc_formula` is not the fit's, or a column `groups` has other values.
 
     Warns
     -----
@@ -99,9 +103,12 @@ class MerMod(FittedModel):
         polish: bool = True,
         re_formula: str | None = None,
         vc_formula: dict[str, str] | None = None,
+        groups: str | None = None,
     ) -> None:
         super().__init__(
-            read_mixedlm(fit, polish=polish, re_formula=re_formula, vc_formula=vc_formula)
+            read_mixedlm(
+                fit, polish=polish, re_formula=re_formula, vc_formula=vc_formula, groups=groups
+            )
         )
 
     def __repr__(self) -> str:
@@ -326,6 +333,7 @@ def lmer(
     Days          10.4673
     dtype: float64
     """
+    check_order(formula, data)
     if chunk_size is not None or is_dask(data) or is_source(data):
         products = read_products(
             formula,

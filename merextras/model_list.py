@@ -16,8 +16,9 @@ from merextras.inference.fixed_effects.pooling import pool_fixef
 from merextras.inference.model_summaries import pooled_ranef, pooled_var_corr, re_stats
 from merextras.mermod import MerMod
 from merextras.model.columns.fixed import Scope
-from merextras.model.design.options import Options, as_pandas, callers_names
+from merextras.model.design.options import Options, callers_names
 from merextras.model.fit.lmer import fit_options
+from merextras.model.frame.read import as_pandas
 from merextras.model.state.control import LmerControl
 from merextras.model.state.fitted import Fit, warn_of
 from merextras.model.statsmodels.mixedlm import as_fitted

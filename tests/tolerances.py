@@ -302,6 +302,33 @@ MERTOOLS_CRITERION = 1e-9
 CHUNKS_DEVIANCE = 1e-10
 CHUNKS_ESTIMATES = 1e-8
 
+# --- Fuzz of all verbs ---------------------------------------------------------------------------
+
+#: The same model with its rows, labels, zero or unit written otherwise: relative to the largest
+#: number. What follows theta has the optimiser's 1e-7 in it, degrees of freedom its derivatives.
+FUZZ_INVARIANT = {
+    "fitted": 1e-6,
+    "sigma": 1e-6,
+    "hat": 1e-5,
+    "r2": 1e-5,
+    "statistics": 1e-5,
+    "df": 1e-4,
+}
+
+# --- Formula code --------------------------------------------------------------------------------
+
+#: R's estimates at the optimum of models whose columns are made by R, where theta is known to 1e-7
+#: and two ways of making a column (a triangular factor here, recurrences there) differ by rounding.
+FORMULA_IN_R = 3e-7
+
+#: Columns of X made of chunks against those made at once: transforms that add up their moments
+#: over rows (`scale`, `poly`) differ by rounding, relative to the largest element of the column.
+CHUNKS_COLUMNS = 1e-10
+
+#: F statistics and degrees of freedom of lmerTest, whose Hessian of the criterion is by finite
+#: differences, at its optimum of models with 180 and 270 rows.
+FORMULA_TESTS = 3e-6
+
 # --- Where zero is and what a unit is -------------------------------------------------------------
 
 #: The criterion of a model whose covariate was shifted and rescaled, relative to its size: some

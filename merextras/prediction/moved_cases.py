@@ -14,8 +14,8 @@ from merextras.exceptions import InvalidArgumentError
 from merextras.model.columns.levels import labels_of
 from merextras.model.design.build import offset_of
 from merextras.model.design.design import Design
-from merextras.model.design.options import given_frame
-from merextras.model.newdata.rows import NewRows, new_rows
+from merextras.model.frame.kinds import responses
+from merextras.model.newdata.rows import NewRows, new_rows, read_new
 from merextras.model.state.fitted import FittedModel
 from merextras.prediction.combination import Combination
 from merextras.prediction.moves import check_others
@@ -89,7 +89,7 @@ def move_cases(
 ) -> MovedCases:
     """Check the cases and move them; errors as `what_if`."""
     design = model.design
-    cases = given_frame(cases, "cases")
+    cases = read_new(design, cases, "cases")
     targets = targets_of(design, group, levels, changes, along)
     check_others(design, cases, set(targets.columns), "cases")
     has_own = set(targets.columns) <= set(cases.columns)
@@ -190,10 +190,4 @@ def _combinations(
 def _observed(design: Design, cases: pd.DataFrame) -> Array:
     if design.response not in cases.columns:
         return np.full(len(cases), np.nan)
-    try:
-        return cases[design.response].to_numpy(dtype=float, na_value=np.nan)
-    except (TypeError, ValueError):
-        raise InvalidArgumentError(
-            f"cases: the response {design.response!r} must be numeric, not "
-            f"{cases[design.response].dtype}"
-        ) from None
+    return responses(cases[design.response], design.response, "cases: the response")

@@ -16,7 +16,8 @@ from merextras.accessors.extract import at_quantile
 from merextras.accessors.pick import pick_effect
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.design.design import INTERCEPT, Design
-from merextras.model.design.options import given_frame
+from merextras.model.frame.kinds import is_number, numbers
+from merextras.model.newdata.rows import read_new
 from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.prediction.moves import values_of
@@ -89,7 +90,7 @@ def average_obs(m: object, var_list: VarList | None = None, data: Any = None) ->
     frame, counts = _observations(model, data)
     keep = _matching(frame, var_list)
     out = {
-        column: _central(frame[column][keep], counts[keep], numeric=_is_number(frame[column]))
+        column: _central(frame[column][keep], counts[keep], numeric=is_number(frame[column]))
         for column in frame.columns
     }
     for column, value in _median_levels(model, var_list or {}).items():
@@ -246,7 +247,7 @@ def _observations(model: FittedModel, data: Any) -> tuple[pd.DataFrame, Array]:
     design = model.design
     given = {c: v for c, v in _row_columns(design).items() if c not in design.frame}
     if data is not None:
-        data, columns = given_frame(data, "data"), [*design.frame.columns, *given]
+        data, columns = read_new(design, data, "data"), [*design.frame.columns, *given]
         check_columns(data, columns, "data")
         return data[columns], np.ones(len(data))
     used = design.observed
@@ -289,17 +290,12 @@ def _several(value: Any) -> list[Any]:
     return list(value) if isinstance(value, (list, tuple, set, np.ndarray, pd.Index)) else [value]
 
 
-def _is_number(column: pd.Series) -> bool:
-    numeric = pd.api.types.is_numeric_dtype(column)
-    return bool(numeric and not pd.api.types.is_bool_dtype(column))
-
-
 def _central(column: pd.Series, counts: Array, *, numeric: bool) -> pd.Series:
     """The mean of numbers, the mode of others: a Series of one."""
     known = column.notna().to_numpy()
     column, counts = column[known], counts[known]
     if numeric:
-        values = column.to_numpy(dtype=float)
+        values = numbers(column, column.name, "data", dates=True)
         return pd.Series([float(np.average(values, weights=counts)) if len(values) else np.nan])
     if not len(column):
         return _alike([None], column)
@@ -320,6 +316,12 @@ def _alike(values: list[Any], column: pd.Series | None) -> pd.Series:
     """Values in the dtype of a column."""
     if column is None:
         return pd.Series(values)
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        known = column.cat.categories
+        new = [v for v in values if v not in known and not pd.isna(v)]
+        return pd.Series(
+            pd.Categorical(values, categories=[*known, *new], ordered=column.cat.ordered)
+        )
     return pd.Series(values, dtype=column.dtype)
 
 

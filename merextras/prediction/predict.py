@@ -12,8 +12,8 @@ from merextras._checks import check_choice, check_flag, check_level
 from merextras._typing import Array, IntArray
 from merextras.exceptions import InvalidArgumentError
 from merextras.inference.ddf.method import check_method
-from merextras.model.design.options import given_frame
 from merextras.model.newdata.re_form import kept_effects
+from merextras.model.newdata.rows import read_new
 from merextras.model.newdata.target import Target, left_out_rows, precision_weights, target_rows
 from merextras.model.state.fitted import FittedModel
 from merextras.prediction.spread import Neighbourhood, relative_variances
@@ -186,7 +186,7 @@ def predict(
             "weights: only a prediction interval depends on them; say interval='prediction'"
         )
     se_fit, adjust = check_flag(se_fit, "se_fit"), check_flag(adjust, "adjust")
-    newdata = None if newdata is None else given_frame(newdata, "newdata")
+    newdata = None if newdata is None else read_new(model.design, newdata)
     unseen = _unseen_levels(allow_new_levels)
     kept = kept_effects(model.design, re_form)
     unknown = "error" if unseen == "error" else "zero"

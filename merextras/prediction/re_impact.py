@@ -15,8 +15,7 @@ from merextras._typing import Array, IntArray
 from merextras.accessors.pick import pick_effect
 from merextras.engine.posterior import joint
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.design.options import given_frame
-from merextras.model.newdata.rows import NewRows
+from merextras.model.newdata.rows import NewRows, read_new
 from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.prediction.expected_rank import percentiles, ranks_of
@@ -154,7 +153,7 @@ def re_impact(
     """
     model = as_fitted(m)
     effect = pick_effect(model.design, group, term)
-    newdata = given_frame(newdata, "newdata")
+    newdata = read_new(model.design, newdata)
     check_choice(weights, _WEIGHTS, "weights")
     level = check_level(level)
     asked = _checked(breaks)

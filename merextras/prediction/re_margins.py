@@ -13,7 +13,7 @@ from merextras._checks import check_flag, check_level
 from merextras._typing import Array, IntArray
 from merextras.accessors.pick import COMBINED, FIXED, Effect, parts_of, pick_effect, pick_effects
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.design.options import given_frame
+from merextras.model.newdata.rows import read_new
 from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.prediction.expected_rank import percentiles, ranks_of
@@ -140,7 +140,7 @@ def re_margins(
     model = as_fitted(m)
     first = pick_effect(model.design, group, None)
     effects = pick_effects(model.design, first.group, term)
-    newdata = None if newdata is None else given_frame(newdata, "newdata")
+    newdata = None if newdata is None else read_new(model.design, newdata)
     cases = model.design.frame if newdata is None else newdata
     level = check_level(level)
     include_resid_var = check_flag(include_resid_var, "include_resid_var")

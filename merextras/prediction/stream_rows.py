@@ -16,8 +16,9 @@ from merextras._typing import Array
 from merextras.engine.posterior.leverage import hat_values
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
 from merextras.model.rowless.design import StreamedDesign
+from merextras.model.source.chunks import Source
 from merextras.model.source.learn import watched
-from merextras.model.source.source import Source, as_source, is_dask
+from merextras.model.source.source import as_source, is_dask
 from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.model.structure.structure import ChunkRows, Structure
@@ -153,7 +154,8 @@ def stream_rows(
     parts = _parts(model, design.structure, as_source(source, chunk_size), names, unknown, progress)
     if to is None:
         return parts
-    atomically(Path(to), lambda place: _to_parquet(parts, place))
+    write = _parquet_writer(names)
+    atomically(Path(to), lambda place: write(parts, place))
     return None
 
 
@@ -179,16 +181,20 @@ def _parts(
         yield pd.DataFrame(made_of, index=frame.index[rows.kept])
 
 
-def _to_parquet(parts: Iterator[pd.DataFrame], place: Path) -> None:
-    import pyarrow as pa  # noqa: PLC0415 (an extra)
-    import pyarrow.parquet as pq  # noqa: PLC0415
-
-    writer = None
+def _parquet_writer(names: Sequence[str]) -> Callable[[Iterator[pd.DataFrame], Path], None]:
+    """What writes frames with these columns of floats into a file, which may be of no rows."""
     try:
-        for part in parts:
-            table = pa.Table.from_pandas(part, preserve_index=False)
-            writer = pq.ParquetWriter(place, table.schema) if writer is None else writer
-            writer.write_table(table)
-    finally:
-        if writer is not None:
-            writer.close()
+        import pyarrow as pa  # noqa: PLC0415 (an extra)
+        import pyarrow.parquet as pq  # noqa: PLC0415
+    except ImportError:
+        raise InvalidArgumentError(
+            "to: parquet files are written by pyarrow: pip install merextras[arrow]"
+        ) from None
+    schema = pa.schema([(name, pa.float64()) for name in names])
+
+    def write(parts: Iterator[pd.DataFrame], place: Path) -> None:
+        with pq.ParquetWriter(place, schema) as writer:
+            for part in parts:
+                writer.write_table(pa.Table.from_pandas(part, schema, preserve_index=False))
+
+    return write

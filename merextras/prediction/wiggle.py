@@ -10,7 +10,7 @@ import pandas as pd
 
 from merextras._checks import unknown_column
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.design.options import given_frame
+from merextras.model.frame.read import given_frame
 
 
 def wiggle(data: Any, var_list: str | Sequence[str], values_list: Sequence[Any]) -> pd.DataFrame:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from merextras._checks import check_choice, check_columns, check_count
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.design.options import given_frame
+from merextras.model.frame.read import given_frame
 from merextras.reporting.script import Named, Script, literal
 from merextras.reporting.view import MX
 

@@ -15,9 +15,8 @@ from merextras._rng import as_generator
 from merextras._typing import Array, Rng
 from merextras.exceptions import ApproximationWarning, InvalidArgumentError
 from merextras.model.columns.levels import labels_of
-from merextras.model.design.options import given_frame
 from merextras.model.newdata.re_form import kept_effects
-from merextras.model.newdata.rows import unseen
+from merextras.model.newdata.rows import read_new, unseen
 from merextras.model.newdata.target import Target, precision_weights, target_rows
 from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
@@ -175,7 +174,7 @@ def predict_interval(
     level, n_sims, generator = check_level(level), check_count(n_sims, "n_sims"), as_generator(rng)
     joint, return_sims = check_flag(joint, "joint"), check_flag(return_sims, "return_sims")
     include_resid_var = check_flag(include_resid_var, "include_resid_var")
-    newdata = None if newdata is None else given_frame(newdata, "newdata")
+    newdata = None if newdata is None else read_new(model.design, newdata)
     drawer = _drawer(model, n_sims, joint, fix_intercept_variance, ignore_fixed_terms)
     target = target_rows(model, newdata, kept=kept_effects(model.design, None), unknown="zero")
     if new_levels == "zero":

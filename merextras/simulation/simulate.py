@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
@@ -21,7 +23,7 @@ from merextras.model.fit.response_draws import (
     scaled_effects,
 )
 from merextras.model.newdata.re_form import kept_effects
-from merextras.model.newdata.rows import new_rows
+from merextras.model.newdata.rows import new_rows, read_new
 from merextras.model.state.fitted import FittedModel
 
 #: Rows times responses that are drawn at a time (64 MB).
@@ -33,7 +35,7 @@ def simulate(
     n_sims: int = 1,
     *,
     use_u: bool = False,
-    newdata: pd.DataFrame | None = None,
+    newdata: Any = None,
     re_form: str | float | None = None,
     allow_new_levels: bool = False,
     rng: Rng = None,
@@ -53,7 +55,7 @@ def simulate(
     use_u : bool, default False
         False: new random effects for every response. True: all at their conditional modes, so that
         only the residuals are new.
-    newdata : DataFrame, optional
+    newdata : DataFrame (pandas or polars), optional
         By default the rows of the fit. Their precision weights are taken to be one; offsets that
         the formula names are read from `newdata`.
     re_form : None, "NA" or a formula, optional
@@ -109,6 +111,7 @@ def simulate(
     """
     n_sims, generators = check_count(n_sims, "n_sims"), as_generator(rng).spawn(n_sims)
     kept = _kept_terms(model, use_u, re_form)
+    newdata = None if newdata is None else read_new(model.design, newdata)
     source = _source(model, kept, newdata, allow_new_levels)
     step = max(1, _BLOCK // max(1, len(source.mean)))
     parts = [source.draw(generators[at : at + step]) for at in range(0, n_sims, step)]

@@ -10,6 +10,8 @@ from merextras.accessors.description import model_frame
 from merextras.accessors.rows import residuals
 from merextras.diagnostics.leverage import cooks_distance, hatvalues
 from merextras.exceptions import InvalidArgumentError
+from merextras.model.frame.kinds import responses
+from merextras.model.frame.read import read_column
 from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
 
@@ -109,7 +111,8 @@ def _checked(model: FittedModel, data: pd.DataFrame) -> pd.DataFrame:
         )
     if response in data.columns and response in model.design.frame.columns:
         rows = data if same else data.loc[index]
-        if not np.array_equal(rows[response].to_numpy(dtype=float), model.design.y):
+        given = responses(read_column(rows[response]), response, "data: the response")
+        if not np.array_equal(given, model.design.y):
             raise InvalidArgumentError(
                 f"data: column {response!r} is not the response of the fit; give the data that the "
                 "model was fitted to"

@@ -167,7 +167,7 @@ def test_an_unseen_category(students, engine):
         (lambda d: d.assign(Days="1"), "newdata: column 'Days' must be numeric"),
         (lambda d: d.assign(Days=pd.Timestamp(2020, 1, 1)), "newdata: column 'Days' must be num"),
         (lambda d: d.assign(Days=True), "newdata: column 'Days' must be numeric, not bool"),
-        (lambda d: d.assign(Days=d["Days"].astype(object)), "'Days' must be numeric, not object"),
+        (lambda d: d.assign(Days=["a", *d["Days"][1:]]), "'Days' must be numeric, not a mixture"),
         (lambda d: d.to_dict(), "newdata: expected a pandas DataFrame, got dict"),
         (lambda d: d.to_numpy(), "newdata: expected a pandas DataFrame, got ndarray"),
     ],

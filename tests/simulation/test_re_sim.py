@@ -14,8 +14,8 @@ from tolerances import MONTE_CARLO, SAME_DRAWS
 from merextras.datasets import load_dataset
 from merextras.engine.products.term_rows import TermRows
 from merextras.exceptions import InvalidArgumentError
+from merextras.model.columns.array_columns import ColumnsPart
 from merextras.model.columns.covariates import Covariates
-from merextras.model.columns.fixed import ColumnsPart
 from merextras.model.design.design import Design, Term
 from merextras.model.state.fitted import FittedModel, fit_at
 from merextras.simulation.re_sim import fe_sim, re_sim

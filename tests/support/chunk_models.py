@@ -21,6 +21,8 @@ MODELS = {
     "nested transforms": ("y ~ standardize(center(x)) + (1 | g)", {}),
     "contrasts": ("y ~ C(f) + c + (1 | g)", {"contrasts": {"c": "Sum"}}),
     "offset": ("y ~ x + (1 | g)", {"offset": "w"}),
+    "R's functions": ("y ~ log(x) + poly(t, 2) + scale(x) + (1 | g)", {}),
+    "raw polynomial": ("y ~ poly(x / 50, 2, raw=True) + (1 | g)", {}),
     "factor effects": ("y ~ x + (0 + b | h)", {}),
 }
 

@@ -14,31 +14,34 @@ from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError
 from merextras.inference.ddf.method import f_row, f_table, method_of
 from merextras.inference.fixed_effects.term_contrasts import without
-from merextras.model.columns.fixed import ColumnsPart
+from merextras.model.columns.array_columns import ColumnsPart
 from merextras.model.design.effects import Effect, Effects
 from merextras.model.rowless.design import StreamedDesign
-from merextras.model.rowless.effects import effects_of_design
+from merextras.model.rowless.effects import effects_as_written
 from merextras.model.state.fitted import Fit, FittedModel, fit_like, refitted
 from merextras.results.base import Table
 
-_TESTS = {"chisq": "chisq", "f": "f", "none": None}
+_TESTS = ("chisq", "f", "none")
+#: The F test of a term that others replace: nothing is tested.
+_REPLACED = (np.nan, np.nan, 0.0, np.nan, np.nan, np.nan)
 
 
 def drop1(
     model: FittedModel,
     *,
-    test: str | None = "chisq",
-    ddf: str = "satterthwaite",
+    test: str | None = "default",
+    ddf: str | None = None,
     scope: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """Leave out each term of the fixed part in turn, lme4's and lmerTest's ``drop1``.
 
     Parameters
     ----------
-    test : {"chisq", "f", None}
-        Likelihood ratio tests and AIC from refits by ML; F tests of the fit itself; AIC alone.
-    ddf : {"satterthwaite", "kenward-roger", "asymptotic"}
-        Of the F tests.
+    test : {"chisq", "f", None}, optional
+        Likelihood ratio tests and AIC from refits by ML; F tests of the fit itself; AIC alone. By
+        default F tests where `ddf` is given, as lmerTest's, else likelihood ratio tests, as lme4's.
+    ddf : {"satterthwaite", "kenward-roger", "asymptotic"}, optional
+        Of the F tests; Satterthwaite's by default.
     scope : sequence of str, optional
         Labels of the terms; by default all that no other term contains (main effects stay as long
         as their interaction is there).
@@ -52,14 +55,17 @@ def drop1(
     Raises
     ------
     InvalidArgumentError
-        An unknown `test`, `ddf` or term, or a term that another contains.
+        An unknown `test`, `ddf` or term, or a term that another contains; `ddf` for another test
+        than F.
 
     Notes
     -----
     ``statistic`` is the difference in ML deviance, ``df`` in rank: of the model whose fixed part
-    spans what the formula without the term does. R: ``drop1(m, test = "Chisq")`` of lme4, where
-    ``df`` is called npar, and ``drop1(m)`` of lmerTest for the F tests. A REML fit is refitted by
-    ML without a warning, as AIC has no other meaning here. Cost: an ML refit per term.
+    spans what the formula without the term does. A term that others replace, because they determine
+    it, has 0 df and no test, whichever of them the fit has columns of. R: ``drop1(m, test =
+    "Chisq")`` of lme4, where ``df`` is called npar, and ``drop1(m)`` of lmerTest for the F tests. A
+    REML fit is refitted by ML without a warning, as AIC has no other meaning here. Cost: an ML
+    refit per term.
 
     Examples
     --------
@@ -72,16 +78,32 @@ def drop1(
     agree   1.0  5819.8215     3.3008   0.0692
     social  1.0  5816.7093     0.1886   0.6641
     """
-    chosen = "none" if test is None else test.lower() if isinstance(test, str) else test
-    if chosen not in _TESTS:
-        raise InvalidArgumentError(f"test={test!r}: {one_of(test, list(_TESTS))}")
-    effects = effects_of_design(model.design)
+    chosen = _chosen(test, ddf)
+    effects = effects_as_written(model.design)
     wanted = _in_scope(effects, scope)
-    if _TESTS[str(chosen)] != "f":
+    if chosen != "f":
         return _by_likelihood(model, effects, wanted, test=chosen == "chisq")
-    method = method_of(model, ddf, stacklevel=3)
-    design = model.design
-    return f_table({e.label: f_row(method, without(design, effects, e)) for e in wanted})
+    method = method_of(model, "satterthwaite" if ddf is None else ddf, stacklevel=3)
+    rows = {}
+    for effect in wanted:
+        contrasts = without(model.design, effects, effect)
+        rows[effect.label] = f_row(method, contrasts) if len(contrasts) else list(_REPLACED)
+    return f_table(rows)
+
+
+def _chosen(test: object, ddf: object) -> str:
+    """The test's name; the one that goes with `ddf` by default."""
+    if test == "default":
+        return "chisq" if ddf is None else "f"
+    name = "none" if test is None else test.lower() if isinstance(test, str) else test
+    if name not in _TESTS:
+        raise InvalidArgumentError(f"test={test!r}: {one_of(test, list(_TESTS))}")
+    if ddf is not None and name != "f":
+        raise InvalidArgumentError(
+            f"ddf={ddf!r}: degrees of freedom are those of F tests; leave out test={test!r}, or "
+            'give test="f"'
+        )
+    return str(name)
 
 
 def _in_scope(effects: Effects, scope: Sequence[str] | None) -> list[Effect]:
@@ -114,13 +136,13 @@ def _by_likelihood(
     for effect in wanted:
         left = [e for e in effects.effects if e is not effect]
         x = effects.spanned(left)
-        small = _with_columns(model, x).solution
         lost = large.solution.p - x.shape[1]
-        rows.append((lost, large.n_parameters - lost, small.deviance()))
+        small = large if lost == 0 else _with_columns(model, x)
+        rows.append((lost, large.n_parameters - lost, small.solution.deviance()))
     df, npar, deviance = np.array(rows, dtype=float).T
     index = ["<none>", *(effect.label for effect in wanted)]
     out = pd.DataFrame({"df": df, "aic": deviance + 2.0 * npar}, index=index)
     if test:
         out["statistic"] = np.where(np.isnan(df), np.nan, np.maximum(deviance - deviance[0], 0.0))
-        out["p_value"] = stats.chi2.sf(out["statistic"], df)
+        out["p_value"] = stats.chi2.sf(out["statistic"], np.where(df > 0, df, np.nan))
     return Table.of(out)

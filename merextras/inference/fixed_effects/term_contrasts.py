@@ -120,20 +120,27 @@ def _independent(columns: Array) -> list[int]:
 
 
 def without(design: Design, effects: Effects, effect: Effect) -> Array:
-    """Contrasts that are zero if the term is not in the formula, (r, p).
+    """Contrasts that are zero if the term is not in the formula, (r, p); none if others replace it.
 
     The term's own coefficients, unless the formula without the term codes others differently
-    (``0 + a + b`` without a).
+    (``0 + a + b`` without a), or others have columns that were dropped on its behalf.
+
+    Parameters
+    ----------
+    effects : Effects
+        From `effects_as_written`: all terms of the formula.
     """
-    if len(effects) == 1:
-        return by_type(design, 1)[effect.label]
+    x = rows_of(design)
     left = [e for e in effects.effects if e is not effect]
-    kept = [j for j in range(rows_of(design).shape[1]) if j not in effect.columns]
-    own = orthonormal(rows_of(design)[:, kept])
+    if not left and not isinstance(design.fixed, KeptColumns):
+        return by_type(design, 1)[effect.label]
+    names = [effects.part.names[j] for j in effect.columns]
+    mine = [j for j, name in enumerate(design.fixed.names) if name in names]
+    own = orthonormal(x[:, [j for j in range(x.shape[1]) if j not in mine]])
     spanned = orthonormal(effects.spanned(left)[effects.observed])
-    if isinstance(design.fixed, KeptColumns) or _same_span(own, spanned):
-        return np.eye(rows_of(design).shape[1])[list(effect.columns)]
-    q, r = la.qr(rows_of(design), mode="economic")
+    if _same_span(own, spanned):
+        return np.eye(x.shape[1])[mine]
+    q, r = la.qr(x, mode="economic")
     inside = orthonormal(q.T @ spanned)
     outside = la.null_space(inside.T, rcond=_IN_SPAN)
     return np.asarray(outside.T @ r)

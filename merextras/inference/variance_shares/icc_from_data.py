@@ -10,8 +10,8 @@ from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from merextras._checks import check_columns
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.design.options import given_frame
 from merextras.model.fit.lmer import fit_formula
+from merextras.model.frame.read import given_frame
 from merextras.model.state.fitted import FittedModel
 
 
@@ -59,7 +59,7 @@ def icc_from_data(outcome: str, group: str, data: Any, subset: object = None) ->
     >>> round(mx.icc_from_data("mathach", "schid", mx.load_dataset("hsb")), 4)
     0.1804
     """
-    data = given_frame(data, "data")
+    data = given_frame(data, "data", [outcome, group])
     check_columns(data, [outcome, group], "data")
     if outcome == group:
         raise InvalidArgumentError(f"group={group!r}: is the outcome; give another column")

@@ -21,11 +21,16 @@ from patsy.builtins import C
 
 from merextras._checks import check_columns
 from merextras._typing import Array, BoolArray
-from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
-from merextras.model.columns.fixed import numeric, relabelled
-from merextras.model.columns.levels import codes_in
+from merextras.exceptions import InvalidArgumentError
+from merextras.model.columns.explained import explained
 from merextras.model.columns.transforms import restored, stored
+from merextras.model.formula.functions import formula_names
+from merextras.model.formula.names import relabelled
 from merextras.model.formula.translate import names_in
+from merextras.model.formula.trust import check_trusted
+from merextras.model.frame.engine_frame import check_seen, date_numbers, for_engine
+from merextras.model.frame.kinds import not_numeric, numbers
+from merextras.model.frame.labels import codes_in
 
 
 class Computed:
@@ -40,12 +45,14 @@ class Computed:
 
     def __init__(self, code: str, names: Mapping[str, Any] | None = None) -> None:
         self.code = code
-        self._names = dict({"np": np} if names is None else names)
+        self._names = formula_names(names or {}, code)
         self._learnt: dict[str, Any] | None = None
+        self._dates: frozenset[str] | None = None
         self.trusted = True
         self._begin()
 
     def _begin(self) -> None:
+        check_trusted([self.code], (), trusted=self.trusted)
         self._factor = patsy.EvalFactor(self.code)
         self._state: dict[str, Any] = {}
         space = patsy.EvalEnvironment([self._names])
@@ -55,12 +62,15 @@ class Computed:
     def from_stored(cls, code: str, learnt: dict[str, Any], *, trusted: bool) -> Computed:
         """One that has learnt all it needs; nothing is evaluated, nor compiled if not trusted."""
         new = object.__new__(cls)
-        new.__setstate__({"code": code, "learnt": learnt, "trusted": trusted})
+        new.__setstate__({"code": code, "learnt": learnt, "trusted": trusted, "dates": frozenset()})
         return new
 
     def learn(self, which: int, data: pd.DataFrame) -> None:
         """Take rows in for one pass."""
-        self._factor.memorize_chunk(self._state, which, data)
+        try:
+            self._factor.memorize_chunk(self._state, which, self._for_engine(data, "source"))
+        except patsy.PatsyError as err:
+            raise explained(err, self.code, data) from err
 
     def finish(self, which: int) -> None:
         """End a pass."""
@@ -74,15 +84,29 @@ class Computed:
 
     def __getstate__(self) -> dict[str, Any]:
         # The caller's functions may not pickle; see Scope.
-        return {"code": self.code, "learnt": self.stored(), "trusted": self.trusted}
+        return {
+            "code": self.code,
+            "learnt": self.stored(),
+            "trusted": self.trusted,
+            "dates": self._dates,
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.code, self._learnt, self.trusted = state["code"], state["learnt"], state["trusted"]
-        self._names = {"np": np}
+        self._dates = state["dates"]
+        self._names = formula_names({}, self.code)
+
+    def _for_engine(self, data: pd.DataFrame, what: str) -> pd.DataFrame:
+        """The columns that the code reads; dates where those that came first were dates."""
+        dates = frozenset(date_numbers(data, [self.code]))
+        self._dates = dates if self._dates is None else self._dates
+        for name in sorted(dates - self._dates):
+            raise not_numeric(data[name], name, what)
+        return for_engine(data, [self.code], what)
 
     def with_names(self, names: Mapping[str, Any]) -> None:
         """Give back the names that pickling has lost."""
-        self._names = dict(names)
+        self._names = formula_names(names, self.code)
 
     def values(self, data: pd.DataFrame) -> Any:
         """Evaluate the code on rows.
@@ -92,20 +116,17 @@ class Computed:
         UnsupportedModelError
             The code comes from a file, and was not trusted when that was read.
         """
-        if not self.trusted:
-            raise UnsupportedModelError(
-                f"{self.code!r} is Python code from a file, which is not run; read it, and if it "
-                "does nothing but make a column: load_cross_products(path, trust_formula=True)"
-            )
+        check_trusted([self.code], (), trusted=self.trusted)
         if self._learnt is not None:
             self._begin()
             for name, what in self._learnt.items():
                 restored(self._state["transforms"][name], what, self.code)
             self._learnt = None
+        shown = self._for_engine(data, "newdata")
         try:
-            return self._factor.eval(self._state, data)
+            return self._factor.eval(self._state, shown)
         except patsy.PatsyError as err:
-            raise InvalidArgumentError(f"{self.code!r}: {str(err).splitlines()[0]}") from err
+            raise explained(err, self.code, data) from err
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,6 +144,8 @@ class Factor:
     width : int
         Columns of a numeric one.
     computed : Computed or None
+    dates : bool
+        Whether it is a column of dates, as numbers of days.
     """
 
     code: str
@@ -130,6 +153,7 @@ class Factor:
     levels: pd.Index | None
     width: int = 1
     computed: Computed | None = None
+    dates: bool = False
 
     def values(self, data: pd.DataFrame, name: str = "newdata") -> tuple[Array, BoolArray]:
         """Numbers (m, width) or codes (m, 1), and which rows miss a value."""
@@ -140,25 +164,17 @@ class Factor:
         column = column.set_axis(range(len(column)), axis=0)
         codes = codes_in(column, self.levels)
         missing = column.isna().to_numpy(dtype=bool)
-        if np.any((codes < 0) & ~missing):
-            unseen = sorted({str(v) for v in pd.unique(column[(codes < 0) & ~missing])})
-            raise InvalidArgumentError(
-                f"{name}: {self.column or self.code!r} has categories the model has not seen: "
-                f"{unseen}; known: {[str(level) for level in self.levels]}"
-            )
+        check_seen(column, codes, self.levels, self.column or self.code, name)
         return codes[:, None].astype(float), missing
 
     def _numbers(self, data: pd.DataFrame) -> Array:
         if self.column is not None:
-            column = data[self.column]
-            if not pd.api.types.is_numeric_dtype(column):
-                return numeric(column, self.column)[:, None]
-            return column.to_numpy(dtype=float, na_value=np.nan)[:, None]
+            return numbers(data[self.column], self.column, dates=self.dates)[:, None]
         assert self.computed is not None
         values = np.asarray(self.computed.values(data), dtype=float)
         if values.ndim == 0:
             values = np.full(len(data), float(values))
-        values = values.reshape(len(values), -1)
+        values = values.reshape(len(values), -1 if values.size else self.width)
         if values.shape != (len(data), self.width):
             raise InvalidArgumentError(
                 f"{self.code!r} makes {values.shape[1]} column(s) of {len(values)} rows here, "
@@ -200,7 +216,8 @@ class Block:
 
 
 def _times(left: Array, right: Array) -> Array:
-    return (right[:, :, None] * left[:, None, :]).reshape(len(left), -1)
+    shape = len(left), left.shape[1] * right.shape[1]
+    return (right[:, :, None] * left[:, None, :]).reshape(shape)
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,9 @@ import pandas as pd
 from merextras._checks import check_columns
 from merextras._typing import Array
 from merextras.exceptions import UnsupportedModelError
-from merextras.model.columns.fixed import FixedPart, numeric
+from merextras.model.columns.fixed import FixedPart
+from merextras.model.formula.names import effect_key
+from merextras.model.frame.kinds import numbers
 
 
 @dataclass(frozen=True)
@@ -46,15 +48,16 @@ class Covariates:
                 return made[:, [self.formula.names.index(name) for name in self.names]]
             return made
         whole: Array | None = None
+        places = {effect_key(name): j for j, name in enumerate(fixed.names)}
         columns = []
         for name in self.names:
             if name == "Intercept":
                 columns.append(np.ones(len(data)))
             elif name in data.columns:
-                columns.append(numeric(data[name], name))
-            elif name in fixed.names:
+                columns.append(numbers(data[name], name))
+            elif effect_key(name) in places:
                 whole = fixed.matrix(data) if whole is None else whole
-                columns.append(whole[:, fixed.names.index(name)])
+                columns.append(whole[:, places[effect_key(name)]])
             elif name.isidentifier():
                 check_columns(data, [name], "newdata")
             else:

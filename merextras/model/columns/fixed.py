@@ -4,19 +4,34 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 import patsy
 
-from merextras._checks import check_columns, unknown_column
+from merextras._checks import check_columns
 from merextras._typing import Array, BoolArray
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
-from merextras.model.columns.number_columns import in_floats, is_number
-from merextras.model.formula.translate import names_in, unquoted
+from merextras.model.columns.boxes import boxed
+from merextras.model.columns.complete_rows import CompleteRows
+from merextras.model.columns.explained import explained, first_line
+from merextras.model.columns.specs import categories_of, codes_of, names_seen, variables_of
+from merextras.model.columns.whole_column import (
+    NO_OTHER_ROWS,
+    looking_at_whole,
+    not_by_row,
+    refusal,
+)
+from merextras.model.formula.functions import formula_names
+from merextras.model.formula.names import bare, relabelled
+from merextras.model.formula.translate import pieces_of
+from merextras.model.formula.trust import check_trusted
+from merextras.model.frame.engine_frame import for_engine, is_alone, like_fit
+from merextras.model.frame.kinds import kind_of
 
 #: Names that mean the same in every formula, whatever the caller calls by them.
 FORMULA_WORDS = frozenset({"C", "I", "Q"})
@@ -40,106 +55,131 @@ class FixedPart(Protocol):
         ...
 
 
-class ColumnsPart:
-    """Columns taken as they are: models made from arrays."""
-
-    def __init__(self, names: Sequence[str], constant: str | None) -> None:
-        self.names: tuple[str, ...] = tuple(names)
-        self.variables: tuple[str, ...] = tuple(name for name in names if name != constant)
-        self._constant = constant
-
-    def matrix(self, data: pd.DataFrame) -> Array:
-        """The columns of these names; the constant may be left out."""
-        check_columns(data, self.variables, "newdata")
-        columns = [
-            np.ones(len(data))
-            if name == self._constant and name not in data
-            else numeric(data[name], name)
-            for name in self.names
-        ]
-        return np.column_stack(columns) if columns else np.empty((len(data), 0))
-
-
-def numeric(column: pd.Series, name: str) -> Array:
-    """A column of new data as floats.
-
-    Raises
-    ------
-    InvalidArgumentError
-        It is not numeric.
-    """
-    if not pd.api.types.is_string_dtype(column):  # "3" is not 3
-        with suppress(TypeError, ValueError):
-            return column.to_numpy(dtype=float, na_value=np.nan)
-    raise InvalidArgumentError(f"newdata: column {name!r} must be numeric, not {column.dtype}")
-
-
 class Scope:
     """Which engine evaluates formulas, and the names that it sees besides the data.
 
     Parameters
     ----------
     names : mapping, optional
-        Functions and constants; numpy as ``np`` is always there.
+        Functions and constants, besides those that are always there (`formula_names`).
     engine : {"patsy", "formulaic"}
+    trusted : bool
+        False for code that came from a file: it is not evaluated, see `check_trusted`.
     """
 
-    def __init__(self, names: Mapping[str, Any] | None = None, engine: str = "patsy") -> None:
+    def __init__(
+        self,
+        names: Mapping[str, Any] | None = None,
+        engine: str = "patsy",
+        *,
+        trusted: bool = True,
+    ) -> None:
+        self._trusted = trusted
         own = {k: v for k, v in (names or {}).items() if k not in FORMULA_WORDS}
         self._names = {"np": np, **own}
         self._engine = engine
 
-    def spec(self, rhs: str, frame: pd.DataFrame) -> Any:
-        """The engine's own memory of levels and transforms."""
-        if self._engine == "formulaic":
-            return self._by_formulaic(rhs, frame)
-        space = patsy.EvalEnvironment([self._names])
-        try:
-            return patsy.dmatrix(rhs, frame, eval_env=space, NA_action="raise").design_info
-        except (patsy.PatsyError, SyntaxError, NameError, ValueError) as err:
-            raise _explained(err, rhs, frame) from err
+    @property
+    def engine(self) -> str:
+        """Which one evaluates."""
+        return self._engine
 
-    def _by_formulaic(self, rhs: str, frame: pd.DataFrame) -> Any:
+    @property
+    def trusted(self) -> bool:
+        """Whether code is evaluated."""
+        return self._trusted
+
+    def _seen_by(self, code: str, engine: str | None = None) -> dict[str, Any]:
+        return formula_names(self._names, code, self._engine if engine is None else engine)
+
+    def matrix(self, rhs: str, frame: pd.DataFrame) -> Any:
+        """The engine's own matrix, which has its memory of levels and transforms."""
+        if not self._trusted:
+            check_trusted(pieces_of(rhs), frame.columns, trusted=False)
+        pieces: list[str] | None = None
+        with suppress(InvalidArgumentError):  # what can't be read is told by the engine
+            pieces = pieces_of(re.sub(r"`([^`]*)`", r'Q("\1")', rhs))
+        shown = frame if pieces is None else self._shown(frame, pieces)
+        by = self._by_formulaic if self._engine == "formulaic" else self._by_patsy
+        return by(rhs, shown, frame)
+
+    def _shown(self, frame: pd.DataFrame, pieces: Sequence[str]) -> pd.DataFrame:
+        return for_engine(frame, pieces, "formula", bools=self._engine == "formulaic")
+
+    def _by_patsy(self, rhs: str, shown: pd.DataFrame, frame: pd.DataFrame) -> Any:
+        space = patsy.EvalEnvironment([{**self._seen_by(rhs), "C": boxed}])
+        try:
+            return patsy.dmatrix(rhs, shown, eval_env=space, NA_action="raise")
+        except (patsy.PatsyError, SyntaxError, NameError, ValueError) as err:
+            raise explained(err, rhs, frame) from err
+
+    def _by_formulaic(self, rhs: str, shown: pd.DataFrame, frame: pd.DataFrame) -> Any:
         from formulaic import errors, model_matrix  # noqa: PLC0415 (only if it is asked for)
 
+        context = self._seen_by(rhs)
         try:
-            made = model_matrix(rhs, frame, context=self._names, na_action="raise")
+            return model_matrix(
+                rhs, shown, context=context, na_action="raise", materializer="pandas"
+            )
         except (errors.FormulaicError, SyntaxError, NameError, ValueError) as err:
-            raise _explained(err, rhs, frame) from err
-        return made.model_spec
+            raise explained(err, rhs, frame) from err
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The caller's functions may not pickle, and what they do could have changed since.
-        return Scope, (None, self._engine)
+        return _scope, (self._engine, self._trusted)
 
     def only(self, names: Iterable[str]) -> Scope:
         """The scope with no more than these of its names."""
         names = set(names)
         kept = {name: value for name, value in self._names.items() if name in names}
-        return Scope(kept, self._engine)
+        return Scope(kept, self._engine, trusted=self._trusted)
+
+    def by(self, engine: str) -> Scope:
+        """The scope with another engine."""
+        return Scope(self._names, engine, trusted=self._trusted)
 
     def within(self, names: Mapping[str, Any]) -> Scope:
         """The scope with further names, where it has none of its own."""
-        return Scope({**names, **self._names}, self._engine)
+        return Scope({**names, **self._names}, self._engine, trusted=self._trusted)
 
     def names_of(self, spec: Any) -> dict[str, Any]:
         """The names that a spec uses; patsy keeps its own."""
         if isinstance(spec, patsy.DesignInfo):
             return {}
         used = {str(v) for v in spec.variables} | {str(v).split(".")[0] for v in spec.variables}
-        return {name: value for name, value in self._names.items() if name in used}
+        code = " ".join(map(str, spec.factors))
+        return {name: value for name, value in self._seen_by(code).items() if name in used}
+
+    def looking_at_whole(self, codes: Sequence[str], frame: pd.DataFrame) -> list[str]:
+        """The code among this that looks at the whole column, of which other rows have another."""
+        unclear = not_by_row(codes, frame.columns, self._seen_by(" ".join(codes)))
+        return looking_at_whole(unclear, frame, self._evaluator)
+
+    def refuse_whole(self, codes: Sequence[str], frame: pd.DataFrame, where: str) -> None:
+        """Raise if there is such code."""
+        for code in self.looking_at_whole(codes, frame):
+            raise UnsupportedModelError(refusal(code, where))
+
+    def _evaluator(self, code: str, frame: pd.DataFrame) -> Callable[[pd.DataFrame], Array]:
+        return FormulaPart.from_formula(f"0 + {code}", frame, scope=self)._made
 
     def column(self, code: str, frame: pd.DataFrame) -> Array:
         """One numeric column from a piece of code."""
-        space = patsy.EvalEnvironment([self._names])
+        check_trusted([code], frame.columns, trusted=self._trusted)
+        shown = for_engine(frame, [f"I({code})"], "formula")
+        space = patsy.EvalEnvironment([{**self._seen_by(code, "patsy"), "C": boxed}])
         try:
-            made = patsy.dmatrix(f"0 + I({code})", frame, eval_env=space, NA_action="raise")
+            made = patsy.dmatrix(f"0 + I({code})", shown, eval_env=space, NA_action="raise")
         except (patsy.PatsyError, SyntaxError) as err:
-            raise _explained(err, code, frame) from err
+            raise explained(err, code, frame) from err
         values = np.asarray(made, dtype=float)
         if values.shape[1] != 1:
             raise InvalidArgumentError(f"{code!r} must be one numeric column")
         return values[:, 0]
+
+
+def _scope(engine: str, trusted: bool) -> Scope:
+    return Scope(None, engine, trusted=trusted)
 
 
 class FormulaPart:
@@ -156,6 +196,10 @@ class FormulaPart:
     labels : mapping, optional
         Names for pieces of code in the columns' names; given, ``Q("class")[T.b]`` also becomes
         ``class[T.b]``.
+    context : mapping, optional
+        The names that formulaic's code sees.
+    trusted : bool
+        Of the scope that made the spec.
     """
 
     def __init__(
@@ -166,8 +210,10 @@ class FormulaPart:
         *,
         labels: Mapping[str, str] | None = None,
         context: Mapping[str, Any] | None = None,
+        trusted: bool = True,
     ) -> None:
         self._spec = spec
+        self.trusted = trusted
         self._context = context
         self._labels = labels
         self.formula = formula
@@ -177,9 +223,11 @@ class FormulaPart:
         if labels is not None:
             names = tuple(relabelled(name, labels) for name in names)
         self.names: tuple[str, ...] = names
-        self.variables: tuple[str, ...] = tuple(_variables(spec, self._engine, frame.columns))
+        self.variables: tuple[str, ...] = tuple(variables_of(spec, frame.columns))
         # Its own columns only, so that neither the user's frame nor its size is carried along.
         self._frame = frame[[c for c in frame.columns if str(c) in self.variables]]
+        # What learning made, until it is asked for.
+        self._first: tuple[pd.DataFrame, Array] | None = None
 
     @classmethod
     def from_formula(
@@ -199,13 +247,23 @@ class FormulaPart:
         """
         scope = Scope() if scope is None else scope
         rhs = formula.split("~", 1)[-1]
-        spec = scope.spec(rhs, frame)
-        return cls(spec, rhs, frame, labels=labels, context=scope.names_of(spec))
+        made = scope.matrix(rhs, frame)
+        spec = made.design_info if scope.engine == "patsy" else made.model_spec
+        part = cls(
+            spec,
+            rhs,
+            frame,
+            labels=labels,
+            context=scope.names_of(spec),
+            trusted=scope.trusted,
+        )
+        part._first = frame, np.ascontiguousarray(made, dtype=float)
+        return part
 
     def __getstate__(self) -> dict[str, Any]:
         # formulaic's memory is kept: made again, its columns could be in another order.
         spec = None if self._engine == "patsy" else self._spec
-        return {**self.__dict__, "_spec": spec, "_context": None}
+        return {**self.__dict__, "_spec": spec, "_context": None, "_first": None}
 
     @property
     def spec(self) -> Any:
@@ -217,7 +275,11 @@ class FormulaPart:
     @property
     def context(self) -> Mapping[str, Any]:
         """The names that formulaic sees besides the data."""
-        return {"np": np} if self._context is None else self._context
+        return (
+            formula_names({}, self.formula, self._engine)
+            if self._context is None
+            else self._context
+        )
 
     def label(self, code: str) -> str:
         """The name of a term, given its code."""
@@ -225,7 +287,8 @@ class FormulaPart:
 
     def _remade(self) -> Any:
         try:
-            made = Scope(engine=self._engine).spec(self.formula, self._frame)
+            scope = Scope(engine=self._engine, trusted=self.trusted)
+            made = scope.matrix(self.formula, self._frame).design_info
         except InvalidArgumentError as err:
             raise UnsupportedModelError(
                 f"the formula {self.formula!r} can't be evaluated again after unpickling; it uses "
@@ -246,48 +309,74 @@ class FormulaPart:
         InvalidArgumentError
             A variable is missing, or has a category the model has not seen.
         """
+        first, self._first = self._first, None
+        if first is not None and data is first[0]:
+            return first[1]
         check_columns(data, self.variables, "newdata")
+        if self._whole and not self._is_own(data):
+            raise UnsupportedModelError(refusal(self._whole[0], NO_OTHER_ROWS))
+        return self._made(data)
+
+    @cached_property
+    def _whole(self) -> list[str]:
+        """Code that looks at the whole column, found out when other rows come first."""
+        scope = Scope(self._names(), self._engine, trusted=self.trusted)
+        return scope.looking_at_whole(codes_of(self.spec), self._frame)
+
+    def _names(self) -> dict[str, Any]:
+        """What the code sees besides the data."""
+        return dict(self.context) if self._engine == "formulaic" else names_seen(self.spec)
+
+    def _is_own(self, data: pd.DataFrame) -> bool:
+        """Whether these are the rows of the fit."""
+        own = self._frame
+        return len(data) == len(own) and all(
+            np.array_equal(data[c].to_numpy(), own[c].to_numpy()) for c in own.columns
+        )
+
+    def _made(self, data: pd.DataFrame) -> Array:
         return self._by_patsy(data) if self._engine == "patsy" else self._by_formulaic(data)
 
     def _by_patsy(self, data: pd.DataFrame) -> Array:
-        complete = _Complete(len(data))
-        frame = in_floats(data, self._numbers())
-        own = [c for c in self.variables if isinstance(data[c].dtype, pd.CategoricalDtype)]
-        if own:
-            # patsy refuses other categories than the fit's even where no row has them.
-            frame = frame.assign(**{c: frame[c].astype(object) for c in own})
+        complete = CompleteRows(len(data))
+        frame = self.as_fitted(data)
         try:
             (out,) = patsy.build_design_matrices([self.spec], frame, NA_action=complete)
         except patsy.PatsyError as err:
-            raise InvalidArgumentError(f"newdata: {_first_line(err)}") from err
+            raise InvalidArgumentError(f"newdata: {first_line(err)}") from err
         made = np.full((len(data), len(self.names)), np.nan)
         made[complete.rows] = np.asarray(out, dtype=float)
         return made
 
-    def _numbers(self) -> list[str]:
-        """The columns that were numbers in the fit and that its numeric factors are made from."""
-        if self._engine == "patsy":
-            infos = self.spec.factor_infos.items()
-            codes = [factor.name() for factor, info in infos if info.type == "numerical"]
-        else:
-            states = self.spec.encoder_state.items()
-            codes = [str(code) for code, (kind, _) in states if kind.value == "numerical"]
-        used = {name for code in codes for name in names_in(code)}
-        return [c for c in self._frame.columns if c in used and is_number(self._frame[c])]
+    def as_fitted(self, data: pd.DataFrame) -> pd.DataFrame:
+        """Rows as the engine had those of the fit.
+
+        Raises
+        ------
+        InvalidArgumentError
+            A category that was not there, or a column of another kind.
+        """
+        known = categories_of(self.spec)
+        factors = {code: found for code, found in known.items() if found is not None}
+        levels = {bare(code): found for code, found in factors.items()}
+        alone = {bare(code) for code in factors if is_alone(code)}
+        kinds = {str(c): kind_of(self._frame[c]) for c in self._frame.columns if c not in alone}
+        numeric = {c: kind for c, kind in kinds.items() if kind in {"numbers", "dates"}}
+        return like_fit(data, list(known), levels, numeric)
 
     def _by_formulaic(self, data: pd.DataFrame) -> Array:
         from formulaic import errors  # noqa: PLC0415 (only if the fit used it)
 
-        data, missing = in_floats(data, self._numbers()), self._check_categories(data)
+        frame, missing = self.as_fitted(data), self._misses_category(data)
         spec, made = self.spec, np.full((len(data), len(self.names)), np.nan)
-        context = self._context or {}
+        context = self.context
         try:
             # A category that is missing or unseen would be coded as the reference level.
             with warnings.catch_warnings():
                 warnings.simplefilter("error", errors.DataMismatchWarning)
-                part = spec.get_model_matrix(data[~missing], context=context, na_action="ignore")
+                part = spec.get_model_matrix(frame[~missing], context=context, na_action="ignore")
         except (errors.FormulaicError, errors.DataMismatchWarning) as err:
-            text = _first_line(err)
+            text = first_line(err)
             if "NameError" in text:
                 raise UnsupportedModelError(
                     f"the formula {self.formula!r} can't be evaluated for new data: it uses "
@@ -297,82 +386,10 @@ class FormulaPart:
         made[~missing] = np.asarray(part, dtype=float)
         return made
 
-    def _check_categories(self, data: pd.DataFrame) -> BoolArray:
-        """Rows that miss a category; formulaic codes an unseen one as the reference: an error."""
+    def _misses_category(self, data: pd.DataFrame) -> BoolArray:
+        """Rows that miss a category, which formulaic would code as the reference."""
         missing = np.zeros(len(data), dtype=bool)
-        for factor, (_, state) in self.spec.encoder_state.items():
-            known, column = state.get("categories"), bare(str(factor))
-            if known is None or column not in data:
-                continue
-            missing |= data[column].isna().to_numpy(dtype=bool)
-            seen = set(pd.unique(data[column].dropna()))
-            unseen = sorted(map(str, seen - set(known)))
-            if unseen:
-                raise InvalidArgumentError(
-                    f"newdata: column {column!r} has categories the model has not seen: "
-                    f"{unseen}; known: {list(known)}"
-                )
+        for code, known in categories_of(self.spec).items():
+            if known is not None and bare(code) in data:
+                missing |= data[bare(code)].isna().to_numpy(dtype=bool)
         return missing
-
-
-class _Complete(patsy.NAAction):  # type: ignore[misc] # patsy has no types
-    """Drops rows with missing values, in numbers and in categories, and remembers which it kept."""
-
-    def __init__(self, n: int) -> None:
-        super().__init__()
-        self.rows: BoolArray = np.ones(n, dtype=bool)
-
-    def handle_NA(self, values: Any, is_NAs: Any, origins: Any) -> Any:  # noqa: ARG002, N802
-        """Patsy's hook: called with all factors' values and where they are missing."""
-        for mask in is_NAs:
-            self.rows &= ~mask
-        return [value[self.rows] for value in values]
-
-
-def bare(code: str) -> str:
-    """The column of a categorical factor: ``C(x)``, ``C(Q('x'), Treatment)``, ``Q("x")`` are x."""
-    match = re.match(r"C\(\s*(?P<inner>Q\(.*?\)|[^,)]+)", code)
-    code = match["inner"] if match else code
-    match = re.match(r"Q\(\s*(['\"])(?P<inner>.*)\1\s*\)", code)
-    return match["inner"] if match else code.strip("` ")
-
-
-def _variables(spec: Any, engine: str, columns: Iterable[str]) -> list[str]:
-    """Columns of the data that the engine's spec reads, in the data's order."""
-    if engine == "patsy":
-        used = {n for factor in spec.factor_infos for n in names_in(factor.name())}
-    else:
-        used = {str(v).strip("`") for v in spec.variables}
-        used |= {n for factor in spec.factors for n in names_in(str(factor))}
-    return [str(column) for column in columns if column in used]
-
-
-def relabelled(name: str, labels: Mapping[str, str]) -> str:
-    """A column's name with the labels of its pieces of code."""
-    name = unquoted(name)  # first: the engines write the quotes in their own way
-    for code, label in labels.items():
-        name = name.replace(unquoted(code), label)
-    return name
-
-
-def _explained(err: Exception, code: str, frame: pd.DataFrame) -> InvalidArgumentError:
-    """The engine's error; of an unknown name, what it may have meant."""
-    text = _first_line(err)
-    match = re.search(r"(?:Name|Key)Error:[^'`]*['`](?P<name>[^'`]+)['`]", text)
-    if match is None:
-        return InvalidArgumentError(f"formula {code!r}: {text}")
-    name = match["name"]
-    if re.search(rf"\bC\(.*,\s*{re.escape(name)}\b", code):
-        return InvalidArgumentError(
-            f"formula {code!r}: there are no contrasts {name!r}; there are Treatment, Sum, Poly, "
-            "Helmert, Diff"
-        )
-    if re.search(rf"(?<![\w.]){re.escape(name)}\s*[(.]", code):
-        return InvalidArgumentError(
-            f"formula {code!r}: {name!r} is not defined where the formula is written"
-        )
-    return InvalidArgumentError(f"formula {code!r}: {unknown_column(name, frame.columns)}")
-
-
-def _first_line(err: Exception) -> str:
-    return str(err).split("\n", 1)[0]

@@ -10,8 +10,13 @@ import pandas as pd
 
 from merextras._checks import check_columns
 from merextras._typing import IntArray
-from merextras.exceptions import InvalidArgumentError
+from merextras.exceptions import DataWarning, InvalidArgumentError
+from merextras.model.frame.kinds import check_level, kind_of
+from merextras.model.frame.labels import codes_in, warn_user
+from merextras.model.frame.read import read_column
 
+#: Whole numbers up to this are exact as floats.
+_EXACT = 2**53
 #: Labels that wait before they are merged, at least.
 _WAITING = 2**16
 
@@ -62,15 +67,15 @@ class Seen:
         return column.astype(dtype.categories.dtype)
 
     def _merge(self) -> None:
-        parts = [] if self._merged is None else [self._merged]
-        kinds = {c: {_kind(part[c]) for part in [*parts, *self._waiting]} for c in self.columns}
-        for c, found in kinds.items():
+        parts = [*([] if self._merged is None else [self._merged]), *self._waiting]
+        for c in self.columns:
+            found = {_kind(part[c]) for part in parts}
             if len(found) > 1:
                 raise InvalidArgumentError(
                     f"source: the column {c!r} has {' in some chunks, '.join(sorted(found))} in "
                     "others; give it one type"
                 )
-        whole = pd.concat([*parts, *self._waiting], ignore_index=True)
+        whole = _rows_of(parts, self.columns)
         self._merged, self._waiting, self._size = _distinct(whole), [], 0
 
     def combine(self, other: Seen) -> Seen:
@@ -110,11 +115,29 @@ class Seen:
 
 
 def _kind(column: pd.Series) -> str:
-    if pd.api.types.is_bool_dtype(column):
-        return "booleans"
-    if pd.api.types.is_numeric_dtype(column):
-        return "numbers"
-    return "dates" if pd.api.types.is_datetime64_any_dtype(column) else "strings"
+    kind = kind_of(column)
+    return {"labels": "strings", "categories": "strings"}.get(kind, kind)
+
+
+def _rows_of(frames: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
+    """The rows of frames with the same columns, one below the other."""
+    return pd.DataFrame({c: _stacked(c, [frame[c] for frame in frames]) for c in columns})
+
+
+def _stacked(name: str, parts: list[pd.Series]) -> pd.Series:
+    """Labels of several chunks; integers never pass through floats."""
+    dtypes = {part.dtype for part in parts}
+    if len(dtypes) > 1 and {dtype.kind for dtype in dtypes} <= set("iuf"):
+        whole = read_column(pd.concat([p.astype(object) for p in parts], ignore_index=True))
+        integers = [part for part in parts if part.dtype.kind in "iu" and len(part)]
+        longest = [max(abs(int(part.min())), abs(int(part.max()))) for part in integers]
+        if whole.dtype.kind == "f" and max(longest, default=0) > _EXACT:
+            raise InvalidArgumentError(
+                f"source: the column {name!r} has whole numbers above 2**53 in some chunks, and "
+                "floats, which can't tell them apart, in others; give it one type"
+            )
+        return whole
+    return pd.concat(parts, ignore_index=True)
 
 
 def _distinct(frame: pd.DataFrame) -> pd.DataFrame:
@@ -180,7 +203,7 @@ class Coder:
 
     def union(self, other: Coder) -> Coder:
         """The levels of both; in their common order if they have one, else sorted."""
-        both = pd.concat([self.frame(), other.frame()], ignore_index=True).drop_duplicates()
+        both = _rows_of([self.frame(), other.frame()], self.columns).drop_duplicates()
         for c, mine, theirs in zip(self.columns, self.parts, other.parts, strict=True):
             if mine.equals(theirs):
                 both[c] = both[c].astype(pd.CategoricalDtype(mine))
@@ -196,33 +219,6 @@ class Coder:
             at = np.minimum(np.searchsorted(pairs, numbers), len(pairs) - 1)
             codes = np.where(pairs[at] == numbers, at, -1)
         return codes
-
-
-def codes_in(column: pd.Series, levels: pd.Index) -> IntArray:
-    """The place of each label among levels, -1 where it is missing or not there."""
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        place = np.append(_places(pd.Index(column.cat.categories), levels), -1)
-        return np.asarray(place[column.cat.codes.to_numpy()], dtype=np.intp)
-    if column.dtype.kind in "iu" and levels.dtype.kind in "iu" and len(column):
-        return _integer_codes(column.to_numpy(), levels)
-    codes, labels = pd.factorize(column)
-    place = np.append(_places(pd.Index(labels), levels), -1)
-    return np.asarray(place[codes], dtype=np.intp)
-
-
-def _places(labels: pd.Index, levels: pd.Index) -> IntArray:
-    return np.asarray(levels.get_indexer(labels), dtype=np.intp)
-
-
-def _integer_codes(values: np.ndarray, levels: pd.Index) -> IntArray:
-    known = levels.to_numpy()
-    low, high = int(known[0]), int(known[-1])
-    # Numbers without a gap are their own codes.
-    if high - low + 1 == len(known) and levels.is_monotonic_increasing:
-        inside = (values >= low) & (values <= high)
-        return np.where(inside, values - low, -1).astype(np.intp)
-    codes, labels = pd.factorize(values)
-    return np.asarray(_places(pd.Index(labels), levels)[codes], dtype=np.intp)
 
 
 def without_unused(column: pd.Series) -> pd.Series:
@@ -262,7 +258,16 @@ def _one_factor(column: pd.Series) -> tuple[pd.Index, IntArray]:
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = without_unused(column)
         return pd.Index(column.cat.categories), np.asarray(column.cat.codes, dtype=np.intp)
+    if column.dtype.kind in "OcmV" or not isinstance(column.dtype, np.dtype):
+        check_level(column)
     codes, levels = pd.factorize(column, sort=True)
+    if column.dtype.kind == "f" and len(levels) and np.max(np.abs(levels)) > _EXACT:
+        warn_user(
+            f"the grouping factor {column.name!r} has numbers above 2**53 as floats, which can't "
+            "tell neighbouring whole numbers apart: ids may have become one another. Read it as "
+            "integers (Int64 where some are missing) or as text",
+            DataWarning,
+        )
     return pd.Index(levels), np.asarray(codes, dtype=np.intp)
 
 

@@ -7,14 +7,14 @@ out, more than the fit itself for a table of ordinary size.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import pandas as pd
 
 from merextras._checks import check_columns
 from merextras._typing import Array
-from merextras.exceptions import InvalidArgumentError
+from merextras.model.frame.kinds import is_number, kind_of, numbers
 
 _WORD = re.compile(r"\s*(?:(?P<name>[^\W\d]\w*)|Q\(\"(?P<quoted>[^\"]*)\"\)|(?P<number>[01]))\s*")
 
@@ -26,9 +26,14 @@ class PlainPart:
     ----------
     columns : sequence of str
     intercept : bool
+    dates : collection of str
+        The columns that are dates, as numbers of days.
     """
 
-    def __init__(self, columns: Sequence[str], *, intercept: bool) -> None:
+    def __init__(
+        self, columns: Sequence[str], *, intercept: bool, dates: Collection[str] = ()
+    ) -> None:
+        self.dates = frozenset(dates)
         self.intercept = intercept
         self.variables: tuple[str, ...] = tuple(columns)
         self.names: tuple[str, ...] = (*(["Intercept"] if intercept else []), *columns)
@@ -44,12 +49,7 @@ class PlainPart:
         check_columns(data, self.variables, "newdata")
         out = np.ones((len(data), len(self.names)))
         for i, name in enumerate(self.variables):
-            try:
-                out[:, i + self.intercept] = data[name].to_numpy(dtype=float, na_value=np.nan)
-            except (TypeError, ValueError):
-                raise InvalidArgumentError(
-                    f"newdata: column {name!r} must be numeric, not {data[name].dtype}"
-                ) from None
+            out[:, i + self.intercept] = numbers(data[name], name, dates=name in self.dates)
         return out
 
 
@@ -65,13 +65,14 @@ def plain_part(rhs: str, frame: pd.DataFrame) -> PlainPart | None:
             intercept = match["number"] == "1"
             continue
         name = match["name"] or match["quoted"]
-        if name not in frame.columns or not _is_number(frame.dtypes[name]):
+        if name not in frame.columns or not _is_plain(frame[name]):
             return None
         if name not in columns:
             columns.append(name)
-    return PlainPart(columns, intercept=intercept)
+    dates = [name for name in columns if kind_of(frame[name]) == "dates"]
+    return PlainPart(columns, intercept=intercept, dates=dates)
 
 
-def _is_number(dtype: object) -> bool:
-    """Whether a formula engine takes the column as numeric; it takes booleans as categories."""
-    return isinstance(dtype, np.dtype) and dtype.kind in "iuf"
+def _is_plain(column: pd.Series) -> bool:
+    """Whether a column is numpy's numbers; a formula engine takes booleans as categories."""
+    return isinstance(column.dtype, np.dtype) and is_number(column)

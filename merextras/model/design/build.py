@@ -3,30 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from merextras._checks import check_columns, check_frame, unknown_column
+from merextras._checks import check_columns, check_frame, in_index, unknown_column
 from merextras._typing import Array, BoolArray
 from merextras.engine.products.term_rows import TermRows
-from merextras.exceptions import InvalidArgumentError
+from merextras.exceptions import DataWarning, InvalidArgumentError, UnsupportedModelError
 from merextras.model.columns.covariates import Covariates
 from merextras.model.columns.fixed import FixedPart, FormulaPart, Scope
 from merextras.model.columns.levels import grouping, without_unused
 from merextras.model.columns.plain_columns import plain_part
+from merextras.model.columns.whole_column import NO_OTHER_ROWS, refusal
 from merextras.model.design.design import Design, Term, in_order
 from merextras.model.design.options import Options
 from merextras.model.formula.parse import Bar, MixedFormula, parse
+from merextras.model.formula.r_spelling import written_out
 from merextras.model.formula.translate import (
     as_code,
     contrast_labels,
     names_in,
     names_used,
+    pieces_of,
     take_offsets,
     unquoted,
 )
+from merextras.model.frame.engine_frame import date_numbers
+from merextras.model.frame.kinds import numbers, responses
+from merextras.model.frame.labels import warn_user
+from merextras.model.frame.read import read_columns
 
 
 def build_design(
@@ -42,16 +50,19 @@ def build_design(
     """
     options = Options() if options is None else options
     check_frame(data, "data")
+    formula = written_out(formula, data.columns)
     written = parse(formula)
     check_parts(written, formula, data)
     labels = contrast_labels(options.contrasts)
     parsed = as_code(written, [str(c) for c in data.columns], options.contrasts)
     fixed_code, offsets = take_offsets(parsed.fixed)
-    names = names_used(parsed, fixed_code, offsets)
+    names = names_used(parsed, fixed_code, offsets, data.columns)
     used = {str(c) for c in data.columns if c in names}
+    data = read_columns(data, used)
     keep = _complete(data, used, options)
     frame = _kept_rows(data, keep, used)
     own = options.kept(keep, names)
+    own = replace(own, whole=tuple(own.scope.looking_at_whole([f"I({c})" for c in offsets], frame)))
     y = response_of(parsed.response, frame, options.scope)
     fixed = _part(fixed_code, frame, labels, options.scope)
     x = fixed.matrix(frame)
@@ -64,8 +75,8 @@ def build_design(
         fixed=fixed,
         terms=terms,
         index=frame.index,
-        frame=_only(frame, used),
-        formula=" ".join(formula.split()),
+        frame=_only(_with_days(frame, parsed, fixed_code, offsets), used),
+        formula=formula,
         weights=own.weights,
         offset=offset_from(own.offset, offsets, frame, options.scope),
         frequencies=own.frequencies,
@@ -87,6 +98,8 @@ def offset_of(design: Design, data: pd.DataFrame) -> Array | None:
     _, codes = take_offsets(as_code(parse(design.formula), columns, {}).fixed)
     if not codes:
         return options.offset
+    if design.options.whole:
+        raise UnsupportedModelError(refusal(design.options.whole[0], NO_OTHER_ROWS))
     needed = [c for c in columns if any(c in names_in(code) for code in codes)]
     check_columns(data, needed, "newdata")
     complete = data[needed].notna().all(axis=1).to_numpy(dtype=bool)
@@ -107,8 +120,9 @@ def check_parts(written: MixedFormula, formula: str, data: pd.DataFrame) -> None
         )
     for column in (column for bar in written.bars for column in bar.factors):
         if column not in data.columns:
+            hint = in_index(column, data)
             raise InvalidArgumentError(
-                f"formula: the grouping factor {unknown_column(column, data.columns)}"
+                f"formula: the grouping factor {unknown_column(column, data.columns)}{hint}"
             )
 
 
@@ -147,24 +161,43 @@ def _has_value(column: pd.Series) -> BoolArray | bool:
 
 
 def _kept_rows(data: pd.DataFrame, keep: BoolArray, used: set[str]) -> pd.DataFrame:
-    """The complete rows, without the categories that they do not have.
-
-    Numbers that could miss values (``Int64``) become numpy's, which every formula engine knows.
-    """
-    frame = data if keep.all() else data.loc[keep]
+    """The complete rows, without the categories that they do not have."""
+    frame = data if keep.all() else read_columns(data.loc[keep], used)
     changed: dict[str, Any] = {}
     for c in frame.columns:
-        if c not in used:
-            continue
-        column = frame[c]
-        plain = getattr(column.dtype, "numpy_dtype", None)
-        if isinstance(column.dtype, pd.CategoricalDtype):
+        if c in used and isinstance(frame[c].dtype, pd.CategoricalDtype):
+            column = frame[c]
             used_only = without_unused(column)
             if used_only is not column:
                 changed[str(c)] = used_only
-        elif plain is not None:
-            changed[str(c)] = column.astype(plain)
     return frame.assign(**changed) if changed else frame
+
+
+def _with_days(
+    frame: pd.DataFrame, parsed: MixedFormula, fixed: str, offsets: Sequence[str]
+) -> pd.DataFrame:
+    """The frame with dates that are predictors as numbers of days, unless they are levels too."""
+    dates = date_numbers(frame, codes_of(parsed, fixed, offsets))
+    levels = {column for bar in parsed.bars for column in bar.factors}
+    say_days(dates)
+    made = {c: numbers(frame[c], c, dates=True) for c in dates if c not in levels}
+    return frame.assign(**made) if made else frame
+
+
+def codes_of(parsed: MixedFormula, fixed: str, offsets: Sequence[str]) -> list[str]:
+    """Code of the predictors of a formula."""
+    texts = [fixed, *(bar.effects for bar in parsed.bars)]
+    return [*(piece for text in texts for piece in pieces_of(text)), *offsets]
+
+
+def say_days(dates: Sequence[str]) -> None:
+    """Say which columns of dates are numbers in a model."""
+    if dates:
+        warn_user(
+            f"the dates in {list(dates)} are predictors as numbers: days since 1970-01-01, as R's. "
+            "A slope is per day; for another unit or a factor make a column of it",
+            DataWarning,
+        )
 
 
 def _only(frame: pd.DataFrame, used: set[str]) -> pd.DataFrame:
@@ -195,10 +228,7 @@ def response_of(code: str, frame: pd.DataFrame, scope: Scope) -> Array:
     """Evaluate the left side of a formula, (n,)."""
     name = unquoted(code)
     if name in frame.columns:
-        column = frame[name]
-        if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_complex_dtype(column):
-            raise InvalidArgumentError(f"response {name!r} must be numeric, not {column.dtype}")
-        y = np.array(column, dtype=float)  # a copy: the frame may be the user's
+        y = responses(frame[name], name, "response")
     else:
         y = scope.column(code, frame)
     check_finite(y[:, None], (name,), "response")

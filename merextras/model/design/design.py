@@ -18,6 +18,8 @@ from merextras.model.columns.covariates import Covariates
 from merextras.model.columns.fixed import FixedPart
 from merextras.model.columns.levels import labels_of
 from merextras.model.design.options import Options
+from merextras.model.formula.names import effect_key
+from merextras.model.frame.labels import codes_in
 
 INTERCEPT = "Intercept"
 
@@ -58,6 +60,8 @@ class Term:
 
     def codes_of(self, data: pd.DataFrame) -> IntArray:
         """The level of each row of new data, -1 for one the model does not know."""
+        if len(self.columns) == 1:
+            return codes_in(data[self.columns[0]], self.levels)
         return np.asarray(self.levels.get_indexer(labels_of(data, self.columns)), dtype=np.intp)
 
 
@@ -165,10 +169,17 @@ class Design:
         return self.fixed.names[ones[0]] if len(ones) else None
 
     def fixed_name(self, effect: str) -> str | None:
-        """The fixed effect that a random effect varies around, if there is one."""
-        if effect == INTERCEPT and effect not in self.fixed.names:
-            return self.constant
-        return effect if effect in self.fixed.names else None
+        """The fixed effect that a random effect varies around, if there is one.
+
+        An interaction is the same in any order of its variables: ``z:x`` is ``x:z``.
+        """
+        if effect in self.fixed.names:
+            return effect
+        return self.constant if effect == INTERCEPT else self._fixed_names.get(effect_key(effect))
+
+    @cached_property
+    def _fixed_names(self) -> dict[tuple[str, ...], str]:
+        return {effect_key(name): name for name in self.fixed.names}
 
     def z(self) -> sp.csr_array:
         """Z, (n, q) sparse: the terms side by side, level by level."""

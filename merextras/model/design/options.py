@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merextras._checks import check_frame, unknown_column
+from merextras._checks import unknown_column
 from merextras._typing import Array, BoolArray, IntArray
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.columns.fixed import Scope
 from merextras.model.formula.translate import names_in
+from merextras.model.frame.kinds import kind_of, numbers
+from merextras.model.frame.read import read_column
 
 #: Modules whose functions pass a user's call on to ours.
 _PASSING = ("merextras.r", "merextras.r_idioms.fitting")
@@ -35,6 +37,8 @@ class Options:
     scope : Scope
     columns : mapping argument of `lmer` -> column
         Which of its arguments by row are columns of the data.
+    whole : tuple of str
+        Code of the formula's offsets that looks at the whole column.
     """
 
     weights: Array | None = None
@@ -44,6 +48,7 @@ class Options:
     contrasts: Mapping[str, str] = field(default_factory=dict)
     scope: Scope = field(default_factory=Scope)
     columns: Mapping[str, str] = field(default_factory=dict)
+    whole: tuple[str, ...] = ()
 
     def with_rows(self, frame: pd.DataFrame, **given: Any) -> Options:
         """The options with ``weights=``, ``freq_weights=``, ``offset=``, by row of a frame.
@@ -111,8 +116,13 @@ def by_row(values: Any, frame: pd.DataFrame, name: str, *, signed: bool = False)
     if isinstance(values, pd.Series):
         if not values.index.equals(frame.index):
             raise InvalidArgumentError(f"{name}: the Series has another index than the data")
-        if isinstance(values.dtype, pd.api.extensions.ExtensionDtype):
-            values = values.astype(object).where(values.notna(), np.nan)  # pd.NA is no float
+        values = read_column(values)
+        if kind_of(values) not in {"numbers", "booleans"}:
+            raise InvalidArgumentError(f"{name}: the values must be numeric, not {values.dtype}")
+        if kind_of(values) == "numbers":
+            values = numbers(values, name)
+    if getattr(getattr(values, "dtype", None), "kind", "f") in "mMcUS":
+        raise InvalidArgumentError(f"{name}: the values must be numeric, not {values.dtype}")
     try:
         out = np.asarray(values, dtype=float)
     except (TypeError, ValueError):
@@ -137,31 +147,6 @@ def _check_values(values: Array, name: str, signed: bool) -> None:
         )
     if not signed and len(known) and not np.any(known > 0):
         raise InvalidArgumentError(f"{name}: no row has a positive weight")
-
-
-def as_pandas(data: Any) -> pd.DataFrame:
-    """A pandas frame from a pandas, polars or arrow table (anything with ``to_pandas``)."""
-    if isinstance(data, pd.DataFrame):
-        return data
-    if isinstance(data, Mapping):
-        try:
-            return pd.DataFrame(data)
-        except ValueError as err:
-            raise InvalidArgumentError(f"data: the mapping makes no DataFrame: {err}") from err
-    convert = getattr(data, "to_pandas", None)
-    if convert is None:
-        raise InvalidArgumentError(
-            f"data: expected a pandas or polars DataFrame, got {type(data).__name__}"
-        )
-    frame = convert()
-    if not isinstance(frame, pd.DataFrame):
-        raise InvalidArgumentError(f"data: {type(data).__name__} did not convert to a DataFrame")
-    return frame
-
-
-def given_frame(data: Any, name: str) -> pd.DataFrame:
-    """A user's rows, from a pandas, polars or arrow table, checked as `check_frame` does."""
-    return check_frame(data.to_pandas() if hasattr(data, "to_pandas") else data, name)
 
 
 def callers_names(depth: int) -> dict[str, Any]:

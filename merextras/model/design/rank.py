@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,6 +15,7 @@ from merextras.engine.kernels import dense
 from merextras.exceptions import InvalidArgumentError, RankDeficientWarning
 from merextras.model.columns.fixed import FixedPart
 from merextras.model.design.design import Design
+from merextras.model.design.order import column_order
 
 # lme4's tolerance: a column is dependent if less than this share of it is new.
 _TOLERANCE = 1e-7
@@ -51,11 +53,11 @@ class KeptColumns:
         return self.part.matrix(data)[:, at]
 
 
-def dependent_columns(x: Array) -> list[int]:
-    """Columns that the columns before them determine; cost O(n p**2).
+def dependent_columns(x: Array, order: Sequence[int] | None = None) -> list[int]:
+    """Columns that the columns before them determine, ascending; cost O(n p**2).
 
-    Gram-Schmidt with reorthogonalisation on the triangular factor, in the order of the columns, so
-    that the first of a dependent set is kept, as R does.
+    Gram-Schmidt with reorthogonalisation on the triangular factor, in the given order or that of
+    the columns, so that the first of a dependent set is kept, as R does.
     """
     size = np.linalg.norm(x, axis=0)
     if x.shape[1] == 0:
@@ -68,7 +70,7 @@ def dependent_columns(x: Array) -> list[int]:
     r = r[: min(r.shape)] if len(x) > x.shape[1] else r
     basis = np.empty((r.shape[0], 0))
     found = []
-    for j in range(x.shape[1]):
+    for j in range(x.shape[1]) if order is None else order:
         rest = r[:, j].copy()
         for _ in range(2):
             rest -= basis @ (basis.T @ rest)
@@ -77,15 +79,16 @@ def dependent_columns(x: Array) -> list[int]:
             found.append(j)
         else:
             basis = np.column_stack([basis, rest / norm])
-    return found
+    return sorted(found)
 
 
 def full_rank(design: Design, rank_deficient: str = "drop", *, stacklevel: int = 3) -> Design:
-    """The design without the fixed-effects columns that earlier ones determine.
+    """The design without the fixed-effects columns that those of earlier terms determine.
 
+    Terms are in the order of the formula, main effects before interactions, as R has them.
     The warning points `stacklevel` calls above this function, 1 being who called it.
     """
-    found = dependent_columns(design.x[design.observed])
+    found = dependent_columns(design.x[design.observed], column_order(design.fixed))
     if not found:
         return design
     part = without_columns(design.fixed, found, rank_deficient, stacklevel=stacklevel + 1)

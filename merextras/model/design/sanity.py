@@ -15,6 +15,7 @@ from merextras.model.columns.coded import CodedPart
 from merextras.model.columns.fixed import FixedPart, FormulaPart
 from merextras.model.design.design import INTERCEPT, Design, Term
 from merextras.model.design.rank import KeptColumns, dependent_columns
+from merextras.model.formula.names import effect_key
 
 # Predictors whose standard deviations differ by more than this slow any optimiser's user down.
 _SCALES = 1e5
@@ -117,10 +118,10 @@ def bar_of(term: Term) -> str:
 
 def check_twice(terms: Sequence[Term]) -> None:
     """Refuse an effect that varies twice by the same factor."""
-    seen: set[tuple[frozenset[str], str]] = set()
+    seen: set[tuple[frozenset[str], tuple[str, ...]]] = set()
     for term in terms:
         for name in term.names:
-            key = frozenset(term.columns), name
+            key = frozenset(term.columns), effect_key(name)
             if key in seen:
                 raise InvalidArgumentError(
                     f"formula: the effect {name!r} of {term.factor!r} is in two terms, whose "

@@ -11,11 +11,12 @@ from merextras.exceptions import InvalidArgumentError
 from merextras.model.columns.fixed import Scope
 from merextras.model.design.build import build_design
 from merextras.model.design.design import Design
-from merextras.model.design.options import Options, as_pandas, callers_names
+from merextras.model.design.options import Options, callers_names
 from merextras.model.design.rank import full_rank
 from merextras.model.design.sanity import check_design
+from merextras.model.frame.read import as_pandas
 from merextras.model.products.products import ModelProducts, fit_products, products_of
-from merextras.model.source.learn import Asked
+from merextras.model.source.asked import Asked
 from merextras.model.state.control import LmerControl
 from merextras.model.state.fitted import Fit, fit_design, warn_of
 from merextras.model.state.identified import check_told_apart
@@ -56,6 +57,14 @@ def fit_formula(
     fit = fit_options(formula, frame, options, reml=reml, control=control, stacklevel=depth + 2)
     warn_of(fit, stacklevel=depth + 2)
     return fit
+
+
+def check_order(formula: object, data: object) -> None:
+    """Raise where the two arguments are swapped."""
+    if isinstance(data, str) and "~" in data and not isinstance(formula, str):
+        raise InvalidArgumentError(
+            f"the arguments are swapped: lmer(formula, data), lmer({data!r}, ...)"
+        )
 
 
 def read_products(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TypeVar
 
 import numpy as np
@@ -11,11 +13,15 @@ import pandas as pd
 
 from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError, NoRowsError
-from merextras.model.design.options import Options, as_pandas, callers_names
+from merextras.model.design.design import Design
+from merextras.model.design.options import Options, callers_names
 from merextras.model.design.sanity import check_response
 from merextras.model.fit.lmer import fit_options
+from merextras.model.formula.names import effect_key
 from merextras.model.formula.parse import Bar, parse
-from merextras.model.formula.rewrite import bar_text, expanded
+from merextras.model.formula.rewrite import bar_text, expanded, term_labels
+from merextras.model.formula.translate import in_backticks
+from merextras.model.frame.read import as_pandas
 from merextras.model.products.products import fit_products, products_within
 from merextras.model.rowless.design import StreamedDesign
 from merextras.model.state.fitted import Fit, FittedModel, refitted, warn_of
@@ -124,7 +130,7 @@ def update(
     >>> mx.MerMod(fit).update(". ~ . - agree").formula()
     'extro ~ open + (1 | school)'
     """
-    text = model.design.formula if formula is None else _with_dots(formula, model.design.formula)
+    text = model.design.formula if formula is None else _with_dots(formula, model.design)
     reml = model.solution.reml if reml is None else reml
     if isinstance(model.design, StreamedDesign):
         return _without_rows(model, model.design, text, data, reml)
@@ -170,29 +176,31 @@ def _fit(
     return fit_options(formula, frame, options, reml=reml, control=control, stacklevel=3)
 
 
-def _with_dots(formula: str, old: str) -> str:
+def _with_dots(formula: str, design: Design) -> str:
     """Replace ``.`` by the old response or right-hand side, and drop what is subtracted."""
     if not isinstance(formula, str):
         raise InvalidArgumentError(
             f"formula: expected a formula as a string, got {type(formula).__name__}"
         )
-    before = parse(old)
+    before = parse(design.formula)
     head, _, rhs = formula.rpartition("~")
     response = _undotted(head, before.response).strip() or before.response
     text = _undotted(rhs, f"({before.fixed})")
-    parsed = parse(text, subtract=True)
-    bars = {_key(bar): bar_text(bar) for bar in parsed.bars}
-    if text != rhs:
-        bars = {**{_key(bar): bar_text(bar) for bar in before.bars}, **bars}
+    parsed = parse(in_backticks(text, design.columns), subtract=True)
+    old = parse(in_backticks(design.formula, design.columns)).bars if text != rhs else ()
+    bars = {_key(bar): bar for bar in [*old, *parsed.bars]}
     for bar in parsed.dropped:
-        if _key(bar) not in bars:
-            there = ", ".join(bars.values()) or "none"
+        if not any(_taken_out(bar, each) is not None for each in bars.values()):
+            there = _unquoted(", ".join(map(bar_text, bars.values()))) or "none"
             raise InvalidArgumentError(
                 f"formula={formula!r}: there is no term {bar_text(bar)} to take out of: {there}"
             )
-        del bars[_key(bar)]
-    fixed = re.sub(r'Q\("([^"]*)"\)', r"`\1`", expanded(parsed.fixed))
-    return f"{response} ~ {' + '.join([fixed, *bars.values()])}"
+        left = [(each, _taken_out(bar, each)) for each in bars.values()]
+        kept = [each if rest is None else rest for each, rest in left]
+        bars = {_key(each): each for each in kept if each.effects}
+    parts = [expanded(parsed.fixed), *map(bar_text, bars.values())]
+    as_given = {q[2]: q[0] for q in re.finditer(r"Q\((['\"])(.*?)\1\)", text)}
+    return f"{response} ~ {' + '.join(_unquoted(part, as_given) for part in parts)}"
 
 
 def _undotted(text: str, before: str) -> str:
@@ -204,6 +212,35 @@ def _undotted(text: str, before: str) -> str:
     )
 
 
-def _key(bar: Bar) -> tuple[str, frozenset[str], bool]:
-    """What two ways to write the same term have in common."""
-    return expanded(bar.effects), frozenset(bar.factors), bar.independent
+def _labels(bar: Bar) -> dict[tuple[str, ...], str]:
+    """The labels of a bar's effects, whatever the order of an interaction's variables."""
+    return {effect_key(label): label for label in term_labels(bar.effects)}
+
+
+def _key(bar: Bar) -> tuple[frozenset[tuple[str, ...]], frozenset[str], bool]:
+    """What two ways to write the same term have in common; one effect is never correlated."""
+    labels = frozenset(_labels(bar))
+    return labels, frozenset(bar.factors), bar.independent and len(labels) > 1
+
+
+def _taken_out(bar: Bar, of: Bar) -> Bar | None:
+    """What is left of a term without another, no effects if they are the same; None if not in it.
+
+    ``(x || g)`` is ``(1 | g) + (0 + x | g)``, each of which can be taken out.
+    """
+    if _key(bar) == _key(of):
+        return replace(of, effects="")
+    mine, theirs = _labels(of), _labels(bar)
+    single = bar.independent or len(theirs) == 1
+    if not (of.independent and single and set(bar.factors) == set(of.factors)):
+        return None
+    if not theirs.keys() <= mine.keys():
+        return None
+    left = [label for key, label in mine.items() if key not in theirs]
+    text = " + ".join([*([] if "" in left else ["0"]), *filter(None, left)]) or "1"
+    return replace(of, effects=text)
+
+
+def _unquoted(code: str, as_given: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Patsy's ``Q("x")`` in backticks, or as the user has it."""
+    return re.sub(r'Q\("([^"]*)"\)', lambda m: as_given.get(m[1], f"`{m[1]}`"), code)

@@ -86,7 +86,8 @@ def parse(text: str, *, name: str = "formula", subtract: bool = False) -> MixedF
     response = text[: tildes[0]].strip() if tildes else ""
     kept: list[str] = []
     bars: dict[str, list[Bar]] = {"+": [], "-": []}
-    for sign, at, end, found in _parts(text, start, len(text), name):
+    lone = _lone_bar(text, start, name)
+    for sign, at, end, found in lone or _parts(text, start, len(text), name):
         if found is None:
             _check_no_bar(text, at, end, name)
             kept.append(f"{sign} {text[at:end].strip()}")
@@ -96,6 +97,13 @@ def parse(text: str, *, name: str = "formula", subtract: bool = False) -> MixedF
             bars[sign] += found
     fixed = " ".join(kept).removeprefix("+ ").strip() or "1"
     return MixedFormula(response, fixed, tuple(bars["+"]), tuple(bars["-"]))
+
+
+def one_line(text: str) -> str:
+    """The text with single spaces, but for what is in quotes: a name may have two."""
+    pieces = re.split(r"(\"[^\"]*\"|'[^']*'|`[^`]*`)", text)
+    pieces[::2] = [re.sub(r"\s+", " ", piece) for piece in pieces[::2]]
+    return "".join(pieces).strip()
 
 
 def _error(text: str, at: int, what: str, name: str) -> InvalidArgumentError:
@@ -151,6 +159,22 @@ def _parts(
             yield from _parts(text, at + 1, last - 1, name)
         else:
             yield sign, at, last, found
+
+
+def _lone_bar(
+    text: str, start: int, name: str
+) -> list[tuple[str, int, int, list[Bar] | None]] | None:
+    """A bar without parentheses where nothing is beside it: ``y ~ 1 | g``, ``re_form="~ 1 | g"``.
+
+    R takes all that stands left of a naked bar for its effects. Of ``y ~ x + 1 | g`` that is seldom
+    what is meant; in a `re_form`, where there is nothing else, it is.
+    """
+    if not any(text[i] == "|" for i in _outside(text, start)):
+        return None
+    if name != "re_form" and len(list(summands(text, start))) != 1:
+        return None
+    at = len(text) - len(text[start:].lstrip())
+    return [("+", at, len(text), _split_bar(text, at, len(text.rstrip()), name))]
 
 
 def _calls(text: str, at: int) -> bool:
@@ -218,19 +242,23 @@ def _bar(text: str, at: int, end: int, name: str) -> list[Bar] | None:
         raise _error(text, naked[0], "a bar must stand in parentheses: (effects | factor)", name)
     if not _is_group(text, at, end):
         return None
-    pipes = [i for i in _outside(text, at + 1, end - 1) if text[i] == "|"]
+    return _split_bar(text, at + 1, end - 1, name)
+
+
+def _split_bar(text: str, at: int, end: int, name: str) -> list[Bar] | None:
+    """The terms of ``effects | factors``, or None if there is no bar."""
+    pipes = [i for i in _outside(text, at, end) if text[i] == "|"]
     if not pipes:
         return None
     independent = len(pipes) == 2 and pipes[1] == pipes[0] + 1
     if len(pipes) > 1 and not independent:
         raise _error(text, pipes[1], "more than one bar in a term", name)
-    effects = text[at + 1 : pipes[0]].strip()
+    effects = text[at : pipes[0]].strip()
     if not effects:
         what = "nothing stands left of the bar; (1 | g) is an intercept"
         raise _error(text, pipes[0], what, name)
     return [
-        Bar(effects, factors, independent)
-        for factors in _factors(text, pipes[-1] + 1, end - 1, name)
+        Bar(effects, factors, independent) for factors in _factors(text, pipes[-1] + 1, end, name)
     ]
 
 

@@ -9,6 +9,7 @@ import patsy
 
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.formula.parse import Bar, parse
+from merextras.model.formula.r_spelling import spelled
 from merextras.model.formula.translate import as_code
 
 
@@ -72,7 +73,7 @@ def term_labels(text: str, change: Callable[[str], str] | None = None) -> list[s
     InvalidArgumentError
         patsy can't read it.
     """
-    text = re.sub(r"`([^`]*)`", r'Q("\1")', text)
+    text = spelled(re.sub(r"`([^`]*)`", r'Q("\1")', text))
     try:
         terms = patsy.ModelDesc.from_formula(text).rhs_termlist
     except (patsy.PatsyError, SyntaxError) as err:

@@ -5,29 +5,28 @@ from __future__ import annotations
 import ast
 import keyword
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import patsy
 
 from merextras._checks import unknown_column
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.formula.parse import Bar, MixedFormula, in_call, summands
+from merextras.model.formula.r_spelling import check_code, spelled
 
 
 def as_code(
     written: MixedFormula, columns: Sequence[str], contrasts: Mapping[str, str]
 ) -> MixedFormula:
-    """Backticks and bare keywords (``class``) as patsy's ``Q("class")``; contrasts put in."""
+    """The parts as the engines read them.
+
+    R's spellings as Python's; backticks, bare keywords (``class``) and names with dots
+    (``Sepal.Length``) as patsy's ``Q("class")``; contrasts put in.
+    """
     for column in contrasts:
         if column not in columns:
             raise InvalidArgumentError(f"contrasts: {unknown_column(str(column), columns)}")
-    words = [word for word in columns if keyword.iskeyword(word) or word in contrasts]
-    # One pass over all that names a column, so that nothing is put into what was put in.
-    names = "|".join(map(re.escape, sorted(words, key=len, reverse=True))) or r"(?!)"
-    pattern = re.compile(
-        rf"`(?P<tick>[^`]*)`|Q\((?P<mark>['\"])(?P<quoted>.*?)(?P=mark)\)"
-        rf"|(?<![\w\"'.])(?P<word>{names})(?![\w\"'(])"
-    )
+    pattern = _naming(columns, contrasts)
 
     def code(text: str) -> str:
         def swapped(found: re.Match[str]) -> str:
@@ -36,10 +35,40 @@ def as_code(
                 return _contrasted(column, contrasts[column])
             return column if column in contrasts and found["word"] else f'Q("{column}")'
 
-        return pattern.sub(swapped, text)
+        return pattern.sub(swapped, spelled(text, columns))
 
     bars = tuple(Bar(code(b.effects), b.factors, b.independent) for b in written.bars)
     return MixedFormula(code(written.response), code(written.fixed), bars)
+
+
+def in_backticks(text: str, columns: Sequence[str]) -> str:
+    """The text with backticks around all columns that stand in ``Q()`` or need quotes."""
+
+    def swapped(found: re.Match[str]) -> str:
+        name = found["word"] or found["quoted"] or found["tick"]
+        return found.group() if "`" in name else f"`{name}`"
+
+    return _naming(columns).sub(swapped, text)
+
+
+def _naming(columns: Sequence[str], contrasts: Iterable[str] = ()) -> re.Pattern[str]:
+    """All that names a column in one pattern, so that nothing is put into what was put in.
+
+    In backticks, in ``Q()``, or a bare word that the engines do not take for a column's name.
+    """
+    own = set(contrasts)
+    words = [c for c in columns if keyword.iskeyword(c) or c in own or _dotted(c, columns)]
+    names = "|".join(map(re.escape, sorted(words, key=len, reverse=True))) or r"(?!)"
+    return re.compile(
+        rf"`(?P<tick>[^`]*)`|Q\((?P<mark>['\"])(?P<quoted>.*?)(?P=mark)\)"
+        rf"|(?<![\w\"'.])(?P<word>{names})(?![\w\"'(.])"
+    )
+
+
+def _dotted(column: str, columns: Sequence[str]) -> bool:
+    """Whether a column has a name such as R's ``Sepal.Length``, which is no column's attribute."""
+    first, dot, _ = column.partition(".")
+    return bool(dot) and first not in columns and bool(re.fullmatch(r"[^\W\d]\w*(\.\w+)+", column))
 
 
 def contrast_labels(contrasts: Mapping[str, str]) -> dict[str, str]:
@@ -70,10 +99,29 @@ def take_offsets(fixed: str) -> tuple[str, list[str]]:
     return " ".join(kept).removeprefix("+ ").strip() or "1", found
 
 
-def names_used(parsed: MixedFormula, fixed: str, offsets: Sequence[str]) -> set[str]:
-    """Names that the formula reads: of columns, and of the caller's functions."""
-    texts = [parsed.response, *offsets, *pieces_of(fixed)]
-    texts += [piece for bar in parsed.bars for piece in pieces_of(bar.effects)]
+def names_used(
+    parsed: MixedFormula, fixed: str, offsets: Sequence[str], columns: Iterable[object]
+) -> set[str]:
+    """Names that the formula reads: of columns, and of the caller's functions.
+
+    Raises
+    ------
+    InvalidArgumentError
+        A piece of code that can't be read; the response among the predictors. `columns` are those
+        of the data.
+    """
+    pieces = pieces_of(fixed)
+    pieces += [piece for bar in parsed.bars for piece in pieces_of(bar.effects)]
+    if parsed.response and parsed.response in pieces:
+        raise InvalidArgumentError(
+            f"formula: the response {unquoted(parsed.response)!r} is among the predictors; take it "
+            "out on the right of the '~'"
+        )
+    texts = [*offsets, *pieces]
+    if unquoted(parsed.response) not in map(str, columns):
+        texts.append(parsed.response)
+    for text in filter(None, texts):
+        check_code(text, columns)
     used = {name for text in texts for name in names_in(text)}
     # The response may be a column of that name, such as the one that a refit makes.
     used |= {column for bar in parsed.bars for column in bar.factors}

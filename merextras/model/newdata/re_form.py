@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import numpy as np
 
-from merextras.exceptions import InvalidArgumentError
+from merextras.exceptions import InvalidArgumentError, NoRowsError
 from merextras.model.columns.fixed import FormulaPart
 from merextras.model.design.design import INTERCEPT, Design
-from merextras.model.formula.parse import parse
-from merextras.model.formula.translate import as_code, contrast_labels, unquoted
+from merextras.model.formula.names import effect_key
+from merextras.model.formula.parse import Bar, parse
+from merextras.model.formula.rewrite import term_labels
+from merextras.model.formula.translate import as_code, contrast_labels
 from merextras.model.newdata.rows import NewRows
 
 #: For each kept term, which of its effects are kept, (k,) booleans.
@@ -36,22 +39,37 @@ def kept_effects(design: Design, re_form: str | float | None) -> Kept:
     kept: dict[int, np.ndarray[tuple[int], np.dtype[np.bool_]]] = {}
     columns = design.columns
     for bar in as_code(parsed, columns, design.options.contrasts).bars:
-        for name in _effects(bar.effects, design, re_form):
+        for name in _effects(bar, design, re_form):
             t, i = _find(design, bar.factors, name, re_form)
             kept.setdefault(t, np.zeros(design.terms[t].k, dtype=bool))[i] = True
     return kept
 
 
-def _effects(code: str, design: Design, re_form: str) -> tuple[str, ...]:
+def _effects(bar: Bar, design: Design, re_form: str) -> tuple[str, ...]:
     """Names of the effects that stand left of a bar."""
+    code = bar.effects
     if code == "1":
         return (INTERCEPT,)
     try:
         labels = contrast_labels(design.options.contrasts)
         scope = design.options.scope
         return FormulaPart.from_formula(code, design.frame, labels=labels, scope=scope).names
+    except NoRowsError:
+        return _named(bar, design)
     except InvalidArgumentError as err:
         raise InvalidArgumentError(f"re_form={re_form!r}: {err}") from err
+
+
+def _named(bar: Bar, design: Design) -> tuple[str, ...]:
+    """Names of a bar's effects from those of the model's terms on its factors, without rows."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    for term in design.terms:
+        if set(term.columns) == set(bar.factors):
+            for name in term.names:
+                code = re.sub(r"\[.*?\](?=:|$)", "", name)
+                found.setdefault(effect_key(code), []).append(name)
+    labels = [label or INTERCEPT for label in term_labels(bar.effects)]
+    return tuple(name for label in labels for name in found.get(effect_key(label), [label]))
 
 
 def _is_none_wanted(re_form: object) -> bool:
@@ -63,9 +81,9 @@ def _is_none_wanted(re_form: object) -> bool:
 def _find(design: Design, factors: tuple[str, ...], name: str, re_form: str) -> tuple[int, int]:
     """Term and place of an effect, by the columns of its factor and its own name."""
     for t, term in enumerate(design.terms):
-        names = [unquoted(own) for own in term.names]  # lmer's effects have no Q("...")
-        if set(term.columns) == set(factors) and unquoted(name) in names:
-            return t, names.index(unquoted(name))
+        names = [effect_key(own) for own in term.names]
+        if set(term.columns) == set(factors) and effect_key(name) in names:
+            return t, names.index(effect_key(name))
     there = [f"({' + '.join(t.names)} | {t.factor})" for t in design.terms]
     raise InvalidArgumentError(
         f"re_form={re_form!r}: there is no random effect {name!r} of {':'.join(factors)!r} in the "

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from merextras._checks import check_choice, check_columns, check_frame, one_of
+from merextras._checks import check_choice, check_columns, one_of
 from merextras._typing import Array, IntArray
-from merextras.exceptions import InvalidArgumentError
+from merextras.exceptions import DataWarning, InvalidArgumentError
 from merextras.model.columns.levels import labels_of
 from merextras.model.design.design import Design, Term
+from merextras.model.frame.labels import other_kind, warn_user
+from merextras.model.frame.read import given_frame
 from merextras.model.state.fitted import FittedModel
 
 #: A message names all of up to so many levels, and else only the first few.
@@ -147,7 +150,7 @@ def new_rows(
     >>> rows.x.shape, rows.codes[0].tolist(), rows.z[0].shape
     ((3, 3), [0, 5, -1], (3, 6))
     """
-    check_frame(data, name)
+    data = read_new(model.design, data, name)
     check_choice(unknown, ("error", "zero"), "unknown")
     design = model.design
     kept = set(range(len(design.terms)) if terms is None else terms)
@@ -164,6 +167,20 @@ def new_rows(
             values.append(np.zeros((len(data), term.k)))
     x = fixed_rows(design, data, name)
     return NewRows(x, tuple(codes), tuple(values), tuple(len(term.levels) for term in design.terms))
+
+
+def read_new(design: Design, data: Any, name: str = "newdata") -> pd.DataFrame:
+    """New data with the columns that a model reads in their normal form.
+
+    Raises
+    ------
+    InvalidArgumentError
+        No table, no rows, repeated columns.
+    """
+    levels = {column for term in design.terms for column in term.columns}
+    return given_frame(
+        data, name, {*design.columns, design.response, *design.fixed.variables, *levels}
+    )
 
 
 def own_rows(design: Design, terms: Iterable[int] | None = None) -> NewRows:
@@ -229,9 +246,18 @@ def level_codes(
     """
     codes = term.codes_of(data)
     new = codes < 0
-    if unknown == "error" and np.any(new):
-        given = labels_of(data, term.columns)[new]
+    if not np.any(new):
+        return codes
+    given = pd.unique(labels_of(data, term.columns)[new])
+    if unknown == "error":
         raise InvalidArgumentError(f"{name}: {unseen(given, term.levels, term.factor)}{advice}")
+    word = other_kind([label for label in given if not pd.isna(label)], term.levels)
+    if word:
+        warn_user(
+            f"{name}: levels of {term.factor!r} that the model has not seen would be its own as "
+            f"text: {word}; they are taken for new ones. Give labels of the model's type",
+            DataWarning,
+        )
     return codes
 
 
@@ -245,10 +271,8 @@ def unseen(given: Iterable[object], known: pd.Index, factor: str) -> str:
     else:
         hint = one_of(missing[0], names).partition("; did")
         text += f"it has {len(known)} levels: {_listed(list(known))}{''.join(hint[1:])}"
-    types = {type(level).__name__ for level in known[:_ALL]}
-    if str(missing[0]) in names:
-        text += f" (they are of type {' or '.join(sorted(types))}, not {type(missing[0]).__name__})"
-    return text
+    word = other_kind(missing, known)
+    return f"{text} ({word})" if word else text
 
 
 def _listed(levels: Sequence[object]) -> str:

@@ -17,6 +17,7 @@ from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.products.restrict import restricted
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.design.options import callers_names
+from merextras.model.design.order import column_order
 from merextras.model.design.rank import dependent_columns, without_columns
 from merextras.model.design.sanity import (
     check_effects,
@@ -31,8 +32,9 @@ from merextras.model.products import file
 from merextras.model.products.compatible import check_same
 from merextras.model.products.submodel import smaller_structure
 from merextras.model.rowless.design import StreamedDesign
+from merextras.model.source.asked import Asked
 from merextras.model.source.dask import reduce_dask
-from merextras.model.source.learn import Asked, learn
+from merextras.model.source.learn import learn
 from merextras.model.source.reduce import check_memory, reduce_source
 from merextras.model.source.source import as_source, is_dask
 from merextras.model.state.control import LmerControl
@@ -98,6 +100,8 @@ class ModelProducts:
         if not isinstance(other, ModelProducts):
             return NotImplemented
         check_same(self.structure, other.structure)
+        if other.structure.trusted and not self.structure.trusted:
+            return other + self  # of the same formula, that whose code may be evaluated
         pairs = list(zip(self.structure.terms, self._matching(other), strict=True))
         coders = [a.coder.union(b.coder) for a, b in pairs]
         sizes = [len(coder.levels) for coder in coders]
@@ -188,6 +192,14 @@ def load_cross_products(path: str | Path, *, trust_formula: bool = False) -> Mod
     InvalidArgumentError
         Not such a file, a truncated one, or one whose contents are not those that were written. The
         checksums find accidents; they are no signature.
+    TooLargeError
+        Its labels would not fit in memory.
+
+    Notes
+    -----
+    Made for files from elsewhere: what a file says of its sizes is compared with its own size
+    before anything is read, and every value and array with the formula, so that what `formula`
+    shows is all the code there is. Numbers that are false but could be true can't be known as such.
     """
     made = file.read(Path(path), ModelProducts, trust_formula=trust_formula)
     assert isinstance(made, ModelProducts)
@@ -203,6 +215,9 @@ def products_of(asked: Asked, source: Any, chunk_size: int | None, progress: Any
         read = as_source(source, chunk_size)
         learnt = learn(read, asked, progress=progress)
         reduced = reduce_source(read, learnt, progress=progress)
+    if reduced.products.n == 0:
+        names = ", ".join(name for name in asked.by_row if name != "offset")
+        raise InvalidArgumentError(f"{names}: no row has a positive weight")
     return ModelProducts(
         learnt.structure,
         reduced.products,
@@ -310,7 +325,7 @@ def fit_products(
     check_memory(made.structure, made.n)
     facts, fixed, products = made.facts, made.structure.fixed, made.products
     kept = list(range(len(fixed.names)))
-    found = dependent_columns(facts.x)
+    found = dependent_columns(facts.x, column_order(fixed))
     if found:
         kept = [i for i in kept if i not in found]
         fixed = without_columns(fixed, found, control.rank_deficient, stacklevel=stacklevel + 1)
@@ -327,6 +342,11 @@ def fit_products(
         _check(made, design, kept, stacklevel + 1)
     theta = control.start_for(design.covariances.n)
     fit = fit_design(design, reml=reml, theta=theta, control=control.engine, products=products)
+    if not np.all(np.isfinite([fit.solution.deviance(), *fit.solution.beta])):
+        raise InvalidArgumentError(
+            "products: they have no fit; no table has such cross-products, or its numbers are too "
+            "large: change the unit of the response or of a predictor"
+        )
     check_told_apart(
         design.terms, products, fit.opt, refuse=control.check, stacklevel=stacklevel + 1
     )

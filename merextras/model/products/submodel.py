@@ -15,6 +15,7 @@ from merextras.model.columns.coded import Block, CodedPart
 from merextras.model.columns.fixed import FixedPart
 from merextras.model.columns.plain_columns import PlainPart
 from merextras.model.formula.parse import Bar, parse
+from merextras.model.formula.r_spelling import written_out
 from merextras.model.formula.translate import as_code, names_in, names_used, take_offsets, unquoted
 from merextras.model.structure.structure import Effects, Structure
 
@@ -40,6 +41,7 @@ def smaller_structure(
     NoRowsError
         The formula has something that the old one has not, or codes what is left in another way.
     """
+    formula = written_out(formula, structure.variables)
     written = parse(formula)
     there = [c for c in structure.columns if c in structure.contrasts]
     contrasts = {c: structure.contrasts[c] for c in there}
@@ -56,11 +58,11 @@ def smaller_structure(
             terms.append(term)
             sources.append((t, own))
     order = sorted(range(len(terms)), key=lambda i: -terms[i].shape[0])
-    used = names_used(parsed, fixed, offsets)
+    used = names_used(parsed, fixed, offsets, structure.columns)
     extra = set(structure.by_row.values())
     made = replace(
         structure,
-        formula=" ".join(formula.split()),
+        formula=formula,
         fixed=part,
         terms=tuple(terms[i] for i in order),
         columns=tuple(c for c in structure.columns if c in used | extra),

@@ -19,7 +19,7 @@ from merextras.engine.products.term_rows import TermRows
 from merextras.exceptions import NoRowsError
 from merextras.model.columns.combinations import CombinedPart
 from merextras.model.columns.covariates import Covariates
-from merextras.model.columns.fixed import FixedPart
+from merextras.model.columns.fixed import FixedPart, Scope
 from merextras.model.columns.levels import labels_of
 from merextras.model.design.design import Design, Term
 from merextras.model.design.options import Options
@@ -135,11 +135,15 @@ class StreamedDesign(Design):
                 for term in structure.terms
             ),
             "formula": structure.formula,
-            "options": Options(contrasts=structure.contrasts, columns=structure.by_row),
+            "options": Options(
+                contrasts=structure.contrasts,
+                scope=Scope(trusted=structure.trusted),
+                columns=structure.by_row,
+            ),
             "structure": structure,
             "products": products,
             "facts": facts,
-            "square": triangle(facts.x[:, kept]),
+            "square": facts.x[:, kept],
             "rows": rows,
             "seen": seen,
             "_constant": ones[0] if ones else None,
@@ -150,7 +154,8 @@ class StreamedDesign(Design):
     structure: Structure
     products: CrossProducts
     facts: Facts
-    #: Rows with the same X'X, by frequencies but without precision weights: (up to p, p).
+    #: Rows with the same X'X, by frequencies but without precision weights: a row at most for
+    #: each column that the formula makes, those of ``facts.x``.
     square: Array
     rows: Array
     seen: tuple[BoolArray, ...]

@@ -23,7 +23,9 @@ from merextras.model.columns.combinations import CombinedPart
 from merextras.model.columns.fixed import FixedPart
 from merextras.model.columns.plain_columns import PlainPart
 from merextras.model.design.design import INTERCEPT, Design
-from merextras.model.design.effects import Effect, Effects, effects_of, written
+from merextras.model.design.effects import Effect, Effects, effects_of
+from merextras.model.design.order import rank_of, written
+from merextras.model.design.rank import KeptColumns
 from merextras.model.rowless.design import StreamedDesign
 
 #: Label, columns, categorical and numeric variables of a term.
@@ -74,6 +76,17 @@ def effects_of_design(design: Design) -> Effects:
     if isinstance(design, StreamedDesign):
         return streamed_effects(design)
     return effects_of(design.fixed, design.frame, design.observed)
+
+
+def effects_as_written(design: Design) -> Effects:
+    """The effects of all columns that the formula makes, the dropped ones too.
+
+    A term that others determine has columns here, and what is left without another term is known.
+    """
+    if isinstance(design, StreamedDesign):
+        return whole_effects(design)
+    part = design.fixed.part if isinstance(design.fixed, KeptColumns) else design.fixed
+    return effects_of(part, design.frame, design.observed)
 
 
 def streamed_effects(design: StreamedDesign) -> StreamedEffects:
@@ -157,11 +170,7 @@ def _raw(part: CodedPart) -> list[_Raw]:
             columns = list(range(where.start, where.stop))
             found.append((label, columns, categories, numbers))
     place = written(part.formula)
-    return sorted(found, key=lambda t: _order(frozenset(t[2] + t[3]), place))
-
-
-def _order(codes: frozenset[str], place: dict[frozenset[str], int]) -> tuple[int, int]:
-    return len(codes), place.get(codes, len(place))
+    return sorted(found, key=lambda t: rank_of(t[2] + t[3], place))
 
 
 def _products(left: Array, right: Array) -> Array:

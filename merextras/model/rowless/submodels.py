@@ -9,8 +9,8 @@ import pandas as pd
 
 from merextras._typing import Array
 from merextras.engine.products.term_rows import TermRows
+from merextras.model.columns.array_columns import ColumnsPart
 from merextras.model.columns.covariates import Covariates
-from merextras.model.columns.fixed import ColumnsPart
 from merextras.model.design.design import INTERCEPT, Design, Term
 from merextras.model.design.effects import Effects, effects_of
 from merextras.model.rowless.design import StreamedDesign

@@ -13,12 +13,14 @@ import patsy
 from merextras._typing import Array
 from merextras.exceptions import NoRowsError, UnsupportedModelError
 from merextras.model.columns.coded import CodedPart
-from merextras.model.columns.fixed import FixedPart, FormulaPart, bare
+from merextras.model.columns.fixed import FixedPart, FormulaPart
 from merextras.model.design.design import Design
 from merextras.model.design.effects import effects_of
 from merextras.model.design.rank import KeptColumns
+from merextras.model.formula.names import bare
 from merextras.model.formula.parse import parse
 from merextras.model.formula.translate import as_code, names_in, take_offsets
+from merextras.model.frame.kinds import is_number, numbers
 from merextras.model.rowless.design import StreamedDesign
 from merextras.model.rowless.effects import whole_effects
 from merextras.model.structure.ranges import Numbers
@@ -64,7 +66,7 @@ def variables_of(design: Design) -> tuple[Variable, ...]:
     found = []
     for name in dict.fromkeys([*part.variables, *offset_variables(design)]):
         column = frame[name][design.observed]
-        if name in codes or not pd.api.types.is_numeric_dtype(column) or column.dtype == bool:
+        if name in codes or not is_number(column):
             known = _categories(part, codes[name]) if name in codes else None
             found.append(Variable(name, _levels(column, known)))
             continue
@@ -133,7 +135,7 @@ def typical_values(design: Design, variable: Variable) -> tuple[Any, ...]:
         return variable.levels
     if isinstance(design, StreamedDesign):
         return _numbers(design, variable.name).typical
-    column = design.frame[variable.name].to_numpy(dtype=float, na_value=np.nan)
+    column = numbers(design.frame[variable.name], variable.name, dates=True)
     few = np.unique(column[design.observed][:10_000])
     if len(few) <= 2 and len(few := np.unique(column[design.observed])) <= 2:
         return tuple(few.tolist())
@@ -146,7 +148,7 @@ def spread_of(design: Design, name: str) -> float:
         found = _numbers(design, name)
         return found.high - found.low
     column = design.frame[name][design.observed]
-    return float(np.ptp(column.to_numpy(dtype=float, na_value=np.nan)))
+    return float(np.ptp(numbers(column, name, dates=True)))
 
 
 def _numbers(design: StreamedDesign, name: str) -> Numbers:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,13 +12,18 @@ import numpy as np
 import pandas as pd
 
 from merextras.engine.products.accumulate import spread
-from merextras.exceptions import InvalidArgumentError
+from merextras.exceptions import InvalidArgumentError, MerextrasError
 from merextras.model.columns.fixed import FORMULA_WORDS
 from merextras.model.columns.levels import Seen
-from merextras.model.source.learn import Asked, Learner, Learnt, learn
+from merextras.model.frame.kinds import kind_of
+from merextras.model.source.asked import Asked
+from merextras.model.source.chunks import CHUNK_SIZE, Source
+from merextras.model.source.learn import Learner, Learnt, learn
 from merextras.model.source.reduce import Piece, Reduced, check_count, check_memory
-from merextras.model.source.source import CHUNK_SIZE, Source
 from merextras.model.structure.structure import Structure
+
+#: Rows that are an example of all.
+_ROWS = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +33,7 @@ class Noted:
     n_rows: int
     n_dropped: int
     head: pd.DataFrame | None
-    numbers: frozenset[str]
+    numbers: frozenset[tuple[str, str]]
     grouping: Mapping[tuple[str, ...], Seen]
     seen: Mapping[str, Seen]
 
@@ -37,7 +43,7 @@ class Noted:
             n_dropped = self.n_dropped + other.n_dropped
             return replace(full, n_rows=self.n_rows + other.n_rows, n_dropped=n_dropped)
         if self.numbers != other.numbers:
-            columns = sorted(self.numbers ^ other.numbers)
+            columns = sorted({name for name, _ in self.numbers ^ other.numbers})
             raise InvalidArgumentError(
                 f"source: the column(s) {columns} have numbers in some partitions and something "
                 "else in others; give them one type"
@@ -45,21 +51,30 @@ class Noted:
         return Noted(
             self.n_rows + other.n_rows,
             self.n_dropped + other.n_dropped,
-            self.head,
+            _longer(self.head, other.head),
             self.numbers,
             {key: seen.combine(other.grouping[key]) for key, seen in self.grouping.items()},
             {key: seen.combine(other.seen[key]) for key, seen in self.seen.items()},
         )
 
 
+def _longer(head: pd.DataFrame, more: pd.DataFrame) -> pd.DataFrame:
+    """The first rows, of further partitions too where one has few."""
+    if len(head) >= _ROWS:
+        return head
+    return pd.concat([head, more], ignore_index=True).head(_ROWS)
+
+
 def _note(frame: pd.DataFrame, asked: Asked, columns: Sequence[str]) -> Noted:
     learner = Learner(asked, columns)
     learner.take(frame.reset_index(drop=True))
+    head = learner.head if learner.head is not None else pd.DataFrame()
+    learner.check_by_row(None)
     return Noted(
         learner.n_rows,
         learner.n_dropped,
         learner.head,
-        frozenset(learner.numbers),
+        frozenset((c, kind_of(head[c])) for c in learner.numbers),
         learner.grouping,
         learner.seen,
     )
@@ -86,14 +101,16 @@ def reduce_dask(data: Any, asked: Asked, *, progress: bool | None) -> tuple[Lear
     wanted = learner.names - set(columns)
     asked = replace(asked, names={k: v for k, v in asked.names.items() if k in wanted})
     parts = data[list(learner.columns)].to_delayed()
-    learnt = _learn(parts, asked, columns, learner, progress)
+    with _naming_partitions(data, learner.columns):
+        learnt = _learn(parts, asked, columns, learner, progress)
     structure = learnt.structure
     check_memory(structure, learnt.n_rows - learnt.n_dropped)
     from dask.delayed import delayed  # noqa: PLC0415 (an extra)
 
     sent = delayed(structure, name=f"structure-{uuid.uuid4().hex}", traverse=False)
     names = {"np": np, **{k: v for k, v in asked.names.items() if k not in FORMULA_WORDS}}
-    total = _tree([delayed(_reduce, pure=False)(part, sent, names) for part in parts])
+    with _naming_partitions(data, structure.columns):
+        total = _tree([delayed(_reduce, pure=False)(part, sent, names) for part in parts])
     check_count(total.n_rows, 0 if total.facts is None else total.facts.n, learnt)
     assert total.part is not None
     assert total.facts is not None
@@ -104,6 +121,35 @@ def reduce_dask(data: Any, asked: Asked, *, progress: bool | None) -> tuple[Lear
         flags[at] = True
     products = spread(total.part.cp, total.part.at, sizes)
     return learnt, Reduced(products, total.part.rows, total.facts, seen)
+
+
+@contextmanager
+def _naming_partitions(data: Any, columns: Sequence[str]) -> Iterator[None]:
+    """Let errors of Dask, or of what makes its partitions, be ours; the partition is looked for."""
+    try:
+        yield
+    except MerextrasError:
+        raise
+    except (KeyError, ValueError, OSError) as err:
+        raise InvalidArgumentError(_fault(data, columns, err)) from err
+
+
+def _fault(data: Any, columns: Sequence[str], err: Exception) -> str:
+    """The first partition that can't be made or lacks a column, in words."""
+    from dask.delayed import delayed  # noqa: PLC0415 (an extra)
+
+    names_of: Callable[..., Any] = delayed(lambda part: [str(c) for c in part.columns], pure=False)
+    where = "a partition of the Dask DataFrame"
+    for i, part in enumerate(data.to_delayed()):
+        try:
+            there = names_of(part).compute()
+        except (KeyError, ValueError, OSError) as own:
+            where, err = f"partition {i}", own
+            break
+        missing = [c for c in columns if c not in there]
+        if missing:
+            return f"source: partition {i} lacks the column(s) {missing}; it has {there}"
+    return f"source: {where} can't be had: {type(err).__name__}: {' '.join(str(err).split())[:300]}"
 
 
 def _learn(

@@ -6,19 +6,22 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import patsy
 from tqdm import tqdm
 
-from merextras._checks import check_choice, unknown_column
+from merextras._checks import unknown_column
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
 from merextras.model.columns.coded import CodedPart, Computed, Factor, as_series
-from merextras.model.columns.fixed import FORMULA_WORDS, FixedPart, bare
+from merextras.model.columns.fixed import FORMULA_WORDS, FixedPart, Scope
 from merextras.model.columns.levels import Coder, Seen
 from merextras.model.columns.plain_columns import plain_part
-from merextras.model.design.build import check_parts
+from merextras.model.columns.whole_column import learning_from_columns, not_by_row, refusal
+from merextras.model.design.build import check_parts, codes_of, say_days
+from merextras.model.formula.functions import formula_names
+from merextras.model.formula.names import bare
 from merextras.model.formula.parse import MixedFormula, parse
+from merextras.model.formula.r_spelling import written_out
 from merextras.model.formula.translate import (
     as_code,
     contrast_labels,
@@ -28,7 +31,10 @@ from merextras.model.formula.translate import (
     take_offsets,
     unquoted,
 )
-from merextras.model.source.source import Source
+from merextras.model.frame.engine_frame import date_numbers
+from merextras.model.frame.kinds import check_predictor, is_number, kind_of
+from merextras.model.source.asked import Asked
+from merextras.model.source.chunks import Source
 from merextras.model.structure.structure import (
     BY_ROW,
     Effects,
@@ -38,60 +44,9 @@ from merextras.model.structure.structure import (
     plain_rows,
 )
 
-
-@dataclass(frozen=True, eq=False)
-class Asked:
-    """What the user wants of a source.
-
-    Attributes
-    ----------
-    formula : str
-    by_row : mapping argument -> column
-        ``weights``, ``freq_weights``, ``offset``.
-    contrasts : mapping column -> str
-    missing : {"drop", "raise"}
-    names : mapping
-        The caller's names, for the formula's code.
-    levels : mapping column -> sequence
-        Categories of the fixed part's columns, in place of those that occur.
-    """
-
-    formula: str
-    by_row: Mapping[str, str]
-    contrasts: Mapping[str, str]
-    missing: str
-    names: Mapping[str, Any]
-    levels: Mapping[str, Sequence[Any]]
-
-    @classmethod
-    def checked(
-        cls,
-        formula: str,
-        *,
-        contrasts: Any,
-        missing: str,
-        names: Mapping[str, Any],
-        levels: Any = None,
-        **by_row: Any,
-    ) -> Asked:
-        """From arguments of a user."""
-        for name, given in by_row.items():
-            if given is not None and not isinstance(given, str):
-                raise InvalidArgumentError(
-                    f"{name}: rows that are read in chunks need the name of a column, not a "
-                    f"{type(given).__name__}"
-                )
-        for name, given in (("contrasts", contrasts), ("levels", levels)):
-            if not isinstance(given, Mapping | None):
-                raise InvalidArgumentError(f"{name}={given!r}: expected a mapping of columns")
-        return cls(
-            formula,
-            {name: given for name, given in by_row.items() if given is not None},
-            dict(contrasts or {}),
-            check_choice(missing, ("drop", "raise"), "missing"),
-            names,
-            dict(levels or {}),
-        )
+#: Rows on which code is tried that may look at the whole column.
+_ENOUGH = 100
+_A_PART = "of which a chunk, a partition or a site has only a part"
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,8 +70,9 @@ class Learner:
 
     def __init__(self, asked: Asked, columns: Sequence[str]) -> None:
         self._asked = asked
-        written = parse(asked.formula)
-        check_parts(written, asked.formula, pd.DataFrame(columns=list(columns)))
+        self._formula = written_out(asked.formula, columns)
+        written = parse(self._formula)
+        check_parts(written, self._formula, pd.DataFrame(columns=list(columns)))
         self._parsed, self.names = self._read(written, columns)
         for name, column in asked.by_row.items():
             if column not in columns:
@@ -128,7 +84,6 @@ class Learner:
         self.variables = tuple(c for c in columns if c in self.names)
         self.columns = tuple(c for c in columns if c in self.names or c in extra)
         self.n_rows = self.n_dropped = 0
-        self._codes: dict[str, Any] | None = None
         self.head: pd.DataFrame | None = None
         self.grouping = {bar.factors: Seen(bar.factors) for bar in self._parsed.bars}
         self.seen: dict[str, Seen] = {}
@@ -136,11 +91,22 @@ class Learner:
         self._computed: dict[str, Computed] = {}
         self.numbers: set[str] = set()
         self._given = dict(asked.levels)
+        self._sample: pd.DataFrame | None = None
+        names = formula_names(asked.names, "")
+        self._unclear = not_by_row(self._all_codes(), columns, names)
+        for code in learning_from_columns(self._unclear, columns):
+            raise UnsupportedModelError(refusal(code, _A_PART))
 
     def _read(self, written: MixedFormula, columns: Sequence[str]) -> tuple[MixedFormula, set[str]]:
         parsed = as_code(written, list(columns), self._asked.contrasts)
         self._fixed, self._offsets = take_offsets(parsed.fixed)
-        return parsed, names_used(parsed, self._fixed, self._offsets)
+        used = names_used(parsed, self._fixed, self._offsets, columns)
+        known = {*columns, *formula_names(self._asked.names, "")}
+        parts = [self._fixed, *(bar.effects for bar in parsed.bars)]
+        for code in (code for part in parts for code in pieces_of(part)):
+            if code.isidentifier() and code not in known:
+                raise InvalidArgumentError(f"formula {code!r}: {unknown_column(code, columns)}")
+        return parsed, used
 
     # One pass --------------------------------------------------------------------------------
 
@@ -152,12 +118,22 @@ class Learner:
         if not keep.any():
             return
         rows = plain_rows(frame, keep)
+        self.check_by_row(rows)
+        try:
+            self._take(rows)
+        except InvalidArgumentError:
+            self.check_by_row(None)  # the reason may be that these are not all rows
+            raise
+
+    def _take(self, rows: pd.DataFrame) -> None:
         if self.head is None:
             self.begin(rows)
         for column in self.numbers:
-            if not _is_number(rows[column]):
+            assert self.head is not None
+            kind = kind_of(self.head[column])
+            if kind_of(rows[column]) != kind:
                 raise InvalidArgumentError(
-                    f"source: the column {column!r} has numbers in some chunks and "
+                    f"source: the column {column!r} has {kind} in some chunks and "
                     f"{rows[column].dtype} in others; give it one type"
                 )
         for seen in self.grouping.values():
@@ -178,9 +154,10 @@ class Learner:
         for code in self._factor_codes():
             column = bare(code)
             if column in rows.columns and not code.startswith("C("):
-                if _is_number(rows[column]):
+                if is_number(rows[column]):
                     self.numbers.add(column)
                 else:
+                    check_predictor(rows[column], column, "source")
                     self._categorical(code, column)
             elif column in rows.columns and "(" not in column:
                 self._categorical(code, column, Computed(code, self._used_names(code)))
@@ -194,14 +171,30 @@ class Learner:
 
     def has_memory(self) -> bool:
         """Whether some factor remembers the rows that it was made from: ``center``, ``bs``."""
-        codes = [self._parsed.response, *self._offsets, *pieces_of(self._fixed)]
-        codes += [code for bar in self._parsed.bars for code in pieces_of(bar.effects)]
-        return any(Computed(f"I({code})", self._used_names(code)).passes for code in codes if code)
+        return any(Computed(code, self._used_names(code)).passes for code in self._all_codes())
+
+    def _all_codes(self) -> list[str]:
+        """Code of the factors left and right of all bars, and of response and offsets in I()."""
+        codes = [code for code in pieces_of(self._fixed) if code]
+        codes += [code for bar in self._parsed.bars for code in pieces_of(bar.effects) if code]
+        values = [self._parsed.response, *self._offsets]
+        return codes + [f"I({code})" for code in values if unquoted(code) not in self.columns]
+
+    def check_by_row(self, rows: pd.DataFrame | None) -> None:
+        """Refuse code that looks at the whole column, as soon as there are rows enough to tell."""
+        if not self._unclear or self.n_rows == 0:
+            return
+        sample = [each for each in (self._sample, rows) if each is not None]
+        self._sample = pd.concat(sample, ignore_index=True).head(_ENOUGH) if sample else self.head
+        if self._sample is None or (rows is not None and len(self._sample) < _ENOUGH):
+            return
+        Scope(self._asked.names).refuse_whole(self._unclear, self._sample, _A_PART)
+        self._unclear = []
 
     def _used_names(self, code: str) -> dict[str, Any]:
         names = names_in(code)
         own = {k: v for k, v in self._asked.names.items() if k in names and k not in FORMULA_WORDS}
-        return {"np": np, **own}
+        return formula_names(own, code)
 
     def _factor_codes(self) -> list[str]:
         """Code of all factors, of parts that are more than a sum of columns."""
@@ -233,7 +226,7 @@ class Learner:
         made = self._computed[code].values(rows.head(100))
         if hasattr(made, "contrast"):
             self._contrasts[code] = made.contrast
-        elif isinstance(made, pd.DataFrame) or _is_number(made):
+        elif isinstance(made, pd.DataFrame) or _makes_numbers(made):
             return
         self.seen[code] = Seen((code,))
 
@@ -272,6 +265,8 @@ class Learner:
                 else ("no row has a value for all variables of the model")
             )
             raise InvalidArgumentError(f"source: {what}")
+        say_days(date_numbers(self.head, codes_of(self._parsed, self._fixed, self._offsets)))
+        self.check_by_row(None)
         factors = {code: self._factor(code) for code in self._factor_codes()}
         labels = contrast_labels(self._asked.contrasts)
         coders = {
@@ -288,7 +283,7 @@ class Learner:
             for own in [[i] for i in every] if bar.independent else [every]:
                 terms.append(Effects(coders[bar.factors], part, tuple(own)))
         return Structure(
-            " ".join(self._asked.formula.split()),
+            self._formula,
             self._value(self._parsed.response),
             unquoted(self._parsed.response),
             self._part(self._fixed, factors, labels),
@@ -313,7 +308,8 @@ class Learner:
             levels = self._levels(code, column)
             return Factor(code, None if computed is not None else column, levels, 1, computed)
         if computed is None:
-            return Factor(code, column, None)
+            dates = kind_of(self.head[column]) == "dates"
+            return Factor(code, column, None, dates=dates)
         made = computed.values(self.head)
         if hasattr(made, "contrast"):
             raise UnsupportedModelError(
@@ -340,9 +336,9 @@ class Learner:
         return CodedPart.from_factors(code, factors, self._contrasts, self.columns, labels)
 
 
-def _is_number(column: Any) -> bool:
-    """Whether patsy takes values as numbers; it takes booleans as categories."""
-    kind = getattr(column, "dtype", type(column))
+def _makes_numbers(values: Any) -> bool:
+    """Whether code has made numbers; truth values are categories."""
+    kind = getattr(values, "dtype", type(values))
     return bool(pd.api.types.is_numeric_dtype(kind)) and not pd.api.types.is_bool_dtype(kind)
 
 

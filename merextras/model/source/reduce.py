@@ -14,8 +14,8 @@ from merextras._typing import BoolArray
 from merextras.engine.products.accumulate import Accumulator, Part
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.exceptions import InvalidArgumentError, TooLargeError
+from merextras.model.source.chunks import Source
 from merextras.model.source.learn import Learnt, watched
-from merextras.model.source.source import Source
 from merextras.model.structure.column_summaries import Facts
 from merextras.model.structure.structure import ChunkRows, Structure
 

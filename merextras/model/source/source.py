@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,46 +10,10 @@ import pandas as pd
 
 from merextras._checks import check_count, check_frame
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.design.options import as_pandas
-
-#: Rows read at a time.
-CHUNK_SIZE = 100_000
-#: Bytes of a column of a parquet file that are read at a time.
-_BUFFER = 2**16
-
-
-@dataclass(frozen=True, eq=False)
-class Source:
-    """Rows to be read in chunks, as often as needed.
-
-    Attributes
-    ----------
-    names : tuple of str
-        The columns there are.
-    read : callable columns -> iterator of frames
-        One pass over the rows, with these columns.
-    n_rows : int or None
-        How many rows there are, if that is known without reading them.
-    size : int
-        Rows at a time.
-    """
-
-    names: tuple[str, ...]
-    read: Callable[[Sequence[str]], Iterator[pd.DataFrame]]
-    n_rows: int | None
-    size: int
-
-    def chunks(self, columns: Sequence[str]) -> Iterator[pd.DataFrame]:
-        """One pass: frames of no more than `size` rows, on a common schema, none empty."""
-        for frame in self.read(columns):
-            missing = [c for c in columns if c not in frame.columns]
-            if missing:
-                raise InvalidArgumentError(
-                    f"source: a chunk lacks the column(s) {missing}; it has {list(frame.columns)}"
-                )
-            own = frame[list(columns)]
-            for at in range(0, len(own), self.size):
-                yield own.iloc[at : at + self.size]
+from merextras.model.frame.read import as_pandas, from_arrow
+from merextras.model.source.chunks import CHUNK_SIZE, Source
+from merextras.model.source.files import file_source
+from merextras.model.source.reading import reading
 
 
 def as_source(source: Any, chunk_size: int | None = None) -> Source:
@@ -60,20 +22,21 @@ def as_source(source: Any, chunk_size: int | None = None) -> Source:
     Parameters
     ----------
     source : DataFrame of pandas or polars, pyarrow Table or Dataset, path or glob, list, callable
-        Paths end in ``.parquet``, ``.pq``, ``.csv`` or ``.csv.gz``; a glob or a list of them is
-        read in sorted order. A list may also hold frames. A callable without arguments gives an
-        iterable of frames each time it is called.
+        Paths end in ``.parquet``, ``.pq``, ``.csv`` or ``.csv.gz``; a glob, a folder or a list of
+        them is read in sorted order. A list may also hold frames. A callable without arguments
+        gives an iterable of frames each time it is called.
     chunk_size : int, optional
         Rows at a time, 100 000 by default.
 
     Raises
     ------
     InvalidArgumentError
-        None of these, no file, no rows, or an iterator that can be gone through once only.
+        None of these, no file, one that can't be read or has a row with a field too many, no rows,
+        or an iterator that can be gone through once only.
     """
     size = CHUNK_SIZE if chunk_size is None else check_count(chunk_size, "chunk_size")
     if isinstance(source, (str, Path)) or _is_paths(source):
-        return _files(source, size)
+        return file_source(source, size)
     if _comes_from(source, "pyarrow"):
         return _arrow(source, size)
     if isinstance(source, (list, tuple)):
@@ -165,87 +128,13 @@ def _arrow(source: Any, size: int) -> Source:
 
     def read(columns: Sequence[str]) -> Iterator[pd.DataFrame]:
         # Few batches ahead: all that is read ahead is in memory.
-        batches = dataset.to_batches(
-            columns=list(columns), batch_size=size, batch_readahead=1, fragment_readahead=1
-        )
-        for batch in batches:
-            yield batch.to_pandas()
+        with reading("a pyarrow Dataset"):
+            batches = dataset.to_batches(
+                columns=list(columns), batch_size=size, batch_readahead=1, fragment_readahead=1
+            )
+            for batch in batches:
+                yield from_arrow(batch, ignore_index=True)
 
-    return Source(tuple(dataset.schema.names), read, dataset.count_rows(), size)
-
-
-def _files(source: Any, size: int) -> Source:
-    given = [source] if isinstance(source, (str, Path)) else list(source)
-    paths = [path for each in given for path in _matches(str(each))]
-    kinds = {_kind(path) for path in paths}
-    if len(kinds) > 1:
-        raise InvalidArgumentError(f"source: the files are of several kinds: {sorted(kinds)}")
-    return _parquet(paths, size) if kinds == {"parquet"} else _csv(paths, size)
-
-
-def _matches(path: str) -> list[str]:
-    if Path(path).is_file():
-        return [path]
-    pattern = str(Path(path) / "*.parquet") if Path(path).is_dir() else path
-    found = sorted(glob.glob(pattern, recursive=True))
-    if not found:
-        raise InvalidArgumentError(f"source: there is no file {pattern!r}")
-    return found
-
-
-def _kind(path: str) -> str:
-    suffixes = [s.lower() for s in Path(path).suffixes]
-    if suffixes[-1:] in ([".parquet"], [".pq"]):
-        return "parquet"
-    if ".csv" in suffixes[-2:]:
-        return "csv"
-    raise InvalidArgumentError(
-        f"source: {path!r} is neither parquet (.parquet, .pq) nor CSV (.csv, .csv.gz)"
-    )
-
-
-def _parquet(paths: Sequence[str], size: int) -> Source:
-    try:
-        import pyarrow as pa  # noqa: PLC0415 (an extra)
-        import pyarrow.parquet as pq  # noqa: PLC0415
-    except ImportError:
-        raise InvalidArgumentError(
-            "source: parquet files are read by pyarrow: pip install merextras[arrow]"
-        ) from None
-    names: list[str] = []
-    n_rows = 0
-    for path in paths:
-        with pq.ParquetFile(path) as file:
-            names = names or list(file.schema_arrow.names)
-            n_rows += file.metadata.num_rows
-
-    def read(columns: Sequence[str]) -> Iterator[pd.DataFrame]:
-        pool = pa.default_memory_pool()
-        for path in paths:
-            with pq.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False) as file:
-                there = [c for c in columns if c in file.schema_arrow.names]
-                for group in range(file.num_row_groups):
-                    # One row group at a time: a reader of several holds on to those it has read.
-                    batches = file.iter_batches(
-                        size, row_groups=[group], columns=there, use_threads=False
-                    )
-                    for batch in batches:
-                        yield batch.to_pandas(use_threads=False)
-                    # The pool keeps what is given back to it.
-                    pool.release_unused()
-
-    return Source(tuple(names), read, n_rows, size)
-
-
-def _csv(paths: Sequence[str], size: int) -> Source:
-    names = tuple(map(str, pd.read_csv(paths[0], nrows=0).columns))
-
-    def read(columns: Sequence[str]) -> Iterator[pd.DataFrame]:
-        for path in paths:
-            # Rows are read whole, so that a type is not guessed anew within a chunk.
-            with pd.read_csv(
-                path, usecols=lambda c: c in columns, chunksize=size, low_memory=False
-            ) as reader:
-                yield from reader
-
-    return Source(names, read, None, size)
+    with reading("a pyarrow Dataset"):
+        n_rows = dataset.count_rows()
+    return Source(tuple(dataset.schema.names), read, n_rows, size)

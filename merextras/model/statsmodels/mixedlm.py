@@ -16,20 +16,30 @@ import numpy as np
 import pandas as pd
 from statsmodels.regression.mixed_linear_model import MixedLM, MixedLMResults, MixedLMResultsWrapper
 
-from merextras._typing import Array, IntArray
+from merextras._typing import Array
 from merextras.engine.covariance.cholesky import factors_of
 from merextras.engine.covariance.unstructured import Unstructured
 from merextras.engine.products.effects import EffectBasis
 from merextras.engine.products.term_rows import TermRows
 from merextras.engine.solution.pls import Solution
 from merextras.exceptions import ApproximationWarning, ConvergenceWarning, UnsupportedModelError
+from merextras.model.columns.array_columns import ColumnsPart
 from merextras.model.columns.covariates import Covariates
-from merextras.model.columns.fixed import ColumnsPart, FixedPart, FormulaPart
+from merextras.model.columns.fixed import FixedPart, FormulaPart
 from merextras.model.design.design import INTERCEPT, Design, Term, in_order
 from merextras.model.formula.translate import names_in, unquoted
+from merextras.model.frame.read import read_columns
 from merextras.model.state.fitted import Fit, FittedModel, Origin, fit_at, fit_design, warn_of
 from merextras.model.state.identified import check_told_apart
-from merextras.model.statsmodels.user_formulas import check_formulas, with_formula
+from merextras.model.statsmodels.fitted_frame import (
+    check_columns_made,
+    effect_names,
+    frame_of,
+    group_name,
+    groups_of,
+    with_own_values,
+)
+from merextras.model.statsmodels.user_formulas import check_formulas, warn_of_bits, with_formula
 from merextras.model.statsmodels.vc import Groups, vc_term
 
 # A log-likelihood this far short of the optimum is worth a warning.
@@ -61,12 +71,13 @@ def read_mixedlm(
     polish: bool = True,
     re_formula: str | None = None,
     vc_formula: dict[str, str] | None = None,
+    groups: str | None = None,
 ) -> Fit:
     """The design and estimates of a fit, moved to the optimum unless `polish` is False."""
     if isinstance(fit, FittedModel):
         return fit._fit
     results = _results(fit)
-    design, theta = _design(results, re_formula, vc_formula)
+    design, theta = _design(results, re_formula, vc_formula, groups)
     reml = results.method == "REML"
     origin = _origin(results, design, theta, {"re_formula": re_formula, "vc_formula": vc_formula})
     plain = fit_at(design, theta, reml=reml, origin=origin)
@@ -77,6 +88,8 @@ def read_mixedlm(
     else:
         _warn_of_digits(plain)
     _warn(done, plain)
+    parts = [design.fixed, *(term.covariates.formula for term in design.terms)]
+    warn_of_bits(parts, design.frame, stacklevel=3)
     return done
 
 
@@ -141,7 +154,7 @@ def _check_variances(results: Any) -> None:
 
 
 def _design(
-    results: Any, re_formula: str | None, vc_formula: dict[str, str] | None
+    results: Any, re_formula: str | None, vc_formula: dict[str, str] | None, named: str | None
 ) -> tuple[Design, Array]:
     """Our design of the fit, and its theta."""
     model = results.model
@@ -150,9 +163,12 @@ def _design(
     names = [str(name) for name in model.exog_names]
     labels = model.data.row_labels
     index = pd.RangeIndex(n) if labels is None else pd.Index(labels)
-    frame = _frame(model, names, index)
-    groups, frame = _groups(model, frame)
+    frame = frame_of(model, names, index)
+    once = set(frame.columns[~frame.columns.duplicated(keep=False)])
+    frame = with_own_values(model, names, read_columns(frame, once))
+    groups, frame = groups_of(model, frame, named)
     fixed = _fixed(model, names, frame)
+    check_columns_made(model, fixed, frame)
     terms: list[Term] = []
     thetas: list[Array] = []
     if model.k_re:
@@ -176,81 +192,6 @@ def _design(
     return Design(response, y, x, fixed, ordered, index, kept, formula), theta
 
 
-def _frame(model: Any, names: list[str], index: pd.Index) -> pd.DataFrame:
-    """The user's data without the rows that were dropped; for arrays, the arrays by name."""
-    frame = getattr(model.data, "frame", None)
-    if frame is not None and len(frame) == len(index):
-        return pd.DataFrame(frame).set_axis(index, axis=0)
-    if frame is not None and index.isin(frame.index).all() and frame.index.is_unique:
-        return pd.DataFrame(frame).loc[index]
-    columns = {str(model.endog_names): np.asarray(model.endog)}
-    columns.update({name: model.exog[:, i] for i, name in enumerate(names)})
-    for i, name in enumerate(_effect_names(model, columns)):
-        if name != INTERCEPT:
-            columns.setdefault(name, np.asarray(model.exog_re)[:, i])
-    return pd.DataFrame(columns, index=index)
-
-
-def _effect_names(model: Any, columns: Mapping[str, Any]) -> list[str]:
-    """Names of the columns of `exog_re`; another one than that of a column with other values."""
-    if not model.k_re:
-        return []
-    values = np.asarray(model.exog_re, dtype=float)
-    names = [str(x) for x in model.data.exog_re_names]
-    names = [INTERCEPT if i in _constant_columns(model) else n for i, n in enumerate(names)]
-    if isinstance(getattr(model, "formula", None), str):
-        return names
-    return [
-        f"{name}_re" if name in columns and not np.array_equal(columns[name], own) else name
-        for name, own in zip(names, values.T, strict=True)
-    ]
-
-
-def _groups(model: Any, frame: pd.DataFrame) -> tuple[Groups, pd.DataFrame]:
-    """The groups, under the name of the data's column that holds them if there is one."""
-    values = np.asarray(model.groups)
-    name = _group_name(model, frame, values)
-    if name not in frame.columns or not _same_values(frame[name], values):
-        frame = frame.assign(**{name: values.copy()})
-    column = frame[name]
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        present = set(model.group_labels)
-        levels = pd.Index([c for c in column.cat.categories if c in present])
-    else:
-        levels = pd.Index(model.group_labels)
-    codes = np.asarray(levels.get_indexer(pd.Index(values)), dtype=np.intp)
-    rows = [np.asarray(model.row_indices[g], dtype=np.intp) for g in model.group_labels]
-    order = pd.Index(model.group_labels).get_indexer(levels)
-    return Groups(name, codes, levels, [rows[i] for i in order]), frame
-
-
-def _group_name(model: Any, frame: pd.DataFrame, values: IntArray) -> str:
-    """The name of the groups: of the column that holds them, or as statsmodels calls them."""
-    names = [str(x) for x in getattr(model.data, "exog_re_names", [])]
-    own = getattr(model.groups, "name", None)
-    for name in [*([] if own is None else [str(own)]), *names, *map(str, frame.columns)]:
-        if name in frame.columns and _same_values(frame[name], values):
-            return name
-    # missing="drop" loses the column but not its name, which a formula puts for "Intercept".
-    constant = _constant_columns(model)
-    if isinstance(getattr(model, "formula", None), str) and len(constant):
-        return str(names[constant[0]])
-    return "Group" if own is None else str(own)
-
-
-def _same_values(column: pd.Series | pd.DataFrame, values: IntArray) -> bool:
-    if isinstance(column, pd.DataFrame) or len(column) != len(values):  # a repeated name
-        return False
-    own = np.asarray(column)
-    return not pd.isna(own).any() and bool(np.all(own == values))
-
-
-def _constant_columns(model: Any) -> IntArray:
-    if not model.k_re:
-        return np.empty(0, dtype=np.intp)
-    return np.flatnonzero(np.all(np.asarray(model.exog_re) == 1.0, axis=0))
-
-
 def _fixed(model: Any, names: list[str], frame: pd.DataFrame) -> FixedPart:
     spec = getattr(model.data, "model_spec", None) or getattr(model.data, "design_info", None)
     formula = getattr(model, "formula", None)
@@ -266,7 +207,7 @@ def _group_terms(
     """The terms on the groups: one, or several where `free` fixed covariances at zero."""
     model = results.model
     values = np.asarray(model.exog_re, dtype=float)
-    names = _effect_names(model, {str(c): frame[c] for c in frame.columns})
+    names = effect_names(model, {str(c): frame[c] for c in frame.columns})
     relative = np.asarray(results.cov_re, dtype=float) / results.scale
     found = []
     for block in _blocks(results, len(names)):
@@ -349,8 +290,8 @@ def _origin(results: Any, design: Design, theta: Array, given: Mapping[str, obje
         llf = np.nan  # statsmodels can't evaluate a singular covariance
     how = "" if results.method == "REML" else "reml=False"
     if isinstance(getattr(model, "formula", None), str):
-        values, frame = np.asarray(model.groups), pd.DataFrame(model.data.frame)
-        group = design.terms[-1].columns[-1] if model.k_re else _group_name(model, frame, values)
+        values, frame = np.asarray(model.groups), design.frame
+        group = design.terms[-1].columns[-1] if model.k_re else group_name(model, frame, values)
         parts = [f'"{model.formula}"', "data", f'groups="{group}"', *_random(model, given)]
         call = f"mixedlm({', '.join(parts)}).fit({how})"
     else:
@@ -361,7 +302,7 @@ def _origin(results: Any, design: Design, theta: Array, given: Mapping[str, obje
 def _random(model: Any, given: Mapping[str, object]) -> list[str]:
     """`re_formula` and `vc_formula` of the call: what was given, or from the effects' names."""
     out = []
-    codes = [re.sub(r"\[[^\[\]]*\]", "", name) for name in _effect_names(model, {})]
+    codes = [re.sub(r"\[[^\[\]]*\]", "", name) for name in effect_names(model, {})]
     if given["re_formula"] is not None:
         out.append(f're_formula="{given["re_formula"]}"')
     elif codes not in ([INTERCEPT], []) or (codes and model.exog_vc.names):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from keyword import iskeyword
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,11 @@ from statsmodels.regression.mixed_linear_model import MixedLM, MixedLMParams, VC
 
 from merextras._typing import Array, IntArray
 from merextras.engine.elimination.plan import nested_in
-from merextras.exceptions import UnsupportedModelError
+from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
+from merextras.model.columns.fixed import FormulaPart
+from merextras.model.columns.plain_columns import PlainPart
 from merextras.model.design.design import Design, Term
+from merextras.model.design.rank import KeptColumns
 from merextras.model.state.fitted import FittedModel, is_singular
 
 # statsmodels keeps variance components as dense matrices, rows by levels.
@@ -52,18 +56,93 @@ def to_statsmodels(model: FittedModel) -> Any:
     inner = [t for t in range(len(design.terms)) if top is None or t not in top]
     known = () if top is None else design.terms[top[0]].columns
     spec = _components(design, inner, codes, known)
+    rhs = _right_side(design)
+    makes, order = _makes(design, rhs)
     own = top or []
     made = MixedLM(
         pd.Series(design.y, index=design.index, name=design.response),
-        pd.DataFrame(design.x, index=design.index, columns=list(design.fixed.names)),
+        pd.DataFrame(design.x, index=design.index, columns=list(design.fixed.names)).iloc[:, order],
         pd.Series(
             groups, index=design.index, name=None if top is None else design.terms[top[0]].factor
         ),
         exog_re=_random_columns(design, own),
         exog_vc=spec,
     )
-    params, free = _parameters(model, own, inner)
+    _give_formula(made, design, rhs, makes)
+    params, free = _parameters(model, own, inner, order)
     return made.fit(start_params=params, reml=model.solution.reml, free=free)
+
+
+def _give_formula(made: MixedLM, design: Design, rhs: str | None, makes: Any) -> None:
+    """Let the model know its formula and what makes X, so that it predicts from a data frame.
+
+    Without, statsmodels would multiply the columns of a frame by the coefficients in their order;
+    where nothing makes X (None) it raises.
+    """
+    if rhs is None:  # it was made from arrays
+        return
+    is_column = design.response in design.frame.columns
+    made.formula = f"{_as_code(design.response) if is_column else design.response} ~ {rhs}"
+    made.data.frame = design.frame
+    made.data.model_spec = made.data.design_info = makes
+
+
+def _right_side(design: Design) -> str | None:
+    """The right-hand side of the formula of the fixed part; None without a formula."""
+    part = design.fixed.part if isinstance(design.fixed, KeptColumns) else design.fixed
+    if isinstance(part, FormulaPart):
+        return part.formula.strip()
+    if not isinstance(part, PlainPart):
+        return None
+    return " + ".join(["1" if part.intercept else "0", *map(_as_code, part.variables)])
+
+
+def _as_code(name: str) -> str:
+    return name if name.isidentifier() and not iskeyword(name) else f'Q("{name}")'
+
+
+def _makes(design: Design, rhs: str | None) -> tuple[Any, list[int]]:
+    """What makes X in statsmodels' own formula engine, and our columns in its order.
+
+    The first is None where nothing there makes the columns that are left.
+    """
+    every = list(range(design.x.shape[1]))
+    if rhs is None:
+        return None, every
+    engine = _engine()
+    try:
+        whole = FormulaPart.from_formula(rhs, design.frame, scope=design.options.scope.by(engine))
+    except InvalidArgumentError:
+        return None, every
+    x = whole.matrix(design.frame)
+    order = [_place(column, design.x) for column in x.T]
+    terms = [
+        term
+        for term, own in whole.spec.term_slices.items()
+        if own.start == own.stop or all(at is not None for at in order[own])
+    ]
+    found = [at for at in order if at is not None]
+    makes = whole.spec
+    if len(terms) < len(whole.spec.term_slices):
+        makes = whole.spec.subset(terms if engine == "patsy" else [str(t) for t in terms])
+    if sorted(found) != every or len(makes.column_names) != len(every):
+        return None, every
+    return makes, found
+
+
+def _place(column: Array, x: Array) -> int | None:
+    """Which column of X it is."""
+    same = np.flatnonzero(np.all(np.isclose(x, column[:, None], rtol=1e-12, atol=0.0), axis=0))
+    return int(same[0]) if len(same) else None
+
+
+def _engine() -> str:
+    """The formula engine that statsmodels uses; patsy before it had a choice."""
+    try:
+        from statsmodels.formula._manager import FormulaManager  # noqa: PLC0415 (from 0.15 on)
+    except ImportError:
+        return "patsy"
+    return str(FormulaManager().engine)
 
 
 def _check_expressible(model: FittedModel) -> None:
@@ -165,7 +244,7 @@ def _indicators(term: Term, labels: Array, rows: IntArray) -> tuple[list[str], A
 
 
 def _parameters(
-    model: FittedModel, own: list[int], inner: list[int]
+    model: FittedModel, own: list[int], inner: list[int], order: list[int]
 ) -> tuple[MixedLMParams, MixedLMParams | None]:
     """Our estimate in statsmodels' parameters, and the pattern of the free ones."""
     relative = [lam @ lam.T for lam in model.solution.lams]
@@ -177,7 +256,7 @@ def _parameters(
         free[at : at + k, at : at + k] = 1.0
         at += k
     vcomp = np.array([relative[t][0, 0] for t in inner])
-    beta = model.solution.beta
+    beta = model.solution.beta[order]
     params = MixedLMParams.from_components(fe_params=beta, cov_re=cov, vcomp=vcomp)
     if np.all(free == 1.0):
         return params, None

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import ast
+import warnings
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from merextras._checks import one_of
-from merextras.exceptions import InvalidArgumentError
+from merextras.exceptions import ApproximationWarning, InvalidArgumentError
 from merextras.model.columns.covariates import Covariates
-from merextras.model.columns.fixed import FormulaPart
+from merextras.model.columns.fixed import FixedPart, FormulaPart
+from merextras.model.columns.specs import codes_of
 from merextras.model.design.design import INTERCEPT, Term
 from merextras.model.statsmodels.vc import parse_label
 
@@ -50,3 +54,29 @@ def with_formula(term: Term, formula: str | None, frame: pd.DataFrame) -> Term:
         )
     covariates = Covariates(term.names, part)
     return Term(term.factor, term.columns, term.levels, covariates, term.rows)
+
+
+def warn_of_bits(
+    parts: Iterable[FixedPart | None], frame: pd.DataFrame, *, stacklevel: int
+) -> None:
+    """Warn of ``^`` in a fit's formula, R's power, which Python reads as exclusive or of bits.
+
+    Between booleans it is meant. The warning points `stacklevel` calls above this function.
+    """
+    for part in parts:
+        for code in codes_of(part.spec) if isinstance(part, FormulaPart) else ():
+            numbers = [c for c in _under_xor(code) if c in frame and frame[c].dtype != bool]
+            if numbers:
+                warnings.warn(
+                    f"statsmodels read '^' in {code!r} as Python's exclusive or of bits; for a "
+                    "power write '**', or fit with lmer, where '^' is a power as in R",
+                    ApproximationWarning,
+                    stacklevel=stacklevel + 1,
+                )
+
+
+def _under_xor(code: str) -> set[str]:
+    """Names in the operands of ``^``."""
+    nodes = ast.walk(ast.parse(code.strip("` "), mode="eval")) if "^" in code else ()
+    powers = [n for n in nodes if isinstance(n, ast.BinOp) and isinstance(n.op, ast.BitXor)]
+    return {n.id for power in powers for n in ast.walk(power) if isinstance(n, ast.Name)}

@@ -22,9 +22,9 @@ from merextras._typing import Array, IntArray
 from merextras.engine.products.term_rows import TermRows
 from merextras.exceptions import UnsupportedModelError
 from merextras.model.columns.covariates import Covariates
-from merextras.model.columns.fixed import bare
 from merextras.model.columns.levels import grouping
 from merextras.model.design.design import INTERCEPT, Term
+from merextras.model.formula.names import bare
 
 #: The texts of a variable's values, as far as they are known.
 Known = Callable[[str], set[str]]
@@ -82,7 +82,7 @@ def vc_term(
     texts, numbers = np.unique([_joined(lab) for row in labels for lab in row], return_inverse=True)
     starts = np.concatenate([[0], np.cumsum([len(row) for row in labels])])[:-1]
     own = numbers.reshape(-1)[starts[groups.codes] + column]
-    levels, codes = _from_data(columns, frame, own, groups, values != 0.0) or _from_texts(
+    levels, codes = _from_data(columns, frame, texts, own, groups, values != 0.0) or _from_texts(
         texts, own, groups
     )
     rows_ = TermRows(codes, values[:, None], len(levels))
@@ -188,16 +188,31 @@ def _only_kind(name: str, labels: list[list[Label]]) -> Label:
 
 
 def _from_data(
-    columns: tuple[str, ...], frame: pd.DataFrame, own: IntArray, groups: Groups, used: Any
+    columns: tuple[str, ...],
+    frame: pd.DataFrame,
+    texts: Array,
+    own: IntArray,
+    groups: Groups,
+    used: Any,
 ) -> tuple[pd.Index, IntArray] | None:
     """Levels and codes from the data's own columns, if they are what the fit has."""
     if not all(isinstance(frame.get(c), pd.Series) for c in columns):
         return None
+    inner = [c for c in columns if c != groups.name] or list(columns)
+    held = [_texts_of(frame, inner, text)[used] for text in (str, repr)]
+    if not any(np.array_equal(each, texts[own][used]) for each in held):
+        return None  # recoded since the fit
     levels, codes = grouping(frame, columns)
     theirs = own[used] * len(groups.levels) + groups.codes[used]
     pairs = np.unique(np.column_stack([theirs, codes[used]]), axis=0)
     one_to_one = all(len(np.unique(side)) == len(pairs) for side in pairs.T)
     return (levels, codes) if one_to_one and np.all(codes >= 0) else None
+
+
+def _texts_of(frame: pd.DataFrame, columns: list[str], text: Callable[[object], str]) -> Array:
+    """The rows' values in the columns as one text each."""
+    rows = frame[columns].itertuples(index=False, name=None)
+    return np.array([":".join(map(text, row)) for row in rows], dtype=object)
 
 
 def _from_texts(texts: Array, own: IntArray, groups: Groups) -> tuple[pd.Index, IntArray]:

@@ -18,6 +18,8 @@ from merextras.model.columns.fixed import FixedPart
 from merextras.model.columns.levels import Coder
 from merextras.model.design.build import check_finite
 from merextras.model.formula.translate import names_in
+from merextras.model.frame.kinds import is_number, kind_of, numbers, responses
+from merextras.model.frame.read import read_columns
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,17 +66,19 @@ class Value:
     def of(self, frame: pd.DataFrame, what: str) -> Array:
         """The finite values of rows."""
         if self.computed is not None:
-            values = np.asarray(self.computed.values(frame), dtype=float)
-            values = np.broadcast_to(values.reshape(len(values), -1)[:, 0], (len(frame),))
+            values = self._one_column(self.computed.values(frame), len(frame))
         else:
-            column = frame[self.column]
-            if not pd.api.types.is_numeric_dtype(column):
-                raise InvalidArgumentError(
-                    f"{what} {self.code!r} must be numeric, not {column.dtype}"
-                )
-            values = column.to_numpy(dtype=float)
+            values = responses(frame[self.column], self.code, what)
         check_finite(values[:, None], (self.code,), what)
         return values
+
+    def _one_column(self, made: Any, n: int) -> Array:
+        """What the code makes, if it is numbers, one for each row."""
+        kind = getattr(made, "dtype", np.asarray(made).dtype if not hasattr(made, "data") else None)
+        values = np.asarray(made) if isinstance(kind, np.dtype) and kind.kind in "iuf" else None
+        if values is None or values.size not in {1, n} or (values.ndim > 1 and values.shape[1] > 1):
+            raise InvalidArgumentError(f"{self.code!r} must be one numeric column")
+        return np.broadcast_to(np.asarray(values, dtype=float).reshape(-1), (n,))
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,6 +156,8 @@ class Structure:
         Those that the formula reads.
     by_row : mapping argument -> column
     contrasts : mapping column -> str
+    trusted : bool
+        Whether the formula's code may be evaluated: not if it came from a file.
     """
 
     formula: str
@@ -164,6 +170,7 @@ class Structure:
     variables: tuple[str, ...]
     by_row: Mapping[str, str] = field(default_factory=dict)
     contrasts: Mapping[str, str] = field(default_factory=dict)
+    trusted: bool = True
 
     @property
     def shapes(self) -> list[tuple[int, int]]:
@@ -202,6 +209,8 @@ class Structure:
     def rows(self, frame: pd.DataFrame, *, what: str = "source") -> ChunkRows:
         """What the model sees of rows; those that miss a value are left out."""
         kept = complete(frame, self.columns)
+        if not kept.any():
+            return self._no_rows(kept)
         frame = plain_rows(frame, kept)
         try:
             x = self.fixed.matrix(frame)
@@ -224,16 +233,32 @@ class Structure:
             extra["weights"],
             extra["freq_weights"],
             np.sum(offsets, axis=0) if offsets else None,
-            {c: frame[c].to_numpy(dtype=float) for c in self.numbers if _is_number(frame[c])},
+            {c: numbers(frame[c], c, dates=True) for c in self.numbers if is_number(frame[c])},
+        )
+
+    def _no_rows(self, kept: BoolArray) -> ChunkRows:
+        """What there is where no row is complete: a column may then be of any type."""
+        none = np.empty(0)
+        codes = np.empty(0, dtype=np.intp)
+        weights, frequencies, offset = (none if name in self.by_row else None for name in BY_ROW)
+        return ChunkRows(
+            kept,
+            np.empty((0, len(self.fixed.names))),
+            none,
+            tuple(TermRows(codes, np.empty((0, k)), levels) for levels, k in self.shapes),
+            weights,
+            frequencies,
+            none if self.offsets else offset,
+            dict.fromkeys(self.numbers, none),
         )
 
     def _by_row(self, frame: pd.DataFrame, name: str) -> Array | None:
         if name not in self.by_row:
             return None
-        try:
-            values = frame[self.by_row[name]].to_numpy(dtype=float)
-        except (TypeError, ValueError):
-            raise InvalidArgumentError(f"{name}: the values must be numeric") from None
+        column = frame[self.by_row[name]]
+        if kind_of(column) not in {"numbers", "booleans"}:
+            raise InvalidArgumentError(f"{name}: the values must be numeric, not {column.dtype}")
+        values = column.to_numpy(dtype=float)
         signed = name == "offset"
         if np.any(np.isinf(values)) or (not signed and np.any(values < 0)):
             allowed = "finite" if signed else "finite and not negative"
@@ -259,10 +284,6 @@ def _effects(terms: Sequence[Effects], frame: pd.DataFrame) -> list[Array]:
     return out
 
 
-def _is_number(column: pd.Series) -> bool:
-    return bool(pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column))
-
-
 def complete(frame: pd.DataFrame, columns: Sequence[str]) -> BoolArray:
     """Rows with a value in all columns."""
     keep = np.ones(len(frame), dtype=bool)
@@ -272,11 +293,7 @@ def complete(frame: pd.DataFrame, columns: Sequence[str]) -> BoolArray:
 
 
 def plain_rows(frame: pd.DataFrame, keep: BoolArray) -> pd.DataFrame:
-    """The kept rows, numbers that could miss values (``Int64``) as numpy's."""
-    frame = frame if keep.all() else frame.loc[keep]
-    changed: dict[str, Any] = {}
-    for c in frame.columns:
-        plain = getattr(frame[c].dtype, "numpy_dtype", None)
-        if plain is not None and pd.api.types.is_numeric_dtype(frame[c]):
-            changed[str(c)] = frame[c].astype(plain)
-    return frame.assign(**changed) if changed else frame
+    """The kept rows, columns in their normal form."""
+    columns = set(map(str, frame.columns))
+    frame = read_columns(frame, columns)
+    return frame if keep.all() else read_columns(frame.loc[keep], columns)

@@ -11,7 +11,9 @@ from lme4_fits import adapted, statsmodels_fit
 from properties.compare import close
 
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
-from merextras.model.columns.fixed import ColumnsPart, FormulaPart, Scope, bare
+from merextras.model.columns.array_columns import ColumnsPart
+from merextras.model.columns.fixed import FormulaPart, Scope
+from merextras.model.formula.names import bare
 from merextras.model.formula.translate import names_in, unquoted
 
 FORMULAS = [

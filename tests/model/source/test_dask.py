@@ -49,6 +49,20 @@ def test_empty_partitions_and_threads(data):
     assert_same(found, expected)
 
 
+@pytest.mark.parametrize("column", ["y", "x", "c", "g"])
+def test_a_partition_without_a_column(data, column):
+    parts = [dask.delayed(data), dask.delayed(data.drop(columns=column))]
+    for formula in (FORMULA, "y ~ center(x) + c + (1 | g)"):
+        source = dd.from_delayed(parts, verify_meta=False)
+        with pytest.raises(
+            InvalidArgumentError, match=rf"partition 1 lacks .*\['{column}'\]; it h"
+        ):
+            mx.lmer(formula, source)
+        source = dd.from_delayed(parts, meta=data.iloc[:0])
+        with pytest.raises(InvalidArgumentError, match=rf"partition 1 can't be had: .*{column}"):
+            mx.lmer(formula, source)
+
+
 def test_a_partition_that_is_lost_or_comes_twice(data, monkeypatch):
     source = dd.from_pandas(data, npartitions=4)
     from merextras.model.source import dask

@@ -1,0 +1,32 @@
+"""Columns that are taken as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from merextras._checks import check_columns
+from merextras._typing import Array
+from merextras.model.frame.kinds import numbers
+
+
+class ColumnsPart:
+    """Columns taken as they are: models made from arrays."""
+
+    def __init__(self, names: Sequence[str], constant: str | None) -> None:
+        self.names: tuple[str, ...] = tuple(names)
+        self.variables: tuple[str, ...] = tuple(name for name in names if name != constant)
+        self._constant = constant
+
+    def matrix(self, data: pd.DataFrame) -> Array:
+        """The columns of these names; the constant may be left out."""
+        check_columns(data, self.variables, "newdata")
+        columns = [
+            np.ones(len(data))
+            if name == self._constant and name not in data
+            else numbers(data[name], name)
+            for name in self.names
+        ]
+        return np.column_stack(columns) if columns else np.empty((len(data), 0))

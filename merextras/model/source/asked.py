@@ -1,0 +1,65 @@
+"""What the user wants of a source of chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from merextras._checks import check_choice
+from merextras.exceptions import InvalidArgumentError
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """What the user wants of a source.
+
+    Attributes
+    ----------
+    formula : str
+    by_row : mapping argument -> column
+        ``weights``, ``freq_weights``, ``offset``.
+    contrasts : mapping column -> str
+    missing : {"drop", "raise"}
+    names : mapping
+        The caller's names, for the formula's code.
+    levels : mapping column -> sequence
+        Categories of the fixed part's columns, in place of those that occur.
+    """
+
+    formula: str
+    by_row: Mapping[str, str]
+    contrasts: Mapping[str, str]
+    missing: str
+    names: Mapping[str, Any]
+    levels: Mapping[str, Sequence[Any]]
+
+    @classmethod
+    def checked(
+        cls,
+        formula: str,
+        *,
+        contrasts: Any,
+        missing: str,
+        names: Mapping[str, Any],
+        levels: Any = None,
+        **by_row: Any,
+    ) -> Asked:
+        """From arguments of a user."""
+        for name, given in by_row.items():
+            if given is not None and not isinstance(given, str):
+                raise InvalidArgumentError(
+                    f"{name}: rows that are read in chunks need the name of a column, not a "
+                    f"{type(given).__name__}"
+                )
+        for name, given in (("contrasts", contrasts), ("levels", levels)):
+            if not isinstance(given, Mapping | None):
+                raise InvalidArgumentError(f"{name}={given!r}: expected a mapping of columns")
+        return cls(
+            formula,
+            {name: given for name, given in by_row.items() if given is not None},
+            dict(contrasts or {}),
+            check_choice(missing, ("drop", "raise"), "missing"),
+            names,
+            dict(levels or {}),
+        )

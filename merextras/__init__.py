@@ -16,6 +16,7 @@ a test of fixed effects   m.anova  m.drop1  m.summary(ddf=...);  contest
 means and contrasts       emmeans  emtrends  joint_tests
 does the grouping matter  exact_rlrt  exact_lrt  ranova  pb_modcomp;  icc  r2
 what will a row be        m.predict;  predict_interval
+what will a study find    power  power_curve  make_model  extend
 what if                   what_if  what_if_average  what_if_spread;  plot_what_if
 who ranks where           expected_rank  re_impact  re_margins
 what is uncertain         sim  re_sim  fe_sim  m.simulate
@@ -71,6 +72,10 @@ from merextras.inference.intervals.bootstrap import bootstrap
 from merextras.inference.intervals.sub_boot import sub_boot
 from merextras.inference.means.emmeans import emmeans, emtrends
 from merextras.inference.means.joint_tests import joint_tests
+from merextras.inference.planning.extend import extend
+from merextras.inference.planning.make_model import make_model
+from merextras.inference.planning.power import power
+from merextras.inference.planning.power_curve import power_curve
 from merextras.inference.variance_shares.icc import icc
 from merextras.inference.variance_shares.icc_from_data import icc_from_data
 from merextras.inference.variance_shares.r2 import r2
@@ -168,6 +173,7 @@ __all__ = [
     "exact_lrt",
     "exact_rlrt",
     "expected_rank",
+    "extend",
     "extract_dic",
     "fast_display",
     "fe_sim",
@@ -182,6 +188,7 @@ __all__ = [
     "load_cross_products",
     "load_dataset",
     "lrt_sim",
+    "make_model",
     "mcsamp",
     "model_checks",
     "model_info",
@@ -208,6 +215,8 @@ __all__ = [
     "plot_residuals",
     "plot_shrinkage",
     "plot_what_if",
+    "power",
+    "power_curve",
     "predictInterval",
     "predict_interval",
     "qq_residuals",

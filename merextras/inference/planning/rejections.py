@@ -1,0 +1,146 @@
+"""The p-values of a planned test for simulated responses, all refitted together."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import scipy.linalg as la
+from scipy import stats
+
+from merextras._typing import Array, BoolArray
+from merextras.engine.replicates.responses import Responses
+from merextras.engine.replicates.search import ManyFits
+from merextras.inference.ddf.method import f_row, method_of, t_table
+from merextras.inference.intervals.replicates import reduced, refit_reduced
+from merextras.inference.planning.tested import FixedHypothesis, Hypothesis, TermHypothesis
+from merextras.inference.variance_tests.null_bootstrap import (
+    deviances_of,
+    least_squares,
+    likelihood_ratio,
+)
+from merextras.model.fit.response_draws import Source
+from merextras.model.fit.response_draws_by_products import ProductSource
+from merextras.model.rowless.submodels import without_term
+from merextras.model.state.fitted import Fit, FittedModel, fit_at
+
+NOT_CONVERGED = "a fit did not converge"
+NO_TEST = "the test has no p-value, as a variance of the estimates is zero or not determined"
+
+
+@dataclass(frozen=True)
+class PValues:
+    """The tests of some responses.
+
+    Attributes
+    ----------
+    values : (m,) array
+        p-values, NaN where there is none.
+    singular : (m,) boolean array
+        Whether the fit is singular.
+    failures : Counter
+        Why there is none.
+    """
+
+    values: Array
+    singular: BoolArray
+    failures: Counter[str]
+
+
+def test_responses(
+    model: FittedModel,
+    hypothesis: Hypothesis,
+    source: Source | ProductSource,
+    generators: Sequence[np.random.Generator],
+) -> PValues:
+    """Draw a response from each generator, refit the model and test the hypothesis."""
+    if isinstance(hypothesis, FixedHypothesis) and hypothesis.method != "lrt":
+        return _wald(model, hypothesis, source, generators)
+    assert isinstance(source, Source)
+    y = source.draw(generators)
+    if isinstance(hypothesis, FixedHypothesis):
+        large, small, shift = _pair_of_fixed(model, hypothesis)
+        df = int(np.linalg.matrix_rank(hypothesis.matrix))
+        given = reduced(large, y), reduced(small, y - shift[:, None])
+    else:
+        large, small = model, without(model, hypothesis.at)
+        df = model.n_parameters - _n_parameters_without(model, hypothesis)
+        given = reduced(large, y), reduced(small, y)
+    fits = refit_reduced(large, given[0])
+    deviance = np.where(fits.converged, fits.deviance, np.nan)
+    statistic = likelihood_ratio(deviances_of(small, given[1]), deviance, large.solution.n)
+    values = np.where(np.isnan(statistic), np.nan, stats.chi2.sf(statistic, df))
+    failed = int(np.sum(np.isnan(values)))
+    failures = Counter({NOT_CONVERGED: failed}) if failed else Counter()
+    return PValues(values, _singular(large, fits), failures)
+
+
+def _n_parameters_without(model: FittedModel, hypothesis: TermHypothesis) -> int:
+    covariances = model.design.covariances
+    at = covariances.parts[hypothesis.at]
+    return int(model.n_parameters - (at.stop - at.start))
+
+
+def without(model: FittedModel, at: int) -> FittedModel:
+    """The model without a term, where the others' parameters stay as they are."""
+    design, reml = without_term(model.design, at), model.solution.reml
+    if not design.terms:
+        return least_squares(model.design, reml=reml)
+    gs = [g / model.solution.sigma2 for t, g in enumerate(model.covariances) if t != at]
+    return FittedModel(fit_at(design, design.covariances.from_covariances(gs), reml=reml))
+
+
+def _pair_of_fixed(
+    model: FittedModel, hypothesis: FixedHypothesis
+) -> tuple[FittedModel, FittedModel, Array]:
+    """The model by ML, the smaller one, and what the response loses in that for `rhs`, (n,)."""
+    design = model.design
+    large = FittedModel(Fit(design, replace(model.solution, reml=False), None))
+    free = la.null_space(hypothesis.matrix)
+    smaller = replace(design, x=design.x @ free)
+    gs = [g / model.solution.sigma2 for g in model.covariances]
+    theta = design.covariances.from_covariances(gs)
+    shift = design.x @ (np.linalg.pinv(hypothesis.matrix) @ hypothesis.rhs)
+    return large, FittedModel(fit_at(smaller, theta, reml=False)), shift
+
+
+def _wald(
+    model: FittedModel,
+    hypothesis: FixedHypothesis,
+    source: Source | ProductSource,
+    generators: Sequence[np.random.Generator],
+) -> PValues:
+    responses: Responses
+    if isinstance(source, Source):
+        responses = reduced(model, source.draw(generators))
+    else:
+        responses = source.responses(generators)
+    fits = refit_reduced(model, responses)
+    values, failures = np.full(len(fits), np.nan), Counter[str]()
+    for r in range(len(fits)):
+        if not fits.converged[r]:
+            failures[NOT_CONVERGED] += 1
+            continue
+        values[r] = _p_value(_replicate(model, responses, fits, r), hypothesis)
+        if np.isnan(values[r]):
+            failures[NO_TEST] += 1
+    return PValues(values, _singular(model, fits), failures)
+
+
+def _replicate(model: FittedModel, responses: Responses, fits: ManyFits, r: int) -> FittedModel:
+    """The model as it was refitted to response r."""
+    criterion = model.criterion.on(responses.system(model.criterion.system, r))
+    return FittedModel(Fit(model.design, criterion.at(fits.theta[r]).solution, None))
+
+
+def _p_value(refit: FittedModel, hypothesis: FixedHypothesis) -> float:
+    method = method_of(refit, hypothesis.method)
+    if hypothesis.single:
+        return float(t_table(method, hypothesis.matrix, hypothesis.rhs)["p_value"].iloc[0])
+    return f_row(method, hypothesis.matrix, hypothesis.rhs)[-1]
+
+
+def _singular(model: FittedModel, fits: ManyFits) -> BoolArray:
+    return np.asarray(model.design.covariances.is_singular(fits.theta), dtype=bool)

@@ -301,3 +301,12 @@ MERTOOLS_CRITERION = 1e-9
 #: criteria, relative; estimates in standard errors. Worst seen: 5e-14 and 2e-11.
 CHUNKS_DEVIANCE = 1e-10
 CHUNKS_ESTIMATES = 1e-8
+
+# --- Planning ------------------------------------------------------------------------------------
+
+#: p-values of replicates that are refitted together against those of single refits, absolute: both
+#: stop at a decrement of about 1e-13, which moves a p-value by 1e-7. Worst seen: 3e-8.
+REPLICATE_P_VALUE = 1e-6
+
+#: Parameters of a made model: solved for, not searched; relative to sigma. Worst seen: 2e-13.
+MADE_MODEL = 1e-9

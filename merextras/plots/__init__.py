@@ -15,6 +15,7 @@ from merextras.plots.expected_rank import plot_expected_rank
 from merextras.plots.influence import plot_influence
 from merextras.plots.lattice import xyplot
 from merextras.plots.model_check import plot_model_check
+from merextras.plots.power_curve import plot_power_curve
 from merextras.plots.profile import (
     plot_profile_density,
     plot_profile_pairs,
@@ -37,6 +38,7 @@ __all__ = [
     "plot_fitted",
     "plot_influence",
     "plot_model_check",
+    "plot_power_curve",
     "plot_profile_density",
     "plot_profile_pairs",
     "plot_profile_zeta",

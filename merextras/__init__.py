@@ -16,6 +16,7 @@ a test of fixed effects   m.anova  m.drop1  m.summary(ddf=...);  contest
 means and contrasts       emmeans  emtrends  joint_tests
 does the grouping matter  exact_rlrt  exact_lrt  ranova  pb_modcomp;  icc  r2
 what will a row be        m.predict;  predict_interval
+how well is it predicted  cross_validate  rmse
 what will a study find    power  power_curve  make_model  extend
 what if                   what_if  what_if_average  what_if_spread;  plot_what_if
 who ranks where           expected_rank  re_impact  re_margins
@@ -87,6 +88,7 @@ from merextras.mermod import MerMod, lmer
 from merextras.model.products.products import ModelProducts, cross_products, load_cross_products
 from merextras.model.state.control import LmerControl
 from merextras.model_list import ModelList, lmer_list
+from merextras.prediction.cross_validate import cross_validate
 from merextras.prediction.expected_rank import expected_rank
 from merextras.prediction.observations import average_obs, draw, find_form_funs, random_obs
 from merextras.prediction.re_impact import re_impact
@@ -165,6 +167,7 @@ __all__ = [
     "compare_table",
     "contest",
     "cross_products",
+    "cross_validate",
     "display",
     "draw",
     "emmeans",

@@ -310,3 +310,7 @@ REPLICATE_P_VALUE = 1e-6
 
 #: Parameters of a made model: solved for, not searched; relative to sigma. Worst seen: 2e-13.
 MADE_MODEL = 1e-9
+
+#: Rows predicted from down-dated cross-products against refits to the other rows: the same optimum
+#: from sums in another order. In standard deviations of the response. Worst seen: 2e-9.
+LEFT_OUT = 1e-8

@@ -13,7 +13,8 @@ from scipy import stats
 from merextras._typing import Array, BoolArray
 from merextras.engine.replicates.responses import Responses
 from merextras.engine.replicates.search import ManyFits
-from merextras.inference.ddf.method import f_row, method_of, t_table
+from merextras.engine.solution.pls import solve
+from merextras.inference.ddf.method import Method, f_row, method_of
 from merextras.inference.intervals.replicates import reduced, refit_reduced
 from merextras.inference.planning.tested import FixedHypothesis, Hypothesis, TermHypothesis
 from merextras.inference.variance_tests.null_bootstrap import (
@@ -118,28 +119,40 @@ def _wald(
     else:
         responses = source.responses(generators)
     fits = refit_reduced(model, responses)
-    values, failures = np.full(len(fits), np.nan), Counter[str]()
-    for r in range(len(fits)):
-        if not fits.converged[r]:
-            failures[NOT_CONVERGED] += 1
-            continue
-        values[r] = _p_value(_replicate(model, responses, fits, r), hypothesis)
-        if np.isnan(values[r]):
-            failures[NO_TEST] += 1
+    tests = np.full((len(fits), 2), np.nan)
+    for r in np.flatnonzero(fits.converged):
+        tests[r] = _test(
+            method_of(_replicate(model, responses, fits, r), hypothesis.method), hypothesis
+        )
+    values = tests[:, 0]
+    if hypothesis.single:
+        values = 2.0 * stats.t.sf(np.abs(tests[:, 0]), tests[:, 1])
+    failures = Counter[str]()
+    if unfinished := int(np.sum(~fits.converged)):
+        failures[NOT_CONVERGED] = unfinished
+    if untested := int(np.sum(np.isnan(values) & fits.converged)):
+        failures[NO_TEST] = untested
     return PValues(values, _singular(model, fits), failures)
 
 
 def _replicate(model: FittedModel, responses: Responses, fits: ManyFits, r: int) -> FittedModel:
     """The model as it was refitted to response r."""
-    criterion = model.criterion.on(responses.system(model.criterion.system, r))
-    return FittedModel(Fit(model.design, criterion.at(fits.theta[r]).solution, None))
+    criterion = model.criterion
+    lams = criterion.covariances.factors(fits.theta[r])
+    solution = solve(responses.system(criterion.system, r), lams, reml=criterion.reml)
+    return FittedModel(Fit(model.design, solution, None))
 
 
-def _p_value(refit: FittedModel, hypothesis: FixedHypothesis) -> float:
-    method = method_of(refit, hypothesis.method)
-    if hypothesis.single:
-        return float(t_table(method, hypothesis.matrix, hypothesis.rhs)["p_value"].iloc[0])
-    return f_row(method, hypothesis.matrix, hypothesis.rhs)[-1]
+def _test(method: Method, hypothesis: FixedHypothesis) -> tuple[float, float]:
+    """A t statistic and its degrees of freedom; of an F test the p-value."""
+    if not hypothesis.single:
+        return f_row(method, hypothesis.matrix, hypothesis.rhs)[-1], np.nan
+    row = hypothesis.matrix[0]
+    gap = row @ method.model.solution.beta - hypothesis.rhs[0]
+    variance = row @ method.covariance @ row
+    if not variance > 0.0:
+        return np.nan, np.nan
+    return float(gap / np.sqrt(variance)), method.df(row)
 
 
 def _singular(model: FittedModel, fits: ManyFits) -> BoolArray:

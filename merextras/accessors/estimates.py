@@ -135,19 +135,19 @@ def _modes(model: FittedModel, factor: str) -> pd.DataFrame:
 
 def _post_var(model: FittedModel, factor: str) -> Array:
     terms = model.design.terms_of(factor)
-    selected, sigma2 = model.solution.selected, model.solution.sigma2
+    solution = model.solution
     sizes = [model.design.terms[t].k for t in terms]
     ends = np.cumsum(sizes)
     out = np.zeros((len(model.design.terms[terms[0]].levels), ends[-1], ends[-1]))
     for a, t in enumerate(terms):
         rows = slice(ends[a] - sizes[a], ends[a])
-        out[:, rows, rows] = selected.own[t]
+        out[:, rows, rows] = solution.conditional(t)
         for b, s in enumerate(terms[:a]):
-            between = selected.between(model.solution.factor, s, t)
+            between = solution.between(s, t)
             cols = slice(ends[b] - sizes[b], ends[b])
             out[:, cols, rows] = between
             out[:, rows, cols] = np.swapaxes(between, 1, 2)
-    return np.asarray(sigma2 * out)
+    return np.asarray(solution.sigma2 * out)
 
 
 def coef(model: FittedModel) -> FrozenMapping[pd.DataFrame]:

@@ -15,7 +15,7 @@ from merextras._typing import Array
 from merextras.accessors.description import call, formula, model_frame, weights
 from merextras.accessors.estimates import fixef, sigma
 from merextras.engine.covariance.cholesky import lower_indices
-from merextras.engine.solution.lme4_factor import random_factor, random_fixed_factor
+from merextras.engine.solution.lme4_factor import as_given, random_factor, random_fixed_factor
 from merextras.model.state.fitted import FittedModel
 
 
@@ -76,7 +76,7 @@ def get_me(model: FittedModel, name: str) -> Any:
 def _lambda(model: FittedModel) -> sp.csr_array:
     """Lambda with the whole lower triangle of its blocks stored, zeros of theta among it."""
     values, rows, cols, start = [], [], [], 0
-    for term, lam in zip(model.design.terms, model.solution.factor.lams, strict=True):
+    for term, lam in zip(model.design.terms, model.solution.lams, strict=True):
         row, col = np.tril_indices(term.k)
         at = start + term.k * np.arange(len(term.levels))[:, None]
         rows.append((at + row).reshape(-1))
@@ -188,12 +188,12 @@ _GETTERS: dict[str, Callable[[FittedModel], Any]] = {
     "Lambda": _lambda,
     "Lambdat": lambda m: sp.csr_array(_lambda(m).T),
     "Lind": _lind,
-    "L": lambda m: random_factor(m.solution.factor)[0],
-    "perm": lambda m: random_factor(m.solution.factor)[1],
-    "RZX": lambda m: random_fixed_factor(m.solution),
+    "L": lambda m: random_factor(as_given(m.solution).factor)[0],
+    "perm": lambda m: random_factor(as_given(m.solution).factor)[1],
+    "RZX": lambda m: random_fixed_factor(as_given(m.solution)),
     "RX": _rx,
     "Tp": lambda m: _starts([k * (k + 1) // 2 for k in m.design.ks]),
-    "Tlist": lambda m: [lam.copy() for lam in m.solution.factor.lams],
+    "Tlist": lambda m: [lam.copy() for lam in m.solution.lams],
     "theta": lambda m: m.theta,
     "lower": lambda m: m.design.covariances.lower.copy(),
     "beta": lambda m: m.solution.beta.copy(),
@@ -233,4 +233,4 @@ def get_l(model: FittedModel) -> sp.csc_array:
     ``L L' = (Lambda'Z'WZ Lambda + I)[perm][:, perm]`` with ``perm = get_me("perm")`` (Bates et al.
     2015, eq. 18).
     """
-    return random_factor(model.solution.factor)[0]
+    return random_factor(as_given(model.solution).factor)[0]

@@ -107,6 +107,6 @@ def as_function(model: FittedModel) -> Callable[[ArrayLike], float]:
         values = np.asarray(theta, dtype=float).reshape(-1)
         if len(values) != size or not np.all(np.isfinite(values)):
             raise InvalidArgumentError(f"theta={theta!r}: expected {size} finite number(s)")
-        return at(values).deviance()
+        return at(model.criterion.from_user(values)).deviance()
 
     return criterion

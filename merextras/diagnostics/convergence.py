@@ -9,6 +9,7 @@ import numpy as np
 from merextras.accessors.theta import theta_names
 from merextras.engine.optimum.criterion import Point
 from merextras.model.state.fitted import FittedModel, is_singular
+from merextras.model.state.identified import confounded_terms
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.checks.convergence import ConvergenceCheck
 
@@ -26,6 +27,9 @@ def check_convergence(m: object) -> ConvergenceCheck:
     - H is positive definite over the elements that are not at their bound;
     - where a variance is at zero, the criterion would rise with it: the derivative in the
       covariance is positive semidefinite.
+
+    And the estimate must be the only one: variances whose effects on the covariance of the
+    observations are linearly dependent, given the fixed effects, can be split in any way.
 
     A singular fit can be a perfect minimum; it is reported beside the others.
 
@@ -46,8 +50,10 @@ def check_convergence(m: object) -> ConvergenceCheck:
     -----
     R: ``lme4:::checkConv``, which every ``lmer`` runs, with gradient and Hessian by differences,
     whose noise makes false alarms on large data; ``performance::check_convergence``. Theta is
-    scaled by the covariates, so that a slope in milliseconds is judged as one in days. Cost: two
-    gradients per element of theta.
+    judged in coordinates in which the covariates of a term are orthonormal, so that neither the
+    unit of a slope nor where its zero is plays a part; `eigenvalues` and `scaled_gradient` are of
+    these, `theta` and `gradient` of the effects as they are. Cost: two gradients per element of
+    theta.
 
     Examples
     --------
@@ -58,7 +64,7 @@ def check_convergence(m: object) -> ConvergenceCheck:
     (True, False, ())
     """
     model = as_fitted(m)
-    point, theta, units = model.point, model.theta, model.criterion.units
+    point, theta, units = model.point, model.point.theta, model.criterion.units
     slope = point.gradient() / units
     free = ~(model.design.covariances.at_least_zero & (theta == 0.0))
     scaled_hessian = model.criterion.differenced(theta) / np.outer(units, units)
@@ -70,9 +76,12 @@ def check_convergence(m: object) -> ConvergenceCheck:
     scaled[free] = vectors @ (rotated / np.sqrt(size))
     names = theta_names(model.design)
     check = ConvergenceCheck(
-        names, theta, slope * units, scaled, values, 0.5 * float(np.sum(rotated**2 / size)),
+        names, model.theta, point.user_gradient(), scaled, values,
+        0.5 * float(np.sum(rotated**2 / size)),
         tuple(name for name, inside in zip(names, free, strict=True) if not inside),
         _pushes_inside(point), is_singular(model), (),
+        tuple(confounded_terms(model.design.terms, model.solution.cp)),
+        model.opt_summary is not None and model.opt_summary.unbounded,
     )  # fmt: skip
     return replace(check, advice=_advice(check, model))
 
@@ -95,7 +104,11 @@ def _advice(check: ConvergenceCheck, model: FittedModel) -> tuple[str, ...]:
                 "give the optimiser more iterations (LmerControl(max_iterations=...)) or another "
                 "start, and see all_fit(m)"
             )
-    if not check.is_minimum:
+    if check.unbounded:
+        found.append(
+            "the random effects can explain the response exactly: leave some out, or get more data"
+        )
+    if not check.is_minimum or check.confounded:
         found.append(
             "a combination of the variances is not identified by the data: see all_fit(m) for how "
             "far the estimates differ, and leave out a random-effects term or a correlation"

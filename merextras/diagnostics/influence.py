@@ -118,7 +118,7 @@ def influence(
     )
     codes, levels, name = row_groups(model.design, groups)
     taken = table.frequencies if groups is not None else np.minimum(table.frequencies, 1.0)
-    whole = Whole(model.point, table, refit_start(model), model._fit.control.engine)
+    whole = Whole(model.point, table, refit_start(model), model.control.engine)
     deletions = Deletions(codes, taken, len(levels))
     found = _all(Refitter(whole, deletions, method == "full"), n_jobs)
     seen = np.where(table.precision > 0.0, taken, 0.0)
@@ -226,6 +226,7 @@ def _result(
     model: FittedModel, found: Refits, name: str, levels: pd.Index, sizes: Array, method: str
 ) -> Influence:
     solution, cov = model.solution, model.design.covariances
+    thetas = model.criterion.to_user(found.theta)
     own = parameters(cov, model.theta[None], np.array([solution.sigma2]), np.empty((1, 0)))[0]
     return Influence(
         group=name,
@@ -238,8 +239,8 @@ def _result(
         theta=model.theta,
         betas=found.beta,
         std_errors=found.std_error,
-        parameter_values=parameters(cov, found.theta, found.sigma2, np.empty((len(found), 0))),
-        thetas=found.theta,
+        parameter_values=parameters(cov, thetas, found.sigma2, np.empty((len(found), 0))),
+        thetas=thetas,
         cov_ratio=found.cov_ratio,
         cov_trace=found.cov_trace,
         displacement=found.displacement,
@@ -247,4 +248,5 @@ def _result(
         method=method,
         reml=solution.reml,
         reasons=found.reasons,
+        whitening=solution.whitening(),
     )

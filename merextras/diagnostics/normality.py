@@ -110,10 +110,10 @@ def _residuals(model: FittedModel) -> _Tested:
 def _random(model: FittedModel) -> list[tuple[object, ...]]:
     """A row per effect of every term."""
     rows: list[tuple[object, ...]] = []
-    selected, sigma2 = model.solution.selected, model.solution.sigma2
+    sigma2 = model.solution.sigma2
     for t, term in enumerate(model.design.terms):
         prior = np.diag(model.covariances[t])
-        spread = prior - sigma2 * np.einsum("jkk->jk", selected.own[t])
+        spread = prior - sigma2 * np.einsum("jkk->jk", model.solution.conditional(t))
         for k, name in enumerate(term.names):
             if prior[k] <= 0.0:
                 found = (0, np.nan, np.nan, np.nan, np.nan, "", "its variance is zero")

@@ -43,7 +43,7 @@ def re_pca(model: FittedModel) -> RePca:
     Intercept  0.99986 -0.01664
     Days       0.01664  0.99986
     """
-    design, lams = model.design, model.solution.factor.lams
+    design, lams = model.design, model.solution.lams
     found = {}
     for factor in design.factors:
         terms = design.terms_of(factor)

@@ -60,11 +60,14 @@ def check_singularity(m: object, *, tol: float = 1e-4) -> SingularityCheck:
     if not is_number or not 0.0 <= tol < 1.0:
         raise InvalidArgumentError(f"tol={tol!r}: a number from 0 to below 1")
     rows, found = [], []
-    for term, lam in zip(model.design.terms, model.solution.factor.lams, strict=True):
+    solution = model.solution
+    each = zip(model.design.terms, solution.lams, solution.factor.lams, strict=True)
+    for (term, lam, free), own in zip(each, solution.cp.basis.effects, strict=True):
         size, given = np.linalg.norm(lam, axis=1), np.diag(lam)
         values = zip(term.names, size, given, strict=True)
         rows += [(term.factor, name, a, b) for name, a, b in values]
-        found += _lost(term, size < tol, given < tol)
+        # Judged in units in which the covariates have mean square one, as `is_singular` does.
+        found += _lost(term, size < tol * own.sizes, np.diag(free) < tol)
     table = pd.DataFrame(rows, columns=["group", "term", "relative_sd", "given_others"])
     if not is_singular(model, tol):
         text = "no covariance of the random effects is singular"

@@ -140,9 +140,10 @@ def _starts(
 
 def _newton(model: FittedModel, name: str, start: Array) -> OneFit:
     began = time.perf_counter()
-    _, found = minimise(model.criterion.by(reml=model.solution.reml), start)
+    criterion = model.criterion.by(reml=model.solution.reml)
+    solution, found = minimise(criterion, start, control=model.control.engine)
     seconds = time.perf_counter() - began
-    theta = np.array(found.theta)
+    theta = model.criterion.reached(solution).theta
     return OneFit(
         name, found.deviance, found.theta, found.converged, _singular(model, theta),
         found.n_evaluations, seconds, found.message,
@@ -163,8 +164,9 @@ def _scipy(model: FittedModel, method: str, start: Array, units: Array) -> OneFi
     )
     seconds = time.perf_counter() - began
     theta = model.design.covariances.canonical(found.x / units)
+    user = tuple(model.criterion.to_user(theta).tolist())
     return OneFit(
-        method, float(found.fun), tuple(theta.tolist()), bool(found.success),
+        method, float(found.fun), user, bool(found.success),
         _singular(model, theta), criterion.count, seconds, str(found.message),
     )  # fmt: skip
 

@@ -160,7 +160,7 @@ def _ranked(model: FittedModel, effect: Effect, joint: bool) -> pd.DataFrame:
 
 def _conditional(model: FittedModel, effect: Effect) -> Array:
     """Conditional variances of the modes, theta and beta held at their estimates."""
-    own = model.solution.selected.own[effect.term][:, effect.place, effect.place]
+    own = model.solution.conditional(effect.term)[:, effect.place, effect.place]
     return np.asarray(model.solution.sigma2 * own)
 
 

@@ -49,11 +49,12 @@ def variances(model: FittedModel, rows: NewRows, *, joint: bool) -> Array:
     if joint:
         return relative_variances(model.solution, rows, (rows,))
     solution = model.solution
-    out = np.einsum("mp,pr,mr->m", rows.x, solution.fixed_covariance(), rows.x)
-    out += rows.prior(solution.factor.lams)
+    x = solution.cp.basis.columns(rows.x)
+    out = np.einsum("mp,pr,mr->m", x, solution.basis_covariance(), x)
+    out += rows.prior(solution.lams)
     for t, (codes, values) in enumerate(zip(rows.codes, rows.values, strict=True)):
         known = codes >= 0
-        z, own = values[known], solution.selected.own[t]
+        z, own = values[known], solution.conditional(t)
         out[known] += np.einsum("mk,mkl,ml->m", z, own[codes[known]], z)
     return np.asarray(out)
 

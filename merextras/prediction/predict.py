@@ -207,7 +207,7 @@ def predict(
         anew = left_out_rows(model, newdata, kept).take(known)
         residual = _residual(precision_weights(model.design, newdata, weights), known)
         drawn = [*drawn, anew]
-        variance = error + anew.prior(model.solution.factor.lams) + residual
+        variance = error + anew.prior(model.solution.lams) + residual
     if ddf == "satterthwaite" and near is not None:
         df = near.df(rows, drawn, residual)
     else:

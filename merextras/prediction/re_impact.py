@@ -242,7 +242,7 @@ def _averages(
     solution = model.solution
     z = [sp.csr_array(average @ part) for part in rows.z]
     variance = joint.variances(solution, z, average @ rows.x)
-    variance += average.power(2) @ rows.prior(solution.factor.lams)
+    variance += average.power(2) @ rows.prior(solution.lams)
     mean = average @ fit
     off = share * (fit[source] - mean[target])
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -70,7 +70,7 @@ def relative_variances(
             out[start : start + step] = joint.variances(solution, part.z, part.x)
             bar.update(len(part))
     for more in drawn:
-        out += more.prior(solution.factor.lams)
+        out += more.prior(solution.lams)
     return out
 
 
@@ -140,7 +140,7 @@ def _fit(solution: Solution, rows: NewRows) -> Array:
 
 def _neighbours(model: FittedModel) -> list[tuple[Solution, Solution, float]]:
     """The solutions a step up and down from theta in each of its elements, and their distance."""
-    factor, theta = model.solution.factor, model.theta
+    factor, theta = model.solution.factor, model.point.theta
     sizes = []
     for lam, own in zip(factor.lams, factor.system.cp.own, strict=True):
         # In the units of the effect: those of a variance that the data can just tell from zero.

@@ -68,7 +68,7 @@ class Draws:
         rng: np.random.Generator,
     ) -> Draws:
         """Draw all that the given combinations need, so that they share their draws."""
-        lams = model.solution.factor.lams
+        lams = model.solution.lams
         keep, columns = [], []
         for t, lam in enumerate(lams):
             k = len(lam)
@@ -130,7 +130,7 @@ def distribution(
 def variances(model: FittedModel, rows: Combination) -> Array:
     """Variances over sigma**2 in the joint distribution of all effects, (m,)."""
     found = relative_variances(model.solution, rows)
-    return found + rows.prior(model.solution.factor.lams)
+    return found + rows.prior(model.solution.lams)
 
 
 def _exact(model: FittedModel, rows: Combination, estimates: Array, level: float) -> Distribution:

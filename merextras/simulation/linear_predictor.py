@@ -115,7 +115,7 @@ def row_draws(
         ]
         draws = drawer(generator, [own[:at] for own, at in zip(used, split, strict=True)])
         b = []
-        for t, lam in enumerate(model.solution.factor.lams):
+        for t, lam in enumerate(model.solution.lams):
             keep = used[t][split[t] :] - part.n_levels[t]
             more = _draw_unseen(lam, draws.sigma, counts[t], keep, generator)
             b.append(np.concatenate([draws.b[t], more]) if len(more) else draws.b[t])

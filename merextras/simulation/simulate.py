@@ -159,11 +159,11 @@ def _source(
         if t in kept:
             mean = mean + modes[t]
         else:
-            lam = sigma * solution.factor.lams[t]
+            lam = sigma * solution.lams[t]
             effects.append(scaled_effects(z[t], lam, len(term.levels)))
         if np.any(rows.codes[t] < 0):
             new = _new_levels(term, newdata, rows.codes[t] < 0, rows.values[t])
-            lam = sigma * solution.factor.lams[t]
+            lam = sigma * solution.lams[t]
             effects.append(scaled_effects(new, lam, new.shape[1] // term.k))
     return Source(mean, tuple(effects), np.full(len(mean), sigma))
 

@@ -56,9 +56,8 @@ def _std_errors(model: FittedModel, factor: str, name: str) -> Array:
     ]
     levels = len(design.terms[terms[0]].levels)
     if not varying:
-        return np.full(
-            levels, np.sqrt(solution.sigma2 * (x_row @ solution.fixed_covariance() @ x_row))
-        )
+        x = solution.cp.basis.columns(x_row[None])[0]
+        return np.full(levels, np.sqrt(solution.sigma2 * (x @ solution.basis_covariance() @ x)))
     step = max(1, _BLOCK // (len(solution.factor.tail) + solution.p + 1))
     out = np.empty(levels)
     for block in _blocks(levels, step):

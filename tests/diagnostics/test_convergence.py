@@ -58,12 +58,13 @@ def test_one_standard_error_away(slopes):
 
 def test_the_hessian_is_lme4s_by_differences_of_the_criterion(slopes):
     """Eigenvalues do not depend on how the second derivatives were made."""
-    theta, h = slopes.theta, 1e-3
-    units = np.array([1.0, *[np.sqrt(np.mean(np.arange(10.0) ** 2))] * 2])
-    eye = np.eye(3) * h / units
+    # Theta of an intercept and a slope whose covariates are orthonormal.
+    h = 1e-3
+    eye = np.eye(3) * h
 
     def value(step):
-        return at(slopes, theta + step).solution.deviance()
+        theta = slopes.criterion.to_user(slopes.point.theta + step)
+        return at(slopes, theta).solution.deviance()
 
     hessian = np.array(
         [

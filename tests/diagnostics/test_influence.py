@@ -97,7 +97,7 @@ def dense_displacement(m, rest):
     def criterion(fit):
         lam = np.zeros((z.shape[1], z.shape[1]))
         at = 0
-        for term, own in zip(terms, fit.solution.factor.lams, strict=True):
+        for term, own in zip(terms, fit.solution.lams, strict=True):
             for _ in range(len(term.levels)):
                 lam[at : at + term.k, at : at + term.k] = own
                 at += term.k

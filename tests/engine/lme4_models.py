@@ -12,7 +12,8 @@ import pandas as pd
 
 from merextras.datasets import load_dataset
 from merextras.engine.elimination.plan import prepare
-from merextras.engine.products.crossprod import CrossProducts, TermRows
+from merextras.engine.products.crossprod import CrossProducts
+from merextras.engine.products.term_rows import TermRows
 
 REFERENCE = Path(__file__).resolve().parents[1] / "reference"
 

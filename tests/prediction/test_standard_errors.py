@@ -18,7 +18,7 @@ from tolerances import DENSE_STANDARD_ERROR, DIFFERENCED_DF, INVARIANCE
 
 from merextras import LmerControl, contest, lmer
 from merextras.datasets import load_dataset
-from merextras.engine.products.crossprod import TermRows
+from merextras.engine.products.term_rows import TermRows
 from merextras.exceptions import InvalidArgumentError
 from merextras.inference.ddf.satterthwaite import satterthwaite
 from merextras.model.newdata.re_form import kept_effects, mask_effects
@@ -89,7 +89,7 @@ def test_prediction_intervals_of_own_rows(shape, form):
     anew = np.ones(model.design.n)
     for t, term in enumerate(model.design.terms):
         gone = term.rows.values * ~kept.get(t, np.zeros(term.k, dtype=bool))
-        lam = model.solution.factor.lams[t]
+        lam = model.solution.lams[t]
         anew += np.einsum("nk,kl,nl->n", gone, lam @ lam.T, gone)
     made = predict(model, re_form=form, interval="prediction", level=0.8, ddf="asymptotic")
     close(made["std_error"], sd(model, exact), DENSE_STANDARD_ERROR)
@@ -128,7 +128,7 @@ def test_an_unseen_level_is_a_level_without_rows():
     model = fitted("slopes")
     term = model.design.terms[0]
     rows = TermRows(term.rows.codes, term.rows.values, term.rows.n_levels + 1)
-    z, lam = dense_z([rows]), dense_lambda([rows], model.solution.factor.lams)
+    z, lam = dense_z([rows]), dense_lambda([rows], model.solution.lams)
     found = dense_pls(model.design.x, model.design.y, z, lam, np.ones(180), reml=True)
     a = np.zeros(z.shape[1] + 2)
     a[-4:] = [1.0, 5.0, 1.0, 5.0]  # (z, x): the effects of the last subject, then beta
@@ -252,7 +252,11 @@ def test_adjusted_for_theta_against_the_dense_model(shape):
         / (12 * np.max(h))
         for h in steps
     ]
-    inner = satterthwaite(model).parameters[:-1, :-1]
+    # In the engine's coordinates of theta: through the derivative of the way back.
+    at, back = model.point.theta, model.criterion.to_user
+    small = 1e-6 * np.eye(len(at))
+    turn = np.array([(back(at + h) - back(at - h)) / 2e-6 for h in small]).T
+    inner = turn @ satterthwaite(model).parameters[:-1, :-1] @ turn.T
     plain = predict(model, se_fit=True)["std_error"]
     exact = np.sqrt(plain**2 + np.einsum("in,ij,jn->n", slopes, inner, slopes))
     close(predict(model, se_fit=True, adjust=True)["std_error"], exact, DIFFERENCED_DF)
@@ -272,7 +276,7 @@ def test_weights_and_offset(weighted):
     m, data = weighted
     made = m.predict(interval="prediction", ddf="asymptotic", level=0.5)
     rows = [term.rows for term in m.design.terms]
-    z, lam = dense_z(rows), dense_lambda(rows, m.solution.factor.lams)
+    z, lam = dense_z(rows), dense_lambda(rows, m.solution.lams)
     used = data["w"].to_numpy() > 0
     y = (data["Reaction"] - data["far"]).to_numpy()
     found = dense_pls(

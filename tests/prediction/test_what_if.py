@@ -203,7 +203,7 @@ def test_inner_level_that_does_not_exist(without_a_class):
     at[:4] = x
     at[4 + 23 + outer.levels.get_loc("II")] = 1.0
     df = model.solution.n - 4
-    variance = at @ joint @ at + model.solution.factor.lams[0][0, 0] ** 2
+    variance = at @ joint @ at + model.solution.lams[0][0, 0] ** 2
     exact = stats.t.isf(0.025, df) * np.sqrt(pwrss / df * variance)
     close(half_width(frame), [exact], ORACLE)
     drawn = what_if(model, cases, "school", ["II"], n_sims=20_000, rng=1)

@@ -99,7 +99,7 @@ def test_cases_in_an_inner_level_without_data_share_its_effect():
     rows = cases.assign(school="II").to_dict("records")
     there = np.mean([dense.row(**row) for row in rows], axis=0)
     close(table["std_error"], [dense.se(there)], ORACLE)
-    assert table["std_error"].iloc[0] > m.solution.factor.lams[0][0, 0] * dense.s
+    assert table["std_error"].iloc[0] > m.solution.lams[0][0, 0] * dense.s
 
 
 def test_shift_is_unknown_if_one_case_is():

@@ -255,7 +255,7 @@ def test_shifts_to_and_from_inner_levels_without_data(gappy):
     ]
     here = [dense.row(**own_values(cases, r.case)) for r in table.itertuples()]
     check_shifts(table, dense, there, here)
-    tau = model.solution.factor.lams[0][0, 0] * dense.s
+    tau = model.solution.lams[0][0, 0] * dense.s
     assert table["shift_std_error"].iloc[1] == 0.0
     assert table["shift_std_error"].iloc[2] > np.sqrt(2) * tau
     drawn = what_if(model, cases, "school", ["I", "II", "III"], n_sims=20_000, rng=3)

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from oracle.dense import dense_lambda, dense_pls, dense_z
 
 from merextras.engine.elimination.plan import make_plan, prepare
-from merextras.engine.products.crossprod import CrossProducts, TermRows
+from merextras.engine.products.crossprod import CrossProducts
+from merextras.engine.products.term_rows import TermRows
 from merextras.engine.solution.pls import solve
 
 # A factor each: its own (crossed with the others), or the name of the factor it groups.

@@ -11,7 +11,7 @@ from properties.designs import Design, factors_of
 
 from merextras.engine.elimination import tail_sparse
 from merextras.engine.fronts import eliminate, elimination_tree, layout
-from merextras.engine.products.crossprod import TermRows
+from merextras.engine.products.term_rows import TermRows
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from sim_models import SHAPES, fitted, joint_covariance
 from tolerances import MONTE_CARLO, SAME_DRAWS
 
 from merextras.datasets import load_dataset
-from merextras.engine.products.crossprod import TermRows
+from merextras.engine.products.term_rows import TermRows
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.columns.covariates import Covariates
 from merextras.model.columns.fixed import ColumnsPart

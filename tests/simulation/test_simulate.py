@@ -18,7 +18,7 @@ def dense_v(model, weights=None):
     """Covariance of the response, (n, n)."""
     design, solution = model.design, model.solution
     v = np.diag(np.ones(design.n) if weights is None else 1.0 / weights)
-    for term, lam in zip(design.terms, solution.factor.lams, strict=True):
+    for term, lam in zip(design.terms, solution.lams, strict=True):
         z = term.rows.sparse().toarray()
         v += z @ np.kron(np.eye(len(term.levels)), lam @ lam.T) @ z.T
     return solution.sigma2 * v
@@ -72,7 +72,7 @@ def test_one_factor_kept(nested):
     draws = nested.simulate(4000, re_form="~ (1 | school)", rng=4).to_numpy()[::60]
     mean = nested.predict(re_form="~ (1 | school)").to_numpy()[::60]
     classes = nested.design.terms[0]
-    codes, lam = classes.rows.codes[::60], nested.solution.factor.lams[0][0, 0]
+    codes, lam = classes.rows.codes[::60], nested.solution.lams[0][0, 0]
     same = (codes[:, None] == codes).astype(float) * lam**2 + np.eye(len(codes))
     check_moments(draws, mean, nested.solution.sigma2 * same)
 
@@ -123,7 +123,7 @@ def test_new_data_with_new_levels(slopes, use_u):
     data = new_data()
     draws = slopes.simulate(N_SIMS, newdata=data, allow_new_levels=True, use_u=use_u, rng=6)
     assert draws.index.equals(data.index)
-    lam, x = slopes.solution.factor.lams[0], np.column_stack([np.ones(5), data["Days"]])
+    lam, x = slopes.solution.lams[0], np.column_stack([np.ones(5), data["Days"]])
     mean = x @ slopes.solution.beta
     drawn = np.array([[1, 1, 0, 0, 0], [1, 1, 0, 0, 0], [0, 0, 1, 1, 0], [0, 0, 1, 1, 0]])
     drawn = np.vstack([drawn, [0, 0, 0, 0, 1]]).astype(float)

@@ -15,7 +15,7 @@ from tolerances import LMER_THETA
 
 from merextras import lmer
 from merextras.datasets import load_dataset
-from merextras.engine.products.crossprod import TermRows
+from merextras.engine.products.term_rows import TermRows
 from merextras.mermod import MerMod
 from merextras.model.newdata.rows import NewRows
 from merextras.model.state.fitted import fit_at
@@ -50,7 +50,7 @@ def dense_prior(model, rows, *, own_draw):
         Labels of the rows' unknown levels; None where the level is known.
     """
     out = np.zeros((len(rows), len(rows)))
-    for values, lam, labels in zip(rows.values, model.solution.factor.lams, own_draw, strict=True):
+    for values, lam, labels in zip(rows.values, model.solution.lams, own_draw, strict=True):
         for i, one in enumerate(labels):
             for j, other in enumerate(labels):
                 if one is not None and one == other:

@@ -86,7 +86,7 @@ def in_lme4s_order(model, entry):
 
 def packed(model, order):
     """theta with the terms in another order."""
-    parts = [model.solution.factor.lams[t] for t in order]
+    parts = [model.solution.lams[t] for t in order]
     return np.concatenate([lam.T[np.triu_indices(len(lam))] for lam in parts])
 
 

@@ -26,7 +26,7 @@ class Dense:
         self.df = solution.n - solution.p
         self.s = np.sqrt(pwrss / self.df)
         self.unseen = list(unseen)
-        blocks = [solution.factor.lams[t] @ solution.factor.lams[t].T for t, _ in self.unseen]
+        blocks = [solution.lams[t] @ solution.lams[t].T for t, _ in self.unseen]
         size = len(known) + sum(map(len, blocks))
         self.covariance = np.zeros((size, size))
         self.covariance[: len(known), : len(known)] = known

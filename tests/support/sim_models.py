@@ -116,7 +116,7 @@ def joint_covariance(model):
     """Covariance of (beta, b) over sigma**2, b term after term, level by level; dense."""
     design = model.design
     rows = [term.rows for term in design.terms]
-    z, lam = dense_z(rows), dense_lambda(rows, model.solution.factor.lams)
+    z, lam = dense_z(rows), dense_lambda(rows, model.solution.lams)
     found = dense_pls(design.x, design.y, z, lam, np.ones(design.n), model.solution.reml)
     q = z.shape[1]
     order = np.append(np.arange(q, q + design.x.shape[1]), np.arange(q))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -123,16 +123,23 @@ class Covariances:
         out = np.concatenate(found, axis=1) if found else many
         return out.reshape(theta.shape)
 
-    def with_more(self, theta: Array, t: int, change: Array) -> Array:
-        """The theta with something added to the covariance of term t.
+    def grown(self, theta: Array, t: int, change: Array, size: float, sizes: Array) -> Array:
+        """The theta of many models after a change of term t by `size`, see `Structure.grown`."""
+        out, at = theta.copy(), self.parts[t]
+        out[:, at] = self.structures[t].grown(theta[:, at], change, size, sizes)
+        return out
 
-        For one model, (n,) and (k, k), or many, (m, n) and (m, k, k).
+    def mapped(self, theta: Array, maps: Sequence[Callable[[Array], Array]]) -> Array:
+        """The theta of factors that each term's map makes of theta's, (n,) or (m, n).
+
+        A map takes (m, k, k) and returns roots as `factor` gives them; NaN stays NaN.
         """
-        many = np.atleast_2d(theta).copy()
-        at, structure = self.parts[t], self.structures[t]
-        lam = structure.factor(many[:, at])
-        many[:, at] = structure.from_covariance(lam @ np.swapaxes(lam, 1, 2) + change)
-        return many.reshape(theta.shape)
+        many = np.atleast_2d(theta)
+        out = np.full(many.shape, np.nan)
+        known = np.all(np.isfinite(many), axis=1)
+        for s, at, change in zip(self.structures, self.parts, maps, strict=True):
+            out[known, at] = s.from_factor(change(s.factor(many[known, at])))
+        return out.reshape(theta.shape)
 
     def zero_groups(self) -> list[IntArray]:
         """Places of parameters that may be zero together: all terms' effects, then their parts."""

@@ -68,7 +68,7 @@ class Structure(ABC):
 
     @abstractmethod
     def inward(self, theta: Array, slope: Array, sizes: Array) -> tuple[Array, BoolArray]:
-        """A change of G that lowers the criterion, for a model on the boundary.
+        """A change that lowers the criterion, for a model on the boundary.
 
         Parameters
         ----------
@@ -79,11 +79,18 @@ class Structure(ABC):
 
         Returns
         -------
-        change : (m, k, k) array
-            Positive semidefinite; G and any multiple of it added is a covariance of the structure.
+        change : (m, ...) array
+            What `grown` takes: where the structure allows it a positive semidefinite (m, k, k)
+            that any multiple of may be added to G.
         found : (m,) boolean array
             Whether there is one with a slope that is not rounding.
         """
+
+    def grown(self, theta: Array, change: Array, size: float, sizes: Array) -> Array:
+        """Theta after a change of `inward` of some size, (m, n)."""
+        del sizes
+        lam = self.factor(theta)
+        return self.from_covariance(lam @ np.swapaxes(lam, 1, 2) + size * change)
 
     def from_factor(self, lam: Array) -> Array:
         """The parameters of a root of G that `factor` gave: (m, k, k) -> (m, n)."""

@@ -18,6 +18,7 @@ class Estimates:
     Attributes
     ----------
     theta : (m, n_theta) array
+        In the coordinates of all rows' cross-products.
     beta : (m, p) array
         Of the X that was given.
     sigma2 : (m,) array
@@ -38,6 +39,7 @@ class Refits:
     Attributes
     ----------
     theta : (m, n_theta) array
+        In the coordinates of all rows' cross-products.
     beta, std_error : (m, p) arrays
     sigma2 : (m,) array
     cov_ratio, cov_trace : (m,) arrays

@@ -141,7 +141,8 @@ def pieces(whole: Whole, shared: Levels, deletions: Deletions, which: IntArray) 
     w = table.precision[rows] * taken
     seen = np.where(table.precision[rows] > 0.0, taken, 0.0)
     xy = cp.basis.apply(table.x[rows], table.y[rows])
-    z = np.concatenate([t.values[rows] for t in table.terms], axis=1)
+    pairs_of = zip(table.terms, cp.basis.effects, strict=True)
+    z = np.concatenate([own.rows(t.values[rows]) for t, own in pairs_of], axis=1)
     key = place * len(shared.own) + table.terms[0].codes[rows]
     pairs, inverse = np.unique(key, return_inverse=True)
     at, level = np.divmod(pairs, len(shared.own))

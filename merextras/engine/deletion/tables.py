@@ -21,9 +21,11 @@ from merextras.engine.elimination.plan import prepare
 from merextras.engine.kernels import sparse
 from merextras.engine.kernels.blocks import Array, IntArray
 from merextras.engine.optimum.criterion import Criterion, Point
-from merextras.engine.optimum.newton import Control, OptSummary, minimise
+from merextras.engine.optimum.newton import minimise
+from merextras.engine.optimum.summary import Control, OptSummary
 from merextras.engine.products.basis import Basis
-from merextras.engine.products.crossprod import CrossProducts, TermRows
+from merextras.engine.products.crossprod import CrossProducts, effects_of
+from merextras.engine.products.term_rows import TermRows
 from merextras.engine.solution.pls import Solution
 
 BoolArray = NDArray[np.bool_]
@@ -72,7 +74,10 @@ class Rows:
         """Cross-products of some rows, with as many observations each as `frequencies` says."""
         terms = [replace(t, codes=t.codes[rows], values=t.values[rows]) for t in self.terms]
         x, y, w = self.x[rows], self.y[rows], self.precision[rows]
-        return CrossProducts.from_rows(x, y, terms, w, basis, frequencies=frequencies)
+        effects = effects_of(terms, w, frequencies) if basis is None else None
+        return CrossProducts.from_rows(
+            x, y, terms, w, basis, frequencies=frequencies, effects=effects
+        )
 
 
 @dataclass(frozen=True)
@@ -117,7 +122,8 @@ class Whole:
         The criterion at the estimate.
     rows : Rows
     start : (n_theta,) array
-        Where full refits start: the estimate, moved inside where it is at zero.
+        Where full refits start: the estimate, moved inside where it is at zero; in the coordinates
+        of the cross-products.
     control : Control
     """
 
@@ -143,7 +149,7 @@ class Whole:
 
     @property
     def theta(self) -> Array:
-        """The estimate."""
+        """The estimate, in the coordinates of the cross-products."""
         return self.point.theta
 
     @cached_property
@@ -187,7 +193,7 @@ def _one(whole: Whole, deletions: Deletions, g: int, *, full: bool) -> Refits:
     rows, _ = deletions.rows_of(np.array([g]))
     if len(rows) == 0:
         return Refits.unchanged(whole.solution, whole.theta)
-    cp = _products(whole, deletions, rows)
+    cp = _products(whole, deletions, rows, full=full)
     if isinstance(cp, str):
         return Refits.missing(len(whole.theta), whole.cp.p, 1, {0: cp})
     criterion = whole.criterion.on(prepare(cp, whole.solution.factor.system.plan))
@@ -200,7 +206,8 @@ def _one(whole: Whole, deletions: Deletions, g: int, *, full: bool) -> Refits:
     if optimum is None:
         return Refits.missing(len(whole.theta), whole.cp.p, 1, {0: NOT_CONVERGED})
     solution, summary = optimum
-    theta, sigma2 = np.array(summary.theta), solution.sigma2
+    theta = whole.criterion.from_user(np.array(summary.theta))
+    sigma2 = solution.sigma2
     covariance = sigma2 * solution.fixed_covariance()
     found = Estimates(theta[None], solution.beta[None], np.array([sigma2]), covariance[None])
     return measured(whole.solution, found, _displacement(whole, found))
@@ -209,7 +216,8 @@ def _one(whole: Whole, deletions: Deletions, g: int, *, full: bool) -> Refits:
 def _optimum(whole: Whole, criterion: Criterion) -> tuple[Solution, OptSummary] | None:
     """The optimum of what is left, from the full fit's theta; None if it was not found."""
     try:
-        solution, summary = minimise(criterion, whole.start, control=whole.control)
+        start = criterion.from_user(whole.criterion.to_user(whole.start))
+        solution, summary = minimise(criterion, start, control=whole.control)
     except np.linalg.LinAlgError:  # numbers of a size that LAPACK gives up on
         return None
     return (solution, summary) if summary.converged else None
@@ -235,7 +243,8 @@ def solution_without(whole: Whole, deletions: Deletions, g: int, *, full: bool) 
             return cp
         criterion = whole.criterion.on(prepare(cp, whole.solution.factor.system.plan))
         if not full:
-            return criterion.at(whole.theta).solution
+            theta = criterion.from_user(whole.criterion.to_user(whole.theta))
+            return criterion.at(theta).solution
         optimum = _optimum(whole, criterion)
     return NOT_CONVERGED if optimum is None else optimum[0]
 
@@ -260,8 +269,13 @@ def _displacement(whole: Whole, found: Estimates) -> Array:
     return displacements(whole.solution, found, *best)
 
 
-def _products(whole: Whole, deletions: Deletions, rows: IntArray) -> CrossProducts | str:
-    """Cross-products of what is left, or why there is no fit to it."""
+def _products(
+    whole: Whole, deletions: Deletions, rows: IntArray, *, full: bool = True
+) -> CrossProducts | str:
+    """Cross-products of what is left, or why there is no fit to it.
+
+    One step is taken in the coordinates of all rows' effects.
+    """
     taken = np.where(whole.rows.precision[rows] > 0.0, deletions.taken[rows], 0.0)
     left = [
         counts - counted(t.codes[rows], taken, t.n_levels)
@@ -271,7 +285,10 @@ def _products(whole: Whole, deletions: Deletions, rows: IntArray) -> CrossProduc
         return NO_ROWS
     if any(np.sum(counts > 0.5) < 2 for counts in left):
         return NO_LEVELS
-    return _without(whole, deletions, rows, left) or _made_again(whole, deletions, rows)
+    found = _without(whole, deletions, rows, left) or _made_again(whole, deletions, rows)
+    if full or isinstance(found, str):
+        return found
+    return found.in_basis(found.basis.with_effects(whole.cp.basis.effects))
 
 
 def _without(

@@ -2,5 +2,5 @@
 
 Read `gradient` (of the profiled deviance in theta), `average_information` (second-order
 information for Newton steps), `information` (first and second derivatives in the elements of
-the covariances, for degrees of freedom).
+the covariances, for degrees of freedom), `identified` (whether variances can be told apart).
 """

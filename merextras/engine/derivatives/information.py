@@ -30,7 +30,7 @@ from merextras.engine.covariance.covariances import Covariances
 from merextras.engine.derivatives.gradient import covariance_slopes
 from merextras.engine.elimination import columns
 from merextras.engine.elimination.factor import flat
-from merextras.engine.kernels import blocks, dense
+from merextras.engine.kernels import blocks
 from merextras.engine.kernels.blocks import Array, IntArray
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.solution.pls import Solution
@@ -75,7 +75,7 @@ class Information:
     @property
     def unscaled(self) -> Array:
         """``(X'V^-1 X)^-1`` in the basis, (p, p)."""
-        return dense.solve(self.solution.fixed_low, np.eye(self.solution.p))
+        return self.solution.basis_covariance()
 
     @cached_property
     def theta(self) -> Array:
@@ -130,28 +130,25 @@ class Information:
         return out
 
     def moves(self) -> Array:
-        """``M X'V^-1 V_i V^-1 X M`` with ``M = (X'V^-1 X)^-1`` and X as given, (m + 1, p, p).
+        """``M X'V^-1 V_i V^-1 X M`` with ``M = (X'V^-1 X)^-1``, X in the basis, (m + 1, p, p).
 
         How M changes with each element, V itself being the last, for which it is M.
         """
-        p, solution = self.solution.p, self.solution
-        back = solution.factor.system.cp.basis.transform @ self.unscaled
-        moved = back @ self.first[:, :p, :p] @ back.T
-        return np.concatenate([moved, solution.fixed_covariance()[None]])
+        p, middle = self.solution.p, self.unscaled
+        return np.concatenate([middle @ self.first[:, :p, :p] @ middle, middle[None]])
 
     def excess(self, weights: Array) -> Array:
-        """``M (sum_ij w_ij (Q_ij - P_i M P_j)) M``, (p, p), X as given; `weights` (m + 1, m + 1).
+        """``M (sum_ij w_ij (Q_ij - P_i M P_j)) M``, (p, p); `weights` are (m + 1, m + 1).
 
         With ``P_i = X'V^-1 V_i V^-1 X`` and ``Q_ij = X'V^-1 V_i V^-1 V_j V^-1 X``; where i or j is
-        V itself the difference is zero.
+        V itself the difference is zero. X in the basis.
         """
-        p, solution = self.solution.p, self.solution
+        p = self.solution.p
         middle, own = self.unscaled, weights[:-1, :-1]
         inner = self.first[:, :p, :p]
         total = np.einsum("ij,ijkl->kl", own, self.second[:, :, :p, :p])
         total -= np.einsum("ij,ika,ab,jbl->kl", own, inner, middle, inner, optimize=True)
-        back = solution.factor.system.cp.basis.transform @ middle
-        return np.asarray(back @ (0.5 * (total + total.T)) @ back.T)
+        return np.asarray(middle @ (0.5 * (total + total.T)) @ middle)
 
     def hessian(self) -> Array:
         """Second derivative of the unprofiled deviance in (theta, sigma), (n + 1, n + 1).
@@ -173,7 +170,10 @@ class Information:
         return 0.5 * (out + out.T)
 
     def covariance_slopes(self) -> Array:
-        """Derivative in (theta, sigma) of the covariance of beta, (n + 1, p, p), X as given."""
+        """Derivative in (theta, sigma) of the covariance of beta, (n + 1, p, p).
+
+        X in the basis, theta in the coordinates of the cross-products.
+        """
         solution, moved = self.solution, self.moves()
         by_theta = solution.sigma2 * np.einsum("it,ikl->tkl", self.jacobian(), moved[:-1])
         by_sigma = 2.0 * np.sqrt(solution.sigma2) * moved[-1]

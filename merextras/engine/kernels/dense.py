@@ -13,6 +13,10 @@ import scipy.linalg as la
 from merextras._typing import Array
 
 _SMALL = 24
+# Digits that may cancel in a product or a solution (a factor) before it is made with twice as many.
+_CANCELS = 1e4
+# Splits a double into halves of 26 bits (Dekker 1971).
+_SPLIT = 134217729.0
 
 
 def cholesky(matrix: Array) -> Array:
@@ -62,3 +66,92 @@ def orthonormal(x: Array) -> Array:
     q, r, _ = la.qr(x / np.where(size > 0.0, size, 1.0), mode="economic", pivoting=True)
     diagonal = np.abs(np.diag(r))
     return np.asarray(q[:, : int(np.sum(diagonal > 1e-10 * diagonal[0]))])
+
+
+def orthonormal_coordinates(x: Array, weights: Array | None = None) -> Array:
+    """Upper triangular T, (p, p), with a positive diagonal and the columns of X T orthonormal.
+
+    A column that these rows cannot tell from those before it is freed of what those explain, and
+    keeps its size.
+    """
+    p, missing = x.shape[1], max(x.shape[1] - len(x), 0)
+    rows = x if weights is None else x * np.sqrt(weights)[:, None]
+    rows = np.pad(rows, ((0, missing), (0, 0))) if missing else rows
+    r: Array = np.asarray(np.linalg.qr(rows, mode="r"))
+    dependent = np.abs(np.diag(r)) <= 1e-13 * np.linalg.norm(r, axis=0)
+    if not dependent.any():
+        return np.asarray(la.lapack.dtrtri(r)[0] * np.sign(r.diagonal()))
+    transform = np.zeros((p, p))
+    columns = np.zeros((len(r), 0))
+    kept: list[int] = []
+    for j in range(p):
+        size = float(np.linalg.norm(r[:, j])) or 1.0
+        own = np.zeros(p)
+        own[j] = 1.0
+        own[:j] -= transform[:j, kept] @ (columns.T @ r[:, j])
+        rest = r @ own
+        left = float(np.linalg.norm(rest))
+        if left > 1e-13 * size:
+            size = left
+            kept.append(j)
+            columns = np.column_stack([columns, rest / left])
+        transform[:, j] = own / size
+    return transform
+
+
+def lengths(x: Array, weights: Array | None = None) -> Array:
+    """Euclidean lengths of the columns, (p,)."""
+    return np.asarray(
+        np.sqrt(np.einsum("np,np->p", x, x if weights is None else x * weights[:, None]))
+    )
+
+
+def product(a: Array, b: Array) -> Array:
+    """``a b`` to full precision relative to the columns of the result, where these cancel.
+
+    With twice the working precision (Ogita, Rump & Oishi 2005, SIAM J. Sci. Comput. 26) if the
+    terms of a column's sums are larger than the sums by more than four digits.
+    """
+    out = np.asarray(a @ b)
+    terms = lengths(a) @ np.abs(b)
+    return _exact_product(a, b) if (terms > _CANCELS * lengths(out)).any() else out
+
+
+def divided(upper: Array, b: Array) -> Array:
+    """``U^-1 b`` for an upper triangular U, (..., k, m), refined where digits cancel."""
+    k = len(upper)
+    if b.size == 0:
+        return b.copy()
+    if k == 1:
+        return np.asarray(b / upper[0, 0])
+    columns = np.moveaxis(np.reshape(b, (-1, k, b.shape[-1])), 1, 0).reshape(k, -1)
+    out = la.solve_triangular(upper, columns, check_finite=False)
+    inverse = la.solve_triangular(upper, np.eye(k), check_finite=False)
+    if np.max(np.abs(inverse) @ np.abs(upper), initial=0.0) > _CANCELS:
+        for _ in range(3):
+            rest = _exact_product(np.hstack([upper, np.eye(k)]), np.vstack([-out, columns]))
+            out = out + la.solve_triangular(upper, rest, check_finite=False)
+    out = np.moveaxis(out.reshape(k, -1, b.shape[-1]), 0, 1)
+    return np.asarray(out.reshape(b.shape))
+
+
+def _exact_product(a: Array, b: Array) -> Array:
+    """``a b``, every sum with twice the working precision."""
+    high, low = np.zeros((len(a), b.shape[1])), np.zeros((len(a), b.shape[1]))
+    for j in range(a.shape[1]):
+        term, error = _exact_terms(a[:, j, None], b[j])
+        total = high + term
+        part = total - high
+        low += error + ((high - (total - part)) + (term - part))
+        high = total
+    return high + low
+
+
+def _exact_terms(x: Array, y: Array) -> tuple[Array, Array]:
+    """``x y`` and its rounding error."""
+    term = x * y
+    x_high, y_high = _SPLIT * x, _SPLIT * y
+    x_high, y_high = x_high - (x_high - x), y_high - (y_high - y)
+    x_low, y_low = x - x_high, y - y_high
+    error = x_low * y_low - (((term - x_high * y_high) - x_low * y_high) - x_high * y_low)
+    return term, error

@@ -76,6 +76,7 @@ class Point:
     ----------
     criterion : Criterion
     theta : (n,) array
+        In the coordinates of the cross-products.
     lams : tuple of (k, k) arrays
         Lambda of each term.
     """
@@ -104,6 +105,15 @@ class Point:
         """The derivative in theta, (n,)."""
         return self.criterion.covariances.gradient(self.theta, self._factor_slopes)
 
+    def user_gradient(self, theta: Array | None = None) -> Array:
+        """The derivative in theta of the effects as the user counts them, (n,); `theta` is that."""
+        criterion = self.criterion
+        theta = criterion.to_user(self.theta) if theta is None else theta
+        effects = criterion.system.cp.basis.effects
+        each = zip(effects, self._factor_slopes, self.lams, strict=True)
+        slopes = [own.slopes(slope, lam) for own, slope, lam in each]
+        return criterion.covariances.gradient(theta, slopes)
+
     def covariance_slopes(self) -> tuple[Array, ...]:
         """D of each term; see `gradient.covariance_slopes`."""
         return self._found.covariance_slopes()
@@ -114,7 +124,7 @@ class Point:
         Yields
         ------
         term : int
-        change : (k, k) array
+        change : (1, ...) array
             See `Structure.inward`.
         """
         near = self.criterion.terms_near_zero(self.theta, limit)
@@ -125,7 +135,7 @@ class Point:
             own = self.theta[None, cov.parts[t]]
             change, found = cov.structures[t].inward(own, slopes[t][None], self.criterion.sizes[t])
             if found[0]:
-                yield t, change[0]
+                yield t, change
 
     def hessian(self) -> Array:
         """The approximate second derivative in theta, (n, n): its first part is an average."""
@@ -186,6 +196,14 @@ class Criterion:
         """The unit of each parameter, (n,): theta times it is a pure number."""
         return self.covariances.units(self.sizes)
 
+    def to_user(self, theta: Array) -> Array:
+        """Theta of the effects as the user counts them, (n,) or (m, n)."""
+        return self.system.cp.basis.to_user(theta, self.covariances)
+
+    def from_user(self, theta: Array) -> Array:
+        """Theta in the coordinates of the cross-products, (n,) or (m, n)."""
+        return self.system.cp.basis.from_user(theta, self.covariances)
+
     def by(self, *, reml: bool) -> Criterion:
         """Either criterion of the same model."""
         return Criterion(self.system, self.covariances, reml=reml)
@@ -205,6 +223,11 @@ class Criterion:
         """The point of a solution of this model."""
         lams = solution.factor.lams
         return Point(self, self.covariances.parameters(lams), lams, _Eliminated(solution))
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether an evaluation does not see the levels."""
+        return self._levels is not None
 
     def take_general(self) -> None:
         """Evaluate by elimination from here on, which costs no digits at any theta."""

@@ -10,13 +10,15 @@ apart and the search is restarted inside if need be.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from merextras.engine.kernels.blocks import Array
+from merextras.engine.optimum import restarts
 from merextras.engine.optimum.criterion import Criterion, Point
 from merextras.engine.optimum.step import newton_steps
+from merextras.engine.optimum.summary import Control, Iteration, OptSummary
 from merextras.engine.solution.pls import Solution
 
 # Relative standard deviations below this are tried at exactly zero.
@@ -25,68 +27,18 @@ NEAR_ZERO = 1e-4
 NEAR_BOUNDARY = 1e-3
 # Steps in a row after which the decrement has not fallen to this share: the Hessian is a poor one.
 SLOW, PATIENCE = 0.3, 3
+# Share of the tolerance for several effects whose levels are summed up: estimates to ten digits.
+_QUICK = 1e-2
 # A decrease of the deviance that counts as one, relative to its size: some hundred roundings.
 NOISE = 1e-13
-
-
-@dataclass(frozen=True)
-class Control:
-    """When to stop.
-
-    Attributes
-    ----------
-    tolerance : float
-        On the Newton decrement ``g'H^-1 g``, twice the deviance still to be gained, that is left
-        after the last step, judged by how fast it fell before: the distance to the optimum is
-        then below sqrt(tolerance) standard errors.
-    max_iterations, max_restarts : int
-    """
-
-    tolerance: float = 1e-13
-    max_iterations: int = 100
-    max_restarts: int = 5
-
-
-@dataclass(frozen=True)
-class Iteration:
-    """A line of the optimiser's log."""
-
-    theta: tuple[float, ...]
-    deviance: float
-    decrement: float
-    step: float
-
-
-@dataclass(frozen=True)
-class OptSummary:
-    """What the optimiser did.
-
-    Attributes
-    ----------
-    initial, theta : tuples of float
-    initial_deviance, deviance : float
-    gradient : tuple of float
-        d deviance / d theta at the end.
-    decrement : float
-        ``g'H^-1 g`` that is left: twice the deviance still to be gained, by the model of it.
-    n_evaluations, n_iterations, n_restarts : int
-    converged : bool
-    message : str
-    log : tuple of Iteration
-    """
-
-    initial: tuple[float, ...]
-    theta: tuple[float, ...]
-    initial_deviance: float
-    deviance: float
-    gradient: tuple[float, ...]
-    decrement: float
-    n_evaluations: int
-    n_iterations: int
-    n_restarts: int
-    converged: bool
-    message: str
-    log: tuple[Iteration, ...]
+# Relative standard deviations at which the residual variance has no digit left, and few.
+FAR, FEW_DIGITS = 1e7, 1e5
+# One from which on a rise of less than this of the deviance, if it grows tenfold, is none.
+LARGE, LITTLE = 1e3, 1e-3
+# An eigenvalue of the Hessian that may be zero but for rounding, relative to the largest.
+FLAT = 1e-5
+# Searches that only foresee where they would end: their decrement and iterations.
+_FORESEEN, _SHORT = 1e-3, 20
 
 
 @dataclass(frozen=True)
@@ -99,6 +51,7 @@ class _End:
     decrement: float
     optimal: bool
     restarts: int
+    log: tuple[Iteration, ...]
 
 
 class _Search:
@@ -107,7 +60,7 @@ class _Search:
     def __init__(self, criterion: Criterion, control: Control) -> None:
         self.criterion, self.control = criterion, control
         self.covariances = criterion.covariances
-        self.n_evaluations = 0
+        self.n_evaluations, self.flatness = 0, 1.0
         self.last: tuple[Point, float] | None = None
         self.log: list[Iteration] = []
 
@@ -130,19 +83,42 @@ class _Search:
         """Whether the evaluation by levels has lost precision (very large theta)."""
         return bool(abs(solution.deviance() - end.deviance) > 10 * self.noise(end.deviance))
 
-    def newton(self, theta: Array) -> tuple[Array, Point, float, float]:
+    @property
+    def tolerance(self) -> float:
+        """When to stop: later where another iteration costs nothing beside reading the table."""
+        quick = self.criterion.is_quick and max(self.covariances.ks) > 1
+        return self.control.tolerance * (_QUICK if quick else 1.0)
+
+    def relative_size(self, theta: Array) -> float:
+        """The largest relative standard deviation, of a covariate of size one."""
+        return float(np.max(np.abs(theta) * self.criterion.units, initial=0.0))
+
+    def curvature(self, theta: Array, hessian: Array) -> float:
+        """The least second derivative in a parameter, in units of its size."""
+        size = np.maximum(np.abs(theta), 1.0 / self.criterion.units)
+        return float(np.min(np.abs(np.diag(hessian)) * size**2, initial=np.inf))
+
+    def newton(
+        self, theta: Array, tolerance: float | None = None, most: int | None = None
+    ) -> tuple[Array, Point, float, float]:
         """Iterate to a stationary point: (theta, point, deviance, decrement)."""
+        tolerance = self.tolerance if tolerance is None else tolerance
+        most = self.control.max_iterations if most is None else most
         point, deviance = self.at(theta)
         some = self.covariances.n > 0
         decrement, previous, slow = np.inf if some else 0.0, np.inf, 0
-        for _ in range(self.control.max_iterations if some and np.isfinite(deviance) else 0):
+        for _ in range(most if some and np.isfinite(deviance) else 0):
             grad, hessian = point.gradient(), point.hessian()
-            if not np.all(np.isfinite(hessian)):
+            if not np.all(np.isfinite(hessian)) or self.relative_size(theta) > FAR:
                 break
             if slow >= PATIENCE:
                 hessian = self.criterion.differenced(theta, lambda end: self.at(end)[0])
-            steps, decrements = newton_steps(grad[None], hessian[None])
+            try:
+                steps, decrements, flatness = newton_steps(grad[None], hessian[None])
+            except np.linalg.LinAlgError:  # numbers of a size that LAPACK gives up on
+                break
             step, decrement = steps[0], float(decrements[0])
+            self.flatness = min(float(flatness[0]), self.curvature(theta, hessian))
             point.forget()
             length, theta_new, point, deviance_new = self._line_search(
                 theta, point, deviance, step, decrement
@@ -154,13 +130,18 @@ class _Search:
             left = decrement * (decrement / previous) if falling else decrement
             slow = slow + 1 if decrement > SLOW * previous else 0
             previous, decrement = decrement, left
-            if left <= self.control.tolerance or length == 0.0:
+            if left <= tolerance or length == 0.0:
                 break
         canonical = self.covariances.canonical(theta)
         if np.any(theta != canonical):
             theta = canonical
             point, deviance = self.at(theta)
         return theta, point, deviance, decrement
+
+    def foresee(self, theta: Array) -> tuple[Array, float]:
+        """A short search: where it was left, and the deviance that its end will have."""
+        theta, _, deviance, decrement = self.newton(theta, _FORESEEN, _SHORT)
+        return theta, deviance - 0.5 * decrement
 
     def settle(self, theta: Array) -> tuple[Array, Point, float, float]:
         """Iterate likewise, and put at zero what is nearly there."""
@@ -193,6 +174,8 @@ def minimise(
 ) -> tuple[Solution, OptSummary]:
     """Find the optimum of a criterion, from a starting theta.
 
+    The start is in the coordinates of the cross-products; the summary is of the user's.
+
     Cost: one factorisation, one selected inverse and n_theta columns an iteration, of which a
     well-started model needs about five.
     """
@@ -200,9 +183,8 @@ def minimise(
     search = _Search(criterion, control)
     initial, initial_deviance = theta, search.at(theta)[1]
     if not np.isfinite(initial_deviance):
-        sizes = search.criterion.sizes
-        theta = search.covariances.from_covariances([np.diag(1.0 / size**2) for size in sizes])
-    end = _descend(search, theta)
+        theta = next(restarts.alike(criterion, (1.0,)))
+    end, n_ends, regular = _lowest(search, theta)
     solution = end.point.solution
     if search.lost_digits(end, solution):
         search.criterion.take_general()
@@ -210,35 +192,100 @@ def minimise(
         end = _descend(search, end.theta)
         solution = end.point.solution
     theta, deviance, decrement = end.theta, end.deviance, end.decrement
-    finite = bool(np.isfinite(deviance))
-    grad = end.point.gradient() if finite else np.full_like(theta, np.nan)
-    converged = finite and end.optimal and decrement <= max(1e-8, control.tolerance)
+    finite, unbounded = bool(np.isfinite(deviance)), _is_unbounded(search, end)
+    gained = decrement <= max(1e-8, control.tolerance)
+    converged = finite and end.optimal and gained and not unbounded
+    user = criterion.to_user(np.array([initial, theta, *(line.theta for line in end.log)]))
+    grad = end.point.user_gradient(user[1]) if finite else np.full_like(theta, np.nan)
+    first, last, *steps = map(tuple, user.tolist())
     summary = OptSummary(
-        tuple(initial.tolist()), tuple(theta.tolist()), initial_deviance, deviance,
-        tuple(grad.tolist()), float(decrement), search.n_evaluations, len(search.log),
-        end.restarts, converged, _message(converged, deviance, end.restarts, decrement),
-        tuple(search.log),
+        first, last, initial_deviance, deviance,
+        tuple(grad.tolist()), float(decrement), search.n_evaluations, len(end.log),
+        end.restarts, converged, _message(search, converged, unbounded, end, n_ends),
+        tuple(replace(line, theta=at) for line, at in zip(end.log, steps, strict=True)),
+        n_ends, unbounded, regular,
     )  # fmt: skip
     return solution, summary
 
 
+def _lowest(search: _Search, theta: Array) -> tuple[_End, int, bool]:
+    """The end of a search, where it may not be the only one the lowest, and whether it was."""
+    end = _descend(search, theta)
+    if not search.covariances.n or not _is_doubtful(search, end):
+        return end, 1, search.flatness > FLAT
+    if not np.isfinite(end.deviance):
+        return end, 1, False
+    others = restarts.starts(search.criterion, end.theta)
+    end, n_ends = restarts.lowest(
+        end, others, search.foresee, lambda start: _descend(search, start),
+        lambda found: _is_unbounded(search, found),
+    )  # fmt: skip
+    return end, n_ends, False
+
+
+def _is_doubtful(search: _Search, end: _End) -> bool:
+    """Whether the end is singular, or the way to it such that others may have led elsewhere."""
+    singular = search.criterion.near_zero(end.theta, NEAR_BOUNDARY)
+    short = any(iteration.step < restarts.SHORT_STEP for iteration in search.log)
+    return singular or short or len(search.log) > restarts.LONG_WAY
+
+
+def _is_unbounded(search: _Search, end: _End) -> bool:
+    """Whether the criterion does not rise as what is large of the random effects grows further."""
+    size = np.abs(end.theta) * search.criterion.units
+    largest = np.max(size, initial=0.0)
+    unsettled = end.decrement > 1e-8 and largest > FEW_DIGITS
+    if end.deviance == -np.inf or largest > FAR or unsettled:
+        return True
+    large = size > LARGE
+    if not np.isfinite(end.deviance) or not np.any(large):
+        return False
+    _, deviance = search.at(np.where(large, 10.0 * end.theta, end.theta))
+    return bool(deviance <= end.deviance + LITTLE)
+
+
 def _descend(search: _Search, theta: Array) -> _End:
     """Iterate to a stationary point, and on from there while it lies on a boundary for nothing."""
+    began = len(search.log)
     theta, restarts = _leave_boundary(search, theta), 0
     while True:
         theta, point, deviance, decrement = search.settle(theta)
         inside = _step_inside(search, point, deviance)
         if inside is None or restarts == search.control.max_restarts:
-            return _End(theta, point, deviance, decrement, inside is None, restarts)
+            log = tuple(search.log[began:])
+            return _End(theta, point, deviance, decrement, inside is None, restarts, log)
         theta, restarts = inside, restarts + 1
 
 
-def _message(converged: bool, deviance: float, restarts: int, decrement: float) -> str:
-    if not np.isfinite(deviance):
-        return f"not converged: the deviance at the start is {deviance}"
+def _message(search: _Search, converged: bool, unbounded: bool, end: _End, n_ends: int) -> str:
+    if not np.isfinite(end.deviance) and end.decrement == np.inf:
+        return f"not converged: the deviance at the start is {end.deviance}"
+    if unbounded:
+        return (
+            "not converged: the likelihood has no maximum, it is unbounded or flat as the residual "
+            "variance goes to zero; the random effects can explain the response exactly, and the "
+            "model has too many of them for these data"
+        )
     if not converged:
-        return f"not converged: the deviance could still fall by about {decrement / 2:.2g}"
-    return "converged" + (f" after {restarts} restart(s) from a boundary" if restarts else "")
+        return f"not converged: the deviance could still fall by {_still_to_gain(search, end)}"
+    restarted = f" after {end.restarts} restart(s) from a boundary" if end.restarts else ""
+    among = f"; the lowest of {n_ends} ends" if n_ends > 1 else ""
+    return f"converged{restarted}{among}"
+
+
+def _still_to_gain(search: _Search, end: _End) -> str:
+    """How much lower the deviance is where the search would have ended with more iterations.
+
+    Far from the optimum no model of the criterion at one point says so.
+    """
+    onward = _Search(search.criterion, Control())
+    try:
+        found = _descend(onward, end.theta)
+    except np.linalg.LinAlgError:  # numbers of a size that LAPACK gives up on
+        return f"about {0.5 * end.decrement:.2g} or more"
+    known = found.optimal and found.decrement <= 1e-8
+    gain = max(end.deviance - found.deviance, search.noise(end.deviance))
+    return f"about {gain:.2g}{'' if known else ' or more'}"
 
 
 def _snap_to_zero(search: _Search, theta: Array, deviance: float) -> Array | None:
@@ -283,10 +330,12 @@ def _step_inside(search: _Search, point: Point, deviance: float) -> Array | None
     """
     if not np.isfinite(deviance):
         return None
+    sizes = search.criterion.sizes
     for t, change in point.inward(NEAR_BOUNDARY):
         best, found = deviance - 10 * search.noise(deviance), None
         for size in 10.0 ** np.arange(2.0, -9.0, -1.0):
-            theta = search.covariances.with_more(point.theta, t, size * change)
+            many = search.covariances.grown(point.theta[None], t, change, size, sizes[t])
+            theta: Array = many[0]
             value = search.at(theta)[1]
             if value < best:
                 best, found = value, theta

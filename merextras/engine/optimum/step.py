@@ -16,18 +16,36 @@ def positive_root(hessian: Array) -> Array:
     By the size of its eigenvalues, in coordinates scaled by its diagonal first: a slope in
     milliseconds is as good as one in days.
     """
-    size = np.sqrt(np.abs(np.diagonal(hessian, axis1=1, axis2=2)))
-    size = np.where(size == 0.0, 1.0, size)
-    values, vectors = np.linalg.eigh(hessian / (size[:, :, None] * size[:, None, :]))
-    values = np.abs(values)
-    floor = _FLAT * np.maximum(values.max(axis=1, initial=0.0), 1e-300)
-    values = np.maximum(values, floor[:, None])
-    return np.asarray(vectors / np.sqrt(values)[:, None, :] / size[:, :, None])
+    return _root(hessian)[0]
 
 
-def newton_steps(gradient: Array, hessian: Array) -> tuple[Array, Array]:
-    """``-H^-1 g`` and ``g'H^-1 g`` of each model, (m, n) and (m,), with `positive_root`."""
-    root = positive_root(hessian)
+def newton_steps(gradient: Array, hessian: Array) -> tuple[Array, Array, Array]:
+    """``-H^-1 g``, ``g'H^-1 g`` and flatness of each model, (m, n), (m,) and (m,).
+
+    With `positive_root`; flatness is the smallest eigenvalue of the scaled Hessian over its
+    largest. Where numbers are too large there is no step, and the second is infinite.
+    """
+    root, flatness = _root(hessian)
+    usable = np.isfinite(gradient).all(axis=1) & (flatness >= 0.0)
+    gradient = np.where(usable[:, None], gradient, 0.0)
     rotated = gradient[:, None] @ root
     steps = root @ rotated.transpose(0, 2, 1)
-    return -steps[:, :, 0], np.asarray((rotated[:, 0] ** 2).sum(axis=1))
+    decrements = np.where(usable, (rotated[:, 0] ** 2).sum(axis=1), np.inf)
+    return -steps[:, :, 0], decrements, flatness
+
+
+def _root(hessian: Array) -> tuple[Array, Array]:
+    """`positive_root`, and flatness: negative where the scaled Hessian is not finite."""
+    size = np.sqrt(np.abs(np.diagonal(hessian, axis1=1, axis2=2)))
+    size = np.where(size == 0.0, 1.0, size)
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled = hessian / (size[:, :, None] * size[:, None, :])
+    finite = np.isfinite(scaled).all(axis=(1, 2))
+    if not finite.all():
+        scaled = np.where(finite[:, None, None], scaled, np.eye(scaled.shape[1]))
+    values, vectors = np.linalg.eigh(scaled)
+    values = np.abs(values)
+    largest = np.maximum(values.max(axis=1, initial=0.0), 1e-300)
+    flatness = np.where(finite, values.min(axis=1, initial=np.inf) / largest, -1.0)
+    values = np.maximum(values, _FLAT * largest[:, None])
+    return np.asarray(vectors / np.sqrt(values)[:, None, :] / size[:, :, None]), flatness

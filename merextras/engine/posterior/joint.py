@@ -21,6 +21,7 @@ import scipy.sparse as sp
 from merextras.engine.elimination.factor import Factor, flat
 from merextras.engine.kernels import blocks, dense
 from merextras.engine.kernels.blocks import Array
+from merextras.engine.products.effects import EffectBasis
 from merextras.engine.solution.pls import Solution
 
 
@@ -69,10 +70,11 @@ def whitened(
     rest : (p, m) array
     tail : (q_tail, m) array
     """
-    factor = solution.factor
+    factor, basis = solution.factor, solution.cp.basis
+    z = [_in_basis(part, own) for part, own in zip(z, basis.effects, strict=True)]
     current = {t: sp.csr_array(z[t]) for t in factor.system.plan.leading}
     tail = _tail_rows(factor, z, len(x))
-    fixed = x @ solution.factor.system.cp.basis.transform
+    fixed = basis.columns(x)
     parts = []
     for lead in factor.leads:
         mine = current[lead.term]
@@ -94,6 +96,14 @@ def whitened(
         fixed = fixed - gained_tail.T @ solution.reduced.tail[:, : solution.p]
     rest = dense.solve_lower(solution.fixed_low, fixed.T)
     return parts, rest, tail
+
+
+def _in_basis(z: sp.csr_array, own: EffectBasis) -> sp.csr_array:
+    """Rows of a term, sparse (m, J k), on its effects in their coordinates."""
+    if np.array_equal(own.transform, np.eye(own.k)):
+        return z
+    levels = z.shape[1] // own.k
+    return sp.csr_array(z @ sp.kron(sp.eye_array(levels), sp.csr_array(own.transform)))
 
 
 def _tail_rows(factor: Factor, z: Sequence[sp.csr_array], m: int) -> Array:
@@ -136,6 +146,7 @@ def draw(
             rest += (lead.to_tail.T @ factor.join_tail(found)).reshape(rest.shape)
         noise = rng.standard_normal(rest.shape)
         found[lead.term] = blocks.transpose(lead.half) @ (noise - lead.half @ rest)
-    beta = solution.factor.system.cp.basis.transform @ beta
-    b = tuple(np.moveaxis(found[t], 2, 0) for t in range(len(factor.lams)))
+    basis = solution.cp.basis
+    beta = basis.transform @ beta
+    b = tuple(own.modes(np.moveaxis(found[t], 2, 0)) for t, own in enumerate(basis.effects))
     return np.ascontiguousarray(beta.T), b

@@ -20,7 +20,7 @@ from merextras.engine.derivatives.gradient import factor_slopes
 from merextras.engine.kernels import dense, sparse
 from merextras.engine.kernels.blocks import Array, IntArray
 from merextras.engine.posterior import joint
-from merextras.engine.products.crossprod import TermRows
+from merextras.engine.products.term_rows import TermRows
 from merextras.engine.solution.pls import Solution
 
 # Numbers held at a time (32 MB).
@@ -96,10 +96,11 @@ def _through_inverse(solution: Solution) -> Callable[[Array, Sequence[TermRows]]
     met = selected.tail.met(lead.term, lead.to_tail)
     between = sparse.with_data(lead.to_tail, -sparse.times_blocks(lead.to_tail, met, lead.gain))
     to_x = [part[:, :, :p] for part in solution.modes_map]
-    transform = factor.system.cp.basis.transform
+    basis = solution.cp.basis
     starts = _starts(solution)
 
     def variances(x: Array, terms: Sequence[TermRows]) -> Array:
+        terms = basis.rows(terms)
         own = terms[lead.term]
         tail = [terms[t] for t in factor.system.plan.tail]
         at = np.concatenate([s + _places(t) for s, t in zip(starts, tail, strict=True)], axis=1)
@@ -108,7 +109,7 @@ def _through_inverse(solution: Solution) -> Callable[[Array, Sequence[TermRows]]
         among = selected.tail.entries(at[:, :, None], at[:, None, :])
         out += np.einsum("na,nab,nb->n", z, among, z)
         out += 2.0 * _cross_part(between, at, z, own)
-        rest = x @ transform
+        rest = basis.columns(x)
         for term, part in zip(terms, to_x, strict=True):
             rest -= np.einsum("na,nap->np", term.values, part[term.codes])
         half = dense.solve_lower(solution.fixed_low, rest.T)

@@ -19,7 +19,10 @@ import scipy.sparse as sp
 
 from merextras.engine.kernels.blocks import Array, IntArray
 from merextras.engine.products.basis import Basis
-from merextras.engine.products.crossprod import CrossProducts, TermRows
+from merextras.engine.products.change import sparse_times_both
+from merextras.engine.products.crossprod import CrossProducts, effects_of
+from merextras.engine.products.effects import EffectBasis
+from merextras.engine.products.term_rows import TermRows
 
 # Condition number of all rows so far in a basis, from which on a new basis is made: two digits.
 _DRIFT = 30.0
@@ -68,7 +71,8 @@ class Part:
         w = np.ones(len(y)) if weights is None else weights
         w = w if frequencies is None else w * frequencies
         rows = triangle(np.column_stack([x, y]) * np.sqrt(w)[:, None])
-        basis = basis_of(rows) if basis is None else basis
+        if basis is None:
+            basis = basis_of(rows).with_effects(effects_of(terms, weights, frequencies))
         found = [np.unique(term.codes, return_inverse=True) for term in terms]
         local = [
             TermRows(codes.reshape(-1).astype(np.intp), term.values, len(levels))
@@ -79,7 +83,7 @@ class Part:
 
     def __add__(self, other: Part) -> Part:
         rows = triangle(other.rows, self.rows)
-        basis = basis_of(rows)
+        basis = basis_of(rows).with_effects(self.cp.joint_effects(other.cp))
         at = tuple(np.union1d(a, b) for a, b in zip(self.at, other.at, strict=True))
         sizes = [len(levels) for levels in at]
         parts = [
@@ -138,7 +142,7 @@ class Accumulator:
     """
 
     def __init__(self, p: int, shapes: Sequence[tuple[int, int]]) -> None:
-        self._p = p
+        self._ks = [k for _, k in shapes]
         self._own = [np.zeros((levels, k, k)) for levels, k in shapes]
         self._to_xy = [np.zeros((levels, k, p + 1)) for levels, k in shapes]
         self._cross = {
@@ -150,7 +154,8 @@ class Accumulator:
         self._n = 0
         self._sum_log_w = 0.0
         self.rows = np.empty((0, p + 1))
-        self._basis = Basis.identity(p)
+        self._effects = [np.empty((0, k)) for k in self._ks]
+        self._basis = Basis.identity(p, self._ks)
 
     def add_rows(
         self,
@@ -165,24 +170,52 @@ class Accumulator:
             return
         w = np.ones(len(y)) if weights is None else weights
         w = w if frequencies is None else w * frequencies
-        self._follow(np.column_stack([x, y]) * np.sqrt(w)[:, None])
+        self._n += round(float(np.sum((w > 0.0) if frequencies is None else frequencies[w > 0.0])))
+        self._follow(np.column_stack([x, y]), [term.values for term in terms], w)
         self._add(Part.from_rows(x, y, terms, weights, frequencies, self._basis))
 
-    def _follow(self, rows: Array) -> None:
-        """Take rows into the triangular factor, and change the basis if it no longer fits them."""
-        first = len(self.rows) == 0
-        self.rows = triangle(rows, self.rows)
+    def _follow(self, rows: Array, effects: Sequence[Array], w: Array) -> None:
+        """Take rows into the triangular factors, and change a basis if it no longer fits them."""
+        first, root = len(self.rows) == 0, np.sqrt(w)[:, None]
+        self.rows = triangle(rows * root, self.rows)
+        pairs = zip(effects, self._effects, strict=True)
+        self._effects = [triangle(values * root, before) for values, before in pairs]
+        basis = self._basis
+        if first or _has_drifted(basis, self.rows):
+            basis = basis_of(self.rows).with_effects(basis.effects)
+        pairs_of = list(zip(basis.effects, self._effects, strict=True))
+        drifted = [first or _is_skew(own.rows(factor)) for own, factor in pairs_of]
+        if any(drifted):
+            basis = basis.with_effects(
+                [
+                    EffectBasis.from_rows(factor, self._n) if far else own
+                    for (own, factor), far in zip(pairs_of, drifted, strict=True)
+                ]
+            )
         if first:
-            self._basis = basis_of(self.rows)
-        elif _has_drifted(self._basis, self.rows):
-            self._change_to(basis_of(self.rows))
+            self._basis = basis
+        elif basis is not self._basis:
+            self._change_to(basis)
 
     def _change_to(self, basis: Basis) -> None:
         change = self._basis.change_to(basis)
         self._xy = change.T @ self._xy @ change
-        for to in self._to_xy:
+        pairs = zip(self._basis.effects, basis.effects, strict=True)
+        turns = [None if a.is_same(b) else a.change_to(b) for a, b in pairs]
+        for own, to, turn in zip(self._own, self._to_xy, turns, strict=True):
             for at in range(0, len(to), _BLOCK):
-                to[at : at + _BLOCK] = to[at : at + _BLOCK] @ change
+                here = slice(at, at + _BLOCK)
+                to[here] = to[here] @ change
+                if turn is not None:
+                    to[here] = turn.T @ to[here]
+                    own[here] = turn.T @ own[here] @ turn
+        for (s, t), pairs_of in self._cross.items():
+            if turns[s] is not None or turns[t] is not None:
+                left, right = (
+                    np.eye(self._ks[i]) if turn is None else turn
+                    for i, turn in ((s, turns[s]), (t, turns[t]))
+                )
+                pairs_of.change(left, right)
         self._basis = basis
 
     def _add(self, part: Part) -> None:
@@ -194,13 +227,13 @@ class Accumulator:
             k, m = cp.shapes[s][1], cp.shapes[t][1]
             self._cross[s, t].add(*_placed(block, part.at[s], part.at[t], k, m))
         self._xy += cp.xy
-        self._n += cp.n
         self._sum_log_w += cp.sum_log_w
 
     def products(self) -> CrossProducts:
         """Return what was added, in the basis of all rows; nothing may be added after it."""
         if len(self.rows):
-            self._change_to(basis_of(self.rows))
+            made = [EffectBasis.from_rows(factor, self._n) for factor in self._effects]
+            self._change_to(basis_of(self.rows).with_effects(made))
         cross = {key: pairs.total() for key, pairs in self._cross.items()}
         return CrossProducts(
             tuple(self._own),
@@ -216,17 +249,22 @@ class Accumulator:
 def _has_drifted(basis: Basis, rows: Array) -> bool:
     """Whether X or y in the basis would cost digits, given the triangular factor of all rows."""
     x, y = rows[:, :-1], rows[:, -1]
-    columns = x @ basis.transform
-    size = np.linalg.norm(columns, axis=0)
-    # A column that has not been more than rounding so far says nothing.
-    kept = columns[:, size > 1e-10 * np.max(size, initial=0.0)]
-    if kept.shape[1]:
-        values = np.linalg.svd(kept, compute_uv=False)
-        if values[0] > _DRIFT * values[-1]:
-            return True
+    if _is_skew(basis.columns(x)):
+        return True
     rest = la.norm(y - x @ basis.offset)
     least = abs(rows[-1, -1]) if len(rows) == rows.shape[1] else 0.0
     return bool(rest > _DRIFT * least + 1e-12 * la.norm(y))
+
+
+def _is_skew(columns: Array) -> bool:
+    """Whether columns are far from orthogonal ones of the same length."""
+    size = np.linalg.norm(columns, axis=0)
+    # A column that has not been more than rounding so far says nothing.
+    kept = columns[:, size > 1e-10 * np.max(size, initial=0.0)]
+    if kept.shape[1] < 1:
+        return False
+    values = np.linalg.svd(kept, compute_uv=False)
+    return bool(values[0] > _DRIFT * values[-1])
 
 
 class _Pairs:
@@ -244,6 +282,10 @@ class _Pairs:
         self._size += len(data)
         if self._size > max(_WAITING, 0 if self._sum is None else self._sum.nnz):
             self._sum = self.total()
+
+    def change(self, left: Array, right: Array) -> None:
+        """Put combinations of the effects in their place, as `sparse_times_both`."""
+        self._sum = sparse_times_both(self.total(), left, right)
 
     def total(self) -> sp.csc_array:
         """Return the sum of all that was added."""
@@ -271,7 +313,8 @@ def combined(cp: CrossProducts, columns: Array, rows: Array) -> CrossProducts:
         Triangular factor of the weighted ``[X y]`` of all rows.
     """
     p, m = columns.shape
-    basis = basis_of(triangle(np.column_stack([rows[:, :p] @ columns, rows[:, p]])))
+    made = basis_of(triangle(np.column_stack([rows[:, :p] @ columns, rows[:, p]])))
+    basis = made.with_effects(cp.basis.effects)
     inverse = la.solve_triangular(cp.basis.transform, np.eye(p)) if p else np.eye(0)
     change = np.zeros((p + 1, m + 1))
     change[:p, :m] = inverse @ columns @ basis.transform
@@ -296,4 +339,5 @@ def permuted(cp: CrossProducts, order: Sequence[int]) -> CrossProducts:
         own=tuple(cp.own[t] for t in order),
         to_xy=tuple(cp.to_xy[t] for t in order),
         cross=cross,
+        basis=cp.basis.with_effects([cp.basis.effects[t] for t in order]),
     )

@@ -1,24 +1,31 @@
-"""The basis in which the fixed-effects columns and the response are cross-multiplied.
+"""The basis in which the columns of both parts and the response are cross-multiplied.
 
 Cross-products square the condition number, so they are taken of ``X T`` and ``y - X b0`` in place
 of X and y: T makes the columns orthonormal over the rows it was made from, and b0 is their least
 squares fit. The likelihood does not change; a response around 1e6 or a predictor in milliseconds
-then costs no digits. As in QR-based least squares.
+then costs no digits. As in QR-based least squares. The covariates of every random-effects term have
+coordinates of their own, see `effects`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import operator
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.linalg as la
 
+from merextras.engine.covariance.covariances import Covariances
+from merextras.engine.kernels import dense
 from merextras.engine.kernels.blocks import Array
+from merextras.engine.products.effects import EffectBasis
+from merextras.engine.products.term_rows import TermRows
 
 
 @dataclass(frozen=True)
 class Basis:
-    """``(X, y) -> (X T, y - X b0)``.
+    """``(X, y) -> (X T, y - X b0)``, and ``Z_t -> Z_t T_t`` for each term.
 
     Attributes
     ----------
@@ -26,15 +33,24 @@ class Basis:
         Upper triangular T with a positive diagonal.
     offset : (p,) array
         b0.
+    effects : tuple of EffectBasis
+        Of the terms.
     """
 
     transform: Array
     offset: Array
+    effects: tuple[EffectBasis, ...] = ()
 
     @classmethod
-    def identity(cls, p: int) -> Basis:
-        """Return the basis that leaves X and y as they are."""
-        return cls(np.eye(p), np.zeros(p))
+    def identity(cls, p: int, ks: Sequence[int] = ()) -> Basis:
+        """Return the basis that leaves X, y and the effects as they are."""
+        return cls(np.eye(p), np.zeros(p), tuple(EffectBasis.identity(k) for k in ks))
+
+    def with_effects(self, effects: Sequence[EffectBasis]) -> Basis:
+        """The same for X and y, with other coordinates of the terms' effects."""
+        if len(effects) == len(self.effects) and all(map(operator.is_, effects, self.effects)):
+            return self
+        return replace(self, effects=tuple(effects))
 
     @classmethod
     def from_rows(cls, x: Array, y: Array, weights: Array | None = None) -> Basis:
@@ -73,7 +89,23 @@ class Basis:
 
     def apply(self, x: Array, y: Array) -> Array:
         """Return the columns ``[X T, y - X b0]``, (n, p + 1)."""
-        return np.column_stack([x @ self.transform, y - x @ self.offset])
+        p = len(self.offset)
+        change = np.eye(p + 1)
+        change[:p, :p], change[:p, p] = self.transform, -self.offset
+        return dense.product(np.column_stack([x, y]), change)
+
+    def columns(self, x: Array) -> Array:
+        """Return X T."""
+        return dense.product(x, self.transform)
+
+    def rows(self, terms: Sequence[TermRows]) -> list[TermRows]:
+        """The terms with their covariates in their coordinates."""
+        out = []
+        for term, own in zip(terms, self.effects, strict=True):
+            values = own.rows(term.values)
+            same = values is term.values
+            out.append(term if same else TermRows(term.codes, values, term.n_levels))
+        return out
 
     def restore(self, columns: Array) -> tuple[Array, Array]:
         """Return X and y from their columns in the basis."""
@@ -89,6 +121,14 @@ class Basis:
             self.offset, other.offset
         )
 
+    def to_user(self, theta: Array, covariances: Covariances) -> Array:
+        """Theta of the user's effects, (n,) or (m, n), of theta in these coordinates."""
+        return covariances.mapped(theta, [own.to_user for own in self.effects])
+
+    def from_user(self, theta: Array, covariances: Covariances) -> Array:
+        """Theta in these coordinates, (n,) or (m, n), of theta of the user's effects."""
+        return covariances.mapped(theta, [own.from_user for own in self.effects])
+
     def coefficients(self, beta: Array) -> Array:
         """Coefficients of X for the response y, from those of ``X T`` for ``y - X b0``."""
         return self.offset + self.transform @ beta
@@ -101,7 +141,7 @@ class Basis:
         """Matrix B, (p+1, p+1), with ``[columns in other] = [columns in self] B``."""
         p = len(self.offset)
         change = np.eye(p + 1)
-        inv = la.solve_triangular(self.transform, np.eye(p)) if p else np.eye(0)
-        change[:p, :p] = inv @ other.transform
-        change[:p, p] = inv @ (self.offset - other.offset)
+        if p:
+            both = np.column_stack([other.transform, self.offset - other.offset])
+            change[:p] = dense.divided(self.transform, both)
         return change

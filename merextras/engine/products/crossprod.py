@@ -11,50 +11,17 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
-from merextras.engine.kernels.blocks import Array, IntArray
+from merextras.engine.kernels import dense
+from merextras.engine.kernels.blocks import Array
 from merextras.engine.products.basis import Basis
-
-
-@dataclass(frozen=True)
-class TermRows:
-    """One random-effects term, row by row: the sparse Z of the term without its zeros.
-
-    Attributes
-    ----------
-    codes : (n,) integer array
-        The level each row belongs to, in 0 .. n_levels - 1.
-    values : (n, k) array
-        The row's covariates: a column of ones for a random intercept.
-    n_levels : int
-        J; a level may have no rows.
-    """
-
-    codes: IntArray
-    values: Array
-    n_levels: int
-
-    @property
-    def k(self) -> int:
-        """Random effects per level."""
-        return int(self.values.shape[1])
-
-    @property
-    def q(self) -> int:
-        """Random effects in all, J k."""
-        return self.n_levels * self.k
-
-    def sparse(self) -> sp.csr_array:
-        """Z of this term, (n, J k), level by level with k columns each."""
-        n, k = self.values.shape
-        cols = self.codes[:, None] * k + np.arange(k)
-        shape = (n, self.q)
-        indptr = np.arange(n + 1) * k
-        return sp.csr_array((self.values.reshape(-1), cols.reshape(-1), indptr), shape=shape)
+from merextras.engine.products.change import sparse_times_both, times_both
+from merextras.engine.products.effects import EffectBasis
+from merextras.engine.products.term_rows import TermRows
 
 
 @dataclass(frozen=True)
 class CrossProducts:
-    """``Z'WZ``, ``Z'W[X y]`` and ``[X y]'W[X y]`` by blocks, X and y in a `Basis`.
+    """``Z'WZ``, ``Z'W[X y]`` and ``[X y]'W[X y]`` by blocks, Z, X and y in a `Basis`.
 
     Attributes
     ----------
@@ -71,7 +38,7 @@ class CrossProducts:
     sum_log_w : float
         Sum of the logarithms of the precision weights.
     basis : Basis
-        What X and y were transformed by.
+        What Z, X and y were transformed by.
     """
 
     own: tuple[Array, ...]
@@ -102,6 +69,7 @@ class CrossProducts:
         basis: Basis | None = None,
         *,
         frequencies: Array | None = None,
+        effects: Sequence[EffectBasis] | None = None,
     ) -> CrossProducts:
         """Reduce a table to its cross-products: one pass, O(n (p + sum k)**2).
 
@@ -112,13 +80,20 @@ class CrossProducts:
         weights : (n,) array, optional
             Precision weights, not negative; a row of weight zero is not an observation.
         basis : Basis, optional
-            By default made from these rows.
+            By default made from these rows, for X and y.
         frequencies : (n,) array, optional
             How many observations each row stands for.
+        effects : sequence of EffectBasis, optional
+            Coordinates of the terms' effects where the basis has none; by default the user's.
+            `effects_of` has those that a model is fitted in.
         """
         w, n, log_w = _row_weights(len(y), weights, frequencies)
         if basis is None:
             basis = Basis.from_rows(x, y, w)
+        if not basis.effects:
+            as_given = [EffectBasis.identity(term.k) for term in terms]
+            basis = basis.with_effects(as_given if effects is None else effects)
+        terms = basis.rows(terms)
         xy = basis.apply(x, y)
         w_xy = xy * w[:, None]
         own, to_xy = [], []
@@ -131,12 +106,18 @@ class CrossProducts:
         return cls(tuple(own), cross, tuple(to_xy), xy.T @ w_xy, n, log_w, basis)
 
     def in_basis(self, basis: Basis) -> CrossProducts:
-        """Return the same cross-products with X and y in another basis."""
+        """Return the same cross-products with Z, X and y in another basis."""
         change = self.basis.change_to(basis)
+        pairs = zip(self.basis.effects, basis.effects, strict=True)
+        turns = [np.eye(a.k) if a.is_same(b) else a.change_to(b) for a, b in pairs]
+        pairs_xy = zip(self.to_xy, turns, strict=True)
         return CrossProducts(
-            self.own,
-            self.cross,
-            tuple(block @ change for block in self.to_xy),
+            tuple(times_both(own, c, c) for own, c in zip(self.own, turns, strict=True)),
+            {
+                (s, t): sparse_times_both(block, turns[s], turns[t])
+                for (s, t), block in self.cross.items()
+            },
+            tuple(times_both(to_xy @ change, c, np.eye(self.p + 1)) for to_xy, c in pairs_xy),
             change.T @ self.xy @ change,
             self.n,
             self.sum_log_w,
@@ -167,10 +148,31 @@ class CrossProducts:
         One table's own can be far from orthonormal on the other's rows, a polynomial in time on a
         later chunk for one, and cost all digits; changing to the joint one only shrinks columns.
         """
-        if self.basis.is_same(other.basis):
-            return self.basis
-        x, y = (np.concatenate(parts) for parts in zip(self._rows(), other._rows(), strict=True))
-        return Basis.from_rows(x, y)
+        basis = self.basis
+        if not basis.is_same(other.basis):
+            pairs = zip(self._rows(), other._rows(), strict=True)
+            basis = Basis.from_rows(*(np.concatenate(parts) for parts in pairs))
+        return basis.with_effects(self.joint_effects(other))
+
+    def joint_effects(self, other: CrossProducts) -> tuple[EffectBasis, ...]:
+        """Coordinates of the effects for both tables' rows, or theirs if they have the same."""
+        out = []
+        for t, (mine, theirs) in enumerate(
+            zip(self.basis.effects, other.basis.effects, strict=True)
+        ):
+            rows = [part.effect_rows(t) for part in (self, other)]
+            same = mine.is_same(theirs)
+            made = EffectBasis.from_rows(np.concatenate(rows), self.n + other.n)
+            out.append(mine if same else made)
+        return tuple(out)
+
+    def effect_rows(self, t: int) -> Array:
+        """Up to k rows with the same sum of squares and products as a term's covariates."""
+        own = self.basis.effects[t]
+        values, vectors = np.linalg.eigh(self.own[t].sum(axis=0))
+        kept = values > 1e-14 * np.max(values, initial=0.0)
+        root = np.sqrt(values[kept])[:, None] * vectors[:, kept].T
+        return dense.divided(own.transform.T[::-1, ::-1], root.T[::-1])[::-1].T
 
     def _rows(self) -> tuple[Array, Array]:
         """Return X and y of up to p rows with the table's X'WX and X'Wy, for a basis.
@@ -182,6 +184,18 @@ class CrossProducts:
         size, directions = np.sqrt(values[kept])[:, None], vectors[:, kept].T
         y = (directions @ self.xy[: self.p, self.p])[:, None] / size
         return self.basis.restore(np.hstack([size * directions, y]))
+
+
+def effects_of(
+    terms: Sequence[TermRows], weights: Array | None = None, frequencies: Array | None = None
+) -> list[EffectBasis]:
+    """Coordinates of each term's effects in which its covariates are nearly orthonormal."""
+    if not terms:
+        return []
+    w, n = None, len(terms[0].codes)
+    if weights is not None or frequencies is not None:
+        w, n, _ = _row_weights(n, weights, frequencies)
+    return [EffectBasis.from_rows(term.values, n, w) for term in terms]
 
 
 def _row_weights(

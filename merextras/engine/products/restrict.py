@@ -8,8 +8,11 @@ from dataclasses import replace
 import numpy as np
 import scipy.sparse as sp
 
+from merextras.engine.kernels import dense
 from merextras.engine.kernels.blocks import Array, block_diagonal
+from merextras.engine.products.change import sparse_times_both, times_both
 from merextras.engine.products.crossprod import CrossProducts
+from merextras.engine.products.effects import EffectBasis
 
 #: Number of a term, and the (k, r) combinations of its effects that take their place.
 Kept = Sequence[tuple[int, Array]]
@@ -29,43 +32,36 @@ def restricted(cp: CrossProducts, kept: Kept) -> CrossProducts:
     -----
     O(numbers in the blocks times k). The pattern of the levels that share a row stays.
     """
+    effects, turns = [], []
+    for t, c in kept:
+        new, turn = _combined(cp, t, c)
+        effects.append(new)
+        turns.append((t, turn))
     cross = {
-        (i, j): _between(_block(cp, s, t), left, right)
-        for j, (t, right) in enumerate(kept)
-        for i, (s, left) in enumerate(kept[:j])
+        (i, j): sparse_times_both(_block(cp, s, t), left, right)
+        for j, (t, right) in enumerate(turns)
+        for i, (s, left) in enumerate(turns[:j])
     }
+    same = np.eye(cp.p + 1)
     return replace(
         cp,
-        own=tuple(_times(cp.own[t], c, c) for t, c in kept),
-        to_xy=tuple(cp.to_xy[t] if _is_identity(c) else c.T @ cp.to_xy[t] for t, c in kept),
+        own=tuple(times_both(cp.own[t], c, c) for t, c in turns),
+        to_xy=tuple(times_both(cp.to_xy[t], c, same) for t, c in turns),
         cross=cross,
+        basis=cp.basis.with_effects(effects),
     )
+
+
+def _combined(cp: CrossProducts, t: int, c: Array) -> tuple[EffectBasis, Array]:
+    """Coordinates of combinations of a term's effects, and their own in the term's coordinates."""
+    own, k = cp.basis.effects[t], len(c)
+    if c.shape[1] == k and np.array_equal(c, np.eye(k)):
+        return own, c
+    new = EffectBasis.from_rows(cp.effect_rows(t) @ c, cp.n)
+    return new, own.coordinates(dense.product(c, new.transform))
 
 
 def _block(cp: CrossProducts, s: int, t: int) -> sp.csc_array:
     if s == t:
         return sp.csc_array(block_diagonal(cp.own[s]))
     return cp.cross[s, t] if s < t else sp.csc_array(cp.cross[t, s].T)
-
-
-def _is_identity(c: Array) -> bool:
-    return c.shape[0] == c.shape[1] and np.array_equal(c, np.eye(len(c)))
-
-
-def _times(blocks: Array, left: Array, right: Array) -> Array:
-    if _is_identity(left) and _is_identity(right):
-        return blocks
-    return np.asarray(left.T @ blocks @ right)
-
-
-def _between(block: sp.csc_array, left: Array, right: Array) -> sp.csc_array:
-    """One sparse block; as a product of sparse matrices it would lose the zeros on its pattern."""
-    if _is_identity(left) and _is_identity(right):
-        return block
-    parts = sp.bsr_array(block, blocksize=(len(left), len(right)))
-    shape = (
-        block.shape[0] // len(left) * left.shape[1],
-        block.shape[1] // len(right) * right.shape[1],
-    )
-    made = sp.bsr_array((_times(parts.data, left, right), parts.indices, parts.indptr), shape=shape)
-    return sp.csc_array(made.tocoo())

@@ -92,8 +92,10 @@ class Conditional:
 
     @property
     def deviance(self) -> float:
-        """The deviance; NaN where a matrix is not positive definite."""
+        """The deviance; NaN where a matrix is not positive definite, infinite at sigma = 0."""
         cp = self.solution.factor.system.cp
+        if self.sigma2 == 0.0:
+            return np.inf
         fit = cp.n * (np.log(2.0 * np.pi) + 2.0 * self.log_sigma) + self.r2 / self.sigma2
         return float(self.solution.factor.log_det + fit - cp.sum_log_w)
 
@@ -134,28 +136,36 @@ class Conditional:
             found.append(0.5 * (d + d.T))
         return tuple(found)
 
-    def gradient(self, covariances: Covariances, theta: Array) -> Array:
-        """In theta and log sigma."""
+    def gradient(self, covariances: Covariances, theta: Array, frames: Sequence[Array]) -> Array:
+        """In theta (of the factors that the frames B make those of the model) and log sigma."""
+        slopes = [frame.T @ slope for slope, frame in zip(self._slopes, frames, strict=True)]
         last = 2.0 * self.solution.n - 2.0 * self.r2 / self.sigma2
-        return np.append(covariances.gradient(theta, self._slopes), last)
+        return np.append(covariances.gradient(theta, slopes), last)
 
-    def hessian(self, covariances: Covariances, theta: Array, ds: Sequence[Array]) -> Array:
+    def hessian(
+        self,
+        covariances: Covariances,
+        theta: Array,
+        frames: Sequence[Array],
+        ds: Sequence[Array],
+    ) -> Array:
         """Average information in the same parameters, exact in log sigma.
 
         `ds` are the `covariance_slopes`.
         """
         scores = [h @ self.contrast for h in self.solution.projected]
-        gram, slopes, half = working_products(
-            self.solution, scores, covariances.covariance_slopes(theta)
-        )
+        pairs = zip(frames, covariances.covariance_slopes(theta), strict=True)
+        moves = [frame @ own @ frame.T for frame, own in pairs]
+        gram, slopes, half = working_products(self.solution, scores, moves)
         gram = gram - half.T @ half
         if self.held is not None:
             row, variance, _ = self._holding
             kept = row @ half
             gram += np.outer(kept, kept) / variance
+        ordered = [frame.T @ d @ frame for d, frame in zip(ds, frames, strict=True)]
         m = len(slopes)
         out = np.empty((m + 1, m + 1))
-        out[:m, :m] = gram / self.sigma2 + covariances.curvature(theta, ds)
+        out[:m, :m] = gram / self.sigma2 + covariances.curvature(theta, ordered)
         out[:m, m] = out[m, :m] = 2.0 * slopes / self.sigma2
         out[m, m] = 4.0 * self.r2 / self.sigma2
         return out

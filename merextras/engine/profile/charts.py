@@ -1,8 +1,9 @@
 """Reparametrisations in which the profiled parameter is one coordinate, u.
 
 All parameters are w = (theta, log sigma). The effects of the profiled parameter come first in the
-order of their term, so that a standard deviation is one element of the Cholesky factor and a
-correlation the direction of one row of it. A chart gives w as a function of v = (u, z), where z is
+order of their term, as the user counts them, so that a standard deviation is one element of the
+Cholesky factor and a correlation the direction of one row of it; the others stand in coordinates in
+which their covariates are orthonormal. A chart gives w as a function of v = (u, z), where z is
 free: what is left is an unconstrained problem.
 """
 
@@ -17,6 +18,7 @@ import numpy as np
 from merextras.engine.covariance.covariances import Covariances
 from merextras.engine.covariance.unstructured import Unstructured
 from merextras.engine.kernels.blocks import Array
+from merextras.engine.products.effects import EffectBasis
 from merextras.engine.profile.at_sigma import Held
 
 
@@ -32,11 +34,37 @@ class Target:
         The term that the parameter belongs to; -1 for sigma and the fixed effects.
     effects : tuple of int
         Its effects in the term: one of a standard deviation, two of a correlation or covariance.
+    basis : EffectBasis, optional
+        The coordinates of the term's effects in the cross-products; by default the user's.
     """
 
     model: Covariances
     term: int = -1
     effects: tuple[int, ...] = ()
+    basis: EffectBasis | None = None
+
+    @cached_property
+    def frames(self) -> tuple[Array, ...]:
+        """B of each term, (k, k): its factor in the cross-products is B times that of the chart."""
+        frames = [np.eye(k) for k in self.model.ks]
+        if self.term >= 0 and self.basis is not None:
+            k, m = self.basis.k, len(self.effects)
+            order = [*self.effects, *(i for i in range(k) if i not in self.effects)]
+            # T with its rows in this order is L Q, Q orthogonal: what L does to the effects that
+            # are not profiled is left out.
+            turned, right = np.linalg.qr(self.basis.transform[order].T)
+            own = np.eye(k)
+            own[:m, :m] = np.linalg.inv(right.T[:m, :m])
+            frames[self.term][:, order] = turned @ own
+        return tuple(frames)
+
+    def sizes(self, sizes: Sequence[Array]) -> list[Array]:
+        """Root mean squares of what each effect of the chart moves, by terms, (k,).
+
+        `sizes` are those of the cross-products' coordinates.
+        """
+        pairs = zip(self.frames, sizes, strict=True)
+        return [np.linalg.norm(frame * size[:, None], axis=0) for frame, size in pairs]
 
     @cached_property
     def covariances(self) -> Covariances:
@@ -59,8 +87,15 @@ class Target:
         return int(self.covariances.parts[self.term].start)
 
     def parameters(self, gs: Sequence[Array], log_sigma: float) -> Array:
-        """The w of a model with these covariances over sigma**2."""
-        return np.append(self.covariances.from_covariances(gs), log_sigma)
+        """The w of a model with these covariances over sigma**2 in the cross-products."""
+        inverses = [np.linalg.inv(frame) for frame in self.frames]
+        own = [a @ g @ a.T for a, g in zip(inverses, gs, strict=True)]
+        return np.append(self.covariances.from_covariances(own), log_sigma)
+
+    def lams(self, w: Array) -> list[Array]:
+        """A root of each term's covariance in the cross-products."""
+        own = self.covariances.factors(w[:-1])
+        return [frame @ lam for frame, lam in zip(self.frames, own, strict=True)]
 
     def held(self, u: float) -> Held | None:
         """The fixed effect that is held, if it is one."""

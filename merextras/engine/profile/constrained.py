@@ -88,11 +88,11 @@ class Spot:
     @cached_property
     def slopes(self) -> tuple[Array, ...]:
         """The derivatives in the covariances."""
-        return self.model.covariance_slopes(self.problem.sizes)
+        return self.model.covariance_slopes(self.problem.units)
 
     @cached_property
     def _in_w(self) -> Array:
-        return self.model.gradient(self.problem.covariances, self.w[:-1])
+        return self.model.gradient(self.problem.covariances, self.w[:-1], self.problem.frames)
 
     @cached_property
     def gradient(self) -> Array:
@@ -106,7 +106,7 @@ class Spot:
     def hessian(self) -> Array:
         """In (u, z), by the average information."""
         covariances, theta = self.problem.covariances, self.w[:-1]
-        information = self.model.hessian(covariances, theta, self.slopes)
+        information = self.model.hessian(covariances, theta, self.problem.frames, self.slopes)
         out = self.jacobian.T @ information @ self.jacobian
         out += self.problem.target.bend(self.w, self._in_w)
         if self.model.held is not None:
@@ -127,14 +127,15 @@ class Problem:
     def __init__(self, system: System, target: Target) -> None:
         self.system, self.target = system, target
         self.covariances = target.covariances
-        self.sizes = sizes_of(system.cp)
+        self.frames, self.units = target.frames, sizes_of(system.cp)
+        self.sizes = target.sizes(self.units)
         self.curvature_correction: Array | float = 0.0
 
     def at(self, u: float, z: Array) -> Spot:
         """The model at u and z."""
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             w, jacobian = self.target.chart(u, z)
-            lams = self.covariances.factors(w[:-1])
+            lams = self.target.lams(w)
             model = conditional(self.system, lams, float(w[-1]), self.target.held(u))
             return Spot(self, u, z, w, jacobian, model)
 
@@ -216,39 +217,48 @@ def _step_inside(problem: Problem, spot: Spot) -> Spot | None:
     if not np.isfinite(spot.deviance):
         return None
     for t, structure in enumerate(problem.covariances.structures):
-        sizes, slope = problem.sizes[t], spot.slopes[t]
+        sizes, frame = problem.sizes[t], problem.frames[t]
+        slope = frame.T @ spot.slopes[t] @ frame
         own = spot.w[None, problem.covariances.parts[t]]
         if not structure.near_zero(own, sizes, _NEAR_BOUNDARY)[0]:
             continue
-        held = target.frozen if t == target.term else ()
-        free = np.setdiff1d(np.arange(structure.k), held)
-        if len(free) == 0:
-            continue
-        part = Unstructured(len(free)) if held else structure
-        among = np.ix_(free, free)
-        change = np.zeros_like(slope)
-        inner, found = part.inward(own, slope[among][None], sizes[free])
-        if not found[0]:
-            continue
-        change[among] = inner[0]
-        # Growing by less can't gain what counts.
-        least = _TOLERANCE / abs(float(np.sum(slope * change)))
-        inside = _grown(problem, spot, t, change, least)
+        if t == target.term:
+            inside = _own_inside(problem, spot, slope)
+        else:
+            change, found = structure.inward(own, slope[None], sizes)
+            inside = _grown(problem, spot, t, slope, change) if found[0] else None
         if inside is not None:
             return inside
     return None
 
 
-def _grown(problem: Problem, spot: Spot, t: int, change: Array, least: float) -> Spot | None:
+def _own_inside(problem: Problem, spot: Spot, slope: Array) -> Spot | None:
+    """The same in the effects of the parameter's own term that are free at a given u and z."""
+    target, t = problem.target, problem.target.term
+    free = np.setdiff1d(np.arange(problem.covariances.structures[t].k), target.frozen)
+    if len(free) == 0:
+        return None
+    among = np.ix_(free, free)
+    part = Unstructured(len(free))
+    inner, found = part.inward(np.zeros((1, part.n)), slope[among][None], problem.sizes[t][free])
+    change = np.zeros_like(slope)
+    change[among] = inner[0]
+    return _grown(problem, spot, t, slope, change[None]) if found[0] else None
+
+
+def _grown(problem: Problem, spot: Spot, t: int, slope: Array, change: Array) -> Spot | None:
     """The spot with the most helpful variance in a direction, if any helps."""
-    gs = [lam @ lam.T for lam in spot.model.solution.factor.lams]
-    g, target = gs[t], problem.target
+    target, sizes, at = problem.target, problem.sizes[t], problem.covariances.parts[t]
+    least = 0.0
+    if change.ndim == 3:
+        # Growing by less can't gain what counts.
+        least = _TOLERANCE / abs(float(np.sum(slope * change[0])))
     best, inside = spot.deviance - max(0.1 * _TOLERANCE, 10.0 * spot.noise), None
     for size in 10.0 ** np.arange(2.0, -9.0, -1.0):
         if size < least:
             break
-        gs[t] = g + size * change
-        w = target.parameters(gs, spot.model.log_sigma)
+        w = spot.w.copy()
+        w[at] = problem.covariances.structures[t].grown(w[None, at], change, size, sizes)[0]
         trial = problem.at(spot.u, target.coordinates(w)[1])
         if trial.deviance < best:
             best, inside = trial.deviance, trial

@@ -14,13 +14,14 @@ import numpy as np
 import scipy.sparse as sp
 
 from merextras.engine.elimination.plan import System
-from merextras.engine.kernels.blocks import Array
-from merextras.engine.products.crossprod import CrossProducts, TermRows
+from merextras.engine.kernels.blocks import Array, IntArray
+from merextras.engine.products.crossprod import CrossProducts
+from merextras.engine.products.term_rows import TermRows
 
 
 @dataclass(frozen=True)
 class Responses:
-    """m responses, reduced; X T and the basis are those of the design's `CrossProducts`.
+    """m responses, reduced; Z, X T and the basis are those of the design's `CrossProducts`.
 
     Attributes
     ----------
@@ -62,7 +63,7 @@ class Responses:
         weights : (n,) array, optional
             What a row counts in the cross-products: precision weight times frequency.
         """
-        columns = x @ cp.basis.transform
+        columns, terms = cp.basis.columns(x), cp.basis.rows(terms)
         weighted = columns if weights is None else columns * weights[:, None]
         coefficients = weighted.T @ y
         rest = y - columns @ coefficients
@@ -78,7 +79,7 @@ class Responses:
             cp.basis.transform @ coefficients,
         )
 
-    def take(self, which: slice) -> Responses:
+    def take(self, which: slice | IntArray) -> Responses:
         """Take some of the responses."""
         return Responses(
             tuple(part[:, :, which] for part in self.to_y),

@@ -1,14 +1,16 @@
 """Minimising the profiled deviances of many responses to one design.
 
 The same search as `newton`, with the same rules and limits, run for all replicates at once: each
-has its own theta, step length, zeros and restarts. Terms that share their levels (one term, or
-``||``) go through the kernels of `by_levels`; other models are optimised one after the other.
+has its own theta, step length, zeros and restarts; those that end singular are searched again from
+other starts. Terms that share their levels (one term, or ``||``) go through the kernels of
+`by_levels`; other models are optimised one after the other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,12 +23,13 @@ from merextras.engine.optimum.newton import (
     NOISE,
     PATIENCE,
     SLOW,
-    Control,
     minimise,
 )
 from merextras.engine.optimum.step import newton_steps
-from merextras.engine.replicates import by_levels
+from merextras.engine.optimum.summary import Control
+from merextras.engine.replicates import by_levels, elsewhere
 from merextras.engine.replicates.by_levels import LevelProblem
+from merextras.engine.replicates.fits import ManyFits
 from merextras.engine.replicates.problem import Point, Problem
 from merextras.engine.replicates.responses import Responses
 from merextras.engine.replicates.whole import WholeProblem
@@ -39,31 +42,6 @@ _BLOCK = 1 << 20
 _MOST_PRODUCTS = 1 << 25
 # The most random effects for which a dense matrix a replicate is faster than sparse eliminations.
 _MOST_EFFECTS = 128
-
-
-@dataclass(frozen=True)
-class ManyFits:
-    """The optimum of each replicate.
-
-    Attributes
-    ----------
-    theta : (m, n_theta) array
-    deviance : (m,) array
-        By the criterion that was minimised; NaN or minus infinity where there is none.
-    beta : (m, p) array
-        Fixed effects of the X that was given.
-    sigma2 : (m,) array
-    converged : (m,) boolean array
-    """
-
-    theta: Array
-    deviance: Array
-    beta: Array
-    sigma2: Array
-    converged: BoolArray
-
-    def __len__(self) -> int:
-        return len(self.deviance)
 
 
 def minimise_many(
@@ -82,7 +60,8 @@ def minimise_many(
         The model; its own response does not matter.
     responses : Responses
     theta : (n_theta,) array
-        Inside the bounds, or it is moved there as `minimise` does.
+        In the coordinates of the design's cross-products; inside the bounds, or it is moved there
+        as `minimise` does.
     control : Control, optional
     progress : callable, optional
         Called with the number of replicates done since the last call.
@@ -101,10 +80,14 @@ def minimise_many(
         if make is None:
             found.append(_alone(criterion, part, theta, control))
         else:
-            found.append(_together(make(part), part, theta, control))
+            fits = _together(make(part), part, theta, control)
+            again = partial(_some, make, part, control)
+            elsewhere.keep_lower(fits, criterion, again)
+            found.append(fits)
         if progress is not None:
             progress(len(part))
-    return _stacked(found, len(theta), criterion.system.cp.p)
+    every = _stacked(found, len(theta), criterion.system.cp.p)
+    return replace(every, theta=criterion.to_user(every.theta))
 
 
 def _kernel(criterion: Criterion) -> tuple[int, Callable[[Responses], Problem] | None]:
@@ -126,13 +109,14 @@ def _kernel(criterion: Criterion) -> tuple[int, Callable[[Responses], Problem] |
 
 def _stacked(found: list[ManyFits], n_theta: int, p: int) -> ManyFits:
     none = ManyFits(
-        np.empty((0, n_theta)), np.empty(0), np.empty((0, p)), np.empty(0), np.empty(0, dtype=bool)
-    )
+        np.empty((0, n_theta)), np.empty(0), np.empty((0, p)), np.empty(0), np.empty(0, dtype=bool),
+        np.empty(0, dtype=bool),
+    )  # fmt: skip
     parts = found or [none]
     return ManyFits(
         *(
             np.concatenate([getattr(f, name) for f in parts])
-            for name in ("theta", "deviance", "beta", "sigma2", "converged")
+            for name in ("theta", "deviance", "beta", "sigma2", "converged", "singular")
         )
     )
 
@@ -140,12 +124,14 @@ def _stacked(found: list[ManyFits], n_theta: int, p: int) -> ManyFits:
 def _alone(criterion: Criterion, responses: Responses, theta: Array, control: Control) -> ManyFits:
     one = criterion.on(responses.system(criterion.system, 0))
     solution, summary = minimise(one, theta, control=control)
+    end = one.reached(solution).theta[None]
     return ManyFits(
-        np.array([summary.theta]).reshape(1, -1),
+        end,
         np.array([summary.deviance]),
         solution.beta[None],
         np.array([solution.sigma2]),
         np.array([summary.converged]),
+        criterion.covariances.is_singular(end),
     )
 
 
@@ -154,7 +140,19 @@ def _together(problem: Problem, responses: Responses, theta: Array, control: Con
     basis = problem.cp.basis
     sigma2 = found.pwrss / problem.df if problem.df > 0 else np.full(len(found.pwrss), np.nan)
     beta = responses.offset.T + found.beta @ basis.transform.T
-    return ManyFits(found.theta, found.deviance, beta, sigma2, converged)
+    singular = problem.covariances.is_singular(found.theta)
+    return ManyFits(found.theta, found.deviance, beta, sigma2, converged, singular)
+
+
+def _some(
+    make: Callable[[Responses], Problem],
+    responses: Responses,
+    control: Control,
+    which: IntArray,
+    theta: Array,
+) -> ManyFits:
+    part = responses.take(which)
+    return _together(make(part), part, theta, control)
 
 
 def search(problem: Problem, theta: Array, control: Control) -> tuple[Point, BoolArray]:
@@ -238,7 +236,7 @@ class _Search:
             poor = np.flatnonzero(slow[active] >= PATIENCE)
             if len(poor):
                 hessian[poor] = self.differenced(active[poor], point.theta[poor])
-            step, decrement = newton_steps(gradient, hessian)
+            step, decrement, _ = newton_steps(gradient, hessian)
             length = self.line_search(active, point, step, decrement)
             # The decrement that is left falls at least as fast as it did in this step.
             before = previous[active]
@@ -337,7 +335,8 @@ class _Search:
         for size in 10.0 ** np.arange(2.0, -9.0, -1.0):
             if len(trying) == 0:
                 break
-            inside = self.covariances.with_more(theta[trying], t, size * change[trying])
+            own = theta[trying], t, change[trying], size, self.sizes[t]
+            inside = self.covariances.grown(*own)
             trial = self.problem.at(which[trying], inside)
             better = trial.deviance < limit[trying]
             best.put(trying[better], trial.take(np.flatnonzero(better)))

@@ -9,10 +9,18 @@ import numpy as np
 import scipy.linalg as la
 import scipy.sparse as sp
 
-from merextras.engine.elimination.factor import Factor, flat
+from merextras.engine.elimination.factor import Factor, factorise, flat
 from merextras.engine.kernels import blocks
 from merextras.engine.kernels.blocks import Array, IntArray
 from merextras.engine.solution.pls import Solution
+
+
+def as_given(solution: Solution) -> Solution:
+    """The same solution with its spherical random effects those of the user's triangular Lambda."""
+    factor = solution.factor
+    pairs = zip(solution.cp.basis.effects, factor.lams, strict=True)
+    turned = [lam @ own.turn(lam).T for own, lam in pairs]
+    return Solution(factorise(factor.system, turned), solution.reml)
 
 
 def random_factor(factor: Factor) -> tuple[sp.csc_array, IntArray]:

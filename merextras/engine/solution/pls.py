@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from merextras.engine.elimination import columns
 from merextras.engine.elimination.columns import Reduced
 from merextras.engine.elimination.conditional_variances import Selected, selected_inverse
@@ -18,12 +20,17 @@ from merextras.engine.elimination.plan import System
 from merextras.engine.kernels import dense
 from merextras.engine.kernels.blocks import Array
 from merextras.engine.products.crossprod import CrossProducts
+from merextras.engine.products.effects import EffectBasis
 from merextras.engine.solution.profiled import Profiled
 
 
 @dataclass(frozen=True)
 class Solution(Profiled):
     """The profiled estimates at one theta.
+
+    The factor, and what is made of it, has the effects of each term in the coordinates of the
+    cross-products (see `products.effects`); `lams`, `b`, `u`, `conditional` and `between` are of
+    the effects as the user counts them.
 
     Attributes
     ----------
@@ -71,14 +78,35 @@ class Solution(Profiled):
         return self.factor.system.cp.basis.coefficients(self._beta)
 
     @cached_property
+    def lams(self) -> tuple[Array, ...]:
+        """Lambda of each term's effects as the user counts them, (k, k) lower triangular."""
+        pairs = zip(self._effects, self.factor.lams, strict=True)
+        return tuple(own.to_user(lam) for own, lam in pairs)
+
+    @cached_property
     def b(self) -> tuple[Array, ...]:
         """Conditional modes of the random effects, a (J, k) array per term."""
-        return tuple(part @ self.contrast for part in self.modes_map)
+        pairs = zip(self._effects, self.modes_map, strict=True)
+        return tuple(own.modes(part @ self.contrast) for own, part in pairs)
 
     @cached_property
     def u(self) -> tuple[Array, ...]:
         """Spherical random effects: b = Lambda u, a (J, k) array per term."""
-        return tuple(h @ lam for h, lam in zip(self.scores, self.factor.lams, strict=True))
+        each = zip(self._effects, self.scores, self.factor.lams, strict=True)
+        return tuple(h @ lam @ own.turn(lam).T for own, h, lam in each)
+
+    def conditional(self, t: int) -> Array:
+        """Covariances of a term's effects by level, given beta, over sigma**2: (J, k, k)."""
+        return self._effects[t].covariance(self.selected.own[t])
+
+    def between(self, s: int, t: int) -> Array:
+        """The same between two terms on the same grouping factor, (J, k_s, k_t)."""
+        found = self.selected.between(self.factor, s, t)
+        return self._effects[s].between(found, self._effects[t])
+
+    @property
+    def _effects(self) -> tuple[EffectBasis, ...]:
+        return self.cp.basis.effects
 
     @cached_property
     def modes_map(self) -> tuple[Array, ...]:
@@ -94,6 +122,15 @@ class Solution(Profiled):
     def projected(self) -> tuple[Array, ...]:
         """Z'V^-1 [X y] of each term, (J, k, p + 1)."""
         return columns.projected(self.factor, self.reduced, self.modes_map)
+
+    def whitening(self) -> Array:
+        """Matrix H, (p, p), with ``H V H' = 1`` for V the covariance of beta, sigma**2 included."""
+        half = dense.divided(self.cp.basis.transform, np.eye(self.p))
+        return np.asarray(self.fixed_low.T @ half / np.sqrt(self.sigma2))
+
+    def basis_covariance(self) -> Array:
+        """The same of X in the basis of the cross-products, (p, p); see `fixed_covariance`."""
+        return dense.solve(self.fixed_low, np.eye(self.p))
 
     def fixed_covariance(self) -> Array:
         """(X'V^-1 X)^-1, (p, p): the covariance of beta over sigma**2."""

@@ -22,7 +22,7 @@ from merextras.inference.variance_tests.null_bootstrap import (
 from merextras.inference.variance_tests.variance_hypothesis import VarianceHypothesis, label_of
 from merextras.model.design.design import Design
 from merextras.model.rowless.submodels import effects_of_term, with_columns, without_term
-from merextras.model.state.fitted import FittedModel, fit_design
+from merextras.model.state.fitted import FittedModel, fit_like
 from merextras.model.statsmodels.mixedlm import as_fitted
 
 __all__ = ["ranova"]
@@ -208,11 +208,9 @@ def _table(rows: Sequence[tuple[str, int, float, float, float]]) -> pd.DataFrame
 
 
 def _fitted(model: FittedModel, design: Design) -> FittedModel:
-    reml = model.solution.reml
     if not design.terms:
-        return least_squares(design, reml=reml)
-    control = model._fit.control.engine
-    return FittedModel(fit_design(design, reml=reml, control=control))
+        return least_squares(design, reml=model.solution.reml)
+    return FittedModel(fit_like(model, design))
 
 
 def _reductions(design: Design, reduce_terms: bool) -> Iterator[tuple[str, _Reduced]]:

@@ -11,7 +11,7 @@ import pandas as pd
 from merextras._typing import Array
 from merextras.exceptions import RefitWarning
 from merextras.inference.ddf.contrasts import FTest, independent
-from merextras.inference.ddf.satterthwaite import inverse_of
+from merextras.inference.ddf.satterthwaite import in_basis, inverse_of
 from merextras.model.state.fitted import FittedModel, refitted
 from merextras.model.statsmodels.mixedlm import as_fitted
 
@@ -30,34 +30,46 @@ class KenwardRoger:
     ----------
     model : FittedModel
         Fitted by REML.
-    covariance : (p, p) array
-        The adjusted covariance of the fixed effects.
-    plain : (p, p) array
-        The covariance ``Phi = sigma**2 (X'V^-1 X)^-1`` that is adjusted.
+    inner : (p, p) array
+        The adjusted covariance of the fixed effects of X in the basis of the cross-products.
+    unadjusted : (p, p) array
+        The covariance ``Phi = sigma**2 (X'V^-1 X)^-1`` that is adjusted, likewise.
     slopes : (m + 1, p, p) array
-        ``Phi P_i Phi``.
+        ``Phi P_i Phi``, likewise.
     parameters : (m + 1, m + 1) array
         W, the inverse of the expected information.
     """
 
     model: FittedModel
-    covariance: Array
-    plain: Array
+    inner: Array
+    unadjusted: Array
     slopes: Array
     parameters: Array
 
     title = "Kenward-Roger's method"
 
+    @property
+    def covariance(self) -> Array:
+        """The adjusted covariance of the fixed effects, (p, p)."""
+        transform = self.model.solution.cp.basis.transform
+        return np.asarray(transform @ self.inner @ transform.T)
+
+    @property
+    def plain(self) -> Array:
+        """The covariance that is adjusted, (p, p)."""
+        return self.model.fixed_covariance
+
     def df(self, contrast: Array) -> float:
         """Degrees of freedom of one contrast, (p,); its F is not scaled."""
-        return self._moments(contrast[None] / np.sqrt(contrast @ self.plain @ contrast))[1]
+        own = in_basis(self.model, contrast[None])
+        return self._moments(own / np.sqrt(own[0] @ self.unadjusted @ own[0]))[1]
 
     def joint(self, matrix: Array, gap: Array) -> FTest:
         """F test of several contrasts, (r, p), whose estimates are off by `gap`, (r,)."""
-        rows, gaps, variances = independent(matrix, gap, self.plain)
+        rows, gaps, variances = independent(in_basis(self.model, matrix), gap, self.unadjusted)
         q = len(rows)
         scale, den_df = self._moments(rows / np.sqrt(variances)[:, None])
-        spread = rows @ self.covariance @ rows.T
+        spread = rows @ self.inner @ rows.T
         unscaled = float(gaps @ np.linalg.solve(spread, gaps)) / q
         return FTest(scale * unscaled, unscaled, q, den_df)
 
@@ -153,9 +165,11 @@ def kenward_roger(model: FittedModel, *, stacklevel: int = 2) -> KenwardRoger:
         )
         model = refitted(model, reml=True)
     found, sigma2 = model.information, model.solution.sigma2
+    # Where effects are in coordinates of their own a direction without information is one that the
+    # design does not determine, not one of covariates far from zero.
     inverse, _ = inverse_of(found.expected())
     parameters = 2.0 * inverse
-    plain = model.fixed_covariance
+    plain = sigma2 * found.unscaled
     adjusted = plain + 2.0 * sigma2 * found.excess(parameters)
     return KenwardRoger(model, adjusted, plain, sigma2 * found.moves(), parameters)
 

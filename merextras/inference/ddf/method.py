@@ -13,7 +13,7 @@ from merextras._checks import check_choice
 from merextras._typing import Array
 from merextras.inference.ddf.contrasts import FTest, independent
 from merextras.inference.ddf.kenward_roger import kenward_roger
-from merextras.inference.ddf.satterthwaite import satterthwaite
+from merextras.inference.ddf.satterthwaite import in_basis, satterthwaite
 from merextras.model.state.fitted import FittedModel
 
 METHODS = ("satterthwaite", "kenward-roger", "asymptotic")
@@ -31,6 +31,11 @@ class Method(Protocol):
     @property
     def covariance(self) -> Array:
         """The covariance of the fixed effects that standard errors are from."""
+        ...
+
+    @property
+    def inner(self) -> Array:
+        """The same of X in the basis of the cross-products."""
         ...
 
     @property
@@ -65,6 +70,12 @@ class Asymptotic:
         """``sigma**2 (X'V^-1 X)^-1``."""
         return self.model.fixed_covariance
 
+    @property
+    def inner(self) -> Array:
+        """The same of X in the basis of the cross-products."""
+        solution = self.model.solution
+        return solution.sigma2 * solution.basis_covariance()
+
     def df(self, contrast: Array) -> float:
         """Infinite."""
         del contrast
@@ -72,7 +83,7 @@ class Asymptotic:
 
     def joint(self, matrix: Array, gap: Array) -> FTest:
         """Wald's test, the chi-square over its degrees of freedom."""
-        _, gaps, variances = independent(matrix, gap, self.covariance)
+        _, gaps, variances = independent(in_basis(self.model, matrix), gap, self.inner)
         statistic = float(np.mean(gaps**2 / variances))
         return FTest(statistic, statistic, len(gaps), np.inf)
 
@@ -119,7 +130,8 @@ def _f_tail(test: FTest) -> float:
 def t_table(method: Method, matrix: Array, rhs: Array | None = None) -> pd.DataFrame:
     """A t test for each contrast: ``estimate std_error df statistic p_value``."""
     estimate = matrix @ method.model.solution.beta
-    std_error = np.sqrt(np.einsum("rk,kl,rl->r", matrix, method.covariance, matrix))
+    own = in_basis(method.model, matrix)
+    std_error = np.sqrt(np.einsum("rk,kl,rl->r", own, method.inner, own))
     df = np.array([method.df(row) for row in matrix], dtype=float)
     statistic = (estimate - (0.0 if rhs is None else rhs)) / std_error
     return pd.DataFrame(

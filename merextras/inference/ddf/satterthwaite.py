@@ -32,12 +32,12 @@ class Satterthwaite:
     Attributes
     ----------
     model : FittedModel
-    covariance : (p, p) array
-        C, of the fixed effects.
+    inner : (p, p) array
+        C, of the fixed effects of X in the basis of the cross-products.
     slopes : (m + 1, p, p) array
-        dC / d(theta, sigma).
+        dC / d(theta, sigma), likewise.
     parameters : (m + 1, m + 1) array
-        A.
+        A, of theta in the coordinates of the cross-products.
 
     Notes
     -----
@@ -57,15 +57,23 @@ class Satterthwaite:
     """
 
     model: FittedModel
-    covariance: Array
+    inner: Array
     slopes: Array
     parameters: Array
 
     title = "Satterthwaite's method"
 
+    @property
+    def covariance(self) -> Array:
+        """Covariance of the fixed effects, (p, p)."""
+        return self.model.fixed_covariance
+
     def df(self, contrast: Array) -> float:
         """Degrees of freedom of one contrast, (p,)."""
-        variance = contrast @ self.covariance @ contrast
+        return self._df(in_basis(self.model, contrast[None])[0])
+
+    def _df(self, contrast: Array) -> float:
+        variance = contrast @ self.inner @ contrast
         slope = self.slopes @ contrast @ contrast
         return float(2.0 * variance**2 / (slope @ self.parameters @ slope))
 
@@ -79,10 +87,18 @@ class Satterthwaite:
         freedom (not the statistic) depend a little on which rows express the hypothesis; the verbs
         take lmerTest's.
         """
-        rows, gaps, variances = independent(matrix, gap, self.covariance)
+        rows, gaps, variances = independent(in_basis(self.model, matrix), gap, self.inner)
         statistic = float(np.mean(gaps**2 / variances))
-        each = np.array([self.df(row) for row in rows])
+        each = np.array([self._df(row) for row in rows])
         return FTest(statistic, statistic, len(rows), _pooled(each))
+
+
+def in_basis(model: FittedModel, matrix: Array) -> Array:
+    """Contrasts of the fixed effects, (r, p), as ones of X in the basis of the cross-products.
+
+    There the variances of a contrast's parts do not cancel, wherever zero is.
+    """
+    return model.solution.cp.basis.columns(matrix)
 
 
 def _pooled(each: Array) -> float:
@@ -136,7 +152,8 @@ def satterthwaite(model: FittedModel, *, stacklevel: int = 2) -> Satterthwaite:
             stacklevel=stacklevel,
         )
     parameters = 2.0 * basis @ inverse @ basis.T
-    return Satterthwaite(model, model.fixed_covariance, found.covariance_slopes(), parameters)
+    inner = model.solution.sigma2 * found.unscaled
+    return Satterthwaite(model, inner, found.covariance_slopes(), parameters)
 
 
 def inverse_of(matrix: Array) -> tuple[Array, int]:

@@ -15,11 +15,10 @@ from merextras.exceptions import InvalidArgumentError
 from merextras.inference.ddf.method import f_row, f_table, method_of
 from merextras.inference.fixed_effects.term_contrasts import without
 from merextras.model.columns.fixed import ColumnsPart
-from merextras.model.design.design import Design
 from merextras.model.design.effects import Effect, Effects
 from merextras.model.rowless.design import StreamedDesign
 from merextras.model.rowless.effects import effects_of_design
-from merextras.model.state.fitted import Fit, FittedModel, fit_design, refitted
+from merextras.model.state.fitted import Fit, FittedModel, fit_like, refitted
 
 _TESTS = {"chisq": "chisq", "f": "f", "none": None}
 
@@ -97,12 +96,13 @@ def _in_scope(effects: Effects, scope: Sequence[str] | None) -> list[Effect]:
     return [marginal[label] for label in wanted]
 
 
-def _with_columns(design: Design, x: Array) -> Fit:
+def _with_columns(model: FittedModel, x: Array) -> Fit:
     """The ML fit with other fixed-effects columns, within the span of those there are."""
+    design = model.design
     if isinstance(design, StreamedDesign):
-        return fit_design(design, reml=False, products=design.with_combined(x))
+        return fit_like(model, design, reml=False, products=design.with_combined(x))
     names = [f"column {j}" for j in range(x.shape[1])]
-    return fit_design(replace(design, x=x, fixed=ColumnsPart(names, None)), reml=False)
+    return fit_like(model, replace(design, x=x, fixed=ColumnsPart(names, None)), reml=False)
 
 
 def _by_likelihood(
@@ -113,7 +113,7 @@ def _by_likelihood(
     for effect in wanted:
         left = [e for e in effects.effects if e is not effect]
         x = effects.spanned(left)
-        small = _with_columns(model.design, x).solution
+        small = _with_columns(model, x).solution
         lost = large.solution.p - x.shape[1]
         rows.append((lost, large.n_parameters - lost, small.deviance()))
     df, npar, deviance = np.array(rows, dtype=float).T

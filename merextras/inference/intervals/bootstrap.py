@@ -161,7 +161,7 @@ def _together(
     failed = ~fits.converged
     values = parameters(covariances, fits.theta, np.where(failed, np.nan, fits.sigma2), fits.beta)
     values[failed] = np.nan
-    singular = covariances.is_singular(fits.theta) & ~failed
+    singular = fits.singular & ~failed
     count = int(np.sum(failed))
     return Block(values, singular, Counter({"not converged": count} if count else {}))
 

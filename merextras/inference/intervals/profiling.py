@@ -11,8 +11,8 @@ import numpy as np
 from merextras._typing import Array
 from merextras.engine.covariance.cholesky import lower_indices
 from merextras.engine.covariance.covariances import Covariances
-from merextras.engine.optimum.criterion import sizes_of
 from merextras.engine.optimum.newton import minimise
+from merextras.engine.products.effects import EffectBasis
 from merextras.engine.profile.charts import (
     Correlation,
     Covariance,
@@ -77,13 +77,14 @@ class Profiler:
         ------
         ProfileError
         """
-        solution, opt = minimise(model.criterion.by(reml=False), model.theta)
+        criterion = model.criterion.by(reml=False)
+        solution, opt = minimise(criterion, model.point.theta, control=model.control.engine)
         if not opt.converged:
             raise ProfileError(
                 f"the ML estimate, at which a profile starts, was not found ({opt.message}); "
                 "rescale the covariates or simplify the random effects"
             )
-        every = _targets(model.design.covariances, solution.p, scale)
+        every = _targets(model.design.covariances, solution.cp.basis.effects, solution.p, scale)
         targets = dict(zip(names, every, strict=True))
         return cls(solution, targets, scale, _goals(level_max))
 
@@ -117,9 +118,9 @@ class Profiler:
         """Effects of the target that are estimated to have no variance."""
         if target.term < 0:
             return []
-        lam = self.solution.factor.lams[target.term]
-        size = sizes_of(self.solution.factor.system.cp)[target.term]
-        return [i for i in target.effects if np.linalg.norm(lam[i]) * size[i] < _ZERO]
+        lam = self.solution.lams[target.term]
+        size = self.solution.cp.basis.effects[target.term].sizes
+        return [i for i in target.effects if np.linalg.norm(lam[i]) < _ZERO * size[i]]
 
     def _undefined(self, target: Target) -> tuple[Curve, Array]:
         """A correlation or covariance of an effect without variance."""
@@ -162,7 +163,7 @@ class Profiler:
         if isinstance(target, Sigma):
             return Range(start.u - _FAR, start.u + _FAR, 0.5)
         if isinstance(target, Covariance):
-            lam = self.solution.factor.lams[target.term]
+            lam = self.solution.lams[target.term]
             sds = sigma * np.linalg.norm(lam[list(target.effects)], axis=1)
             return Range(-np.inf, np.inf, float(np.prod(sds)))
         return Range(-np.inf, np.inf, 3.0 / np.sqrt(0.5 * start.curvature))
@@ -173,9 +174,12 @@ class Profiler:
         for effect in target.effects:
             if (target.term, effect) in self.far_from_zero:
                 continue
-            gs = self._gs()
-            gs[target.term][effect] = gs[target.term][:, effect] = 0.0
-            alone = StandardDeviation(target.model, target.term, (effect,))
+            gs, own = self._gs(), self.solution.cp.basis.effects[target.term]
+            less = self.solution.lams[target.term].copy()
+            less[effect] = 0.0
+            root = own.coordinates(less)
+            gs[target.term] = root @ root.T
+            alone = StandardDeviation(target.model, target.term, (effect,), own)
             problem = Problem(self.solution.factor.system, alone)
             w = alone.parameters(gs, 0.5 * float(np.log(self.solution.sigma2)))
             without = minimum(problem, 0.0, alone.coordinates(w)[1])
@@ -203,7 +207,7 @@ class Profiler:
         rows = []
         for point in points:
             model = point.model
-            lams = model.solution.factor.lams
+            lams = model.solution.lams
             rows.append(_values_of(lams, model.sigma2, model.beta, self.scale))
         return np.array(rows)
 
@@ -234,12 +238,14 @@ def _goals(level_max: float) -> tuple[float, ...]:
     return tuple(goals)
 
 
-def _targets(model: Covariances, p: int, scale: str) -> list[Target]:
+def _targets(
+    model: Covariances, effects: Sequence[EffectBasis], p: int, scale: str
+) -> list[Target]:
     """What the parameters are, in their order."""
     between = Correlation if scale == "sdcor" else Covariance
     targets: list[Target] = []
     for t, k in enumerate(model.ks):
         for j in range(k):
-            targets.append(StandardDeviation(model, t, (j,)))
-            targets += [between(model, t, (j, i)) for i in range(j + 1, k)]
+            targets.append(StandardDeviation(model, t, (j,), effects[t]))
+            targets += [between(model, t, (j, i), effects[t]) for i in range(j + 1, k)]
     return [*targets, Sigma(model), *(FixedEffect(model, column=column) for column in range(p))]

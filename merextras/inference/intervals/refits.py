@@ -16,7 +16,13 @@ from merextras.exceptions import InvalidArgumentError
 from merextras.model.fit.response_draws import Source
 from merextras.model.fit.response_draws_by_products import ProductSource, refitted_products
 from merextras.model.rowless.resample_groups import resampled
-from merextras.model.state.fitted import FittedModel, fit_design, is_singular, refit_start, refitted
+from merextras.model.state.fitted import (
+    FittedModel,
+    fit_like,
+    is_singular,
+    refitted,
+    start_for_user,
+)
 
 
 @dataclass(frozen=True)
@@ -125,5 +131,5 @@ def _refit(
     if source is not None:
         return refitted(model, y=source.draw([generator])[:, 0])
     design = resampled(model.design, generator)
-    fit = fit_design(design, reml=model.solution.reml, theta=refit_start(model))
+    fit = fit_like(model, design, theta=start_for_user(model))
     return model._like(fit)

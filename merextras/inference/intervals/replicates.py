@@ -11,8 +11,9 @@ from tqdm import tqdm
 
 from merextras._jobs import in_order
 from merextras._typing import Array
+from merextras.engine.replicates.fits import ManyFits
 from merextras.engine.replicates.responses import Responses
-from merextras.engine.replicates.search import ManyFits, minimise_many
+from merextras.engine.replicates.search import minimise_many
 from merextras.model.fit.response_draws import Source
 from merextras.model.fit.response_draws_by_products import ProductSource
 from merextras.model.rowless.design import StreamedDesign
@@ -78,7 +79,8 @@ def reduced(model: FittedModel, y: Array) -> Responses:
 
 def refit_reduced(model: FittedModel, responses: Responses) -> ManyFits:
     """The model's refits to responses, all together."""
-    return minimise_many(model.criterion, responses, refit_start(model))
+    start, control = refit_start(model), model.control.engine
+    return minimise_many(model.criterion, responses, start, control=control)
 
 
 def refit_all(model: FittedModel, y: Array) -> ManyFits:

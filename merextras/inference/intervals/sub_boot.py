@@ -18,7 +18,7 @@ from merextras.exceptions import ApproximationWarning, InvalidArgumentError, Mer
 from merextras.inference.intervals.refits import Statistic
 from merextras.model.design.resample_rows import sampled
 from merextras.model.rowless.design import require_rows
-from merextras.model.state.fitted import FittedModel, fit_design, refit_start
+from merextras.model.state.fitted import FittedModel, fit_like, start_for_user
 from merextras.model.statsmodels.mixedlm import as_fitted
 
 #: Refits times rows that take a second or two; fewer need no progress bar.
@@ -118,7 +118,7 @@ def sub_boot(
 
 def _refit(model: FittedModel, n: int, generator: np.random.Generator) -> FittedModel:
     design = sampled(model.design, n, generator)
-    fit = fit_design(design, reml=model.solution.reml, theta=refit_start(model))
+    fit = fit_like(model, design, theta=start_for_user(model))
     if fit.opt is not None and not fit.opt.converged:
         raise MerextrasError("not converged")
     return model._like(fit)

@@ -221,8 +221,9 @@ def uncertainty_of(method: Method) -> Uncertainty:
     kept, null, scale = _null_space(model.design)
     return Uncertainty(
         beta=model.solution.beta,
-        covariance=method.covariance,
-        plain=model.fixed_covariance,
+        transform=model.solution.cp.basis.transform,
+        covariance=method.inner,
+        plain=model.solution.sigma2 * model.solution.basis_covariance(),
         slopes=slopes,
         parameters=parameters,
         kept=kept,

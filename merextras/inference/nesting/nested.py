@@ -9,7 +9,7 @@ import numpy as np
 
 from merextras._typing import Array, IntArray
 from merextras.engine.kernels.dense import orthonormal
-from merextras.engine.products.crossprod import TermRows
+from merextras.engine.products.term_rows import TermRows
 from merextras.exceptions import InvalidArgumentError, NoRowsError
 from merextras.inference.nesting.nested_rowless import (
     check_same_sums,

@@ -133,9 +133,14 @@ class Restriction:
         mine, theirs = self._system.cp.basis, large.solution.factor.system.cp.basis
         inverse = np.linalg.solve(theirs.transform, columns) if len(columns) else columns
         self._change = inverse @ mine.transform
+        self._turns = [
+            theirs.effects[t].coordinates(c @ own.transform)
+            for own, (t, c) in zip(mine.effects, self.terms, strict=True)
+        ]
 
     def responses(self, sums: Sums) -> Responses:
         """The smaller model's responses ``u``, from sums of the larger model's rows."""
-        z = tuple(c.T @ sums.z[t] for t, c in self.terms)
+        pairs = zip(self._turns, self.terms, strict=True)
+        z = tuple(turn.T @ sums.z[t] for turn, (t, _) in pairs)
         own = Sums(z, self._change.T @ sums.x, sums.squares)
         return own.responses(self._system, np.zeros(self._system.cp.p))

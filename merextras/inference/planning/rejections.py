@@ -75,7 +75,7 @@ def test_responses(
     values = np.where(np.isnan(statistic), np.nan, stats.chi2.sf(statistic, df))
     failed = int(np.sum(np.isnan(values)))
     failures = Counter({NOT_CONVERGED: failed}) if failed else Counter()
-    return PValues(values, _singular(large, fits), failures)
+    return PValues(values, fits.singular, failures)
 
 
 def _n_parameters_without(model: FittedModel, hypothesis: TermHypothesis) -> int:
@@ -132,13 +132,13 @@ def _wald(
         failures[NOT_CONVERGED] = unfinished
     if untested := int(np.sum(np.isnan(values) & fits.converged)):
         failures[NO_TEST] = untested
-    return PValues(values, _singular(model, fits), failures)
+    return PValues(values, fits.singular, failures)
 
 
 def _replicate(model: FittedModel, responses: Responses, fits: ManyFits, r: int) -> FittedModel:
     """The model as it was refitted to response r."""
     criterion = model.criterion
-    lams = criterion.covariances.factors(fits.theta[r])
+    lams = criterion.covariances.factors(criterion.from_user(fits.theta[r]))
     solution = solve(responses.system(criterion.system, r), lams, reml=criterion.reml)
     return FittedModel(Fit(model.design, solution, None))
 
@@ -153,7 +153,3 @@ def _test(method: Method, hypothesis: FixedHypothesis) -> tuple[float, float]:
     if not variance > 0.0:
         return np.nan, np.nan
     return float(gap / np.sqrt(variance)), method.df(row)
-
-
-def _singular(model: FittedModel, fits: ManyFits) -> BoolArray:
-    return np.asarray(model.design.covariances.is_singular(fits.theta), dtype=bool)

@@ -13,6 +13,8 @@ from merextras._checks import check_choice, check_count, check_level
 from merextras._rng import as_generator
 from merextras._typing import Array, IntArray, Rng
 from merextras.engine.covariance.covariances import Covariances
+from merextras.engine.products.basis import Basis
+from merextras.engine.products.effects import EffectBasis
 from merextras.exceptions import InvalidArgumentError, MerextrasError
 from merextras.inference.intervals.refits import Block
 from merextras.inference.intervals.replicates import block_size, in_blocks, is_long, refit_drawn
@@ -37,15 +39,17 @@ class VarianceParts:
     fixed : (p, p) array
         Sample covariance of the columns of X, divisor n - 1.
     terms : tuple of (k, k) arrays
-        Mean of z z' over the rows, by terms.
+        Mean of z z' over the rows, by terms, in the coordinates of `effects`.
     residual : float
         Mean of 1 / w over the rows.
+    effects : tuple of EffectBasis
     """
 
     covariances: Covariances
     fixed: Array
     terms: tuple[Array, ...]
     residual: float
+    effects: tuple[EffectBasis, ...]
 
     @classmethod
     def of(cls, model: FittedModel) -> VarianceParts:
@@ -58,7 +62,7 @@ class VarianceParts:
             raise InvalidArgumentError("m: one observation has no variance to divide")
         if model.design.weights is None and model.design.constant is not None:
             return cls._from_products(model)
-        return cls._from_rows(model.design)
+        return cls._from_rows(model.design, model.solution.cp.basis)
 
     @classmethod
     def _from_products(cls, model: FittedModel) -> VarianceParts:
@@ -71,10 +75,11 @@ class VarianceParts:
         to_basis[:, one] = 0.0
         centred = to_basis.T @ (gram - np.outer(sums, sums) / cp.n) @ to_basis
         moments = tuple(np.sum(own, axis=0) / cp.n for own in cp.own)
-        return cls(model.design.covariances, centred / (cp.n - 1), moments, 1.0)
+        covariances, effects = model.design.covariances, cp.basis.effects
+        return cls(covariances, centred / (cp.n - 1), moments, 1.0, effects)
 
     @classmethod
-    def _from_rows(cls, design: Design) -> VarianceParts:
+    def _from_rows(cls, design: Design, basis: Basis) -> VarianceParts:
         used = np.arange(design.n)[design.observed]
         counts = np.ones(design.n) if design.frequencies is None else design.frequencies
         total = float(np.sum(counts[used]))
@@ -89,11 +94,11 @@ class VarianceParts:
             centred = design.x[rows] - mean
             fixed += centred.T @ (centred * count[:, None]) / (total - 1.0)
             for t, term in enumerate(design.terms):
-                z = term.rows.values[rows]
+                z = basis.effects[t].rows(term.rows.values[rows])
                 terms[t] += z.T @ (z * count[:, None]) / total
             w = np.ones(len(rows)) if design.weights is None else design.weights[rows]
             inverse += float(np.sum(count / w)) / total
-        return cls(design.covariances, fixed, tuple(terms), inverse)
+        return cls(design.covariances, fixed, tuple(terms), inverse, basis.effects)
 
     def __call__(self, theta: Array, sigma2: Array, beta: Array) -> Array:
         """The variances of many fits, (m, 1 + terms + 1): fixed, each term's, residual.
@@ -101,11 +106,12 @@ class VarianceParts:
         Parameters
         ----------
         theta, sigma2, beta : (m, n_theta), (m,) and (m, p) arrays
+            Of the user's effects.
         """
         found, cov = [np.einsum("mi,ij,mj->m", beta, self.fixed, beta)], self.covariances
         lambdas = cov.joint(theta)
-        for moment, span in zip(self.terms, cov.spans, strict=True):
-            lams = lambdas[:, span, span]
+        for moment, span, own in zip(self.terms, cov.spans, self.effects, strict=True):
+            lams = own.coordinates(lambdas[:, span, span])
             found.append(sigma2 * np.einsum("mac,ab,mbc->m", lams, moment, lams))
         found.append(sigma2 * self.residual)
         out: Array = np.stack(found, axis=1)
@@ -184,6 +190,6 @@ def _replicates(
     failed = ~fits.converged
     values = shares(parts(fits.theta, fits.sigma2, fits.beta))
     values[failed] = np.nan
-    singular = model.design.covariances.is_singular(fits.theta) & ~failed
+    singular = fits.singular & ~failed
     count = int(np.sum(failed))
     return Block(values, singular, Counter({"not converged": count} if count else {}))

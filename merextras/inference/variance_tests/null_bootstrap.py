@@ -83,8 +83,9 @@ def _null_source(large: FittedModel, small: FittedModel) -> Source | _NullProduc
     restriction, solution = Restriction(small, large), small.solution
     sigma = float(np.sqrt(solution.sigma2))
     roots = [np.zeros((k, 0)) for k in large.design.ks]
-    for (t, c), lam in zip(restriction.terms, solution.factor.lams, strict=True):
-        roots[t] = np.hstack([roots[t], sigma * c @ lam])
+    for (t, c), lam in zip(restriction.terms, solution.lams, strict=True):
+        own = large.solution.cp.basis.effects[t]
+        roots[t] = np.hstack([roots[t], own.coordinates(sigma * c @ lam)])
     beta = np.zeros(large.solution.p)
     factor = gram_of(large)
     return _NullProducts(ProductSource(factor, beta, tuple(roots), None, sigma), restriction)

@@ -114,8 +114,9 @@ def spectrum_of(products: CrossProducts, term: int = 0) -> Spectrum:
     """
     p = products.p
     low = la.cholesky(products.xy[:p, :p], lower=True)
-    shared = la.solve_triangular(low, products.to_xy[term][:, 0, :p].T, lower=True).T
-    return _of_diagonal(products.n, products.own[term][:, 0, 0], shared)
+    unit = products.basis.effects[term].transform[0, 0]
+    shared = la.solve_triangular(low, products.to_xy[term][:, 0, :p].T / unit, lower=True).T
+    return _of_diagonal(products.n, products.own[term][:, 0, 0] / unit**2, shared)
 
 
 def _checked(x: Array, z: Any, sqrt_sigma: Array | None) -> tuple[Array, Any, Array | None]:

@@ -24,7 +24,7 @@ from merextras.inference.nesting.nested import (
 )
 from merextras.model.design.design import INTERCEPT, Design, Term
 from merextras.model.rowless.submodels import without_term
-from merextras.model.state.fitted import FittedModel, fit_design, refitted
+from merextras.model.state.fitted import FittedModel, fit_like, refitted
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.model.statsmodels.ols import is_ols
 
@@ -89,12 +89,8 @@ class VarianceHypothesis:
 
 def _without(model: FittedModel, at: int) -> FittedModel:
     """The fit without a term; its cross-products are some of the model's, and no row is read."""
-    fit = fit_design(
-        without_term(model.design, at),
-        reml=model.solution.reml,
-        products=_without_blocks(model.solution.factor.system.cp, at),
-        control=model._fit.control.engine,
-    )
+    products = _without_blocks(model.solution.factor.system.cp, at)
+    fit = fit_like(model, without_term(model.design, at), products=products)
     return FittedModel(fit)
 
 
@@ -110,6 +106,7 @@ def _without_blocks(products: CrossProducts, at: int) -> CrossProducts:
             for (s, t), block in products.cross.items()
             if at not in {s, t}
         },
+        basis=products.basis.with_effects([products.basis.effects[t] for t in kept]),
     )
 
 

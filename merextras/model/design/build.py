@@ -10,7 +10,7 @@ import pandas as pd
 
 from merextras._checks import check_columns, check_frame, unknown_column
 from merextras._typing import Array, BoolArray
-from merextras.engine.products.crossprod import TermRows
+from merextras.engine.products.term_rows import TermRows
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.columns.covariates import Covariates
 from merextras.model.columns.fixed import FixedPart, FormulaPart, Scope

@@ -12,7 +12,8 @@ import scipy.sparse as sp
 
 from merextras._typing import Array, BoolArray, IntArray
 from merextras.engine.covariance.covariances import Covariances
-from merextras.engine.products.crossprod import CrossProducts, TermRows
+from merextras.engine.products.crossprod import CrossProducts, effects_of
+from merextras.engine.products.term_rows import TermRows
 from merextras.model.columns.covariates import Covariates
 from merextras.model.columns.fixed import FixedPart
 from merextras.model.columns.levels import labels_of
@@ -179,7 +180,11 @@ class Design:
         if self.offset is not None:
             y = y - self.offset
         rows = [term.rows for term in self.terms]
-        return CrossProducts.from_rows(self.x, y, rows, self.weights, frequencies=self.frequencies)
+        weights, frequencies = self.weights, self.frequencies
+        effects = effects_of(rows, weights, frequencies)
+        return CrossProducts.from_rows(
+            self.x, y, rows, weights, frequencies=frequencies, effects=effects
+        )
 
 
 def in_order(terms: Sequence[Term]) -> tuple[Term, ...]:

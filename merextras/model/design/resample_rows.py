@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from merextras._typing import Array, IntArray
-from merextras.engine.products.crossprod import TermRows
+from merextras.engine.products.term_rows import TermRows
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.design.design import Design, Term
 from merextras.model.design.rank import dependent_columns

@@ -104,12 +104,13 @@ def check_effects(term: Term, values: Array) -> None:
     dependent = [term.names[i] for i in dependent_columns(values)]
     if dependent:
         raise InvalidArgumentError(
-            f"formula: the effect(s) {dependent} of {_bar(term)} are zero or determined by those "
+            f"formula: the effect(s) {dependent} of {bar_of(term)} are zero or determined by those "
             "before; their variances can't be told apart"
         )
 
 
-def _bar(term: Term) -> str:
+def bar_of(term: Term) -> str:
+    """A term as a formula has it."""
     effects = " + ".join("1" if name == INTERCEPT else name for name in term.names)
     return f"({effects} | {term.factor})"
 
@@ -134,7 +135,7 @@ def _n_levels(term: Term, used: BoolArray) -> int:
 
 def check_levels(term: Term, levels: int, n: int) -> None:
     """Refuse factors with one level, or as many levels or effects as observations."""
-    bar = _bar(term)
+    bar = bar_of(term)
     if levels < 2:
         raise InvalidArgumentError(
             f"formula: the grouping factor {term.factor!r} of {bar} has one level "

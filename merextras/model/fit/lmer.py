@@ -18,6 +18,7 @@ from merextras.model.products.products import ModelProducts, fit_products, produ
 from merextras.model.source.learn import Asked
 from merextras.model.state.control import LmerControl
 from merextras.model.state.fitted import Fit, fit_design, warn_of
+from merextras.model.state.identified import check_told_apart
 
 
 def fit_formula(
@@ -112,4 +113,7 @@ def _fit_checked(design: Design, *, reml: bool, control: LmerControl, stacklevel
         check_design(design, products.n, stacklevel=stacklevel + 1)
     theta = control.start_for(design.covariances.n)
     fit = fit_design(design, reml=reml, theta=theta, control=control.engine, products=products)
+    check_told_apart(
+        design.terms, products, fit.opt, refuse=control.check, stacklevel=stacklevel + 1
+    )
     return replace(fit, control=control)

@@ -12,6 +12,7 @@ import pandas as pd
 from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError, NoRowsError
 from merextras.model.design.options import Options, as_pandas, callers_names
+from merextras.model.design.sanity import check_response
 from merextras.model.fit.lmer import fit_options
 from merextras.model.formula.parse import Bar, parse
 from merextras.model.formula.rewrite import bar_text, expanded
@@ -37,7 +38,8 @@ def refit(model: M, y: Array | pd.Series) -> M:
     Raises
     ------
     InvalidArgumentError
-        Another length or index, or values that are missing or infinite.
+        Another length or index, values that are missing or infinite, or a response without
+        variation, overall or within groups.
     """
     new = refitted(model, y=_response(model, y))
     warn_of(new._fit, stacklevel=2)
@@ -75,6 +77,8 @@ def _response(model: FittedModel, y: Array | pd.Series) -> Array:
         )
     if not np.all(np.isfinite(values)):
         raise InvalidArgumentError("y: there are missing or infinite values")
+    design = model.design
+    check_response((values if design.offset is None else values - design.offset)[design.observed])
     return values
 
 
@@ -144,7 +148,7 @@ def _without_rows(model: M, design: StreamedDesign, formula: str, data: object, 
             "data by lmer(formula, source)"
         )
     made = products_within(design, formula, model.n_dropped)
-    control = replace(model._fit.control, start=None)
+    control = replace(model.control, start=None)
     fit = fit_products(made, reml=reml, control=control, stacklevel=3)
     warn_of(fit, stacklevel=3)
     return model._like(fit)
@@ -161,7 +165,7 @@ def _fit(
 ) -> Fit:
     """Fit as before; contrasts of columns that are no longer there are not needed either."""
     there = {c: how for c, how in options.contrasts.items() if c in frame.columns}
-    control = replace(model._fit.control, start=None)
+    control = replace(model.control, start=None)
     options = replace(options, contrasts=there)
     return fit_options(formula, frame, options, reml=reml, control=control, stacklevel=3)
 

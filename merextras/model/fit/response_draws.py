@@ -78,7 +78,7 @@ def own_source(model: FittedModel, *, use_u: bool = False, resampled: bool = Fal
         effects: tuple[sp.csr_array, ...] = ()
     else:
         mean = design.x @ solution.beta + (0.0 if design.offset is None else design.offset)
-        parts = zip(design.terms, solution.factor.lams, strict=True)
+        parts = zip(design.terms, solution.lams, strict=True)
         effects = tuple(
             scaled_effects(term.rows.sparse(), sigma * lam, len(term.levels)) for term, lam in parts
         )

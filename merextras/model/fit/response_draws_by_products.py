@@ -21,7 +21,7 @@ from merextras.engine.replicates.responses import Responses
 from merextras.exceptions import NoRowsError
 from merextras.model.fit.response_draws import Source, own_source
 from merextras.model.rowless.design import StreamedDesign
-from merextras.model.state.fitted import FittedModel, fit_design, refit_start
+from merextras.model.state.fitted import FittedModel, fit_like, start_for_user
 
 #: Random effects of crossed factors for which a dense matrix is made (0.8 GB).
 _LARGEST_TAIL = 10_000
@@ -98,11 +98,13 @@ def response_source(
         return own_source(model, use_u=use_u, resampled=resampled)
     solution = model.solution
     sigma = float(np.sqrt(solution.sigma2))
+    effects = zip(solution.cp.basis.effects, solution.b, strict=True)
+    modes = tuple(own.coordinates(b[:, :, None])[:, :, 0] for own, b in effects)
     return ProductSource(
         gram_of(model),
         solution.beta,
         tuple(sigma * lam for lam in solution.factor.lams),
-        tuple(solution.b) if use_u else None,
+        modes if use_u else None,
         sigma,
     )
 
@@ -111,13 +113,7 @@ def refitted_products(model: FittedModel, products: CrossProducts) -> FittedMode
     """The model fitted to another response, given by its products with the design."""
     design = model.design
     assert isinstance(design, StreamedDesign)
-    control = model._fit.control.engine
-    fit = fit_design(
-        design.with_products(products),
-        reml=model.solution.reml,
-        theta=refit_start(model),
-        control=control,
-    )
+    fit = fit_like(model, design.with_products(products), theta=start_for_user(model))
     return model._like(fit)
 
 

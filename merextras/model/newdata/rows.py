@@ -86,7 +86,7 @@ class NewRows:
         Parameters
         ----------
         lams : sequence of (k, k) arrays
-            Relative covariance factors by terms, such as ``model.solution.factor.lams``.
+            Relative covariance factors by terms, such as ``model.solution.lams``.
         """
         out = np.zeros(len(self))
         for codes, values, lam in zip(self.codes, self.values, lams, strict=True):

@@ -21,6 +21,7 @@ import scipy.sparse as sp
 from merextras._files import atomically
 from merextras.engine.products.basis import Basis
 from merextras.engine.products.crossprod import CrossProducts
+from merextras.engine.products.effects import EffectBasis
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
 from merextras.model.columns.coded import Block, CodedPart, Computed, Factor
 from merextras.model.columns.fixed import FixedPart
@@ -31,7 +32,9 @@ from merextras.model.structure.ranges import Numbers
 from merextras.model.structure.structure import Effects, Structure, Value
 
 _FORMAT = "merextras cross-products"
-_VERSION = 1
+_VERSION = 2
+# Files of version 1 have the effects as the user counts them.
+_READABLE = (1, 2)
 _HEADER = "header"
 
 Arrays = dict[str, "np.ndarray[Any, Any]"]
@@ -78,6 +81,8 @@ def _described(made: Any, arrays: Arrays) -> dict[str, Any]:
     for (s, t), block in cp.cross.items():
         for name in ("data", "indices", "indptr"):
             arrays[f"cross{s}_{t}_{name}"] = getattr(block, name)
+    for t, own in enumerate(cp.basis.effects):
+        arrays[f"effects_transform{t}"] = own.transform
     arrays.update(xy=cp.xy, rows=made.rows, transform=cp.basis.transform, b0=cp.basis.offset)
     arrays.update(x=facts.x, mean=facts.mean, squares=facts.squares, ones=facts.ones)
     parts: list[FixedPart] = [structure.fixed]
@@ -229,10 +234,10 @@ def _checked(file: IO[bytes], path: Path) -> tuple[dict[str, Any], Arrays]:
     if hashlib.sha256(text).digest() != arrays.pop("header_checksum").tobytes():
         raise InvalidArgumentError(f"path: the header of {str(path)!r} is not what was written")
     header = json.loads(text.decode())
-    if header["format"] != _FORMAT or header["version"] != _VERSION:
+    if header["format"] != _FORMAT or header["version"] not in _READABLE:
         raise InvalidArgumentError(
             f"path: {str(path)!r} has format {header['format']!r}, version {header['version']!r}; "
-            f"this package reads {_FORMAT!r}, version {_VERSION}"
+            f"this package reads {_FORMAT!r}, versions {_READABLE[0]} to {_VERSION}"
         )
     found = {name: _checksum(array) for name, array in arrays.items()}
     wrong = sorted(
@@ -281,13 +286,30 @@ def _made(header: dict[str, Any], arrays: Arrays, kind: Any, trusted: bool) -> A
         arrays["xy"],
         header["n"],
         header["sum_log_w"],
-        Basis(arrays["transform"], arrays["b0"]),
+        Basis(arrays["transform"], arrays["b0"], _effects(structure, arrays)),
     )
     if list(cp.shapes) != structure.shapes or cp.p != p or cp.basis.offset.shape != (p,):
         raise ValueError("the arrays have other shapes than the header says")
     facts = _facts(header["facts"], arrays, len(terms))
     seen = tuple(arrays[f"seen{t}"] for t in every)
     return kind(structure, cp, arrays["rows"], facts, seen, header["n_dropped"])
+
+
+def _effects(structure: Structure, arrays: Arrays) -> tuple[EffectBasis, ...]:
+    """Coordinates of the terms' effects."""
+    out = []
+    for t, (_, k) in enumerate(structure.shapes):
+        own = EffectBasis(arrays.get(f"effects_transform{t}", np.eye(k)))
+        transform = own.transform
+        if (
+            transform.shape != (k, k)
+            or not np.all(np.isfinite(transform))
+            or np.any(np.tril(transform, -1))
+            or not np.all(np.diag(transform) > 0.0)
+        ):
+            raise ValueError("the coordinates of a term's effects are no triangular matrix")
+        out.append(own)
+    return tuple(out)
 
 
 def _facts(described: dict[str, Any], arrays: Arrays, n_terms: int) -> Facts:

@@ -37,6 +37,7 @@ from merextras.model.source.reduce import check_memory, reduce_source
 from merextras.model.source.source import as_source, is_dask
 from merextras.model.state.control import LmerControl
 from merextras.model.state.fitted import Fit, fit_design
+from merextras.model.state.identified import check_told_apart
 from merextras.model.structure.column_summaries import Facts
 from merextras.model.structure.structure import Structure
 
@@ -97,16 +98,18 @@ class ModelProducts:
         if not isinstance(other, ModelProducts):
             return NotImplemented
         check_same(self.structure, other.structure)
-        basis = basis_of(triangle(other.rows, self.rows))
         pairs = list(zip(self.structure.terms, self._matching(other), strict=True))
         coders = [a.coder.union(b.coder) for a, b in pairs]
         sizes = [len(coder.levels) for coder in coders]
         order = [self._term_of(other, t) for t in range(len(pairs))]
+        theirs = permuted(other.products, order)
+        made = basis_of(triangle(other.rows, self.rows))
+        basis = made.with_effects(self.products.joint_effects(theirs))
         parts, seen = [], [np.zeros(size, dtype=bool) for size in sizes]
         for cp, terms, flags in (
             (self.products, self.structure.terms, self.seen),
             (
-                permuted(other.products, order),
+                theirs,
                 [b for _, b in pairs],
                 [other.seen[t] for t in order],
             ),
@@ -324,6 +327,9 @@ def fit_products(
         _check(made, design, kept, stacklevel + 1)
     theta = control.start_for(design.covariances.n)
     fit = fit_design(design, reml=reml, theta=theta, control=control.engine, products=products)
+    check_told_apart(
+        design.terms, products, fit.opt, refuse=control.check, stacklevel=stacklevel + 1
+    )
     return replace(fit, control=control, n_dropped=made.n_dropped)
 
 

@@ -13,8 +13,9 @@ import scipy.sparse as sp
 
 from merextras._typing import Array, BoolArray
 from merextras.engine.products.accumulate import combined, triangle
-from merextras.engine.products.crossprod import CrossProducts, TermRows
+from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.products.restrict import restricted
+from merextras.engine.products.term_rows import TermRows
 from merextras.exceptions import NoRowsError
 from merextras.model.columns.combinations import CombinedPart
 from merextras.model.columns.covariates import Covariates

@@ -9,7 +9,7 @@ import pandas as pd
 
 from merextras._typing import Array, IntArray
 from merextras.engine.elimination.plan import nested_in
-from merextras.engine.products.crossprod import TermRows
+from merextras.engine.products.term_rows import TermRows
 from merextras.exceptions import UnsupportedModelError
 from merextras.model.columns.levels import labels_of
 from merextras.model.design.design import Design, Term

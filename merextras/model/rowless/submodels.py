@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from merextras._typing import Array
-from merextras.engine.products.crossprod import TermRows
+from merextras.engine.products.term_rows import TermRows
 from merextras.model.columns.covariates import Covariates
 from merextras.model.columns.fixed import ColumnsPart
 from merextras.model.design.design import INTERCEPT, Design, Term

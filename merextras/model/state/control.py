@@ -9,7 +9,7 @@ import numpy as np
 
 from merextras._checks import check_choice, check_count
 from merextras._typing import Array
-from merextras.engine.optimum.newton import Control
+from merextras.engine.optimum.summary import Control
 from merextras.exceptions import InvalidArgumentError
 
 

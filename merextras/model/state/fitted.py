@@ -14,8 +14,9 @@ from merextras.engine.derivatives.information import Information, information
 from merextras.engine.elimination.blocks_of_plan import tail_cost
 from merextras.engine.elimination.plan import Plan, make_plan, prepare
 from merextras.engine.optimum.criterion import Criterion, Point
-from merextras.engine.optimum.newton import Control, OptSummary, minimise
+from merextras.engine.optimum.newton import minimise
 from merextras.engine.optimum.start import moments
+from merextras.engine.optimum.summary import Control, OptSummary
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.solution.pls import Solution, solve
 from merextras.exceptions import (
@@ -25,6 +26,7 @@ from merextras.exceptions import (
 )
 from merextras.model.design.design import Design
 from merextras.model.state.control import LmerControl
+from merextras.model.state.identified import check_left_by_fixed, check_left_by_random
 
 # What a Schur complement may take before the user is told first: gigabytes, seconds a step. That
 # is 10 000 random effects of a dense one, and far more of a sparse one.
@@ -66,6 +68,8 @@ class Fit:
     origin: Origin | None = None
     n_dropped: int = 0
     control: LmerControl = field(default_factory=LmerControl)
+    #: A theta that was given and not searched from, to the last digit.
+    theta: Array | None = None
 
 
 class FittedModel:
@@ -120,6 +124,11 @@ class FittedModel:
         return self._fit.opt
 
     @property
+    def control(self) -> LmerControl:
+        """How the model was fitted, and with it all that is fitted from it."""
+        return self._fit.control
+
+    @property
     def n_dropped(self) -> int:
         """Rows that `lmer` left out for missing values."""
         return self._fit.n_dropped
@@ -144,7 +153,8 @@ class FittedModel:
     @property
     def theta(self) -> Array:
         """Covariance parameters: the relative covariance factors' lower triangles."""
-        return self.point.theta.copy()
+        given = self._fit.theta
+        return self.criterion.to_user(self.point.theta) if given is None else given.copy()
 
     @property
     def n_parameters(self) -> int:
@@ -159,7 +169,7 @@ class FittedModel:
     @cached_property
     def covariances(self) -> tuple[Array, ...]:
         """sigma**2 Lambda Lambda' of each term, (k, k)."""
-        return tuple(self.solution.sigma2 * lam @ lam.T for lam in self.solution.factor.lams)
+        return tuple(self.solution.sigma2 * lam @ lam.T for lam in self.solution.lams)
 
     @cached_property
     def fixed_covariance(self) -> Array:
@@ -188,13 +198,24 @@ def fit_design(
     control: Control | None = None,
     products: CrossProducts | None = None,
 ) -> Fit:
-    """Optimise a design's deviance, from `theta` or from moments."""
+    """Optimise a design's deviance, from `theta` (of the user's effects) or from moments.
+
+    Raises
+    ------
+    InvalidArgumentError
+        The fixed or the random effects explain the response exactly.
+    """
     products = design.cross_products() if products is None else products
-    theta = moments(products, design.covariances) if theta is None else theta
+    cov = design.covariances
+    start = moments(products, cov) if theta is None else products.basis.from_user(theta, cov)
     plan = make_plan(products)
     _warn_of_size(design, products, plan)
+    check_left_by_fixed(products)
     criterion = Criterion(prepare(products, plan), design.covariances, reml=reml)
-    solution, opt = minimise(criterion, theta, control=control)
+    solution, opt = minimise(criterion, start, control=control)
+    check_left_by_random(products, opt)
+    if theta is not None:
+        opt = replace(opt, initial=tuple(np.asarray(theta, dtype=float).tolist()))
     return Fit(design, solution, opt, origin)
 
 
@@ -215,24 +236,46 @@ def _warn_of_size(design: Design, products: CrossProducts, plan: Plan) -> None:
 
 def fit_at(design: Design, theta: Array, *, reml: bool, origin: Origin | None = None) -> Fit:
     """The estimates at a given theta."""
-    lams = design.covariances.factors(theta)
-    solution = solve(prepare(design.cross_products()), lams, reml=reml)
-    return Fit(design, solution, None, origin)
+    products = design.cross_products()
+    lams = design.covariances.factors(products.basis.from_user(theta, design.covariances))
+    solution = solve(prepare(products), lams, reml=reml)
+    return Fit(design, solution, None, origin, theta=np.array(theta, dtype=float))
+
+
+def fit_like(
+    model: FittedModel,
+    design: Design,
+    *,
+    reml: bool | None = None,
+    theta: Array | None = None,
+    products: CrossProducts | None = None,
+) -> Fit:
+    """Fit a design as the model was fitted: by its criterion and control, which stay with it."""
+    reml = model.solution.reml if reml is None else reml
+    control = model.control
+    fit = fit_design(design, reml=reml, theta=theta, control=control.engine, products=products)
+    return replace(fit, control=control)
 
 
 def refitted(model: M, *, y: Array | None = None, reml: bool | None = None) -> M:
     """The model fitted again to another response or by the other criterion, from its theta."""
     design = model.design if y is None else _with_response(model.design, y)
-    reml = model.solution.reml if reml is None else reml
-    old = model._fit
-    fit = fit_design(design, reml=reml, theta=refit_start(model), control=old.control.engine)
-    return model._like(replace(fit, n_dropped=old.n_dropped, control=old.control))
+    fit = fit_like(model, design, reml=reml, theta=start_for_user(model))
+    return model._like(replace(fit, n_dropped=model.n_dropped))
 
 
 def refit_start(model: FittedModel) -> Array:
-    """The theta that refits start from: the estimate, a little inside where that is at zero."""
+    """The theta that refits start from: the estimate, a little inside where that is at zero.
+
+    In the coordinates of the model's cross-products; `start_for_user` has the user's.
+    """
     # A variance at zero is a stationary point.
-    return model.design.covariances.inside(model.theta, 0.1)
+    return model.design.covariances.inside(model.point.theta, 0.1)
+
+
+def start_for_user(model: FittedModel) -> Array:
+    """The theta that refits start from, of the user's effects."""
+    return model.criterion.to_user(refit_start(model))
 
 
 def _with_response(design: Design, y: Array) -> Design:
@@ -259,6 +302,8 @@ def warn_of(fit: Fit, *, stacklevel: int) -> None:
 def is_singular(model: FittedModel, tol: float = 1e-4) -> bool:
     """Whether some covariance has (nearly) lost rank, lme4's isSingular.
 
-    True when a diagonal element of a relative covariance factor is below `tol`.
+    True when a diagonal element of a relative covariance factor is below `tol`, that of effects
+    whose covariates are orthogonal and of mean square one: what is called zero depends neither on
+    the unit of a covariate nor on where its zero is.
     """
     return any(bool(np.any(np.diag(lam) < tol)) for lam in model.solution.factor.lams)

@@ -17,14 +17,18 @@ import pandas as pd
 from statsmodels.regression.mixed_linear_model import MixedLM, MixedLMResults, MixedLMResultsWrapper
 
 from merextras._typing import Array, IntArray
+from merextras.engine.covariance.cholesky import factors_of
 from merextras.engine.covariance.unstructured import Unstructured
-from merextras.engine.products.crossprod import TermRows
-from merextras.exceptions import ConvergenceWarning, UnsupportedModelError
+from merextras.engine.products.effects import EffectBasis
+from merextras.engine.products.term_rows import TermRows
+from merextras.engine.solution.pls import Solution
+from merextras.exceptions import ApproximationWarning, ConvergenceWarning, UnsupportedModelError
 from merextras.model.columns.covariates import Covariates
 from merextras.model.columns.fixed import ColumnsPart, FixedPart, FormulaPart
 from merextras.model.design.design import INTERCEPT, Design, Term, in_order
 from merextras.model.formula.translate import names_in, unquoted
 from merextras.model.state.fitted import Fit, FittedModel, Origin, fit_at, fit_design, warn_of
+from merextras.model.state.identified import check_told_apart
 from merextras.model.statsmodels.user_formulas import check_formulas, with_formula
 from merextras.model.statsmodels.vc import Groups, vc_term
 
@@ -32,6 +36,10 @@ from merextras.model.statsmodels.vc import Groups, vc_term
 _GAP = 1e-3
 # Our deviance at statsmodels' estimate must be statsmodels' own, or the model was misread.
 _SAME = 1e-6
+# Random effects that many times the residuals are not an estimate to start from.
+_RUN_AWAY = 1e3
+# Nor, that many times, is there a likelihood in double precision: X'V^-1 X cancels.
+_NO_DIGITS = 1e6
 
 
 def as_fitted(model: object) -> FittedModel:
@@ -65,11 +73,34 @@ def read_mixedlm(
     _check_same(results, plain)
     done = plain
     if polish:
-        # Zero is stationary; start a little inside, the optimiser comes back if it must.
-        start = design.covariances.inside(theta, 1e-3)
-        done = fit_design(design, reml=reml, theta=start, origin=origin)
+        done = fit_design(design, reml=reml, theta=_start(plain), origin=origin)
+    else:
+        _warn_of_digits(plain)
     _warn(done, plain)
     return done
+
+
+def _start(plain: Fit) -> Array | None:
+    """Where to polish from: a little inside of a zero, which is stationary.
+
+    None, for moments, where statsmodels has run away.
+    """
+    solution = plain.solution
+    if _largest(solution) > _RUN_AWAY:
+        return None
+    cov, basis = plain.design.covariances, solution.cp.basis
+    theta = cov.inside(cov.parameters(solution.factor.lams), 1e-3)
+    return basis.to_user(theta, cov)
+
+
+def _largest(solution: Solution) -> float:
+    """The largest standard deviation of a row by random effects, in units of the residual's."""
+    return max(float(np.max(np.abs(lam))) for lam in solution.factor.lams)
+
+
+def _lost(solution: Solution) -> float:
+    """About how far rounding moves the log-likelihood where random effects are that large."""
+    return solution.n * float(np.finfo(float).eps) * _largest(solution) ** 2
 
 
 def _results(fit: object) -> Any:
@@ -244,8 +275,10 @@ def _group_terms(
         term = Term(groups.name, (groups.name,), groups.levels, covariates, rows)
         if len(block) == len(names):
             term = with_formula(term, re_formula, frame)
-        free = Unstructured(len(block))
-        found.append((term, free.from_covariance(relative[None][:, block][:, :, block])[0]))
+        own = EffectBasis.from_rows(rows.values, len(values))
+        inner = own.covariance_from_user(relative[np.ix_(block, block)])
+        low = own.to_user(factors_of(inner[None]))
+        found.append((term, Unstructured(len(block)).from_factor(low)[0]))
     return found
 
 
@@ -344,7 +377,9 @@ def _check_same(results: Any, plain: Fit) -> None:
     """Our likelihood at statsmodels' estimate must be statsmodels'."""
     assert plain.origin is not None
     theirs, ours = plain.origin.log_lik, -0.5 * plain.solution.deviance()
-    allowed = _SAME * (abs(theirs) + len(results.model.endog))
+    allowed = _SAME * (abs(theirs) + len(results.model.endog)) + 4.0 * _lost(plain.solution)
+    if not np.isfinite(ours) and _largest(plain.solution) > _NO_DIGITS:
+        return  # statsmodels has run away to where no digit is left
     if np.isfinite(theirs) and not abs(ours - theirs) <= allowed:
         raise UnsupportedModelError(
             f"the model was not understood: log-likelihood {ours:.6f} at the fit's own estimate, "
@@ -352,8 +387,30 @@ def _check_same(results: Any, plain: Fit) -> None:
         )
 
 
+def _warn_of_digits(plain: Fit) -> None:
+    """Say how much of the likelihood at statsmodels' own estimate is rounding."""
+    lost = _lost(plain.solution)
+    if not np.isfinite(plain.solution.deviance()):
+        raise UnsupportedModelError(
+            "polish=False: statsmodels' estimate has random effects "
+            f"{_largest(plain.solution):.1e} times as large as the residuals, where the likelihood "
+            "has no digits; it is no optimum: leave out polish=False"
+        )
+    if lost > _GAP:
+        warnings.warn(
+            f"statsmodels' estimate has random effects {_largest(plain.solution):.1e} times as "
+            f"large as the residuals; the log-likelihood there is known to about {lost:.1g}. It is "
+            "no optimum: leave out polish=False",
+            ApproximationWarning,
+            stacklevel=4,
+        )
+
+
 def _warn(done: Fit, plain: Fit) -> None:
-    gap = 0.5 * (plain.solution.deviance() - done.solution.deviance())
+    before = -0.5 * plain.solution.deviance()
+    if not np.isfinite(before) and plain.origin is not None:
+        before = plain.origin.log_lik
+    gap = -0.5 * done.solution.deviance() - before
     if gap > _GAP:
         warnings.warn(
             f"statsmodels stopped short of the optimum: the log-likelihood is {gap:.4g} higher at "
@@ -362,3 +419,5 @@ def _warn(done: Fit, plain: Fit) -> None:
             stacklevel=4,
         )
     warn_of(done, stacklevel=4)
+    products = done.solution.cp
+    check_told_apart(done.design.terms, products, done.opt, refuse=False, stacklevel=4)

@@ -168,7 +168,7 @@ def _parameters(
     model: FittedModel, own: list[int], inner: list[int]
 ) -> tuple[MixedLMParams, MixedLMParams | None]:
     """Our estimate in statsmodels' parameters, and the pattern of the free ones."""
-    relative = [lam @ lam.T for lam in model.solution.factor.lams]
+    relative = [lam @ lam.T for lam in model.solution.lams]
     sizes = [model.design.terms[t].k for t in own]
     cov, free = np.zeros((sum(sizes), sum(sizes))), np.zeros((sum(sizes), sum(sizes)))
     at = 0

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from merextras._typing import Array, IntArray
-from merextras.engine.products.crossprod import TermRows
+from merextras.engine.products.term_rows import TermRows
 from merextras.exceptions import UnsupportedModelError
 from merextras.model.columns.covariates import Covariates
 from merextras.model.columns.fixed import bare

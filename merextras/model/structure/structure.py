@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from merextras._typing import Array, BoolArray
-from merextras.engine.products.crossprod import TermRows
+from merextras.engine.products.term_rows import TermRows
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.columns.coded import CodedPart, Computed
 from merextras.model.columns.fixed import FixedPart

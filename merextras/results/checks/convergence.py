@@ -37,6 +37,10 @@ class ConvergenceCheck(TextResult):
     singular : bool
     advice : tuple of str
         What to do; empty for an optimum inside.
+    confounded : tuple of str
+        Variances that the data can't tell apart, so that their estimates are one of many.
+    unbounded : bool
+        Whether the likelihood has no maximum: the residual variance goes to zero.
 
     Examples
     --------
@@ -59,6 +63,8 @@ class ConvergenceCheck(TextResult):
     pushes_inside: bool
     singular: bool
     advice: tuple[str, ...]
+    confounded: tuple[str, ...] = ()
+    unbounded: bool = False
 
     #: lme4's limit of the scaled gradient; a smallest eigenvalue below this share of the largest.
     LIMIT = 2e-3
@@ -87,8 +93,9 @@ class ConvergenceCheck(TextResult):
 
     @property
     def converged(self) -> bool:
-        """Whether all three hold: no gradient, a minimum, nothing to gain inside a bound."""
-        return self.max_gradient <= self.LIMIT and self.is_minimum and not self.pushes_inside
+        """Whether all hold: no gradient, a minimum, and the only one, nothing to gain inside."""
+        there = self.max_gradient <= self.LIMIT and self.is_minimum
+        return there and not (self.pushes_inside or self.confounded or self.unbounded)
 
     def to_frame(self) -> pd.DataFrame:
         """A row per element of theta: ``term theta gradient scaled_gradient at_bound``."""
@@ -114,4 +121,7 @@ class ConvergenceCheck(TextResult):
         if self.at_bound:
             lines.append(f"at the bound: {', '.join(self.at_bound)}")
         lines.append("singular" if self.singular else "not singular")
+        lines += self.confounded
+        if self.unbounded:
+            lines.append("the likelihood has no maximum: the residual variance goes to zero")
         return "\n".join([*lines, *(f"- {text}" for text in self.advice)])

@@ -56,6 +56,9 @@ class Influence(TextResult):
     reml : bool
     reasons : mapping position -> str
         Why a deletion has no estimates.
+    whitening : (p, p) array, optional
+        H with ``H vcov H' = 1``; by default from `vcov`, which has fewer digits where zero is far
+        from a covariate's values.
 
     Notes
     -----
@@ -82,6 +85,7 @@ class Influence(TextResult):
     method: str
     reml: bool
     reasons: Mapping[int, str] = field(default_factory=dict)
+    whitening: Array | None = None
 
     def __post_init__(self) -> None:
         for name in _ARRAYS:
@@ -140,6 +144,14 @@ class Influence(TextResult):
         with np.errstate(invalid="ignore", divide="ignore"):
             return self._frame((self.betas - self.beta) / self.std_errors, self.names)
 
+    def _whitening(self) -> Array:
+        if self.whitening is not None:
+            return self.whitening
+        # In units of the standard errors: V can be of any condition.
+        size = np.sqrt(np.diag(self.vcov))
+        low = np.linalg.cholesky(self.vcov / np.outer(size, size))
+        return np.asarray(np.linalg.inv(low) / size)
+
     def cooks_distance(self, definition: str = "standard") -> pd.Series:
         r"""Cook's distance of each deletion, (m,).
 
@@ -158,11 +170,7 @@ class Influence(TextResult):
         p, moved = len(self.names), self.betas - self.beta
         if p == 0:
             return pd.Series(np.full(len(self), np.nan), self.index, name="cooks_distance")
-        # In units of the standard errors: V can be of any condition.
-        size = np.sqrt(np.diag(self.vcov))
-        scaled = (moved / size).T
-        solved = np.linalg.solve(self.vcov / np.outer(size, size), scaled)
-        found = np.einsum("pm,pm->m", scaled, solved) / p
+        found = np.sum((moved @ self._whitening().T) ** 2, axis=1) / p
         if definition == "lme4":
             found = found * (len(self) - p) / len(self)
         return pd.Series(found, index=self.index, name="cooks_distance")

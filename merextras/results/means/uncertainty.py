@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from merextras._typing import Array, BoolArray, IntArray
+from merextras.engine.kernels import dense
 from merextras.results.base import freeze
 
 # A function is estimable if less than this share of it lies where X has no columns of its own.
@@ -26,6 +27,9 @@ class Uncertainty:
     Attributes
     ----------
     beta : (p,) array
+    transform : (p, p) array
+        Functions of beta times it are ones of coefficients whose columns are orthonormal, which the
+        next three are of: wherever zero is, no digit of a variance is lost.
     covariance : (p, p) array
         That standard errors are from; Kenward and Roger's adjusted one for theirs.
     plain : (p, p) array
@@ -45,6 +49,7 @@ class Uncertainty:
     """
 
     beta: Array
+    transform: Array
     covariance: Array
     plain: Array
     slopes: Array
@@ -55,7 +60,17 @@ class Uncertainty:
     title: str
 
     def __post_init__(self) -> None:
-        for name in ("beta", "covariance", "plain", "slopes", "parameters", "null", "scale"):
+        names = [
+            "beta",
+            "transform",
+            "covariance",
+            "plain",
+            "slopes",
+            "parameters",
+            "null",
+            "scale",
+        ]
+        for name in names:
             object.__setattr__(self, name, freeze(getattr(self, name)))
 
     def estimable(self, rows: Array) -> BoolArray:
@@ -85,10 +100,11 @@ class Uncertainty:
         and Roger's, too. Cost O(r m p**2).
         """
         good = self.estimable(rows)
-        own = rows[:, self.kept]
+        given = rows[:, self.kept]
+        own = dense.product(given, self.transform)
         variance = np.einsum("rk,rk->r", own @ self.covariance, own)
         made = {
-            "estimate": own @ self.beta + offset,
+            "estimate": given @ self.beta + offset,
             "std_error": np.sqrt(np.maximum(variance, 0.0)),
             "df": self._df(own),
         }
@@ -96,7 +112,7 @@ class Uncertainty:
 
     def correlation(self, rows: Array) -> Array:
         """Correlations of the estimates of estimable functions, (r, r)."""
-        own = rows[:, self.kept]
+        own = dense.product(rows[:, self.kept], self.transform)
         covariance = own @ self.covariance @ own.T
         sd = np.sqrt(np.diag(covariance))
         return np.asarray(covariance / np.outer(sd, sd))

@@ -20,7 +20,7 @@ from merextras.engine.deletion.tables import Deletions, Rows, Whole, refit_one_b
 from merextras.engine.derivatives.gradient import covariance_slopes
 from merextras.engine.elimination.plan import prepare
 from merextras.engine.optimum.newton import Control
-from merextras.engine.products.crossprod import TermRows
+from merextras.engine.products.term_rows import TermRows
 from merextras.engine.solution.pls import solve
 
 STEPPED = ("theta", "beta", "std_error", "sigma2", "cov_ratio", "cov_trace")

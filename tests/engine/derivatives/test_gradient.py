@@ -14,7 +14,7 @@ from properties.designs import Design, designs
 from tolerances import GRADIENT, ORACLE
 
 from merextras.engine.derivatives.gradient import covariance_slopes, factor_slopes
-from merextras.engine.products.crossprod import TermRows
+from merextras.engine.products.term_rows import TermRows
 from merextras.engine.solution.pls import solve
 
 

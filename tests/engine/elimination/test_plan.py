@@ -12,7 +12,8 @@ from tolerances import ORACLE
 
 from merextras.engine.elimination.blocks_of_plan import describe, tail_cost
 from merextras.engine.elimination.plan import make_plan, prepare
-from merextras.engine.products.crossprod import CrossProducts, TermRows
+from merextras.engine.products.crossprod import CrossProducts
+from merextras.engine.products.term_rows import TermRows
 from merextras.engine.solution.pls import solve
 
 

@@ -19,7 +19,7 @@ from tolerances import ORACLE
 
 from merextras.engine.derivatives.gradient import covariance_slopes, factor_slopes
 from merextras.engine.posterior import joint, leverage
-from merextras.engine.products.crossprod import TermRows
+from merextras.engine.products.term_rows import TermRows
 from merextras.engine.solution.lme4_factor import random_factor, random_fixed_factor
 
 CROSSED = (

@@ -27,7 +27,8 @@ from tolerances import (
 
 from merextras.engine.elimination.plan import prepare
 from merextras.engine.optimum.newton import Control
-from merextras.engine.products.crossprod import CrossProducts, TermRows
+from merextras.engine.products.crossprod import CrossProducts
+from merextras.engine.products.term_rows import TermRows
 
 METHODS = [True, False]
 

@@ -16,7 +16,8 @@ from merextras.engine.covariance.cholesky import lower_indices
 from merextras.engine.derivatives.gradient import covariance_slopes, factor_slopes
 from merextras.engine.elimination.plan import prepare
 from merextras.engine.optimum.repeated_levels import Exchangeable
-from merextras.engine.products.crossprod import CrossProducts, TermRows
+from merextras.engine.products.crossprod import CrossProducts
+from merextras.engine.products.term_rows import TermRows
 from merextras.engine.solution.pls import solve
 
 METHODS = [True, False]

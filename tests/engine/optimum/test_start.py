@@ -17,7 +17,8 @@ from tolerances import INVARIANCE, START
 
 from merextras.engine.elimination.plan import prepare
 from merextras.engine.optimum.start import moments
-from merextras.engine.products.crossprod import CrossProducts, TermRows
+from merextras.engine.products.crossprod import CrossProducts
+from merextras.engine.products.term_rows import TermRows
 from merextras.engine.solution.pls import solve
 
 

@@ -17,7 +17,8 @@ from tolerances import INVARIANCE, ORACLE
 
 from merextras.engine.elimination.plan import make_plan, prepare
 from merextras.engine.products.basis import Basis
-from merextras.engine.products.crossprod import CrossProducts, TermRows
+from merextras.engine.products.crossprod import CrossProducts
+from merextras.engine.products.term_rows import TermRows
 from merextras.engine.solution.pls import solve
 
 

@@ -19,7 +19,8 @@ from merextras.engine.derivatives.gradient import covariance_slopes
 from merextras.engine.elimination.plan import prepare
 from merextras.engine.optimum.criterion import Criterion
 from merextras.engine.optimum.newton import Control
-from merextras.engine.products.crossprod import CrossProducts, TermRows
+from merextras.engine.products.crossprod import CrossProducts
+from merextras.engine.products.term_rows import TermRows
 from merextras.engine.replicates import search
 from merextras.engine.replicates.by_levels import LevelProblem, joint_blocks
 from merextras.engine.replicates.responses import Responses
@@ -52,7 +53,7 @@ def responses_of(model, n, *, null=False, seed=3):
     design, solution = model.design, model.solution
     rng, sigma = np.random.default_rng(seed), np.sqrt(solution.sigma2)
     y = (design.x @ solution.beta)[:, None] + sigma * rng.normal(size=(design.n, n))
-    for term, lam in zip(design.terms, solution.factor.lams, strict=True):
+    for term, lam in zip(design.terms, solution.lams, strict=True):
         b = sigma * np.einsum("ab,jbm->jam", lam, rng.normal(size=(len(term.levels), term.k, n)))
         if not null:
             y += np.einsum("nk,nkm->nm", term.rows.values, b[term.rows.codes])
@@ -68,7 +69,8 @@ def test_each_ends_where_its_own_fit_does(model, reml, null):
     found = minimise_many(system, responses, start, reml=reml)
     rows = [term.rows for term in model.design.terms]
     for r in range(len(responses)):
-        own = prepare(CrossProducts.from_rows(model.design.x, y[:, r], rows))
+        effects = system.cp.basis.effects
+        own = prepare(CrossProducts.from_rows(model.design.x, y[:, r], rows, effects=effects))
         solution, one = minimise(own, start, reml=reml)
         assert one.converged
         assert found.converged[r]

@@ -15,7 +15,8 @@ from properties.designs import Design, designs
 from tolerances import INVARIANCE, LME4_FIXED_THETA, ORACLE
 
 from merextras.engine.elimination.plan import prepare
-from merextras.engine.products.crossprod import CrossProducts, TermRows
+from merextras.engine.products.crossprod import CrossProducts
+from merextras.engine.products.term_rows import TermRows
 from merextras.engine.solution.pls import solve
 
 

@@ -319,9 +319,9 @@ class TestWhatCanNotBeFollowed:
             model_for("sleepstudy").profile()
 
     def test_a_better_optimum_on_the_way(self, monkeypatch):
-        def elsewhere(criterion, theta):
-            _, opt = minimise(criterion, theta)
-            return criterion.at(0.5 * np.array(opt.theta)).solution, opt
+        def elsewhere(criterion, theta, *, control):
+            solution, opt = minimise(criterion, theta, control=control)
+            return criterion.at(0.5 * criterion.reached(solution).theta).solution, opt
 
         minimise = profiling.minimise
         monkeypatch.setattr(profiling, "minimise", elsewhere)

@@ -30,7 +30,7 @@ from tolerances import EXACT_STATISTIC, ORACLE, SPECTRAL, SUPREMUM
 
 import merextras as mx
 from merextras.datasets import load_dataset
-from merextras.engine.products.crossprod import TermRows
+from merextras.engine.products.term_rows import TermRows
 from merextras.exceptions import (
     ApproximationWarning,
     ConvergenceWarning,

@@ -32,7 +32,7 @@ def _moments(model):
     z = design.z().toarray()
     g = np.zeros((z.shape[1], z.shape[1]))
     at = 0
-    for term, lam in zip(design.terms, solution.factor.lams, strict=True):
+    for term, lam in zip(design.terms, solution.lams, strict=True):
         q = len(term.levels) * term.k
         g[at : at + q, at : at + q] = np.kron(np.eye(len(term.levels)), lam @ lam.T)
         at += q

@@ -41,7 +41,7 @@ def test_own_data_gives_the_design(shape):
         assert abs(rows.z[t] - exact).max() == 0.0
     mu = rows.x @ model.solution.beta + sum(rows.effects(model.solution.b))
     close(mu, model.mu[order], SAME_DRAWS)
-    np.testing.assert_array_equal(rows.prior(model.solution.factor.lams), 0.0)
+    np.testing.assert_array_equal(rows.prior(model.solution.lams), 0.0)
 
 
 def test_take():
@@ -62,7 +62,7 @@ def test_unknown_levels_as_zero():
     covariance = model.covariances[0] / model.solution.sigma2
     z = np.column_stack([np.ones(3), [2, 3, 4]])
     exact = np.einsum("mk,kl,ml->m", z, covariance, z)
-    prior = rows.prior(model.solution.factor.lams)
+    prior = rows.prior(model.solution.lams)
     assert prior[0] == 0.0
     np.testing.assert_allclose(prior[1:], exact[1:])
 
@@ -94,7 +94,7 @@ def test_terms_that_are_left_out_need_no_columns():
     assert rows.z[0].nnz == 0
     assert rows.z[1].nnz == 1200
     assert rows.effects(model.solution.b)[0].tolist() == [0.0] * 1200
-    np.testing.assert_array_equal(rows.prior(model.solution.factor.lams), 0.0)
+    np.testing.assert_array_equal(rows.prior(model.solution.lams), 0.0)
     rows = new_rows(model, STUDENTS.drop(columns=["class", "school"]), terms=[])
     assert rows.x.shape == (1200, 4)
 

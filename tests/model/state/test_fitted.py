@@ -31,7 +31,8 @@ def test_from_the_optimisers_own_start(topic, name, criterion):
     fit = fit_design(design, reml=criterion == "REML")
     close(fit.solution.deviance(), expected(topic)[name][criterion]["criterion"], ADAPTER_CRITERION)
     assert fit.opt.converged
-    assert fit.opt.n_evaluations < 60
+    # A singular end is looked at from other starts.
+    assert fit.opt.n_evaluations < (60 if fit.opt.regular else 200)
 
 
 def test_fit_at_keeps_theta(slopes):
@@ -82,7 +83,9 @@ def test_is_singular(name, tol, singular):
 
 def test_is_singular_is_relative_to_sigma(slopes):
     assert not slopes.is_singular()
-    assert slopes.is_singular(tol=0.3)  # theta's last element is 0.23
+    # What is left of the slope given the intercept at the mean day, in units of a day's deviation.
+    assert not slopes.is_singular(tol=0.43)
+    assert slopes.is_singular(tol=0.44)
 
 
 def test_parameters(nested):

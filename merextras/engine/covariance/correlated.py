@@ -1,0 +1,302 @@
+"""Covariances with one correlation parameter: compound symmetry, first-order autoregression.
+
+``G = D R(rho) D`` with D the standard deviations over sigma, one for all effects or one each. The
+search is in coordinates in which Lambda is smooth up to the boundary and the criterion is even at
+it, as it is for the unstructured covariance, so that theta needs no bounds:
+
+- an angle a for rho, ``R = C(a) C(a)'``, with a as its arc sine (autoregression) or such that its
+  sine and cosine are the roots of R's two eigenvalues (compound symmetry);
+- the standard deviation itself if there is one, and the roots of several: a covariance changes
+  sign with one of several standard deviations, not with its root.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+
+from merextras.engine.covariance.structure import Structure
+from merextras.engine.covariance.unstructured import NO_SLOPE
+from merextras.engine.kernels.blocks import Array, BoolArray, IntArray
+
+
+@dataclass(frozen=True)
+class Correlated(Structure):
+    """``G = D R(rho) D``.
+
+    Attributes
+    ----------
+    hom : bool
+        One standard deviation for all effects.
+    """
+
+    hom: bool = False
+
+    @abstractmethod
+    def root(self, angle: Array) -> tuple[Array, Array, Array]:
+        """C(a) and its first and second derivative, (m, k, k) each, for (m,)."""
+
+    @abstractmethod
+    def rho(self, angle: Array) -> Array:
+        """The correlation of an angle."""
+
+    @abstractmethod
+    def angle(self, rho: Array) -> Array:
+        """The angle of a correlation."""
+
+    @abstractmethod
+    def rho_slope(self, rho: Array) -> Array:
+        """``dR / drho``, (m, k, k)."""
+
+    @abstractmethod
+    def least_rho(self) -> float:
+        """The least correlation; the largest is one."""
+
+    @abstractmethod
+    def _correlation(self, r: Array) -> Array:
+        """The correlation of a matrix R that may be of another structure, (m,)."""
+
+    @property
+    def sds(self) -> int:
+        """How many standard deviations there are."""
+        return 1 if self.hom else self.k
+
+    @property
+    def n(self) -> int:
+        """The standard deviations and the correlation."""
+        return self.sds + 1
+
+    @property
+    def lower(self) -> Array:
+        """Zero for the standard deviations; the angle has no bounds."""
+        return np.append(np.zeros(self.sds), -np.inf)
+
+    @property
+    def pairs(self) -> tuple[IntArray, IntArray]:
+        """The variances, and the covariance of the first two effects."""
+        return np.append(np.arange(self.sds), 1), np.append(np.arange(self.sds), 0)
+
+    def natural(self, theta: Array) -> Array:
+        """The standard deviations over sigma, and rho."""
+        sds = theta[:, :-1] if self.hom else theta[:, :-1] ** 2
+        return np.column_stack([np.abs(sds), self.rho(theta[:, -1])])
+
+    def from_natural(self, parameters: Array) -> Array:
+        """Theta of standard deviations over sigma and rho."""
+        sds, rho = parameters[:, :-1], np.clip(parameters[:, -1], self.least_rho(), 1.0)
+        return np.column_stack([sds if self.hom else np.sqrt(sds), self.angle(rho)])
+
+    def _sds(self, theta: Array) -> Array:
+        """The standard deviation of each effect over sigma, (m, k)."""
+        if self.hom:
+            return np.broadcast_to(theta[:, :1], (len(theta), self.k))
+        return theta[:, :-1] ** 2
+
+    def factor(self, theta: Array) -> Array:
+        """D C(a)."""
+        return np.asarray(self._sds(theta)[:, :, None] * self.root(theta[:, -1])[0])
+
+    def slopes(self, theta: Array) -> Array:
+        """In the standard deviations and the angle."""
+        root, turned, _ = self.root(theta[:, -1])
+        out = np.zeros((len(theta), self.n, self.k, self.k))
+        if self.hom:
+            out[:, 0] = root
+        else:
+            every = np.arange(self.k)
+            out[:, every, every] = 2.0 * theta[:, :-1, None] * root
+        out[:, -1] = self._sds(theta)[:, :, None] * turned
+        return out
+
+    def second(self, theta: Array, weight: Array) -> Array:
+        """In the standard deviations and the angle."""
+        root, turned, bent = (np.einsum("mab,mab->ma", weight, c) for c in self.root(theta[:, -1]))
+        out = np.zeros((len(theta), self.n, self.n))
+        if self.hom:
+            out[:, 0, 1] = out[:, 1, 0] = turned.sum(axis=1)
+        else:
+            every = np.arange(self.k)
+            out[:, every, every] = 2.0 * root
+            out[:, -1, :-1] = out[:, :-1, -1] = 2.0 * theta[:, :-1] * turned
+        out[:, -1, -1] = (self._sds(theta) * bent).sum(axis=1)
+        return out
+
+    def from_covariance(self, g: Array) -> Array:
+        """The standard deviations (the root of the mean variance), and the mean correlation."""
+        variances = np.maximum(np.diagonal(g, axis1=1, axis2=2), 0.0)
+        if self.hom:
+            mean = np.broadcast_to(variances.mean(axis=1, keepdims=True), variances.shape)
+            r = _scaled(g, np.sqrt(mean))
+            sds = np.sqrt(mean[:, :1])
+        else:
+            sds = np.sqrt(variances)
+            r = _scaled(g, sds)
+        return self.from_natural(np.column_stack([sds, self._correlation(r)]))
+
+    def units(self, sizes: Array) -> Array:
+        """Those of the effects, their roots for roots; an angle has none."""
+        own = [np.sqrt(np.mean(sizes**2))] if self.hom else np.sqrt(sizes)
+        return np.append(own, 1.0)
+
+    def zero_groups(self) -> tuple[list[IntArray], list[IntArray]]:
+        """Each standard deviation."""
+        return [np.array([i]) for i in range(self.sds)], []
+
+    def near_zero(self, theta: Array, sizes: Array, limit: float) -> BoolArray:
+        """By the standard deviations and the distance of rho from its ends."""
+        small = (self._sds(theta) * sizes < limit).any(axis=1)
+        rho = self.rho(theta[:, -1])
+        gap = np.minimum(1.0 - rho, rho - self.least_rho())
+        return np.asarray(small | (np.sqrt(np.maximum(gap, 0.0)) < limit))
+
+    def inward(self, theta: Array, slope: Array, sizes: Array) -> tuple[Array, BoolArray]:
+        """A standard deviation off zero, or rho off its end; as a step in natural parameters.
+
+        `change` is (m, n): the parameter that is to move, by how much of its unit.
+        """
+        scaled = slope / np.outer(sizes, sizes)
+        usable = np.all(np.isfinite(scaled), axis=(1, 2))
+        slope = np.where(usable[:, None, None], slope, 0.0)
+        sds, rho = self._sds(theta), self.rho(theta[:, -1])
+        root = self.root(theta[:, -1])[0]
+        r = root @ np.swapaxes(root, 1, 2)
+        scale = np.max(np.abs(np.where(usable[:, None, None], scaled, 0.0)), axis=(1, 2))
+        change = np.zeros((len(theta), self.n))
+        found = np.zeros(len(theta), dtype=bool)
+        # d/dd_a of tr(D G): of first order in the other effects', of second in its own.
+        first = 2.0 * np.einsum("mab,mab,mb->ma", slope, r, sds)
+        own = np.einsum("maa->ma", slope)
+        if self.hom:
+            first = np.einsum("mab,mab->m", slope, r)[:, None] / np.mean(sizes**2)
+            low = np.abs(sds[:, :1]) * np.sqrt(np.mean(sizes**2)) < _NEAR
+            down = low & (first < -NO_SLOPE * scale[:, None])
+        else:
+            low = sds * sizes < _NEAR
+            rest = (first - 2.0 * own * sds) / sizes
+            down = low & (np.where(np.abs(rest) > NO_SLOPE * scale[:, None], rest, own) < 0.0)
+        each = np.argmax(down, axis=1)
+        rows = np.flatnonzero(down.any(axis=1))
+        change[rows, each[rows]] = 1.0
+        found[rows] = True
+        along = np.einsum("mab,mab,ma,mb->m", slope, self.rho_slope(rho), sds, sds)
+        top, bottom = 1.0 - rho < _NEAR**2, rho - self.least_rho() < _NEAR**2
+        turn = ~found & ((top & (along > 0.0)) | (bottom & (along < 0.0)))
+        turn &= np.abs(along) > NO_SLOPE * scale
+        change[turn, -1] = np.where(top, -1.0, 1.0)[turn]
+        return change, usable & (found | turn)
+
+    def grown(self, theta: Array, change: Array, size: Array | float, sizes: Array) -> Array:
+        """A standard deviation of ``sqrt(size)`` in its unit, or rho that far from its end."""
+        own = self.natural(theta)
+        moved = np.sqrt(size) * np.ones(len(theta))
+        one = np.mean(sizes**2) ** -0.5 if self.hom else 1.0 / sizes
+        own[:, :-1] += (change[:, :-1] > 0.0) * moved[:, None] * one
+        own[:, -1] += change[:, -1] * np.minimum(moved**2, 0.5)
+        return self.from_natural(own)
+
+    def canonical(self, theta: Array) -> Array:
+        """Standard deviations are not negative, the angle is that of rho."""
+        return np.column_stack([np.abs(theta[:, :-1]), self.angle(self.rho(theta[:, -1]))])
+
+
+#: What counts as at the boundary where the way off it is looked for, as in the search.
+_NEAR = 1e-3
+
+
+def _scaled(g: Array, sds: Array) -> Array:
+    """G over the standard deviations; zero where one is."""
+    size = sds[:, :, None] * sds[:, None, :]
+    return np.where(size > 0.0, g / np.where(size > 0.0, size, 1.0), 0.0)
+
+
+@dataclass(frozen=True)
+class CompoundSymmetry(Correlated):
+    """Every two effects have the correlation rho, from -1/(k - 1) to 1.
+
+    R has the eigenvalues ``1 + (k - 1) rho`` and ``1 - rho``, which are ``k cos(a)**2`` and
+    ``k sin(a)**2 / (k - 1)``; C is R's symmetric root.
+    """
+
+    def root(self, angle: Array) -> tuple[Array, Array, Array]:
+        """Of the two eigenvalues."""
+        mean = np.full((self.k, self.k), 1.0 / self.k)
+        rest = np.sqrt(self.k / (self.k - 1.0)) * (np.eye(self.k) - mean)
+        mean = np.sqrt(self.k) * mean
+        cos, sin = np.cos(angle)[:, None, None], np.sin(angle)[:, None, None]
+        root = cos * mean + sin * rest
+        return root, cos * rest - sin * mean, -root
+
+    def rho(self, angle: Array) -> Array:
+        """From the eigenvalue ``1 - rho``."""
+        return np.asarray(1.0 - np.sin(angle) ** 2 * self.k / (self.k - 1.0))
+
+    def angle(self, rho: Array) -> Array:
+        """From both eigenvalues."""
+        sin2 = (1.0 - rho) * (self.k - 1.0)
+        cos2 = 1.0 + (self.k - 1.0) * rho
+        return np.arctan2(np.sqrt(np.maximum(sin2, 0.0)), np.sqrt(np.maximum(cos2, 0.0)))
+
+    def rho_slope(self, rho: Array) -> Array:
+        """One off the diagonal."""
+        off = 1.0 - np.eye(self.k)
+        return np.broadcast_to(off, (len(rho), self.k, self.k))
+
+    def least_rho(self) -> float:
+        """Where the eigenvalue of the mean is zero."""
+        return -1.0 / (self.k - 1.0)
+
+    def _correlation(self, r: Array) -> Array:
+        off = 1.0 - np.eye(self.k)
+        return np.asarray((r * off).sum(axis=(1, 2)) / off.sum())
+
+
+@dataclass(frozen=True)
+class Autoregressive(Correlated):
+    """Effects a step apart have the correlation rho, and ``rho**d`` those d steps apart.
+
+    ``rho = sin(a)``; C is the Cholesky factor, ``rho**(i - j)`` in its first column and that times
+    ``cos(a)`` in the others.
+    """
+
+    hom: bool = True
+
+    def root(self, angle: Array) -> tuple[Array, Array, Array]:
+        """The Cholesky factor."""
+        rows, cols = np.tril_indices(self.k)
+        p = (rows - cols).astype(float)
+        s, c = np.sin(angle)[:, None], np.cos(angle)[:, None]
+        first = cols == 0
+        power = s**p
+        less = p * s ** np.maximum(p - 1.0, 0.0)
+        least = p * (p - 1.0) * s ** np.maximum(p - 2.0, 0.0)
+        values = (
+            np.where(first, power, power * c),
+            np.where(first, less * c, less * c**2 - power * s),
+            np.where(first, least * c**2 - p * power, least * c**3 - (3.0 * p + 1.0) * power * c),
+        )
+        out = np.zeros((3, len(angle), self.k, self.k))
+        for each, value in zip(out, values, strict=True):
+            each[:, rows, cols] = value
+        return out[0], out[1], out[2]
+
+    def rho(self, angle: Array) -> Array:
+        """The sine."""
+        return np.asarray(np.sin(angle))
+
+    def angle(self, rho: Array) -> Array:
+        """The arc sine."""
+        return np.arcsin(np.clip(rho, -1.0, 1.0))
+
+    def rho_slope(self, rho: Array) -> Array:
+        """``d rho**(d - 1)``."""
+        d = np.abs(np.subtract.outer(np.arange(self.k), np.arange(self.k))).astype(float)
+        return np.asarray(d * rho[:, None, None] ** np.maximum(d - 1.0, 0.0))
+
+    def least_rho(self) -> float:
+        """Minus one."""
+        return -1.0
+
+    def _correlation(self, r: Array) -> Array:
+        return np.asarray(np.diagonal(r, 1, axis1=1, axis2=2).mean(axis=1))

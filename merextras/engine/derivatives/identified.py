@@ -1,0 +1,145 @@
+"""Whether the data can tell variances apart: the rank of the covariance's derivatives.
+
+The covariance of the observations is linear in the elements g of the terms' covariances and in
+sigma**2, ``V = sigma**2 W^-1 + sum_i g_i V_i`` with ``V_i = Z_t E_i Z_t'``. With the fixed effects
+taken out by P, ``P V_i P`` are what the elements can be seen by. If they and P itself are linearly
+dependent, a change of the elements exists that nothing shows, and their estimates are one of many:
+their Gram matrix ``tr(P V_i P V_j)`` is then singular. It comes from the cross-products alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+import scipy.linalg as la
+import scipy.sparse as sp
+
+from merextras.engine.covariance.cholesky import lower_indices
+from merextras.engine.kernels.blocks import Array
+from merextras.engine.products.crossprod import CrossProducts
+
+# An eigenvalue of the Gram matrix of matrices of size one that is rounding.
+_NONE = 1e-11
+# A share of a combination that counts as taking part in it.
+_PART = 1e-4
+
+
+def confounded(cp: CrossProducts) -> list[tuple[tuple[int, ...], bool]]:
+    """Terms whose variances can't be told apart: a tuple for each combination that nothing shows.
+
+    Returns
+    -------
+    list of (terms, residual)
+        Numbers of the terms that take part, and whether the residual variance does. A term alone
+        can't be told from the fixed effects, or has effects that can't be told from each other.
+
+    Notes
+    -----
+    Cost: O(sum J k**4) and one product of Z'WZ with p columns for each element.
+    """
+    if not cp.own or cp.n <= cp.p:
+        return []
+    roots = [_inverse_root(own.sum(axis=0)) for own in cp.own]
+    gram, size = _gram(_Rotated(cp, roots), cp)
+    values, vectors = np.linalg.eigh(gram / np.outer(size, size))
+    term_of = np.repeat(np.arange(len(roots)), [_count(len(root)) for root in roots])
+    found = []
+    for null in vectors[:, values < _NONE].T:
+        taking = np.abs(null) > _PART * np.max(np.abs(null))
+        terms = tuple(int(t) for t in np.unique(term_of[taking[:-1]]))
+        found.append((terms, bool(taking[-1])))
+    return found
+
+
+def _count(k: int) -> int:
+    return k * (k + 1) // 2
+
+
+def _inverse_root(total: Array) -> Array:
+    """(r, k) R with ``R total R'`` the identity; r < k if effects depend on each other."""
+    size = np.sqrt(np.diag(total))
+    size = np.where(size > 0.0, size, 1.0)
+    values, vectors = np.linalg.eigh(total / np.outer(size, size))
+    kept = values > 1e-13 * values[-1]
+    return np.asarray((vectors[:, kept] / np.sqrt(values[kept])).T / size)
+
+
+class _Rotated:
+    """Z'WZ and Z'WX with each term's effects, and X, in their orthonormal basis."""
+
+    def __init__(self, cp: CrossProducts, roots: Sequence[Array]) -> None:
+        p = cp.p
+        low = la.cholesky(cp.xy[:p, :p] + 1e-300 * np.eye(p), lower=True) if p else np.eye(0)
+        self.own = [r @ own @ r.T for r, own in zip(roots, cp.own, strict=True)]
+        back = la.solve_triangular(low, np.eye(p), lower=True) if p else np.eye(0)
+        pairs = zip(roots, cp.to_xy, strict=True)
+        self.to_x = [r @ to_xy[:, :, :p] @ back.T for r, to_xy in pairs]
+        wide = [sp.kron(sp.eye_array(len(own)), r) for r, own in zip(roots, cp.own, strict=True)]
+        self.cross = {
+            (s, t): sp.csr_array(wide[s] @ block @ wide[t].T) for (s, t), block in cp.cross.items()
+        }
+
+    def times(self, s: int, t: int, part: Array) -> Array:
+        """``Z_s'WZ_t part``; `part` and the result are (J, k, columns)."""
+        if s == t:
+            return np.asarray(self.own[t] @ part)
+        block = self.cross[s, t] if s < t else self.cross[t, s].T
+        return np.asarray((block @ part.reshape(block.shape[1], part.shape[2])).reshape(
+            *self.own[s].shape[:2], part.shape[2]
+        ))  # fmt: skip
+
+    def double(self, s: int, t: int) -> Array:
+        """``sum B_ac B_bd`` over the pairs of levels, (k_s k_s, k_t k_t): rows a b, columns c d."""
+        if s == t:
+            k = self.own[t].shape[1]
+            sums = np.einsum("jac,jbd->abcd", self.own[t], self.own[t], optimize=True)
+            return np.asarray(sums).reshape(k * k, k * k)
+        ks, kt = self.own[s].shape[1], self.own[t].shape[1]
+        parts = [[self.cross[s, t][a::ks][:, c::kt] for c in range(kt)] for a in range(ks)]
+        out = np.empty((ks, ks, kt, kt))
+        for a, b, c, d in np.ndindex(out.shape):
+            out[a, b, c, d] = parts[a][c].multiply(parts[b][d]).sum()
+        return out.reshape(ks * ks, kt * kt)
+
+
+def _units(k: int) -> Array:
+    """The symmetric E_i, (k (k + 1) / 2, k, k)."""
+    rows, cols = lower_indices(k)
+    out = np.zeros((len(rows), k, k))
+    out[np.arange(len(rows)), rows, cols] = out[np.arange(len(rows)), cols, rows] = 1.0
+    return out
+
+
+def _gram(products: _Rotated, cp: CrossProducts) -> tuple[Array, Array]:
+    """``tr(P V_i P V_j)`` with P as the last, and the size of each V_i before P was taken."""
+    ks = [own.shape[1] for own in products.own]
+    units = [_units(k) for k in ks]
+    ends = np.cumsum([0, *(_count(k) for k in ks)])
+    at = [slice(*pair) for pair in pairwise(ends)]
+    out, size = np.empty((ends[-1] + 1,) * 2), np.empty(ends[-1] + 1)
+    inner = np.concatenate(
+        [np.einsum("jap,iab,jbq->ipq", h, e, h, optimize=True) for h, e in
+         zip(products.to_x, units, strict=True)]
+    ).reshape(ends[-1], cp.p**2)  # fmt: skip
+    for t, k in enumerate(ks):
+        flat = units[t].reshape(-1, k * k)
+        moved = np.einsum("iab,jbp->jaip", units[t], products.to_x[t])
+        for s in range(t + 1):
+            pairs = units[s].reshape(-1, ks[s] ** 2) @ products.double(s, t) @ flat.T
+            back = products.times(s, t, moved.reshape(*moved.shape[:2], len(units[t]) * cp.p))
+            back = back.reshape(*back.shape[:2], *moved.shape[2:])
+            left = np.einsum("iab,jbp->jaip", units[s], products.to_x[s])
+            once = np.einsum("jaip,jamp->im", left, back, optimize=True)
+            twice = inner[at[s]] @ inner[at[t]].T
+            out[at[s], at[t]] = pairs - 2.0 * once + twice
+            out[at[t], at[s]] = out[at[s], at[t]].T
+            if s == t:
+                size[at[t]] = np.sqrt(np.diag(pairs))
+        traces = units[t].reshape(-1, k * k) @ products.own[t].sum(axis=0).reshape(-1)
+        by_element = inner[at[t]].reshape(_count(k), cp.p, cp.p)
+        fixed = np.trace(by_element, axis1=1, axis2=2)
+        out[at[t], -1] = out[-1, at[t]] = traces - fixed
+    out[-1, -1], size[-1] = cp.n - cp.p, np.sqrt(cp.n)
+    return out, size

@@ -1,0 +1,150 @@
+"""Where else to look for the optimum, and when: a deviance may have several minima.
+
+As a rule in small or unbalanced designs: one with a variance at zero and one inside, or one for
+each effect that can take the same variation. A search that started near a minimum and ended inside
+has found it; where the end is singular or the way was long, it is repeated from other starts and
+the best end is kept.
+
+Starts are in units of the covariates, an effect of size one moving a row by one residual standard
+deviation, so that they do not depend on the scale of anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Protocol, TypeVar
+
+import numpy as np
+
+from merextras.engine.kernels.blocks import Array
+from merextras.engine.optimum.criterion import Criterion
+
+#: Iterations after which a way was long; a well-started search takes about five.
+LONG_WAY = 12
+#: A step cut to less than this: the start was where the quadratic model does not hold.
+SHORT_STEP = 0.5
+# Random effects of a model that is searched from a few starts only: each costs a fit.
+_LARGE = 2000
+# Relative standard deviations: of all effects alike; of the one direction that has much, and of the
+# others beside it; of a direction set free.
+_ALIKE, _ONLY, _BESIDE, _FREED = (1.0, 3.0, 10.0, 30.0, 0.3), (3.0, 1.0, 0.3), 0.1, (3.0, 1.0)
+# A relative standard deviation that counts as none.
+_NONE = 1e-3
+# Deviances that are one end's: relative to 1 + its size; absolute, of ends known to a few digits.
+_LOWER, _SAME = 1e-7, 1e-2
+
+
+class End(Protocol):
+    """Where a search stopped."""
+
+    @property
+    def theta(self) -> Array: ...  # noqa: D102
+    @property
+    def deviance(self) -> float: ...  # noqa: D102
+
+
+E = TypeVar("E", bound=End)
+
+
+def starts(criterion: Criterion, theta: Array) -> Iterator[Array]:
+    """Starting thetas for another search, the most promising first.
+
+    Parameters
+    ----------
+    criterion : Criterion
+        Of a large model there are fewer starts.
+    theta : (n_theta,) array
+        Where the first search ended.
+    """
+    large = sum(levels * k for levels, k in criterion.system.cp.shapes) > _LARGE
+    yield from alike(criterion, _ALIKE[:2] if large else _ALIKE)
+    yield from freed(criterion, theta, _FREED[:1] if large else _FREED)
+    if not large:
+        yield from alone(criterion, _ONLY)
+
+
+def alike(criterion: Criterion, sizes: Iterable[float]) -> Iterator[Array]:
+    """All effects independent and of one size."""
+    for size in sizes:
+        yield _theta_of(criterion, [size**2 * np.eye(k) for k in criterion.covariances.ks])
+
+
+def freed(criterion: Criterion, theta: Array, sizes: Iterable[float]) -> Iterator[Array]:
+    """An end with each direction that has no variance set free in turn."""
+    pairs = zip(criterion.covariances.factors(theta), criterion.sizes, strict=True)
+    rows = [lam * unit[:, None] for lam, unit in pairs]
+    scaled = [row @ row.T for row in rows]
+    for size in sizes:
+        for t, g in enumerate(scaled):
+            values, vectors = np.linalg.eigh(g)
+            for direction in vectors[:, values < _NONE**2].T:
+                grown = g + size**2 * np.outer(direction, direction)
+                yield _theta_of(criterion, [*scaled[:t], grown, *scaled[t + 1 :]])
+
+
+def alone(criterion: Criterion, sizes: Iterable[float]) -> Iterator[Array]:
+    """One direction large and all others small: each effect, each sum and difference of two."""
+    ks = criterion.covariances.ks
+    little = [_BESIDE**2 * np.eye(k) for k in ks]
+    for size in sizes:
+        for t, k in enumerate(ks):
+            for direction in _directions(k):
+                g = little[t] + size**2 * np.outer(direction, direction)
+                yield _theta_of(criterion, [*little[:t], g, *little[t + 1 :]])
+
+
+def _directions(k: int) -> list[Array]:
+    eye = np.eye(k)
+    pairs = [(i, j) for i in range(k) for j in range(i)]
+    mixed = [(eye[i] + sign * eye[j]) / np.sqrt(2.0) for i, j in pairs for sign in (1.0, -1.0)]
+    return [*eye, *mixed]
+
+
+def _theta_of(criterion: Criterion, scaled: Sequence[Array]) -> Array:
+    pairs = zip(scaled, criterion.sizes, strict=True)
+    return criterion.covariances.from_covariances([g / np.outer(u, u) for g, u in pairs])
+
+
+def lowest(
+    first: E,
+    others: Iterable[Array],
+    foresee: Callable[[Array], tuple[Array, float]],
+    descend: Callable[[Array], E],
+    is_last: Callable[[E], bool],
+) -> tuple[E, int]:
+    """Search from other starts, and return the lowest end and the number of those that differ.
+
+    Parameters
+    ----------
+    first : End
+        Of the search that was made.
+    others : iterable of (n_theta,) arrays
+    foresee : callable theta -> (theta, deviance)
+        A short search: where it was left, and the deviance that its end will have.
+    descend : callable theta -> End
+        A search to its end.
+    is_last : callable End -> bool
+        Whether there is no use in looking further: the deviance has no minimum.
+    """
+    ends = [first]
+    for theta in others:
+        near, deviance = foresee(theta)
+        best = min(end.deviance for end in ends)
+        lower = deviance < best - _LOWER * (1.0 + abs(best))
+        if np.isfinite(deviance) and (lower or _is_new(deviance, ends)):
+            end = descend(near)
+            if is_last(end):
+                # A flat end far out may lie above a minimum; one that is lower has no minimum.
+                if end.deviance < best:
+                    return end, len(ends)
+                continue
+            if _is_new(end.deviance, ends):
+                ends.append(end)
+            elif end.deviance < best:
+                at = int(np.argmin([abs(e.deviance - end.deviance) for e in ends]))
+                ends[at] = end
+    return min(ends, key=lambda end: end.deviance), len(ends)
+
+
+def _is_new(deviance: float, ends: Sequence[E]) -> bool:
+    return bool(all(abs(deviance - end.deviance) > _SAME for end in ends))

@@ -1,0 +1,80 @@
+"""When a search stops, and what is told of it afterwards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Control:
+    """When to stop.
+
+    Attributes
+    ----------
+    tolerance : float
+        On the Newton decrement ``g'H^-1 g``, twice the deviance still to be gained, that is left
+        after the last step, judged by how fast it fell before: the distance to the optimum is
+        then below sqrt(tolerance) standard errors.
+    max_iterations, max_restarts : int
+    """
+
+    tolerance: float = 1e-13
+    max_iterations: int = 100
+    max_restarts: int = 5
+
+
+@dataclass(frozen=True)
+class Iteration:
+    """A line of the optimiser's log."""
+
+    theta: tuple[float, ...]
+    deviance: float
+    decrement: float
+    step: float
+
+
+@dataclass(frozen=True)
+class OptSummary:
+    """What the optimiser did.
+
+    Attributes
+    ----------
+    initial, theta : tuples of float
+    initial_deviance, deviance : float
+    gradient : tuple of float
+        d deviance / d theta at the end.
+    decrement : float
+        ``g'H^-1 g`` that is left: twice the deviance still to be gained, by the model of it.
+    n_evaluations : int
+        Of all searches.
+    n_iterations, n_restarts : int
+        Of the search that ended here, as the log.
+    converged : bool
+    message : str
+    log : tuple of Iteration
+    n_ends : int
+        Different minima that were seen, where the search was repeated from other starts because
+        its end was singular or its way long; this is the lowest.
+    unbounded : bool
+        Whether the criterion has no minimum but falls, or stays, as the residual variance goes to
+        zero: the random effects can explain the response exactly.
+    regular : bool
+        Whether the end is inside, the way to it short, and the curvature there that of a minimum in
+        every direction.
+    """
+
+    initial: tuple[float, ...]
+    theta: tuple[float, ...]
+    initial_deviance: float
+    deviance: float
+    gradient: tuple[float, ...]
+    decrement: float
+    n_evaluations: int
+    n_iterations: int
+    n_restarts: int
+    converged: bool
+    message: str
+    log: tuple[Iteration, ...]
+    n_ends: int = 1
+    unbounded: bool = False
+    regular: bool = True

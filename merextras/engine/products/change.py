@@ -1,0 +1,36 @@
+"""Blocks of cross-products with combinations of the effects, ``Z_t (I x C_t)`` in place of Z_t."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse as sp
+
+from merextras.engine.kernels.blocks import Array
+
+
+def is_identity(c: Array) -> bool:
+    """Whether C leaves the effects as they are."""
+    return c.shape[0] == c.shape[1] and np.array_equal(c, np.eye(len(c)))
+
+
+def times_both(blocks: Array, left: Array, right: Array) -> Array:
+    """``A' B C`` of each block B."""
+    if is_identity(left) and is_identity(right):
+        return blocks
+    return np.asarray(left.T @ blocks @ right)
+
+
+def sparse_times_both(block: sp.csc_array, left: Array, right: Array) -> sp.csc_array:
+    """The same of the blocks of a sparse array.
+
+    As a product of sparse matrices it would lose the zeros on its pattern.
+    """
+    if is_identity(left) and is_identity(right):
+        return block
+    parts = sp.bsr_array(block, blocksize=(len(left), len(right)))
+    shape = (
+        block.shape[0] // len(left) * left.shape[1],
+        block.shape[1] // len(right) * right.shape[1],
+    )
+    made = times_both(parts.data, left, right)
+    return sp.csc_array(sp.bsr_array((made, parts.indices, parts.indptr), shape=shape).tocoo())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +15,8 @@ from merextras._typing import Array, BoolArray
 from merextras.engine.replicates.responses import Responses
 from merextras.engine.replicates.search import ManyFits
 from merextras.engine.solution.pls import solve
-from merextras.inference.ddf.method import Method, f_row, method_of
+from merextras.exceptions import ApproximationWarning
+from merextras.inference.ddf.method import f_row, method_of
 from merextras.inference.intervals.replicates import reduced, refit_reduced
 from merextras.inference.planning.tested import FixedHypothesis, Hypothesis, TermHypothesis
 from merextras.inference.variance_tests.null_bootstrap import (
@@ -28,6 +30,7 @@ from merextras.model.rowless.submodels import without_term
 from merextras.model.state.fitted import Fit, FittedModel, fit_at
 
 NOT_CONVERGED = "a fit did not converge"
+NO_DF = "the criterion is flat in a direction that the degrees of freedom depend on"
 NO_TEST = "the test has no p-value, as a variance of the estimates is zero or not determined"
 
 
@@ -120,19 +123,19 @@ def _wald(
         responses = source.responses(generators)
     fits = refit_reduced(model, responses)
     tests = np.full((len(fits), 2), np.nan)
-    for r in np.flatnonzero(fits.converged):
-        tests[r] = _test(
-            method_of(_replicate(model, responses, fits, r), hypothesis.method), hypothesis
-        )
+    failures = Counter({NOT_CONVERGED: int(np.sum(~fits.converged))})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ApproximationWarning)
+        for r in np.flatnonzero(fits.converged):
+            try:
+                tests[r] = _test(_replicate(model, responses, fits, r), hypothesis)
+            except ApproximationWarning:
+                failures[NO_DF] += 1
     values = tests[:, 0]
     if hypothesis.single:
         values = 2.0 * stats.t.sf(np.abs(tests[:, 0]), tests[:, 1])
-    failures = Counter[str]()
-    if unfinished := int(np.sum(~fits.converged)):
-        failures[NOT_CONVERGED] = unfinished
-    if untested := int(np.sum(np.isnan(values) & fits.converged)):
-        failures[NO_TEST] = untested
-    return PValues(values, fits.singular, failures)
+    failures[NO_TEST] = int(np.sum(np.isnan(values))) - failures.total()
+    return PValues(values, fits.singular, +failures)
 
 
 def _replicate(model: FittedModel, responses: Responses, fits: ManyFits, r: int) -> FittedModel:
@@ -143,8 +146,9 @@ def _replicate(model: FittedModel, responses: Responses, fits: ManyFits, r: int)
     return FittedModel(Fit(model.design, solution, None))
 
 
-def _test(method: Method, hypothesis: FixedHypothesis) -> tuple[float, float]:
+def _test(refit: FittedModel, hypothesis: FixedHypothesis) -> tuple[float, float]:
     """A t statistic and its degrees of freedom; of an F test the p-value."""
+    method = method_of(refit, hypothesis.method)
     if not hypothesis.single:
         return f_row(method, hypothesis.matrix, hypothesis.rhs)[-1], np.nan
     row = hypothesis.matrix[0]

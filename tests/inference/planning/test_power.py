@@ -179,3 +179,24 @@ def test_bad_arguments_of_a_curve():
         mx.power_curve(model, "x", values=[5])
     with pytest.raises(InvalidArgumentError, match="'h' is not a column"):
         mx.power_curve(model, "x", along="h", values=[5])
+
+
+def test_a_study_without_a_p_value_counts_neither_way(monkeypatch):
+    """Of three studies one has no degrees of freedom, and one no fit."""
+    from merextras.exceptions import ApproximationWarning
+    from merextras.inference.planning import rejections
+
+    whole, calls = rejections.method_of, []
+
+    def flat(model, name):
+        calls.append(name)
+        if len(calls) == 2:
+            warnings.warn("flat", ApproximationWarning, stacklevel=1)
+        return whole(model, name)
+
+    monkeypatch.setattr(rejections, "method_of", flat)
+    found = mx.power(trial(effect=3.0), "x", n_sims=3, rng=1)
+    assert np.isnan(found.p_values).tolist() == [False, True, False]
+    assert (found.n_used, found.n_failed, found.power) == (2, 1, 1.0)
+    assert found.failures == {rejections.NO_DF: 1}
+    assert "failed, 1 times: the criterion is flat" in str(found)

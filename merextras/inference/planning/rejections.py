@@ -12,8 +12,8 @@ import scipy.linalg as la
 from scipy import stats
 
 from merextras._typing import Array, BoolArray
+from merextras.engine.replicates.fits import ManyFits
 from merextras.engine.replicates.responses import Responses
-from merextras.engine.replicates.search import ManyFits
 from merextras.engine.solution.pls import solve
 from merextras.exceptions import ApproximationWarning
 from merextras.inference.ddf.method import f_row, method_of
@@ -126,7 +126,7 @@ def _wald(
     failures = Counter({NOT_CONVERGED: int(np.sum(~fits.converged))})
     with warnings.catch_warnings():
         warnings.simplefilter("error", ApproximationWarning)
-        for r in np.flatnonzero(fits.converged):
+        for r in np.flatnonzero(fits.converged).tolist():
             try:
                 tests[r] = _test(_replicate(model, responses, fits, r), hypothesis)
             except ApproximationWarning:

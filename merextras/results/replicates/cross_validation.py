@@ -81,7 +81,9 @@ class CrossValidation(TextResult):
         return float(self._summary(self._used())["coverage"])
 
     def _used(self) -> pd.DataFrame:
-        return self.rows[np.isfinite(self.rows["fit"]) & (self.rows["weight"] > 0.0)]
+        used = np.isfinite(self.rows["fit"]) & (self.rows["weight"] > 0.0)
+        kept: pd.DataFrame = self.rows.loc[used]
+        return kept
 
     def _summary(self, rows: pd.DataFrame) -> dict[str, float]:
         names = ["n", "rmse", "mae", "log_score", "coverage", *self.metrics]

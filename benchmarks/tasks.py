@@ -42,6 +42,14 @@ TASKS: dict[str, Task] = {
             cases=("students", "sleepstudy"),
         ),
         Task(
+            "power",
+            "100 simulated studies, each refitted and its last fixed effect tested by Kenward and "
+            "Roger's method; the loop of simr's powerSim, by lme4's refit and lmerTest",
+            "mean p-value",
+            None,
+            cases=("sleepstudy", "students"),
+        ),
+        Task(
             "kr",
             "F tests with Kenward and Roger's degrees of freedom; pbkrtest's, by lmerTest",
             "sum of den_df",

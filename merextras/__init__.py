@@ -16,6 +16,8 @@ a test of fixed effects   m.anova  m.drop1  m.summary(ddf=...);  contest
 means and contrasts       emmeans  emtrends  joint_tests
 does the grouping matter  exact_rlrt  exact_lrt  ranova  pb_modcomp;  icc  r2
 what will a row be        m.predict;  predict_interval  plot_predictions
+how well is it predicted  cross_validate  rmse
+what will a study find    power  power_curve  make_model  extend
 what if                   what_if  what_if_average  what_if_spread;  plot_what_if
 who ranks where           expected_rank  re_impact  re_margins
 what is uncertain         sim  re_sim  fe_sim  m.simulate
@@ -72,6 +74,10 @@ from merextras.inference.intervals.bootstrap import bootstrap
 from merextras.inference.intervals.sub_boot import sub_boot
 from merextras.inference.means.emmeans import emmeans, emtrends
 from merextras.inference.means.joint_tests import joint_tests
+from merextras.inference.planning.extend import extend
+from merextras.inference.planning.make_model import make_model
+from merextras.inference.planning.power import power
+from merextras.inference.planning.power_curve import power_curve
 from merextras.inference.variance_shares.icc import icc
 from merextras.inference.variance_shares.icc_from_data import icc_from_data
 from merextras.inference.variance_shares.r2 import r2
@@ -83,6 +89,7 @@ from merextras.mermod import MerMod, lmer
 from merextras.model.products.products import ModelProducts, cross_products, load_cross_products
 from merextras.model.state.control import LmerControl
 from merextras.model_list import ModelList, lmer_list
+from merextras.prediction.cross_validate import cross_validate
 from merextras.prediction.expected_rank import expected_rank
 from merextras.prediction.observations import average_obs, draw, find_form_funs, random_obs
 from merextras.prediction.re_impact import re_impact
@@ -115,6 +122,7 @@ if TYPE_CHECKING:
         plot_fitted,
         plot_influence,
         plot_model_check,
+        plot_power_curve,
         plot_predictions,
         plot_profile_density,
         plot_profile_pairs,
@@ -166,6 +174,7 @@ __all__ = [
     "compare_table",
     "contest",
     "cross_products",
+    "cross_validate",
     "display",
     "draw",
     "emmeans",
@@ -176,6 +185,7 @@ __all__ = [
     "exact_rlrt",
     "expected_rank",
     "explore",
+    "extend",
     "extract_dic",
     "fast_display",
     "fe_sim",
@@ -190,6 +200,7 @@ __all__ = [
     "load_cross_products",
     "load_dataset",
     "lrt_sim",
+    "make_model",
     "mcsamp",
     "model_checks",
     "model_info",
@@ -204,6 +215,7 @@ __all__ = [
     "plot_fitted",
     "plot_influence",
     "plot_model_check",
+    "plot_power_curve",
     "plot_predictions",
     "plot_profile_density",
     "plot_profile_pairs",
@@ -217,6 +229,8 @@ __all__ = [
     "plot_residuals",
     "plot_shrinkage",
     "plot_what_if",
+    "power",
+    "power_curve",
     "predictInterval",
     "predict_interval",
     "qq_residuals",

@@ -198,6 +198,18 @@ TABLE: dict[str, Spelling] = {
     "bootMer": _function("inference.intervals.bootstrap", "bootstrap", **_BOOT),
     # pbkrtest
     "PBmodcomp": _function("inference.comparison.pb_modcomp", "pb_modcomp", **_PB),
+    # simr
+    "powerSim": _function("inference.planning.power", "power", fit="m", nsim="n_sims", seed="rng"),
+    "powerCurve": _function(
+        "inference.planning.power_curve",
+        "power_curve",
+        fit="m",
+        breaks="values",
+        nsim="n_sims",
+        seed="rng",
+    ),
+    "extend": _function("inference.planning.extend", "extend", object="data"),
+    "makeLmer": _function("inference.planning.make_model", "make_model", VarCorr="var_corr"),
     # arm
     "sim": _function("simulation.sim", "sim", seed="rng"),
     "display": _function("inference.arm.display", "display"),

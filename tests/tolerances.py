@@ -328,6 +328,18 @@ CHUNKS_COLUMNS = 1e-10
 #: F statistics and degrees of freedom of lmerTest, whose Hessian of the criterion is by finite
 #: differences, at its optimum of models with 180 and 270 rows.
 FORMULA_TESTS = 3e-6
+# --- Planning ------------------------------------------------------------------------------------
+
+#: p-values of replicates that are refitted together against those of single refits, absolute: both
+#: stop at a decrement of about 1e-13, which moves a p-value by 1e-7. Worst seen: 3e-8.
+REPLICATE_P_VALUE = 1e-6
+
+#: Parameters of a made model: solved for, not searched; relative to sigma. Worst seen: 2e-13.
+MADE_MODEL = 1e-9
+
+#: Rows predicted from down-dated cross-products against refits to the other rows: the same optimum
+#: from sums in another order. In standard deviations of the response. Worst seen: 2e-9.
+LEFT_OUT = 1e-8
 
 # --- Where zero is and what a unit is -------------------------------------------------------------
 

@@ -113,6 +113,17 @@ tasks <- list(
     function(m) bootMer(m, function(x) c(sigma(x), getME(x, "theta"), fixef(x)), nsim = 1000, seed = 1),
     function(x) sd(x$t[, 1])
   ),
+  power = after(
+    function(m) {
+      last <- as.numeric(seq_along(fixef(m)) == length(fixef(m)))
+      m <- as(m, "lmerMod")
+      vapply(simulate(m, 100, seed = 1), function(y) {
+        fit <- lmerTest::as_lmerModLmerTest(refit(m, y))
+        lmerTest::contest1D(fit, last, ddf = "Kenward-Roger")[["Pr(>|t|)"]]
+      }, 0)
+    },
+    function(x) mean(x), "lmerTest"
+  ),
   kr = after(function(m) anova(m, type = 1, ddf = "Kenward-Roger"), function(x) sum(x$DenDF), "lmerTest"),
   predict_interval = after(
     function(m) merTools::predictInterval(m, level = 0.8, n.sims = 1000, seed = 1),

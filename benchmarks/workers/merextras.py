@@ -42,6 +42,12 @@ TASKS = {
     "bootstrap": after(
         lambda m: mx.bootstrap(m, n_sims=1000, rng=1), lambda found: found.std_error["sigma"]
     ),
+    "power": after(
+        lambda m: mx.power(
+            m, m.fixef().index[-1], method="kenward-roger", alpha=0.05, n_sims=100, rng=1
+        ),
+        lambda found: found.p_values.mean(),
+    ),
     "kr": after(lambda m: m.anova(ddf="kenward-roger"), lambda table: table["den_df"].sum()),
     "predict_interval": after(
         lambda m: mx.predict_interval(m, level=0.8, n_sims=1000, rng=1),

@@ -110,13 +110,13 @@ def influence(
     """
     method = check_choice(method, METHODS, "method")
     n_jobs = check_jobs(n_jobs)
-    table = _rows(model)
+    table = table_of(model)
     require_rows(
         model.design,
         "influence",
         "what is deleted has X'WX and y'Wy of its own, which are kept of all rows together only",
     )
-    codes, levels, name = _deleted(model.design, groups)
+    codes, levels, name = row_groups(model.design, groups)
     taken = table.frequencies if groups is not None else np.minimum(table.frequencies, 1.0)
     whole = Whole(model.point, table, refit_start(model), model.control.engine)
     deletions = Deletions(codes, taken, len(levels))
@@ -144,7 +144,8 @@ def _checked(influence: object) -> Influence:
     return influence
 
 
-def _rows(model: FittedModel) -> Rows:
+def table_of(model: FittedModel) -> Rows:
+    """The rows that a model was fitted to."""
     design = model.design
     one = np.ones(design.n)
     return Rows(
@@ -156,12 +157,17 @@ def _rows(model: FittedModel) -> Rows:
     )
 
 
-def _deleted(design: Design, groups: Any) -> tuple[IntArray, pd.Index, str]:
-    """The deletion of each row, the deletions' labels, and what they are."""
+def row_groups(
+    design: Design, groups: Any, *, argument: str = "groups"
+) -> tuple[IntArray, pd.Index, str]:
+    """The deletion of each row, the deletions' labels, and what they are.
+
+    Messages speak of `argument`.
+    """
     if groups is None:
         return np.arange(design.n), design.index, "case"
     if not isinstance(groups, str):
-        return _given(design, groups)
+        return _given(design, groups, argument)
     for term in design.terms:
         if term.factor == groups:
             used, codes = np.unique(term.rows.codes, return_inverse=True)
@@ -171,29 +177,30 @@ def _deleted(design: Design, groups: Any) -> tuple[IntArray, pd.Index, str]:
     if any(part not in columns for part in parts):
         allowed = list(dict.fromkeys([*design.factors, *columns]))
         raise InvalidArgumentError(
-            f"groups={groups!r}: neither a factor nor a variable of the model (of others give the "
-            f"column itself); {one_of(groups, allowed)}"
+            f"{argument}={groups!r}: neither a factor nor a variable of the model (of others give "
+            f"the column itself); {one_of(groups, allowed)}"
         )
     levels, codes = grouping(design.frame, parts)
     return codes, levels, groups
 
 
-def _given(design: Design, groups: Any) -> tuple[IntArray, pd.Index, str]:
+def _given(design: Design, groups: Any, argument: str) -> tuple[IntArray, pd.Index, str]:
     """Labels of the rows by array, or by a Series that is aligned by its index."""
     if isinstance(groups, pd.Series) and not groups.index.equals(design.index):
         unique = groups.index.is_unique and design.index.is_unique
         if not unique or not design.index.isin(groups.index).all():
             raise InvalidArgumentError(
-                "groups: the Series has another index than the rows of the fit; give one that has "
-                "them all (m.model_frame().index), or an array"
+                f"{argument}: the Series has another index than the rows of the fit; give one that "
+                "has them all (m.model_frame().index), or an array"
             )
         groups = groups.loc[design.index]
     name = getattr(groups, "name", None)
     labels = pd.Series(groups, dtype=None if hasattr(groups, "dtype") else object)
     if len(labels) != design.n or labels.isna().any():
         raise InvalidArgumentError(
-            f"groups: expected the name of a factor, or {design.n} labels without missing ones, "
-            f"one per row of the fit; got {len(labels)} with {int(labels.isna().sum())} missing"
+            f"{argument}: expected the name of a factor, or {design.n} labels without missing "
+            f"ones, one per row of the fit; got {len(labels)} with {int(labels.isna().sum())} "
+            "missing"
         )
     levels, codes = grouping(labels.to_frame("group"), ["group"])
     return codes, levels, "group" if name is None else str(name)

@@ -15,6 +15,7 @@ from merextras.plots.expected_rank import plot_expected_rank
 from merextras.plots.influence import plot_influence
 from merextras.plots.lattice import xyplot
 from merextras.plots.model_check import plot_model_check
+from merextras.plots.power_curve import plot_power_curve
 from merextras.plots.predictions import plot_predictions
 from merextras.plots.profile import (
     plot_profile_density,
@@ -38,6 +39,7 @@ __all__ = [
     "plot_fitted",
     "plot_influence",
     "plot_model_check",
+    "plot_power_curve",
     "plot_predictions",
     "plot_profile_density",
     "plot_profile_pairs",

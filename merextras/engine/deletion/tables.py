@@ -22,7 +22,7 @@ from merextras.engine.kernels import sparse
 from merextras.engine.kernels.blocks import Array, IntArray
 from merextras.engine.optimum.criterion import Criterion, Point
 from merextras.engine.optimum.newton import minimise
-from merextras.engine.optimum.summary import Control
+from merextras.engine.optimum.summary import Control, OptSummary
 from merextras.engine.products.basis import Basis
 from merextras.engine.products.crossprod import CrossProducts, effects_of
 from merextras.engine.products.term_rows import TermRows
@@ -202,18 +202,51 @@ def _one(whole: Whole, deletions: Deletions, g: int, *, full: bool) -> Refits:
         slopes = _slopes(criterion.at(whole.theta), whole.gap)
         found = one_step(slopes, whole.theta, whole.hessian, criterion.covariances, cp.basis)
         return stepped(measured(whole.solution, found, np.full(1, np.nan)))
-    try:
-        start = criterion.from_user(whole.criterion.to_user(whole.start))
-        solution, summary = minimise(criterion, start, control=whole.control)
-    except np.linalg.LinAlgError:  # numbers of a size that LAPACK gives up on
+    optimum = _optimum(whole, criterion)
+    if optimum is None:
         return Refits.missing(len(whole.theta), whole.cp.p, 1, {0: NOT_CONVERGED})
-    if not summary.converged:
-        return Refits.missing(len(whole.theta), whole.cp.p, 1, {0: NOT_CONVERGED})
+    solution, summary = optimum
     theta = whole.criterion.from_user(np.array(summary.theta))
     sigma2 = solution.sigma2
     covariance = sigma2 * solution.fixed_covariance()
     found = Estimates(theta[None], solution.beta[None], np.array([sigma2]), covariance[None])
     return measured(whole.solution, found, _displacement(whole, found))
+
+
+def _optimum(whole: Whole, criterion: Criterion) -> tuple[Solution, OptSummary] | None:
+    """The optimum of what is left, from the full fit's theta; None if it was not found."""
+    try:
+        start = criterion.from_user(whole.criterion.to_user(whole.start))
+        solution, summary = minimise(criterion, start, control=whole.control)
+    except np.linalg.LinAlgError:  # numbers of a size that LAPACK gives up on
+        return None
+    return (solution, summary) if summary.converged else None
+
+
+def solution_without(whole: Whole, deletions: Deletions, g: int, *, full: bool) -> Solution | str:
+    """The estimates without the rows of one deletion, or why there are none.
+
+    Levels that have no row left stay in the solution, with modes of zero and the variance that
+    they have before any data.
+
+    Parameters
+    ----------
+    full : bool
+        At the optimum of what is left, or at the theta of all rows.
+    """
+    rows, _ = deletions.rows_of(np.array([g]))
+    if len(rows) == 0:
+        return whole.solution
+    with np.errstate(all="ignore"):  # what does not exist has a reason
+        cp = _products(whole, deletions, rows)
+        if isinstance(cp, str):
+            return cp
+        criterion = whole.criterion.on(prepare(cp, whole.solution.factor.system.plan))
+        if not full:
+            theta = criterion.from_user(whole.criterion.to_user(whole.theta))
+            return criterion.at(theta).solution
+        optimum = _optimum(whole, criterion)
+    return NOT_CONVERGED if optimum is None else optimum[0]
 
 
 def stepped(found: Refits) -> Refits:

@@ -52,6 +52,7 @@ def in_blocks(
     size: int,
     n_jobs: int,
     long: bool,
+    desc: str = "bootstrap",
 ) -> list[R]:
     """``function(*arguments, some generators)`` for all blocks of generators, in their order."""
     parts = [generators[at : at + size] for at in range(0, len(generators), size)]
@@ -60,7 +61,7 @@ def in_blocks(
         work = (delayed(function)(*arguments, part) for part in parts)
         found = in_order(work, n_jobs)
     out, disable = [], None if long else True
-    with tqdm(total=len(generators), desc="bootstrap", unit="refits", disable=disable) as bar:
+    with tqdm(total=len(generators), desc=desc, unit="refits", disable=disable) as bar:
         for part, result in zip(parts, found, strict=True):
             out.append(result)
             bar.update(len(part))

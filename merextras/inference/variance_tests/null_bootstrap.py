@@ -104,11 +104,12 @@ def _statistics(
     else:
         y = source.draw(generators)
         given = reduced(small, y), reduced(large, y)
-    deviances = [_deviances(m, each) for m, each in zip((small, large), given, strict=True)]
+    deviances = [deviances_of(m, each) for m, each in zip((small, large), given, strict=True)]
     return likelihood_ratio(deviances[0], deviances[1], large.solution.n)
 
 
-def _deviances(model: FittedModel, responses: Responses) -> Array:
+def deviances_of(model: FittedModel, responses: Responses) -> Array:
+    """The least deviance for each response, (m,), by the model's criterion; NaN if not found."""
     if model.design.terms:
         fits = refit_reduced(model, responses)
         return np.where(fits.converged, fits.deviance, np.nan)

@@ -1,0 +1,175 @@
+"""The power of a test in a study that is like a model, by simulation."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from merextras._checks import check_count, check_jobs, check_level
+from merextras._rng import as_generator
+from merextras._typing import Rng
+from merextras.exceptions import UnsupportedModelError
+from merextras.inference.intervals.replicates import block_size, in_blocks
+from merextras.inference.planning.rejections import test_responses
+from merextras.inference.planning.tested import FixedHypothesis, Hypothesis, read_test
+from merextras.model.fit.response_draws import Source
+from merextras.model.fit.response_draws_by_products import response_source
+from merextras.model.state.fitted import FittedModel
+from merextras.model.statsmodels.mixedlm import as_fitted
+from merextras.results.replicates.power import Power
+
+__all__ = ["power"]
+
+# Simulated studies worked on at a time, and how many take long enough for a progress bar.
+_BLOCK, _LONG = 256, 2000
+
+
+def power(
+    m: object,
+    test: Any,
+    *,
+    n_sims: int = 1000,
+    alpha: float = 0.05,
+    method: str | None = None,
+    rhs: Any = 0.0,
+    level: float = 0.95,
+    rng: Rng = None,
+    n_jobs: int = 1,
+) -> Power:
+    r"""How likely a test finds what is there, simr's ``powerSim``.
+
+    Responses are drawn from the model, :math:`y^* = X\beta + Zb^* + e^*` with new random effects
+    and residuals, the model is refitted to each by its own criterion, and the hypothesis is tested
+    in each refit. The power is the share of p-values below `alpha`.
+
+    Parameters
+    ----------
+    m : MerMod or MixedLMResults
+        The study with its true parameters: a fit, or `make_model` with what is assumed.
+    test : str, mapping or array
+        The name of a fixed effect (``"Days"``, a t test); of a term of the fixed part
+        (``"C(dose)"``, an F test of type III); contrasts as in `contest`; or a random-effects term
+        as lme4 writes it (``"(1 | school)"``), whose variances are tested against zero.
+    n_sims : int, default 1000
+        Simulated studies.
+    alpha : float, default 0.05
+        Level of the test, two-sided.
+    method : str, optional
+        ``"satterthwaite"`` (the default), ``"kenward-roger"``, ``"asymptotic"`` (Wald's test) or
+        ``"lrt"`` (likelihood ratio by ML, chi-square) for fixed effects; ``"lrt"`` alone for
+        variances, by the model's own criterion and the chi-square distribution, which is
+        conservative as the hypothesis is at the boundary (`ranova`).
+    rhs : float or (r,) array
+        Hypothesised values of contrasts.
+    level : float, default 0.95
+        Of the interval of the power, Clopper and Pearson's.
+    rng : int, numpy.random.Generator or None
+        Each simulated study has a generator of its own (``Generator.spawn``).
+    n_jobs : int, default 1
+        Processes (joblib); -1 for all cores. The result does not depend on it.
+
+    Returns
+    -------
+    Power
+        ``.power``, ``.confint()``, the ``.p_values``; ``n_failed`` counts studies without one.
+
+    Raises
+    ------
+    InvalidArgumentError
+        A test that is not of the model, a method that does not exist for it, another argument that
+        is not allowed.
+    UnsupportedModelError
+        Frequency weights; likelihood ratios of a model that keeps no rows.
+
+    See Also
+    --------
+    merextras.power_curve : By the number of groups, or of rows in a group.
+    merextras.make_model, merextras.extend : A study that has not been made.
+
+    Notes
+    -----
+    R: ``simr::powerSim(fit, test, nsim)``. There a study whose fit fails counts as one that finds
+    nothing; here it counts neither way, and is reported. simr's default for fixed effects is
+    Kenward-Roger's method in linear models; ours is Satterthwaite's, as everywhere here.
+
+    The power at the estimates of a pilot study ("observed power") says no more than its p-value.
+    Take effects that matter, with `make_model`.
+
+    All replicates are refitted together (see `bootstrap`); the tests of fixed effects then take
+    the derivatives of the criterion at each replicate's own estimates.
+
+    References
+    ----------
+    Green, P. and MacLeod, C. J. (2016). SIMR: an R package for power analysis of generalized
+    linear mixed models by simulation. Methods Ecol. Evol. 7, 493-498.
+
+    Examples
+    --------
+    >>> import merextras as mx
+    >>> sleep = mx.load_dataset("sleepstudy")
+    >>> m = mx.lmer("Reaction ~ Days + (Days | Subject)", sleep)
+    >>> small = mx.make_model(m, fixef={"Days": 4.0})
+    >>> found = mx.power(small, "Days", n_sims=200, rng=1)
+    >>> 0.6 < found.power < 0.8
+    True
+    """
+    model = as_fitted(m)
+    n_sims, n_jobs = check_count(n_sims, "n_sims"), check_jobs(n_jobs)
+    alpha, level = check_level(alpha, "alpha"), check_level(level)
+    return simulated(
+        model,
+        read_test(model, test, method, rhs),
+        n_sims=n_sims,
+        alpha=alpha,
+        level=level,
+        generator=as_generator(rng),
+        n_jobs=n_jobs,
+    )
+
+
+def simulated(
+    model: FittedModel,
+    hypothesis: Hypothesis,
+    *,
+    n_sims: int,
+    alpha: float,
+    level: float,
+    generator: np.random.Generator,
+    n_jobs: int,
+    bar: bool = True,
+) -> Power:
+    """Simulate the studies of a model; see `power`. `bar` is whether progress may be shown."""
+    source = response_source(model, use_u=False, resampled=False)
+    if hypothesis.method == "lrt" and not isinstance(source, Source):
+        raise UnsupportedModelError(
+            "method='lrt': a model that was fitted from chunks keeps no rows, which the smaller "
+            "model needs; take method='satterthwaite' for fixed effects, or pb_modcomp"
+        )
+    found = in_blocks(
+        test_responses,
+        (model, hypothesis, source),
+        generator.spawn(n_sims),
+        size=min(block_size(model), _BLOCK),
+        n_jobs=n_jobs,
+        long=bar and n_sims >= _LONG,
+        desc="power",
+    )
+    values = np.concatenate([part.values for part in found])
+    singular = np.concatenate([part.singular for part in found])
+    effect: tuple[float, ...] = ()
+    if isinstance(hypothesis, FixedHypothesis):
+        effect = tuple((hypothesis.matrix @ model.solution.beta).tolist())
+    return Power(
+        test=hypothesis.label,
+        method=hypothesis.method,
+        p_values=values,
+        alpha=alpha,
+        effect=effect,
+        n_rows=model.solution.n,
+        n_levels={term.factor: len(term.levels) for term in model.design.terms},
+        level=level,
+        singular_share=float(np.mean(singular)),
+        failures=sum((part.failures for part in found), Counter[str]()),
+    )

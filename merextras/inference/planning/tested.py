@@ -1,0 +1,127 @@
+"""What a planned test is about: fixed effects, a term, contrasts, or a random-effects term."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from merextras._checks import check_choice, one_of
+from merextras._typing import Array
+from merextras.exceptions import InvalidArgumentError
+from merextras.inference.ddf.contrasts import read_contrasts
+from merextras.inference.ddf.method import METHODS
+from merextras.inference.fixed_effects.term_contrasts import by_type
+from merextras.inference.variance_tests.variance_hypothesis import label_of
+from merextras.model.state.fitted import FittedModel
+
+#: The tests of fixed effects; of a random-effects term there is the last alone.
+FIXED_METHODS = (*METHODS, "lrt")
+
+
+@dataclass(frozen=True, eq=False)
+class FixedHypothesis:
+    """``L beta = rhs``.
+
+    Attributes
+    ----------
+    label : str
+    matrix : (r, p) array
+    rhs : (r,) array
+    single : bool
+        A t test of one contrast rather than an F test.
+    method : {"satterthwaite", "kenward-roger", "asymptotic", "lrt"}
+    """
+
+    label: str
+    matrix: Array
+    rhs: Array
+    single: bool
+    method: str
+
+
+@dataclass(frozen=True, eq=False)
+class TermHypothesis:
+    """That a random-effects term has no variance.
+
+    Attributes
+    ----------
+    label : str
+    at : int
+        The term's number.
+    """
+
+    label: str
+    at: int
+    method: str = "lrt"
+
+
+Hypothesis = FixedHypothesis | TermHypothesis
+
+
+def read_test(model: FittedModel, test: Any, method: object, rhs: Any) -> Hypothesis:
+    """Read what is tested, and by which method.
+
+    Raises
+    ------
+    InvalidArgumentError
+        A name that is neither a fixed effect, a term of the fixed part nor a random-effects term;
+        contrasts that `contest` would not take; a method that does not exist for it.
+    """
+    if isinstance(test, str):
+        found = _named(model, test)
+        if isinstance(found, int):
+            if method is not None:
+                check_choice(method, ("lrt",), "method")
+            if np.any(np.asarray(rhs) != 0.0):
+                raise InvalidArgumentError("rhs: a variance is tested against zero only")
+            return TermHypothesis(label_of(model.design.terms[found]), found)
+        matrix, label = found, test
+        given = read_contrasts(model.design.fixed, matrix, rhs)
+        single = len(given.matrix) == 1
+    else:
+        given = read_contrasts(model.design.fixed, test, rhs)
+        label, single = _label(given.matrix, model.design.fixed.names), given.single
+    name = "satterthwaite" if method is None else method
+    name = check_choice(name.lower() if isinstance(name, str) else name, FIXED_METHODS, "method")
+    if name == "kenward-roger" and not model.solution.reml:
+        raise InvalidArgumentError(
+            "method='kenward-roger': it is for models by REML, and this one is by ML; make or fit "
+            "it with reml=True, or take method='satterthwaite'"
+        )
+    return FixedHypothesis(label, given.matrix, given.rhs, single, name)
+
+
+def _named(model: FittedModel, test: str) -> Array | int:
+    """The contrasts of a name, or the number of a random-effects term."""
+    design = model.design
+    names, labels = list(design.fixed.names), [label_of(term) for term in design.terms]
+    if test in names:
+        return np.eye(len(names))[[names.index(test)]]
+    known = {_plain(label): t for t, label in enumerate(labels)}
+    if _plain(test) in known:
+        return known[_plain(test)]
+    terms = {} if "(" in test and "|" in test else by_type(design, 3)
+    if test in terms:
+        return terms[test]
+    allowed = list(dict.fromkeys([*names, *terms, *labels]))
+    raise InvalidArgumentError(
+        f"test={test!r}: neither a fixed effect, a term of the fixed part nor a random-effects "
+        f"term of the model; {one_of(test, allowed)}"
+    )
+
+
+def _plain(label: str) -> str:
+    """A term's label without blanks and backticks."""
+    return re.sub(r"[\s`]", "", label)
+
+
+def _label(matrix: Array, names: tuple[str, ...]) -> str:
+    """The contrasts in words."""
+    rows = []
+    for row in matrix:
+        parts = [f"{w:g} {name}" for w, name in zip(row, names, strict=True) if w != 0.0]
+        rows.append(" + ".join(parts).replace("+ -", "- "))
+    return "; ".join(rows)

@@ -1,0 +1,127 @@
+"""How well a model predicts rows that it has not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from merextras._typing import Array
+from merextras.results.base import TextResult, format_columns
+
+__all__ = ["CrossValidation"]
+
+_WORDS = {"refit": "covariances estimated anew in each fold", "held": "covariances of all rows"}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class CrossValidation(TextResult):
+    """What `cross_validate` returns: each row as predicted without its fold, and the errors.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        By the user's index: ``fold observed fit std_error lower upper log_score new weight``, NaN
+        where a fold has no fit. `std_error` is the standard deviation of a new observation, `new`
+        whether a grouping factor's level of the row is not in the rows that the fold was predicted
+        from, `weight` how many observations the row stands for.
+    by : str
+        What is left out: ``"row"``, or a factor.
+    n_folds : int
+    theta : {"refit", "held"}
+    level : float
+        Of the intervals.
+    metrics : mapping name -> callable, optional
+        The user's own, of (observed, fit).
+    failures : mapping message -> count of folds
+
+    Examples
+    --------
+    >>> import merextras as mx
+    >>> m = mx.lmer("Reaction ~ Days + (Days | Subject)", mx.load_dataset("sleepstudy"))
+    >>> found = mx.cross_validate(m, by="Subject")
+    >>> found.n_folds, bool(found.rows["new"].all())
+    (18, True)
+    """
+
+    rows: pd.DataFrame
+    by: str
+    n_folds: int
+    theta: str
+    level: float
+    metrics: Mapping[str, Callable[[Array, Array], Any]] = field(default_factory=dict)
+    failures: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def n_failed(self) -> int:
+        """Folds without a fit; their rows count in nothing else."""
+        return sum(self.failures.values())
+
+    @property
+    def rmse(self) -> float:
+        """Root mean squared error of prediction, on the scale of the response."""
+        return float(self._summary(self._used())["rmse"])
+
+    @property
+    def mae(self) -> float:
+        """Mean absolute error of prediction, on the scale of the response."""
+        return float(self._summary(self._used())["mae"])
+
+    @property
+    def log_score(self) -> float:
+        """Mean logarithm of the predictive density at what was observed; larger is better."""
+        return float(self._summary(self._used())["log_score"])
+
+    @property
+    def coverage(self) -> float:
+        """Share of the observations that are in their prediction interval."""
+        return float(self._summary(self._used())["coverage"])
+
+    def _used(self) -> pd.DataFrame:
+        used = np.isfinite(self.rows["fit"]) & (self.rows["weight"] > 0.0)
+        kept: pd.DataFrame = self.rows.loc[used]
+        return kept
+
+    def _summary(self, rows: pd.DataFrame) -> dict[str, float]:
+        names = ["n", "rmse", "mae", "log_score", "coverage", *self.metrics]
+        weight = rows["weight"].to_numpy(float)
+        if not np.sum(weight):
+            return {**dict.fromkeys(names, np.nan), "n": 0.0}
+        observed, fit = rows["observed"].to_numpy(float), rows["fit"].to_numpy(float)
+        inside = (rows["lower"] <= observed) & (observed <= rows["upper"])
+        out = {
+            "n": float(np.sum(weight)),
+            "rmse": float(np.sqrt(np.average((observed - fit) ** 2, weights=weight))),
+            "mae": float(np.average(np.abs(observed - fit), weights=weight)),
+            "log_score": float(np.average(rows["log_score"], weights=weight)),
+            "coverage": float(np.average(inside, weights=weight)),
+        }
+        return {**out, **{name: float(f(observed, fit)) for name, f in self.metrics.items()}}
+
+    def to_frame(self) -> pd.DataFrame:
+        """``n rmse mae log_score coverage`` of all rows, and of those in known and new groups."""
+        used = self._used()
+        parts = {"all": used, "known groups": used[~used["new"]], "new groups": used[used["new"]]}
+        kept = {name: rows for name, rows in parts.items() if len(rows) or name == "all"}
+        out = pd.DataFrame([self._summary(rows) for rows in kept.values()], index=list(kept))
+        return out.astype({"n": int})
+
+    def by_fold(self) -> pd.DataFrame:
+        """The same by fold."""
+        used = self._used()
+        found = {fold: self._summary(rows) for fold, rows in used.groupby("fold", sort=True)}
+        out = pd.DataFrame(found.values(), index=pd.Index(found, name="fold"))
+        return out.astype({"n": int})
+
+    def to_text(self) -> str:
+        """Write the errors, and what went wrong."""
+        lines = [
+            f"Cross-validation by {self.by}, {self.n_folds} folds, {_WORDS[self.theta]}; "
+            f"{100.0 * self.level:g} % prediction intervals",
+            format_columns(self.to_frame()),
+        ]
+        lines += [f"no fit in {n} fold(s): {why}" for why, n in self.failures.items()]
+        return "\n".join(lines)

@@ -12,7 +12,7 @@ from merextras._checks import check_count, check_frame, unknown_column
 from merextras._typing import IntArray
 from merextras.exceptions import InvalidArgumentError, NoRowsError
 from merextras.model.columns.levels import grouping
-from merextras.model.design.options import as_pandas
+from merextras.model.frame.read import as_pandas
 from merextras.model.rowless.design import StreamedDesign
 from merextras.model.state.fitted import FittedModel
 

@@ -18,11 +18,12 @@ from merextras.inference.variance_tests.variance_hypothesis import label_of
 from merextras.model.columns.fixed import Scope
 from merextras.model.design.build import build_design
 from merextras.model.design.design import Design
-from merextras.model.design.options import Options, as_pandas, callers_names
+from merextras.model.design.options import Options, callers_names
 from merextras.model.design.rank import full_rank
 from merextras.model.design.sanity import check_design
 from merextras.model.formula.parse import parse
 from merextras.model.formula.translate import names_in, unquoted
+from merextras.model.frame.read import as_pandas
 from merextras.model.rowless.design import StreamedDesign
 from merextras.model.state.fitted import Fit, FittedModel, fit_at
 from merextras.model.statsmodels.mixedlm import as_fitted

@@ -177,6 +177,13 @@ def test_bad_data(slopes, sleep, change, message):
         slopes.predict(change(sleep))
 
 
+def test_a_lone_bar_needs_no_parentheses(slopes):
+    """As in R, where ``re.form = ~ 1 | Subject`` gives what that in parentheses does."""
+    for bare in ("1 | Subject", "0 + Days | Subject", "1 + Days | Subject"):
+        expected = slopes.predict(re_form=f"~ ({bare})")
+        np.testing.assert_array_equal(slopes.predict(re_form=f"~ {bare}"), expected)
+
+
 @pytest.mark.parametrize(
     ("re_form", "message"),
     [
@@ -188,7 +195,11 @@ def test_bad_data(slopes, sleep, change, message):
         ("y ~ (1 | Subject)", "give bars only"),
         ("", "give bars only"),
         ("~ (1 | Subject", "re_form: '\\(' is never closed"),
-        ("~ 1 | Subject", "re_form: a bar must stand in parentheses"),
+        (
+            "~ (1 | Subject) + Days | Subject",
+            "re_form: a random-effects term must be added, by '.'",
+        ),
+        ("~ 0 + (Days | Subject) | Subject", "re_form: a random-effects term must be added"),
         (3, "re_form=3: None .all random effects."),
         (False, "re_form=False: None"),
     ],

@@ -257,6 +257,7 @@ def _split_bar(text: str, at: int, end: int, name: str) -> list[Bar] | None:
     if not effects:
         what = "nothing stands left of the bar; (1 | g) is an intercept"
         raise _error(text, pipes[0], what, name)
+    _check_no_bar(text, at, pipes[0], name)
     return [
         Bar(effects, factors, independent) for factors in _factors(text, pipes[-1] + 1, end, name)
     ]

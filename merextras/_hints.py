@@ -141,6 +141,7 @@ PLOTS: Mapping[str, str] = MappingProxyType(
         "plot_fitted": "plot_fitted(mx.residual_table(m))",
         "plot_influence": "plot_influence(m.influence('group'))",
         "plot_model_check": "plot_model_check(mx.model_checks(m))",
+        "plot_power_curve": "plot_power_curve(mx.power_curve(m, 'x', ...))",
         "plot_predictions": "plot_predictions(m.predict(newdata, interval='prediction'))",
         "plot_profile_density": "plot_profile_density(m.profile())",
         "plot_profile_pairs": "plot_profile_pairs(m.profile())",

@@ -155,10 +155,12 @@ RANDOM = {
     "pb_modcomp": lambda m: mx.pb_modcomp(
         m, _other(m, "y ~ x + (1 + I(x - 50) | g) + (1 | h)"), n_sims=4, rng=1
     ).to_frame(),
+    "power": lambda m: mx.power(m, "x", n_sims=4, rng=1).p_values,
     "icc: intervals": lambda m: mx.icc(m, ci="bootstrap", n_sims=4, rng=1).to_frame(),
 }
 
 NEEDS_ROWS = {
+    "cross_validate": lambda m: mx.cross_validate(m, by="h"),
     "augment": mx.augment,
     "average_obs": mx.average_obs,
     "bootstrap: residuals": lambda m: mx.bootstrap(m, kind="semiparametric", n_sims=2),
@@ -201,6 +203,9 @@ NEEDS_ROWS = {
 
 #: Functions that take no model, make one, or refuse any; results that draw; R's spellings.
 OTHERS = {
+    "extend",
+    "make_model",
+    "power_curve",  # needs the rows to have more or fewer of them, and says so
     "LmerControl",
     "MerMod",
     "ModelList",

@@ -63,6 +63,7 @@ def plot_power_curve(
     ('Subject', 'power')
     >>> plt.close(ax.figure)
     """
+    arguments.refuse_model(curve, "plot_power_curve")
     limits = ["power", "conf_low", "conf_high"]
     frame = arguments.as_frame(curve, "curve", needs=[], numeric=limits).sort_index()
     if target is not None and not 0.0 < target < 1.0:
@@ -72,10 +73,11 @@ def plot_power_curve(
         arguments.require_positive(height, "height")
         ax = plt.subplots(figsize=(width, height), layout="constrained")[1]
     if target is not None:
-        ax.axhline(target, color="0.4", linewidth=0.9, linestyle="--", zorder=1)
+        ax.axhline(target, color=style.gray(0.4), linewidth=0.9, linestyle="--", zorder=1)
     at = frame.index.to_numpy()
-    ax.vlines(at, frame["conf_low"], frame["conf_high"], color=style.BLUE, linewidth=1.4, zorder=2)
-    ax.plot(at, frame["power"], color=style.BLUE, linewidth=1.0, marker="o", markersize=5, zorder=3)
+    color = style.estimated()
+    ax.vlines(at, frame["conf_low"], frame["conf_high"], color=color, linewidth=1.4, zorder=2)
+    ax.plot(at, frame["power"], color=color, linewidth=1.0, marker="o", markersize=5, zorder=3)
     ax.set_ylim(-0.02, 1.02)
     ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     if len(at) <= 12:

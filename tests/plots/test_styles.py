@@ -77,6 +77,9 @@ def small():
         "plot_fitted": residuals,
         "plot_influence": m.influence("school"),
         "plot_model_check": mx.model_checks(m, rng=1),
+        "plot_power_curve": mx.power_curve(
+            two, "Days", along="Subject", values=[9, 18], n_sims=8, rng=1
+        ),
         "plot_predictions": m.predict(cases, interval="prediction"),
         "plot_profile_density": profile,
         "plot_profile_pairs": profile,

@@ -31,6 +31,7 @@ MAY_BE_NAN = {
     "statistic": "a variance's",
     "conf_low": "a variance's, where it is zero",
     "conf_high": "a variance's, where it is zero",
+    "no_pooling": "shrinkage: a level whose rows do not determine its coefficients",
     "p_better": "what_if: a case in the level that it is in",
     "spread_error": "re_impact: a bin of one level",
 }

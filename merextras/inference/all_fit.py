@@ -34,6 +34,9 @@ _METHODS = {
     "Powell": {"xtol": 1e-8, "ftol": 1e-13, "maxiter": 20_000, "maxfev": 20_000},
 }
 _WITH_GRADIENT = ("L-BFGS-B", "SLSQP")
+#: The criterion where there is none: huge, and so that the cubes of it that a search through
+#: parabolas forms are still numbers.
+_NONE = 1e90
 
 
 @dataclass
@@ -48,7 +51,7 @@ class _Criterion:
         """The criterion; huge where there is none."""
         self.count += 1
         value = self._point(scaled).deviance()
-        return value if np.isfinite(value) else 1e300
+        return value if np.isfinite(value) else _NONE
 
     def slope(self, scaled: Array) -> Array:
         """Its gradient."""

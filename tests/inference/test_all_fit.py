@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from lme4_fits import adapted, statsmodels_fit
 from properties.compare import close
+from small_models import case_of
 from tolerances import OTHER_OPTIMISER, SAME_DRAWS
 
 import merextras as mx
@@ -47,6 +48,14 @@ def test_a_singular_model():
     frame = found.to_frame().set_index("optimizer")
     assert frame.loc[NEWTON, "singular"].all()
     assert found.agree
+
+
+@pytest.mark.filterwarnings("ignore::merextras.exceptions.SingularFitWarning")
+def test_a_search_that_tries_where_there_is_no_criterion():
+    case = case_of(60)  # Powell's: its line search extrapolates to standard deviations of 1e6
+    found = mx.all_fit(mx.lmer(case.formula, case.data, **case.kwargs), rng=1)
+    frame = found.to_frame().set_index("optimizer")
+    assert frame.loc["Powell", "above_best"] < OTHER_OPTIMISER
 
 
 def test_statsmodels_own_estimate_falls_short(students):

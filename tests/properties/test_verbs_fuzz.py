@@ -2,8 +2,9 @@
 
 A verb may refuse in words (an error of merextras) or warn; it may not fail in numpy's or pandas'
 words, nor give a number that depends on the order of the rows, on what groups are called, on the
-zero or the unit of a covariate. A failing seed alone: ``python tests/properties/test_verbs_fuzz.py
-17 23`` prints its faults.
+zero or the unit of a covariate. A design takes some three seconds: the test tries every twelfth, and
+``PYTHONPATH=.:tests:tests/support python tests/properties/test_verbs_fuzz.py $(seq 0 299)`` all
+(or those of a few seeds) and prints their faults.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from tolerances import FUZZ_INVARIANT
 import merextras as mx
 from merextras.exceptions import MerextrasError, MerextrasWarning
 
-#: How many designs, and how many of them a test tries.
-DESIGNS, EACH = 300, 10
+#: The designs, by their seeds, that are tried: of 300 every twelfth, and those that have
+#: shown faults.
+SEEDS = sorted({*range(0, 300, 12), 14, 26, 30, 60, 84, 90, 150, 165})
 #: Columns in which NaN is documented, and what it means there; of any verb, and of single ones.
 MAY_BE_NAN = {
     "df": "none asked for, or the term has none",
@@ -31,6 +33,7 @@ MAY_BE_NAN = {
     "statistic": "a variance's",
     "conf_low": "a variance's, where it is zero",
     "conf_high": "a variance's, where it is zero",
+    "no_pooling": "shrinkage: a level whose rows do not determine its coefficients",
     "p_better": "what_if: a case in the level that it is in",
     "spread_error": "re_impact: a bin of one level",
 }
@@ -191,6 +194,18 @@ def _invariance_faults(case, m):
     changes = {"order": small.in_another_order, "labels": small.relabelled, "unit": small.scaled}
     if case.shiftable:
         changes["zero"] = small.shifted
+    if (
+        m.opt_summary.unbounded
+    ):  # no optimum, so no numbers to hold: what holds is that this is said
+        others = {
+            name: _called(lambda change=change: _fit(change(case)))[0]
+            for name, change in changes.items()
+        }
+        return [
+            f"{name}: unbounded here and not there"
+            for name, other in others.items()
+            if other is None or not other.opt_summary.unbounded
+        ]
     expected, _, fault = _called(lambda: _invariants(m))
     if expected is None:
         return [f"invariants: {fault}"] if fault else []
@@ -230,9 +245,9 @@ def faults_of(seed):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("first", range(0, DESIGNS, EACH))
-def test_every_verb(first):
-    faults = [fault for seed in range(first, first + EACH) for fault in faults_of(seed)]
+@pytest.mark.parametrize("seed", SEEDS)
+def test_every_verb(seed):
+    faults = faults_of(seed)
     assert not faults, f"{len(faults)} faults:\n" + "\n".join(faults)
 
 

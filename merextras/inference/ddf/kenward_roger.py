@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from merextras._typing import Array
-from merextras.exceptions import RefitWarning
+from merextras.exceptions import NotPositiveDefiniteError, RefitWarning
 from merextras.inference.ddf.contrasts import FTest, independent
 from merextras.inference.ddf.satterthwaite import in_basis, inverse_of
 from merextras.model.state.fitted import FittedModel, refitted
@@ -20,6 +20,9 @@ __all__ = ["KenwardRoger", "kenward_roger", "vcov_adj"]
 # pbkrtest's: where the factor of F is of no use, and what counts as zero.
 _NEAR_TWO = 1e-2
 _ZERO = 1e-10
+#: By how much the adjusted variance of a contrast may be below the plain one, relative to it: the
+#: adjustment has no negative one.
+_LOST = 1e-4
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,12 @@ def kenward_roger(model: FittedModel, *, stacklevel: int = 2) -> KenwardRoger:
     -------
     KenwardRoger
 
+    Raises
+    ------
+    NotPositiveDefiniteError
+        The adjusted covariance comes out below the plain one: digits are lost, as where the
+        residual variance goes to zero.
+
     Warns
     -----
     RefitWarning
@@ -171,7 +180,25 @@ def kenward_roger(model: FittedModel, *, stacklevel: int = 2) -> KenwardRoger:
     parameters = 2.0 * inverse
     plain = sigma2 * found.unscaled
     adjusted = plain + 2.0 * sigma2 * found.excess(parameters)
+    _check_adjusted(adjusted, plain)
     return KenwardRoger(model, adjusted, plain, sigma2 * found.moves(), parameters)
+
+
+def _check_adjusted(adjusted: Array, plain: Array) -> None:
+    """Raise where the adjusted covariance is below the plain one, which no exact one is."""
+    try:
+        low = np.linalg.cholesky(plain)
+        half = np.linalg.solve(low, adjusted)
+        smallest = float(np.min(np.linalg.eigvalsh(np.linalg.solve(low, half.T)), initial=1.0))
+    except np.linalg.LinAlgError:
+        smallest = -np.inf
+    if not smallest > 1.0 - _LOST:
+        raise NotPositiveDefiniteError(
+            "Kenward-Roger's method: the adjusted covariance of the fixed effects comes out below "
+            "the one that it adjusts, so that its digits are lost; the estimate may have no "
+            "residual variance or not be at an optimum (see check_convergence()). Take "
+            "ddf='satterthwaite', or a model with fewer random effects"
+        )
 
 
 def vcov_adj(m: object) -> pd.DataFrame:
@@ -193,6 +220,8 @@ def vcov_adj(m: object) -> pd.DataFrame:
     ------
     UnsupportedModelError
         Not a mixed model.
+    NotPositiveDefiniteError
+        The adjusted covariance comes out below the plain one: digits are lost.
 
     Warns
     -----

@@ -20,6 +20,7 @@ from merextras.model.columns.boxes import boxed
 from merextras.model.columns.complete_rows import CompleteRows
 from merextras.model.columns.explained import explained, first_line
 from merextras.model.columns.specs import categories_of, codes_of, names_seen, variables_of
+from merextras.model.columns.truth_values import with_categories
 from merextras.model.columns.whole_column import (
     NO_OTHER_ROWS,
     looking_at_whole,
@@ -247,6 +248,9 @@ class FormulaPart:
         """
         scope = Scope() if scope is None else scope
         rhs = formula.split("~", 1)[-1]
+        if scope.engine == "formulaic":
+            rhs, own = with_categories(rhs, frame)
+            labels = {**(labels or {}), **own}
         made = scope.matrix(rhs, frame)
         spec = made.design_info if scope.engine == "patsy" else made.model_spec
         part = cls(

@@ -8,6 +8,7 @@ import free_covariances as covpar
 import numpy as np
 import pytest
 from ddf_models import CASES, IDS, as_r, expected, fit, frame_of, gap
+from small_models import case_of
 from tolerances import DDF, KR_COVARIANCE, P_VALUE, SECOND_DERIVATIVE, TEST_STATISTIC
 
 import merextras as mx
@@ -15,7 +16,9 @@ from merextras.datasets import load_dataset
 from merextras.engine.solution.pls import solve
 from merextras.exceptions import (
     ApproximationWarning,
+    ConvergenceWarning,
     InvalidArgumentError,
+    NotPositiveDefiniteError,
     RefitWarning,
     SingularFitWarning,
 )
@@ -351,3 +354,14 @@ def test_model_without_fixed_effects():
     assert len(m.summary(ddf="satterthwaite").coefficients) == 0
     assert mx.vcov_adj(m).shape == (0, 0)
     assert len(m.anova(ddf="kenward-roger")) == len(m.anova()) == 0
+
+
+def test_kenward_roger_without_residual_variance():
+    """The adjustment has no negative variance in exact numbers; here the digits are lost."""
+    case = case_of(150)
+    with pytest.warns(ConvergenceWarning, match="no maximum"):
+        m = mx.lmer(case.formula, case.data, **{**case.kwargs, "reml": True})
+    with pytest.raises(NotPositiveDefiniteError, match="digits are lost.*ddf='satterthwaite'"):
+        m.summary(ddf="kenward-roger")
+    with pytest.raises(NotPositiveDefiniteError, match="digits are lost"):
+        mx.vcov_adj(m)

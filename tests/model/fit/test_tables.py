@@ -114,6 +114,30 @@ def test_truth_values_are_factors_alone_and_numbers_in_code(engine, dtype):
     np.testing.assert_allclose(two.predict(data[:20]), same.predict(own[:20]), rtol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", ["bool", "boolean", object])
+@pytest.mark.parametrize("a", ["a", "`a b`"])
+def test_truth_values_alone_and_in_code_of_one_formula(dtype, a):
+    """Two slopes, one of each value, and numbers in code: as with patsy, and as R has it."""
+    rng = np.random.default_rng(9)
+    made = pd.DataFrame({"x": rng.normal(size=90), "g": rng.integers(0, 9, 90)})
+    made = made.assign(b=rng.random(90) < 0.6, y=rng.normal(size=90) + made["x"])
+    values = rng.random(90) < 0.4
+    data = made.assign(**{a.strip("`"): pd.Series(values).astype(dtype)})
+    data["b"] = data["b"].astype(dtype)
+    formula = f"y ~ x:{a} + I({a} + b) + (1 | g)"
+    control = mx.LmerControl(formula_engine="formulaic")
+    m, ref = mx.lmer(formula, data, control=control), mx.lmer(formula, data)
+    plain = made.assign(n=values + 0 + made["b"], off=made["x"] * ~values, on=made["x"] * values)
+    own = mx.lmer("y ~ off + on + n + (1 | g)", plain).fixef().to_numpy()
+    slopes = [f"x:{a.strip('`')}[{value}]" for value in (False, True)]
+    np.testing.assert_allclose(m.fixef()[slopes], own[1:3], rtol=1e-8)
+    np.testing.assert_allclose(m.fixef()[ref.fixef().index], ref.fixef(), rtol=1e-9)
+    np.testing.assert_allclose(m.predict(data[:5]), ref.fitted()[:5], rtol=1e-9)
+    table, expected = m.drop1(), ref.drop1()
+    assert set(table.index) == set(expected.index)
+    np.testing.assert_allclose(table.loc[expected.index, "aic"], expected["aic"], rtol=1e-9)
+
+
 @pytest.mark.parametrize("engine", ["patsy", "formulaic"])
 @pytest.mark.parametrize("dtype", ["bool", "boolean", object])
 def test_arithmetic_of_truth_values(sleep, engine, dtype):

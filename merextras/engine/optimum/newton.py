@@ -237,11 +237,11 @@ def _is_unbounded(search: _Search, end: _End) -> bool:
     unsettled = end.decrement > 1e-8 and largest > FEW_DIGITS
     if end.deviance == -np.inf or largest > FAR or unsettled:
         return True
-    large = size > LARGE
-    if not np.isfinite(end.deviance) or not np.any(large):
+    if not np.isfinite(end.deviance) or not largest > LARGE:
         return False
-    _, deviance = search.at(np.where(large, 10.0 * end.theta, end.theta))
-    return bool(deviance <= end.deviance + LITTLE)
+    # What is large alone, and with all that outweighs the residual: it may grow in proportion only.
+    grown = [np.where(size > bound, 10.0 * end.theta, end.theta) for bound in (LARGE, 1.0)]
+    return any(search.at(theta)[1] <= end.deviance + LITTLE for theta in grown)
 
 
 def _descend(search: _Search, theta: Array) -> _End:

@@ -111,6 +111,14 @@ def test_unbounded_likelihood_is_named():
     assert not mx.check_convergence(model).converged
 
 
+def test_unbounded_along_a_ray_is_named():
+    """Three variances that can only grow in proportion, not all of them beyond a thousand."""
+    formula, frame, reml = small_design(278)
+    model = fitted(formula, frame, reml=reml)
+    assert model.opt_summary.unbounded
+    assert not model.opt_summary.converged
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("first", range(0, 120, 20))
 def test_no_small_design_ends_above_its_optimum(first):

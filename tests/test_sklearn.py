@@ -15,7 +15,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from merextras.sklearn import MixedModelRegressor
 
@@ -24,7 +24,10 @@ X, Y = SLEEP[["Days", "Subject"]], SLEEP["Reaction"]
 FORMULA = "~ Days + (Days | Subject)"
 
 
-@parametrize_with_checks([MixedModelRegressor()])
+CHECKS = list(estimator_checks_generator(MixedModelRegressor()))
+
+
+@pytest.mark.parametrize(("estimator", "check"), CHECKS, ids=range(len(CHECKS)))
 def test_it_keeps_the_conventions(estimator, check):
     check(estimator)
 

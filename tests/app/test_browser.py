@@ -63,7 +63,7 @@ def test_the_estimates_are_those_of_tidy(page, model):
     page.until(lambda: page.rows("#summary_table_0") == expected)
     saved = pd.read_csv(io.StringIO(page.file("summary_table_0_csv")))
     expected = mx.tidy(model, "fixed", conf_int=True, level=0.8, ddf="asymptotic")
-    np.testing.assert_allclose(saved["conf_low"], expected["conf_low"], rtol=1e-15)
+    np.testing.assert_allclose(saved["conf_low"], expected["conf_low"], rtol=1e-12)
     assert "Intercept" in page.text("#summary_table_1")
     assert page.script("return document.querySelector('math').textContent").startswith("extro")
 

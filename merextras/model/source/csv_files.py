@@ -61,17 +61,18 @@ def _csv_names(path: str) -> tuple[str, ...]:
     """
     with reading(repr(path)):
         with Path(path).open("rb") as file:
-            head = file.read(2)
-        if head in _ENCODINGS:
+            head = file.read(_TAIL)
+        if head[:2] in _ENCODINGS:
             raise InvalidArgumentError(
-                f"source: {path!r} is {_ENCODINGS[head]} text; CSV files are read as UTF-8: write "
+                f"source: {path!r} is {_ENCODINGS[head[:2]]} text; CSV files are read as UTF-8: write "
                 "it again as UTF-8"
             )
         if not head:
             raise InvalidArgumentError(f"source: {path!r} is empty")
         pd.read_csv(path, header=None, nrows=2, dtype=str)  # refuses rows longer than the header
         names = tuple(map(str, pd.read_csv(path, nrows=0, index_col=False).columns))
-        if any("\0" in name for name in names):
+        plain = path.lower().endswith(".csv")  # a compressed file is no text itself
+        if any("\0" in name for name in names) or (plain and b"\0" in head):
             raise InvalidArgumentError(
                 f"source: {path!r} is not UTF-8 text (it has null characters); write it again as "
                 "UTF-8"

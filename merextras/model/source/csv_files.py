@@ -62,9 +62,10 @@ def _csv_names(path: str) -> tuple[str, ...]:
     with reading(repr(path)):
         with Path(path).open("rb") as file:
             head = file.read(_TAIL)
-        if head[:2] in _ENCODINGS:
+        mark = head[:2]
+        if mark in _ENCODINGS:
             raise InvalidArgumentError(
-                f"source: {path!r} is {_ENCODINGS[head[:2]]} text; CSV files are read as UTF-8: write "
+                f"source: {path!r} is {_ENCODINGS[mark]} text; CSV files are read as UTF-8: write "
                 "it again as UTF-8"
             )
         if not head:

@@ -72,12 +72,17 @@ class Covariances:
         """The theta with no standard deviation below `least`, (n,)."""
         return np.where(self.at_least_zero & (theta < least), least, theta)
 
+    def near_zero(self, theta: Array, sizes: Sequence[Array], limit: float) -> BoolArray:
+        """Which terms of many models are within `limit` of losing rank, (m, terms)."""
+        out = np.zeros((len(theta), len(self.structures)), dtype=bool)
+        rows = zip(self.structures, self.parts, sizes, strict=True)
+        for t, (s, at, size) in enumerate(rows):
+            out[:, t] = s.near_zero(theta[:, at], size, limit)
+        return out
+
     def is_singular(self, theta: Array, limit: float = SINGULAR) -> BoolArray:
         """Which of many models have a covariance that has (nearly) lost rank, (m,)."""
-        out = np.zeros(len(theta), dtype=bool)
-        for s, at in zip(self.structures, self.parts, strict=True):
-            out |= s.near_zero(theta[:, at], np.ones(s.k), limit)
-        return out
+        return np.asarray(self.near_zero(theta, [np.ones(k) for k in self.ks], limit).any(axis=1))
 
     def factors(self, theta: Array) -> tuple[Array, ...]:
         """Lambda of each term, (k, k)."""

@@ -239,9 +239,8 @@ class Criterion:
 
     def terms_near_zero(self, theta: Array, limit: float) -> list[bool]:
         """Which terms' covariances are within `limit` of one that has lost rank."""
-        cov = self.covariances
-        rows = zip(cov.structures, cov.parts, self.sizes, strict=True)
-        return [bool(s.near_zero(theta[None, at], size, limit)[0]) for s, at, size in rows]
+        near: list[bool] = self.covariances.near_zero(theta[None], self.sizes, limit)[0].tolist()
+        return near
 
     def differenced(self, theta: Array, at: Callable[[Array], Point] | None = None) -> Array:
         """The Hessian by central differences of the gradient, 2 n gradients; (n, n).

@@ -10,7 +10,7 @@ apart and the search is restarted inside if need be.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -202,7 +202,7 @@ def minimise(
         first, last, initial_deviance, deviance,
         tuple(grad.tolist()), float(decrement), search.n_evaluations, len(end.log),
         end.restarts, converged, _message(search, converged, unbounded, end, n_ends),
-        tuple(replace(line, theta=at) for line, at in zip(end.log, steps, strict=True)),
+        tuple(line.at(theta) for line, theta in zip(end.log, steps, strict=True)),
         n_ends, unbounded, regular,
     )  # fmt: skip
     return solution, summary

@@ -32,6 +32,10 @@ class Iteration:
     decrement: float
     step: float
 
+    def at(self, theta: tuple[float, ...]) -> Iteration:
+        """The same line with its theta in other coordinates."""
+        return Iteration(theta, self.deviance, self.decrement, self.step)
+
 
 @dataclass(frozen=True)
 class OptSummary:

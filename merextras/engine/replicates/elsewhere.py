@@ -25,7 +25,7 @@ def starts(criterion: Criterion) -> Iterator[Array]:
 def keep_lower(
     found: ManyFits, criterion: Criterion, again: Callable[[IntArray, Array], ManyFits]
 ) -> None:
-    """Fit the singular replicates from other starts, and put in their fits where they are lower.
+    """Fit the singular replicates from other starts, and put in the lowest fits where lower.
 
     Parameters
     ----------
@@ -33,16 +33,19 @@ def keep_lower(
         With theta in the coordinates of the cross-products; changed in place.
     criterion : Criterion
         Of the design.
-    again : callable (replicates, theta) -> ManyFits
-        The fits of some replicates from a theta.
+    again : callable ((r,) replicates, (r, n_theta) thetas) -> ManyFits
+        The fits of replicates, each from its theta, all together.
     """
-    which = np.flatnonzero([criterion.near_zero(theta, NEAR_BOUNDARY) for theta in found.theta])
+    near = criterion.covariances.near_zero(found.theta, criterion.sizes, NEAR_BOUNDARY)
+    which = np.flatnonzero(near.any(axis=1))
     if len(which) == 0:
         return
-    for theta in starts(criterion):
-        other = again(which, theta)
-        old = found.deviance[which]
-        better = other.converged & ((other.deviance < old) | ~found.converged[which])
-        at = which[better]
-        for name in ("theta", "deviance", "beta", "sigma2", "converged", "singular"):
-            getattr(found, name)[at] = getattr(other, name)[better]
+    thetas = np.array(list(starts(criterion)))
+    other = again(np.tile(which, len(thetas)), np.repeat(thetas, len(which), axis=0))
+    usable = np.where(other.converged, other.deviance, np.inf).reshape(len(thetas), len(which))
+    best = np.argmin(usable, axis=0)
+    lowest = usable[best, np.arange(len(which))]
+    better = np.isfinite(lowest) & ((lowest < found.deviance[which]) | ~found.converged[which])
+    at, of = which[better], (best * len(which) + np.arange(len(which)))[better]
+    for name in ("theta", "deviance", "beta", "sigma2", "converged", "singular"):
+        getattr(found, name)[at] = getattr(other, name)[of]

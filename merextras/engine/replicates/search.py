@@ -81,7 +81,7 @@ def minimise_many(
             found.append(_alone(criterion, part, theta, control))
         else:
             fits = _together(make(part), part, theta, control)
-            again = partial(_some, make, part, control)
+            again = partial(_some, make, part, control, size)
             elsewhere.keep_lower(fits, criterion, again)
             found.append(fits)
         if progress is not None:
@@ -148,15 +148,23 @@ def _some(
     make: Callable[[Responses], Problem],
     responses: Responses,
     control: Control,
+    size: int,
     which: IntArray,
-    theta: Array,
+    thetas: Array,
 ) -> ManyFits:
-    part = responses.take(which)
-    return _together(make(part), part, theta, control)
+    """The fits of some responses, each from a theta of its own, in blocks of a size."""
+    found = []
+    for at in range(0, len(which), size):
+        part = responses.take(which[at : at + size])
+        found.append(_together(make(part), part, thetas[at : at + size], control))
+    return _stacked(found, thetas.shape[1], responses.xy.shape[0])
 
 
 def search(problem: Problem, theta: Array, control: Control) -> tuple[Point, BoolArray]:
-    """Minimise the deviances of a block from a theta: where each is, and whether at its optimum."""
+    """Minimise the deviances of a block from one theta, or one each.
+
+    Returns where each is, and whether at its optimum.
+    """
     state = _Search(problem, control)
     converged = state.run(theta)
     return state.found, converged
@@ -175,7 +183,8 @@ class _Search:
     def run(self, theta: Array) -> BoolArray:
         """Minimise all deviances; return which have converged."""
         everyone = np.arange(self.problem.n_responses)
-        self.found = self.problem.at(everyone, np.tile(theta, (len(everyone), 1)))
+        each = np.array(np.broadcast_to(theta, (len(everyone), theta.shape[-1])))
+        self.found = self.problem.at(everyone, each)
         hopeless = everyone[~np.isfinite(self.found.deviance)]
         if len(hopeless):
             unit = self.covariances.from_covariances([np.diag(s**-2.0) for s in self.sizes])
@@ -208,8 +217,7 @@ class _Search:
 
     def near_zero(self, theta: Array, limit: float) -> BoolArray:
         """Which terms' covariances are within `limit` of one that has lost rank, (m, terms)."""
-        rows = zip(self.covariances.structures, self.covariances.parts, self.sizes, strict=True)
-        return np.stack([s.near_zero(theta[:, at], size, limit) for s, at, size in rows], axis=1)
+        return self.covariances.near_zero(theta, self.sizes, limit)
 
     def settle(self, which: IntArray) -> None:
         """Iterate, put at zero what is nearly there, and iterate on the others."""

@@ -5,7 +5,8 @@ Bates, Maechler, Bolker & Walker (2015), J. Stat. Softw. 67(1); equation numbers
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cache, cached_property
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,13 @@ from merextras.engine.products.crossprod import CrossProducts
 # one already in the basis, whose columns are of size one.
 NO_DIGITS = 1e-14
 NO_COLUMN = 1e-25
+
+
+@cache
+def _cached_names(of: Any) -> tuple[str, ...]:
+    """Names of a class's cached properties."""
+    members = [pair for c in of.__mro__ for pair in vars(c).items()]
+    return tuple(name for name, kind in members if isinstance(kind, cached_property))
 
 
 class Profiled:
@@ -47,9 +55,9 @@ class Profiled:
 
     def forget(self) -> None:
         """Let go of what is cached; it is made again on demand."""
-        for name, kind in [(n, k) for c in type(self).__mro__ for n, k in vars(c).items()]:
-            if isinstance(kind, cached_property):
-                vars(self).pop(name, None)
+        of: Any = type(self)
+        for name in _cached_names(of):
+            vars(self).pop(name, None)
 
     @property
     def p(self) -> int:

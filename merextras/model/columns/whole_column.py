@@ -56,6 +56,9 @@ def looking_at_whole(codes: Iterable[str], frame: pd.DataFrame, evaluator: Evalu
     Cost: a dozen evaluations of each piece on a few hundred rows at most, whatever the number of
     rows. Rows at the ends of a variable are taken alone, as those are what a quantile cuts off.
     """
+    codes = list(codes)
+    if not codes:
+        return []
     if len(frame) > _MANY:
         rng = np.random.default_rng(0)
         frame = frame.iloc[np.sort(rng.choice(len(frame), _MANY, replace=False))]

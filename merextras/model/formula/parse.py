@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 from merextras.exceptions import InvalidArgumentError
@@ -76,6 +77,12 @@ def parse(text: str, *, name: str = "formula", subtract: bool = False) -> MixedF
         raise InvalidArgumentError(
             f"{name}: expected a formula as a string, got {type(text).__name__}"
         )
+    return _parsed(text, name, subtract)
+
+
+@lru_cache(maxsize=128)
+def _parsed(text: str, name: str, subtract: bool) -> MixedFormula:
+    """A fit asks several times for the same formula."""
     _check_brackets(text, name)
     tildes = [i for i in _outside(text) if text[i] == "~"]
     if len(tildes) > 1:

@@ -96,14 +96,12 @@ def _function(module: str, name: str, **keywords: str) -> Spelling:
 
 
 def _found(module: str, name: str) -> Callable[..., Any]:
-    found: Callable[..., Any] = operator.attrgetter(name)(
-        importlib.import_module(f"merextras.{module}")
-    )
-    return found
+    room: Any = importlib.import_module(f"merextras.{module}")
+    return operator.attrgetter(name)(room)  # type: ignore[no-any-return] # a table of names
 
 
-def _means() -> Any:
-    return _found("results.means.emmeans", "Emmeans")
+def _contrasts() -> Callable[..., Any]:
+    return _found("results.means.emmeans", "Emmeans.contrasts")
 
 
 def _idiom(ours: str, name: str, **keywords: str) -> Spelling:
@@ -327,8 +325,8 @@ TABLE: dict[str, Spelling] = {
     "joint_tests": _function(
         "inference.means.joint_tests", "joint_tests", object="m", lmer_df="ddf"
     ),
-    "contrast": Spelling("means.contrasts(...)", lambda: _means().contrasts, {"object": "self"}),
-    "pairs": Spelling("means.contrasts()", lambda: _means().contrasts, {"x": "self"}),
+    "contrast": Spelling("means.contrasts(...)", _contrasts, {"object": "self"}),
+    "pairs": Spelling("means.contrasts()", _contrasts, {"x": "self"}),
     "emmip": _function("plots", "plot_emmeans", object="means"),
     # lattice
     "dotplot": _function("plots", "plot_ranef", x="ranef", main="title"),
@@ -393,10 +391,8 @@ def _listed() -> str:
     rows += [(f"``{r}``", f"``{name}``", f"``{TABLE[r].ours}``") for name, r in _NAMES.items()]
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
     rule = "  ".join("=" * width for width in widths)
-    lines = [
-        "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
+    laid = [[c.ljust(w) for c, w in zip(row, widths, strict=True)] for row in rows]
+    lines = ["  ".join(row).rstrip() for row in laid]
     return "\n".join([rule, lines[0], rule, *lines[1:], rule])
 
 

@@ -15,7 +15,8 @@ from merextras.model.design.options import Options, callers_names
 from merextras.model.design.rank import full_rank
 from merextras.model.design.sanity import check_design
 from merextras.model.frame.read import as_pandas
-from merextras.model.products.products import ModelProducts, fit_products, products_of
+from merextras.model.products.fit import fit_products
+from merextras.model.products.products import ModelProducts, products_of
 from merextras.model.source.asked import Asked
 from merextras.model.state.control import LmerControl
 from merextras.model.state.fitted import Fit, fit_design, warn_of

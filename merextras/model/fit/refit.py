@@ -22,7 +22,8 @@ from merextras.model.formula.parse import Bar, parse
 from merextras.model.formula.rewrite import bar_text, expanded, term_labels
 from merextras.model.formula.translate import in_backticks
 from merextras.model.frame.read import as_pandas
-from merextras.model.products.products import fit_products, products_within
+from merextras.model.products.fit import fit_products
+from merextras.model.products.products import products_within
 from merextras.model.rowless.design import StreamedDesign
 from merextras.model.state.fitted import Fit, FittedModel, refitted, warn_of
 

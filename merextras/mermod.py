@@ -125,7 +125,12 @@ class MerMod(FittedModel):
 
     @classmethod
     def from_cross_products(
-        cls, products: ModelProducts, *, reml: bool = True, control: LmerControl | None = None
+        cls,
+        products: ModelProducts,
+        *,
+        reml: bool = True,
+        control: LmerControl | None = None,
+        sigma: float | None = None,
     ) -> MerMod:
         """Fit a model from cross-products, without a row of the data.
 
@@ -135,6 +140,8 @@ class MerMod(FittedModel):
             Of `cross_products`, `load_cross_products`, or a sum of them.
         reml : bool
         control : LmerControl, optional
+        sigma : float, optional
+            The residual standard deviation where it is known, as in `lmer`.
 
         Raises
         ------
@@ -146,7 +153,7 @@ class MerMod(FittedModel):
         The fit is that of all rows. What needs rows raises `NoRowsError`; `stream_rows` makes it in
         another pass over the data.
         """
-        return cls._of(fit_source(products, reml=reml, control=control, depth=1))
+        return cls._of(fit_source(products, reml=reml, control=control, sigma=sigma, depth=1))
 
     # Estimates
     fixef = estimates.fixef
@@ -264,6 +271,7 @@ def lmer(
     contrasts: Mapping[str, str] | None = None,
     missing: str = "drop",
     control: LmerControl | None = None,
+    sigma: float | None = None,
     chunk_size: int | None = None,
     progress: bool | None = None,
 ) -> MerMod:
@@ -297,6 +305,11 @@ def lmer(
         Rows that miss a value of a variable of the model; `n_dropped` counts them and all results
         keep the user's index.
     control : LmerControl, optional
+    sigma : float, optional
+        The residual standard deviation of a row of weight one, where it is known and not to be
+        estimated: ``sigma=1, weights=1 / v`` for estimates with sampling variances v, as in a
+        meta-analysis. There may then be a group for each row. What is tested or simulated takes it
+        for known; what is a test of the ratio to an estimated sigma (`exact_rlrt`) is refused.
     chunk_size : int, optional
         Rows read at a time, 100 000 by default; given, a frame is read in chunks too.
     progress : bool, optional
@@ -347,7 +360,7 @@ def lmer(
             progress=progress,
             depth=1,
         )
-        return MerMod._of(fit_source(products, reml=reml, control=control, depth=1))
+        return MerMod._of(fit_source(products, reml=reml, control=control, sigma=sigma, depth=1))
     fit = fit_formula(
         formula,
         data,
@@ -358,6 +371,7 @@ def lmer(
         contrasts=contrasts,
         missing=missing,
         control=control,
+        sigma=sigma,
         depth=1,
     )
     return MerMod._of(fit)

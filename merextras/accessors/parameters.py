@@ -5,17 +5,18 @@ from __future__ import annotations
 import numpy as np
 
 from merextras._typing import Array
-from merextras.engine.covariance.covariances import Covariances
 from merextras.model.state.fitted import FittedModel
 
 
 def parameter_names(model: FittedModel, scale: str = "sdcor") -> tuple[str, ...]:
     """Names in the order of `parameters`: ``sd_x|g``, ``cor_y.x|g``, ``sigma``, fixed effects.
 
-    With ``scale="varcov"`` ``var_x|g``, ``cov_y.x|g`` and ``sigma2``.
+    With ``scale="varcov"`` ``var_x|g``, ``cov_y.x|g`` and ``sigma2``; no sigma where it is known.
     """
-    sigma = "sigma" if scale == "sdcor" else "sigma2"
-    return (*covariance_names(model, scale), sigma, *model.design.fixed.names)
+    sigma = ["sigma" if scale == "sdcor" else "sigma2"]
+    known = model.has_known_sigma
+    names = covariance_names(model, scale)
+    return (*names, *([] if known else sigma), *model.design.fixed.names)
 
 
 def covariance_names(model: FittedModel, scale: str = "sdcor") -> list[str]:
@@ -29,13 +30,12 @@ def covariance_names(model: FittedModel, scale: str = "sdcor") -> list[str]:
     return names
 
 
-def parameters(covariances: Covariances, theta: Array, sigma2: Array, beta: Array) -> Array:
-    """The parameters of many fits, (m, n_theta + 1 + p).
+def parameters(model: FittedModel, theta: Array, sigma2: Array, beta: Array) -> Array:
+    """The parameters of many fits of a model's design, (m, n_theta + 1 + p); no known sigma.
 
     Parameters
     ----------
-    covariances : Covariances
-        Of the terms.
+    model : FittedModel
     theta, sigma2, beta : (m, n_theta), (m,) and (m, p) arrays
 
     Returns
@@ -43,7 +43,7 @@ def parameters(covariances: Covariances, theta: Array, sigma2: Array, beta: Arra
     array
         A correlation with an effect of zero variance does not exist and is NaN.
     """
-    sigma = np.sqrt(sigma2)[:, None]
+    covariances, sigma = model.design.covariances, np.sqrt(sigma2)[:, None]
     found, lambdas = [], covariances.joint(theta)
     for structure, span in zip(covariances.structures, covariances.spans, strict=True):
         lams, (rows, cols) = lambdas[:, span, span], structure.pairs
@@ -52,7 +52,8 @@ def parameters(covariances: Covariances, theta: Array, sigma2: Array, beta: Arra
             correlation = np.einsum("mac,mbc->mab", lams, lams) / (size[:, :, None] * size[:, None])
         diagonal = rows == cols
         found.append(np.where(diagonal, size[:, rows] * sigma, correlation[:, rows, cols]))
-    out: Array = np.concatenate([*found, sigma, beta], axis=1)
+    own = [] if model.has_known_sigma else [sigma]
+    out: Array = np.concatenate([*found, *own, beta], axis=1)
     return out
 
 
@@ -60,5 +61,5 @@ def parameters_of(model: FittedModel) -> Array:
     """The parameters of one model."""
     solution = model.solution
     sigma2 = np.array([solution.sigma2])
-    found = parameters(model.design.covariances, model.theta[None], sigma2, solution.beta[None])
+    found = parameters(model, model.theta[None], sigma2, solution.beta[None])
     return np.asarray(found[0])

@@ -212,7 +212,7 @@ def predict(
     if ddf == "satterthwaite" and near is not None:
         df = near.df(rows, drawn, residual)
     else:
-        df = np.array(model.solution.n - model.solution.p if ddf == "residual" else np.inf)
+        df = np.array(model.solution.sigma_df if ddf == "residual" else np.inf)
     quantile = stats.t.isf((1.0 - level) / 2.0, df)
     std_error, half = np.full((2, len(target)), np.nan)
     std_error[known] = np.sqrt(model.solution.sigma2 * error)

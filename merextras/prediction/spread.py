@@ -84,7 +84,7 @@ class Neighbourhood:
     pairs : list of (Solution, Solution, float)
         Up and down from theta in each of its elements, and their distance.
     parameters : (m + 1, m + 1) array
-        Asymptotic covariance of (theta, sigma).
+        Asymptotic covariance of (theta, sigma), of theta alone where sigma is known.
 
     Notes
     -----
@@ -116,7 +116,8 @@ class Neighbourhood:
             / step
             for up, down, step in self.pairs
         ]
-        g = np.array([*slopes, 2.0 / np.sqrt(sigma2) * variance])
+        by_sigma = 2.0 / np.sqrt(sigma2) * variance
+        g = np.array([*slopes, by_sigma])[: len(self.parameters)]
         spread = np.einsum("im,ij,jm->m", g, self.parameters, g)
         known = spread > 0.0
         out = np.full(len(rows), np.inf)
@@ -129,7 +130,8 @@ class Neighbourhood:
         ``d'Ad / sigma**2`` with d the slope in theta of ``x'beta^ + z'b^``.
         """
         slopes = [(_fit(up, rows) - _fit(down, rows)) / step for up, down, step in self.pairs]
-        d, own = np.array(slopes), self.parameters[:-1, :-1]
+        m = len(slopes)
+        d, own = np.array(slopes), self.parameters[:m, :m]
         return np.asarray(np.einsum("im,ij,jm->m", d, own, d) / self.solution.sigma2)
 
 

@@ -136,8 +136,8 @@ def variances(model: FittedModel, rows: Combination) -> Array:
 def _exact(model: FittedModel, rows: Combination, estimates: Array, level: float) -> Distribution:
     """Student's t: theta known, sigma**2 from n - p degrees of freedom."""
     solution = model.solution
-    df = solution.n - solution.p
-    std_error = np.sqrt(solution.pwrss / df * variances(model, rows))
+    df = solution.sigma_df
+    std_error = np.sqrt(solution.unbiased_sigma2 * variances(model, rows))
     half = float(stats.t.isf((1.0 - level) / 2.0, df)) * std_error
     moves = std_error > 0.0
     ratio = np.full(len(rows), np.nan)

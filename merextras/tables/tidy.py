@@ -188,10 +188,12 @@ def _parameters(model: FittedModel, scales: str) -> pd.DataFrame:
             first, second = component.names[j], component.names[i]
             groups.append(component.group)
             terms.append(f"{own}__{first}" if i == j else f"{between}__{first}.{second}")
-    values = parameters_of(model)[: len(terms) + 1]
+    if not model.has_known_sigma:
+        groups, terms = [*groups, "Residual"], [*terms, f"{own}__Observation"]
+    values = parameters_of(model)[: len(terms)]
     if scales == "vcov":
         values = _covariances(model, values[None])[0]
-    table = {"group": [*groups, "Residual"], "term": [*terms, f"{own}__Observation"]}
+    table = {"group": groups, "term": terms}
     return pd.DataFrame({**table, "estimate": values, "std_error": np.nan})
 
 

@@ -106,7 +106,8 @@ class Refitter:
         assert self.shared is not None
         problem = DeletionProblem(self.whole.criterion, self.shared, found)
         point, converged = search.search(problem, self.whole.start, self.whole.control)
-        sigma2, basis = point.pwrss / problem.all_df, self.whole.cp.basis
+        sigma2 = self.whole.cp.scale.sigma2(point.pwrss, problem.all_df)
+        basis = self.whole.cp.basis
         half = _half_inverse(point, basis.transform)
         covariance = sigma2[:, None, None] * (np.swapaxes(half, 1, 2) @ half)
         beta = basis.offset + point.beta @ basis.transform.T
@@ -123,7 +124,9 @@ class Refitter:
         off = (found.beta - cp.basis.offset) @ np.linalg.inv(cp.basis.transform).T - point.beta
         turned = np.einsum("mpq,mp->mq", point.low, off)
         quadratic = np.einsum("mq,mq->m", turned, turned)
-        return displacements(whole, found, point.deviance, point.pwrss / whole.df, quadratic)
+        return displacements(
+            whole, found, point.deviance, cp.scale.sigma2(point.pwrss, whole.df), quadratic
+        )
 
     @cached_property
     def _sums(self) -> tuple[Array, ...]:
@@ -169,9 +172,9 @@ class Refitter:
         low, inverse, beta = profiled(gram)
         contrast = np.concatenate([-beta, np.ones((len(beta), 1))], axis=1)
         r2 = np.einsum("mc,mcd,md->m", contrast, gram, contrast)
-        df = found.n - p if reml else found.n
+        df, scale = found.n - p if reml else found.n, self.whole.cp.scale
         r2 = np.where(r2 > 0.0, r2, np.nan)
-        weight = (df / r2)[:, None, None] * contrast[:, :, None] * contrast[:, None, :]
+        weight = scale.weight(r2, df)[:, None, None] * contrast[:, :, None] * contrast[:, None, :]
         if reml:
             weight[:, :p, :p] += inverse
         slopes = inner - np.einsum("mabcd,mcd->mab", spread, weight)
@@ -180,13 +183,12 @@ class Refitter:
         half = blocks.solve_lower(low, np.swapaxes(along[:, :, :p], 1, 2))
         quadratic = np.einsum("milcd,mc,md->mil", turned, contrast, contrast, optimize=True)
         quadratic -= np.swapaxes(half, 1, 2) @ half
-        q, square = np.einsum("mic,mc->mi", along, contrast), r2[:, None, None]
-        hessian = quadratic / square - q[:, :, None] * q[:, None, :] / square**2
-        hessian = hessian * df[:, None, None] + self.whole.gap
+        q = np.einsum("mic,mc->mi", along, contrast)
+        hessian = scale.information(quadratic, q, r2, df) + self.whole.gap
         theta = np.broadcast_to(self.whole.theta, (len(gram), len(self.whole.theta)))
         hessian += cov.joint_curvature(theta, slopes)
         gradient = cov.joint_gradient(theta, 2.0 * slopes @ self._lam)
-        return Slopes(gram, moves, gradient, hessian, df)
+        return Slopes(gram, moves, gradient, hessian, df, scale)
 
     def _step(self, found: Pieces) -> Estimates:
         """One step of each refit."""

@@ -286,7 +286,10 @@ def _products(
     if any(np.sum(counts > 0.5) < 2 for counts in left):
         return NO_LEVELS
     found = _without(whole, deletions, rows, left) or _made_again(whole, deletions, rows)
-    if full or isinstance(found, str):
+    if isinstance(found, str):
+        return found
+    found = found.at_sigma2(whole.cp.scale.given)
+    if full:
         return found
     return found.in_basis(found.basis.with_effects(whole.cp.basis.effects))
 
@@ -378,4 +381,5 @@ def _slopes(point: Point, gap: Array) -> Slopes:
         point.gradient()[None],
         hessian[None],
         df,
+        solution.cp.scale,
     )

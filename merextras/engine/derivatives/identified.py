@@ -2,9 +2,10 @@
 
 The covariance of the observations is linear in the elements g of the terms' covariances and in
 sigma**2, ``V = sigma**2 W^-1 + sum_i g_i V_i`` with ``V_i = Z_t E_i Z_t'``. With the fixed effects
-taken out by P, ``P V_i P`` are what the elements can be seen by. If they and P itself are linearly
-dependent, a change of the elements exists that nothing shows, and their estimates are one of many:
-their Gram matrix ``tr(P V_i P V_j)`` is then singular. It comes from the cross-products alone.
+taken out by P, ``P V_i P`` are what the elements can be seen by. If they and P itself
+(unless sigma**2 is known) are linearly dependent, a change of the elements exists that nothing
+shows, and their estimates are one of many: their Gram matrix ``tr(P V_i P V_j)`` is then singular.
+It comes from the cross-products alone.
 """
 
 from __future__ import annotations
@@ -43,13 +44,16 @@ def confounded(cp: CrossProducts) -> list[tuple[tuple[int, ...], bool]]:
         return []
     roots = [_inverse_root(own.sum(axis=0)) for own in cp.own]
     gram, size = _gram(_Rotated(cp, roots), cp)
+    known = cp.scale.is_known
+    if known:  # nothing is taken for the residual variance's share
+        gram, size = gram[:-1, :-1], size[:-1]
     values, vectors = np.linalg.eigh(gram / np.outer(size, size))
     term_of = np.repeat(np.arange(len(roots)), [_count(len(root)) for root in roots])
     found = []
     for null in vectors[:, values < _NONE].T:
         taking = np.abs(null) > _PART * np.max(np.abs(null))
-        terms = tuple(int(t) for t in np.unique(term_of[taking[:-1]]))
-        found.append((terms, bool(taking[-1])))
+        terms = tuple(int(t) for t in np.unique(term_of[taking[: len(term_of)]]))
+        found.append((terms, bool(not known and taking[-1])))
     return found
 
 

@@ -232,6 +232,8 @@ def _is_doubtful(search: _Search, end: _End) -> bool:
 
 def _is_unbounded(search: _Search, end: _End) -> bool:
     """Whether the criterion does not rise as what is large of the random effects grows further."""
+    if search.criterion.system.cp.scale.is_known:
+        return False  # it has a minimum: no residual variance goes to zero
     size = np.abs(end.theta) * search.criterion.units
     largest = np.max(size, initial=0.0)
     unsettled = end.decrement > 1e-8 and largest > FEW_DIGITS

@@ -149,8 +149,7 @@ class ExchangeablePoint(Profiled):
             across = sums.sum(axis=0).reshape(p, k * k) @ moved.T
             half = dense.solve_lower(self.fixed_low, across)
             quadratic = quadratic - half.T @ half
-        r2 = self.pwrss
-        return np.asarray(self.df * (quadratic / r2 - np.outer(slopes / r2, slopes / r2)))
+        return self.cp.scale.information(quadratic, slopes, self.pwrss, self.df)
 
 
 def _inverse(grown: Array) -> tuple[Array, Array]:

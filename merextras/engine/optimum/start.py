@@ -37,17 +37,19 @@ def moments(cp: CrossProducts, covariances: Covariances | None = None) -> Array:
     # In coordinates in which each effect moves a row by one on average.
     own = [u[:, None] * block * u for block, u in zip(cp.own, units, strict=True)]
     score = [to_xy[:, :, -1] * u for to_xy, u in zip(cp.to_xy, units, strict=True)]
-    sigma2 = total
+    sigma2 = total if cp.scale.given is None else cp.scale.given
     for _ in range(_ROUNDS):
         found = [_covariance(a, s, sigma2) for a, s in zip(own, score, strict=True)]
         explained = sum(
             float(np.sum(a.sum(axis=0) * g)) / cp.n for a, g in zip(own, found, strict=True)
         )
-        sigma2 = max(total - explained, 0.05 * total)
+        if not cp.scale.is_known:
+            sigma2 = max(total - explained, 0.05 * total)
     started = []
+    most = np.inf if cp.scale.is_known else _MOST
     for unit, g in zip(units, found, strict=True):
         values, vectors = np.linalg.eigh(g / sigma2)
-        bounded = vectors * np.clip(values, _LEAST**2, _MOST**2) @ vectors.T
+        bounded = vectors * np.clip(values, _LEAST**2, most**2) @ vectors.T
         started.append(unit[:, None] * bounded * unit)
     return covariances.from_covariances(started)
 

@@ -37,7 +37,8 @@ class Satterthwaite:
     slopes : (m + 1, p, p) array
         dC / d(theta, sigma), likewise.
     parameters : (m + 1, m + 1) array
-        A, of theta in the coordinates of the cross-products.
+        A, of theta in the coordinates of the cross-products. Where sigma is known it is no
+        parameter, here and in `slopes`.
 
     Notes
     -----
@@ -139,9 +140,10 @@ def satterthwaite(model: FittedModel, *, stacklevel: int = 2) -> Satterthwaite:
     found = model.information
     free = found.free_directions()
     m, r = free.shape
-    # sigma is free too.
-    basis = np.zeros((m + 1, r + 1))
-    basis[:m, :r], basis[m, r] = free, 1.0
+    # sigma is free too, unless it is known.
+    one = 0 if model.has_known_sigma else 1
+    basis = np.zeros((m + one, r + one))
+    basis[:m, :r], basis[m:, r:] = free, np.eye(one)
     inverse, n_flat = inverse_of(basis.T @ found.hessian() @ basis)
     if n_flat:
         warnings.warn(

@@ -12,7 +12,6 @@ from merextras._typing import Array
 from merextras.engine.covariance.cholesky import lower_indices
 from merextras.engine.covariance.covariances import Covariances
 from merextras.engine.optimum.newton import minimise
-from merextras.engine.products.effects import EffectBasis
 from merextras.engine.profile.charts import (
     Correlation,
     Covariance,
@@ -84,7 +83,7 @@ class Profiler:
                 f"the ML estimate, at which a profile starts, was not found ({opt.message}); "
                 "rescale the covariates or simplify the random effects"
             )
-        every = _targets(model.design.covariances, solution.cp.basis.effects, solution.p, scale)
+        every = _targets(model.design.covariances, solution, scale)
         targets = dict(zip(names, every, strict=True))
         return cls(solution, targets, scale, _goals(level_max))
 
@@ -208,12 +207,15 @@ class Profiler:
         for point in points:
             model = point.model
             lams = model.solution.lams
-            rows.append(_values_of(lams, model.sigma2, model.beta, self.scale))
+            found = _covariances_of(lams, model.sigma2, self.scale)
+            sigma = [np.sqrt(model.sigma2) if self.scale == "sdcor" else model.sigma2]
+            known = self.solution.cp.scale.is_known
+            rows.append(np.concatenate([found, [] if known else sigma, model.beta]))
         return np.array(rows)
 
 
-def _values_of(lams: Sequence[Array], sigma2: float, beta: Array, scale: str) -> Array:
-    """All parameters; NaN for the correlation of an effect without variance."""
+def _covariances_of(lams: Sequence[Array], sigma2: float, scale: str) -> Array:
+    """Their parameters; NaN for the correlation of an effect without variance."""
     parts = []
     for lam in lams:
         covariance = sigma2 * lam @ lam.T
@@ -223,7 +225,7 @@ def _values_of(lams: Sequence[Array], sigma2: float, beta: Array, scale: str) ->
                 covariance = covariance / np.outer(sd, sd)
             covariance[np.diag_indices_from(covariance)] = sd
         parts.append(covariance[lower_indices(len(lam))])
-    return np.concatenate([*parts, [np.sqrt(sigma2) if scale == "sdcor" else sigma2], beta])
+    return np.concatenate([*parts, np.empty(0)])
 
 
 def _goals(level_max: float) -> tuple[float, ...]:
@@ -238,14 +240,15 @@ def _goals(level_max: float) -> tuple[float, ...]:
     return tuple(goals)
 
 
-def _targets(
-    model: Covariances, effects: Sequence[EffectBasis], p: int, scale: str
-) -> list[Target]:
+def _targets(model: Covariances, solution: Solution, scale: str) -> list[Target]:
     """What the parameters are, in their order."""
+    cp = solution.cp
+    effects = cp.basis.effects
     between = Correlation if scale == "sdcor" else Covariance
     targets: list[Target] = []
     for t, k in enumerate(model.ks):
         for j in range(k):
             targets.append(StandardDeviation(model, t, (j,), effects[t]))
             targets += [between(model, t, (j, i), effects[t]) for i in range(j + 1, k)]
-    return [*targets, Sigma(model), *(FixedEffect(model, column=column) for column in range(p))]
+    targets += [] if cp.scale.is_known else [Sigma(model)]
+    return [*targets, *(FixedEffect(model, column=column) for column in range(cp.p))]

@@ -193,9 +193,10 @@ class Design:
         rows = [term.rows for term in self.terms]
         weights, frequencies = self.weights, self.frequencies
         effects = effects_of(rows, weights, frequencies)
-        return CrossProducts.from_rows(
+        made = CrossProducts.from_rows(
             self.x, y, rows, weights, frequencies=frequencies, effects=effects
         )
+        return made.at_sigma2(self.options.sigma2)
 
 
 def in_order(terms: Sequence[Term]) -> tuple[Term, ...]:

@@ -39,6 +39,8 @@ class Options:
         Which of its arguments by row are columns of the data.
     whole : tuple of str
         Code of the formula's offsets that looks at the whole column.
+    sigma : float or None
+        The residual standard deviation of a row of weight one, where it is known.
     """
 
     weights: Array | None = None
@@ -49,6 +51,12 @@ class Options:
     scope: Scope = field(default_factory=Scope)
     columns: Mapping[str, str] = field(default_factory=dict)
     whole: tuple[str, ...] = ()
+    sigma: float | None = None
+
+    @property
+    def sigma2(self) -> float | None:
+        """The residual variance of a row of weight one, where it is known."""
+        return None if self.sigma is None else self.sigma**2
 
     def with_rows(self, frame: pd.DataFrame, **given: Any) -> Options:
         """The options with ``weights=``, ``freq_weights=``, ``offset=``, by row of a frame.
@@ -103,6 +111,19 @@ class Options:
         columns = {name: column for name, column in self.columns.items() if name in wanted}
         without = replace(self, weights=None, frequencies=None, offset=None)
         return without.with_rows(frame, **columns)
+
+
+def check_sigma(sigma: Any) -> float | None:
+    """A known residual standard deviation: a positive number, or None."""
+    if sigma is None:
+        return None
+    is_number = isinstance(sigma, (int, float, np.number)) and not isinstance(sigma, bool)
+    if not is_number or not 0.0 < float(sigma) < np.inf:
+        raise InvalidArgumentError(
+            f"sigma={sigma!r}: the known residual standard deviation of a row of weight one, a "
+            "positive number (1 with weights=1/variance), or None to estimate it"
+        )
+    return float(sigma)
 
 
 def by_row(values: Any, frame: pd.DataFrame, name: str, *, signed: bool = False) -> Array | None:

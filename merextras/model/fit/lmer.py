@@ -11,7 +11,7 @@ from merextras.exceptions import InvalidArgumentError
 from merextras.model.columns.fixed import Scope
 from merextras.model.design.build import build_design
 from merextras.model.design.design import Design
-from merextras.model.design.options import Options, callers_names
+from merextras.model.design.options import Options, callers_names, check_sigma
 from merextras.model.design.rank import full_rank
 from merextras.model.design.sanity import check_design
 from merextras.model.frame.read import as_pandas
@@ -34,6 +34,7 @@ def fit_formula(
     contrasts: Mapping[str, str] | None,
     missing: str,
     control: LmerControl | None,
+    sigma: float | None,
     depth: int,
 ) -> Fit:
     """Build the design, check it and find the optimum; see `merextras.lmer`.
@@ -54,6 +55,7 @@ def fit_formula(
         missing=check_choice(missing, ("drop", "raise"), "missing"),
         contrasts=dict(contrasts or {}),
         scope=Scope(callers_names(depth + 1), control.formula_engine),
+        sigma=check_sigma(sigma),
     ).with_rows(frame, weights=weights, freq_weights=freq_weights, offset=offset)
     fit = fit_options(formula, frame, options, reml=reml, control=control, stacklevel=depth + 2)
     warn_of(fit, stacklevel=depth + 2)
@@ -86,13 +88,19 @@ def read_products(
 
 
 def fit_source(
-    products: ModelProducts, *, reml: bool, control: LmerControl | None, depth: int
+    products: ModelProducts,
+    *,
+    reml: bool,
+    control: LmerControl | None,
+    sigma: float | None,
+    depth: int,
 ) -> Fit:
     """Fit cross-products. For `depth`, see `fit_formula`."""
     if not isinstance(products, ModelProducts):
         raise InvalidArgumentError(
             f"products: expected what cross_products() makes, got {type(products).__name__}"
         )
+    products = products.at_sigma(check_sigma(sigma))
     fit = fit_products(products, reml=reml, control=control, stacklevel=depth + 2)
     warn_of(fit, stacklevel=depth + 2)
     return fit

@@ -85,7 +85,10 @@ def _response(model: FittedModel, y: Array | pd.Series) -> Array:
     if not np.all(np.isfinite(values)):
         raise InvalidArgumentError("y: there are missing or infinite values")
     design = model.design
-    check_response((values if design.offset is None else values - design.offset)[design.observed])
+    if not model.has_known_sigma:
+        check_response(
+            (values if design.offset is None else values - design.offset)[design.observed]
+        )
     return values
 
 

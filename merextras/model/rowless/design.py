@@ -139,6 +139,7 @@ class StreamedDesign(Design):
                 contrasts=structure.contrasts,
                 scope=Scope(trusted=structure.trusted),
                 columns=structure.by_row,
+                sigma=None if products.scale.given is None else float(products.scale.given**0.5),
             ),
             "structure": structure,
             "products": products,

@@ -157,9 +157,14 @@ class FittedModel:
         return self.criterion.to_user(self.point.theta) if given is None else given.copy()
 
     @property
+    def has_known_sigma(self) -> bool:
+        """Whether the residual standard deviation was given and not estimated."""
+        return self.solution.cp.scale.is_known
+
+    @property
     def n_parameters(self) -> int:
-        """Number of parameters: p, the length of theta, and one for sigma."""
-        return self.solution.p + len(self.theta) + 1
+        """Number of parameters: p, the length of theta, and one for sigma unless it is known."""
+        return self.solution.p + len(self.theta) + (0 if self.has_known_sigma else 1)
 
     @cached_property
     def information(self) -> Information:
@@ -210,7 +215,8 @@ def fit_design(
     start = moments(products, cov) if theta is None else products.basis.from_user(theta, cov)
     plan = make_plan(products)
     _warn_of_size(design, products, plan)
-    check_left_by_fixed(products)
+    if not products.scale.is_known:
+        check_left_by_fixed(products)
     criterion = Criterion(prepare(products, plan), design.covariances, reml=reml)
     solution, opt = minimise(criterion, start, control=control)
     check_left_by_random(products, opt)

@@ -147,6 +147,10 @@ def _engine() -> str:
 
 def _check_expressible(model: FittedModel) -> None:
     design = model.design
+    if model.has_known_sigma:
+        raise UnsupportedModelError(
+            "statsmodels' MixedLM estimates the residual variance; this model has a known one"
+        )
     if design.weights is not None or design.frequencies is not None:
         raise UnsupportedModelError("statsmodels' MixedLM has no weights")
     if design.offset is not None:

@@ -238,6 +238,10 @@ def test_equal_estimates_have_no_variance_between_them():
     w = data["w"]
     assert m.fixef().iloc[0] == pytest.approx(np.sum(w * data["y"]) / np.sum(w), rel=1e-10)
     assert m.vcov().iloc[0, 0] == pytest.approx(1.0 / np.sum(w), rel=1e-10)
+    test = mx.contest(m, [1.0], joint=False, ddf="satterthwaite")
+    assert test["df"].iloc[0] == np.inf
+    assert m.summary(ddf="satterthwaite").coefficients["df"].iloc[0] == np.inf
+    assert np.isinf(m.anova(type=3, ddf="satterthwaite")["den_df"]).all()
 
 
 @pytest.mark.parametrize("sigma", [0, -1.0, np.inf, np.nan, True, "1", [1.0]])
@@ -266,3 +270,19 @@ def test_one_row_a_study_can_be_told_apart_only_where_sigma_is_known():
     with pytest.raises(InvalidArgumentError, match="can't be told"):
         mx.lmer("y ~ 1 + (1 | study) + (1 | other)", bcg().assign(other=bcg()["study"]),
                 weights="w", sigma=1)  # fmt: skip
+
+
+def test_power_of_another_meta_analysis():
+    """Assumed parameters of a model with a known sigma: one row a study is enough."""
+    m = mx.make_model(meta(), fixef=[-0.5], var_corr={"study": 0.4})
+    assert m.sigma() == 1.0
+    assert m.fixef().iloc[0] == pytest.approx(-0.5, rel=1e-12)
+    assert m.covariances[0][0, 0] == pytest.approx(0.16, rel=1e-12)
+    y = m.simulate(4000, rng=1).to_numpy()
+    spread = np.sqrt(bcg()["v"].to_numpy() + 0.16)
+    assert np.max(np.abs(y.std(axis=1) / spread - 1.0)) < 0.06
+    found = mx.power(m, "Intercept", n_sims=300, rng=1)
+    exact = stats.norm.sf(1.96 - 0.5 / np.sqrt(1.0 / np.sum(1.0 / spread**2)))
+    assert abs(found.power - exact) < 0.12
+    with pytest.raises(InvalidArgumentError, match="known residual standard deviation, 1"):
+        mx.make_model(meta(), sigma=2.0)

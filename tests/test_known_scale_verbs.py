@@ -44,7 +44,8 @@ WITHOUT_SIGMA = {
 #: Counts of parameters, refits at which sigma would have moved, and the uncertainty of sigma
 #: itself: draws of it, degrees of freedom, intervals by Student's t.
 CHANGED = {
-    "compare", "contest", "emmeans", "emmeans: at", "emtrends", "fe_sim", "glance", "joint_tests",
+    "check_outliers", "compare", "contest", "emmeans", "emmeans: at", "emtrends", "fe_sim", "glance",
+    "joint_tests",
     "model_info", "performance", "predict_interval", "ranova", "ranova: exact", "ranova: terms",
     "re_margins", "re_sim", "sim", "vcov_adj", "what_if", "what_if: changes", "what_if_average",
     "m.aic", "m.bic", "m.extract_aic", "m.df_residual", "m.as_function", "m.anova: type 1",

@@ -46,7 +46,7 @@ def covariance_of(m, gs):
     """V of a model with these covariances of its terms, (n, n), the residuals' from its sigma."""
     design = m.design
     w = np.ones(design.n) if design.weights is None else design.weights
-    out = np.diag(m.design.options.sigma ** 2 / w)
+    out = np.diag(m.design.options.sigma**2 / w)
     for term, g in zip(design.terms, gs, strict=True):
         z = term.rows.sparse().toarray()
         out += z @ np.kron(np.eye(len(term.levels)), g) @ z.T

@@ -188,14 +188,15 @@ class Refitter:
         theta = np.broadcast_to(self.whole.theta, (len(gram), len(self.whole.theta)))
         hessian += cov.joint_curvature(theta, slopes)
         gradient = cov.joint_gradient(theta, 2.0 * slopes @ self._lam)
-        return Slopes(gram, moves, gradient, hessian, df, scale)
+        return Slopes(gram, moves, gradient, hessian, df)
 
     def _step(self, found: Pieces) -> Estimates:
         """One step of each refit."""
         whole, slopes = self.whole, self._slopes(found)
         return one_step(
-            slopes, whole.theta, whole.hessian, whole.criterion.covariances, whole.cp.basis
-        )
+            slopes, whole.theta, whole.hessian, whole.criterion.covariances, whole.cp.basis,
+            whole.cp.scale,
+        )  # fmt: skip
 
 
 def _half_inverse(point: Point, transform: Array) -> Array:

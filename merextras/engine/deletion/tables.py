@@ -200,7 +200,9 @@ def _one(whole: Whole, deletions: Deletions, g: int, *, full: bool) -> Refits:
     if not full:
         criterion.take_general()
         slopes = _slopes(criterion.at(whole.theta), whole.gap)
-        found = one_step(slopes, whole.theta, whole.hessian, criterion.covariances, cp.basis)
+        found = one_step(
+            slopes, whole.theta, whole.hessian, criterion.covariances, cp.basis, cp.scale
+        )
         return stepped(measured(whole.solution, found, np.full(1, np.nan)))
     optimum = _optimum(whole, criterion)
     if optimum is None:
@@ -381,5 +383,4 @@ def _slopes(point: Point, gap: Array) -> Slopes:
         point.gradient()[None],
         hessian[None],
         df,
-        solution.cp.scale,
     )

@@ -48,11 +48,14 @@ class Scale:
         out: N = df * (1.0 + np.log(2.0 * np.pi * np.maximum(pwrss, 0.0) / df))
         return out
 
-    def weight(self, pwrss: N, df: N | float) -> N:
+    def weight(self, pwrss: Array, df: Array | float) -> Array:
         """The derivative of `fit` in r**2."""
-        if self.given is not None:
-            return 0.0 * pwrss + 1.0 / self.given
-        return df / pwrss
+        numerator, denominator = self.ratio(pwrss, df)
+        return np.asarray(np.broadcast_to(numerator / denominator, np.shape(pwrss)))
+
+    def ratio(self, pwrss: N, df: N | float) -> tuple[N | float, N | float]:
+        """Numerator and denominator of that."""
+        return (df, pwrss) if self.given is None else (1.0, self.given)
 
     def information(
         self, quadratic: Array, slopes: Array, pwrss: float | Array, df: float | Array
@@ -70,8 +73,9 @@ class Scale:
         if self.given is not None:
             return np.asarray(quadratic / self.given)
         r2 = np.asarray(pwrss)[..., None, None]
-        spread = slopes[..., :, None] * slopes[..., None, :]
-        return np.asarray(np.asarray(df)[..., None, None] * (quadratic / r2 - spread / r2**2))
+        scaled = slopes / r2[..., 0]
+        spread = scaled[..., :, None] * scaled[..., None, :]
+        return np.asarray(np.asarray(df)[..., None, None] * (quadratic / r2 - spread))
 
 
 #: Of a model whose residual variance is estimated.

@@ -150,8 +150,8 @@ class Profiled:
         ``c c' df / r**2``, or over a given sigma**2, and, under REML, (X'V^-1 X)^-1;
         (p + 1, p + 1), in the basis.
         """
-        p, size = self.p, self.cp.scale.weight(self.pwrss, self.df)
-        weight = np.outer(self.contrast, self.contrast) * size
+        p, (df, square) = self.p, self.cp.scale.ratio(self.pwrss, self.df)
+        weight = np.outer(self.contrast, self.contrast) * df / square
         if self.reml and p:
             weight[:p, :p] += dense.solve(self.fixed_low, np.eye(p))
         return np.asarray(weight)

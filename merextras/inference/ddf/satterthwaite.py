@@ -76,7 +76,9 @@ class Satterthwaite:
     def _df(self, contrast: Array) -> float:
         variance = contrast @ self.inner @ contrast
         slope = self.slopes @ contrast @ contrast
-        return float(2.0 * variance**2 / (slope @ self.parameters @ slope))
+        spread = float(slope @ self.parameters @ slope)
+        # With sigma known and a variance at zero nothing is uncertain to first order.
+        return float(2.0 * variance**2 / spread) if spread > 0.0 else np.inf
 
     def joint(self, matrix: Array, gap: Array) -> FTest:
         """F test of several contrasts, (r, p), whose estimates are off by `gap`, (r,).
@@ -103,6 +105,9 @@ def in_basis(model: FittedModel, matrix: Array) -> Array:
 
 
 def _pooled(each: Array) -> float:
+    if np.all(np.isinf(each)):
+        return np.inf
+    each = np.where(np.isinf(each), 1e300, each)
     if np.all(np.abs(np.diff(each)) < _SAME_DF):
         return float(np.mean(each))
     if np.any(each <= 2.0):

@@ -10,7 +10,7 @@ statsmodels' own fit):
 
 ========================  ==========================================================================
 the estimates             m.summary  m.fixef  m.var_corr  m.sigma  m.vcov;  display  tidy  glance
-each group's effect       m.ranef  m.coef;  re_sim  plot_ranef  plot_re_sim
+each group's effect       m.ranef  m.coef;  re_sim  plot_ranef  plot_re_sim;  lm_list
 intervals                 m.confint  m.profile;  bootstrap
 a test of fixed effects   m.anova  m.drop1  m.summary(ddf=...);  contest
 means and contrasts       emmeans  emtrends  joint_tests
@@ -23,7 +23,7 @@ who ranks where           expected_rank  re_impact  re_margins
 what is uncertain         sim  re_sim  fe_sim  m.simulate
 can I trust the fit       model_checks  check_model  m.is_singular  check_convergence  all_fit
 who decides the result    m.influence  m.cooks_distance  m.hatvalues;  shrinkage
-which model               compare  performance  m.aic  m.bic  m.anova(other)
+which model               compare  performance  m.aic  m.bic  m.anova(other)  step
 for the paper             compare_table  tidy  augment  variance_decomposition
 imputed data              lmer_list  ModelList.pool
 data beyond memory        lmer(formula, "*.parquet")  stream_rows  cross_products
@@ -68,10 +68,12 @@ from merextras.inference.arm.standardize import standardize
 from merextras.inference.comparison.pb_modcomp import pb_modcomp
 from merextras.inference.comparison.performance import compare, performance
 from merextras.inference.comparison.ranova import ranova
+from merextras.inference.comparison.step import step
 from merextras.inference.ddf.kenward_roger import vcov_adj
 from merextras.inference.fixed_effects.contest import contest
 from merextras.inference.intervals.bootstrap import bootstrap
 from merextras.inference.intervals.sub_boot import sub_boot
+from merextras.inference.lm_list import lm_list
 from merextras.inference.means.emmeans import emmeans, emtrends
 from merextras.inference.means.joint_tests import joint_tests
 from merextras.inference.planning.extend import extend
@@ -195,6 +197,7 @@ __all__ = [
     "icc",
     "icc_from_data",
     "joint_tests",
+    "lm_list",
     "lmer",
     "lmer_list",
     "load_cross_products",
@@ -256,6 +259,7 @@ __all__ = [
     "sim",
     "sim_fitted",
     "standardize",
+    "step",
     "stream_rows",
     "sub_boot",
     "super_factor",

@@ -122,6 +122,7 @@ _BROOM = {"x": "m", "conf_level": "level", "ddf_method": "ddf", "nsim": "n_sims"
 TABLE: dict[str, Spelling] = {
     # Fitting
     "lmer": _idiom("lmer(...)", "fitting.lmer", REML="reml"),
+    "lmList": _function("inference.lm_list", "lm_list"),
     "lmerControl": _idiom("LmerControl(...)", "fitting.lmer_control"),
     # The estimates, from lme4
     "fixef": _method("fixef"),
@@ -157,6 +158,7 @@ TABLE: dict[str, Spelling] = {
     "drop1": _method("drop1"),
     "contest": _function("inference.fixed_effects.contest", "contest", model="m"),
     "ranova": _function("inference.comparison.ranova", "ranova", model="m"),
+    "step": _function("inference.comparison.step", "step", object="m"),
     "rand": _function("inference.comparison.ranova", "ranova", model="m"),
     "vcovAdj": _function("inference.ddf.kenward_roger", "vcov_adj", object="m"),
     # Row by row

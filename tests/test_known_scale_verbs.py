@@ -44,10 +44,11 @@ WITHOUT_SIGMA = {
 #: Counts of parameters, refits at which sigma would have moved, and the uncertainty of sigma
 #: itself: draws of it, degrees of freedom, intervals by Student's t.
 CHANGED = {
-    "check_outliers", "compare", "contest", "emmeans", "emmeans: at", "emtrends", "fe_sim", "glance",
-    "joint_tests",
-    "model_info", "performance", "predict_interval", "ranova", "ranova: exact", "ranova: terms",
-    "re_margins", "re_sim", "sim", "vcov_adj", "what_if", "what_if: changes", "what_if_average",
+    "check_outliers", "compare", "contest", "emmeans", "emmeans: at", "emtrends", "fe_sim",
+    "glance", "joint_tests", "model_info", "performance", "predict_interval",
+    "ranova", "ranova: exact", "ranova: terms",
+    "re_margins", "re_sim", "step", "sim", "vcov_adj", "what_if", "what_if: changes",
+    "what_if_average",
     "m.aic", "m.bic", "m.extract_aic", "m.df_residual", "m.as_function", "m.anova: type 1",
     "m.anova: type 2", "m.anova: models", "m.anova: as they are", "m.drop1", "m.predict: df",
     "m.update", "m.update: reml", "ranova: bootstrap", "pb_modcomp", "power", "icc: intervals",

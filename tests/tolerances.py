@@ -375,3 +375,9 @@ NLME_OPTIMUM = 2e-4
 
 #: The exact Hessian against central differences of the gradient with steps of 1e-5.
 NUMERIC_HESSIAN = 1e-5
+
+#: Least squares by groups, ours by Gram and Schmidt twice, R's by Householder: rounding.
+LEAST_SQUARES = 1e-8
+
+#: lmerTest's tables at its optima, whose theta are good to 1e-4 or so.
+STEP_TABLE = 2e-3

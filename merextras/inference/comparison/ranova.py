@@ -224,6 +224,30 @@ def _reductions(design: Design, reduce_terms: bool) -> Iterator[tuple[str, _Redu
             yield label_of(term), _Reduced(without_term(design, t), t)
 
 
+def reductions(design: Design) -> Iterator[tuple[str, str | None]]:
+    """The rows of `ranova`, each with the formula that `update` takes for it.
+
+    None where no random term would be left.
+    """
+    for t, term in enumerate(design.terms):
+        effects = effects_of_term(design, t)
+        one = ["1"] if effects.rest else ["0"]
+        own = _bar([*one, *(e.label for e in effects.effects)], term.factor)
+        smaller = list(_smaller(design, t))
+        names = [name for name, _ in smaller]
+        for effect in effects.marginal():
+            if effect.label in names:
+                left = [e.label for e in effects.effects if e is not effect]
+                bar = _bar([*one, *left], term.factor)
+                yield f"{effect.label} in {label_of(term)}", f". ~ . - {own} + {bar}"
+        if not smaller:
+            yield label_of(term), f". ~ . - {own}" if len(design.terms) > 1 else None
+
+
+def _bar(effects: Sequence[str], factor: str) -> str:
+    return f"({' + '.join(effects)} | {factor})"
+
+
 def _smaller(design: Design, t: int) -> Iterator[tuple[str, Design]]:
     """The design with a term that lacks one of its covariates, for each, if something is left."""
     effects = effects_of_term(design, t)

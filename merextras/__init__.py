@@ -72,6 +72,7 @@ from merextras.inference.comparison.step import step
 from merextras.inference.ddf.kenward_roger import vcov_adj
 from merextras.inference.fixed_effects.contest import contest
 from merextras.inference.intervals.bootstrap import bootstrap
+from merextras.inference.intervals.load_bootstrap import load_bootstrap
 from merextras.inference.intervals.sub_boot import sub_boot
 from merextras.inference.lm_list import lm_list
 from merextras.inference.means.emmeans import emmeans, emtrends
@@ -200,6 +201,7 @@ __all__ = [
     "lm_list",
     "lmer",
     "lmer_list",
+    "load_bootstrap",
     "load_cross_products",
     "load_dataset",
     "lrt_sim",

@@ -218,6 +218,7 @@ OTHERS = {
     "lmer",
     "lm_list",
     "lmer_list",
+    "load_bootstrap",
     "load_cross_products",
     "load_dataset",
     "lrt_sim",

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
+from merextras._checks import check_flag
 from merextras._typing import Array, Rng
+from merextras.inference.variance_shares.exact_icc import exact_interval
 from merextras.inference.variance_shares.variance_parts import Interval, VarianceParts
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.replicates.effect_size import Icc
@@ -44,7 +47,8 @@ def icc(
     n_sims: int = 1000,
     level: float = 0.95,
     rng: Rng = None,
-) -> Icc:
+    by_group: bool = False,
+) -> Icc | pd.DataFrame:
     r"""Share of the variance that is between groups: intraclass correlations.
 
     .. math:: \text{adjusted} = \frac{s^2_r}{s^2_r + s^2_e}, \qquad
@@ -56,9 +60,13 @@ def icc(
     Parameters
     ----------
     m : MerMod or MixedLMResults
-    ci : {None, "bootstrap"} or float
-        Intervals by a parametric bootstrap: percentiles over refits to simulated responses. A
-        number, as in R, is their level.
+    ci : {None, "bootstrap", "exact"} or float
+        ``"bootstrap"``: percentiles over refits to simulated responses. ``"exact"``: from the F
+        distribution, for a balanced one-way design, ``y ~ 1 + (1 | g)`` with as many rows in each
+        group. A number, as in R, is the level of the bootstrap's.
+    by_group : bool
+        Return the frame by grouping factor, performance's ``by_group = TRUE``:
+        ``group term estimate``, with the intervals if they were asked for.
     n_sims : int, default 1000
         Its replicates.
     level : float, default 0.95
@@ -76,7 +84,7 @@ def icc(
     InvalidArgumentError
         Another `ci`, `n_sims`, `level` or `rng`.
     UnsupportedModelError
-        ``ci="bootstrap"`` of a model with frequency weights.
+        ``ci="bootstrap"`` of a model with frequency weights; ``ci="exact"`` of another design.
 
     Notes
     -----
@@ -101,14 +109,21 @@ def icc(
     cask:batch     0.783       0.783
     batch          0.154       0.154
     """
-    model, interval = as_fitted(m), Interval.of(ci, n_sims, level, rng)
+    exact = isinstance(ci, str) and ci == "exact"
+    by_group = check_flag(by_group, "by_group")
+    model, interval = as_fitted(m), Interval.of(None if exact else ci, n_sims, level, rng)
+    limits = exact_interval(model, interval.level) if exact else None
     design, parts = model.design, VarianceParts.of(model)
     shares = _Shares(tuple(tuple(design.terms_of(factor)) for factor in design.factors))
     groups = tuple(group for group in ("", *design.factors) for _ in _NAMES)
     terms = _NAMES * (1 + len(design.factors))
     names = [f"{t}|{g}" if g else t for g, t in zip(groups, terms, strict=True)]
     boot = interval.bootstrap(model, parts, names, shares)
-    return Icc(groups, terms, shares(parts.at(model)[None])[0], boot, interval.level)
+    found = Icc(groups, terms, shares(parts.at(model)[None])[0], boot, interval.level, limits)
+    if not by_group:
+        return found
+    frame = found.to_frame()
+    return frame[frame["group"] != ""].reset_index(drop=True)
 
 
 def adjusted(parts: Array) -> Array:

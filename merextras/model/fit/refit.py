@@ -30,13 +30,14 @@ from merextras.model.state.fitted import Fit, FittedModel, refitted, warn_of
 M = TypeVar("M", bound=FittedModel)
 
 
-def refit(model: M, y: Array | pd.Series) -> M:
+def refit(model: M, y: Array | pd.Series | pd.DataFrame) -> M:
     """The same model fitted to another response, lme4's ``refit``.
 
     Parameters
     ----------
-    y : (n,) array or Series
-        A Series must have the index of the fit, in any order; it is aligned.
+    y : (n,) array, Series, or frame of one column
+        A Series must have the index of the fit, in any order, or that of the data of which the fit
+        left out rows; it is aligned. So is the frame that ``simulate()`` returns.
 
     Returns
     -------
@@ -65,10 +66,17 @@ def refit_ml(model: M) -> M:
     return new
 
 
-def _response(model: FittedModel, y: Array | pd.Series) -> Array:
+def _response(model: FittedModel, y: Array | pd.Series | pd.DataFrame) -> Array:
     index = model.design.index
+    if isinstance(y, pd.DataFrame):
+        if y.shape[1] != 1:
+            raise InvalidArgumentError(
+                f"y: a frame of {y.shape[1]} columns; refit one at a time, m.refit(y.iloc[:, 0])"
+            )
+        y = y.iloc[:, 0]
     if isinstance(y, pd.Series) and not y.index.equals(index):
-        if not (index.is_unique and y.index.is_unique and set(y.index) == set(index)):
+        same = len(y) == len(index) or len(y) == len(index) + model.n_dropped
+        if not (index.is_unique and y.index.is_unique and same and index.isin(y.index).all()):
             raise InvalidArgumentError(
                 "y: the Series has another index than the rows of the fit; give one with that "
                 "index (m.model_frame().index) or an array"

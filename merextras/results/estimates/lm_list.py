@@ -233,7 +233,7 @@ class LmList(TextResult):
         )
 
     def _parts(self) -> Parts:
-        lines = [
+        lines: list[str | pd.DataFrame] = [
             f"Linear models by {self.group}: {self.formula}",
             f"{len(self)} groups, {int(np.sum(self.n))} observations",
             self.summary(),

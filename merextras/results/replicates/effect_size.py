@@ -28,6 +28,8 @@ class EffectSizes(TextResult):
         The replicates, a column per value.
     level : float
         Of the intervals.
+    limits : (low, high), optional
+        An interval of all the values by the F distribution, in place of the bootstrap's.
     """
 
     groups: tuple[str, ...]
@@ -35,6 +37,7 @@ class EffectSizes(TextResult):
     values: Array
     bootstrap: Bootstrap | None
     level: float
+    limits: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", freeze(self.values))
@@ -49,9 +52,13 @@ class EffectSizes(TextResult):
             limits = self.bootstrap.confint(self.level)
             columns["conf_low"] = limits["conf_low"].to_numpy()
             columns["conf_high"] = limits["conf_high"].to_numpy()
+        if self.limits is not None:
+            columns["conf_low"], columns["conf_high"] = self.limits
         return columns
 
     def _note(self) -> list[str]:
+        if self.limits is not None:
+            return [f"{100.0 * self.level:g} % intervals, exact, by the F distribution"]
         if self.bootstrap is None:
             return []
         boot = self.bootstrap

@@ -12,8 +12,8 @@ import pandas as pd
 from merextras._typing import Array, BoolArray, IntArray
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.columns.levels import labels_of
-from merextras.model.design.build import offset_of
 from merextras.model.design.design import Design
+from merextras.model.design.offset import offset_of
 from merextras.model.frame.kinds import responses
 from merextras.model.newdata.rows import NewRows, new_rows, read_new
 from merextras.model.state.fitted import FittedModel

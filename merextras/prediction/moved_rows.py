@@ -8,7 +8,7 @@ import pandas as pd
 from merextras._typing import Array, IntArray
 from merextras.accessors.pick import COMBINED, FIXED
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.design.build import offset_of
+from merextras.model.design.offset import offset_of
 from merextras.model.newdata.rows import NewRows, new_rows
 from merextras.model.state.fitted import FittedModel
 from merextras.prediction.moves import moved

@@ -12,6 +12,7 @@ import pandas as pd
 
 from merextras._checks import check_choice, check_level
 from merextras._typing import Array, BoolArray, IntArray
+from merextras.distributions.uncertainty import Uncertainty
 from merextras.exceptions import InvalidArgumentError
 from merextras.inference.ddf.kenward_roger import KenwardRoger
 from merextras.inference.ddf.method import Method, method_of
@@ -20,7 +21,6 @@ from merextras.inference.means.emmeans_grid import Grid, evaluated, reference_gr
 from merextras.model.design.design import Design
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.means.emmeans import Emmeans
-from merextras.results.means.uncertainty import Uncertainty
 
 __all__ = ["emmeans", "emtrends"]
 

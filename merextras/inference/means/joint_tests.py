@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from merextras._typing import Array
+from merextras.distributions.uncertainty import Uncertainty
 from merextras.engine.kernels.dense import orthonormal
 from merextras.inference.ddf.method import Method, f_row, method_of
 from merextras.inference.means.emmeans import averaged, derivative, uncertainty_of
@@ -17,7 +18,6 @@ from merextras.inference.means.emmeans_grid import Grid, reference_grid
 from merextras.model.design.design import Design
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.base import Table
-from merextras.results.means.uncertainty import Uncertainty
 
 __all__ = ["joint_tests"]
 

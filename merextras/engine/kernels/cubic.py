@@ -1,0 +1,15 @@
+"""Cubics with given values and derivatives at their ends."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from merextras.engine.kernels.blocks import Array
+
+T = TypeVar("T", float, Array)
+
+
+def hermite(t: T) -> tuple[T, T, T, T]:
+    """Weights at t in [0, 1] of the two values and the two derivatives of a cubic."""
+    end = t * t * (3.0 - 2.0 * t)
+    return 1.0 - end, end, t * (1.0 - t) ** 2, t * t * (t - 1.0)

@@ -102,7 +102,7 @@ def move_cases(
     known = np.zeros(len(cases), dtype=bool)
     own_fit = np.full(len(cases), np.nan)
     if own_rows is not None:
-        own_fit = sum(_parts(model, own_rows)) + own_offset
+        own_fit = own_rows.estimates(model.solution) + own_offset
         known = np.isfinite(own_fit)
         for move in targets.moves:
             known &= move.is_known(design, cases, own_rows)

@@ -35,12 +35,6 @@ def part_of(model: FittedModel, rows: NewRows, part: str) -> NewRows:
     return NewRows(x, tuple(codes), tuple(values), rows.n_levels)
 
 
-def fits(model: FittedModel, rows: NewRows) -> Array:
-    """``x'beta + z'b`` of each row, without an offset, in an order that rows do not change."""
-    fixed = np.einsum("mp,p->m", rows.x, model.solution.beta)
-    return np.asarray(fixed + np.sum(rows.effects(model.solution.b), axis=0))
-
-
 def variances(model: FittedModel, rows: NewRows, *, joint: bool) -> Array:
     """Variances over sigma**2 of the rows' predictors, those of unknown levels before any data.
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from merextras.engine.kernels.blocks import Array
-from merextras.engine.kernels.cubic import hermite
+from merextras.engine.kernels.cubic import cubic
 from merextras.engine.profile.constrained import Problem, Reached, minimum
 
 # The last point lies beyond the rise asked for by this much, so that nothing is extrapolated.
@@ -133,8 +133,8 @@ class Tracer:
         straight = ahead = rise / rate
         span = zeta - before[0]
         if span > 0.0 and before[1] > 0.0:
-            w = hermite(1.0 + rise / span)
-            ahead = w[2] * span / before[1] + w[3] * span / rate - w[0] * length
+            slopes = span / before[1], span / rate
+            ahead = cubic(1.0 + rise / span, (-length, 0.0), slopes)
         if not 0.5 * straight < ahead < 2.0 * straight:
             ahead = straight
         return float(min(ahead, _GROWTH * length))

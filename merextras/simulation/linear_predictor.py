@@ -145,7 +145,7 @@ def _with_unseen(part: NewRows, unseen: Sequence[IntArray], new_levels: str) -> 
 def draw_unseen(
     lam: Array, sigma: Array, count: int, keep: IntArray, rng: np.random.Generator
 ) -> Array:
-    """Draw the effects of `count` unseen levels of a term; `keep` some of them, (kept, k, n_sims)."""
+    """Draw the effects of `count` unseen levels; `keep` some of them, (kept, k, n_sims)."""
     k, n_sims = len(lam), len(sigma)
     out = np.empty((len(keep), k, n_sims))
     step = max(1, _BLOCK // (k * n_sims))

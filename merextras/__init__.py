@@ -29,6 +29,7 @@ imputed data              lmer_list  ModelList.pool
 data beyond memory        lmer(formula, "*.parquet")  stream_rows  cross_products
 a piece of the model      m.get_me  m.model_matrix  m.formula  m.opt_summary
 an R name that you know   mx.r.VarCorr(m)  mx.r.REsim(m)  ...; the table is in help(mx.r)
+all of arm, of merTools   help(mx.arm)  help(mx.mertools): the same functions, by their package
 an error or a warning     mx.exceptions
 ========================  ==========================================================================
 
@@ -110,7 +111,9 @@ from merextras.tables.summary_col import for_summary_col
 from merextras.tables.tidy import tidy
 
 if TYPE_CHECKING:
+    from merextras import arm as arm
     from merextras import exceptions as exceptions
+    from merextras import mertools as mertools
     from merextras import r as r
     from merextras.app.explore import explore
     from merextras.plots import (
@@ -144,7 +147,7 @@ if TYPE_CHECKING:
 _ROOMS = {"explore": "merextras.app.explore", "report": "merextras.reporting.document"}
 
 #: Reached as an attribute without an import of their own.
-_MODULES = ("exceptions", "r")
+_MODULES = ("arm", "exceptions", "mertools", "r")
 
 try:
     __version__ = version("merextras")

@@ -203,7 +203,7 @@ class MerMod(FittedModel):
         -------
         matplotlib.figure.Figure
         """
-        from merextras.plots.residuals import plot_residuals  # noqa: PLC0415 (loads matplotlib)
+        from merextras.plots.checks.residuals import plot_residuals  # noqa: PLC0415 (loads matplotlib)
 
         return plot_residuals(_residual_table.residual_table(self), height=height, title=title)
 
@@ -222,7 +222,7 @@ class MerMod(FittedModel):
         -------
         matplotlib.axes.Axes
         """
-        from merextras.plots.qq import plot_qq  # noqa: PLC0415 (loads matplotlib)
+        from merextras.plots.checks.qq import plot_qq  # noqa: PLC0415 (loads matplotlib)
 
         return plot_qq(_residual_table.qq_residuals(self, level=level), title=title)
 

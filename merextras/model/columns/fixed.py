@@ -16,13 +16,13 @@ import patsy
 from merextras._checks import check_columns
 from merextras._typing import Array, BoolArray
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
-from merextras.model.columns.boxes import boxed
-from merextras.model.columns.complete_rows import CompleteRows
-from merextras.model.columns.explained import explained, first_line
 from merextras.model.columns.spec_part import SpecPart
-from merextras.model.columns.specs import categories_of, codes_of, names_seen, variables_of
-from merextras.model.columns.truth_values import with_categories
-from merextras.model.columns.whole_column import (
+from merextras.model.evaluation.boxes import boxed
+from merextras.model.evaluation.complete_rows import CompleteRows
+from merextras.model.evaluation.explained import explained, first_line
+from merextras.model.evaluation.specs import categories_of, codes_of, names_seen, variables_of
+from merextras.model.evaluation.truth_values import with_categories
+from merextras.model.evaluation.whole_column import (
     NO_OTHER_ROWS,
     looking_at_whole,
     not_by_row,

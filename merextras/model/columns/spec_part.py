@@ -13,8 +13,8 @@ from patsy.categorical import categorical_to_int
 from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.columns.part import FixedPart, PartTerm, indicators
-from merextras.model.columns.specs import categorical_codes, categories_of, codes_of, term_codes
 from merextras.model.columns.term_order import in_order_of, ordered
+from merextras.model.evaluation.specs import categorical_codes, categories_of, codes_of, term_codes
 
 
 class SpecPart(FixedPart):

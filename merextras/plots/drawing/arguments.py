@@ -12,7 +12,7 @@ from pandas.api.types import is_bool_dtype, is_numeric_dtype
 from merextras._checks import check_columns, check_frame
 from merextras._hints import PLOTS
 from merextras.exceptions import InvalidArgumentError
-from merextras.plots import _style as style
+from merextras.plots.drawing import style
 
 #: More panels than this take minutes to draw and can't be read.
 _MAX_PANELS = 200

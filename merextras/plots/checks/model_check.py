@@ -13,12 +13,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from merextras.exceptions import InvalidArgumentError
-from merextras.plots import _arguments as arguments
-from merextras.plots import _style as style
-from merextras.plots._panels import parts
-from merextras.plots._points import quantiles
-from merextras.plots.qq import draw_effects
-from merextras.plots.residuals import draw_leverage, draw_residuals, draw_scale
+from merextras.plots.checks.qq import draw_effects
+from merextras.plots.checks.residuals import draw_leverage, draw_residuals, draw_scale
+from merextras.plots.drawing import arguments, style
+from merextras.plots.drawing.panels import parts
+from merextras.plots.drawing.points import quantiles
 from merextras.results.checks.model_check import ModelCheck
 from merextras.results.checks.prediction_check import PredictionCheck
 

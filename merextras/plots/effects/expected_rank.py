@@ -11,9 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from merextras._checks import check_choice
-from merextras.plots import _arguments as arguments
-from merextras.plots import _style as style
-from merextras.plots._panels import (
+from merextras.plots.drawing import arguments, style
+from merextras.plots.drawing.panels import (
     finish,
     label_edges,
     levels_of,

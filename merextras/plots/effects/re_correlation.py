@@ -12,12 +12,11 @@ from matplotlib.figure import Figure
 
 from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError
-from merextras.plots import _arguments as arguments
-from merextras.plots import _style as style
-from merextras.plots._panels import levels_of, parts
-from merextras.plots._points import cloud
-from merextras.plots._points import name as label
-from merextras.plots.qq import checked
+from merextras.plots.checks.qq import checked
+from merextras.plots.drawing import arguments, style
+from merextras.plots.drawing.panels import levels_of, parts
+from merextras.plots.drawing.points import cloud
+from merextras.plots.drawing.points import name as label
 from merextras.results.estimates.var_corr import VarCorr
 
 __all__ = ["plot_re_correlation"]

@@ -14,9 +14,8 @@ from matplotlib.lines import Line2D
 
 from merextras._checks import check_count
 from merextras.exceptions import InvalidArgumentError
-from merextras.plots import _arguments as arguments
-from merextras.plots import _style as style
-from merextras.plots._panels import facets, finish, levels_of, outer_labels, parts
+from merextras.plots.drawing import arguments, style
+from merextras.plots.drawing.panels import facets, finish, levels_of, outer_labels, parts
 
 __all__ = ["plot_re_impact"]
 

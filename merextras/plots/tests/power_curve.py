@@ -9,8 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from merextras.exceptions import InvalidArgumentError
-from merextras.plots import _arguments as arguments
-from merextras.plots import _style as style
+from merextras.plots.drawing import arguments, style
 
 __all__ = ["plot_power_curve"]
 

@@ -13,9 +13,8 @@ from matplotlib.axes import Axes
 
 from merextras._checks import check_count
 from merextras.exceptions import InvalidArgumentError
-from merextras.plots import _arguments as arguments
-from merextras.plots import _style as style
-from merextras.plots._panels import facets, finish, outer_labels, parts
+from merextras.plots.drawing import arguments, style
+from merextras.plots.drawing.panels import facets, finish, outer_labels, parts
 
 __all__ = ["plot_predictions"]
 

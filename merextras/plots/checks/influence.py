@@ -13,9 +13,8 @@ from matplotlib.transforms import offset_copy
 
 from merextras._checks import one_of
 from merextras.exceptions import InvalidArgumentError
-from merextras.plots import _arguments as arguments
-from merextras.plots import _style as style
-from merextras.plots._panels import finish, panel_grid
+from merextras.plots.drawing import arguments, style
+from merextras.plots.drawing.panels import finish, panel_grid
 from merextras.results.estimates.influence import Influence
 
 __all__ = ["plot_influence"]

@@ -11,9 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 
 from merextras.exceptions import InvalidArgumentError
-from merextras.plots import _arguments as arguments
-from merextras.plots import _style as style
-from merextras.plots._panels import facets, finish, levels_of, parts, positions
+from merextras.plots.drawing import arguments, style
+from merextras.plots.drawing.panels import facets, finish, levels_of, parts, positions
 
 __all__ = ["plot_shrinkage"]
 

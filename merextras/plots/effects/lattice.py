@@ -11,9 +11,8 @@ import seaborn as sns
 
 from merextras._checks import check_count
 from merextras.exceptions import InvalidArgumentError
-from merextras.plots import _arguments as arguments
-from merextras.plots import _style as style
-from merextras.plots._panels import finish, levels_of
+from merextras.plots.drawing import arguments, style
+from merextras.plots.drawing.panels import finish, levels_of
 
 __all__ = ["xyplot"]
 

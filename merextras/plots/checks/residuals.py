@@ -13,10 +13,9 @@ from matplotlib.figure import Figure
 
 from merextras._checks import check_count
 from merextras.exceptions import InvalidArgumentError
-from merextras.plots import _arguments as arguments
-from merextras.plots import _style as style
-from merextras.plots._panels import levels_of
-from merextras.plots._points import cloud, curve, mark, zero_line
+from merextras.plots.drawing import arguments, style
+from merextras.plots.drawing.panels import levels_of
+from merextras.plots.drawing.points import cloud, curve, mark, zero_line
 from merextras.results.checks.residual_table import ResidualTable
 
 __all__ = ["plot_fitted", "plot_residuals"]

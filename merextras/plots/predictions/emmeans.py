@@ -14,9 +14,8 @@ from matplotlib.axes import Axes
 
 from merextras._checks import one_of
 from merextras.exceptions import InvalidArgumentError
-from merextras.plots import _arguments as arguments
-from merextras.plots import _style as style
-from merextras.plots._panels import facets, finish, levels_of, outer_labels, parts, positions
+from merextras.plots.drawing import arguments, style
+from merextras.plots.drawing.panels import facets, finish, levels_of, outer_labels, parts, positions
 
 __all__ = ["plot_emmeans"]
 

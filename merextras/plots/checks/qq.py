@@ -13,10 +13,9 @@ from matplotlib.axes import Axes
 
 from merextras._checks import check_level
 from merextras.exceptions import InvalidArgumentError
-from merextras.plots import _arguments as arguments
-from merextras.plots import _style as style
-from merextras.plots._panels import facets, finish, label_edges, levels_of, panels_of
-from merextras.plots._points import quantiles
+from merextras.plots.drawing import arguments, style
+from merextras.plots.drawing.panels import facets, finish, label_edges, levels_of, panels_of
+from merextras.plots.drawing.points import quantiles
 
 __all__ = ["plot_qq", "plot_qqmath"]
 

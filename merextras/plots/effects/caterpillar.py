@@ -13,9 +13,8 @@ from scipy import stats
 
 from merextras._checks import check_choice, check_level
 from merextras.exceptions import InvalidArgumentError
-from merextras.plots import _arguments as arguments
-from merextras.plots import _style as style
-from merextras.plots._panels import (
+from merextras.plots.drawing import arguments, style
+from merextras.plots.drawing.panels import (
     finish,
     label_edges,
     levels_of,

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from merextras.plots import _style as style
+from merextras.plots.drawing import style
 
 #: More points than this are stored as pixels.
 _RASTER_POINTS = 5_000

@@ -15,9 +15,8 @@ from matplotlib.figure import Figure
 
 from merextras._checks import check_count, check_level
 from merextras.exceptions import InvalidArgumentError
-from merextras.plots import _arguments as arguments
-from merextras.plots import _style as style
-from merextras.plots._panels import facets, finish, parts
+from merextras.plots.drawing import arguments, style
+from merextras.plots.drawing.panels import facets, finish, parts
 from merextras.results.profiles.contour import contour, trace
 from merextras.results.profiles.profile import Profile
 

@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 import patsy
 
-from merextras.model.columns.explained import explained
-from merextras.model.columns.transforms import restored, stored
+from merextras.model.evaluation.explained import explained
+from merextras.model.evaluation.transforms import restored, stored
 from merextras.model.formula.functions import formula_names
 from merextras.model.formula.trust import check_trusted
 from merextras.model.frame.engine_frame import date_numbers, for_engine

@@ -11,8 +11,7 @@ from matplotlib.axes import Axes
 
 from merextras._checks import check_count
 from merextras.exceptions import InvalidArgumentError
-from merextras.plots import _arguments as arguments
-from merextras.plots import _style as style
+from merextras.plots.drawing import arguments, style
 
 __all__ = ["plot_exact_test"]
 

@@ -124,4 +124,5 @@ def call(model: FittedModel) -> str:
             column = options.columns.get(name)
             parts.append(f"{name}={name if column is None else json.dumps(column)}")
     parts += [f"contrasts={dict(options.contrasts)}"] if options.contrasts else []
+    parts += [f"cov_prior={options.cov_prior}"] if options.cov_prior is not None else []
     return f"lmer({', '.join(parts)})"

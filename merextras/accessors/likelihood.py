@@ -90,7 +90,8 @@ def as_function(model: FittedModel) -> Callable[[ArrayLike], float]:
     -------
     callable theta -> float
         The profiled deviance of an ML fit, the REML criterion of a REML fit, at any theta of the
-        length of `get_me("theta")`. A call costs one factorisation.
+        length of `get_me("theta")`; with a `cov_prior` and its -2 log density: what was minimised.
+        A call costs one factorisation.
 
     Examples
     --------
@@ -107,6 +108,6 @@ def as_function(model: FittedModel) -> Callable[[ArrayLike], float]:
         values = np.asarray(theta, dtype=float).reshape(-1)
         if len(values) != size or not np.all(np.isfinite(values)):
             raise InvalidArgumentError(f"theta={theta!r}: expected {size} finite number(s)")
-        return at(model.criterion.from_user(values)).deviance()
+        return at(model.criterion.from_user(values)).value()
 
     return criterion

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,11 +13,13 @@ import scipy.sparse as sp
 
 from merextras._typing import Array, BoolArray, IntArray
 from merextras.engine.covariance.covariances import Covariances
+from merextras.engine.covariance.priors import Penalty
 from merextras.engine.products.crossprod import CrossProducts, effects_of
 from merextras.engine.products.term_rows import TermRows
 from merextras.model.columns.covariates import Covariates
 from merextras.model.columns.fixed import FixedPart
 from merextras.model.columns.levels import labels_of
+from merextras.model.design.cov_prior import CovPrior, check_keys, penalty_of, priors_of
 from merextras.model.design.options import Options
 from merextras.model.formula.names import effect_key
 from merextras.model.frame.labels import codes_in
@@ -149,6 +152,32 @@ class Design:
         return Covariances.unstructured(self.ks)
 
     @property
+    def cov_priors(self) -> list[CovPrior | None]:
+        """The prior of each term's covariance."""
+        return priors_of(self.options.cov_prior, *self._keys)
+
+    @property
+    def penalty(self) -> Penalty | None:
+        """What the priors add to the criterion, as a function of the user's theta.
+
+        Raises
+        ------
+        InvalidArgumentError
+            A prior that does not fit its term.
+        """
+        return penalty_of(self.cov_priors, self.covariances, self._keys[1])
+
+    def check_cov_prior(self) -> None:
+        """Raise if a prior is of no term, or does not fit its term."""
+        check_keys(self.options.cov_prior, *self._keys)
+        _ = self.penalty
+
+    @property
+    def _keys(self) -> tuple[list[str], list[str]]:
+        """The grouping factor of each term, and the term as a formula has it."""
+        return [term.factor for term in self.terms], [bar_text(term) for term in self.terms]
+
+    @property
     def q(self) -> int:
         """Random effects in all."""
         return sum(len(term.levels) * term.k for term in self.terms)
@@ -196,6 +225,16 @@ class Design:
         return CrossProducts.from_rows(
             self.x, y, rows, weights, frequencies=frequencies, effects=effects
         )
+
+
+def bar_text(term: Term) -> str:
+    """``(1 + Days | Subject)``; a categorical's columns ``C(x)[T.b]``, ... are its code, once."""
+    codes = [re.sub(r"\[[^\[\]]*\]", "", name) for name in term.names]
+    names = list(dict.fromkeys("1" if code == INTERCEPT else code for code in codes))
+    if "1" not in names:
+        names.insert(0, "0")
+    columns = [name if name.isidentifier() else f"`{name}`" for name in term.columns]
+    return f"({' + '.join(names)} | {':'.join(columns)})"
 
 
 def in_order(terms: Sequence[Term]) -> tuple[Term, ...]:

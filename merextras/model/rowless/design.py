@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NoReturn
 
@@ -21,6 +21,7 @@ from merextras.model.columns.combinations import CombinedPart
 from merextras.model.columns.covariates import Covariates
 from merextras.model.columns.fixed import FixedPart, Scope
 from merextras.model.columns.levels import labels_of
+from merextras.model.design.cov_prior import CovPrior
 from merextras.model.design.design import Design, Term
 from merextras.model.design.options import Options
 from merextras.model.structure.column_summaries import Facts
@@ -107,6 +108,8 @@ class StreamedDesign(Design):
         Triangular factor of the weighted ``[X y]``.
     seen : tuple of (J,) boolean arrays
         Levels with an observation, by terms.
+    cov_prior : CovPrior, mapping of them, or None
+        As in `Options`.
     """
 
     def __init__(
@@ -118,6 +121,7 @@ class StreamedDesign(Design):
         facts: Facts,
         rows: Array,
         seen: tuple[BoolArray, ...],
+        cov_prior: CovPrior | Mapping[str, CovPrior] | None = None,
     ) -> None:
         every = structure.fixed.names
         kept = [every.index(name) for name in fixed.names]
@@ -139,6 +143,7 @@ class StreamedDesign(Design):
                 contrasts=structure.contrasts,
                 scope=Scope(trusted=structure.trusted),
                 columns=structure.by_row,
+                cov_prior=cov_prior,
             ),
             "structure": structure,
             "products": products,
@@ -202,6 +207,7 @@ class StreamedDesign(Design):
             facts=self.facts,
             rows=triangle(rows),
             seen=self.seen,
+            cov_prior=self.options.cov_prior,
         )
 
     def restricted(self, kept: Sequence[tuple[int, Array]]) -> StreamedDesign:
@@ -221,6 +227,7 @@ class StreamedDesign(Design):
             facts=replace(self.facts, effects=factors),
             rows=self.rows,
             seen=tuple(self.seen[t] for t, _ in kept),
+            cov_prior=self.options.cov_prior,
         )
 
     def with_combined(self, columns: Array) -> CrossProducts:

@@ -26,7 +26,7 @@ from merextras.exceptions import ApproximationWarning, ConvergenceWarning, Unsup
 from merextras.model.columns.array_columns import ColumnsPart
 from merextras.model.columns.covariates import Covariates
 from merextras.model.columns.fixed import FixedPart, FormulaPart
-from merextras.model.design.design import INTERCEPT, Design, Term, in_order
+from merextras.model.design.design import INTERCEPT, Design, Term, bar_text, in_order
 from merextras.model.formula.translate import names_in, unquoted
 from merextras.model.frame.read import read_columns
 from merextras.model.state.fitted import Fit, FittedModel, Origin, fit_at, fit_design, warn_of
@@ -271,15 +271,6 @@ def _formula(response: str, formula: str | None, fixed: FixedPart, terms: tuple[
 
 def _quoted(name: str) -> str:
     return name if name.isidentifier() else f"`{name}`"
-
-
-def bar_text(term: Term) -> str:
-    """``(1 + Days | Subject)``; a categorical's columns ``C(x)[T.b]``, ... are its code, once."""
-    codes = [re.sub(r"\[[^\[\]]*\]", "", name) for name in term.names]
-    names = list(dict.fromkeys("1" if code == INTERCEPT else code for code in codes))
-    if "1" not in names:
-        names.insert(0, "0")
-    return f"({' + '.join(names)} | {':'.join(map(_quoted, term.columns))})"
 
 
 def _origin(results: Any, design: Design, theta: Array, given: Mapping[str, object]) -> Origin:

@@ -339,8 +339,9 @@ def lmer(
     Newton steps with the average information on the profiled deviance (Bates et al. 2015,
     eq. 35 and 42), which a `cov_prior` adds its -2 log density to (Chung, Rabe-Hesketh, Dorie,
     Gelman & Liu 2013, Psychometrika 78): `log_lik` is then the likelihood alone, at that optimum,
-    and no maximum: what compares maxima refuses or says so. Cost: one pass over the rows, then about five factorisations of the
-    cross-products, linear in the levels of one factor and cubic in the smaller of two crossed ones.
+    and no maximum: what compares maxima refuses or says so. Cost: one pass over the rows, then
+    about five factorisations of the cross-products, linear in the levels of one factor and cubic in
+    the smaller of two crossed ones.
 
     Examples
     --------

@@ -1,8 +1,9 @@
 """The criterion of a model: the deviance (ML) or the REML criterion as a function of theta.
 
 A model is its products (with the plan of elimination), the covariances of its terms as functions
-of theta, perhaps with a prior of them, and the criterion. Everything else that is asked of a parameter vector, its gradient,
-Hessian, estimates and the way off a boundary, is asked of a `Point`.
+of theta, perhaps with a prior of them, and the criterion. Everything else that is asked of a
+parameter vector, its gradient, Hessian, estimates and the way off a boundary, is asked of a
+`Point`.
 """
 
 from __future__ import annotations

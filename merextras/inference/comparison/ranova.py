@@ -23,6 +23,7 @@ from merextras.inference.variance_tests.variance_hypothesis import VarianceHypot
 from merextras.model.design.design import Design
 from merextras.model.rowless.submodels import effects_of_term, with_columns, without_term
 from merextras.model.state.fitted import FittedModel, fit_like
+from merextras.model.state.penalised import refuse_penalised
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.base import Table
 
@@ -86,7 +87,8 @@ def ranova(
     InvalidArgumentError
         An unknown `p_values`; for `n_sims`, `rng` or `n_jobs`.
     UnsupportedModelError
-        Not a mixed model; frequency weights with the bootstrap (a row needs one response).
+        Not a mixed model; frequency weights with the bootstrap (a row needs one response); a model
+        with a `cov_prior`.
 
     See Also
     --------
@@ -129,6 +131,7 @@ def ranova(
     (1 | batch)          0.42     0.18          0.2
     """
     fitted, wanted = as_fitted(m), _wanted(p_values)
+    refuse_penalised("ranova", fitted)
     exact_sims = _EXACT if n_sims is None else check_count(n_sims, "n_sims")
     boot_sims = _BOOTSTRAP if n_sims is None else exact_sims
     as_generator(rng)

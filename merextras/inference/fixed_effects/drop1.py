@@ -19,6 +19,7 @@ from merextras.model.design.effects import Effect, Effects
 from merextras.model.rowless.design import StreamedDesign
 from merextras.model.rowless.effects import effects_as_written
 from merextras.model.state.fitted import Fit, FittedModel, fit_like, refitted
+from merextras.model.state.penalised import refuse_penalised
 from merextras.results.base import Table
 
 _TESTS = ("chisq", "f", "none")
@@ -82,6 +83,7 @@ def drop1(
     effects = effects_as_written(model.design)
     wanted = _in_scope(effects, scope)
     if chosen != "f":
+        refuse_penalised("drop1 by likelihood", model)
         return _by_likelihood(model, effects, wanted, test=chosen == "chisq")
     method = method_of(model, "satterthwaite" if ddf is None else ddf, stacklevel=3)
     rows = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -87,7 +87,8 @@ class Wishart(CovPrior):
         if scale is None:
             return MatrixPrior(-(df - k - 1.0), none, none, 0.0)
         constant = df * (k * np.log(2.0) + _log_det(scale)) + 2.0 * multigammaln(0.5 * df, k)
-        return MatrixPrior(-(df - k - 1.0), np.linalg.inv(scale), none, float(constant))
+        linear = np.asarray(np.linalg.inv(scale))
+        return MatrixPrior(-(df - k - 1.0), linear, none, float(constant))
 
     def label(self, k: int) -> str:
         """``Wishart(df=3.5, scale=inf)``."""
@@ -108,8 +109,7 @@ class InverseWishart(CovPrior):
         ``k - 0.5`` by default, above ``k - 1``.
     scale : float or (k, k) array, optional
         On the variances' scale, relative to sigma**2; a number times the identity. By default
-        ``100 / (df + k + 1)``, blme's, so that the mode of G is 100 times the identity: that depends
-        on the unit of the covariates.
+        blme's, ``100 / (df + k + 1)``: how much that is depends on the units of the covariates.
 
     See Also
     --------
@@ -144,7 +144,8 @@ class InverseWishart(CovPrior):
     def label(self, k: int) -> str:
         """``InverseWishart(df=0.5, scale=40)``."""
         df = self._df(k)
-        return f"InverseWishart(df={df:g}, scale={_text(self.scale, f'{100.0 / (df + k + 1.0):g}')})"
+        default = f"{100.0 / (df + k + 1.0):g}"
+        return f"InverseWishart(df={df:g}, scale={_text(self.scale, default)})"
 
 
 @dataclass(frozen=True)
@@ -246,11 +247,23 @@ def _one(given: object, what: str) -> CovPrior | None:
     name = given.lower() if isinstance(given, str) else None
     if name not in _BY_NAME:
         raise InvalidArgumentError(
-            f"{what}={given!r}: {allowed}, Wishart(...), Gamma(...), InverseWishart(...), a mapping "
-            "of these by grouping factor or term, or None"
+            f"{what}={given!r}: {allowed}, Wishart(...), Gamma(...), InverseWishart(...), a "
+            "mapping of these by grouping factor or term, or None"
         )
     made: CovPrior = _BY_NAME[name]()
     return made
+
+
+def as_code(given: CovPrior | Mapping[str, CovPrior]) -> str:
+    """The argument as code, for a call."""
+    if isinstance(given, Mapping):
+        return f"{{{', '.join(f'{key!r}: {as_code(prior)}' for key, prior in given.items())}}}"
+    for name, kind in _BY_NAME.items():
+        if given == kind():
+            return repr(name)
+    pairs = [(f.name, getattr(given, f.name), f.default) for f in fields(given)]  # type: ignore[arg-type]
+    parts = [f"{name}={value!r}" for name, value, default in pairs if value != default]
+    return f"mx.{type(given).__name__}({', '.join(parts)})"
 
 
 def priors_of(given: object, factors: Sequence[str], names: Sequence[str]) -> list[CovPrior | None]:

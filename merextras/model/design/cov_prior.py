@@ -106,14 +106,18 @@ class InverseWishart(CovPrior):
     Parameters
     ----------
     df : float, optional
-        ``k - 0.5`` by default, above ``k - 1``.
+        ``k - 0.998`` by default, above ``k - 1``.
     scale : float or (k, k) array, optional
         On the variances' scale, relative to sigma**2; a number times the identity. By default
-        blme's, ``100 / (df + k + 1)``: how much that is depends on the units of the covariates.
+        ``df + 0.1``: how much that is depends on the units of the covariates.
 
     See Also
     --------
-    merextras.Wishart : A prior that does not.
+    merextras.Wishart : A prior whose default does not.
+
+    Notes
+    -----
+    The defaults are those that blme (1.0-5) computes with; its help page has others.
     """
 
     df: float | None = None
@@ -124,7 +128,7 @@ class InverseWishart(CovPrior):
         _set(self, "scale", _scale(self.scale, "InverseWishart(scale=)"))
 
     def _df(self, k: int) -> float:
-        return k - 0.5 if self.df is None else self.df
+        return k - 0.998 if self.df is None else self.df
 
     def of(self, structure: Structure, where: str) -> MatrixPrior:
         """``(df + k + 1) log|G| + tr(scale G^-1)``, and the constant."""
@@ -135,16 +139,16 @@ class InverseWishart(CovPrior):
                 f"cov_prior: InverseWishart(df={df:g}) of {where}, which has k = {k} effect(s): df "
                 f"must be above k - 1 = {k - 1}"
             )
-        given = 100.0 / (df + k + 1.0) if self.scale is None else self.scale
+        given = df + 0.1 if self.scale is None else self.scale
         scale = _matrix(given, k, "InverseWishart(scale=)", where)
         assert scale is not None
         constant = df * (k * np.log(2.0) - _log_det(scale)) + 2.0 * multigammaln(0.5 * df, k)
         return MatrixPrior(df + k + 1.0, np.zeros((k, k)), scale, float(constant))
 
     def label(self, k: int) -> str:
-        """``InverseWishart(df=0.5, scale=40)``."""
+        """``InverseWishart(df=0.002, scale=0.102)``."""
         df = self._df(k)
-        default = f"{100.0 / (df + k + 1.0):g}"
+        default = f"{df + 0.1:g}"
         return f"InverseWishart(df={df:g}, scale={_text(self.scale, default)})"
 
 

@@ -19,7 +19,9 @@ NAMES = {
     "Gamma": mx.Gamma,
 }
 CASES = {
-    f"{c['data']}, {c['formula'].split('~')[1].strip()}, {c['prior']}, {'REML' if c['reml'] else 'ML'}": c
+    ", ".join(
+        [c["data"], c["formula"].split("~")[1].strip(), c["prior"], "REML" if c["reml"] else "ML"]
+    ): c
     for c in REFERENCE["cases"]
 }
 

@@ -67,7 +67,9 @@ def test_gradient_and_hessian_are_those_of_the_value(prior, structure):
     def gradient(theta):
         return cov.joint_gradient(theta, 2.0 * made.slopes(theta) @ cov.joint(theta))
 
-    np.testing.assert_allclose(gradient(theta), differences(made.value, theta), rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(
+        gradient(theta), differences(made.value, theta), rtol=1e-6, atol=1e-7
+    )
     expected = differences(gradient, theta)
     np.testing.assert_allclose(made.hessian(theta), expected, rtol=1e-6, atol=1e-6)
 

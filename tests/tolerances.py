@@ -371,3 +371,7 @@ BLME_SD = 1e-6
 
 #: The penalised criterion there, absolute; both know it to some 1e-11.
 BLME_CRITERION = 1e-8
+
+#: The fit of a file of the format's first version against that of its rows: the products with a
+#: covariate's mean of 17 standard deviations are rounded before that is taken off.
+OLD_FILE = 1e-9

@@ -12,19 +12,15 @@ import pandas as pd
 
 from merextras._checks import check_choice, check_level
 from merextras._typing import Array, BoolArray, IntArray
+from merextras.distributions.uncertainty import Uncertainty
 from merextras.exceptions import InvalidArgumentError
 from merextras.inference.ddf.kenward_roger import KenwardRoger
 from merextras.inference.ddf.method import Method, method_of
 from merextras.inference.ddf.satterthwaite import Satterthwaite
-from merextras.inference.fixed_effects.term_contrasts import rows_of
 from merextras.inference.means.emmeans_grid import Grid, evaluated, reference_grid
 from merextras.model.design.design import Design
-from merextras.model.design.rank import KeptColumns
-from merextras.model.rowless.design import StreamedDesign
-from merextras.model.rowless.variables import spread_of, term_variables, whole_part
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.means.emmeans import Emmeans
-from merextras.results.means.uncertainty import Uncertainty
 
 __all__ = ["emmeans", "emtrends"]
 
@@ -237,19 +233,16 @@ def uncertainty_of(method: Method) -> Uncertainty:
 
 def _null_space(design: Design) -> tuple[IntArray, Array, Array]:
     """Where the kept columns are, the directions that X does not see, and the columns' lengths."""
-    names = list(whole_part(design).names)
-    if not isinstance(design.fixed, KeptColumns):
-        size = np.linalg.norm(rows_of(design), axis=0)
+    names = list(design.fixed.whole.names)
+    if not design.fixed.dropped:
+        size = np.linalg.norm(design.observed_rows(), axis=0)
         return np.arange(len(names)), np.empty((len(names), 0)), size
-    if isinstance(design, StreamedDesign):
-        x = design.facts.x
-    else:
-        x = whole_part(design).matrix(design.frame)[design.observed]
+    x = design.observed_rows(as_written=True)
     size = np.linalg.norm(x, axis=0)
     size = np.where(size > 0.0, size, 1.0)
     _, _, right = np.linalg.svd(np.linalg.qr(x / size, mode="r"))
-    null = right[len(design.fixed.kept) :].T / size[:, None]
-    return np.array([names.index(name) for name in design.fixed.kept]), null, size
+    null = right[len(design.fixed.names) :].T / size[:, None]
+    return np.array([names.index(name) for name in design.fixed.names]), null, size
 
 
 def derivative(grid: Grid, *variables: str) -> Grid:
@@ -264,7 +257,7 @@ def derivative(grid: Grid, *variables: str) -> Grid:
     size = _STEP ** (5.0 / (4.0 + len(variables)))
     steps: list[tuple[str, float]] = []
     for var in variables:
-        step = size * spread_of(grid.design, var) if var in grid.numbers else 0.0
+        step = size * grid.design.spread(var) if var in grid.numbers else 0.0
         if step == 0.0:
             raise InvalidArgumentError(f"var={var!r}: there is no slope in what is not a number")
         steps.append((var, step))
@@ -372,7 +365,7 @@ def _notes(
         notes.append("At " + ", ".join(f"{n} = {grid.values[n][0]:.6g}" for n in held) + ".")
     if several:
         notes.append(f"Averaged over the levels of: {', '.join(several)}.")
-    terms = [t for t in term_variables(grid.design) if t & set(names) and (not var or var in t)]
+    terms = [t for t in grid.design.term_variables() if t & set(names) and (not var or var in t)]
     involved = [n for n in several if any(n in t for t in terms)]
     if involved:
         notes.append(f"These interact with {', '.join(involved)}: an average may mislead.")

@@ -25,7 +25,6 @@ from merextras.model.formula.translate import in_backticks
 from merextras.model.frame.read import as_pandas
 from merextras.model.products.fit import fit_products
 from merextras.model.products.products import products_within
-from merextras.model.rowless.design import StreamedDesign
 from merextras.model.state.fitted import Fit, FittedModel, refitted, warn_of
 
 M = TypeVar("M", bound=FittedModel)
@@ -137,8 +136,8 @@ def update(
     """
     text = model.design.formula if formula is None else _with_dots(formula, model.design)
     reml = model.solution.reml if reml is None else reml
-    if isinstance(model.design, StreamedDesign):
-        return _without_rows(model, model.design, text, data, reml, cov_prior)
+    if not model.design.keeps_rows:
+        return _without_rows(model, text, data, reml, cov_prior)
     options = model.design.options
     if not _is_kept(cov_prior):
         options = replace(options, cov_prior=check_cov_prior(cov_prior))
@@ -157,18 +156,16 @@ def _is_kept(cov_prior: object) -> bool:
     return isinstance(cov_prior, str) and cov_prior == "keep"
 
 
-def _without_rows(
-    model: M, design: StreamedDesign, formula: str, data: object, reml: bool, cov_prior: object
-) -> M:
+def _without_rows(model: M, formula: str, data: object, reml: bool, cov_prior: object) -> M:
     """Update a model that keeps no rows: its cross-products have those of a part of its formula."""
     if data is not None:
         raise NoRowsError(
             "data: the model was fitted from chunks or cross-products and keeps no rows; fit other "
             "data by lmer(formula, source)"
         )
-    made = products_within(design, formula, model.n_dropped)
+    made = products_within(model.design.sums(), formula, model.n_dropped)
     control = replace(model.control, start=None)
-    prior = design.options.cov_prior if _is_kept(cov_prior) else cov_prior
+    prior = model.design.options.cov_prior if _is_kept(cov_prior) else cov_prior
     fit = fit_products(made, reml=reml, control=control, cov_prior=prior, stacklevel=3)
     warn_of(fit, stacklevel=3)
     return model._like(fit)

@@ -13,10 +13,10 @@ from scipy import stats
 from merextras._checks import check_choice, check_level, one_of
 from merextras._typing import Array, IntArray
 from merextras.distributions.multiplicity import ADJUSTMENTS, DEFAULTS, adjusted, critical, said
+from merextras.distributions.uncertainty import Uncertainty
 from merextras.exceptions import InvalidArgumentError
 from merextras.results.base import Parts, Table, TextResult, freeze
 from merextras.results.means.contrast_sets import contrast_set
-from merextras.results.means.uncertainty import Uncertainty
 
 __all__ = ["Contrasts", "Emmeans"]
 

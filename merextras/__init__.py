@@ -87,6 +87,7 @@ from merextras.inference.variance_shares.variance_decomposition import variance_
 from merextras.inference.variance_tests.exact_lrt import exact_lrt
 from merextras.inference.variance_tests.exact_rlrt import exact_rlrt
 from merextras.mermod import MerMod, lmer
+from merextras.model.design.cov_prior import Gamma, InverseWishart, Wishart
 from merextras.model.products.products import ModelProducts, cross_products, load_cross_products
 from merextras.model.state.control import LmerControl
 from merextras.model_list import ModelList, lmer_list
@@ -156,11 +157,14 @@ except PackageNotFoundError:  # run from a checkout
 
 __all__ = [
     "FEsim",
+    "Gamma",
+    "InverseWishart",
     "LmerControl",
     "MerMod",
     "ModelList",
     "ModelProducts",
     "REsim",
+    "Wishart",
     "all_fit",
     "augment",
     "average_obs",

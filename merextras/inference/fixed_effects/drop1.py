@@ -15,6 +15,7 @@ from merextras.inference.ddf.method import f_row, f_table, method_of
 from merextras.inference.fixed_effects.term_contrasts import without
 from merextras.model.design.effects import Effect, Effects
 from merextras.model.state.fitted import Fit, FittedModel, fit_like, refitted
+from merextras.model.state.penalised import refuse_penalised
 from merextras.results.base import Table
 
 _TESTS = ("chisq", "f", "none")
@@ -78,6 +79,7 @@ def drop1(
     effects = model.design.effects(as_written=True)
     wanted = _in_scope(effects, scope)
     if chosen != "f":
+        refuse_penalised("drop1 by likelihood", model)
         return _by_likelihood(model, effects, wanted, test=chosen == "chisq")
     method = method_of(model, "satterthwaite" if ddf is None else ddf, stacklevel=3)
     rows = {}

@@ -22,7 +22,7 @@ from merextras.model.structure.structure import Value
 
 FORMAT = "merextras cross-products"
 VERSION = 2
-#: Files of version 1 have the effects as the user counts them.
+#: Files of version 1 have the effects as the user counts them; reading one changes that.
 READABLE = (1, 2)
 
 

@@ -9,6 +9,7 @@ import scipy.linalg as la
 
 from merextras._typing import Array, IntArray
 from merextras.engine.kernels.dense import orthonormal
+from merextras.inference.functions.estimable import rows_of
 from merextras.model.design.design import Design
 from merextras.model.design.effects import Effect, Effects
 from merextras.model.design.rank import KeptColumns, dependent_columns
@@ -17,13 +18,6 @@ from merextras.model.rowless.effects import effects_of_design
 
 # A direction of this length is in the span of others.
 _IN_SPAN = 1e-7
-
-
-def rows_of(design: Design) -> Array:
-    """X of the observations, or rows with its X'X where those of the fit were not kept."""
-    if isinstance(design, StreamedDesign):
-        return design.square
-    return np.asarray(design.x[design.observed])
 
 
 def _counted(design: Design) -> Array:

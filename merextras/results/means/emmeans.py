@@ -207,7 +207,7 @@ class Emmeans(TextResult):
         exact for independent means of equal variance and conservative else (Hayter 1984 in the
         one-way layout). For Holm's and the false discovery rate intervals are Bonferroni's, as in
         emmeans. A contrast that can't be estimated still counts in its family, as there, but not in
-        Dunnett's and ``"mvt"``, having no correlation with others. Where there is one, emmeans
+        Dunnett's, ``"mvt"`` and Scheffe's, having no correlation with others. With one, emmeans
         rounds the degrees of freedom of the others for Tukey's adjustment; here they are as shown.
 
         Examples

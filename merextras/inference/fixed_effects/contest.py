@@ -10,7 +10,7 @@ from scipy import stats
 from merextras._checks import check_level
 from merextras.inference.ddf.contrasts import Contrasts, read_contrasts
 from merextras.inference.ddf.method import f_row, f_table, method_of, t_table
-from merextras.inference.functions.hypotheses import read_hypotheses
+from merextras.inference.functions.hypotheses import is_text, read_hypotheses
 from merextras.model.design.design import Design
 from merextras.model.statsmodels.mixedlm import as_fitted
 
@@ -130,8 +130,6 @@ def contest(
 
 def _read(design: Design, given: Any, rhs: Any) -> Contrasts:
     """Text by its words, all else by names or positions."""
-    if isinstance(given, str):
+    if is_text(given):
         return read_hypotheses(design, given, rhs)
-    if isinstance(given, (list, tuple)) and given and all(isinstance(g, str) for g in given):
-        return read_hypotheses(design, list(given), rhs)
     return read_contrasts(design.fixed, given, rhs)

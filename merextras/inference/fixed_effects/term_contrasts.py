@@ -28,16 +28,21 @@ def _counted(design: Design) -> Array:
     return x * np.sqrt(design.frequencies[design.observed])[:, None]
 
 
-def by_type(design: Design, kind: int) -> dict[str, Array]:
+def by_type(design: Design, kind: int | str) -> dict[str, Array]:
     """Contrasts of each term of the fixed part, label -> (r, p).
 
     Type I tests each term given those before it, type II given all that do not contain it, both
     orthogonal in the rows of X (Doolittle's rows of X'X, as SAS and lmerTest do; a frequency weight
     is so many rows, precision weights do not enter, and a weight of zero is no row); type III tests
     estimable functions that are orthogonal to those of the terms that contain it, whatever the
-    coding of the factors. Only type III needs to know the factors' levels.
+    coding of the factors. Only type III needs to know the factors' levels. "marginal" is that a
+    term's own coefficients are zero, the intercept's too.
     """
     effects = effects_of_design(design)
+    if kind == "marginal":
+        own = {"Intercept": effects.rest} if len(effects.rest) else {}
+        own |= {effect.label: effect.columns for effect in effects.effects}
+        return {label: np.eye(rows_of(design).shape[1])[list(c)] for label, c in own.items() if c}
     if kind == 3 and len(effects) > 1:
         return _type3(design, effects)
     out = {}

@@ -46,6 +46,13 @@ class _Cells:
         return (f"Marginal means: {', '.join(chosen)}.", *said_of(self.grid, named))
 
 
+def is_text(given: object) -> bool:
+    """Whether hypotheses are given as text, or several."""
+    if isinstance(given, (list, tuple)):
+        return bool(given) and all(isinstance(each, str) for each in given)
+    return isinstance(given, str)
+
+
 def read_hypotheses(design: Design, given: str | Sequence[str], rhs: Any) -> Contrasts:
     """Text as contrasts of the fixed effects.
 

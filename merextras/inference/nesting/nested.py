@@ -205,6 +205,17 @@ def same_term(left: Groups, right: Groups) -> bool:
     )
 
 
+def same_terms(left: AnyCandidate, right: AnyCandidate) -> bool:
+    """Whether two models have the same random effects, whatever the order of their terms."""
+    theirs: list[Groups] = list(right.terms)
+    for term in left.terms:
+        found = next((other for other in theirs if same_term(term, other)), None)
+        if found is None:
+            return False
+        theirs = [other for other in theirs if other is not found]
+    return not theirs
+
+
 def groups_of(design: Design, t: int) -> Groups:
     """What is compared of a term: its rows, or where none are kept its levels and columns."""
     if isinstance(design, StreamedDesign):

@@ -135,11 +135,31 @@ def typical_values(design: Design, variable: Variable) -> tuple[Any, ...]:
         return variable.levels
     if isinstance(design, StreamedDesign):
         return _numbers(design, variable.name).typical
-    column = numbers(design.frame[variable.name], variable.name, dates=True)
+    few = _few(design, variable.name)
+    return few if few else (mean_of(design, variable.name),)
+
+
+def mean_of(design: Design, name: str) -> float:
+    """The mean of a numeric variable over the observations.
+
+    Raises
+    ------
+    NoRowsError
+        The model keeps no rows, and not what is needed of this variable.
+    """
+    if isinstance(design, StreamedDesign):
+        return _numbers(design, name).mean
+    column = numbers(design.frame[name], name, dates=True)
+    return float(np.average(column, weights=observation_counts(design)))
+
+
+def _few(design: Design, name: str) -> tuple[Any, ...]:
+    """The values of a number that has two at most, else none."""
+    column = numbers(design.frame[name], name, dates=True)
     few = np.unique(column[design.observed][:10_000])
     if len(few) <= 2 and len(few := np.unique(column[design.observed])) <= 2:
         return tuple(few.tolist())
-    return (float(np.average(column, weights=observation_counts(design))),)
+    return ()
 
 
 def spread_of(design: Design, name: str) -> float:

@@ -60,6 +60,7 @@ from merextras.diagnostics.residual_table import qq_residuals, residual_table
 from merextras.diagnostics.rmse import rmse
 from merextras.diagnostics.shrinkage import shrinkage
 from merextras.diagnostics.singularity import check_singularity
+from merextras.distributions.rlrt_null import lrt_sim, rlrt_sim
 from merextras.inference.all_fit import all_fit
 from merextras.inference.arm.dic import extract_dic
 from merextras.inference.arm.display import display, fast_display
@@ -86,7 +87,6 @@ from merextras.inference.variance_shares.r2 import r2
 from merextras.inference.variance_shares.variance_decomposition import variance_decomposition
 from merextras.inference.variance_tests.exact_lrt import exact_lrt
 from merextras.inference.variance_tests.exact_rlrt import exact_rlrt
-from merextras.inference.variance_tests.rlrt_null import lrt_sim, rlrt_sim
 from merextras.mermod import MerMod, lmer
 from merextras.model.products.products import ModelProducts, cross_products, load_cross_products
 from merextras.model.state.control import LmerControl

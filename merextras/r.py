@@ -230,8 +230,8 @@ TABLE: dict[str, Spelling] = {
     "exactRLRT": _function(
         "inference.variance_tests.exact_rlrt", "exact_rlrt", m="model", mA="full", m0="null", **_LRT
     ),
-    "LRTSim": _function("inference.variance_tests.rlrt_null", "lrt_sim", **_NULL),
-    "RLRTSim": _function("inference.variance_tests.rlrt_null", "rlrt_sim", **_NULL),
+    "LRTSim": _function("distributions.rlrt_null", "lrt_sim", **_NULL),
+    "RLRTSim": _function("distributions.rlrt_null", "rlrt_sim", **_NULL),
     # merTools and the tutorial
     "REsim": replace(
         _function(

@@ -34,7 +34,7 @@ def model(streamed, formula=FORMULA, reml=True):
 
 
 def _other(m, formula):
-    return model("Streamed" in type(m.design).__name__, formula, m.is_reml())
+    return model(not m.design.keeps_rows, formula, m.is_reml())
 
 
 #: By function or method (a part after the colon tells variants apart): numbers.

@@ -9,8 +9,6 @@ from merextras._typing import Array
 from merextras.accessors import likelihood
 from merextras.accessors.estimates import fixef, var_corr, vcov
 from merextras.accessors.rows import residuals
-from merextras.model.design.rank import KeptColumns
-from merextras.model.rowless.design import StreamedDesign
 from merextras.model.state.fitted import FittedModel, is_singular
 from merextras.results.base import format_numbers, to_html
 from merextras.results.estimates.summary import Summary, quantiles5
@@ -48,7 +46,7 @@ def summary(model: FittedModel) -> Summary:
 
 def _scaled_residuals(model: FittedModel) -> Array:
     """Their quartiles; NaN for a model that keeps no rows."""
-    if isinstance(model.design, StreamedDesign):
+    if not model.design.keeps_rows:
         return np.full(5, np.nan)
     return quantiles5(residuals(model, "pearson", scaled=True).to_numpy())
 
@@ -69,7 +67,7 @@ def _criteria(model: FittedModel) -> pd.DataFrame:
 
 def _notes(model: FittedModel) -> tuple[str, ...]:
     notes = _notes_on_data(model)
-    if isinstance(model.design, StreamedDesign):
+    if not model.design.keeps_rows:
         notes.append("No scaled residuals: the model keeps no rows; see stream_rows.")
     if is_singular(model):
         notes.append("Singular fit: a variance is zero or a correlation at its bound.")
@@ -81,16 +79,15 @@ def _notes(model: FittedModel) -> tuple[str, ...]:
 def _notes_on_data(model: FittedModel) -> list[str]:
     """Weights, rows and columns: what lme4 says in a line of its own, or in a warning."""
     design, notes = model.design, []
-    for name, attribute in (("weights", "weights"), ("freq_weights", "frequencies")):
+    for name in ("weights", "freq_weights"):
         column = design.options.columns.get(name)
         if column is not None:
             notes.append(f"With {name} {column!r}.")
-        elif not isinstance(design, StreamedDesign) and getattr(design, attribute) is not None:
+        elif name in design.by_row:
             notes.append(f"With {name}.")
     if model.n_dropped:
         notes.append(f"{model.n_dropped} row(s) with missing values were left out.")
-    if isinstance(design.fixed, KeptColumns):
-        dropped = design.fixed.dropped
+    if dropped := design.fixed.dropped:
         notes.append(f"Rank deficient: dropped {len(dropped)} column(s), {', '.join(dropped)}.")
     return notes
 

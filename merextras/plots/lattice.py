@@ -83,7 +83,7 @@ def xyplot(
 
     Examples
     --------
-    The three lattices of the tutorial:
+    The tutorial's lattice by class, and one variable by class and school:
 
     >>> import matplotlib.pyplot as plt
     >>> from merextras.datasets import load_dataset
@@ -91,12 +91,11 @@ def xyplot(
     >>> students = load_dataset("students")
     >>> xs = ["open", "social", "agree"]
     >>> by_class = xyplot(students, "extro", xs, "class", title="Extroversion by Class")
-    >>> by_school = xyplot(students, "extro", xs, "school", title="Extroversion by School")
-    >>> by_both = xyplot(students, "extro", xs, "school", "class", height=1.8)
+    >>> by_both = xyplot(students, "extro", "open", "class", "school", height=1.2)
     >>> list(by_class.axes_dict)
     ['a', 'b', 'c', 'd']
     >>> by_both.axes.shape
-    (4, 6)
+    (6, 4)
     >>> plt.close("all")
     """
     arguments.refuse_model(data, "xyplot")

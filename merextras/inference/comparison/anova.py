@@ -27,7 +27,6 @@ from merextras.inference.nesting.nested import (
     same_criterion,
     same_fixed,
 )
-from merextras.model.rowless.effects import effects_of_design
 from merextras.model.state.fitted import FittedModel, refitted
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.model.statsmodels.ols import is_ols
@@ -150,7 +149,7 @@ def _by_term(model: FittedModel, ddf: str | None, kind: int | str) -> pd.DataFra
 
 def _sequential(model: FittedModel) -> pd.DataFrame:
     """lme4's table: squares of R beta, R the Cholesky factor of X'V^-1X in the terms' order."""
-    solution, effects = model.solution, effects_of_design(model.design)
+    solution, effects = model.solution, model.design.effects()
     order = [*effects.rest, *(j for effect in effects.effects for j in effect.columns)]
     basis = solution.factor.system.cp.basis.transform
     root = dense.solve_lower(basis.T, solution.fixed_low).T

@@ -11,7 +11,6 @@ from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError
 from merextras.inference.ddf.contrasts import read_contrasts
 from merextras.inference.ddf.method import method_of
-from merextras.inference.functions.estimable import rows_of
 from merextras.inference.functions.hypotheses import is_text, read_hypotheses
 from merextras.inference.nesting.nested import (
     AnyCandidate,
@@ -185,7 +184,7 @@ def _outside(design: Design, full: AnyCandidate, small: AnyCandidate) -> Array:
 
     Their weights of the coefficients are orthonormal.
     """
-    x = rows_of(design)
+    x = design.observed_rows()
     if isinstance(full, StreamedCandidate):
         assert isinstance(small, StreamedCandidate)
         made = fixed_within(small.design, full.design)

@@ -139,7 +139,8 @@ def _smaller(small: object, big: FittedModel) -> tuple[FittedModel, AnyCandidate
     candidate = ols_candidate(small, big.design.response, "small")
     # Of other rows than the larger model's it is refused next, before it is used.
     x = orthonormal(candidate.x)
-    design = replace(big.design, y=candidate.y, x=x, weights=None, frequencies=None)
+    rows = big.design.require_rows("pb_modcomp", "an OLS fit has rows")
+    design = replace(rows, y=candidate.y, x=x, weights=None, frequencies=None)
     return least_squares(design, reml=False), candidate
 
 

@@ -12,8 +12,7 @@ import pandas as pd
 from merextras._checks import one_of
 from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.columns.fixed import FixedPart
-from merextras.model.design.rank import KeptColumns
+from merextras.model.columns.part import FixedPart
 
 # Eigenvalues of the covariance of the contrasts, as correlations, below this are zero: lmerTest's.
 _NO_RANK = float(np.sqrt(np.finfo(float).eps))
@@ -103,9 +102,8 @@ def _frame_of(given: Mapping[str, Any]) -> pd.DataFrame:
 
 def _by_name(fixed: FixedPart, table: pd.DataFrame) -> Array:
     known = list(fixed.names)
-    dropped = fixed.dropped if isinstance(fixed, KeptColumns) else ()
     for name in table.columns:
-        if name in dropped:
+        if name in fixed.dropped:
             raise InvalidArgumentError(
                 f"L: {name!r} is not estimable: its column was dropped from the fit, as others "
                 "determine it"

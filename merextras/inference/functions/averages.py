@@ -9,7 +9,6 @@ import pandas as pd
 
 from merextras._typing import Array, IntArray
 from merextras.inference.functions.grid import Grid
-from merextras.model.rowless.variables import term_variables
 
 
 def averaged(
@@ -89,7 +88,7 @@ def said_of(grid: Grid, names: Sequence[str], var: str | None = None) -> tuple[s
         notes.append("At " + ", ".join(f"{n} = {grid.values[n][0]:.6g}" for n in held) + ".")
     if several:
         notes.append(f"Averaged over the levels of: {', '.join(several)}.")
-    terms = [t for t in term_variables(grid.design) if t & set(names) and (not var or var in t)]
+    terms = [t for t in grid.design.term_variables() if t & set(names) and (not var or var in t)]
     involved = [n for n in several if n not in grid.nesting and any(n in t for t in terms)]
     if involved:
         notes.append(f"These interact with {', '.join(involved)}: an average may mislead.")

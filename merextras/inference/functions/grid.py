@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
@@ -12,23 +12,12 @@ import pandas as pd
 
 from merextras._checks import one_of
 from merextras._typing import Array
+from merextras.distributions.uncertainty import estimable
 from merextras.exceptions import InvalidArgumentError
 from merextras.inference.functions.estimable import null_space
 from merextras.inference.functions.nests import Nesting, check_nests, find_nests
-from merextras.model.design.build import offset_of
 from merextras.model.design.design import Design
-from merextras.model.rowless.design import StreamedDesign
-from merextras.model.rowless.variables import (
-    Variable,
-    dtype_of,
-    observation_counts,
-    offset_variables,
-    term_variables,
-    typical_values,
-    variables_of,
-    whole_part,
-)
-from merextras.results.means.uncertainty import estimable
+from merextras.model.design.variables import Variable
 
 # Numbers in the grid's design matrix, 400 MB.
 _LARGEST = 5 * 10**7
@@ -94,8 +83,9 @@ class Grid:
     def counts(self) -> Array:
         """Observations in each cell by its factors, (cells,); numbers do not tell cells apart."""
         by = [name for name in self.values if name in self.factors]
-        data = self.design.frame[by].astype(object)
-        data = data.assign(**{"": observation_counts(self.design)})
+        design = self.design.require_rows("weights", "observations are counted by cell")
+        data = design.frame[by].astype(object)
+        data = data.assign(**{"": design.counts()})
         if not by:
             return np.full(len(self.frame), float(data[""].sum()))
         found = data.groupby(by, sort=False)[""].sum()
@@ -117,13 +107,13 @@ def reference_grid(
         Names in `at` or `nesting` that are no variables, levels that do not occur, values
         that are not finite numbers, a grid too large, a formula that can't be evaluated on it.
     """
-    variables = variables_of(design)
+    variables = design.variables()
     at = _checked(at, variables)
-    values = {v.name: at[v.name] if v.name in at else typical_values(design, v) for v in variables}
+    values = {v.name: at[v.name] if v.name in at else design.typical(v) for v in variables}
     numbers = tuple(v.name for v in variables if v.levels is None)
     two = {name for name in numbers if name not in at and len(values[name]) == 2}
     factors = frozenset(values) - frozenset(numbers) | two
-    columns = len(whole_part(design).names)
+    columns = len(design.fixed.whole.names)
     cells = int(np.prod([len(v) for v in values.values()], dtype=float))
     if cells * max(columns, 1) > _LARGEST:
         sizes = {name: len(v) for name, v in values.items() if len(v) > 1}
@@ -131,7 +121,7 @@ def reference_grid(
             f"the reference grid would have {cells} cells, by levels {sizes}; hold some at fewer "
             "values by at="
         )
-    frame = _cells({v.name: dtype_of(design, v) for v in variables}, values)
+    frame = _cells({v.name: design.dtype_of(v) for v in variables}, values)
     frame, nests = _nested(design, frame, values, factors, nesting)
     rows, offset = evaluated(design, frame)
     return Grid(design, values, numbers, factors, frame, rows, offset, nests)
@@ -154,7 +144,7 @@ def _nested(
         return frame, {}
     cells = _occurring(design, frame, several)
     if given is None:
-        nests = find_nests(cells, term_variables(design))
+        nests = find_nests(cells, design.term_variables())
     for name, outer in nests.items():
         columns = [name, *outer]
         known = pd.MultiIndex.from_frame(cells[columns].drop_duplicates())
@@ -168,12 +158,11 @@ def _occurring(design: Design, frame: pd.DataFrame, names: list[str]) -> pd.Data
 
     Where no rows are kept, those whose means the data determine.
     """
-    if isinstance(design, StreamedDesign):
+    if not design.keeps_rows:
         _, null, scale = null_space(design)
         good = estimable(evaluated(design, frame)[0], null, scale)
         return frame.loc[good, names].astype(object).drop_duplicates()
-    rows = observation_counts(design) > 0.0
-    found = design.frame.loc[rows, names].astype(object).drop_duplicates()
+    found = design.frame.loc[design.observed, names].astype(object).drop_duplicates()
     for name in names:
         found = found[found[name].isin(frame[name].astype(object))]
     return found
@@ -187,8 +176,8 @@ def evaluated(design: Design, frame: pd.DataFrame) -> tuple[Array, Array]:
     InvalidArgumentError
         A term that is not finite there.
     """
-    rows = whole_part(design).matrix(frame)
-    offset = _offset(design, frame)
+    rows = design.fixed.whole.matrix(frame)
+    offset = design.offset_at(frame)
     bad = ~(np.isfinite(rows).all(axis=1) & np.isfinite(offset))
     if np.any(bad):
         where = frame[bad].iloc[0].to_dict()
@@ -196,33 +185,6 @@ def evaluated(design: Design, frame: pd.DataFrame) -> tuple[Array, Array]:
             f"the formula has no finite value at {where}; choose another at="
         )
     return rows, offset
-
-
-def _offset(design: Design, frame: pd.DataFrame) -> Array:
-    """The formula's offset on the grid, and the mean of `lmer`'s argument."""
-    out = np.zeros(len(frame))
-    if isinstance(design, StreamedDesign):
-        return _streamed_offset(design, frame)
-    if offset_variables(design):
-        options = replace(design.options, offset=None, columns={})
-        found = offset_of(replace(design, options=options), frame)
-        out += 0.0 if found is None else found
-    given = design.options.offset
-    return out if given is None else out + _mean(design, given)
-
-
-def _streamed_offset(design: StreamedDesign, frame: pd.DataFrame) -> Array:
-    """The same where no rows are kept, only the mean of the argument's column."""
-    out = np.zeros(len(frame))
-    for value in design.structure.offsets:
-        out += value.of(frame, "offset")
-    if "offset" not in design.structure.by_row:
-        return out
-    return out + design.facts.numbers[design.structure.by_row["offset"]].mean
-
-
-def _mean(design: Design, values: Array) -> float:
-    return float(np.average(values, weights=observation_counts(design)))
 
 
 def _checked(

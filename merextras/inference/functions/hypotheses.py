@@ -12,6 +12,7 @@ import pandas as pd
 
 from merextras._checks import one_of
 from merextras._typing import Array, BoolArray
+from merextras.distributions.uncertainty import estimable
 from merextras.exceptions import InvalidArgumentError
 from merextras.inference.ddf.contrasts import Contrasts
 from merextras.inference.functions.averages import averaged, said_of
@@ -19,8 +20,6 @@ from merextras.inference.functions.estimable import null_space
 from merextras.inference.functions.grid import Grid, reference_grid
 from merextras.model.design.design import Design
 from merextras.model.formula.constraints import read_constraints, written
-from merextras.model.rowless.variables import variables_of, whole_part
-from merextras.results.means.uncertainty import estimable
 
 #: A variable and one of its levels.
 _Level = tuple[str, Any]
@@ -67,8 +66,7 @@ def read_hypotheses(design: Design, given: str | Sequence[str], rhs: Any) -> Con
         `rhs` beside an equals sign.
     """
     texts = [given] if isinstance(given, str) else list(given)
-    part = whole_part(design)
-    coefficients = list(part.names)
+    coefficients = list(design.fixed.whole.names)
     if np.any(np.asarray(rhs) != 0.0) and any("=" in text for text in texts):
         raise InvalidArgumentError(
             f"rhs={rhs!r}: the text has an equals sign and its right-hand side already"
@@ -120,7 +118,7 @@ def _level_names(design: Design) -> dict[str, _Level]:
     """``f[a]`` of each level of each factor; ``C(f)[a]`` and ``Q('f')[a]`` are the same."""
     out: dict[str, _Level] = {}
     for form in ("{}", "C({})", "Q('{}')", 'Q("{}")', "C(Q('{}'))", 'C(Q("{}"))'):
-        for variable in variables_of(design):
+        for variable in design.variables():
             for level in variable.levels or ():
                 name = f"{form.format(variable.name)}[{level}]"
                 out.setdefault(name, (variable.name, level))

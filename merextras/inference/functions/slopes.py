@@ -13,7 +13,6 @@ from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError
 from merextras.inference.functions.grid import Grid, evaluated
 from merextras.model.formula.translate import names_in
-from merextras.model.rowless.variables import spread_of
 
 # Of a numeric variable's range, the step of its differences.
 _STEP = 1e-3
@@ -107,7 +106,7 @@ def _steps(grid: Grid, variables: Sequence[str]) -> list[tuple[str, float]]:
     size = _STEP ** (5.0 / (4.0 + len(variables)))
     steps: list[tuple[str, float]] = []
     for var in variables:
-        step = size * spread_of(grid.design, var) if var in grid.numbers else 0.0
+        step = size * grid.design.spread(var) if var in grid.numbers else 0.0
         if step == 0.0:
             raise InvalidArgumentError(f"var={var!r}: there is no slope in what is not a number")
         steps.append((var, step))

@@ -11,6 +11,7 @@ import pandas as pd
 
 from merextras._checks import check_choice, check_count, check_level
 from merextras._typing import Array, BoolArray
+from merextras.distributions.uncertainty import Uncertainty
 from merextras.exceptions import InvalidArgumentError
 from merextras.inference.ddf.method import method_of
 from merextras.inference.functions.averages import averaged, equal, proportional, said_of
@@ -20,7 +21,6 @@ from merextras.inference.functions.slopes import DEGREES, trends
 from merextras.inference.means.specs import Wanted, wanted_of
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.means.emmeans import Emmeans
-from merextras.results.means.uncertainty import Uncertainty
 
 __all__ = ["emmeans", "emtrends"]
 

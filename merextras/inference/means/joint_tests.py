@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from merextras._typing import Array
+from merextras.distributions.uncertainty import Uncertainty
 from merextras.engine.kernels.dense import orthonormal
 from merextras.inference.ddf.method import Method, f_row, method_of
 from merextras.inference.functions.averages import averaged
@@ -17,13 +18,9 @@ from merextras.inference.functions.estimable import uncertainty_of
 from merextras.inference.functions.grid import Grid, reference_grid
 from merextras.inference.functions.slopes import derivative
 from merextras.model.design.design import Design
-from merextras.model.rowless.design import StreamedDesign
-from merextras.model.rowless.synthetic_rows import fixed_columns
-from merextras.model.rowless.variables import term_variables
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.base import Table
 from merextras.results.means.contrasts import groups
-from merextras.results.means.uncertainty import Uncertainty
 
 __all__ = ["joint_tests"]
 
@@ -114,7 +111,7 @@ def _terms(grid: Grid, within: Sequence[str]) -> list[tuple[str, ...]]:
     """All that the terms of the fixed part contain, main effects first, in the data's order."""
     order = {name: i for i, name in enumerate(grid.values)}
     found: dict[tuple[str, ...], None] = {}
-    for term in term_variables(grid.design):
+    for term in grid.design.term_variables():
         names = sorted(term - set(within), key=order.__getitem__)
         for size in range(1, len(names) + 1):
             for chosen in combinations(names, size):
@@ -188,7 +185,7 @@ def _rank(rows: Array, uncertainty: Uncertainty) -> int:
 
 def _left_out(design: Design, tested: int) -> tuple[str, ...]:
     """How much of what the fixed part can express, but for a constant, no test is about."""
-    x = fixed_columns([design])[0] if isinstance(design, StreamedDesign) else design.x
+    x = design.span()
     basis, ones = orthonormal(x), np.ones(len(x))
     total = x.shape[1] - int(np.allclose(basis @ (basis.T @ ones), ones))
     left = total - tested

@@ -14,7 +14,6 @@ from merextras.inference.ddf.method import method_of
 from merextras.inference.functions.averages import averaged
 from merextras.inference.functions.estimable import uncertainty_of
 from merextras.inference.functions.grid import Grid, reference_grid
-from merextras.model.rowless.variables import mean_of, term_variables, variables_of
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.base import Table
 from merextras.results.means.contrast_sets import contrast_set
@@ -89,8 +88,9 @@ def ls_means(
     1  class  a - c    -3.697      0.136  1190.0
     """
     fitted, level = as_fitted(m), check_level(level)
-    numbers = [v.name for v in variables_of(fitted.design) if v.levels is None]
-    grid = reference_grid(fitted.design, {n: mean_of(fitted.design, n) for n in numbers})
+    design = fitted.design
+    numbers = [v.name for v in design.variables() if v.levels is None]
+    grid = reference_grid(design, {name: design.mean(name) for name in numbers})
     terms = _chosen(_terms(grid), which)
     uncertainty = uncertainty_of(method_of(fitted, ddf, stacklevel=3))
     labels, rows, offset = [], [np.empty((0, grid.rows.shape[1]))], [np.empty(0)]
@@ -120,7 +120,7 @@ def _terms(grid: Grid) -> dict[str, tuple[str, ...]]:
     """The terms of factors alone, main effects first, with what nested factors are in."""
     order = {name: i for i, name in enumerate(grid.values)}
     out: dict[str, tuple[str, ...]] = {}
-    for term in sorted(term_variables(grid.design), key=len):
+    for term in sorted(grid.design.term_variables(), key=len):
         if term <= grid.factors:
             names = sorted(grid.closed(sorted(term)), key=order.__getitem__)
             out[":".join(names)] = tuple(names)

@@ -14,6 +14,8 @@ import numpy as np
 from merextras._checks import check_count
 from merextras._rng import as_generator
 from merextras._typing import Rng
+from merextras.distributions.null_spectrum import spectrum_of
+from merextras.distributions.rlrt_null import simulate_null
 from merextras.engine.kernels.dense import orthonormal
 from merextras.exceptions import (
     ApproximationWarning,
@@ -21,8 +23,6 @@ from merextras.exceptions import (
     UnsupportedModelError,
 )
 from merextras.inference.variance_tests.null_bootstrap import likelihood_ratio
-from merextras.inference.variance_tests.null_spectrum import spectrum_of
-from merextras.inference.variance_tests.rlrt_null import simulate_null
 from merextras.inference.variance_tests.variance_hypothesis import (
     VarianceHypothesis,
     label_of,
@@ -86,7 +86,7 @@ def exact_lrt(
     See Also
     --------
     exact_rlrt : From the restricted likelihood, for the variance alone.
-    merextras.inference.variance_tests.rlrt_null.lrt_sim :
+    merextras.distributions.rlrt_null.lrt_sim :
         The null distribution, its accuracy and its cost.
 
     Notes

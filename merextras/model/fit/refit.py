@@ -24,7 +24,6 @@ from merextras.model.formula.translate import in_backticks
 from merextras.model.frame.read import as_pandas
 from merextras.model.products.fit import fit_products
 from merextras.model.products.products import products_within
-from merextras.model.rowless.design import StreamedDesign
 from merextras.model.state.fitted import Fit, FittedModel, refitted, warn_of
 
 M = TypeVar("M", bound=FittedModel)
@@ -133,8 +132,8 @@ def update(
     """
     text = model.design.formula if formula is None else _with_dots(formula, model.design)
     reml = model.solution.reml if reml is None else reml
-    if isinstance(model.design, StreamedDesign):
-        return _without_rows(model, model.design, text, data, reml)
+    if not model.design.keeps_rows:
+        return _without_rows(model, text, data, reml)
     options = model.design.options
     # Names that the formula used before mean what they meant; new ones are the caller's.
     options = replace(options, scope=options.scope.within(callers_names(1)))
@@ -147,14 +146,14 @@ def update(
     return model._like(replace(fit, n_dropped=fit.n_dropped + n_dropped))
 
 
-def _without_rows(model: M, design: StreamedDesign, formula: str, data: object, reml: bool) -> M:
+def _without_rows(model: M, formula: str, data: object, reml: bool) -> M:
     """Update a model that keeps no rows: its cross-products have those of a part of its formula."""
     if data is not None:
         raise NoRowsError(
             "data: the model was fitted from chunks or cross-products and keeps no rows; fit other "
             "data by lmer(formula, source)"
         )
-    made = products_within(design, formula, model.n_dropped)
+    made = products_within(model.design.sums(), formula, model.n_dropped)
     control = replace(model.control, start=None)
     fit = fit_products(made, reml=reml, control=control, stacklevel=3)
     warn_of(fit, stacklevel=3)

@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 
 from merextras.exceptions import UnsupportedModelError
-from merextras.model.columns.coded import CodedPart, Computed, Factor
-from merextras.model.columns.fixed import FixedPart
+from merextras.model.columns.coded import CodedPart, Factor
+from merextras.model.columns.computed import Computed
 from merextras.model.columns.levels import Coder
+from merextras.model.columns.part import FixedPart
 from merextras.model.columns.plain_columns import PlainPart
 from merextras.model.products.container import Arrays
 from merextras.model.structure.column_summaries import Facts
@@ -119,9 +120,7 @@ def _jsoned(value: Any) -> Any:
 
 
 def _check_no_dates(part: FixedPart) -> None:
-    dates = sorted(part.dates) if isinstance(part, PlainPart) else []
-    if isinstance(part, CodedPart):
-        dates = [factor.code for factor in part.factors if factor.dates]
+    dates = sorted(part.dates)
     if dates:
         raise UnsupportedModelError(
             f"the predictors {dates} are dates; a file holds numbers and strings: make columns of "

@@ -10,8 +10,8 @@ import numpy as np
 from merextras._checks import check_choice
 from merextras.engine.products.accumulate import combined, triangle
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.design.order import column_order
 from merextras.model.design.rank import dependent_columns, without_columns
+from merextras.model.design.rowless import RowlessDesign
 from merextras.model.design.sanity import (
     check_effects,
     check_factors,
@@ -22,7 +22,6 @@ from merextras.model.design.sanity import (
     check_twice,
 )
 from merextras.model.products.products import ModelProducts
-from merextras.model.rowless.design import StreamedDesign
 from merextras.model.source.reduce import check_memory
 from merextras.model.state.control import LmerControl
 from merextras.model.state.fitted import Fit, fit_design
@@ -45,12 +44,12 @@ def fit_products(
     check_memory(made.structure, made.n)
     facts, fixed, products = made.facts, made.structure.fixed, made.products
     kept = list(range(len(fixed.names)))
-    found = dependent_columns(facts.x, column_order(fixed))
+    found = dependent_columns(facts.x, fixed.column_order())
     if found:
         kept = [i for i in kept if i not in found]
         fixed = without_columns(fixed, found, control.rank_deficient, stacklevel=stacklevel + 1)
         products = combined(products, np.eye(len(made.facts.ones))[:, kept], made.rows)
-    design = StreamedDesign(
+    design = RowlessDesign(
         made.structure,
         fixed,
         products,
@@ -74,7 +73,7 @@ def fit_products(
 
 
 def _check(
-    made: ModelProducts, design: StreamedDesign, kept: Sequence[int], stacklevel: int
+    made: ModelProducts, design: RowlessDesign, kept: Sequence[int], stacklevel: int
 ) -> None:
     """What `check_design` does, from the facts that were kept of the rows."""
     facts, n = made.facts, made.n

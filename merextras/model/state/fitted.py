@@ -280,7 +280,8 @@ def start_for_user(model: FittedModel) -> Array:
 
 def _with_response(design: Design, y: Array) -> Design:
     """The design and its frame with another response: updating the refit must not undo it."""
-    return replace(design, y=y, frame=design.frame.assign(**{design.response: y}))
+    rows = design.require_rows("refit", "another response has a value for each")
+    return replace(rows, y=y, frame=rows.frame.assign(**{rows.response: y}))
 
 
 def warn_of(fit: Fit, *, stacklevel: int) -> None:

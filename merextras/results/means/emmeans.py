@@ -13,6 +13,7 @@ from scipy import stats
 from merextras._checks import check_level, one_of
 from merextras._typing import Array
 from merextras.distributions.multiplicity import said
+from merextras.distributions.uncertainty import Uncertainty
 from merextras.exceptions import InvalidArgumentError
 from merextras.results.base import Parts, Table, TextResult, freeze
 from merextras.results.means.contrasts import (
@@ -34,7 +35,6 @@ from merextras.results.means.family_tests import (
 )
 from merextras.results.means.letters import with_letters
 from merextras.results.means.points import points
-from merextras.results.means.uncertainty import Uncertainty
 
 __all__ = ["Emmeans"]
 

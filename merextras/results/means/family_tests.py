@@ -18,9 +18,9 @@ from merextras.distributions.multiplicity import (
     adjusted_p,
     critical,
 )
+from merextras.distributions.uncertainty import Uncertainty
 from merextras.exceptions import InvalidArgumentError
 from merextras.results.means.contrast_sets import PAIRS
-from merextras.results.means.uncertainty import Uncertainty
 
 _SIDES = {
     "two-sided": 0,

@@ -12,8 +12,7 @@ from merextras.engine.elimination.plan import nested_in
 from merextras.engine.products.term_rows import TermRows
 from merextras.exceptions import UnsupportedModelError
 from merextras.model.columns.levels import labels_of
-from merextras.model.design.design import Design, Term
-from merextras.model.rowless.design import require_rows
+from merextras.model.design.design import Design, RowDesign, Term
 
 
 def outermost(design: Design) -> Term:
@@ -24,7 +23,7 @@ def outermost(design: Design) -> Term:
     UnsupportedModelError
         The factors are crossed: a resample of one tears the other's groups apart.
     """
-    require_rows(design, "kind='cases'", "X'WX and y'Wy of each group are needed")
+    design = design.require_rows("kind='cases'", "X'WX and y'Wy of each group are needed")
     for term in reversed(design.terms):
         codes = term.rows.codes
         if all(nested_in(other.rows.codes, codes) for other in design.terms):
@@ -35,13 +34,14 @@ def outermost(design: Design) -> Term:
     )
 
 
-def resampled(design: Design, generator: np.random.Generator) -> Design:
+def resampled(design: Design, generator: np.random.Generator) -> RowDesign:
     """A design of as many groups of the outermost factor, drawn with replacement.
 
     A group drawn twice makes two groups, and so do the groups nested in it. The levels of plain
     factors are numbered, in the frame too, and those of ``a:b`` made from the numbers.
     """
     outer = outermost(design).rows.codes
+    design = design.require_rows("kind='cases'", "groups of rows are drawn")
     order = np.argsort(outer, kind="stable")
     groups = np.split(order, np.flatnonzero(np.diff(outer[order])) + 1)
     drawn = [groups[g] for g in generator.integers(len(groups), size=len(groups))]

@@ -17,8 +17,8 @@ from tqdm import tqdm
 from merextras._checks import check_count
 from merextras._rng import as_generator
 from merextras._typing import Array, IntArray, Rng
+from merextras.distributions.null_spectrum import Spectrum, spectrum
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
-from merextras.inference.variance_tests.null_spectrum import Spectrum, spectrum
 
 __all__ = ["lrt_sim", "rlrt_sim"]
 
@@ -109,7 +109,7 @@ def rlrt_sim(
     Examples
     --------
     >>> import numpy as np
-    >>> from merextras.inference.variance_tests.rlrt_null import rlrt_sim
+    >>> from merextras.distributions.rlrt_null import rlrt_sim
     >>> groups = np.repeat(np.arange(6), 5)
     >>> sample = rlrt_sim(np.ones((30, 1)), np.eye(6)[groups], n_sims=200_000, rng=1)
     >>> print(f"{np.mean(sample == 0):.2f}")
@@ -185,7 +185,7 @@ def lrt_sim(
     Examples
     --------
     >>> import numpy as np
-    >>> from merextras.inference.variance_tests.rlrt_null import lrt_sim
+    >>> from merextras.distributions.rlrt_null import lrt_sim
     >>> groups = np.repeat(np.arange(6), 5)
     >>> sample = lrt_sim(np.ones((30, 1)), np.eye(6)[groups], n_sims=200_000, rng=1)
     >>> print(f"{np.mean(sample == 0):.2f}")

@@ -23,13 +23,13 @@ from exact_models import (
 from tolerances import MONTE_CARLO, SPECTRAL, SUPREMUM
 
 from merextras.datasets import load_dataset
+from merextras.distributions import rlrt_null
+from merextras.distributions.null_spectrum import Spectrum, spectrum
+from merextras.distributions.rlrt_null import lrt_sim, rlrt_sim
 from merextras.exceptions import (
     InvalidArgumentError,
     UnsupportedModelError,
 )
-from merextras.inference.variance_tests import rlrt_null
-from merextras.inference.variance_tests.null_spectrum import Spectrum, spectrum
-from merextras.inference.variance_tests.rlrt_null import lrt_sim, rlrt_sim
 
 # --- R and closed forms --------------------------------------------------------------------------
 

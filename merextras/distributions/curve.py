@@ -10,14 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
+from merextras._frozen import freeze
 from merextras._typing import Array, IntArray
-from merextras.results.base import freeze
-
-T = TypeVar("T", float, Array)
+from merextras.engine.kernels.cubic import hermite
 
 _BISECTIONS = 60
 
@@ -175,9 +174,3 @@ class Curve:
             + (1.0 - t) * (1.0 - 3.0 * t) * self.slope[at]
             + t * (3.0 * t - 2.0) * self.slope[at + 1]
         )
-
-
-def hermite(t: T) -> tuple[T, T, T, T]:
-    """Weights at t in [0, 1] of the two values and the two derivatives of a cubic."""
-    end = t * t * (3.0 - 2.0 * t)
-    return 1.0 - end, end, t * (1.0 - t) ** 2, t * t * (t - 1.0)

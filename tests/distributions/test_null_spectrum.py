@@ -13,13 +13,13 @@ from exact_models import (
 )
 from tolerances import EIGENVALUES, MONTE_CARLO, ORACLE
 
-from merextras.inference.variance_tests import null_spectrum
-from merextras.inference.variance_tests.null_spectrum import (
+from merextras.distributions import null_spectrum
+from merextras.distributions.null_spectrum import (
     diagonal_less_gram,
     spectrum,
     spectrum_of,
 )
-from merextras.inference.variance_tests.rlrt_null import rlrt_sim
+from merextras.distributions.rlrt_null import rlrt_sim
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -7,13 +7,11 @@ dependent columns is left out must not depend on that.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import patsy
 
-from merextras.model.columns.coded import CodedPart
-from merextras.model.columns.fixed import FixedPart, FormulaPart
-from merextras.model.columns.specs import term_codes
+from merextras.model.columns.part import PartTerm
 
 
 def written(formula: str) -> dict[frozenset[str], int]:
@@ -36,16 +34,14 @@ def rank_of(codes: Iterable[str], place: dict[frozenset[str], int]) -> tuple[int
     return len(key), place.get(key, len(place))
 
 
-def column_order(part: FixedPart) -> list[int]:
-    """The columns of a fixed part in the order of the formula's terms, the intercept's first."""
-    every = list(range(len(part.names)))
-    if isinstance(part, FormulaPart):
-        slices = term_codes(part.spec)
-    elif isinstance(part, CodedPart):
-        own = [tuple(part.factors[f].code for f in factors) for _, factors, _ in part.terms]
-        slices = list(zip(own, part.spans(), strict=True))
-    else:
-        return every  # columns, as they were written
-    place = written(part.formula)
-    ranks = {j: rank_of(codes, place) for codes, at in slices for j in every[at]}
-    return sorted(every, key=lambda j: ranks[j])
+def ordered(terms: Sequence[PartTerm], formula: str) -> list[PartTerm]:
+    """Terms in the order of the formula, main effects before interactions."""
+    place = written(formula)
+    return sorted(terms, key=lambda term: rank_of(term.codes, place))
+
+
+def in_order_of(terms: Sequence[PartTerm], formula: str, n_columns: int) -> list[int]:
+    """The columns in the order of the formula's terms, the intercept's first."""
+    place = written(formula)
+    ranks = {j: rank_of(term.codes, place) for term in terms for j in term.columns}
+    return sorted(range(n_columns), key=lambda j: ranks[j])

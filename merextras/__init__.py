@@ -12,8 +12,8 @@ statsmodels' own fit):
 the estimates             m.summary  m.fixef  m.var_corr  m.sigma  m.vcov;  display  tidy  glance
 each group's effect       m.ranef  m.coef;  re_sim  plot_ranef  plot_re_sim
 intervals                 m.confint  m.profile;  bootstrap
-a test of fixed effects   m.anova  m.drop1  m.summary(ddf=...);  contest
-means and contrasts       emmeans  emtrends  joint_tests
+a test of fixed effects   m.anova  m.drop1  m.summary(ddf=...);  contest  kr_modcomp
+means and contrasts       emmeans  emtrends  ls_means  joint_tests
 does the grouping matter  exact_rlrt  exact_lrt  ranova  pb_modcomp;  icc  r2
 what will a row be        m.predict;  predict_interval  plot_predictions
 how well is it predicted  cross_validate  rmse
@@ -67,6 +67,7 @@ from merextras.inference.arm.dic import extract_dic
 from merextras.inference.arm.display import display, fast_display
 from merextras.inference.arm.standard_errors import se_coef, se_fixef, se_ranef, sigma_hat
 from merextras.inference.arm.standardize import standardize
+from merextras.inference.comparison.f_modcomp import kr_modcomp, sat_modcomp
 from merextras.inference.comparison.pb_modcomp import pb_modcomp
 from merextras.inference.comparison.performance import compare, performance
 from merextras.inference.comparison.ranova import ranova
@@ -76,6 +77,7 @@ from merextras.inference.intervals.bootstrap import bootstrap
 from merextras.inference.intervals.sub_boot import sub_boot
 from merextras.inference.means.emmeans import emmeans, emtrends
 from merextras.inference.means.joint_tests import joint_tests
+from merextras.inference.means.ls_means import ls_means
 from merextras.inference.planning.extend import extend
 from merextras.inference.planning.make_model import make_model
 from merextras.inference.planning.power import power
@@ -202,11 +204,13 @@ __all__ = [
     "icc",
     "icc_from_data",
     "joint_tests",
+    "kr_modcomp",
     "lmer",
     "lmer_list",
     "load_cross_products",
     "load_dataset",
     "lrt_sim",
+    "ls_means",
     "make_model",
     "mcsamp",
     "model_checks",
@@ -255,6 +259,7 @@ __all__ = [
     "residual_table",
     "rlrt_sim",
     "rmse",
+    "sat_modcomp",
     "se_coef",
     "se_fixef",
     "se_ranef",

@@ -266,6 +266,11 @@ RANGE_QUANTILE = 1e-4
 #: Columns of broom.mixed, relative to the largest of a column: see `LMER_ESTIMATE`. Worst: 2e-8.
 TIDY = 1e-6
 
+#: Statistics of pbkrtest, lmerTest and nlme on fits at their optimum, relative; pbkrtest rounds its
+#: restrictions to seven digits, and nlme's own fit stops a little before the optimum.
+MODCOMP = 1e-5
+NLME = 1e-4
+
 # --- Effect sizes and checks ---------------------------------------------------------------------
 
 #: Shares of variance against insight, absolute: they move with theta (`LMER_THETA`). Worst: 6e-9.

@@ -17,6 +17,15 @@ _NOT_ESTIMABLE = 1e-6
 _BLOCK = 2**22
 
 
+def estimable(rows: Array, null: Array, scale: Array) -> BoolArray:
+    """Which functions of all columns' coefficients the data determine, (r,).
+
+    Those that do not change along `null`, directions that X does not see, in units of `scale`.
+    """
+    missed = np.linalg.norm(rows @ null, axis=1)
+    return np.asarray(missed <= _NOT_ESTIMABLE * np.linalg.norm(rows / scale, axis=1))
+
+
 @dataclass(frozen=True, eq=False)
 class Uncertainty:
     """What makes estimates, standard errors and degrees of freedom of functions of beta.
@@ -75,8 +84,7 @@ class Uncertainty:
 
     def estimable(self, rows: Array) -> BoolArray:
         """Which functions do not depend on the choice among equivalent coefficients, (r,)."""
-        missed = np.linalg.norm(rows @ self.null, axis=1)
-        return np.asarray(missed <= _NOT_ESTIMABLE * np.linalg.norm(rows / self.scale, axis=1))
+        return estimable(rows, self.null, self.scale)
 
     def estimable_part(self, rows: Array) -> Array:
         """Independent combinations of the rows that are estimable, (s, all)."""

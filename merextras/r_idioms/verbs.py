@@ -12,6 +12,7 @@ from merextras._checks import check_count, check_flag
 from merextras._typing import Rng
 from merextras.exceptions import InvalidArgumentError
 from merextras.inference.means import emmeans as means
+from merextras.inference.means.specs import read_specs
 from merextras.prediction.re_impact import re_impact
 from merextras.results.base import FrozenMapping
 from merextras.results.means.emmeans import Emmeans
@@ -93,7 +94,7 @@ def _with_contrasts(
     adjust: str | None,
     options: Mapping[str, Any],
 ) -> Any:
-    left, names, bar = means.read_specs(specs)
+    left, names, bar = read_specs(specs)
     if bar is not None and by is not None:
         raise InvalidArgumentError(f"by={by!r}: the formula of specs has a bar already")
     if adjust is not None and not left:

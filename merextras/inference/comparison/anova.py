@@ -33,7 +33,9 @@ from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.model.statsmodels.ols import is_ols
 from merextras.results.base import Table
 
-_TYPES: dict[object, int] = {"I": 1, "II": 2, "III": 3, "1": 1, "2": 2, "3": 3, 1: 1, 2: 2, 3: 3}
+_TYPES: dict[object, int | str] = {
+    "I": 1, "II": 2, "III": 3, "1": 1, "2": 2, "3": 3, 1: 1, 2: 2, 3: 3, "marginal": "marginal",
+}  # fmt: skip
 
 
 def anova(
@@ -57,9 +59,12 @@ def anova(
         test of variances if the fixed effects are the same, and an error if they are not.
     ddf : {"satterthwaite", "kenward-roger", "asymptotic"}, optional
         Of the denominator; without it lme4's sequential table, which has no p-values.
-    type : {1, 2, 3}
+    type : {1, 2, 3, "marginal"}
         With `ddf`: terms tested in sequence (1), each given all that do not contain it (2), or
-        marginally (3), with hypotheses that do not depend on the coding of factors.
+        marginally (3), with hypotheses that do not depend on the coding of factors. Or that each
+        term's own coefficients are zero, in the coding of the fit, the intercept's too, nlme's
+        ``anova(type = "marginal")``: with an interaction in the model, and treatment contrasts, a
+        main effect is then that at the other factor's first level.
     names : sequence of str, optional
         Of the models in the index; their formulas by default.
 
@@ -130,7 +135,10 @@ def anova(
 
 def _by_term(model: FittedModel, ddf: str | None, kind: int | str) -> pd.DataFrame:
     if kind not in _TYPES or isinstance(kind, bool):
-        raise InvalidArgumentError(f"type={kind!r}: allowed: 1, 2, 3")
+        raise InvalidArgumentError(f"type={kind!r}: allowed: 1, 2, 3, 'marginal'")
+    if ddf is None and kind == "marginal":
+        table = _by_term(model, "asymptotic", kind)
+        return table.drop(columns=["den_df", "p_value"])
     if ddf is None:
         return _sequential(model)
     check_method(ddf)

@@ -204,6 +204,17 @@ def same_term(left: Groups, right: Groups) -> bool:
     )
 
 
+def same_terms(left: AnyCandidate, right: AnyCandidate) -> bool:
+    """Whether two models have the same random effects, whatever the order of their terms."""
+    theirs: list[Groups] = list(right.terms)
+    for term in left.terms:
+        found = next((other for other in theirs if same_term(term, other)), None)
+        if found is None:
+            return False
+        theirs = [other for other in theirs if other is not found]
+    return not theirs
+
+
 def same_groups(left: Groups, right: Groups) -> bool:
     """Whether the levels of two terms are the same sets of rows."""
     if isinstance(left, RandomTerm) or isinstance(right, RandomTerm):

@@ -279,7 +279,12 @@ class RowDesign(Design):
         few = np.unique(column[self.observed][:10_000])
         if len(few) <= 2 and len(few := np.unique(column[self.observed])) <= 2:
             return tuple(few.tolist())
-        return (float(np.average(column, weights=self.counts())),)
+        return (self.mean(variable.name),)
+
+    def mean(self, name: str) -> float:
+        """Each observation as often as its frequency."""
+        column = numbers(self.frame[name], name, dates=True)
+        return float(np.average(column, weights=self.counts()))
 
     def spread(self, name: str) -> float:
         """From the observations."""

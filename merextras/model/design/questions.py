@@ -257,6 +257,16 @@ class Design(ByRow, ABC):
         """
 
     @abstractmethod
+    def mean(self, name: str) -> float:
+        """The mean of a numeric variable over the observations.
+
+        Raises
+        ------
+        NoRowsError
+            The model keeps no rows, and not what is needed of this variable.
+        """
+
+    @abstractmethod
     def spread(self, name: str) -> float:
         """The range of a numeric variable over the observations."""
 

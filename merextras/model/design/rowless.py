@@ -290,6 +290,10 @@ class RowlessDesign(Design):
             return variable.levels
         return self._numbers(variable.name).typical
 
+    def mean(self, name: str) -> float:
+        """From what was kept of the variable."""
+        return self._numbers(name).mean
+
     def spread(self, name: str) -> float:
         """From what was kept of the variable."""
         found = self._numbers(name)

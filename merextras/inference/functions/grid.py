@@ -12,7 +12,10 @@ import pandas as pd
 
 from merextras._checks import one_of
 from merextras._typing import Array
+from merextras.distributions.uncertainty import estimable
 from merextras.exceptions import InvalidArgumentError
+from merextras.inference.functions.estimable import null_space
+from merextras.inference.functions.nests import Nesting, check_nests, find_nests
 from merextras.model.design.design import Design
 from merextras.model.design.variables import Variable
 
@@ -38,6 +41,8 @@ class Grid:
     rows : (cells, all columns) array
         X, with the columns that the fit dropped.
     offset : (cells,) array
+    nesting : mapping name -> tuple of str
+        By factor those that it is nested in; cells of them that are not in the data are left out.
     """
 
     design: Design
@@ -47,6 +52,12 @@ class Grid:
     frame: pd.DataFrame
     rows: Array
     offset: Array
+    nesting: Nesting
+
+    def closed(self, names: Sequence[str]) -> tuple[str, ...]:
+        """The names, and after them the factors that they are nested in."""
+        outer = [o for name in names for o in self.nesting.get(name, ())]
+        return tuple(dict.fromkeys([*names, *outer]))
 
     def names(self, given: str | Iterable[str] | None, argument: str) -> tuple[str, ...]:
         """Variables by name, each once.
@@ -83,14 +94,18 @@ class Grid:
         return found.reindex(keys).fillna(0.0).to_numpy(dtype=float)
 
 
-def reference_grid(design: Design, at: Mapping[str, Any] | None = None) -> Grid:
+def reference_grid(
+    design: Design, at: Mapping[str, Any] | None = None, nesting: object = None
+) -> Grid:
     """The grid of a design, numbers at their means and factors at all their levels unless `at`.
+
+    `nesting` is found unless it is given, ``{}`` being none.
 
     Raises
     ------
     InvalidArgumentError
-        Names in `at` that are no variables, levels that do not occur, values that are not finite
-        numbers, a grid too large, a formula that can't be evaluated on it.
+        Names in `at` or `nesting` that are no variables, levels that do not occur, values
+        that are not finite numbers, a grid too large, a formula that can't be evaluated on it.
     """
     variables = design.variables()
     at = _checked(at, variables)
@@ -107,8 +122,50 @@ def reference_grid(design: Design, at: Mapping[str, Any] | None = None) -> Grid:
             "values by at="
         )
     frame = _cells({v.name: design.dtype_of(v) for v in variables}, values)
+    frame, nests = _nested(design, frame, values, factors, nesting)
     rows, offset = evaluated(design, frame)
-    return Grid(design, values, numbers, factors, frame, rows, offset)
+    return Grid(design, values, numbers, factors, frame, rows, offset, nests)
+
+
+def _nested(
+    design: Design,
+    frame: pd.DataFrame,
+    values: Mapping[str, tuple[Any, ...]],
+    factors: frozenset[str],
+    given: object,
+) -> tuple[pd.DataFrame, Nesting]:
+    """The cells that nesting leaves, and the nesting."""
+    several = [name for name in values if name in factors and len(values[name]) > 1]
+    if given is not None:
+        nests = check_nests(given, several)
+        if not nests:
+            return frame, nests
+    if len(several) < 2:
+        return frame, {}
+    cells = _occurring(design, frame, several)
+    if given is None:
+        nests = find_nests(cells, design.term_variables())
+    for name, outer in nests.items():
+        columns = [name, *outer]
+        known = pd.MultiIndex.from_frame(cells[columns].drop_duplicates())
+        inside = pd.MultiIndex.from_frame(frame[columns].astype(object)).isin(known)
+        frame = frame[inside].reset_index(drop=True)
+    return frame, nests
+
+
+def _occurring(design: Design, frame: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    """The combinations of factors' levels in the data, among those of the grid.
+
+    Where no rows are kept, those whose means the data determine.
+    """
+    if not design.keeps_rows:
+        _, null, scale = null_space(design)
+        good = estimable(evaluated(design, frame)[0], null, scale)
+        return frame.loc[good, names].astype(object).drop_duplicates()
+    found = design.frame.loc[design.observed, names].astype(object).drop_duplicates()
+    for name in names:
+        found = found[found[name].isin(frame[name].astype(object))]
+    return found
 
 
 def evaluated(design: Design, frame: pd.DataFrame) -> tuple[Array, Array]:

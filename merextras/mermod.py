@@ -129,6 +129,7 @@ class MerMod(FittedModel):
         products: ModelProducts,
         *,
         reml: bool = True,
+        cov_prior: Any = None,
         control: LmerControl | None = None,
         sigma: float | None = None,
     ) -> MerMod:
@@ -139,6 +140,7 @@ class MerMod(FittedModel):
         products : ModelProducts
             Of `cross_products`, `load_cross_products`, or a sum of them.
         reml : bool
+        cov_prior : as of `lmer`, optional
         control : LmerControl, optional
         sigma : float, optional
             The residual standard deviation where it is known, as in `lmer`.
@@ -153,7 +155,10 @@ class MerMod(FittedModel):
         The fit is that of all rows. What needs rows raises `NoRowsError`; `stream_rows` makes it in
         another pass over the data.
         """
-        return cls._of(fit_source(products, reml=reml, control=control, sigma=sigma, depth=1))
+        fit = fit_source(
+            products, reml=reml, cov_prior=cov_prior, control=control, sigma=sigma, depth=1
+        )
+        return cls._of(fit)
 
     # Estimates
     fixef = estimates.fixef
@@ -210,7 +215,7 @@ class MerMod(FittedModel):
         -------
         matplotlib.figure.Figure
         """
-        from merextras.plots.residuals import plot_residuals  # noqa: PLC0415 (loads matplotlib)
+        from merextras.plots.checks.residuals import plot_residuals  # noqa: PLC0415 (loads matplotlib)
 
         return plot_residuals(_residual_table.residual_table(self), height=height, title=title)
 
@@ -229,7 +234,7 @@ class MerMod(FittedModel):
         -------
         matplotlib.axes.Axes
         """
-        from merextras.plots.qq import plot_qq  # noqa: PLC0415 (loads matplotlib)
+        from merextras.plots.checks.qq import plot_qq  # noqa: PLC0415 (loads matplotlib)
 
         return plot_qq(_residual_table.qq_residuals(self, level=level), title=title)
 
@@ -270,6 +275,7 @@ def lmer(
     offset: Any = None,
     contrasts: Mapping[str, str] | None = None,
     missing: str = "drop",
+    cov_prior: Any = None,
     control: LmerControl | None = None,
     sigma: float | None = None,
     chunk_size: int | None = None,
@@ -304,6 +310,13 @@ def lmer(
     missing : {"drop", "raise"}
         Rows that miss a value of a variable of the model; `n_dropped` counts them and all results
         keep the user's index.
+    cov_prior : {"wishart", "gamma", "invwishart"}, a prior, or a mapping of them, optional
+        A prior of each term's covariance over sigma**2, blme's: the estimate is then the mode of
+        the penalised likelihood. ``"wishart"`` (`Wishart`, blme's default) keeps variances off
+        zero and correlations off their bounds, and moves little else: the remedy for a singular
+        fit. `Gamma` and `InverseWishart`, too, have parameters; a mapping is by grouping factor
+        (``{"school": "wishart"}``) or term (``{"(1 + x | school)": mx.Wishart(scale=4)}``), and
+        terms that are not in it have no prior.
     control : LmerControl, optional
     sigma : float, optional
         The residual standard deviation of a row of weight one, where it is known and not to be
@@ -334,8 +347,11 @@ def lmer(
     Notes
     -----
     Newton steps with the average information on the profiled deviance (Bates et al. 2015,
-    eq. 35 and 42). Cost: one pass over the rows, then about five factorisations of the
-    cross-products, linear in the levels of one factor and cubic in the smaller of two crossed ones.
+    eq. 35 and 42), which a `cov_prior` adds its -2 log density to (Chung, Rabe-Hesketh, Dorie,
+    Gelman & Liu 2013, Psychometrika 78): `log_lik` is then the likelihood alone, at that optimum,
+    and no maximum: what compares maxima refuses or says so. Cost: one pass over the rows, then
+    about five factorisations of the cross-products, linear in the levels of one factor and cubic in
+    the smaller of two crossed ones.
 
     Examples
     --------
@@ -360,7 +376,10 @@ def lmer(
             progress=progress,
             depth=1,
         )
-        return MerMod._of(fit_source(products, reml=reml, control=control, sigma=sigma, depth=1))
+        fit = fit_source(
+            products, reml=reml, cov_prior=cov_prior, control=control, sigma=sigma, depth=1
+        )
+        return MerMod._of(fit)
     fit = fit_formula(
         formula,
         data,
@@ -370,6 +389,7 @@ def lmer(
         offset=offset,
         contrasts=contrasts,
         missing=missing,
+        cov_prior=cov_prior,
         control=control,
         sigma=sigma,
         depth=1,

@@ -7,7 +7,6 @@ from scipy import stats
 
 from merextras.exceptions import UnsupportedModelError
 from merextras.model.design.design import INTERCEPT
-from merextras.model.rowless.design import require_rows
 from merextras.model.state.fitted import FittedModel
 
 
@@ -24,8 +23,7 @@ def exact_interval(model: FittedModel, level: float) -> tuple[float, float]:
     UnsupportedModelError
         Another design.
     """
-    design = model.design
-    require_rows(design, "icc", "ci='exact' is from the groups' rows")
+    design = model.design.require_rows("icc", "ci='exact' is from the groups' rows")
     terms, plain = design.terms, design.constant is not None and design.x.shape[1] == 1
     single = len(terms) == 1 and terms[0].names == (INTERCEPT,)
     given = design.weights is not None or design.frequencies is not None

@@ -66,7 +66,9 @@ def check_convergence(m: object) -> ConvergenceCheck:
     model = as_fitted(m)
     point, theta, units = model.point, model.point.theta, model.criterion.units
     slope = point.gradient() / units
-    free = ~(model.design.covariances.at_least_zero & (theta == 0.0))
+    n_residual = model.criterion.parameters.n_residual
+    bounded = np.append(model.design.covariances.at_least_zero, np.zeros(n_residual, dtype=bool))
+    free = ~(bounded & (theta == 0.0))
     scaled_hessian = model.criterion.differenced(theta) / np.outer(units, units)
     hessian = scaled_hessian[np.ix_(free, free)]
     values, vectors = np.linalg.eigh(hessian) if np.any(free) else (np.empty(0), np.empty((0, 0)))
@@ -74,9 +76,12 @@ def check_convergence(m: object) -> ConvergenceCheck:
     rotated = vectors.T @ slope[free]
     scaled = np.zeros(len(theta))
     scaled[free] = vectors @ (rotated / np.sqrt(size))
-    names = theta_names(model.design)
+    names, user = theta_names(model.design), model.theta
+    if model.design.residual is not None:
+        names += tuple(f"log precision of {level}" for level in model.design.residual.levels[1:])
+        user = model.criterion.to_user(theta)
     check = ConvergenceCheck(
-        names, model.theta, point.user_gradient(), scaled, values,
+        names, user, point.user_gradient(), scaled, values,
         0.5 * float(np.sum(rotated**2 / size)),
         tuple(name for name, inside in zip(names, free, strict=True) if not inside),
         _pushes_inside(point), is_singular(model), (),

@@ -152,7 +152,7 @@ def table_of(model: FittedModel) -> Rows:
         design.x,
         design.y if design.offset is None else design.y - design.offset,
         tuple(term.rows for term in design.terms),
-        one if design.weights is None else design.weights,
+        one if design.precision is None else design.precision,
         one if design.frequencies is None else design.frequencies,
     )
 

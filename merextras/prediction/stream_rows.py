@@ -58,7 +58,7 @@ def _hatvalues(model: FittedModel, rows: ChunkRows) -> Array:
     known = np.all([term.codes >= 0 for term in rows.terms], axis=0)
     out = np.full(len(rows.y), np.nan)
     terms = [replace(t, codes=t.codes[known], values=t.values[known]) for t in rows.terms]
-    weights = np.ones(len(out)) if rows.weights is None else rows.weights.copy()
+    weights = np.ones(len(out)) if rows.precision is None else rows.precision.copy()
     if rows.frequencies is not None:
         weights[rows.frequencies == 0.0] = 0.0
     out[known] = hat_values(model.solution, _kept(model, rows)[known], terms, weights[known])

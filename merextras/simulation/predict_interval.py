@@ -17,7 +17,7 @@ from merextras.exceptions import ApproximationWarning, InvalidArgumentError
 from merextras.model.columns.levels import labels_of
 from merextras.model.newdata.re_form import kept_effects
 from merextras.model.newdata.rows import read_new, unseen
-from merextras.model.newdata.target import Target, precision_weights, target_rows
+from merextras.model.newdata.target import Target, precisions, target_rows
 from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.replicates.predict_interval import PredictIntervalResult, interval_frame
@@ -181,7 +181,7 @@ def predict_interval(
         _warn_of_unseen(model, newdata, target)
     residuals = None
     if include_resid_var:
-        scale = _scale(precision_weights(model.design, newdata, weights)) if joint else None
+        scale = _scale(precisions(model.design, newdata, weights)) if joint else None
         residuals = Residuals(scale, not joint, generator)
     made = IntervalTables(model.design, which, stat, level, target.offset, residuals)
     made.prepare(len(target), n_sims, keep=return_sims)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import scipy.sparse as sp
@@ -19,8 +20,9 @@ from merextras.engine.kernels import blocks, sparse
 from merextras.engine.kernels.blocks import Array, IntArray
 from merextras.engine.products.accumulate import Part, basis_of, triangle
 from merextras.engine.products.basis import Basis
-from merextras.engine.products.crossprod import CrossProducts
+from merextras.engine.products.crossprod import CrossProducts, effects_of
 from merextras.engine.products.effects import EffectBasis
+from merextras.engine.products.term_rows import TermRows
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,33 @@ class Strata:
     xy: Array
     n: Array
     sum_log_w: Array
+
+    @classmethod
+    def from_rows(
+        cls,
+        x: Array,
+        y: Array,
+        terms: Sequence[TermRows],
+        codes: IntArray,
+        n_strata: int,
+        weights: Array | None = None,
+        frequencies: Array | None = None,
+    ) -> Strata:
+        """Reduce a table whose rows are in the strata `codes`; one pass, sorted by them."""
+        total = weights if frequencies is None else frequencies
+        if weights is not None and frequencies is not None:
+            total = weights * frequencies
+        basis = Basis.from_rows(x, y, total)
+        basis = basis.with_effects(effects_of(terms, weights, frequencies))
+        order = np.argsort(codes, kind="stable")
+        ends = np.searchsorted(codes[order], np.arange(n_strata + 1))
+        parts = []
+        for start, end in pairwise(ends.tolist()):
+            rows = order[start:end]
+            mine = [replace(t, codes=t.codes[rows], values=t.values[rows]) for t in terms]
+            w, count = (None if v is None else v[rows] for v in (weights, frequencies))
+            parts.append(Part.from_rows(x[rows], y[rows], mine, w, count, basis))
+        return cls.of_parts(parts, [term.n_levels for term in terms], basis)
 
     @classmethod
     def of_parts(

@@ -74,7 +74,7 @@ def reduced(model: FittedModel, y: Array) -> Responses:
     if design.offset is not None:
         y = y - design.offset[:, None]
     rows = [term.rows for term in design.terms]
-    return Responses.from_rows(system.cp, design.x, y, rows, design.weights)
+    return Responses.from_rows(system.cp, design.x, y, rows, design.precision)
 
 
 def refit_reduced(model: FittedModel, responses: Responses) -> ManyFits:

@@ -173,7 +173,7 @@ def _unexplained(design: Design) -> Array:
     InvalidArgumentError
         There are none: as many effects as rows.
     """
-    w = np.ones(design.n) if design.weights is None else design.weights
+    w = np.ones(design.n) if design.precision is None else design.precision
     root = np.sqrt(w)
     columns = sp.csr_array(sp.hstack([sp.csr_array(design.x), design.z()], format="csr"))
     columns = sp.csr_array(columns.multiply(root[:, None]))

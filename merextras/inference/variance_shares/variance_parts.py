@@ -43,7 +43,8 @@ class VarianceParts:
     terms : tuple of (k, k) arrays
         Mean of z z' over the rows, by terms, in the coordinates of `effects`.
     residual : float
-        Mean of 1 / w over the rows.
+        Mean over the rows of what sigma**2 is multiplied by: 1 / w, with residual variances by
+        group 1 / (w omega).
     effects : tuple of EffectBasis
     """
 
@@ -62,7 +63,7 @@ class VarianceParts:
         """
         if model.solution.n <= 1:
             raise InvalidArgumentError("m: one observation has no variance to divide")
-        if model.design.weights is None and model.design.constant is not None:
+        if model.design.precision is None and model.design.constant is not None:
             return cls._from_products(model)
         return cls._from_rows(model.design, model.solution.cp.basis)
 
@@ -90,7 +91,7 @@ class VarianceParts:
             mean += counts[rows] @ design.x[rows] / total
         fixed = np.zeros((len(mean), len(mean)))
         terms = [np.zeros((term.k, term.k)) for term in design.terms]
-        inverse = 0.0
+        inverse, precision = 0.0, design.precision
         for rows in _blocks(used):
             count = counts[rows]
             centred = design.x[rows] - mean
@@ -98,7 +99,7 @@ class VarianceParts:
             for t, term in enumerate(design.terms):
                 z = basis.effects[t].rows(term.rows.values[rows])
                 terms[t] += z.T @ (z * count[:, None]) / total
-            w = np.ones(len(rows)) if design.weights is None else design.weights[rows]
+            w = np.ones(len(rows)) if precision is None else precision[rows]
             inverse += float(np.sum(count / w)) / total
         return cls(design.covariances, fixed, tuple(terms), inverse, basis.effects)
 

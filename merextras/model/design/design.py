@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -13,11 +13,13 @@ import scipy.sparse as sp
 from merextras._typing import Array, BoolArray, IntArray
 from merextras.engine.covariance.covariances import Covariances
 from merextras.engine.products.crossprod import CrossProducts, effects_of
+from merextras.engine.products.strata import Strata
 from merextras.engine.products.term_rows import TermRows
 from merextras.model.columns.covariates import Covariates
 from merextras.model.columns.fixed import FixedPart
 from merextras.model.columns.levels import labels_of
 from merextras.model.design.options import Options
+from merextras.model.design.residual import ResidualBy
 from merextras.model.formula.names import effect_key
 from merextras.model.frame.labels import codes_in
 
@@ -92,6 +94,8 @@ class Design:
         How many observations a row stands for.
     options : Options
         What the formula was evaluated with, for these rows; updates go on from it.
+    residual : ResidualBy or None
+        The groups of rows with residual variances of their own; one for all rows if None.
     """
 
     response: str
@@ -106,6 +110,18 @@ class Design:
     offset: Array | None = None
     frequencies: Array | None = None
     options: Options = field(default_factory=Options)
+    residual: ResidualBy | None = None
+
+    @property
+    def precision(self) -> Array | None:
+        """What a row's residual variance is sigma**2 over, (n,): its weight, times its group's.
+
+        None if all are one. With residual variances by group sigma is that of the first group.
+        """
+        if self.residual is None:
+            return self.weights
+        own = self.residual.by_row()
+        return own if self.weights is None else own * self.weights
 
     @property
     def n(self) -> int:
@@ -191,10 +207,25 @@ class Design:
         if self.offset is not None:
             y = y - self.offset
         rows = [term.rows for term in self.terms]
-        weights, frequencies = self.weights, self.frequencies
+        weights, frequencies = self.precision, self.frequencies
         effects = effects_of(rows, weights, frequencies)
         return CrossProducts.from_rows(
             self.x, y, rows, weights, frequencies=frequencies, effects=effects
+        )
+
+    def with_residual(self, residual: ResidualBy) -> Design:
+        """The design with residual variances by group that are estimated."""
+        return replace(self, residual=residual)
+
+    def strata(self) -> Strata | None:
+        """Cross-products by groups with residual variances of their own, if there are such."""
+        if self.residual is None:
+            return None
+        assert self.residual.codes is not None
+        y = self.y if self.offset is None else self.y - self.offset
+        rows = [term.rows for term in self.terms]
+        return Strata.from_rows(
+            self.x, y, rows, self.residual.codes, len(self.residual), self.weights, self.frequencies
         )
 
 

@@ -39,6 +39,8 @@ class Options:
         Which of its arguments by row are columns of the data.
     whole : tuple of str
         Code of the formula's offsets that looks at the whole column.
+    residual_by : tuple of str
+        Columns whose combinations have residual variances of their own.
     """
 
     weights: Array | None = None
@@ -49,6 +51,7 @@ class Options:
     scope: Scope = field(default_factory=Scope)
     columns: Mapping[str, str] = field(default_factory=dict)
     whole: tuple[str, ...] = ()
+    residual_by: tuple[str, ...] = ()
 
     def with_rows(self, frame: pd.DataFrame, **given: Any) -> Options:
         """The options with ``weights=``, ``freq_weights=``, ``offset=``, by row of a frame.

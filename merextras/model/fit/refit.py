@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError, NoRowsError
 from merextras.model.design.design import Design
 from merextras.model.design.options import Options, callers_names
+from merextras.model.design.residual import residual_columns
 from merextras.model.design.sanity import check_response
 from merextras.model.fit.lmer import fit_options
 from merextras.model.formula.names import effect_key
@@ -95,6 +96,7 @@ def update(
     *,
     data: pd.DataFrame | None = None,
     reml: bool | None = None,
+    residual_by: str | Sequence[str] | None = None,
 ) -> M:
     """The model with another formula or other data, fitted again, R's ``update``.
 
@@ -108,6 +110,9 @@ def update(
         By default the model frame of the fit, which has the variables of the model only.
     reml : bool, optional
         By default as before.
+    residual_by : column name, or list of them, optional
+        Groups with residual standard deviations of their own, see `lmer`; by default as before,
+        ``[]`` for one of all rows. A column that the formula does not have needs `data`.
 
     Raises
     ------
@@ -134,7 +139,7 @@ def update(
     text = model.design.formula if formula is None else _with_dots(formula, model.design)
     reml = model.solution.reml if reml is None else reml
     if isinstance(model.design, StreamedDesign):
-        return _without_rows(model, model.design, text, data, reml)
+        return _without_rows(model, model.design, text, data, reml, residual_by)
     options = model.design.options
     # Names that the formula used before mean what they meant; new ones are the caller's.
     options = replace(options, scope=options.scope.within(callers_names(1)))
@@ -142,17 +147,40 @@ def update(
     if data is not None:
         n_dropped, frame = 0, as_pandas(data)
         options = options.for_data(frame)
+    if residual_by is not None:
+        options = replace(options, residual_by=_other_groups(residual_by, frame, data))
     fit = _fit(model, text, frame, options, reml)
     warn_of(fit, stacklevel=2)
     return model._like(replace(fit, n_dropped=fit.n_dropped + n_dropped))
 
 
-def _without_rows(model: M, design: StreamedDesign, formula: str, data: object, reml: bool) -> M:
+def _other_groups(given: Any, frame: pd.DataFrame, data: object) -> tuple[str, ...]:
+    """The argument ``residual_by`` of an update."""
+    if isinstance(given, (list, tuple)) and not given:
+        return ()
+    try:
+        return residual_columns(given, frame.columns)
+    except InvalidArgumentError as err:
+        if data is not None or not isinstance(given, (str, list, tuple)):
+            raise
+        raise InvalidArgumentError(
+            f"{err}. The model frame has the variables of the model only: give data= with it"
+        ) from None
+
+
+def _without_rows(
+    model: M, design: StreamedDesign, formula: str, data: object, reml: bool, residual_by: object
+) -> M:
     """Update a model that keeps no rows: its cross-products have those of a part of its formula."""
     if data is not None:
         raise NoRowsError(
             "data: the model was fitted from chunks or cross-products and keeps no rows; fit other "
             "data by lmer(formula, source)"
+        )
+    if residual_by is not None:
+        raise NoRowsError(
+            "residual_by: the model was fitted from chunks or cross-products and keeps no rows, "
+            "whose groups would be needed; fit again by lmer(formula, source, residual_by=...)"
         )
     made = products_within(design, formula, model.n_dropped)
     control = replace(model.control, start=None)

@@ -44,8 +44,9 @@ def reml_crit(model: FittedModel) -> float:
 
 
 def aic(model: FittedModel) -> float:
-    """Akaike's criterion, ``-2 log_lik + 2 npar`` with npar = p + len(theta) + 1 (with
-    residual variances by group: the number of groups for 1).
+    """Akaike's criterion, ``-2 log_lik + 2 npar`` with npar = p + len(theta) + 1.
+
+    With residual variances by group their number stands for the 1.
 
     From the restricted likelihood for a REML fit, as lme4 does: compare such fits only if their
     fixed effects are the same.

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from merextras.accessors.theta import theta_names
+from merextras.accessors.theta import parameter_labels
 from merextras.engine.optimum.criterion import Point
 from merextras.model.state.fitted import FittedModel, is_singular
 from merextras.model.state.identified import confounded_terms
@@ -76,10 +76,8 @@ def check_convergence(m: object) -> ConvergenceCheck:
     rotated = vectors.T @ slope[free]
     scaled = np.zeros(len(theta))
     scaled[free] = vectors @ (rotated / np.sqrt(size))
-    names, user = theta_names(model.design), model.theta
-    if model.design.residual is not None:
-        names += tuple(f"log precision of {level}" for level in model.design.residual.levels[1:])
-        user = model.criterion.to_user(theta)
+    names = parameter_labels(model.design)
+    user = model.theta if model.design.residual is None else model.criterion.to_user(theta)
     check = ConvergenceCheck(
         names, user, point.user_gradient(), scaled, values,
         0.5 * float(np.sum(rotated**2 / size)),

@@ -12,7 +12,7 @@ from scipy import stats
 
 from merextras._typing import Array
 from merextras.accessors import likelihood
-from merextras.accessors.estimates import sigma, var_corr
+from merextras.accessors.estimates import mean_sigma, var_corr
 from merextras.inference.ddf.method import method_of, t_table
 from merextras.model.statsmodels.mixedlm import as_fitted
 

@@ -86,9 +86,7 @@ def strata_information(
     reduced = columns.reduce(solution.factor, joint, both).gram
     kept = m + n_strata
     half = dense.solve_lower(solution.fixed_low, reduced[kept:, :kept])
-    slopes = [
-        np.einsum("jkm,jk->m", a, h) for a, h in zip(working, solution.scores, strict=True)
-    ]
+    slopes = [np.einsum("jkm,jk->m", a, h) for a, h in zip(working, solution.scores, strict=True)]
     q = np.concatenate([*slopes, -squares]) / solution.pwrss
     quadratic = (reduced[:kept, :kept] - half.T @ half) / solution.pwrss
     return np.asarray(solution.df * (quadratic - np.outer(q, q)))

@@ -169,9 +169,7 @@ class Point:
             out = self._found.average_information(moves)
         else:
             omega = np.exp(criterion.parameters.log_omega(self.theta))
-            out = strata_information(
-                self.solution, criterion.strata, omega, moves, self._residual
-            )
+            out = strata_information(self.solution, criterion.strata, omega, moves, self._residual)
             out = np.delete(np.delete(out, n, axis=0), n, axis=1)
             # That of exp(log omega): at least what it is where the residuals are as expected.
             at = np.arange(n, len(out))

@@ -147,7 +147,7 @@ class Strata:
 
     @cached_property
     def placed(self) -> dict[tuple[int, int], tuple[sp.csc_array, IntArray, IntArray]]:
-        """Between two terms: the pattern of levels, where each entry of a pair goes, its stratum."""
+        """Between two terms: the pattern of levels, each pair's entry's place and stratum."""
         out = {}
         for (s, t), block in self.pairs.cross.items():
             k, m = self.pairs.shapes[s][1], self.pairs.shapes[t][1]

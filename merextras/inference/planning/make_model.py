@@ -26,6 +26,7 @@ from merextras.model.formula.translate import names_in, unquoted
 from merextras.model.frame.read import as_pandas
 from merextras.model.rowless.design import StreamedDesign
 from merextras.model.state.fitted import Fit, FittedModel, fit_at
+from merextras.model.state.one_sigma import require_one_sigma
 from merextras.model.statsmodels.mixedlm import as_fitted
 
 __all__ = ["make_model"]
@@ -135,6 +136,9 @@ def make_model(
                 "to change them"
             )
         old = as_fitted(formula)
+        require_one_sigma(
+            old, "make_model", "a model is made with one of given size", "give it a formula"
+        )
         design = _design_of(old, data)
     beta = _fixed_effects(design, fixef, old)
     scale = _sigma(sigma, old)

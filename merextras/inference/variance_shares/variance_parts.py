@@ -17,7 +17,13 @@ from merextras.engine.products.basis import Basis
 from merextras.engine.products.effects import EffectBasis
 from merextras.exceptions import InvalidArgumentError, MerextrasError
 from merextras.inference.intervals.refits import Block
-from merextras.inference.intervals.replicates import block_size, in_blocks, is_long, refit_drawn
+from merextras.inference.intervals.replicates import (
+    block_size,
+    check_joint_refits,
+    in_blocks,
+    is_long,
+    refit_drawn,
+)
 from merextras.model.design.design import Design
 from merextras.model.fit.response_draws import Source
 from merextras.model.fit.response_draws_by_products import ProductSource, response_source
@@ -169,6 +175,7 @@ class Interval:
         """
         if not self.wanted:
             return None
+        check_joint_refits(model, "ci='bootstrap'")
         generators = as_generator(self.rng).spawn(self.n_sims)
         given = (model, response_source(model), parts, shares)
         size, long = block_size(model), is_long(model, self.n_sims)

@@ -25,6 +25,7 @@ from merextras.inference.variance_tests.null_spectrum import spectrum_of
 from merextras.inference.variance_tests.rlrt_null import simulate_null
 from merextras.inference.variance_tests.variance_hypothesis import (
     VarianceHypothesis,
+    check_one_sigma,
     label_of,
     scalar,
 )
@@ -113,6 +114,7 @@ def exact_lrt(
     5.403 True
     """
     fitted, note = as_fitted(model), ""
+    check_one_sigma(fitted, "exact_lrt")
     n_sims, generator = check_count(n_sims, "n_sims"), as_generator(rng)
     tested = _tested(fitted)
     hypothesis, q, null_deviance = tested.hypothesis, 0, tested.null_deviance(reml=False)

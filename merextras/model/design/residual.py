@@ -96,14 +96,14 @@ class ResidualBy:
             raise InvalidArgumentError(
                 f"{what}: {self.argument} has no residual standard deviation of the group(s) "
                 f"{', '.join(map(repr, found[:_LISTED]))}{more}; known are "
-                f"{', '.join(map(repr, list(self.levels[: _LISTED])))}"
+                f"{', '.join(map(repr, list(self.levels[:_LISTED])))}"
                 f"{', ...' if len(self) > _LISTED else ''}"
             )
         return codes
 
-    def of_data(self, data: pd.DataFrame) -> Array:
+    def of_data(self, data: pd.DataFrame, what: str = "newdata") -> Array:
         """The relative precision of each row of new data, (m,); errors as `codes_of`."""
-        return np.asarray(self.omega[self.codes_of(data)])
+        return np.asarray(self.omega[self.codes_of(data, what)])
 
     def check_sizes(self, counts: Array) -> None:
         """Refuse groups from whose rows no variance can be had, given the observations of each."""
@@ -127,7 +127,9 @@ def shown(columns: Sequence[str]) -> str:
     return repr(columns[0]) if len(columns) == 1 else repr(list(columns))
 
 
-def residual_columns(given: Any, columns: pd.Index | Sequence[Any] | None = None) -> tuple[str, ...]:
+def residual_columns(
+    given: Any, columns: pd.Index | Sequence[Any] | None = None
+) -> tuple[str, ...]:
     """The argument ``residual_by``, checked: names of columns, none for None.
 
     Parameters

@@ -17,6 +17,7 @@ from merextras.model.columns.plain_columns import PlainPart
 from merextras.model.design.design import Design, Term
 from merextras.model.design.rank import KeptColumns
 from merextras.model.state.fitted import FittedModel, is_singular
+from merextras.model.state.one_sigma import require_one_sigma
 
 # statsmodels keeps variance components as dense matrices, rows by levels.
 _LARGEST = 2e8
@@ -147,6 +148,7 @@ def _engine() -> str:
 
 def _check_expressible(model: FittedModel) -> None:
     design = model.design
+    require_one_sigma(model, "to_statsmodels", "statsmodels' MixedLM has one")
     if design.weights is not None or design.frequencies is not None:
         raise UnsupportedModelError("statsmodels' MixedLM has no weights")
     if design.offset is not None:

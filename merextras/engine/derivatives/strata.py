@@ -26,11 +26,18 @@ from merextras.engine.solution.pls import Solution
 
 
 def strata_gradient(
-    solution: Solution, strata: Strata, omega: Array, residual: Residual | None = None
+    solution: Solution,
+    strata: Strata,
+    omega: Array,
+    residual: Residual | None = None,
+    weight: Array | None = None,
 ) -> Array:
-    """The derivative in log omega_h of each stratum, (H,)."""
+    """The derivative in log omega_h of each stratum, (H,).
+
+    `weight`, (p + 1, p + 1), is that of `gradient.factor_slopes`.
+    """
     residual = strata.residual(solution.modes_map) if residual is None else residual
-    weight = solution.slope_weight
+    weight = solution.slope_weight if weight is None else weight
     fixed = np.einsum("hij,ij->h", residual.gram, weight)
     return np.asarray(omega * (conditional_traces(solution, strata) + fixed) - strata.n)
 

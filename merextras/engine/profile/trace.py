@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from merextras.engine.kernels.blocks import Array
-from merextras.engine.profile.constrained import Problem, Reached, minimum
+from merextras.engine.profile.constrained import Problem, Reached
 
 # The last point lies beyond the rise asked for by this much, so that nothing is extrapolated.
 _BEYOND = 1.003
@@ -112,7 +112,7 @@ class Tracer:
         for _ in range(_MAX_RETRIES):
             past = abs(bound - here.u) <= abs(step) * (1.0 + 1e-9)
             u = bound if past else here.u + step
-            new = minimum(self.problem, u, self._guess(u, points))
+            new = self.problem.minimum(u, self._guess(u, points))
             if new.converged:
                 break
             self.problem.curvature_correction = 0.0

@@ -346,6 +346,7 @@ def lmer(
             weights=weights,
             freq_weights=freq_weights,
             offset=offset,
+            residual_by=residual_by,
             contrasts=contrasts,
             missing=missing,
             chunk_size=chunk_size,

@@ -107,7 +107,8 @@ def _residual_columns(
     parts = zip(residual.by_pair, strata.level, strata.stratum, strata.sizes, strict=True)
     for part, level, stratum, size in parts:
         made = np.zeros((size, part.shape[1], len(strata)))
-        made[level, :, stratum] = -omega[stratum][:, None] * (part @ solution.contrast)
+        values = -omega[stratum][:, None] * (part @ solution.contrast)
+        np.add.at(made, (level, slice(None), stratum), values)
         by_term.append(made)
     to_x = -omega[:, None] * (residual.cross @ solution.contrast)[:, : solution.p]
     squares = omega * (residual.gram @ solution.contrast @ solution.contrast)

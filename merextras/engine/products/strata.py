@@ -18,10 +18,18 @@ import scipy.sparse as sp
 
 from merextras.engine.kernels import blocks, sparse
 from merextras.engine.kernels.blocks import Array, IntArray
-from merextras.engine.products.accumulate import Part, basis_of, triangle
+from merextras.engine.products.accumulate import (
+    Part,
+    basis_of,
+    change_of_columns,
+    combined,
+    permuted,
+    triangle,
+)
 from merextras.engine.products.basis import Basis
 from merextras.engine.products.crossprod import CrossProducts, effects_of
 from merextras.engine.products.effects import EffectBasis
+from merextras.engine.products.restrict import Kept, restricted
 from merextras.engine.products.term_rows import TermRows
 
 
@@ -118,6 +126,80 @@ class Strata:
             np.array([cp.sum_log_w for cp in cps]),
         )
 
+    def in_basis(self, basis: Basis) -> Strata:
+        """The same with Z, X and y in another basis."""
+        change = self.pairs.basis.change_to(basis)
+        return replace(self, pairs=self.pairs.in_basis(basis), xy=change.T @ self.xy @ change)
+
+    def combined(self, columns: Array, rows: Array) -> Strata:
+        """The same with X C in place of X; see `accumulate.combined`."""
+        change = change_of_columns(self.pairs, columns, rows)[1]
+        made = combined(self.pairs, columns, rows)
+        return replace(self, pairs=made, xy=change.T @ self.xy @ change)
+
+    def restricted(self, kept: Kept) -> Strata:
+        """The same of some of the terms; see `restrict.restricted`."""
+        terms = [t for t, _ in kept]
+        return replace(
+            self,
+            pairs=restricted(self.pairs, kept),
+            level=tuple(self.level[t] for t in terms),
+            stratum=tuple(self.stratum[t] for t in terms),
+            sizes=tuple(self.sizes[t] for t in terms),
+        )
+
+    def permuted(self, order: Sequence[int]) -> Strata:
+        """The same with the terms in another order: term ``order[i]`` comes i-th."""
+        return replace(
+            self,
+            pairs=permuted(self.pairs, order),
+            level=tuple(self.level[t] for t in order),
+            stratum=tuple(self.stratum[t] for t in order),
+            sizes=tuple(self.sizes[t] for t in order),
+        )
+
+    def spread(
+        self, at: Sequence[IntArray], sizes: Sequence[int], strata: IntArray, n_strata: int
+    ) -> Strata:
+        """The same among more levels, and more strata: ours go to places of those."""
+        xy = np.zeros((n_strata, *self.xy.shape[1:]))
+        n, log_w = np.zeros(n_strata), np.zeros(n_strata)
+        xy[strata], n[strata], log_w[strata] = self.xy, self.n, self.sum_log_w
+        return Strata(
+            self.pairs,
+            tuple(to[level] for to, level in zip(at, self.level, strict=True)),
+            tuple(strata[own] for own in self.stratum),
+            tuple(sizes),
+            xy,
+            n,
+            log_w,
+        )
+
+    def __add__(self, other: Strata) -> Strata:
+        """Both tables together, among the same levels and strata and in one basis.
+
+        A pair that both have is there twice: everything is a sum over the pairs.
+        """
+        one, two = self.pairs, other.pairs
+        pairs = replace(
+            one,
+            own=tuple(np.concatenate(both) for both in zip(one.own, two.own, strict=True)),
+            to_xy=tuple(np.concatenate(both) for both in zip(one.to_xy, two.to_xy, strict=True)),
+            cross={key: _diagonal([one.cross[key], two.cross[key]]) for key in one.cross},
+            xy=one.xy + two.xy,
+            n=one.n + two.n,
+            sum_log_w=one.sum_log_w + two.sum_log_w,
+        )
+        return replace(
+            self,
+            pairs=pairs,
+            level=tuple(map(_joined, self.level, other.level)),
+            stratum=tuple(map(_joined, self.stratum, other.stratum)),
+            xy=self.xy + other.xy,
+            n=self.n + other.n,
+            sum_log_w=self.sum_log_w + other.sum_log_w,
+        )
+
     def __len__(self) -> int:
         """Strata, H."""
         return len(self.n)
@@ -135,7 +217,8 @@ class Strata:
         cross = {}
         for key, (pattern, place, stratum) in self.placed.items():
             data = self.pairs.cross[key].data * omega[stratum]
-            cross[key] = sparse.with_data(pattern, np.bincount(place, data, pattern.nnz))
+            sums = np.bincount(place, data, pattern.nnz).astype(np.float64)
+            cross[key] = sparse.with_data(pattern, sums)
         return replace(
             self.pairs,
             own=tuple(own),
@@ -207,6 +290,10 @@ class Residual:
 def _flat(array: Array) -> Array:
     """(P, k, m) as (P k, m)."""
     return array.reshape(-1, array.shape[2])
+
+
+def _joined(one: IntArray, other: IntArray) -> IntArray:
+    return np.concatenate([one, other])
 
 
 def _joint_basis(parts: Sequence[Part]) -> Basis:

@@ -1,8 +1,7 @@
 """Constrained minima of a model whose residual variances differ by strata.
 
-With a parameter held, the deviance is minimised over log omega outside, by quasi-Newton steps (BFGS,
-from the average information), and over everything else inside, as for any model. By the envelope
-theorem the outer gradient is the partial derivative at the inner minimum. Strata are taken relative
+With a parameter held, the deviance is minimised over log omega outside, by quasi-Newton steps
+(BFGS), and over everything else inside, as for any model. By the envelope theorem the outer gradient is the partial derivative at the inner minimum. Strata are taken relative
 to one of them, whose sigma is the model's: the parameter itself, for a residual standard deviation.
 """
 
@@ -15,9 +14,9 @@ import numpy as np
 from merextras.engine.derivatives.strata import strata_gradient
 from merextras.engine.elimination.plan import Plan, prepare
 from merextras.engine.kernels.blocks import Array
+from merextras.engine.products.strata import Strata
 from merextras.engine.profile.charts import Target
 from merextras.engine.profile.constrained import Problem, Reached, minimum
-from merextras.engine.products.strata import Strata
 
 _MAX_ITERATIONS = 60
 # On twice the deviance still to be gained, at which omega is left as it is.

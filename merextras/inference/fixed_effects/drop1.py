@@ -123,7 +123,8 @@ def _with_columns(model: FittedModel, x: Array) -> Fit:
     """The ML fit with other fixed-effects columns, within the span of those there are."""
     design = model.design
     if isinstance(design, StreamedDesign):
-        return fit_like(model, design, reml=False, products=design.with_combined(x))
+        own = design.with_combined(x)
+        return fit_like(model, own, reml=False, products=own.products)
     names = [f"column {j}" for j in range(x.shape[1])]
     return fit_like(model, replace(design, x=x, fixed=ColumnsPart(names, None)), reml=False)
 

@@ -69,13 +69,18 @@ class VarianceParts:
         """
         if model.solution.n <= 1:
             raise InvalidArgumentError("m: one observation has no variance to divide")
-        if model.design.precision is None and model.design.constant is not None:
+        if model.design.weights is None and model.design.constant is not None:
             return cls._from_products(model)
         return cls._from_rows(model.design, model.solution.cp.basis)
 
     @classmethod
     def _from_products(cls, model: FittedModel) -> VarianceParts:
         cp, names = model.solution.factor.system.cp, list(model.design.fixed.names)
+        strata, inverse = model._fit.strata, 1.0
+        if strata is not None:  # of the rows as they are, whatever their groups' precision
+            assert model.design.residual is not None
+            cp = strata.at(np.zeros(len(strata)))
+            inverse = float(np.average(1.0 / model.design.residual.omega, weights=strata.n))
         # In the basis, whose columns are orthonormal: differences cost no digits there.
         to_basis = la.solve_triangular(cp.basis.transform, np.eye(cp.p))
         gram, one = cp.xy[: cp.p, : cp.p], names.index(str(model.design.constant))
@@ -85,7 +90,7 @@ class VarianceParts:
         centred = to_basis.T @ (gram - np.outer(sums, sums) / cp.n) @ to_basis
         moments = tuple(np.sum(own, axis=0) / cp.n for own in cp.own)
         covariances, effects = model.design.covariances, cp.basis.effects
-        return cls(covariances, centred / (cp.n - 1), moments, 1.0, effects)
+        return cls(covariances, centred / (cp.n - 1), moments, inverse, effects)
 
     @classmethod
     def _from_rows(cls, design: Design, basis: Basis) -> VarianceParts:

@@ -60,6 +60,7 @@ def smaller_structure(
     order = sorted(range(len(terms)), key=lambda i: -terms[i].shape[0])
     used = names_used(parsed, fixed, offsets, structure.columns)
     extra = set(structure.by_row.values())
+    extra |= set() if structure.residual is None else set(structure.residual.columns)
     made = replace(
         structure,
         formula=formula,

@@ -15,6 +15,7 @@ from merextras._typing import Array, BoolArray
 from merextras.engine.products.accumulate import combined, triangle
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.products.restrict import restricted
+from merextras.engine.products.strata import Strata
 from merextras.engine.products.term_rows import TermRows
 from merextras.exceptions import NoRowsError
 from merextras.model.columns.combinations import CombinedPart
@@ -23,6 +24,7 @@ from merextras.model.columns.fixed import FixedPart, Scope
 from merextras.model.columns.levels import labels_of
 from merextras.model.design.design import Design, Term
 from merextras.model.design.options import Options
+from merextras.model.design.residual import ResidualBy
 from merextras.model.structure.column_summaries import Facts
 from merextras.model.structure.structure import Effects, Structure
 
@@ -107,6 +109,10 @@ class StreamedDesign(Design):
         Triangular factor of the weighted ``[X y]``.
     seen : tuple of (J,) boolean arrays
         Levels with an observation, by terms.
+    strata : Strata, optional
+        By groups with residual variances of their own.
+    residual : ResidualBy, optional
+        These groups, if they are not the structure's before they are estimated.
     """
 
     def __init__(
@@ -118,7 +124,11 @@ class StreamedDesign(Design):
         facts: Facts,
         rows: Array,
         seen: tuple[BoolArray, ...],
+        strata: Strata | None = None,
+        residual: ResidualBy | None = None,
     ) -> None:
+        if strata is not None and residual is None and structure.residual is not None:
+            residual = ResidualBy(structure.residual.columns, structure.residual)
         every = structure.fixed.names
         kept = [every.index(name) for name in fixed.names]
         ones = [name for name, i in zip(fixed.names, kept, strict=True) if facts.ones[i]]
@@ -139,6 +149,7 @@ class StreamedDesign(Design):
                 contrasts=structure.contrasts,
                 scope=Scope(trusted=structure.trusted),
                 columns=structure.by_row,
+                residual_by=() if residual is None else residual.columns,
             ),
             "structure": structure,
             "products": products,
@@ -146,6 +157,8 @@ class StreamedDesign(Design):
             "square": facts.x[:, kept],
             "rows": rows,
             "seen": seen,
+            "strata_kept": strata,
+            "residual": residual,
             "_constant": ones[0] if ones else None,
         }
         for name, value in values.items():
@@ -159,6 +172,7 @@ class StreamedDesign(Design):
     square: Array
     rows: Array
     seen: tuple[BoolArray, ...]
+    strata_kept: Strata | None
     _constant: str | None
 
     def __repr__(self) -> str:
@@ -187,6 +201,29 @@ class StreamedDesign(Design):
     def cross_products(self, y: Array | None = None) -> CrossProducts:
         """What was kept."""
         return self.products if y is None else _no_rows("rows for another response")
+
+    def strata(self) -> Strata | None:
+        """What was kept by groups."""
+        return self.strata_kept
+
+    def with_residual(self, residual: ResidualBy) -> StreamedDesign:
+        """The design with residual variances by group that are estimated."""
+        return self._with(residual=residual)
+
+    def _with(self, **changed: Any) -> StreamedDesign:
+        given: dict[str, Any] = {
+            name: getattr(self, name)
+            for name in ("structure", "fixed", "products", "facts", "rows", "seen", "residual")
+        }
+        given = {**given, "strata": self.strata_kept, **changed}
+        return StreamedDesign(
+            given.pop("structure"), given.pop("fixed"), given.pop("products"), **given
+        )
+
+    @property
+    def precision(self) -> Array | None:
+        """None if all are one; otherwise not kept."""
+        return self.weights if self.residual is None else _no_rows("residual variances by row")
 
     def with_products(self, products: CrossProducts) -> StreamedDesign:
         """The design with another response, as products with the same Z and X."""
@@ -221,12 +258,18 @@ class StreamedDesign(Design):
             facts=replace(self.facts, effects=factors),
             rows=self.rows,
             seen=tuple(self.seen[t] for t, _ in kept),
+            strata=None if self.strata_kept is None else self.strata_kept.restricted(kept),
+            residual=self.residual,
         )
 
-    def with_combined(self, columns: Array) -> CrossProducts:
-        """The cross-products with X C in place of X; ``columns`` is R C, R being `square`."""
+    def with_combined(self, columns: Array) -> StreamedDesign:
+        """The products of X C in place of those of X; ``columns`` is R C, R being `square`."""
         coefficients = la.lstsq(self.square, columns)[0]
-        return combined(self.products, coefficients, self.rows)
+        strata = self.strata_kept
+        return self._with(
+            products=combined(self.products, coefficients, self.rows),
+            strata=None if strata is None else strata.combined(coefficients, self.rows),
+        )
 
     def z(self) -> sp.csr_array:
         """Not kept."""

@@ -108,7 +108,8 @@ def _residual_columns(
     for part, level, stratum, size in parts:
         made = np.zeros((size, part.shape[1], len(strata)))
         values = -omega[stratum][:, None] * (part @ solution.contrast)
-        np.add.at(made, (level, slice(None), stratum), values)
+        for a in range(part.shape[1]):  # a pair may be there twice
+            np.add.at(made[:, a], (level, stratum), values[:, a])
         by_term.append(made)
     to_x = -omega[:, None] * (residual.cross @ solution.contrast)[:, : solution.p]
     squares = omega * (residual.gram @ solution.contrast @ solution.contrast)

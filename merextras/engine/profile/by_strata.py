@@ -1,8 +1,9 @@
 """Constrained minima of a model whose residual variances differ by strata.
 
 With a parameter held, the deviance is minimised over log omega outside, by quasi-Newton steps
-(BFGS), and over everything else inside, as for any model. By the envelope theorem the outer gradient is the partial derivative at the inner minimum. Strata are taken relative
-to one of them, whose sigma is the model's: the parameter itself, for a residual standard deviation.
+(BFGS), and over everything else inside, as for any model. By the envelope theorem the outer
+gradient is the partial derivative at the inner minimum. Strata are taken relative to one of them,
+whose sigma is the model's: the parameter itself, for a residual standard deviation.
 """
 
 from __future__ import annotations

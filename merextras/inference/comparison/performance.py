@@ -183,13 +183,8 @@ def _fit_of(model: FittedModel) -> dict[str, float]:
 def _rmse(model: FittedModel) -> float:
     """Root of the mean squared conditional residual over the observations."""
     design, solution = model.design, model.solution
-    strata = model._fit.strata
-    if design.weights is None and strata is not None:
-        gram = strata.residual(solution.modes_map).gram.sum(axis=0)
-        return float(np.sqrt(max(solution.contrast @ gram @ solution.contrast, 0.0) / solution.n))
-    if design.weights is None:  # without rows: the penalised sum of squares less its penalty
-        penalty = sum(float(np.sum(u**2)) for u in solution.u)
-        return float(np.sqrt(max(solution.pwrss - penalty, 0.0) / solution.n))
+    if design.weights is None:
+        return float(np.sqrt(model.residual_squares() / solution.n))
     used = design.observed
     counts = np.ones(design.n) if design.frequencies is None else design.frequencies
     squares = (design.y - model.mu)[used] ** 2

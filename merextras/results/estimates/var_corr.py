@@ -132,8 +132,8 @@ class VarCorr(TextResult, FrozenMapping[pd.DataFrame]):
                 rows.append([c.group if i == 0 else "", name, squares[at], text[at], corr])
                 at += 1
         first = "Residual" if self.residual_by is None else f"Residual, by {self.residual_by}"
-        for i, (name, _) in enumerate(residuals):
-            rows.append([first if i == 0 else "", name or "", squares[at + i], text[at + i], ""])
+        for i, (group, _) in enumerate(residuals):
+            rows.append([first if i == 0 else "", group or "", squares[at + i], text[at + i], ""])
         return rows
 
     def _residuals(self) -> list[tuple[str | None, float]]:

@@ -7,11 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import scipy.linalg as la
 
 from merextras._checks import check_choice, check_count, check_level
 from merextras._rng import as_generator
 from merextras._typing import Array, IntArray, Rng
+from merextras.accessors.estimates import group_sigmas
 from merextras.engine.covariance.covariances import Covariances
 from merextras.engine.products.basis import Basis
 from merextras.engine.products.effects import EffectBasis
@@ -136,6 +138,34 @@ class VarianceParts:
         solution = model.solution
         found = self(model.theta[None], np.array([solution.sigma2]), solution.beta[None])
         return np.asarray(found[0])
+
+
+def by_residual(
+    model: FittedModel, variances: Array, shares: Callable[[Array], Array], names: Sequence[str]
+) -> pd.DataFrame | None:
+    """Shares with the residual variance of each group, if there are several.
+
+    Parameters
+    ----------
+    variances : (1 + terms + 1,) array
+        Of the model, the residual's the mean over the observations.
+    shares : callable
+        From (m, 1 + terms + 1) variances to (m, r) numbers, of which the first are `names`.
+    """
+    groups, design = model.design.residual, model.design
+    if groups is None:
+        return None
+    residual = group_sigmas(model) ** 2
+    if design.weights is not None:
+        used, codes = design.observed, groups.codes
+        assert codes is not None
+        counts = np.ones(design.n) if design.frequencies is None else design.frequencies
+        inverse = np.bincount(codes[used], counts[used] / design.weights[used], len(groups))
+        residual = residual * inverse / np.bincount(codes[used], counts[used], len(groups))
+    every = np.tile(variances, (len(groups), 1))
+    every[:, -1] = residual
+    index = groups.levels.rename(groups.name)
+    return pd.DataFrame(shares(every)[:, : len(names)], index=index, columns=list(names))
 
 
 def _blocks(rows: IntArray) -> list[IntArray]:

@@ -266,6 +266,11 @@ RANGE_QUANTILE = 1e-4
 #: Columns of broom.mixed, relative to the largest of a column: see `LMER_ESTIMATE`. Worst: 2e-8.
 TIDY = 1e-6
 
+#: Statistics of pbkrtest, lmerTest and nlme on fits at their optimum, relative; pbkrtest rounds its
+#: restrictions to seven digits, and nlme's own fit stops a little before the optimum.
+MODCOMP = 1e-5
+NLME = 1e-4
+
 # --- Effect sizes and checks ---------------------------------------------------------------------
 
 #: Shares of variance against insight, absolute: they move with theta (`LMER_THETA`). Worst: 6e-9.
@@ -370,3 +375,19 @@ PEER_SD = 1e-4
 
 #: Their fixed effects and modes in standard errors, and standard errors relative. Worst seen: 4e-6.
 PEER_EFFECTS = 1e-5
+# --- Priors of the covariances -------------------------------------------------------------------
+
+#: -2 log prior against scipy's densities, and its part of the criterion against a dense one: closed
+#: forms of small matrices.
+PRIOR = 1e-10
+
+#: Standard deviations at the penalised optimum, relative: blme's optimum was driven to a theta
+#: error below 1e-10, ours stops at a decrement of 1e-13.
+BLME_SD = 1e-6
+
+#: The penalised criterion there, absolute; both know it to some 1e-11.
+BLME_CRITERION = 1e-8
+
+#: The fit of a file of the format's first version against that of its rows: the products with a
+#: covariate's mean of 17 standard deviations are rounded before that is taken off.
+OLD_FILE = 1e-9

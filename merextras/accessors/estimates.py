@@ -10,7 +10,6 @@ import pandas as pd
 from merextras._checks import one_of
 from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.design.rank import KeptColumns
 from merextras.model.state.fitted import FittedModel
 from merextras.results.base import FrozenMapping
 from merextras.results.estimates.ranef import Ranef
@@ -43,8 +42,8 @@ def fixef(model: FittedModel, *, add_dropped: bool = False) -> pd.Series:
     """
     fixed = model.design.fixed
     found = pd.Series(model.solution.beta.copy(), index=list(fixed.names))
-    if add_dropped and isinstance(fixed, KeptColumns):
-        return found.reindex(list(fixed.part.names))
+    if add_dropped:
+        return found.reindex(list(fixed.whole.names))
     return found
 
 

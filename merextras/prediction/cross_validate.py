@@ -25,7 +25,6 @@ from merextras.exceptions import ApproximationWarning, InvalidArgumentError, Mer
 from merextras.model.design.design import Design
 from merextras.model.fit.part_of_rows import fit_to_part
 from merextras.model.newdata.rows import NewRows, own_rows
-from merextras.model.rowless.design import require_rows
 from merextras.model.state.fitted import FittedModel, refit_start
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.prediction.spread import relative_variances
@@ -123,7 +122,7 @@ def cross_validate(
     check_choice(theta, ("refit", "held"), "theta")
     level, n_jobs = check_level(level), check_jobs(n_jobs)
     own = _metrics(metrics)
-    require_rows(model.design, "cross_validate", "rows are left out and predicted")
+    model.design.require_rows("cross_validate", "rows are left out and predicted")
     codes, labels, name = _folds(model.design, by, folds, rng)
     table = table_of(model)
     whole = Whole(model.point, table, refit_start(model), model._fit.control.engine)

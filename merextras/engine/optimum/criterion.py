@@ -1,9 +1,9 @@
 """The criterion of a model: the deviance (ML) or the REML criterion as a function of theta.
 
 A model is its products (with the plan of elimination; or those of strata, whose sum depends on the
-residual parameters), the covariances of its terms as functions of theta, and the criterion.
-Everything else that is asked of a parameter vector, its gradient,
-Hessian, estimates and the way off a boundary, is asked of a `Point`.
+residual parameters), the covariances of its terms as functions of theta, perhaps with a prior of
+them, and the criterion. Everything else that is asked of a parameter vector, its gradient, Hessian,
+estimates and the way off a boundary, is asked of a `Point`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from merextras.engine.covariance.covariances import Covariances
+from merextras.engine.covariance.priors import Penalty
 from merextras.engine.derivatives.average_information import average_information
 from merextras.engine.derivatives.gradient import covariance_slopes, factor_slopes
 from merextras.engine.derivatives.strata import strata_gradient, strata_information
@@ -90,9 +91,27 @@ class Point:
     ) -> None:
         self.criterion, self.theta, self.lams, self._found = criterion, theta, lams, found
 
-    def deviance(self) -> float:
-        """The profiled deviance, or the REML criterion."""
-        return self._found.deviance()
+    def value(self) -> float:
+        """The criterion: the profiled deviance or the REML criterion, and the penalty."""
+        return self._found.deviance() + self.penalty()
+
+    def penalty(self) -> float:
+        """What the prior of the covariances adds to the criterion."""
+        penalty = self.criterion.penalty
+        return 0.0 if penalty is None else float(penalty.value(self._penalised)[0])
+
+    @property
+    def _penalised(self) -> Array:
+        """The parameters of the covariances, as one row."""
+        return self.theta[None, : self.criterion.covariances.n]
+
+    def _penalty_slopes(self) -> list[Array]:
+        """Its derivative in the covariance of each term, (k, k)."""
+        penalty, spans = self.criterion.penalty, self.criterion.covariances.spans
+        if penalty is None:
+            return [np.zeros_like(lam) for lam in self.lams]
+        joint = penalty.slopes(self._penalised)[0]
+        return [joint[span, span] for span in spans]
 
     @cached_property
     def solution(self) -> Solution:
@@ -103,7 +122,11 @@ class Point:
 
     @cached_property
     def _factor_slopes(self) -> tuple[Array, ...]:
-        return self._found.factor_slopes()
+        found = self._found.factor_slopes()
+        if self.criterion.penalty is None:
+            return found
+        rows = zip(found, self._penalty_slopes(), self.lams, strict=True)
+        return tuple(slope + 2.0 * own @ lam for slope, own, lam in rows)
 
     @cached_property
     def _residual(self) -> Residual:
@@ -139,7 +162,10 @@ class Point:
 
     def covariance_slopes(self) -> tuple[Array, ...]:
         """D of each term; see `gradient.covariance_slopes`."""
-        return self._found.covariance_slopes()
+        found = self._found.covariance_slopes()
+        if self.criterion.penalty is None:
+            return found
+        return tuple(d + own for d, own in zip(found, self._penalty_slopes(), strict=True))
 
     def inward(self, limit: float) -> Iterator[tuple[int, Array]]:
         """Changes of G that lower the criterion, of terms within `limit` of losing rank.
@@ -174,6 +200,8 @@ class Point:
             # That of exp(log omega): at least what it is where the residuals are as expected.
             at = np.arange(n, len(out))
             out[at, at] += np.maximum(-self.residual_gradient(), 0.0)
+        if criterion.penalty is not None:
+            out[:n, :n] += criterion.penalty.second(self._penalised)[0]
         out[:n, :n] += covariances.curvature(theta, self._any_covariance_slopes())
         return out
 
@@ -209,6 +237,9 @@ class Criterion:
     strata : Strata, optional
         Whose weighted sum the cross-products are; `system` is that of weights that are all one, or
         of any others.
+    prior : Penalty, optional
+        Of the covariances of the effects as the user counts them; `penalty` is the same in the
+        coordinates of the cross-products.
     """
 
     def __init__(
@@ -219,6 +250,7 @@ class Criterion:
         reml: bool,
         by_levels: bool = True,
         strata: Strata | None = None,
+        prior: Penalty | None = None,
     ) -> None:
         ks = [k for _, k in system.cp.shapes]
         self.system, self.reml, self.strata = system, reml, strata
@@ -227,6 +259,9 @@ class Criterion:
         self.parameters = Parameters(self.covariances, n_residual)
         by_levels = by_levels and strata is None
         self._levels = Exchangeable.of(system.cp) if by_levels else None
+        self.prior = prior
+        effects = system.cp.basis.effects
+        self.penalty = prior and prior.in_basis([own.transform for own in effects])
 
     @cached_property
     def sizes(self) -> tuple[Array, ...]:
@@ -248,11 +283,13 @@ class Criterion:
 
     def by(self, *, reml: bool) -> Criterion:
         """Either criterion of the same model."""
-        return Criterion(self.system, self.covariances, reml=reml, strata=self.strata)
+        return Criterion(
+            self.system, self.covariances, reml=reml, prior=self.prior, strata=self.strata
+        )
 
     def on(self, system: System) -> Criterion:
         """The same criterion of other products."""
-        return Criterion(system, self.covariances, reml=self.reml)
+        return Criterion(system, self.covariances, reml=self.reml, prior=self.prior)
 
     def at(self, theta: Array) -> Point:
         """Evaluate at a theta."""

@@ -13,7 +13,7 @@ import numpy as np
 from merextras._typing import Array, IntArray
 from merextras.engine.products.term_rows import TermRows
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.design.design import Design, Term
+from merextras.model.design.design import RowDesign, Term
 from merextras.model.design.residual import ResidualBy
 from merextras.model.state.fitted import Fit, FittedModel, fit_at, fit_like, start_for_user
 
@@ -39,7 +39,8 @@ def fit_to_part(
         Where each group of the model's residual variances is among the fit's, -1 for none.
     """
     rows = np.flatnonzero(observations > 0.0)
-    design, kept = _part(model.design, rows, observations[rows], keep_levels)
+    whole = model.design.require_rows("a part of the rows", "they are taken from the others")
+    design, kept = _part(whole, rows, observations[rows], keep_levels)
     before = model.design.residual
     assert before is not None
     groups = np.full(len(before), -1, dtype=np.intp)
@@ -64,8 +65,8 @@ def fit_to_part(
 
 
 def _part(
-    design: Design, rows: IntArray, observations: Array, keep_levels: bool
-) -> tuple[Design, IntArray]:
+    design: RowDesign, rows: IntArray, observations: Array, keep_levels: bool
+) -> tuple[RowDesign, IntArray]:
     """The design of some rows, and which of its groups are left."""
     assert design.residual is not None
     assert design.residual.codes is not None

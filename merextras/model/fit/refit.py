@@ -13,6 +13,7 @@ import pandas as pd
 
 from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError, NoRowsError
+from merextras.model.design.cov_prior import check_cov_prior
 from merextras.model.design.design import Design
 from merextras.model.design.options import Options, callers_names
 from merextras.model.design.residual import residual_columns
@@ -25,7 +26,6 @@ from merextras.model.formula.translate import in_backticks
 from merextras.model.frame.read import as_pandas
 from merextras.model.products.fit import fit_products
 from merextras.model.products.products import products_within
-from merextras.model.rowless.design import StreamedDesign
 from merextras.model.state.fitted import Fit, FittedModel, refitted, warn_of
 
 M = TypeVar("M", bound=FittedModel)
@@ -97,8 +97,9 @@ def update(
     data: pd.DataFrame | None = None,
     reml: bool | None = None,
     residual_by: str | Sequence[str] | None = None,
+    cov_prior: Any = "keep",
 ) -> M:
-    """The model with another formula or other data, fitted again, R's ``update``.
+    """The model with another formula, other data or a prior, fitted again, R's ``update``.
 
     Parameters
     ----------
@@ -113,6 +114,8 @@ def update(
     residual_by : column name, or list of them, optional
         Groups with residual standard deviations of their own, see `lmer`; by default as before,
         ``[]`` for one of all rows. A column that the formula does not have needs `data`.
+    cov_prior : as of `lmer`, optional
+        A prior of the covariances; ``"keep"`` leaves what there is, None takes it away.
 
     Raises
     ------
@@ -138,9 +141,11 @@ def update(
     """
     text = model.design.formula if formula is None else _with_dots(formula, model.design)
     reml = model.solution.reml if reml is None else reml
-    if isinstance(model.design, StreamedDesign):
-        return _without_rows(model, model.design, text, data, reml, residual_by)
+    if not model.design.keeps_rows:
+        return _without_rows(model, text, data, reml, cov_prior, residual_by)
     options = model.design.options
+    if not _is_kept(cov_prior):
+        options = replace(options, cov_prior=check_cov_prior(cov_prior))
     # Names that the formula used before mean what they meant; new ones are the caller's.
     options = replace(options, scope=options.scope.within(callers_names(1)))
     n_dropped, frame = model.n_dropped, model.design.frame
@@ -168,8 +173,12 @@ def _other_groups(given: Any, frame: pd.DataFrame, data: object) -> tuple[str, .
         ) from None
 
 
+def _is_kept(cov_prior: object) -> bool:
+    return isinstance(cov_prior, str) and cov_prior == "keep"
+
+
 def _without_rows(
-    model: M, design: StreamedDesign, formula: str, data: object, reml: bool, residual_by: object
+    model: M, formula: str, data: object, reml: bool, cov_prior: object, residual_by: object
 ) -> M:
     """Update a model that keeps no rows: its cross-products have those of a part of its formula."""
     if data is not None:
@@ -182,9 +191,10 @@ def _without_rows(
             "residual_by: the model was fitted from chunks or cross-products and keeps no rows, "
             "whose groups would be needed; fit again by lmer(formula, source, residual_by=...)"
         )
-    made = products_within(design, formula, model.n_dropped)
+    made = products_within(model.design.sums(), formula, model.n_dropped)
     control = replace(model.control, start=None)
-    fit = fit_products(made, reml=reml, control=control, stacklevel=3)
+    prior = model.design.options.cov_prior if _is_kept(cov_prior) else cov_prior
+    fit = fit_products(made, reml=reml, control=control, cov_prior=prior, stacklevel=3)
     warn_of(fit, stacklevel=3)
     return model._like(fit)
 

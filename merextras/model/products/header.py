@@ -10,16 +10,17 @@ import numpy as np
 import pandas as pd
 
 from merextras._typing import Array
-from merextras.model.columns.coded import Block, CodedPart, Computed, Factor
-from merextras.model.columns.fixed import FixedPart
+from merextras.model.columns.coded import Block, CodedPart, Factor
 from merextras.model.columns.levels import Coder
+from merextras.model.columns.part import FixedPart
 from merextras.model.columns.plain_columns import PlainPart
+from merextras.model.evaluation.computed import Computed
 from merextras.model.products.blocks import Blocks
 from merextras.model.products.fields import Field
 from merextras.model.products.formula_of import check_formula
 from merextras.model.structure.column_summaries import Facts
 from merextras.model.structure.ranges import Numbers
-from merextras.model.structure.structure import BY_ROW, Effects, Structure, Value
+from merextras.model.structure.structure import BY_ROW, RandomTerm, Structure, Value
 
 _FIELDS = (
     *("format", "version", "checksums", "n", "sum_log_w", "n_dropped", "facts", "formula"),
@@ -75,13 +76,13 @@ def read_header(
 
 def _term(
     field: Field, parts: Sequence[FixedPart], columns: Collection[str], blocks: Blocks, t: int
-) -> Effects:
+) -> RandomTerm:
     found = field.fields("part", "columns", "coder")
     part = parts[found["part"].whole(0, len(parts) - 1)]
     own = found["columns"].wholes(len(part.names) - 1)
     if not own:
         found["columns"].refuse("must not be empty")
-    return Effects(_coder(found["coder"], columns, blocks, t), part, own)
+    return RandomTerm(_coder(found["coder"], columns, blocks, t), part, own)
 
 
 def _coder(field: Field, columns: Collection[str], blocks: Blocks, t: int) -> Coder:

@@ -24,6 +24,7 @@ from merextras.exceptions import (
     ConvergenceWarning,
     LargeModelWarning,
     SingularFitWarning,
+    UnsupportedModelError,
 )
 from merextras.model.design.design import Design
 from merextras.model.state.control import LmerControl
@@ -143,11 +144,16 @@ class FittedModel:
 
     @cached_property
     def criterion(self) -> Criterion:
-        """The deviance or REML criterion as a function of theta, with all that is asked of it."""
+        """What was minimised, as a function of theta, with all that is asked of it."""
         solution = self.solution
         system, covariances = solution.factor.system, self.design.covariances
         return Criterion(
-            system, covariances, reml=solution.reml, by_levels=False, strata=self._fit.strata
+            system,
+            covariances,
+            reml=solution.reml,
+            by_levels=False,
+            prior=self.design.penalty,
+            strata=self._fit.strata,
         )
 
     @cached_property
@@ -175,7 +181,7 @@ class FittedModel:
     @cached_property
     def information(self) -> Information:
         """What degrees of freedom and information matrices are made of."""
-        return information(self.solution, self.design.covariances)
+        return information(self.solution, self.design.covariances, self.criterion.penalty)
 
     @cached_property
     def covariances(self) -> tuple[Array, ...]:
@@ -219,7 +225,7 @@ def fit_design(
     control: Control | None = None,
     products: CrossProducts | None = None,
 ) -> Fit:
-    """Optimise a design's deviance, from `theta` (of the user's effects) or from moments.
+    """Optimise a design's criterion, from `theta` (of the user's effects) or from moments.
 
     Raises
     ------
@@ -230,12 +236,16 @@ def fit_design(
     if strata is not None:
         assert design.residual is not None
         design.residual.check_sizes(strata.n)
+        _check_no_prior(design)
         products = strata.at(np.zeros(len(strata)))
     products = design.cross_products() if products is None else products
     plan = make_plan(products)
     _warn_of_size(design, products, plan)
     check_left_by_fixed(products)
-    criterion = Criterion(prepare(products, plan), design.covariances, reml=reml, strata=strata)
+    system = prepare(products, plan)
+    criterion = Criterion(
+        system, design.covariances, reml=reml, prior=design.penalty, strata=strata
+    )
     solution, opt = minimise(criterion, _start(criterion, theta), control=control)
     check_left_by_random(products, opt)
     if theta is not None:
@@ -245,6 +255,16 @@ def fit_design(
         log_omega = criterion.parameters.log_omega(np.array(opt.theta))
         design = design.with_residual(replace(design.residual, log_omega=log_omega))
     return Fit(design, solution, opt, origin, strata=strata)
+
+
+def _check_no_prior(design: Design) -> None:
+    """Refuse a prior of covariances relative to one sigma where there are several."""
+    if design.penalty is not None:
+        assert design.residual is not None
+        raise UnsupportedModelError(
+            f"cov_prior: it is of covariances relative to sigma**2, and {design.residual.argument} "
+            "makes several of these; leave one of the two out"
+        )
 
 
 def _start(criterion: Criterion, theta: Array | None) -> Array:
@@ -317,7 +337,8 @@ def start_for_user(model: FittedModel) -> Array:
 
 def _with_response(design: Design, y: Array) -> Design:
     """The design and its frame with another response: updating the refit must not undo it."""
-    return replace(design, y=y, frame=design.frame.assign(**{design.response: y}))
+    rows = design.require_rows("refit", "another response has a value for each")
+    return replace(rows, y=y, frame=rows.frame.assign(**{rows.response: y}))
 
 
 def warn_of(fit: Fit, *, stacklevel: int) -> None:
@@ -329,8 +350,9 @@ def warn_of(fit: Fit, *, stacklevel: int) -> None:
         warnings.warn(fit.opt.message, ConvergenceWarning, stacklevel=stacklevel + 1)
     if is_singular(FittedModel(fit)):
         warnings.warn(
-            "singular fit: a variance is estimated at zero, or a correlation at its bound; "
-            "see var_corr() and is_singular()",
+            "singular fit: a variance is estimated at zero, or a correlation at its bound; see "
+            "var_corr() and is_singular(). A weak prior keeps the estimate inside: "
+            "cov_prior='wishart' (Chung et al. 2013, Psychometrika 78)",
             SingularFitWarning,
             stacklevel=stacklevel + 1,
         )

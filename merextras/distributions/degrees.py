@@ -93,7 +93,7 @@ class ClusterMoments:
         """The expected covariance of several functions, and eta of their Wald test.
 
         ``eta = q (q + 1) / sum var(d_st)`` with d the estimate of a covariance whose expectation is
-        the identity (Pustejovsky & Tipton 2018, eq. 16 and 17; Zhang 2012); of one function it is
+        the identity (Pustejovsky & Tipton 2018); of one function it is
         its degrees of freedom.
         """
         own = np.einsum("qk,ikl,rl->iqr", rows, self.own, rows, optimize=True)

@@ -1,7 +1,7 @@
 """Cluster-robust covariances and their tests, dense, from the papers.
 
-Bell & McCaffrey (2002); Pustejovsky & Tipton (2018), equations 3, 8 to 11 and 14 to 17. Every
-matrix is n x n or of a whole cluster.
+Bell & McCaffrey (2002), Survey Methodology 28; Pustejovsky & Tipton (2018), J. Bus. Econ. Stat. 36.
+Every matrix is n x n or of a whole cluster.
 """
 
 from __future__ import annotations

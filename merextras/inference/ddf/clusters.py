@@ -171,7 +171,7 @@ def adjusted(cluster: Cluster, bread: Array) -> Array:
     """A with ``A cov(e) A' = Phi`` for the cluster's residuals e under the model, (s, s).
 
     ``A = D' B^(+1/2) D`` with ``Phi = D'D`` and ``B = D (Phi - X M X') D'`` (Pustejovsky & Tipton
-    2018, eq. 8 to 10). B has the square root ``D D' F`` with F that of ``I - K K'``, ``K = D'^-1 X
+    2018). B has the square root ``D D' F`` with F that of ``I - K K'``, ``K = D'^-1 X
     M^(1/2)``, so that its small eigenvalues keep their digits.
     """
     upper = np.linalg.cholesky(cluster.spread).T

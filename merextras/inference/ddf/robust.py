@@ -83,7 +83,7 @@ class Robust:
         """The approximate Hotelling test (AHT) of several contrasts that are off by `gap`.
 
         ``(eta - q + 1) / (eta q) Q`` against F with q and ``eta - q + 1`` degrees of freedom, Q
-        being Wald's statistic (Pustejovsky & Tipton 2018, section 3.2).
+        being Wald's statistic (Pustejovsky & Tipton 2018).
 
         Raises
         ------

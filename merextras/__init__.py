@@ -29,6 +29,7 @@ imputed data              lmer_list  ModelList.pool
 data beyond memory        lmer(formula, "*.parquet")  stream_rows  cross_products
 a piece of the model      m.get_me  m.model_matrix  m.formula  m.opt_summary
 an R name that you know   mx.r.VarCorr(m)  mx.r.REsim(m)  ...; the table is in help(mx.r)
+all of arm, of merTools   help(mx.arm)  help(mx.mertools): the same functions, by their package
 an error or a warning     mx.exceptions
 ========================  ==========================================================================
 
@@ -88,6 +89,7 @@ from merextras.inference.variance_shares.variance_decomposition import variance_
 from merextras.inference.variance_tests.exact_lrt import exact_lrt
 from merextras.inference.variance_tests.exact_rlrt import exact_rlrt
 from merextras.mermod import MerMod, lmer
+from merextras.model.design.cov_prior import Gamma, InverseWishart, Wishart
 from merextras.model.products.products import ModelProducts, cross_products, load_cross_products
 from merextras.model.state.control import LmerControl
 from merextras.model_list import ModelList, lmer_list
@@ -112,7 +114,9 @@ from merextras.tables.summary_col import for_summary_col
 from merextras.tables.tidy import tidy
 
 if TYPE_CHECKING:
+    from merextras import arm as arm
     from merextras import exceptions as exceptions
+    from merextras import mertools as mertools
     from merextras import r as r
     from merextras.app.explore import explore
     from merextras.plots import (
@@ -146,7 +150,7 @@ if TYPE_CHECKING:
 _ROOMS = {"explore": "merextras.app.explore", "report": "merextras.reporting.document"}
 
 #: Reached as an attribute without an import of their own.
-_MODULES = ("exceptions", "r")
+_MODULES = ("arm", "exceptions", "mertools", "r")
 
 try:
     __version__ = version("merextras")
@@ -155,11 +159,14 @@ except PackageNotFoundError:  # run from a checkout
 
 __all__ = [
     "FEsim",
+    "Gamma",
+    "InverseWishart",
     "LmerControl",
     "MerMod",
     "ModelList",
     "ModelProducts",
     "REsim",
+    "Wishart",
     "all_fit",
     "augment",
     "average_obs",

@@ -313,7 +313,7 @@ TABLE: dict[str, Spelling] = {
         "diagnostics.singularity", "check_singularity", x="m", tolerance="tol"
     ),
     # broom.mixed
-    "tidy": _function("tables.tidy", "tidy", **_BROOM),
+    "tidy": _idiom("tidy(...)", "verbs.tidy_of", **_BROOM),
     "glance": _function("tables.glance", "glance", x="m"),
     "augment": _function("tables.augment", "augment", x="m"),
     # emmeans

@@ -206,6 +206,8 @@ OTHERS = {
     "extend",
     "make_model",
     "power_curve",  # needs the rows to have more or fewer of them, and says so
+    "Gamma",
+    "InverseWishart",
     "LmerControl",
     "MerMod",
     "ModelList",
@@ -224,6 +226,7 @@ OTHERS = {
     "rlrt_sim",
     "stream_rows",
     "super_factor",
+    "Wishart",
     "wiggle",
     "xyplot",
     "m.from_cross_products",

@@ -368,3 +368,20 @@ TWO_DIGITS = 0.06
 #: A criterion above the best of a dense search from many starts, relative to one plus its size: far
 #: below any difference between two minima, above what either search leaves.
 SEVERAL_MINIMA = 1e-6
+
+# --- Priors of the covariances -------------------------------------------------------------------
+
+#: -2 log prior against scipy's densities, and its part of the criterion against a dense one: closed
+#: forms of small matrices.
+PRIOR = 1e-10
+
+#: Standard deviations at the penalised optimum, relative: blme's optimum was driven to a theta
+#: error below 1e-10, ours stops at a decrement of 1e-13.
+BLME_SD = 1e-6
+
+#: The penalised criterion there, absolute; both know it to some 1e-11.
+BLME_CRITERION = 1e-8
+
+#: The fit of a file of the format's first version against that of its rows: the products with a
+#: covariate's mean of 17 standard deviations are rounded before that is taken off.
+OLD_FILE = 1e-9

@@ -9,7 +9,9 @@ from merextras._typing import Array
 from merextras.accessors import likelihood
 from merextras.accessors.estimates import fixef, var_corr, vcov
 from merextras.accessors.rows import residuals
+from merextras.model.design.questions import bar_text
 from merextras.model.state.fitted import FittedModel, is_singular
+from merextras.model.state.penalised import is_penalised
 from merextras.results.base import format_numbers, to_html
 from merextras.results.estimates.summary import Summary, quantiles5
 
@@ -54,6 +56,14 @@ def _scaled_residuals(model: FittedModel) -> Array:
 def _criteria(model: FittedModel) -> pd.DataFrame:
     if model.solution.reml:
         return pd.DataFrame({"reml_crit": [likelihood.reml_crit(model)]})
+    if is_penalised(model):  # no maximum, which AIC and BIC are made of
+        return pd.DataFrame(
+            {
+                "log_lik": [likelihood.log_lik(model)],
+                "deviance": [likelihood.deviance(model)],
+                "df_residual": [likelihood.df_residual(model)],
+            }
+        )
     return pd.DataFrame(
         {
             "aic": [likelihood.aic(model)],
@@ -69,11 +79,24 @@ def _notes(model: FittedModel) -> tuple[str, ...]:
     notes = _notes_on_data(model)
     if not model.design.keeps_rows:
         notes.append("No scaled residuals: the model keeps no rows; see stream_rows.")
+    notes += _notes_on_prior(model)
     if is_singular(model):
         notes.append("Singular fit: a variance is zero or a correlation at its bound.")
     if model.opt_summary is not None and not model.opt_summary.converged:
         notes.append(f"Optimiser: {model.opt_summary.message}.")
     return tuple(notes)
+
+
+def _notes_on_prior(model: FittedModel) -> list[str]:
+    """The prior of each term, and what it adds to the criterion."""
+    if not is_penalised(model):
+        return []
+    rows = zip(model.design.terms, model.design.cov_priors, strict=True)
+    each = [f"{bar_text(t)} ~ {p.label(t.k)}" for t, p in rows if p is not None]
+    return [
+        f"Penalised fit, with a prior of covariances over sigma**2: {'; '.join(each)}; "
+        f"-2 log prior: {model.point.penalty():.4f}."
+    ]
 
 
 def _notes_on_data(model: FittedModel) -> list[str]:

@@ -29,6 +29,7 @@ from merextras.inference.nesting.nested import (
     same_fixed,
 )
 from merextras.model.state.fitted import FittedModel, refitted
+from merextras.model.state.penalised import refuse_penalised
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.model.statsmodels.ols import is_ols
 from merextras.results.base import Table
@@ -88,7 +89,7 @@ def anova(
         fixed effects that differ, or that are coded differently, or beside ML fits under
         ``refit=False``, several OLS fits, an unknown `ddf` or `type`.
     UnsupportedModelError
-        Another kind of fit among `others`.
+        Another kind of fit among `others`; models with a `cov_prior`.
 
     Warns
     -----
@@ -133,6 +134,7 @@ def anova(
             "anova: ddf is for the terms of one model; models are compared by likelihood ratios"
         )
     more, names = check_models(others, names)
+    refuse_penalised("anova(other)", model, *more)
     return _compared(_candidates([model, *more], names, refit))
 
 

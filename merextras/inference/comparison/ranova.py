@@ -22,6 +22,7 @@ from merextras.inference.variance_tests.null_bootstrap import (
 from merextras.inference.variance_tests.variance_hypothesis import VarianceHypothesis, label_of
 from merextras.model.design.design import Design
 from merextras.model.state.fitted import FittedModel, fit_like
+from merextras.model.state.penalised import refuse_penalised
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.base import Table
 
@@ -85,7 +86,8 @@ def ranova(
     InvalidArgumentError
         An unknown `p_values`; for `n_sims`, `rng` or `n_jobs`.
     UnsupportedModelError
-        Not a mixed model; frequency weights with the bootstrap (a row needs one response).
+        Not a mixed model; frequency weights with the bootstrap (a row needs one response); a model
+        with a `cov_prior`.
 
     See Also
     --------
@@ -128,6 +130,7 @@ def ranova(
     (1 | batch)          0.42     0.16         0.17
     """
     fitted, wanted = as_fitted(m), _wanted(p_values)
+    refuse_penalised("ranova", fitted)
     exact_sims = _EXACT if n_sims is None else check_count(n_sims, "n_sims")
     boot_sims = _BOOTSTRAP if n_sims is None else exact_sims
     as_generator(rng)

@@ -16,6 +16,7 @@ from merextras.inference.ddf.method import f_row, f_table, method_of
 from merextras.inference.fixed_effects.term_contrasts import without
 from merextras.model.design.effects import Effect, Effects
 from merextras.model.state.fitted import Fit, FittedModel, fit_like, refitted
+from merextras.model.state.penalised import refuse_penalised
 from merextras.results.base import Table
 
 _TESTS = ("chisq", "f", "none")
@@ -84,6 +85,7 @@ def drop1(
     if chosen != "f":
         if cluster is not None:
             raise InvalidArgumentError("cluster: is for F tests with ddf='CR0', 'CR1' or 'CR2'")
+        refuse_penalised("drop1 by likelihood", model)
         return _by_likelihood(model, effects, wanted, test=chosen == "chisq")
     name = "satterthwaite" if ddf is None else ddf
     method = method_of(model, name, cluster=cluster, stacklevel=3)

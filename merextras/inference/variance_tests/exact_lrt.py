@@ -30,6 +30,7 @@ from merextras.inference.variance_tests.variance_hypothesis import (
 )
 from merextras.model.design.design import Design
 from merextras.model.state.fitted import FittedModel
+from merextras.model.state.penalised import refuse_penalised
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.model.statsmodels.ols import NullModel, read_ols
 from merextras.results.tests.exact_test import ExactTest
@@ -113,6 +114,7 @@ def exact_lrt(
     5.403 True
     """
     fitted, note = as_fitted(model), ""
+    refuse_penalised("exact_lrt", fitted)
     n_sims, generator = check_count(n_sims, "n_sims"), as_generator(rng)
     tested = _tested(fitted)
     hypothesis, q, null_deviance = tested.hypothesis, 0, tested.null_deviance(reml=False)

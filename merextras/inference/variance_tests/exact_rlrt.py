@@ -20,6 +20,7 @@ from merextras.inference.variance_tests.variance_hypothesis import (
     VarianceHypothesis,
     read_hypothesis,
 )
+from merextras.model.state.penalised import refuse_penalised
 from merextras.results.tests.exact_test import ExactTest
 
 __all__ = ["exact_rlrt"]
@@ -142,6 +143,7 @@ def exact_rlrt(
     42.796; < 1e-04; Var(Days | Subject) = 0, given (1 | Subject)
     """
     n_sims, generator = check_count(n_sims, "n_sims"), as_generator(rng)
+    refuse_penalised("exact_rlrt", model, full, null)
     return rlrt(read_hypothesis(model, full, null, term), n_sims, generator)
 
 

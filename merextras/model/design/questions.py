@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -11,9 +12,11 @@ import pandas as pd
 
 from merextras._typing import Array
 from merextras.engine.covariance.covariances import Covariances
+from merextras.engine.covariance.priors import Penalty
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.exceptions import NoRowsError
 from merextras.model.columns.part import FixedPart
+from merextras.model.design.cov_prior import CovPrior, check_keys, penalty_of, priors_of
 from merextras.model.design.effects import Effects
 from merextras.model.design.options import Options
 from merextras.model.design.variables import Variable
@@ -292,6 +295,32 @@ class Design(ByRow, ABC):
         return Covariances.unstructured(self.ks)
 
     @property
+    def cov_priors(self) -> list[CovPrior | None]:
+        """The prior of each term's covariance."""
+        return priors_of(self.options.cov_prior, *self._keys)
+
+    @property
+    def penalty(self) -> Penalty | None:
+        """What the priors add to the criterion, as a function of the user's theta.
+
+        Raises
+        ------
+        InvalidArgumentError
+            A prior that does not fit its term.
+        """
+        return penalty_of(self.cov_priors, self.covariances, self._keys[1])
+
+    def check_cov_prior(self) -> None:
+        """Raise if a prior is of no term, or does not fit its term."""
+        check_keys(self.options.cov_prior, *self._keys)
+        _ = self.penalty
+
+    @property
+    def _keys(self) -> tuple[list[str], list[str]]:
+        """The grouping factor of each term, and the term as a formula has it."""
+        return [term.factor for term in self.terms], [bar_text(term) for term in self.terms]
+
+    @property
     def q(self) -> int:
         """Random effects in all."""
         return sum(len(term.levels) * term.k for term in self.terms)
@@ -317,3 +346,13 @@ class Design(ByRow, ABC):
     @cached_property
     def _fixed_names(self) -> dict[tuple[str, ...], str]:
         return {effect_key(name): name for name in self.fixed.names}
+
+
+def bar_text(term: Term) -> str:
+    """``(1 + Days | Subject)``; a categorical's columns ``C(x)[T.b]``, ... are its code, once."""
+    codes = [re.sub(r"\[[^\[\]]*\]", "", name) for name in term.names]
+    names = list(dict.fromkeys("1" if code == INTERCEPT else code for code in codes))
+    if "1" not in names:
+        names.insert(0, "0")
+    columns = [name if name.isidentifier() else f"`{name}`" for name in term.columns]
+    return f"({' + '.join(names)} | {':'.join(columns)})"

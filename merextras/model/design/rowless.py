@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NoReturn
 
@@ -20,6 +20,7 @@ from merextras.model.columns.covariates import Covariates
 from merextras.model.columns.fixed import Scope
 from merextras.model.columns.part import FixedPart
 from merextras.model.columns.synthetic_rows import SyntheticRows
+from merextras.model.design.cov_prior import CovPrior
 from merextras.model.design.design import Design, Term
 from merextras.model.design.effects import Effects
 from merextras.model.design.options import Options
@@ -66,6 +67,8 @@ class RowlessDesign(Design):
         Triangular factor of the weighted ``[X y]``.
     seen : tuple of (J,) boolean arrays
         Levels with an observation, by terms.
+    cov_prior : CovPrior, mapping of them, or None
+        As in `Options`.
     """
 
     def __init__(
@@ -77,6 +80,7 @@ class RowlessDesign(Design):
         facts: Facts,
         rows: Array,
         seen: tuple[BoolArray, ...],
+        cov_prior: CovPrior | Mapping[str, CovPrior] | None = None,
     ) -> None:
         every = structure.fixed.names
         kept = [every.index(name) for name in fixed.names]
@@ -98,6 +102,7 @@ class RowlessDesign(Design):
                 contrasts=structure.contrasts,
                 scope=Scope(trusted=structure.trusted),
                 columns=structure.by_row,
+                cov_prior=cov_prior,
             ),
             "structure": structure,
             "products": products,
@@ -180,6 +185,7 @@ class RowlessDesign(Design):
             facts=self.facts,
             rows=triangle(rows),
             seen=self.seen,
+            cov_prior=self.options.cov_prior,
         )
 
     def restricted(self, kept: Sequence[tuple[int, Array]]) -> RowlessDesign:
@@ -199,6 +205,7 @@ class RowlessDesign(Design):
             facts=replace(self.facts, effects=factors),
             rows=self.rows,
             seen=tuple(self.seen[t] for t, _ in kept),
+            cov_prior=self.options.cov_prior,
         )
 
     def groups(self, t: int) -> RandomTerm:

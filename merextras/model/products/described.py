@@ -12,17 +12,17 @@ import pandas as pd
 
 from merextras.exceptions import UnsupportedModelError
 from merextras.model.columns.coded import CodedPart, Factor
-from merextras.model.columns.computed import Computed
 from merextras.model.columns.levels import Coder
 from merextras.model.columns.part import FixedPart
 from merextras.model.columns.plain_columns import PlainPart
+from merextras.model.evaluation.computed import Computed
 from merextras.model.products.container import Arrays
 from merextras.model.structure.column_summaries import Facts
 from merextras.model.structure.structure import Value
 
 FORMAT = "merextras cross-products"
 VERSION = 2
-#: Files of version 1 have the effects as the user counts them.
+#: Files of version 1 have the effects as the user counts them; reading one changes that.
 READABLE = (1, 2)
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from merextras._checks import check_choice
 from merextras.engine.products.accumulate import combined, triangle
 from merextras.exceptions import InvalidArgumentError
+from merextras.model.design.cov_prior import check_cov_prior
 from merextras.model.design.rank import dependent_columns, without_columns
 from merextras.model.design.rowless import RowlessDesign
 from merextras.model.design.sanity import (
@@ -29,7 +31,12 @@ from merextras.model.state.identified import check_told_apart
 
 
 def fit_products(
-    made: ModelProducts, *, reml: bool, control: LmerControl | None, stacklevel: int
+    made: ModelProducts,
+    *,
+    reml: bool,
+    control: LmerControl | None,
+    stacklevel: int,
+    cov_prior: Any = None,
 ) -> Fit:
     """Check a design without rows and find its optimum.
 
@@ -56,7 +63,9 @@ def fit_products(
         facts=facts,
         rows=triangle(made.rows[:, [*kept, -1]]),
         seen=made.seen,
+        cov_prior=check_cov_prior(cov_prior),
     )
+    design.check_cov_prior()
     if control.check:
         _check(made, design, kept, stacklevel + 1)
     theta = control.start_for(design.covariances.n)

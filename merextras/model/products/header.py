@@ -10,9 +10,9 @@ import pandas as pd
 
 from merextras._typing import Array
 from merextras.model.columns.coded import Block, CodedPart, Factor
-from merextras.model.columns.computed import Computed
 from merextras.model.columns.part import FixedPart
 from merextras.model.columns.plain_columns import PlainPart
+from merextras.model.evaluation.computed import Computed
 from merextras.model.products.blocks import Blocks
 from merextras.model.products.fields import Field
 from merextras.model.products.formula_of import check_formula

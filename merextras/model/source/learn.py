@@ -13,13 +13,13 @@ from tqdm import tqdm
 from merextras._checks import unknown_column
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
 from merextras.model.columns.coded import CodedPart, Factor, as_series
-from merextras.model.columns.computed import Computed
 from merextras.model.columns.fixed import FORMULA_WORDS, Scope
 from merextras.model.columns.levels import Coder, Seen
 from merextras.model.columns.part import FixedPart
 from merextras.model.columns.plain_columns import plain_part
-from merextras.model.columns.whole_column import learning_from_columns, not_by_row, refusal
 from merextras.model.design.build import check_parts, codes_of, say_days
+from merextras.model.evaluation.computed import Computed
+from merextras.model.evaluation.whole_column import learning_from_columns, not_by_row, refusal
 from merextras.model.formula.functions import formula_names
 from merextras.model.formula.names import bare
 from merextras.model.formula.parse import MixedFormula, parse

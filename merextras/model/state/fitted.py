@@ -140,10 +140,11 @@ class FittedModel:
 
     @cached_property
     def criterion(self) -> Criterion:
-        """The deviance or REML criterion as a function of theta, with all that is asked of it."""
+        """What was minimised, as a function of theta, with all that is asked of it."""
         solution = self.solution
         system, covariances = solution.factor.system, self.design.covariances
-        return Criterion(system, covariances, reml=solution.reml, by_levels=False)
+        prior = self.design.penalty
+        return Criterion(system, covariances, reml=solution.reml, by_levels=False, prior=prior)
 
     @cached_property
     def point(self) -> Point:
@@ -164,7 +165,7 @@ class FittedModel:
     @cached_property
     def information(self) -> Information:
         """What degrees of freedom and information matrices are made of."""
-        return information(self.solution, self.design.covariances)
+        return information(self.solution, self.design.covariances, self.criterion.penalty)
 
     @cached_property
     def covariances(self) -> tuple[Array, ...]:
@@ -198,7 +199,7 @@ def fit_design(
     control: Control | None = None,
     products: CrossProducts | None = None,
 ) -> Fit:
-    """Optimise a design's deviance, from `theta` (of the user's effects) or from moments.
+    """Optimise a design's criterion, from `theta` (of the user's effects) or from moments.
 
     Raises
     ------
@@ -211,7 +212,8 @@ def fit_design(
     plan = make_plan(products)
     _warn_of_size(design, products, plan)
     check_left_by_fixed(products)
-    criterion = Criterion(prepare(products, plan), design.covariances, reml=reml)
+    system = prepare(products, plan)
+    criterion = Criterion(system, design.covariances, reml=reml, prior=design.penalty)
     solution, opt = minimise(criterion, start, control=control)
     check_left_by_random(products, opt)
     if theta is not None:
@@ -293,8 +295,9 @@ def warn_of(fit: Fit, *, stacklevel: int) -> None:
         warnings.warn(fit.opt.message, ConvergenceWarning, stacklevel=stacklevel + 1)
     if is_singular(FittedModel(fit)):
         warnings.warn(
-            "singular fit: a variance is estimated at zero, or a correlation at its bound; "
-            "see var_corr() and is_singular()",
+            "singular fit: a variance is estimated at zero, or a correlation at its bound; see "
+            "var_corr() and is_singular(). A weak prior keeps the estimate inside: "
+            "cov_prior='wishart' (Chung et al. 2013, Psychometrika 78)",
             SingularFitWarning,
             stacklevel=stacklevel + 1,
         )

@@ -28,6 +28,7 @@ from merextras.model.columns.covariates import Covariates
 from merextras.model.columns.fixed import FormulaPart
 from merextras.model.columns.part import FixedPart
 from merextras.model.design.design import INTERCEPT, RowDesign, Term, in_order
+from merextras.model.design.questions import bar_text
 from merextras.model.formula.translate import names_in, unquoted
 from merextras.model.frame.read import read_columns
 from merextras.model.state.fitted import Fit, FittedModel, Origin, fit_at, fit_design, warn_of
@@ -272,15 +273,6 @@ def _formula(response: str, formula: str | None, fixed: FixedPart, terms: tuple[
 
 def _quoted(name: str) -> str:
     return name if name.isidentifier() else f"`{name}`"
-
-
-def bar_text(term: Term) -> str:
-    """``(1 + Days | Subject)``; a categorical's columns ``C(x)[T.b]``, ... are its code, once."""
-    codes = [re.sub(r"\[[^\[\]]*\]", "", name) for name in term.names]
-    names = list(dict.fromkeys("1" if code == INTERCEPT else code for code in codes))
-    if "1" not in names:
-        names.insert(0, "0")
-    return f"({' + '.join(names)} | {':'.join(map(_quoted, term.columns))})"
 
 
 def _origin(results: Any, design: RowDesign, theta: Array, given: Mapping[str, object]) -> Origin:

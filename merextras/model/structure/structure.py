@@ -13,10 +13,10 @@ import pandas as pd
 from merextras._typing import Array, BoolArray
 from merextras.engine.products.term_rows import TermRows
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.columns.computed import Computed
 from merextras.model.columns.finite import check_finite
 from merextras.model.columns.levels import Coder
 from merextras.model.columns.part import FixedPart
+from merextras.model.evaluation.computed import Computed
 from merextras.model.formula.translate import names_in
 from merextras.model.frame.kinds import is_number, kind_of, numbers, responses
 from merextras.model.frame.read import read_columns

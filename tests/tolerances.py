@@ -271,6 +271,11 @@ TIDY = 1e-6
 MODCOMP = 1e-5
 NLME = 1e-4
 
+#: Robust covariances, their degrees of freedom and tests: the same formulas dense, whose matrices
+#: of all rows lose digits; and R's dense version on fits at their optimum, which moves with theta.
+ROBUST_DENSE = 1e-7
+ROBUST = 1e-5
+
 # --- Effect sizes and checks ---------------------------------------------------------------------
 
 #: Shares of variance against insight, absolute: they move with theta (`LMER_THETA`). Worst: 6e-9.

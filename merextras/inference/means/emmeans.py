@@ -32,6 +32,7 @@ def emmeans(
     *,
     at: Mapping[str, Any] | None = None,
     ddf: str = "kenward-roger",
+    cluster: Any = None,
     weights: str = "equal",
     nesting: Mapping[str, Any] | None = None,
     level: float = 0.95,
@@ -55,9 +56,12 @@ def emmeans(
     at : mapping of variable to values, optional
         What to hold numbers at instead of their means, or a choice of levels of factors. Several
         values of a variable that is not in `specs` are averaged over.
-    ddf : {"kenward-roger", "satterthwaite", "asymptotic"}
-        Degrees of freedom; with Kenward and Roger's the standard errors are theirs. There is no
-        limit on the size of the data (emmeans' is 3000 rows).
+    ddf : {"kenward-roger", "satterthwaite", "asymptotic", "CR0", "CR1", "CR2"}
+        Degrees of freedom; with Kenward and Roger's the standard errors are theirs, the last three
+        have cluster-robust ones, see `MerMod.vcov`. There is no limit on the size of the data
+        (emmeans' is 3000 rows).
+    cluster : str or array, optional
+        Of the robust ones, as in `MerMod.vcov`.
     weights : {"equal", "proportional"}
         Of the levels that are averaged over: all the same, or by how often their combinations
         occur among the observations (frequency weights count, precision weights do not).
@@ -130,7 +134,7 @@ def emmeans(
     check_choice(weights, ("equal", "proportional"), "weights")
     grid = reference_grid(fitted.design, at, nesting)
     wanted = wanted_of(grid, specs, by)
-    method = method_of(fitted, ddf, stacklevel=3)
+    method = method_of(fitted, ddf, cluster=cluster, stacklevel=3)
     found = averaged(grid, wanted.names, _shares(grid, weights, wanted.names))
     return _result(grid, wanted, found, uncertainty_of(method), level, "Estimated marginal means")
 
@@ -144,6 +148,7 @@ def emtrends(
     max_degree: int = 1,
     at: Mapping[str, Any] | None = None,
     ddf: str = "kenward-roger",
+    cluster: Any = None,
     weights: str = "equal",
     nesting: Mapping[str, Any] | None = None,
     level: float = 0.95,
@@ -161,7 +166,7 @@ def emtrends(
     max_degree : int, default 1
         2 for the quadratic coefficients, too, and so on up to 5 (of a function 2): the derivative
         of that order over its factorial. The factor ``degree`` of `by` tells them apart.
-    by, at, ddf, weights, nesting, level
+    by, at, ddf, cluster, weights, nesting, level
         As in `emmeans`.
 
     Returns
@@ -202,7 +207,7 @@ def emtrends(
     grid = reference_grid(fitted.design, at, nesting)
     wanted = wanted_of(grid, specs, by)
     slopes = trends(grid, var, degree)
-    method = method_of(fitted, ddf, stacklevel=3)
+    method = method_of(fitted, ddf, cluster=cluster, stacklevel=3)
     shares = _shares(grid, weights, wanted.names)
     parts = [averaged(each, wanted.names, shares) for each in slopes]
     found = parts[0]

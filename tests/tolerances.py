@@ -358,3 +358,15 @@ TWO_DIGITS = 0.06
 #: A criterion above the best of a dense search from many starts, relative to one plus its size: far
 #: below any difference between two minima, above what either search leaves.
 SEVERAL_MINIMA = 1e-6
+
+# --- Generalised models --------------------------------------------------------------------------
+
+#: Derivatives of log-densities against fourth-order differences with steps of 1e-4 of eta, over the
+#: largest: rounding of the density over the step.
+FAMILY_DERIVATIVE = 1e-8
+
+#: Closed forms of one number by two ways: logarithms of gamma functions lose a digit or two.
+ROUNDING_OF_SUMS = 1e-11
+
+#: The gradient of Laplace's criterion against fourth-order differences of it: what is asked for.
+LAPLACE_GRADIENT = 1e-7

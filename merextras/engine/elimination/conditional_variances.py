@@ -37,12 +37,16 @@ class Selected:
         The tail's block.
     nested : dict (t, s) -> (J_t, k_s, k_t) array
         Blocks between leading terms, at each level of t and its parent in s.
+    to_tail : dict t -> sparse (q_tail, q_t)
+        Blocks between the tail and leading terms, where a level of both shares a row; those of the
+        first leading term only if they were asked for.
     """
 
     own: dict[int, Array]
     reach: dict[int, Array]
     tail: TailInverse
     nested: dict[tuple[int, int], Array]
+    to_tail: dict[int, sp.csc_array]
 
     def between(self, factor: Factor, s: int, t: int) -> Array:
         """Blocks (s, t) at each level of two terms on the same grouping factor, (J, k_s, k_t)."""
@@ -65,16 +69,23 @@ class _Known:
     to_tail: dict[int, sp.csc_array] = field(default_factory=dict)
 
 
-def selected_inverse(factor: Factor) -> Selected:
-    """All diagonal blocks; cost about twice that of the factorisation."""
+def selected_inverse(factor: Factor, *, all_to_tail: bool = False) -> Selected:
+    """All diagonal blocks; cost about twice that of the factorisation.
+
+    With `all_to_tail` the first leading term's blocks with the tail, too.
+    """
     tail = factor.tail.inverse()
     known, reach = _Known(tail.own()), {}
     for lead in reversed(factor.leads):
-        reach[lead.term] = _eliminated(factor, lead, known, tail)
-    return Selected(known.own, reach, tail, known.nested)
+        # Nothing is eliminated before the first, and needs its blocks with the tail.
+        kept = all_to_tail or lead is not factor.leads[0]
+        reach[lead.term] = _eliminated(factor, lead, known, tail, kept=kept)
+    return Selected(known.own, reach, tail, known.nested, known.to_tail)
 
 
-def _eliminated(factor: Factor, lead: Lead, known: _Known, tail: TailInverse) -> Array:
+def _eliminated(
+    factor: Factor, lead: Lead, known: _Known, tail: TailInverse, *, kept: bool
+) -> Array:
     """Add the blocks of `lead` to `known`; return its reach."""
     t, k = lead.term, len(lead.lam)
     later = list(lead.nested)
@@ -85,7 +96,7 @@ def _eliminated(factor: Factor, lead: Lead, known: _Known, tail: TailInverse) ->
         for s in later:
             met_tail += _tail_through(factor, lead, known.to_tail[s], s)
         reach += sparse.level_products(lead.to_tail, met_tail, k)
-        if t != factor.leads[0].term:  # nothing is eliminated before the first
+        if kept:
             scaled = sparse.times_blocks(lead.to_tail, met_tail, lead.gain)
             known.to_tail[t] = sparse.with_data(lead.to_tail, -scaled)
     for s in later:

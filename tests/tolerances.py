@@ -370,3 +370,17 @@ ROUNDING_OF_SUMS = 1e-11
 
 #: The gradient of Laplace's criterion against fourth-order differences of it: what is asked for.
 LAPLACE_GRADIENT = 1e-7
+
+#: Log-likelihoods of two exact optima, relative: what is asked for; they agree to rounding, 1e-12.
+GLMM_LOG_LIK = 1e-8
+
+#: Fixed effects at both optima, in standard errors: what is asked for.
+GLMM_ESTIMATE = 1e-6
+
+#: Standard deviations (relative) and the covariance of the fixed effects (as a correlation): both
+#: sides' Hessians are fourth-order differences of exact gradients.
+GLMM_COVARIANCE = 1e-6
+
+#: lme4's glmer iterated as far as its criterion allows: its optimiser stops at about 1e-6 of an
+#: estimate.
+GLMM_AGAINST_LME4 = 1e-5

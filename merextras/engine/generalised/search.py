@@ -22,6 +22,8 @@ from merextras.engine.kernels.blocks import Array, BoolArray
 # standard errors), and the least and largest parts of a step that are believed.
 _ROUGH, _FINE = 1e-3, 1e-3
 _FLAT, _HALF, _FAR = 1e-4, 0.5, 2.0
+# Steps in a row after which the decrement has not fallen to this share: the Hessian is a poor one.
+SLOW, PATIENCE = 0.3, 3
 # A decrease of the deviance that counts as one, relative to its size.
 _NOISE = 1e-12
 NEAR_ZERO, NEAR_BOUNDARY = 1e-4, 1e-3
@@ -130,12 +132,18 @@ class _Search:
         """Iterate to a stationary point of what is free; its decrement."""
         gradient = point.gradient()
         hessian, block = self.first_hessian(point, gradient), 2.0 * point.fixed_information()
-        decrement = np.inf
+        decrement, previous, slow = np.inf, np.inf, 0
         for _ in range(self.control.max_iterations):
             if self._size_is_infinite(point.x):
                 point = self._as_poisson(point)
                 gradient = point.gradient()
             step, decrement = _step(hessian, np.where(self.free, gradient, 0.0), self.free)
+            slow = slow + 1 if decrement > SLOW * previous else 0
+            if slow >= PATIENCE:
+                # What the updates have made of it is a poor one.
+                hessian, slow = information(self.criterion, point, self.free, rough=True), 0
+                step, decrement = _step(hessian, np.where(self.free, gradient, 0.0), self.free)
+            previous = decrement
             self.log.append((point.deviance(), decrement))
             if decrement <= self.control.tolerance or not np.isfinite(decrement):
                 break
@@ -289,10 +297,13 @@ def _nowhere(search: _Search, point: LaplacePoint) -> Optimum:
     )  # fmt: skip
 
 
-def information(criterion: Laplace, point: LaplacePoint, free: BoolArray) -> Array:
+def information(
+    criterion: Laplace, point: LaplacePoint, free: BoolArray, *, rough: bool = False
+) -> Array:
     """The Hessian of the deviance by fourth-order differences of the gradient, (m, m).
 
-    Steps are parts of a standard error; rows and columns of what is not free are zero.
+    Steps are parts of a standard error; rows and columns of what is not free are zero. `rough` for
+    second-order differences, half the gradients.
     """
     m, where = criterion.m, np.flatnonzero(free)
     scale = _scales(criterion, point)
@@ -300,9 +311,12 @@ def information(criterion: Laplace, point: LaplacePoint, free: BoolArray) -> Arr
     for i in where:
         move = np.zeros(m)
         move[i] = _FINE * scale[i]
-        slopes = [criterion.at(point.x + k * move, point).gradient() for k in (1, -1, 2, -2)]
-        near, far = slopes[0] - slopes[1], slopes[2] - slopes[3]
-        out[i, where] = ((8.0 * near - far) / (12.0 * move[i]))[where]
+        ends = (1, -1) if rough else (1, -1, 2, -2)
+        slopes = [criterion.at(point.x + k * move, point).gradient() for k in ends]
+        slope = (slopes[0] - slopes[1]) / (2.0 * move[i])
+        if not rough:
+            slope = (4.0 * slope - (slopes[2] - slopes[3]) / (4.0 * move[i])) / 3.0
+        out[i, where] = slope[where]
     return np.asarray(0.5 * (out + out.T))
 
 

@@ -124,20 +124,26 @@ def anova(
             "anova: ddf is for the terms of one model; models are compared by likelihood ratios"
         )
     more, names = check_models(others, names)
-    return _compared(_candidates([model, *more], names, refit))
+    return compared(_candidates([model, *more], names, refit))
 
 
 def _by_term(model: FittedModel, ddf: str | None, kind: int | str) -> pd.DataFrame:
-    if kind not in _TYPES or isinstance(kind, bool):
-        raise InvalidArgumentError(f"type={kind!r}: allowed: 1, 2, 3")
+    kind = type_of(kind)
     if ddf is None:
         return _sequential(model)
     check_method(ddf)
-    contrasts = by_type(model.design, _TYPES[kind])
+    contrasts = by_type(model.design, kind)
     if not contrasts:
         return f_table({})
     method = method_of(model, ddf, stacklevel=4)
     return f_table({label: f_row(method, rows) for label, rows in contrasts.items()})
+
+
+def type_of(kind: int | str) -> int:
+    """The number of a type of sums of squares, also of ``"III"``."""
+    if kind not in _TYPES or isinstance(kind, bool):
+        raise InvalidArgumentError(f"type={kind!r}: allowed: 1, 2, 3")
+    return _TYPES[kind]
 
 
 def _sequential(model: FittedModel) -> pd.DataFrame:
@@ -210,7 +216,8 @@ def _check_comparable(candidates: Sequence[AnyCandidate], all_reml: bool) -> Non
         )
 
 
-def _compared(candidates: Sequence[AnyCandidate]) -> pd.DataFrame:
+def compared(candidates: Sequence[AnyCandidate]) -> pd.DataFrame:
+    """The table of likelihood ratio tests between models, from the smallest to the largest."""
     log_lik = np.array([c.log_lik for c in candidates])
     npar = np.array([c.n_parameters for c in candidates])
     for small, large in pairwise(candidates):

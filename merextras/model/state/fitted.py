@@ -82,9 +82,12 @@ class FittedModel:
     adapter : type
         The class that `as_fitted` makes of a raw fit: `MerMod`, which stands on a higher floor and
         sets this when it is imported.
+    is_generalised : bool
+        Whether it is a generalised model, which has no `solution`.
     """
 
     adapter: ClassVar[type[FittedModel]]
+    is_generalised: ClassVar[bool] = False
     _fit: Fit
 
     def __init__(self, fit: Fit) -> None:
@@ -160,6 +163,29 @@ class FittedModel:
     def n_parameters(self) -> int:
         """Number of parameters: p, the length of theta, and one for sigma."""
         return self.solution.p + len(self.theta) + 1
+
+    @property
+    def beta(self) -> Array:
+        """Fixed effects, (p,)."""
+        return self.solution.beta
+
+    @property
+    def modes(self) -> tuple[Array, ...]:
+        """Conditional modes of the random effects, (J, k) by terms."""
+        return self.solution.b
+
+    def conditional(self, t: int) -> Array:
+        """Covariances of a term's effects by level, given theta and beta, (J, k, k)."""
+        return np.asarray(self.solution.sigma2 * self.solution.conditional(t))
+
+    def between(self, s: int, t: int) -> Array:
+        """The same between two terms on one grouping factor, (J, k_s, k_t)."""
+        return np.asarray(self.solution.sigma2 * self.solution.between(s, t))
+
+    @property
+    def relative_factors(self) -> tuple[Array, ...]:
+        """Lambda of each term in coordinates in which its covariates are orthonormal, (k, k)."""
+        return self.solution.factor.lams
 
     @cached_property
     def information(self) -> Information:
@@ -306,4 +332,4 @@ def is_singular(model: FittedModel, tol: float = 1e-4) -> bool:
     whose covariates are orthogonal and of mean square one: what is called zero depends neither on
     the unit of a covariate nor on where its zero is.
     """
-    return any(bool(np.any(np.diag(lam) < tol)) for lam in model.solution.factor.lams)
+    return any(bool(np.any(np.diag(lam) < tol)) for lam in model.relative_factors)

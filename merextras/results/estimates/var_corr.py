@@ -50,15 +50,15 @@ class VarCorr(TextResult, FrozenMapping[pd.DataFrame]):
     Attributes
     ----------
     components : tuple of Component
-    sigma : float
-        Residual standard deviation.
+    sigma : float or None
+        Residual standard deviation; None for a generalised model, which has none.
     """
 
-    def __init__(self, components: Sequence[Component], sigma: float) -> None:
+    def __init__(self, components: Sequence[Component], sigma: float | None) -> None:
         self.components = tuple(
             Component(c.group, c.names, freeze(c.covariance)) for c in components
         )
-        self.sigma = float(sigma)
+        self.sigma = None if sigma is None else float(sigma)
         super().__init__(_frames(self.components))
 
     def __getitem__(self, key: str) -> pd.DataFrame:
@@ -78,7 +78,8 @@ class VarCorr(TextResult, FrozenMapping[pd.DataFrame]):
             for i in range(len(c.names)):
                 for j in range(i + 1, len(c.names)):
                     rows.append((c.group, c.names[i], c.names[j], c.covariance[i, j], corr[i, j]))
-        rows.append(("Residual", None, None, self.sigma**2, self.sigma))
+        if self.sigma is not None:
+            rows.append(("Residual", None, None, self.sigma**2, self.sigma))
         return pd.DataFrame(rows, columns=["grp", "var1", "var2", "vcov", "sdcor"])
 
     def to_text(self, *, variances: bool = False, digits: int | None = None) -> str:
@@ -106,7 +107,8 @@ class VarCorr(TextResult, FrozenMapping[pd.DataFrame]):
 
     def _rows(self, digits: int | None) -> list[list[str]]:
         """Group, name, variance, standard deviation and correlations of each effect, as text."""
-        sd = np.concatenate([*(c.std_dev for c in self.components), [self.sigma]])
+        residual = [] if self.sigma is None else [self.sigma]
+        sd = np.concatenate([*(c.std_dev for c in self.components), residual])
         text, squares = _formatted(sd, digits), _formatted(sd**2, digits)
         decimals = 2 if digits is None else digits
         rows, at = [], 0
@@ -115,7 +117,8 @@ class VarCorr(TextResult, FrozenMapping[pd.DataFrame]):
                 corr = " ".join(f"{r:{decimals + 3}.{decimals}f}" for r in c.correlation[i, :i])
                 rows.append([c.group if i == 0 else "", name, squares[at], text[at], corr])
                 at += 1
-        rows.append(["Residual", "", squares[-1], text[-1], ""])
+        if self.sigma is not None:
+            rows.append(["Residual", "", squares[-1], text[-1], ""])
         return rows
 
 

@@ -206,10 +206,10 @@ def glmer(
     >>> m = mx.glmer("cbind(incidence, size - incidence) ~ C(period) + (1 | herd)", cbpp)
     >>> m.summary().coefficients.round(4)
                     estimate  std_error  statistic  p_value
-    Intercept        -1.3985     0.2325    -6.0158   0.0000
-    C(period)[T.2]   -0.9923     0.3054    -3.2495   0.0012
-    C(period)[T.3]   -1.1287     0.3260    -3.4620   0.0005
-    C(period)[T.4]   -1.5803     0.4288    -3.6856   0.0002
+    Intercept        -1.3985     0.2325    -6.0159   0.0000
+    C(period)[T.2]   -0.9923     0.3066    -3.2361   0.0012
+    C(period)[T.3]   -1.1287     0.3266    -3.4554   0.0005
+    C(period)[T.4]   -1.5803     0.4274    -3.6972   0.0002
     >>> round(m.log_lik(), 4)
     -92.0263
     """

@@ -42,7 +42,7 @@ def fixef(model: FittedModel, *, add_dropped: bool = False) -> pd.Series:
     dtype: float64
     """
     fixed = model.design.fixed
-    found = pd.Series(model.beta.copy(), index=list(fixed.names))
+    found = pd.Series(model.fixed_estimates.copy(), index=list(fixed.names))
     if add_dropped and isinstance(fixed, KeptColumns):
         return found.reindex(list(fixed.part.names))
     return found
@@ -162,7 +162,7 @@ def coef(model: FittedModel) -> FrozenMapping[pd.DataFrame]:
     for factor in design.factors:
         modes = _modes(model, factor)
         frame = pd.DataFrame(
-            np.tile(model.beta, (len(modes), 1)),
+            np.tile(model.fixed_estimates, (len(modes), 1)),
             index=modes.index,
             columns=list(design.fixed.names),
         )

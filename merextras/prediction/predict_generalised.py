@@ -92,8 +92,8 @@ def predict(
     >>> m = mx.glmer("cbind(incidence, size - incidence) ~ C(period) + (1 | herd)", cbpp)
     >>> m.predict(cbpp.head(2), se_fit=True).round(3)
          fit  std_error  lower  upper
-    0  0.305      0.072  0.184  0.459
-    1  0.140      0.047  0.070  0.260
+    0  0.308      0.079  0.177  0.480
+    1  0.142      0.051  0.068  0.272
     """
     type = check_choice(type, ("response", "link"), "type")  # noqa: A001
     if isinstance(re_form, str) and re_form == "population":
@@ -114,7 +114,7 @@ def predict(
     kept = kept_effects(model.design, re_form)
     unknown = "error" if unseen == "error" else "zero"
     target = target_rows(model, newdata, kept=kept, unknown=unknown)
-    eta = target.rows.x @ model.beta + np.sum(target.rows.effects(model.modes), axis=0)
+    eta = target.rows.x @ model.fixed_estimates + np.sum(target.rows.effects(model.modes), axis=0)
     eta = eta if target.offset is None else eta + target.offset
     mean = model.engine_family.mean if type == "response" else _same
     if not se_fit and interval is None:

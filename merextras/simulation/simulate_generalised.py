@@ -87,7 +87,7 @@ def simulate(
 
 def _drawn(model: FittedGlmm, kept: set[int], generator: np.random.Generator) -> Array:
     design = model.design
-    eta = design.x @ model.beta + (0.0 if design.offset is None else design.offset)
+    eta = design.x @ model.fixed_estimates + (0.0 if design.offset is None else design.offset)
     for t, term in enumerate(design.terms):
         b = model.modes[t] if t in kept else effects_anew(model, t, generator)
         eta = eta + np.einsum("nk,nk->n", term.rows.values, b[term.rows.codes])

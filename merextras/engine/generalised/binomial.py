@@ -9,7 +9,7 @@ from merextras.engine.generalised.family import Family
 from merextras.engine.kernels.blocks import Array
 
 # exp(eta) beyond which a success is certain to all digits, and below which a series is exact.
-_CERTAIN, _RARE = 745.0, 0.02
+_CERTAIN, _RARE = 700.0, 0.02
 # Eta is taken for this where it is larger: its exponential, 1e300, is still a number.
 _HIGHEST = 690.0
 _LOG_ROOT_2PI = 0.5 * np.log(2.0 * np.pi)

@@ -124,7 +124,7 @@ def _candidate(fit: FittedGlmm) -> Candidate:
 
 def _by_term(model: FittedGlmm, kind: int) -> pd.DataFrame:
     rows = {
-        label: _wald(model.beta, model.fixed_covariance, contrast)
+        label: _wald(model.fixed_estimates, model.fixed_covariance, contrast)
         for label, contrast in by_type(model.design, kind).items()
     }
     columns = ["statistic", "df", "p_value"]

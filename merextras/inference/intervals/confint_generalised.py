@@ -62,6 +62,6 @@ def confint(
     wanted = select(parm, names, of_theta)
     half = stats.norm.isf((1.0 - level) / 2.0) * np.sqrt(np.diag(model.fixed_covariance))
     out = pd.DataFrame(np.nan, index=names, columns=["conf_low", "conf_high"])
-    out.iloc[len(of_theta) :, 0] = model.beta - half
-    out.iloc[len(of_theta) :, 1] = model.beta + half
+    out.iloc[len(of_theta) :, 0] = model.fixed_estimates - half
+    out.iloc[len(of_theta) :, 1] = model.fixed_estimates + half
     return out.loc[wanted]

@@ -140,7 +140,7 @@ class FittedGlmm(FittedModel):
         return self.laplace.criterion.user_theta(self._parts[0])
 
     @cached_property
-    def beta(self) -> Array:
+    def fixed_estimates(self) -> Array:
         """Fixed effects, (p,)."""
         return self.laplace.criterion.beta_of(self._parts[1])
 

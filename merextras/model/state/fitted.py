@@ -165,7 +165,7 @@ class FittedModel:
         return self.solution.p + len(self.theta) + 1
 
     @property
-    def beta(self) -> Array:
+    def fixed_estimates(self) -> Array:
         """Fixed effects, (p,)."""
         return self.solution.beta
 

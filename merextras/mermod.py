@@ -125,7 +125,12 @@ class MerMod(FittedModel):
 
     @classmethod
     def from_cross_products(
-        cls, products: ModelProducts, *, reml: bool = True, control: LmerControl | None = None
+        cls,
+        products: ModelProducts,
+        *,
+        reml: bool = True,
+        cov_prior: Any = None,
+        control: LmerControl | None = None,
     ) -> MerMod:
         """Fit a model from cross-products, without a row of the data.
 
@@ -134,6 +139,7 @@ class MerMod(FittedModel):
         products : ModelProducts
             Of `cross_products`, `load_cross_products`, or a sum of them.
         reml : bool
+        cov_prior : as of `lmer`, optional
         control : LmerControl, optional
 
         Raises
@@ -146,7 +152,9 @@ class MerMod(FittedModel):
         The fit is that of all rows. What needs rows raises `NoRowsError`; `stream_rows` makes it in
         another pass over the data.
         """
-        return cls._of(fit_source(products, reml=reml, control=control, depth=1))
+        return cls._of(
+            fit_source(products, reml=reml, cov_prior=cov_prior, control=control, depth=1)
+        )
 
     # Estimates
     fixef = estimates.fixef
@@ -203,7 +211,7 @@ class MerMod(FittedModel):
         -------
         matplotlib.figure.Figure
         """
-        from merextras.plots.residuals import plot_residuals  # noqa: PLC0415 (loads matplotlib)
+        from merextras.plots.checks.residuals import plot_residuals  # noqa: PLC0415 (loads matplotlib)
 
         return plot_residuals(_residual_table.residual_table(self), height=height, title=title)
 
@@ -222,7 +230,7 @@ class MerMod(FittedModel):
         -------
         matplotlib.axes.Axes
         """
-        from merextras.plots.qq import plot_qq  # noqa: PLC0415 (loads matplotlib)
+        from merextras.plots.checks.qq import plot_qq  # noqa: PLC0415 (loads matplotlib)
 
         return plot_qq(_residual_table.qq_residuals(self, level=level), title=title)
 
@@ -263,6 +271,7 @@ def lmer(
     offset: Any = None,
     contrasts: Mapping[str, str] | None = None,
     missing: str = "drop",
+    cov_prior: Any = None,
     control: LmerControl | None = None,
     chunk_size: int | None = None,
     progress: bool | None = None,
@@ -296,6 +305,13 @@ def lmer(
     missing : {"drop", "raise"}
         Rows that miss a value of a variable of the model; `n_dropped` counts them and all results
         keep the user's index.
+    cov_prior : {"wishart", "gamma", "invwishart"}, a prior, or a mapping of them, optional
+        A prior of each term's covariance over sigma**2, blme's: the estimate is then the mode of
+        the penalised likelihood. ``"wishart"`` (`Wishart`, blme's default) keeps variances off
+        zero and correlations off their bounds, and moves little else: the remedy for a singular
+        fit. `Gamma` and `InverseWishart`, too, have parameters; a mapping is by grouping factor
+        (``{"school": "wishart"}``) or term (``{"(1 + x | school)": mx.Wishart(scale=4)}``), and
+        terms that are not in it have no prior.
     control : LmerControl, optional
     chunk_size : int, optional
         Rows read at a time, 100 000 by default; given, a frame is read in chunks too.
@@ -321,8 +337,11 @@ def lmer(
     Notes
     -----
     Newton steps with the average information on the profiled deviance (Bates et al. 2015,
-    eq. 35 and 42). Cost: one pass over the rows, then about five factorisations of the
-    cross-products, linear in the levels of one factor and cubic in the smaller of two crossed ones.
+    eq. 35 and 42), which a `cov_prior` adds its -2 log density to (Chung, Rabe-Hesketh, Dorie,
+    Gelman & Liu 2013, Psychometrika 78): `log_lik` is then the likelihood alone, at that optimum,
+    and no maximum: what compares maxima refuses or says so. Cost: one pass over the rows, then
+    about five factorisations of the cross-products, linear in the levels of one factor and cubic in
+    the smaller of two crossed ones.
 
     Examples
     --------
@@ -347,7 +366,9 @@ def lmer(
             progress=progress,
             depth=1,
         )
-        return MerMod._of(fit_source(products, reml=reml, control=control, depth=1))
+        return MerMod._of(
+            fit_source(products, reml=reml, cov_prior=cov_prior, control=control, depth=1)
+        )
     fit = fit_formula(
         formula,
         data,
@@ -357,6 +378,7 @@ def lmer(
         offset=offset,
         contrasts=contrasts,
         missing=missing,
+        cov_prior=cov_prior,
         control=control,
         depth=1,
     )

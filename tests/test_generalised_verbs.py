@@ -49,6 +49,9 @@ FURTHER = {
     "for_summary_col": mx.for_summary_col,
     "report": lambda m: mx.report(m, "/nonexistent/report.html"),
     "rlrt_sim": lambda m: mx.exact_rlrt(m, n_sims=9),
+    "ls_means": mx.ls_means,
+    "kr_modcomp": lambda m: mx.kr_modcomp(m, "x"),
+    "sat_modcomp": lambda m: mx.sat_modcomp(m, "x"),
     "stream_rows": lambda m: mx.stream_rows(m, [_data()]),
     "MerMod": mx.MerMod,
     "explore": mx.explore,
@@ -100,11 +103,10 @@ def test_methods_name_themselves(name):
 def test_every_method_is_decided():
     methods = {n for n in dir(mx.MerMod) if not n.startswith("_")}
     methods = {n for n in methods if callable(getattr(mx.MerMod, n))} - {"adapter"}
-    inner = {"conditional", "between"}
     asked = {_method(name) for name in EVERY if name.startswith("m.")}
-    assert methods - inner - asked - {"from_cross_products"} == set()
+    assert methods - asked - {"from_cross_products"} == set()
     own = {n for n in methods if getattr(mx.GlmerMod, n).__doc__.startswith("Not available")}
-    assert methods - inner - own == SUPPORTED
+    assert methods - own == SUPPORTED
 
 
 def test_it_is_not_made_from_cross_products():

@@ -266,6 +266,11 @@ RANGE_QUANTILE = 1e-4
 #: Columns of broom.mixed, relative to the largest of a column: see `LMER_ESTIMATE`. Worst: 2e-8.
 TIDY = 1e-6
 
+#: Statistics of pbkrtest, lmerTest and nlme on fits at their optimum, relative; pbkrtest rounds its
+#: restrictions to seven digits, and nlme's own fit stops a little before the optimum.
+MODCOMP = 1e-5
+NLME = 1e-4
+
 # --- Effect sizes and checks ---------------------------------------------------------------------
 
 #: Shares of variance against insight, absolute: they move with theta (`LMER_THETA`). Worst: 6e-9.
@@ -359,6 +364,23 @@ TWO_DIGITS = 0.06
 #: below any difference between two minima, above what either search leaves.
 SEVERAL_MINIMA = 1e-6
 
+# --- Priors of the covariances -------------------------------------------------------------------
+
+#: -2 log prior against scipy's densities, and its part of the criterion against a dense one: closed
+#: forms of small matrices.
+PRIOR = 1e-10
+
+#: Standard deviations at the penalised optimum, relative: blme's optimum was driven to a theta
+#: error below 1e-10, ours stops at a decrement of 1e-13.
+BLME_SD = 1e-6
+
+#: The penalised criterion there, absolute; both know it to some 1e-11.
+BLME_CRITERION = 1e-8
+
+#: The fit of a file of the format's first version against that of its rows: the products with a
+#: covariate's mean of 17 standard deviations are rounded before that is taken off.
+OLD_FILE = 1e-9
+
 # --- Generalised models --------------------------------------------------------------------------
 
 #: Derivatives of log-densities against fourth-order differences with steps of 1e-4 of eta, over the
@@ -384,3 +406,6 @@ GLMM_COVARIANCE = 1e-6
 #: lme4's glmer iterated as far as its criterion allows: its optimiser stops at about 1e-6 of an
 #: estimate.
 GLMM_AGAINST_LME4 = 1e-5
+
+#: Quadrature with many nodes against adaptive integration, relative: what the integration leaves.
+QUADRATURE_LIMIT = 1e-8

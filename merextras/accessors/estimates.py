@@ -10,7 +10,6 @@ import pandas as pd
 from merextras._checks import one_of
 from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.design.rank import KeptColumns
 from merextras.model.state.fitted import FittedModel
 from merextras.results.base import FrozenMapping
 from merextras.results.estimates.ranef import Ranef
@@ -43,8 +42,8 @@ def fixef(model: FittedModel, *, add_dropped: bool = False) -> pd.Series:
     """
     fixed = model.design.fixed
     found = pd.Series(model.fixed_estimates.copy(), index=list(fixed.names))
-    if add_dropped and isinstance(fixed, KeptColumns):
-        return found.reindex(list(fixed.part.names))
+    if add_dropped:
+        return found.reindex(list(fixed.whole.names))
     return found
 
 
@@ -134,15 +133,15 @@ def _modes(model: FittedModel, factor: str) -> pd.DataFrame:
 
 
 def _post_var(model: FittedModel, factor: str) -> Array:
-    terms = model.design.terms_of(factor)
+    terms, posterior = model.design.terms_of(factor), model.posterior
     sizes = [model.design.terms[t].k for t in terms]
     ends = np.cumsum(sizes)
     out = np.zeros((len(model.design.terms[terms[0]].levels), ends[-1], ends[-1]))
     for a, t in enumerate(terms):
         rows = slice(ends[a] - sizes[a], ends[a])
-        out[:, rows, rows] = model.conditional(t)
+        out[:, rows, rows] = posterior.conditional(t)
         for b, s in enumerate(terms[:a]):
-            between = model.between(s, t)
+            between = posterior.between(s, t)
             cols = slice(ends[b] - sizes[b], ends[b])
             out[:, cols, rows] = between
             out[:, rows, cols] = np.swapaxes(between, 1, 2)

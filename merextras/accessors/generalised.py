@@ -13,7 +13,6 @@ from merextras._typing import Array
 from merextras.accessors.estimates import fixef, var_corr, vcov
 from merextras.accessors.likelihood import ngrps
 from merextras.exceptions import UnsupportedModelError
-from merextras.model.design.rank import KeptColumns
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.state.fitted import is_singular
 from merextras.model.state.linear_only import linear_only
@@ -26,8 +25,9 @@ _RESIDUALS = ("deviance", "pearson", "working", "response")
 def log_lik(model: FittedGlmm, *, reml: bool | None = None) -> float:
     """Log-likelihood, lme4's ``logLik``.
 
-    By Laplace's approximation, with all constants of the response's density: comparable with that
-    of a model without random effects. ``reml=True`` is an error: there is no restricted one.
+    By Laplace's approximation or quadrature as the fit, with all constants of the response's
+    density: comparable with that of a model without random effects, and with other `n_agq`.
+    ``reml=True`` is an error: there is no restricted one.
     """
     _check_ml(reml)
     return model.log_likelihood
@@ -109,6 +109,8 @@ def call(model: FittedGlmm) -> str:
         "data",
         f'family="{model.choice.text}"',
     ]
+    if model.n_agq != 1:
+        parts.append(f"n_agq={model.n_agq}")
     if model.choice.size is not None:
         parts.append(f"dispersion={model.choice.size:g}")
     given = set(options.columns) | ({"weights"} if design.weights is not None else set())
@@ -232,8 +234,9 @@ def check_asymptotic(ddf: str | None, verb: str) -> None:
 
 
 def _title(model: FittedGlmm) -> str:
+    how = "Laplace's approximation" if model.n_agq == 1 else f"quadrature, n_agq={model.n_agq}"
     return (
-        "Generalised linear mixed model fit by maximum likelihood (Laplace's approximation)\n"
+        f"Generalised linear mixed model fit by maximum likelihood ({how})\n"
         f"Family: {model.choice.text}"
     )
 
@@ -258,8 +261,7 @@ def _notes(model: FittedGlmm) -> tuple[str, ...]:
         notes.append(f"{what}: {model.dispersion:.6g}{given}.")
     if model.n_dropped:
         notes.append(f"{model.n_dropped} row(s) with missing values were left out.")
-    if isinstance(model.design.fixed, KeptColumns):
-        dropped = model.design.fixed.dropped
+    if dropped := model.design.fixed.dropped:
         notes.append(f"Rank deficient: dropped {len(dropped)} column(s), {', '.join(dropped)}.")
     if is_singular(model):
         notes.append("Singular fit: a variance is zero or a correlation at its bound.")

@@ -10,10 +10,11 @@ from numpy.typing import ArrayLike
 
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.state.fitted import FittedModel, refitted
+from merextras.model.state.penalised import CRITERIA, say_penalised
 
 
 def log_lik(model: FittedModel, *, reml: bool | None = None) -> float:
-    """Log-likelihood, lme4's ``logLik``: restricted for a REML fit.
+    """Log-likelihood, lme4's ``logLik``: restricted for a REML fit, without a prior's density.
 
     Parameters
     ----------
@@ -48,12 +49,25 @@ def aic(model: FittedModel) -> float:
 
     From the restricted likelihood for a REML fit, as lme4 does: compare such fits only if their
     fixed effects are the same.
+
+    Warns
+    -----
+    ApproximationWarning
+        The model has a `cov_prior`: its likelihood is not at its maximum.
     """
+    say_penalised(model, CRITERIA, stacklevel=2)
     return -2.0 * log_lik(model) + 2.0 * model.n_parameters
 
 
 def bic(model: FittedModel) -> float:
-    """Schwarz's criterion, ``-2 log_lik + npar log(n)``."""
+    """Schwarz's criterion, ``-2 log_lik + npar log(n)``.
+
+    Warns
+    -----
+    ApproximationWarning
+        The model has a `cov_prior`: its likelihood is not at its maximum.
+    """
+    say_penalised(model, CRITERIA, stacklevel=2)
     return float(-2.0 * log_lik(model) + np.log(nobs(model)) * model.n_parameters)
 
 
@@ -90,7 +104,8 @@ def as_function(model: FittedModel) -> Callable[[ArrayLike], float]:
     -------
     callable theta -> float
         The profiled deviance of an ML fit, the REML criterion of a REML fit, at any theta of the
-        length of `get_me("theta")`. A call costs one factorisation.
+        length of `get_me("theta")`; with a `cov_prior` and its -2 log density: what was minimised.
+        A call costs one factorisation.
 
     Examples
     --------
@@ -107,6 +122,6 @@ def as_function(model: FittedModel) -> Callable[[ArrayLike], float]:
         values = np.asarray(theta, dtype=float).reshape(-1)
         if len(values) != size or not np.all(np.isfinite(values)):
             raise InvalidArgumentError(f"theta={theta!r}: expected {size} finite number(s)")
-        return at(model.criterion.from_user(values)).deviance()
+        return at(model.criterion.from_user(values)).value()
 
     return criterion

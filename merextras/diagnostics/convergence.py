@@ -31,7 +31,8 @@ def check_convergence(m: object) -> ConvergenceCheck:
     And the estimate must be the only one: variances whose effects on the covariance of the
     observations are linearly dependent, given the fixed effects, can be split in any way.
 
-    A singular fit can be a perfect minimum; it is reported beside the others.
+    A singular fit can be a perfect minimum; it is reported beside the others. With a `cov_prior`
+    the criterion is the penalised one.
 
     Parameters
     ----------
@@ -118,6 +119,7 @@ def _advice(check: ConvergenceCheck, model: FittedModel) -> tuple[str, ...]:
         found.append(
             f"singular ({where}): the data do not support this variance or correlation. Fixed "
             "effects and other variances are valid; to simplify, leave the effect out or use '||', "
-            "and test it by ranova, exact_rlrt or pb_modcomp"
+            "and test it by ranova, exact_rlrt or pb_modcomp; to keep it, give it a weak prior, "
+            "m.update(cov_prior='wishart')"
         )
     return tuple(found)

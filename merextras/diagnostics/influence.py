@@ -20,7 +20,6 @@ from merextras.engine.deletion.tables import Deletions, Rows, Whole, counted
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.columns.levels import grouping
 from merextras.model.design.design import Design
-from merextras.model.rowless.design import require_rows
 from merextras.model.state.fitted import FittedModel, refit_start
 from merextras.results.estimates.influence import Influence
 
@@ -111,8 +110,7 @@ def influence(
     method = check_choice(method, METHODS, "method")
     n_jobs = check_jobs(n_jobs)
     table = table_of(model)
-    require_rows(
-        model.design,
+    model.design.require_rows(
         "influence",
         "what is deleted has X'WX and y'Wy of its own, which are kept of all rows together only",
     )

@@ -50,7 +50,7 @@ class _Criterion:
     def __call__(self, scaled: Array) -> float:
         """The criterion; huge where there is none."""
         self.count += 1
-        value = self._point(scaled).deviance()
+        value = self._point(scaled).value()
         return value if np.isfinite(value) else _NONE
 
     def slope(self, scaled: Array) -> Array:
@@ -119,7 +119,7 @@ def all_fit(m: object, *, n_random: int = 3, rng: Rng = None, n_jobs: int = 1) -
         fits = [function(*args, **kwargs) for function, args, kwargs in work]
     else:
         fits = Parallel(n_jobs=n_jobs)(work)
-    current = model.solution.deviance()
+    current = model.point.value()
     return AllFit(tuple(fits), theta_names(model.design), current)
 
 

@@ -23,7 +23,6 @@ from merextras.engine.deletion.tables import Deletions, Whole, solution_without
 from merextras.exceptions import ApproximationWarning, InvalidArgumentError, MerextrasError
 from merextras.model.design.design import Design
 from merextras.model.newdata.rows import NewRows, own_rows
-from merextras.model.rowless.design import require_rows
 from merextras.model.state.fitted import refit_start
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.prediction.spread import relative_variances
@@ -121,7 +120,7 @@ def cross_validate(
     check_choice(theta, ("refit", "held"), "theta")
     level, n_jobs = check_level(level), check_jobs(n_jobs)
     own = _metrics(metrics)
-    require_rows(model.design, "cross_validate", "rows are left out and predicted")
+    model.design.require_rows("cross_validate", "rows are left out and predicted")
     codes, labels, name = _folds(model.design, by, folds, rng)
     table = table_of(model)
     whole = Whole(model.point, table, refit_start(model), model._fit.control.engine)

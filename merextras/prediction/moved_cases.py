@@ -12,8 +12,8 @@ import pandas as pd
 from merextras._typing import Array, BoolArray, IntArray
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.columns.levels import labels_of
-from merextras.model.design.build import offset_of
 from merextras.model.design.design import Design
+from merextras.model.design.offset import offset_of
 from merextras.model.frame.kinds import responses
 from merextras.model.newdata.rows import NewRows, new_rows, read_new
 from merextras.model.state.fitted import FittedModel
@@ -102,7 +102,7 @@ def move_cases(
     known = np.zeros(len(cases), dtype=bool)
     own_fit = np.full(len(cases), np.nan)
     if own_rows is not None:
-        own_fit = sum(_parts(model, own_rows)) + own_offset
+        own_fit = own_rows.estimates(model.solution) + own_offset
         known = np.isfinite(own_fit)
         for move in targets.moves:
             known &= move.is_known(design, cases, own_rows)

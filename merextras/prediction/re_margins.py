@@ -18,7 +18,6 @@ from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.prediction.expected_rank import percentiles, ranks_of
 from merextras.prediction.moved_rows import (
-    fits,
     moved_rows,
     offsets,
     part_of,
@@ -204,7 +203,7 @@ def _of_effect(
     std_error = np.empty_like(fit)
     for i, part in enumerate(parts):
         mine = part_of(model, rows, part)
-        fit[:, i] = fits(model, mine)
+        fit[:, i] = mine.estimates(model.solution)
         std_error[:, i] = np.sqrt(model.solution.sigma2 * variances(model, mine, joint=joint))
     n, p = len(cases), len(parts)
     source = (np.arange(n)[:, None] * len(different) + again).reshape(-1)

@@ -26,7 +26,10 @@ _STEP = 1e-4
 
 
 class LinearRows(Protocol):
-    """Linear combinations of the effects, a row each: coefficients x (m, p) and z by terms."""
+    """Linear combinations of the effects, a row each: coefficients x (m, p) and z by terms.
+
+    `NewRows` are those of one level a term, `Combination` any.
+    """
 
     @property
     def x(self) -> Array:
@@ -40,9 +43,12 @@ class LinearRows(Protocol):
     def take(self, rows: slice, /) -> LinearRows:
         """Some of the rows."""
 
+    def prior(self, lams: Sequence[Array], /) -> Array:
+        """Variance over sigma**2 of the effects that the data say nothing of."""
+
 
 def relative_variances(
-    solution: Solution, rows: LinearRows, drawn: Sequence[NewRows] = ()
+    solution: Solution, rows: LinearRows, drawn: Sequence[LinearRows] = ()
 ) -> Array:
     """Variances over sigma**2 of ``x_i'(beta^ - beta) + z_i'(b^ - b)``, (m,).
 
@@ -51,7 +57,7 @@ def relative_variances(
     solution : Solution
     rows : NewRows or other linear combinations
         Without missing values.
-    drawn : sequence of NewRows
+    drawn : sequence of NewRows or others
         The effects of unknown levels in these are added with the variance that they have before
         any data.
 
@@ -128,14 +134,11 @@ class Neighbourhood:
 
         ``d'Ad / sigma**2`` with d the slope in theta of ``x'beta^ + z'b^``.
         """
-        slopes = [(_fit(up, rows) - _fit(down, rows)) / step for up, down, step in self.pairs]
+        slopes = [
+            (rows.estimates(up) - rows.estimates(down)) / step for up, down, step in self.pairs
+        ]
         d, own = np.array(slopes), self.parameters[:-1, :-1]
         return np.asarray(np.einsum("im,ij,jm->m", d, own, d) / self.solution.sigma2)
-
-
-def _fit(solution: Solution, rows: NewRows) -> Array:
-    out: Array = rows.x @ solution.beta + np.sum(rows.effects(solution.b), axis=0)
-    return out
 
 
 def _neighbours(model: FittedModel) -> list[tuple[Solution, Solution, float]]:

@@ -15,7 +15,6 @@ from merextras._files import atomically
 from merextras._typing import Array
 from merextras.engine.posterior.leverage import hat_values
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
-from merextras.model.rowless.design import StreamedDesign
 from merextras.model.source.chunks import Source
 from merextras.model.source.learn import watched
 from merextras.model.source.source import as_source, is_dask
@@ -26,8 +25,7 @@ from merextras.model.structure.structure import ChunkRows, Structure
 
 def _kept(model: FittedModel, rows: ChunkRows) -> Array:
     """X without the columns that were dropped."""
-    design = model.design
-    assert isinstance(design, StreamedDesign)
+    design = model.design.sums()
     every = design.structure.fixed.names
     if len(design.fixed.names) == len(every):
         return rows.x
@@ -140,18 +138,13 @@ def stream_rows(
             raise InvalidArgumentError(f"what={name!r}: {one_of(name, list(_MADE))}")
     if unknown not in ("error", "zero"):
         raise InvalidArgumentError(f"unknown={unknown!r}: {one_of(unknown, ['error', 'zero'])}")
-    design = model.design
-    if not isinstance(design, StreamedDesign):
-        raise UnsupportedModelError(
-            "the model keeps its rows: m.fitted() and m.residuals() have what is asked, "
-            "m.predict(newdata) that of other rows"
-        )
+    structure = model.design.sums().structure
     if is_dask(source):
         raise UnsupportedModelError(
             "source: rows come back in order from files or frames; of a Dask DataFrame give the "
             "partitions: lambda: (part.compute() for part in ddf.to_delayed())"
         )
-    parts = _parts(model, design.structure, as_source(source, chunk_size), names, unknown, progress)
+    parts = _parts(model, structure, as_source(source, chunk_size), names, unknown, progress)
     if to is None:
         return parts
     write = _parquet_writer(names)

@@ -20,8 +20,9 @@ from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.prediction.combination import Combination
 from merextras.prediction.moved_cases import MovedCases, move_cases
+from merextras.prediction.spread import relative_variances
 from merextras.prediction.targets import Targets
-from merextras.prediction.uncertainty import Draws, variances
+from merextras.prediction.uncertainty import Draws
 from merextras.prediction.what_if_average import averaging
 
 _WEIGHTS = ("rows", "equal")
@@ -224,7 +225,8 @@ def _expected_squares(model: FittedModel, scale: float) -> _Squares:
 
     def squares(rows: Combination, weights: Array) -> float:
         estimates = rows.estimates(model.solution)
-        return float(weights @ (estimates**2 + scale * variances(model, rows)))
+        variances = relative_variances(model.solution, rows, (rows,))
+        return float(weights @ (estimates**2 + scale * variances))
 
     return squares
 

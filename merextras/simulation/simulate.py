@@ -13,8 +13,8 @@ from merextras._rng import as_generator
 from merextras._typing import Array, BoolArray, Rng
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.columns.levels import labels_of
-from merextras.model.design.build import offset_of
 from merextras.model.design.design import Term
+from merextras.model.design.offset import offset_of
 from merextras.model.fit.response_draws import (
     Source,
     check_rows,

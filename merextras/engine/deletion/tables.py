@@ -262,11 +262,12 @@ def stepped(found: Refits) -> Refits:
 
 def _displacement(whole: Whole, found: Estimates) -> Array:
     """The displacement of one refit; a factorisation of all rows."""
-    there = whole.criterion.at(found.theta[0]).solution
+    point = whole.criterion.at(found.theta[0])
+    there = point.solution
     off = la.solve_triangular(whole.cp.basis.transform, found.beta[0] - there.beta)
     quadratic = np.sum((there.fixed_low.T @ off) ** 2)
-    best = np.array([there.deviance()]), np.array([there.sigma2]), np.array([quadratic])
-    return displacements(whole.solution, found, *best)
+    best = np.array([point.value()]), np.array([there.sigma2]), np.array([quadratic])
+    return displacements(whole.solution, found, *best, least=whole.point.value())
 
 
 def _products(

@@ -200,6 +200,10 @@ class Laplace:
             modes = find_modes(self.table, self.family, lams, beta, phi, start)
         self.n_evaluations += 1
         self.n_steps += modes.steps
+        return self.point(x, modes)
+
+    def point(self, x: Array, modes: Modes) -> LaplacePoint:
+        """The criterion at parameters whose modes are known."""
         return LaplacePoint(self, x, modes)
 
     def beta_of(self, beta: Array) -> Array:

@@ -1,8 +1,9 @@
 """The criterion of a model: the deviance (ML) or the REML criterion as a function of theta.
 
 A model is its products (with the plan of elimination), the covariances of its terms as functions
-of theta, and the criterion. Everything else that is asked of a parameter vector, its gradient,
-Hessian, estimates and the way off a boundary, is asked of a `Point`.
+of theta, perhaps with a prior of them, and the criterion. Everything else that is asked of a
+parameter vector, its gradient, Hessian, estimates and the way off a boundary, is asked of a
+`Point`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from merextras.engine.covariance.covariances import Covariances
+from merextras.engine.covariance.priors import Penalty
 from merextras.engine.derivatives.average_information import average_information
 from merextras.engine.derivatives.gradient import covariance_slopes, factor_slopes
 from merextras.engine.elimination.plan import System
@@ -86,9 +88,22 @@ class Point:
     ) -> None:
         self.criterion, self.theta, self.lams, self._found = criterion, theta, lams, found
 
-    def deviance(self) -> float:
-        """The profiled deviance, or the REML criterion."""
-        return self._found.deviance()
+    def value(self) -> float:
+        """The criterion: the profiled deviance or the REML criterion, and the penalty."""
+        return self._found.deviance() + self.penalty()
+
+    def penalty(self) -> float:
+        """What the prior of the covariances adds to the criterion."""
+        penalty = self.criterion.penalty
+        return 0.0 if penalty is None else float(penalty.value(self.theta[None])[0])
+
+    def _penalty_slopes(self) -> list[Array]:
+        """Its derivative in the covariance of each term, (k, k)."""
+        penalty, spans = self.criterion.penalty, self.criterion.covariances.spans
+        if penalty is None:
+            return [np.zeros_like(lam) for lam in self.lams]
+        joint = penalty.slopes(self.theta[None])[0]
+        return [joint[span, span] for span in spans]
 
     @cached_property
     def solution(self) -> Solution:
@@ -99,7 +114,11 @@ class Point:
 
     @cached_property
     def _factor_slopes(self) -> tuple[Array, ...]:
-        return self._found.factor_slopes()
+        found = self._found.factor_slopes()
+        if self.criterion.penalty is None:
+            return found
+        rows = zip(found, self._penalty_slopes(), self.lams, strict=True)
+        return tuple(slope + 2.0 * own @ lam for slope, own, lam in rows)
 
     def gradient(self) -> Array:
         """The derivative in theta, (n,)."""
@@ -116,7 +135,10 @@ class Point:
 
     def covariance_slopes(self) -> tuple[Array, ...]:
         """D of each term; see `gradient.covariance_slopes`."""
-        return self._found.covariance_slopes()
+        found = self._found.covariance_slopes()
+        if self.criterion.penalty is None:
+            return found
+        return tuple(d + own for d, own in zip(found, self._penalty_slopes(), strict=True))
 
     def inward(self, limit: float) -> Iterator[tuple[int, Array]]:
         """Changes of G that lower the criterion, of terms within `limit` of losing rank.
@@ -141,6 +163,8 @@ class Point:
         """The approximate second derivative in theta, (n, n): its first part is an average."""
         covariances, theta = self.criterion.covariances, self.theta
         first = self._found.average_information(covariances.covariance_slopes(theta))
+        if self.criterion.penalty is not None:
+            first = first + self.criterion.penalty.second(theta[None])[0]
         return first + covariances.curvature(theta, self._any_covariance_slopes())
 
     def _any_covariance_slopes(self) -> Sequence[Array]:
@@ -171,6 +195,9 @@ class Criterion:
     by_levels : bool
         Whether a single term may be evaluated by its kinds of levels, which is quick; elimination
         costs no digits at any theta.
+    prior : Penalty, optional
+        Of the covariances of the effects as the user counts them; `penalty` is the same in the
+        coordinates of the cross-products.
     """
 
     def __init__(
@@ -180,11 +207,15 @@ class Criterion:
         *,
         reml: bool,
         by_levels: bool = True,
+        prior: Penalty | None = None,
     ) -> None:
         ks = [k for _, k in system.cp.shapes]
         self.system, self.reml = system, reml
         self.covariances = Covariances.unstructured(ks) if covariances is None else covariances
         self._levels = Exchangeable.of(system.cp) if by_levels else None
+        self.prior = prior
+        effects = system.cp.basis.effects
+        self.penalty = prior and prior.in_basis([own.transform for own in effects])
 
     @cached_property
     def sizes(self) -> tuple[Array, ...]:
@@ -206,11 +237,11 @@ class Criterion:
 
     def by(self, *, reml: bool) -> Criterion:
         """Either criterion of the same model."""
-        return Criterion(self.system, self.covariances, reml=reml)
+        return Criterion(self.system, self.covariances, reml=reml, prior=self.prior)
 
     def on(self, system: System) -> Criterion:
         """The same criterion of other products."""
-        return Criterion(system, self.covariances, reml=self.reml)
+        return Criterion(system, self.covariances, reml=self.reml, prior=self.prior)
 
     def at(self, theta: Array) -> Point:
         """Evaluate at a theta."""

@@ -72,7 +72,7 @@ class _Search:
         # A step into numbers too large gives no finite deviance and is rejected for that.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             point = self.criterion.at(theta.copy())
-            self.last = (point, point.deviance())
+            self.last = (point, point.value())
         return self.last
 
     def noise(self, deviance: float) -> float:
@@ -81,7 +81,8 @@ class _Search:
 
     def lost_digits(self, end: _End, solution: Solution) -> bool:
         """Whether the evaluation by levels has lost precision (very large theta)."""
-        return bool(abs(solution.deviance() - end.deviance) > 10 * self.noise(end.deviance))
+        value = solution.deviance() + end.point.penalty()
+        return bool(abs(value - end.deviance) > 10 * self.noise(end.deviance))
 
     @property
     def tolerance(self) -> float:
@@ -203,7 +204,7 @@ def minimise(
         tuple(grad.tolist()), float(decrement), search.n_evaluations, len(end.log),
         end.restarts, converged, _message(search, converged, unbounded, end, n_ends),
         tuple(line.at(theta) for line, theta in zip(end.log, steps, strict=True)),
-        n_ends, unbounded, regular,
+        n_ends, unbounded, regular, end.point.penalty(),
     )  # fmt: skip
     return solution, summary
 
@@ -260,6 +261,13 @@ def _descend(search: _Search, theta: Array) -> _End:
 def _message(search: _Search, converged: bool, unbounded: bool, end: _End, n_ends: int) -> str:
     if not np.isfinite(end.deviance) and end.decrement == np.inf:
         return f"not converged: the deviance at the start is {end.deviance}"
+    if unbounded and search.criterion.penalty is not None:
+        return (
+            "not converged: the penalised likelihood has no maximum; either the random effects can "
+            "explain the response exactly, or a prior with an infinite scale grows with a variance "
+            "faster than the few levels of its grouping factor speak against it: give the prior a "
+            "scale"
+        )
     if unbounded:
         return (
             "not converged: the likelihood has no maximum, it is unbounded or flat as the residual "

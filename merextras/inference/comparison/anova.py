@@ -27,13 +27,15 @@ from merextras.inference.nesting.nested import (
     same_criterion,
     same_fixed,
 )
-from merextras.model.rowless.effects import effects_of_design
 from merextras.model.state.fitted import FittedModel, refitted
+from merextras.model.state.penalised import refuse_penalised
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.model.statsmodels.ols import is_ols
 from merextras.results.base import Table
 
-_TYPES: dict[object, int] = {"I": 1, "II": 2, "III": 3, "1": 1, "2": 2, "3": 3, 1: 1, 2: 2, 3: 3}
+_TYPES: dict[object, int | str] = {
+    "I": 1, "II": 2, "III": 3, "1": 1, "2": 2, "3": 3, 1: 1, 2: 2, 3: 3, "marginal": "marginal",
+}  # fmt: skip
 
 
 def anova(
@@ -57,9 +59,12 @@ def anova(
         test of variances if the fixed effects are the same, and an error if they are not.
     ddf : {"satterthwaite", "kenward-roger", "asymptotic"}, optional
         Of the denominator; without it lme4's sequential table, which has no p-values.
-    type : {1, 2, 3}
+    type : {1, 2, 3, "marginal"}
         With `ddf`: terms tested in sequence (1), each given all that do not contain it (2), or
-        marginally (3), with hypotheses that do not depend on the coding of factors.
+        marginally (3), with hypotheses that do not depend on the coding of factors. Or that each
+        term's own coefficients are zero, in the coding of the fit, the intercept's too, nlme's
+        ``anova(type = "marginal")``: with an interaction in the model, and treatment contrasts, a
+        main effect is then that at the other factor's first level.
     names : sequence of str, optional
         Of the models in the index; their formulas by default.
 
@@ -79,7 +84,7 @@ def anova(
         fixed effects that differ, or that are coded differently, or beside ML fits under
         ``refit=False``, several OLS fits, an unknown `ddf` or `type`.
     UnsupportedModelError
-        Another kind of fit among `others`.
+        Another kind of fit among `others`; models with a `cov_prior`.
 
     Warns
     -----
@@ -124,11 +129,15 @@ def anova(
             "anova: ddf is for the terms of one model; models are compared by likelihood ratios"
         )
     more, names = check_models(others, names)
+    refuse_penalised("anova(other)", model, *more)
     return compared(_candidates([model, *more], names, refit))
 
 
 def _by_term(model: FittedModel, ddf: str | None, kind: int | str) -> pd.DataFrame:
     kind = type_of(kind)
+    if ddf is None and kind == "marginal":
+        table = _by_term(model, "asymptotic", kind)
+        return table.drop(columns=["den_df", "p_value"])
     if ddf is None:
         return _sequential(model)
     check_method(ddf)
@@ -139,16 +148,16 @@ def _by_term(model: FittedModel, ddf: str | None, kind: int | str) -> pd.DataFra
     return f_table({label: f_row(method, rows) for label, rows in contrasts.items()})
 
 
-def type_of(kind: int | str) -> int:
-    """The number of a type of sums of squares, also of ``"III"``."""
+def type_of(kind: int | str) -> int | str:
+    """The type of sums of squares: 1, 2 or 3, also of ``"III"``, or ``"marginal"``."""
     if kind not in _TYPES or isinstance(kind, bool):
-        raise InvalidArgumentError(f"type={kind!r}: allowed: 1, 2, 3")
+        raise InvalidArgumentError(f"type={kind!r}: allowed: 1, 2, 3, 'marginal'")
     return _TYPES[kind]
 
 
 def _sequential(model: FittedModel) -> pd.DataFrame:
     """lme4's table: squares of R beta, R the Cholesky factor of X'V^-1X in the terms' order."""
-    solution, effects = model.solution, effects_of_design(model.design)
+    solution, effects = model.solution, model.design.effects()
     order = [*effects.rest, *(j for effect in effects.effects for j in effect.columns)]
     basis = solution.factor.system.cp.basis.transform
     root = dense.solve_lower(basis.T, solution.fixed_low).T

@@ -92,6 +92,11 @@ def _check_families(fits: Sequence[FittedGlmm]) -> None:
                 f"anova: the models have different families, {first.text} and {fit.choice.text}; "
                 "models of one family and link are nested. Compare others by aic or bic"
             )
+        if fit.n_agq != fits[0].n_agq:
+            raise InvalidArgumentError(
+                f"anova: the likelihoods are approximated differently, by n_agq={fits[0].n_agq} "
+                f"and {fit.n_agq}; fit both alike, by m.update(n_agq={fits[0].n_agq})"
+            )
 
 
 def _check_trials(fits: Sequence[FittedGlmm]) -> None:
@@ -122,7 +127,7 @@ def _candidate(fit: FittedGlmm) -> Candidate:
     )
 
 
-def _by_term(model: FittedGlmm, kind: int) -> pd.DataFrame:
+def _by_term(model: FittedGlmm, kind: int | str) -> pd.DataFrame:
     rows = {
         label: _wald(model.fixed_estimates, model.fixed_covariance, contrast)
         for label, contrast in by_type(model.design, kind).items()

@@ -13,6 +13,7 @@ from merextras.exceptions import NotPositiveDefiniteError, RefitWarning
 from merextras.inference.ddf.contrasts import FTest, independent
 from merextras.inference.ddf.satterthwaite import in_basis, inverse_of
 from merextras.model.state.fitted import FittedModel, refitted
+from merextras.model.state.penalised import KENWARD_ROGER, say_penalised
 from merextras.model.statsmodels.mixedlm import as_fitted
 
 __all__ = ["KenwardRoger", "kenward_roger", "vcov_adj"]
@@ -127,6 +128,8 @@ def kenward_roger(model: FittedModel, *, stacklevel: int = 2) -> KenwardRoger:
     -----
     RefitWarning
         The model was fitted by ML: the method is for REML, and so is what is returned.
+    ApproximationWarning
+        The model has a `cov_prior`, which the method does not count.
 
     Notes
     -----
@@ -173,6 +176,7 @@ def kenward_roger(model: FittedModel, *, stacklevel: int = 2) -> KenwardRoger:
             stacklevel=stacklevel,
         )
         model = refitted(model, reml=True)
+    say_penalised(model, KENWARD_ROGER, stacklevel=stacklevel)
     found, sigma2 = model.information, model.solution.sigma2
     # Where effects are in coordinates of their own a direction without information is one that the
     # design does not determine, not one of covariates far from zero.

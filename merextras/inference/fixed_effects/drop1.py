@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -14,11 +13,9 @@ from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError
 from merextras.inference.ddf.method import f_row, f_table, method_of
 from merextras.inference.fixed_effects.term_contrasts import without
-from merextras.model.columns.array_columns import ColumnsPart
 from merextras.model.design.effects import Effect, Effects
-from merextras.model.rowless.design import StreamedDesign
-from merextras.model.rowless.effects import effects_as_written
 from merextras.model.state.fitted import Fit, FittedModel, fit_like, refitted
+from merextras.model.state.penalised import refuse_penalised
 from merextras.results.base import Table
 
 _TESTS = ("chisq", "f", "none")
@@ -79,9 +76,10 @@ def drop1(
     social  1.0  5816.7093     0.1886   0.6641
     """
     chosen = _chosen(test, ddf)
-    effects = effects_as_written(model.design)
+    effects = model.design.effects(as_written=True)
     wanted = _in_scope(effects, scope)
     if chosen != "f":
+        refuse_penalised("drop1 by likelihood", model)
         return _by_likelihood(model, effects, wanted, test=chosen == "chisq")
     method = method_of(model, "satterthwaite" if ddf is None else ddf, stacklevel=3)
     rows = {}
@@ -122,10 +120,7 @@ def _in_scope(effects: Effects, scope: Sequence[str] | None) -> list[Effect]:
 def _with_columns(model: FittedModel, x: Array) -> Fit:
     """The ML fit with other fixed-effects columns, within the span of those there are."""
     design = model.design
-    if isinstance(design, StreamedDesign):
-        return fit_like(model, design, reml=False, products=design.with_combined(x))
-    names = [f"column {j}" for j in range(x.shape[1])]
-    return fit_like(model, replace(design, x=x, fixed=ColumnsPart(names, None)), reml=False)
+    return fit_like(model, design, reml=False, products=design.products_with(x))
 
 
 def _by_likelihood(

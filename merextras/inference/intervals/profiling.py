@@ -9,6 +9,7 @@ from statistics import NormalDist
 import numpy as np
 
 from merextras._typing import Array
+from merextras.distributions.curve import Curve
 from merextras.engine.covariance.cholesky import lower_indices
 from merextras.engine.covariance.covariances import Covariances
 from merextras.engine.optimum.newton import minimise
@@ -27,7 +28,6 @@ from merextras.engine.solution.pls import Solution
 from merextras.exceptions import ProfileError
 from merextras.inference.intervals.profile_curve import curve_of
 from merextras.model.state.fitted import FittedModel
-from merextras.results.profiles.curve import Curve
 
 # A relative standard deviation, times the size of its covariate, that is zero.
 _ZERO = 1e-6

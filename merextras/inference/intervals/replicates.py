@@ -16,7 +16,6 @@ from merextras.engine.replicates.responses import Responses
 from merextras.engine.replicates.search import minimise_many
 from merextras.model.fit.response_draws import Source
 from merextras.model.fit.response_draws_by_products import ProductSource
-from merextras.model.rowless.design import StreamedDesign
 from merextras.model.state.fitted import FittedModel, refit_start
 
 R = TypeVar("R")
@@ -28,10 +27,8 @@ _LONG = 10**8
 
 
 def _numbers(model: FittedModel) -> int:
-    """Numbers that one replicate draws; where no rows are kept, two for each effect."""
-    if isinstance(model.design, StreamedDesign):
-        return 2 * model.design.q + model.solution.p
-    return model.design.n + model.design.q
+    """Numbers that one replicate draws."""
+    return model.design.draw_size
 
 
 def block_size(model: FittedModel) -> int:

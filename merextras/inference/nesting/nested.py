@@ -17,14 +17,13 @@ from merextras.inference.nesting.nested_rowless import (
     same_levels,
     term_within,
 )
-from merextras.model.design.design import Design
-from merextras.model.rowless.design import StreamedDesign
+from merextras.model.design.rowless import RowlessDesign
 from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.ols import read_ols
-from merextras.model.structure.structure import Effects
+from merextras.model.structure.structure import RandomTerm
 
 #: A random-effects term in a comparison.
-Groups = TermRows | Effects
+Groups = TermRows | RandomTerm
 
 # How far a column may be from the span of others, or a response from another, relatively.
 _SAME = 1e-7
@@ -74,11 +73,11 @@ class StreamedCandidate:
     log_lik: float
     n: int
     names: tuple[str, ...]
-    design: StreamedDesign
+    design: RowlessDesign
     log_det: float
 
     @property
-    def terms(self) -> tuple[Effects, ...]:
+    def terms(self) -> tuple[RandomTerm, ...]:
         """The random-effects terms."""
         return self.design.structure.terms
 
@@ -91,14 +90,14 @@ def mixed_candidate(fit: FittedModel) -> AnyCandidate:
     """A mixed model in a comparison."""
     design, cp = fit.design, fit.solution.factor.system.cp
     log_det = float(np.linalg.slogdet(cp.xy[: cp.p, : cp.p])[1]) - 2.0 * cp.basis.log_det()
-    if isinstance(design, StreamedDesign):
+    if not design.keeps_rows:
         return StreamedCandidate(
             label=design.formula,
             n_parameters=fit.n_parameters,
             log_lik=-0.5 * fit.solution.deviance(),
             n=fit.solution.n,
             names=tuple(design.fixed.names),
-            design=design,
+            design=design.sums(),
             log_det=log_det,
         )
     weights = np.ones(design.n)
@@ -192,9 +191,9 @@ def same_criterion(left: AnyCandidate, right: AnyCandidate) -> bool:
 
 def same_term(left: Groups, right: Groups) -> bool:
     """Whether two terms are of the same groups, and their effects span the same."""
-    if isinstance(left, Effects) or isinstance(right, Effects):
-        assert isinstance(left, Effects)
-        assert isinstance(right, Effects)
+    if isinstance(left, RandomTerm) or isinstance(right, RandomTerm):
+        assert isinstance(left, RandomTerm)
+        assert isinstance(right, RandomTerm)
         alike = term_within(left, right) is not None and term_within(right, left) is not None
         return left.shape == right.shape and alike
     return (
@@ -205,18 +204,22 @@ def same_term(left: Groups, right: Groups) -> bool:
     )
 
 
-def groups_of(design: Design, t: int) -> Groups:
-    """What is compared of a term: its rows, or where none are kept its levels and columns."""
-    if isinstance(design, StreamedDesign):
-        return design.structure.terms[t]
-    return design.terms[t].rows
+def same_terms(left: AnyCandidate, right: AnyCandidate) -> bool:
+    """Whether two models have the same random effects, whatever the order of their terms."""
+    theirs: list[Groups] = list(right.terms)
+    for term in left.terms:
+        found = next((other for other in theirs if same_term(term, other)), None)
+        if found is None:
+            return False
+        theirs = [other for other in theirs if other is not found]
+    return not theirs
 
 
 def same_groups(left: Groups, right: Groups) -> bool:
     """Whether the levels of two terms are the same sets of rows."""
-    if isinstance(left, Effects) or isinstance(right, Effects):
-        assert isinstance(left, Effects)
-        assert isinstance(right, Effects)
+    if isinstance(left, RandomTerm) or isinstance(right, RandomTerm):
+        assert isinstance(left, RandomTerm)
+        assert isinstance(right, RandomTerm)
         return same_levels(left, right)
     return _refines(left.codes, right.codes) and _refines(right.codes, left.codes)
 

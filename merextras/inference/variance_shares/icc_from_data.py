@@ -76,6 +76,7 @@ def icc_from_data(outcome: str, group: str, data: Any, subset: object = None) ->
         offset=None,
         contrasts=None,
         missing="drop",
+        cov_prior=None,
         control=None,
         depth=1,
     )

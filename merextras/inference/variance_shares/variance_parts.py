@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.linalg as la
 
-from merextras._checks import check_choice, check_count, check_level
+from merextras._checks import check_ci, check_count
 from merextras._rng import as_generator
 from merextras._typing import Array, IntArray, Rng
 from merextras.engine.covariance.covariances import Covariances
@@ -26,8 +26,6 @@ from merextras.results.replicates.bootstrap import Bootstrap
 
 #: Rows whose products are held at a time.
 _ROWS = 1 << 16
-#: Where neither `ci` nor `level` says another.
-_LEVEL = 0.95
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,14 +139,9 @@ class Interval:
 
     @classmethod
     def of(cls, ci: str | float | None, n_sims: int, level: float, rng: Rng) -> Interval:
-        """Check the four arguments that the effect sizes share; a number is R's ``ci``, a level."""
-        if isinstance(ci, (int, float, np.number)) and not isinstance(ci, bool):
-            if level not in (_LEVEL, ci):
-                raise InvalidArgumentError(f"ci={ci!r}, level={level!r}: two levels; give one")
-            ci, level = "bootstrap", check_level(float(ci), "ci")
-        if ci is not None:
-            check_choice(ci, ("bootstrap",), "ci")
-        return cls(ci is not None, check_count(n_sims, "n_sims"), check_level(level), rng)
+        """Check the four arguments that the effect sizes share."""
+        method, level = check_ci(ci, level, ("bootstrap",))
+        return cls(method is not None, check_count(n_sims, "n_sims"), level, rng)
 
     def bootstrap(
         self,

@@ -1,4 +1,4 @@
-"""The fixed part of a model: the names of its columns, and how to make them from new data."""
+"""Columns that a formula engine makes, and what its code sees besides the data."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,12 +16,13 @@ import patsy
 from merextras._checks import check_columns
 from merextras._typing import Array, BoolArray
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
-from merextras.model.columns.boxes import boxed
-from merextras.model.columns.complete_rows import CompleteRows
-from merextras.model.columns.explained import explained, first_line
-from merextras.model.columns.specs import categories_of, codes_of, names_seen, variables_of
-from merextras.model.columns.truth_values import with_categories
-from merextras.model.columns.whole_column import (
+from merextras.model.columns.spec_part import SpecPart
+from merextras.model.evaluation.boxes import boxed
+from merextras.model.evaluation.complete_rows import CompleteRows
+from merextras.model.evaluation.explained import explained, first_line
+from merextras.model.evaluation.specs import categories_of, codes_of, names_seen, variables_of
+from merextras.model.evaluation.truth_values import with_categories
+from merextras.model.evaluation.whole_column import (
     NO_OTHER_ROWS,
     looking_at_whole,
     not_by_row,
@@ -36,24 +37,6 @@ from merextras.model.frame.kinds import kind_of
 
 #: Names that mean the same in every formula, whatever the caller calls by them.
 FORMULA_WORDS = frozenset({"C", "I", "Q"})
-
-
-class FixedPart(Protocol):
-    """What makes the columns of X."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the columns."""
-        ...
-
-    @property
-    def variables(self) -> tuple[str, ...]:
-        """Columns of the data that they are made from."""
-        ...
-
-    def matrix(self, data: pd.DataFrame) -> Array:
-        """X for new data, (rows, p)."""
-        ...
 
 
 class Scope:
@@ -183,7 +166,7 @@ def _scope(engine: str, trusted: bool) -> Scope:
     return Scope(None, engine, trusted=trusted)
 
 
-class FormulaPart:
+class FormulaPart(SpecPart):
     """Columns made by a formula engine that remembers levels and transforms.
 
     Parameters

@@ -9,23 +9,24 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merextras._checks import check_columns, check_frame, in_index, unknown_column
+from merextras._checks import check_frame, in_index, unknown_column
 from merextras._typing import Array, BoolArray
 from merextras.engine.products.term_rows import TermRows
-from merextras.exceptions import DataWarning, InvalidArgumentError, UnsupportedModelError
+from merextras.exceptions import DataWarning, InvalidArgumentError
 from merextras.model.columns.covariates import Covariates
-from merextras.model.columns.fixed import FixedPart, FormulaPart, Scope
+from merextras.model.columns.finite import check_finite
+from merextras.model.columns.fixed import FormulaPart, Scope
 from merextras.model.columns.levels import grouping, without_unused
+from merextras.model.columns.part import FixedPart
 from merextras.model.columns.plain_columns import plain_part
-from merextras.model.columns.whole_column import NO_OTHER_ROWS, refusal
-from merextras.model.design.design import Design, Term, in_order
+from merextras.model.design.design import RowDesign, Term, in_order
+from merextras.model.design.offset import offset_from
 from merextras.model.design.options import Options
 from merextras.model.formula.parse import Bar, MixedFormula, parse
 from merextras.model.formula.r_spelling import written_out
 from merextras.model.formula.translate import (
     as_code,
     contrast_labels,
-    names_in,
     names_used,
     pieces_of,
     take_offsets,
@@ -46,7 +47,7 @@ def build_design(
     options: Options | None = None,
     *,
     respond: Respond | None = None,
-) -> tuple[Design, int]:
+) -> tuple[RowDesign, int]:
     """The design of a formula on a frame, and the number of rows dropped for missing values.
 
     `respond` reads the left side of the formula, by default a number for each row.
@@ -77,7 +78,7 @@ def build_design(
     x = fixed.matrix(frame)
     check_finite(x, fixed.names, formula)
     terms = in_order([t for bar in parsed.bars for t in _terms(bar, frame, labels, options.scope)])
-    design = Design(
+    design = RowDesign(
         response=unquoted(parsed.response),
         y=y,
         x=x,
@@ -92,30 +93,6 @@ def build_design(
         options=own,
     )
     return design, int(np.sum(~keep))
-
-
-def offset_of(design: Design, data: pd.DataFrame) -> Array | None:
-    """The offset of new data, from the formula and the argument; NaN where a value is missing.
-
-    Raises
-    ------
-    InvalidArgumentError
-        A missing column, or an offset by array, which has no values for new data.
-    """
-    options = design.options.for_data(data, ("offset",))
-    columns = design.columns
-    _, codes = take_offsets(as_code(parse(design.formula), columns, {}).fixed)
-    if not codes:
-        return options.offset
-    if design.options.whole:
-        raise UnsupportedModelError(refusal(design.options.whole[0], NO_OTHER_ROWS))
-    needed = [c for c in columns if any(c in names_in(code) for code in codes)]
-    check_columns(data, needed, "newdata")
-    complete = data[needed].notna().all(axis=1).to_numpy(dtype=bool)
-    given = None if options.offset is None else options.offset[complete]
-    out = np.full(len(data), np.nan)
-    out[complete] = offset_from(given, codes, data.loc[complete], options.scope)
-    return out
 
 
 def check_parts(written: MixedFormula, formula: str, data: pd.DataFrame) -> None:
@@ -221,18 +198,6 @@ def _part(code: str, frame: pd.DataFrame, labels: Mapping[str, str], scope: Scop
     )
 
 
-def offset_from(
-    given: Array | None, codes: Sequence[str], frame: pd.DataFrame, scope: Scope
-) -> Array | None:
-    """The offset argument plus the formula's ``offset()`` terms."""
-    parts = [scope.column(code, frame) for code in codes]
-    for values, code in zip(parts, codes, strict=True):
-        check_finite(values[:, None], (f"offset({code})",), "formula")
-    if given is not None:
-        parts.append(given)
-    return np.sum(parts, axis=0) if parts else None
-
-
 def response_of(code: str, frame: pd.DataFrame, scope: Scope) -> Array:
     """Evaluate the left side of a formula, (n,)."""
     name = unquoted(code)
@@ -242,14 +207,6 @@ def response_of(code: str, frame: pd.DataFrame, scope: Scope) -> Array:
         y = scope.column(code, frame)
     check_finite(y[:, None], (name,), "response")
     return y
-
-
-def check_finite(values: Array, names: Sequence[str], what: str) -> None:
-    """Raise if a column of the values is not finite everywhere."""
-    finite = np.all(np.isfinite(values), axis=0).tolist()
-    bad = [name for name, ok in zip(names, finite, strict=True) if not ok]
-    if bad:
-        raise InvalidArgumentError(f"{what}: infinite or undefined values in {bad}")
 
 
 def _terms(bar: Bar, frame: pd.DataFrame, labels: Mapping[str, str], scope: Scope) -> list[Term]:

@@ -14,6 +14,7 @@ from merextras._checks import unknown_column
 from merextras._typing import Array, BoolArray, IntArray
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.columns.fixed import Scope
+from merextras.model.design.cov_prior import CovPrior
 from merextras.model.formula.translate import names_in
 from merextras.model.frame.kinds import kind_of, numbers
 from merextras.model.frame.read import read_column
@@ -39,6 +40,8 @@ class Options:
         Which of its arguments by row are columns of the data.
     whole : tuple of str
         Code of the formula's offsets that looks at the whole column.
+    cov_prior : CovPrior, mapping of them by grouping factor or term, or None
+        As `check_cov_prior` returns it.
     """
 
     weights: Array | None = None
@@ -49,6 +52,7 @@ class Options:
     scope: Scope = field(default_factory=Scope)
     columns: Mapping[str, str] = field(default_factory=dict)
     whole: tuple[str, ...] = ()
+    cov_prior: CovPrior | Mapping[str, CovPrior] | None = None
 
     def with_rows(self, frame: pd.DataFrame, **given: Any) -> Options:
         """The options with ``weights=``, ``freq_weights=``, ``offset=``, by row of a frame.

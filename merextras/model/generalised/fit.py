@@ -12,7 +12,9 @@ import pandas as pd
 
 from merextras._checks import check_choice
 from merextras._typing import Array, IntArray
+from merextras.engine.generalised.family import Family
 from merextras.engine.generalised.laplace import Laplace
+from merextras.engine.generalised.quadrature import MOST_EFFECTS, Quadrature, one_factor
 from merextras.engine.generalised.search import GlmmControl, optimise
 from merextras.engine.generalised.separation import is_doubtful, separating
 from merextras.engine.generalised.start import start
@@ -25,7 +27,7 @@ from merextras.exceptions import (
 )
 from merextras.model.columns.fixed import Scope
 from merextras.model.design.build import build_design
-from merextras.model.design.design import Design
+from merextras.model.design.design import RowDesign
 from merextras.model.design.options import Options, callers_names
 from merextras.model.design.rank import full_rank
 from merextras.model.design.sanity import (
@@ -54,6 +56,7 @@ class Request:
 
     choice: FamilyChoice
     control: LmerControl
+    n_agq: int = 1
 
 
 def read_request(
@@ -65,7 +68,7 @@ def read_request(
     ------
     InvalidArgumentError
     UnsupportedModelError
-        REML, a quasi family, more than one point of quadrature.
+        REML, a quasi family, lme4's ``nAGQ=0``.
     """
     if reml is not False:
         raise UnsupportedModelError(
@@ -81,15 +84,10 @@ def read_request(
             "n_agq=0: lme4's faster and less exact criterion, which is no likelihood; n_agq=1 is "
             "Laplace's approximation"
         )
-    if n_agq != 1:
-        raise UnsupportedModelError(
-            f"n_agq={n_agq!r}: adaptive quadrature is not available yet; n_agq=1 is Laplace's "
-            "approximation"
-        )
     control = LmerControl() if control is None else control
     if not isinstance(control, LmerControl):
         raise InvalidArgumentError(f"control={control!r}: expected an LmerControl")
-    return Request(read_family(family, dispersion), control)
+    return Request(read_family(family, dispersion), control, int(n_agq))  # type: ignore[call-overload]
 
 
 def fit_glmm(
@@ -149,24 +147,54 @@ def _later(code: str, frame: pd.DataFrame, scope: Scope) -> Array:
 
 
 def fit_response(
-    design: Design, response: Response, request: Request, *, n_dropped: int, x: Array | None = None
+    design: RowDesign,
+    response: Response,
+    request: Request,
+    *,
+    n_dropped: int,
+    x: Array | None = None,
 ) -> GlmmFit:
     """Find the optimum, from given parameters in the engine's coordinates or from a start."""
     control = request.control
     table = Table(design.x, [term.rows for term in design.terms], design.offset)
     family = request.choice.of(response.y, response.trials)
-    criterion = Laplace(table, family, design.covariances)
+    criterion = _criterion(table, family, design, request.n_agq)
     theta = control.start_for(design.covariances.n)
     if theta is not None and x is None:
         x = start(criterion).x.copy()
         x[: len(theta)] = criterion.own_theta(theta)
     engine = GlmmControl(max(control.tolerance, 1e-14), control.max_iterations)
     optimum = optimise(criterion, x, control=engine)
-    return GlmmFit(design, response, request.choice, optimum, n_dropped, control)
+    return GlmmFit(design, response, request.choice, optimum, n_dropped, control, request.n_agq)
+
+
+def _criterion(table: Table, family: Family, design: RowDesign, n_agq: int) -> Laplace:
+    """Laplace's criterion, or that of quadrature.
+
+    Raises
+    ------
+    UnsupportedModelError
+        Quadrature for several grouping factors, or too many effects.
+    """
+    covariances = design.covariances
+    if n_agq == 1:
+        return Laplace(table, family, covariances)
+    if not one_factor([term.codes for term in table.terms]):
+        raise UnsupportedModelError(
+            f"n_agq={n_agq}: quadrature is for one grouping factor, and the model has "
+            f"{' and '.join(design.factors)}, whose effects are integrated over together; n_agq=1 "
+            "is Laplace's approximation"
+        )
+    if covariances.k > MOST_EFFECTS:
+        raise UnsupportedModelError(
+            f"n_agq={n_agq}: quadrature is for up to {MOST_EFFECTS} effects of a level, and the "
+            f"model has {covariances.k}; n_agq=1 is Laplace's approximation"
+        )
+    return Quadrature(table, family, covariances, n_points=n_agq)
 
 
 def check_glmm(
-    design: Design,
+    design: RowDesign,
     response: Response,
     choice: FamilyChoice,
     control: LmerControl,

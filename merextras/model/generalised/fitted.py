@@ -19,11 +19,11 @@ from merextras.engine.optimum.summary import Iteration, OptSummary
 from merextras.engine.products.basis import Basis
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.solution.pls import Solution
-from merextras.model.design.design import Design
+from merextras.model.design.design import RowDesign
 from merextras.model.generalised.families import FamilyChoice
 from merextras.model.generalised.response import Response
 from merextras.model.state.control import LmerControl
-from merextras.model.state.fitted import FittedModel, Origin
+from merextras.model.state.fitted import FittedModel, Origin, Posterior
 from merextras.model.state.linear_only import linear_only
 
 
@@ -33,21 +33,24 @@ class GlmmFit:
 
     Attributes
     ----------
-    design : Design
+    design : RowDesign
         Its `y` is the response on the scale of its mean: the proportion of successes.
     response : Response
     choice : FamilyChoice
     optimum : Optimum
     n_dropped : int
     control : LmerControl
+    n_agq : int
+        Nodes of the quadrature in each effect; 1 is Laplace's approximation.
     """
 
-    design: Design
+    design: RowDesign
     response: Response
     choice: FamilyChoice
     optimum: Optimum
     n_dropped: int
     control: LmerControl
+    n_agq: int = 1
 
 
 class FittedGlmm(FittedModel):
@@ -61,7 +64,7 @@ class FittedGlmm(FittedModel):
     _fit: GlmmFit  # type: ignore[assignment]
 
     @property
-    def design(self) -> Design:
+    def design(self) -> RowDesign:
         """The data and their names."""
         return self._fit.design
 
@@ -74,6 +77,11 @@ class FittedGlmm(FittedModel):
     def choice(self) -> FamilyChoice:
         """The family and its link."""
         return self._fit.choice
+
+    @property
+    def n_agq(self) -> int:
+        """Nodes of the quadrature in each effect; 1 is Laplace's approximation."""
+        return self._fit.n_agq
 
     @property
     def optimum(self) -> Optimum:
@@ -179,7 +187,7 @@ class FittedGlmm(FittedModel):
 
     @property
     def log_likelihood(self) -> float:
-        """By Laplace's approximation, with all constants."""
+        """By Laplace's approximation or quadrature, with all constants."""
         return -0.5 * self.laplace.deviance()
 
     @cached_property
@@ -205,16 +213,10 @@ class FittedGlmm(FittedModel):
         transform = self.laplace.criterion.table.transform
         return np.asarray(transform @ self.basis_covariance @ transform.T)
 
-    def conditional(self, t: int) -> Array:
-        """Covariances of a term's effects by level, given the parameters, (J, k, k)."""
-        own = self.laplace.criterion.table.effects[t]
-        return own.covariance(self.laplace.selected.own[t])
-
-    def between(self, s: int, t: int) -> Array:
-        """The same between two terms on one grouping factor, (J, k_s, k_t)."""
-        effects = self.laplace.criterion.table.effects
-        found = self.laplace.selected.between(self.laplace.modes.factor, s, t)
-        return effects[s].between(found, effects[t])
+    @property
+    def posterior(self) -> Posterior:
+        """Covariances of the random effects given the data and the parameters."""
+        return Posterior(1.0, _Blocks(self.laplace))
 
     @property
     def eta(self) -> Array:
@@ -238,19 +240,36 @@ class FittedGlmm(FittedModel):
 
     @cached_property
     def opt_summary(self) -> OptSummary:
-        """What the optimiser did; decrements are four times a gain in log-likelihood."""
+        """What the optimiser did; decrements are four times a gain in log-likelihood.
+
+        The gradient is in theta of covariates that are orthonormal.
+        """
         optimum, criterion = self.optimum, self.laplace.criterion
-        lams, slopes = self.laplace.modes.lams, self.laplace.factor_slopes()
-        each = zip(criterion.table.effects, slopes, lams, strict=True)
-        user = [own.slopes(slope, lam) for own, slope, lam in each]
         theta = tuple(self.theta.tolist())
         log = tuple(Iteration((), deviance, decrement, 1.0) for deviance, decrement in optimum.log)
         return OptSummary(
             theta, theta, log[0].deviance if log else np.nan, self.laplace.deviance(),
-            tuple(criterion.covariances.gradient(self.theta, user).tolist()),
+            tuple(optimum.gradient[: criterion.covariances.n].tolist()),
             optimum.decrement, optimum.n_evaluations, optimum.n_iterations, optimum.n_restarts,
             optimum.converged, message_of(optimum), log,
         )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Blocks:
+    """The inverse of the penalised information at the mode, by terms."""
+
+    point: LaplacePoint
+
+    def conditional(self, t: int) -> Array:
+        """Of a term's effects by level, (J, k, k)."""
+        return self.point.criterion.table.effects[t].covariance(self.point.selected.own[t])
+
+    def between(self, s: int, t: int) -> Array:
+        """Between two terms on one grouping factor, (J, k_s, k_t)."""
+        effects = self.point.criterion.table.effects
+        found = self.point.selected.between(self.point.modes.factor, s, t)
+        return effects[s].between(found, effects[t])
 
 
 def message_of(optimum: Optimum) -> str:

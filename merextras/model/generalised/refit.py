@@ -44,7 +44,7 @@ def refit(model: M, y: Any) -> M:
     if not isinstance(shown, list):
         # Updating the refit must not undo it.
         design = replace(design, frame=design.frame.assign(**{design.response: shown}))
-    request = Request(choice, replace(model.control, start=None))
+    request = Request(choice, replace(model.control, start=None), model.n_agq)
     x = model.laplace.x.copy()
     n = len(model.theta)
     x[:n] = model.laplace.criterion.covariances.inside(x[:n], 0.1)
@@ -61,6 +61,7 @@ def update(
     *,
     data: pd.DataFrame | None = None,
     family: object = None,
+    n_agq: int | None = None,
     reml: bool = False,
 ) -> M:
     """The model with another formula, data or family, fitted again, R's ``update``.
@@ -73,6 +74,8 @@ def update(
         By default the model frame of the fit, which has the variables of the model only.
     family : optional
         As `glmer`'s, by default that of the fit.
+    n_agq : int, optional
+        As `glmer`'s, by default that of the fit.
     reml : bool
         True is an error: there is no restricted likelihood.
 
@@ -83,7 +86,8 @@ def update(
     """
     text = model.design.formula if formula is None else with_dots(formula, model.design)
     control = replace(model.control, start=None)
-    request = read_request("poisson" if family is None else family, None, 1, reml, control)
+    n_agq = model.n_agq if n_agq is None else n_agq
+    request = read_request("poisson" if family is None else family, None, n_agq, reml, control)
     if family is None:
         request = replace(request, choice=model.choice)
     options = model.design.options

@@ -12,8 +12,9 @@ import pandas as pd
 
 from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError
+from merextras.model.columns.finite import check_finite
 from merextras.model.columns.fixed import Scope
-from merextras.model.design.build import check_finite, response_of
+from merextras.model.design.build import response_of
 from merextras.model.formula.translate import unquoted
 from merextras.model.frame.kinds import kind_of
 from merextras.model.generalised.families import FamilyChoice

@@ -10,8 +10,8 @@ import pandas as pd
 
 from merextras._typing import Array, IntArray
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.design.build import offset_of
 from merextras.model.design.design import Design
+from merextras.model.design.offset import offset_of
 from merextras.model.design.options import by_row
 from merextras.model.newdata.re_form import Kept, mask_effects
 from merextras.model.newdata.rows import NewRows, new_rows, number_unseen, own_rows

@@ -219,6 +219,8 @@ def products_of_arrays(
         blocks.basis(p, blocks.effects([k for _, k in shapes], header["version"])),
     )
     _check_bessel(cp, np.diag(cp.xy) + rounding)
+    if header["version"] == 1:
+        cp = cp.in_basis(cp.basis.with_effects(cp.own_effects()))
     seen = tuple(blocks.flags(f"seen{t}", j) for t, (j, _) in enumerate(shapes))
     dropped = Field(header["n_dropped"], "n_dropped").whole()
     return kind(structure, cp, rows, facts, seen, dropped)

@@ -11,17 +11,18 @@ import numpy as np
 import pandas as pd
 
 from merextras.exceptions import UnsupportedModelError
-from merextras.model.columns.coded import CodedPart, Computed, Factor
-from merextras.model.columns.fixed import FixedPart
+from merextras.model.columns.coded import CodedPart, Factor
 from merextras.model.columns.levels import Coder
+from merextras.model.columns.part import FixedPart
 from merextras.model.columns.plain_columns import PlainPart
+from merextras.model.evaluation.computed import Computed
 from merextras.model.products.container import Arrays
 from merextras.model.structure.column_summaries import Facts
 from merextras.model.structure.structure import Value
 
 FORMAT = "merextras cross-products"
 VERSION = 2
-#: Files of version 1 have the effects as the user counts them.
+#: Files of version 1 have the effects as the user counts them; reading one changes that.
 READABLE = (1, 2)
 
 
@@ -119,9 +120,7 @@ def _jsoned(value: Any) -> Any:
 
 
 def _check_no_dates(part: FixedPart) -> None:
-    dates = sorted(part.dates) if isinstance(part, PlainPart) else []
-    if isinstance(part, CodedPart):
-        dates = [factor.code for factor in part.factors if factor.dates]
+    dates = sorted(part.dates)
     if dates:
         raise UnsupportedModelError(
             f"the predictors {dates} are dates; a file holds numbers and strings: make columns of "

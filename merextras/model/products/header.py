@@ -9,15 +9,16 @@ import numpy as np
 import pandas as pd
 
 from merextras._typing import Array
-from merextras.model.columns.coded import Block, CodedPart, Computed, Factor
-from merextras.model.columns.fixed import FixedPart
+from merextras.model.columns.coded import Block, CodedPart, Factor
+from merextras.model.columns.part import FixedPart
 from merextras.model.columns.plain_columns import PlainPart
+from merextras.model.evaluation.computed import Computed
 from merextras.model.products.blocks import Blocks
 from merextras.model.products.fields import Field
 from merextras.model.products.formula_of import check_formula
 from merextras.model.structure.column_summaries import Facts
 from merextras.model.structure.ranges import Numbers
-from merextras.model.structure.structure import BY_ROW, Effects, Structure, Value
+from merextras.model.structure.structure import BY_ROW, RandomTerm, Structure, Value
 
 _FIELDS = (
     *("format", "version", "checksums", "n", "sum_log_w", "n_dropped", "facts", "formula"),
@@ -69,7 +70,7 @@ def read_header(
 
 def _term(
     field: Field, parts: Sequence[FixedPart], columns: Collection[str], blocks: Blocks, t: int
-) -> Effects:
+) -> RandomTerm:
     found = field.fields("part", "columns", "coder")
     part = parts[found["part"].whole(0, len(parts) - 1)]
     own = found["columns"].wholes(len(part.names) - 1)
@@ -80,7 +81,7 @@ def _term(
     kinds = [each.text(("numbers", "strings")) for each in coder["labels"].items(len(names))]
     if not names:
         coder["columns"].refuse("must not be empty")
-    return Effects(blocks.coder(t, names, kinds), part, own)
+    return RandomTerm(blocks.coder(t, names, kinds), part, own)
 
 
 def _value(field: Field, columns: Collection[str], trusted: bool) -> Value:

@@ -16,10 +16,10 @@ from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.products.restrict import restricted
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.design.options import callers_names
+from merextras.model.design.rowless import RowlessDesign
 from merextras.model.products import file
 from merextras.model.products.compatible import check_same
 from merextras.model.products.submodel import smaller_structure
-from merextras.model.rowless.design import StreamedDesign
 from merextras.model.source.asked import Asked
 from merextras.model.source.dask import reduce_dask
 from merextras.model.source.learn import learn
@@ -294,7 +294,7 @@ def cross_products(
     return products_of(asked, source, chunk_size, progress)
 
 
-def products_within(design: StreamedDesign, formula: str, n_dropped: int) -> ModelProducts:
+def products_within(design: RowlessDesign, formula: str, n_dropped: int) -> ModelProducts:
     """The cross-products of a formula that is a part of the design's.
 
     Raises

@@ -12,12 +12,14 @@ from tqdm import tqdm
 
 from merextras._checks import unknown_column
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
-from merextras.model.columns.coded import CodedPart, Computed, Factor, as_series
-from merextras.model.columns.fixed import FORMULA_WORDS, FixedPart, Scope
+from merextras.model.columns.coded import CodedPart, Factor, as_series
+from merextras.model.columns.fixed import FORMULA_WORDS, Scope
 from merextras.model.columns.levels import Coder, Seen
+from merextras.model.columns.part import FixedPart
 from merextras.model.columns.plain_columns import plain_part
-from merextras.model.columns.whole_column import learning_from_columns, not_by_row, refusal
 from merextras.model.design.build import check_parts, codes_of, say_days
+from merextras.model.evaluation.computed import Computed
+from merextras.model.evaluation.whole_column import learning_from_columns, not_by_row, refusal
 from merextras.model.formula.functions import formula_names
 from merextras.model.formula.names import bare
 from merextras.model.formula.parse import MixedFormula, parse
@@ -37,7 +39,7 @@ from merextras.model.source.asked import Asked
 from merextras.model.source.chunks import Source
 from merextras.model.structure.structure import (
     BY_ROW,
-    Effects,
+    RandomTerm,
     Structure,
     Value,
     complete,
@@ -273,7 +275,7 @@ class Learner:
             columns: Coder.from_frame(seen.frame(), columns)
             for columns, seen in self.grouping.items()
         }
-        terms: list[Effects] = []
+        terms: list[RandomTerm] = []
         for bar in self._parsed.bars:
             part = self._part(bar.effects, factors, labels)
             every = list(range(len(part.names)))
@@ -281,7 +283,7 @@ class Learner:
                 what = f"({bar.effects} | {':'.join(bar.factors)})"
                 raise InvalidArgumentError(f"formula: {what} has no effects")
             for own in [[i] for i in every] if bar.independent else [every]:
-                terms.append(Effects(coders[bar.factors], part, tuple(own)))
+                terms.append(RandomTerm(coders[bar.factors], part, tuple(own)))
         return Structure(
             self._formula,
             self._value(self._parsed.response),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 
@@ -70,6 +70,32 @@ class Fit:
     control: LmerControl = field(default_factory=LmerControl)
     #: A theta that was given and not searched from, to the last digit.
     theta: Array | None = None
+
+
+class ConditionalBlocks(Protocol):
+    """Covariances of random effects given the parameters, up to a scale."""
+
+    def conditional(self, t: int) -> Array:
+        """Of a term's effects by level, (J, k, k)."""
+
+    def between(self, s: int, t: int) -> Array:
+        """Between two terms on one grouping factor, (J, k_s, k_t)."""
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """Covariances of the random effects given the data and the parameters: scale times blocks."""
+
+    scale: float
+    blocks: ConditionalBlocks
+
+    def conditional(self, t: int) -> Array:
+        """Of a term's effects by level, (J, k, k)."""
+        return np.asarray(self.scale * self.blocks.conditional(t))
+
+    def between(self, s: int, t: int) -> Array:
+        """Between two terms on one grouping factor, (J, k_s, k_t)."""
+        return np.asarray(self.scale * self.blocks.between(s, t))
 
 
 class FittedModel:
@@ -143,10 +169,11 @@ class FittedModel:
 
     @cached_property
     def criterion(self) -> Criterion:
-        """The deviance or REML criterion as a function of theta, with all that is asked of it."""
+        """What was minimised, as a function of theta, with all that is asked of it."""
         solution = self.solution
         system, covariances = solution.factor.system, self.design.covariances
-        return Criterion(system, covariances, reml=solution.reml, by_levels=False)
+        prior = self.design.penalty
+        return Criterion(system, covariances, reml=solution.reml, by_levels=False, prior=prior)
 
     @cached_property
     def point(self) -> Point:
@@ -174,13 +201,10 @@ class FittedModel:
         """Conditional modes of the random effects, (J, k) by terms."""
         return self.solution.b
 
-    def conditional(self, t: int) -> Array:
-        """Covariances of a term's effects by level, given theta and beta, (J, k, k)."""
-        return np.asarray(self.solution.sigma2 * self.solution.conditional(t))
-
-    def between(self, s: int, t: int) -> Array:
-        """The same between two terms on one grouping factor, (J, k_s, k_t)."""
-        return np.asarray(self.solution.sigma2 * self.solution.between(s, t))
+    @property
+    def posterior(self) -> Posterior:
+        """Covariances of the random effects given the data and the parameters."""
+        return Posterior(self.solution.sigma2, self.solution)
 
     @property
     def relative_factors(self) -> tuple[Array, ...]:
@@ -190,7 +214,7 @@ class FittedModel:
     @cached_property
     def information(self) -> Information:
         """What degrees of freedom and information matrices are made of."""
-        return information(self.solution, self.design.covariances)
+        return information(self.solution, self.design.covariances, self.criterion.penalty)
 
     @cached_property
     def covariances(self) -> tuple[Array, ...]:
@@ -224,7 +248,7 @@ def fit_design(
     control: Control | None = None,
     products: CrossProducts | None = None,
 ) -> Fit:
-    """Optimise a design's deviance, from `theta` (of the user's effects) or from moments.
+    """Optimise a design's criterion, from `theta` (of the user's effects) or from moments.
 
     Raises
     ------
@@ -237,7 +261,8 @@ def fit_design(
     plan = make_plan(products)
     _warn_of_size(design, products, plan)
     check_left_by_fixed(products)
-    criterion = Criterion(prepare(products, plan), design.covariances, reml=reml)
+    system = prepare(products, plan)
+    criterion = Criterion(system, design.covariances, reml=reml, prior=design.penalty)
     solution, opt = minimise(criterion, start, control=control)
     check_left_by_random(products, opt)
     if theta is not None:
@@ -306,7 +331,8 @@ def start_for_user(model: FittedModel) -> Array:
 
 def _with_response(design: Design, y: Array) -> Design:
     """The design and its frame with another response: updating the refit must not undo it."""
-    return replace(design, y=y, frame=design.frame.assign(**{design.response: y}))
+    rows = design.require_rows("refit", "another response has a value for each")
+    return replace(rows, y=y, frame=rows.frame.assign(**{rows.response: y}))
 
 
 def warn_of(fit: Fit, *, stacklevel: int) -> None:
@@ -318,8 +344,9 @@ def warn_of(fit: Fit, *, stacklevel: int) -> None:
         warnings.warn(fit.opt.message, ConvergenceWarning, stacklevel=stacklevel + 1)
     if is_singular(FittedModel(fit)):
         warnings.warn(
-            "singular fit: a variance is estimated at zero, or a correlation at its bound; "
-            "see var_corr() and is_singular()",
+            "singular fit: a variance is estimated at zero, or a correlation at its bound; see "
+            "var_corr() and is_singular(). A weak prior keeps the estimate inside: "
+            "cov_prior='wishart' (Chung et al. 2013, Psychometrika 78)",
             SingularFitWarning,
             stacklevel=stacklevel + 1,
         )

@@ -95,14 +95,19 @@ class Point:
     def penalty(self) -> float:
         """What the prior of the covariances adds to the criterion."""
         penalty = self.criterion.penalty
-        return 0.0 if penalty is None else float(penalty.value(self.theta[None])[0])
+        return 0.0 if penalty is None else float(penalty.value(self._penalised)[0])
+
+    @property
+    def _penalised(self) -> Array:
+        """The parameters of the covariances, as one row."""
+        return self.theta[None, : self.criterion.covariances.n]
 
     def _penalty_slopes(self) -> list[Array]:
         """Its derivative in the covariance of each term, (k, k)."""
         penalty, spans = self.criterion.penalty, self.criterion.covariances.spans
         if penalty is None:
             return [np.zeros_like(lam) for lam in self.lams]
-        joint = penalty.slopes(self.theta[None])[0]
+        joint = penalty.slopes(self._penalised)[0]
         return [joint[span, span] for span in spans]
 
     @cached_property
@@ -164,7 +169,7 @@ class Point:
         covariances, theta = self.criterion.covariances, self.theta
         first = self._found.average_information(covariances.covariance_slopes(theta))
         if self.criterion.penalty is not None:
-            first = first + self.criterion.penalty.second(theta[None])[0]
+            first = first + self.criterion.penalty.second(self._penalised)[0]
         return first + covariances.curvature(theta, self._any_covariance_slopes())
 
     def _any_covariance_slopes(self) -> Sequence[Array]:

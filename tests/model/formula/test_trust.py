@@ -27,7 +27,7 @@ ALLOWED = {
     "model/columns/fixed.py": "behind the gate: Scope, and the parts that it has made",
     "model/evaluation/computed.py": "behind the gate: Computed",
     "model/columns/coded.py": "an empty EvalEnvironment: patsy codes factors that are known",
-    "model/columns/spec_part.py": "a spec that Scope has made",
+    "model/evaluation/specs.py": "a spec that Scope has made",
     "model/products/formula_of.py": "EvalFactor's name of a piece of code, which is not compiled",
     "model/products/file.py": "json.loads",
     "model/products/blocks.py": "json.loads",

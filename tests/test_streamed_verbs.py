@@ -208,6 +208,7 @@ OTHERS = {
     "power_curve",  # needs the rows to have more or fewer of them, and says so
     "Gamma",
     "InverseWishart",
+    "GlmerMod",
     "LmerControl",
     "MerMod",
     "ModelList",
@@ -215,6 +216,7 @@ OTHERS = {
     "cross_products",
     "explore",
     "for_summary_col",
+    "glmer",
     "icc_from_data",
     "lmer",
     "lmer_list",

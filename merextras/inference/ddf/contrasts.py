@@ -1,4 +1,4 @@
-"""Linear hypotheses on the fixed effects: reading them, their rank, and an F test's numbers."""
+"""Parsing of linear hypotheses on the fixed effects, their rank, and the F test."""
 
 from __future__ import annotations
 
@@ -50,12 +50,18 @@ class Contrasts:
     labels : Index
     single : bool
         Given as one contrast rather than as a table of them.
+    offset : (r,) array
+        Known parts of what is estimated, from an offset of the model.
+    notes : tuple of str
+        What names in a text stand for.
     """
 
     matrix: Array
     rhs: Array
     labels: pd.Index
     single: bool
+    offset: Array
+    notes: tuple[str, ...] = ()
 
 
 def read_contrasts(fixed: FixedPart, given: Any, rhs: Any) -> Contrasts:
@@ -83,7 +89,8 @@ def read_contrasts(fixed: FixedPart, given: Any, rhs: Any) -> Contrasts:
         raise InvalidArgumentError("L: there are missing or infinite values")
     if len(matrix) == 0 or not np.all(np.any(matrix != 0.0, axis=1)):
         raise InvalidArgumentError("L: a contrast has no weight that is not zero")
-    return Contrasts(matrix, _right_hand_side(rhs, len(matrix)), labels, single)
+    right = _right_hand_side(rhs, len(matrix))
+    return Contrasts(matrix, right, labels, single, np.zeros(len(matrix)))
 
 
 def _frame_of(given: Mapping[str, Any]) -> pd.DataFrame:

@@ -17,16 +17,22 @@ from merextras.model.design.rank import dependent_columns
 _IN_SPAN = 1e-7
 
 
-def by_type(design: Design, kind: int) -> dict[str, Array]:
+def by_type(design: Design, kind: int | str) -> dict[str, Array]:
     """Contrasts of each term of the fixed part, label -> (r, p).
 
     Type I tests each term given those before it, type II given all that do not contain it, both
     orthogonal in the rows of X (Doolittle's rows of X'X, as SAS and lmerTest do; a frequency weight
     is so many rows, precision weights do not enter, and a weight of zero is no row); type III tests
     estimable functions that are orthogonal to those of the terms that contain it, whatever the
-    coding of the factors. Only type III needs to know the factors' levels.
+    coding of the factors. Only type III needs to know the factors' levels. "marginal" is that a
+    term's own coefficients are zero, the intercept's too.
     """
     effects = design.effects()
+    if kind == "marginal":
+        own = {"Intercept": effects.rest} if len(effects.rest) else {}
+        own |= {effect.label: effect.columns for effect in effects.effects}
+        unit = np.eye(len(design.fixed.names))
+        return {label: unit[list(columns)] for label, columns in own.items() if columns}
     if kind == 3 and len(effects) > 1:
         return _type3(design, effects)
     out = {}

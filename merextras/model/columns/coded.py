@@ -22,10 +22,11 @@ from patsy.builtins import C
 from merextras._checks import check_columns
 from merextras._typing import Array, BoolArray, IntArray
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.columns.computed import Computed
-from merextras.model.columns.part import FixedPart, PartTerm, indicators
+from merextras.model.columns.part import FixedPart, PartTerm
 from merextras.model.columns.synthetic_rows import Synthetic, SyntheticRows
 from merextras.model.columns.term_order import in_order_of, ordered
+from merextras.model.evaluation.computed import Computed
+from merextras.model.evaluation.specs import indicators
 from merextras.model.formula.names import relabelled
 from merextras.model.formula.translate import names_in, unquoted
 from merextras.model.frame.engine_frame import check_seen

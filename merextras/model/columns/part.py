@@ -150,8 +150,3 @@ class FixedPart:
             A formula with only these terms.
         """
         raise NotImplementedError
-
-
-def indicators(codes: Any, n_levels: int) -> Array:
-    """One column per level, the first level's last."""
-    return np.asarray(codes[:, None] == np.roll(np.arange(n_levels), -1), dtype=float)

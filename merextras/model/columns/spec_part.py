@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
-import patsy
-from patsy.categorical import categorical_to_int
 
 from merextras._typing import Array
-from merextras.exceptions import InvalidArgumentError
-from merextras.model.columns.part import FixedPart, PartTerm, indicators
-from merextras.model.columns.specs import categorical_codes, categories_of, codes_of, term_codes
+from merextras.model.columns.part import FixedPart, PartTerm
 from merextras.model.columns.term_order import in_order_of, ordered
+from merextras.model.evaluation.specs import Spec, read_spec
 
 
 class SpecPart(FixedPart):
@@ -44,6 +40,11 @@ class SpecPart(FixedPart):
             """Rows as the engine had those of the fit."""
 
     @property
+    def known(self) -> Spec:
+        """What the engine's object says, in one way for both engines."""
+        return read_spec(self.spec)
+
+    @property
     def right_side(self) -> str | None:
         """The formula as it was read."""
         return self.formula.strip()
@@ -51,12 +52,12 @@ class SpecPart(FixedPart):
     @property
     def codes(self) -> tuple[str, ...]:
         """Of the spec's factors."""
-        return tuple(codes_of(self.spec))
+        return tuple(self.known.codes())
 
     def terms_written(self) -> list[PartTerm]:
         """The terms in the order of the columns."""
-        categorical, found = set(categorical_codes(self.spec)), []
-        for codes, where in term_codes(self.spec):
+        categorical, found = set(self.known.categorical()), []
+        for codes, where in self.known.terms():
             factors = tuple(code for code in codes if code in categorical)
             numbers = tuple(code for code in codes if code not in categorical)
             columns = tuple(range(where.start, where.stop))
@@ -74,7 +75,7 @@ class SpecPart(FixedPart):
 
     def categories(self, code: str) -> Sequence[Any] | None:
         """As the engine remembers them."""
-        known = categories_of(self.spec)[code]
+        known = self.known.categories()[code]
         return None if known is None else tuple(known)
 
     def lone_levels(self) -> Mapping[str, Any]:
@@ -86,30 +87,4 @@ class SpecPart(FixedPart):
     def full_columns(self, code: str, frame: pd.DataFrame) -> Array:
         """By the engine."""
         shown = self.as_fitted(frame)
-        if isinstance(self.spec, patsy.DesignInfo):
-            return _by_patsy(self.spec, code, shown)
-        return _by_formulaic(self, code, shown)
-
-
-def _by_patsy(spec: Any, code: str, frame: pd.DataFrame) -> Array:
-    factor, info = next((f, i) for f, i in spec.factor_infos.items() if f.name() == code)
-    try:
-        values = factor.eval(info.state, frame)
-    except patsy.PatsyError as err:
-        raise InvalidArgumentError(f"{code!r}: {str(err).splitlines()[0]}") from err
-    if info.type != "categorical":
-        return np.asarray(values, dtype=float).reshape(len(frame), -1)
-    codes = np.asarray(categorical_to_int(values, info.categories, patsy.NAAction()))
-    return indicators(codes, len(info.categories))
-
-
-def _by_formulaic(part: SpecPart, code: str, frame: pd.DataFrame) -> Array:
-    from formulaic import model_matrix  # noqa: PLC0415 (only if the fit used it)
-
-    made = np.asarray(
-        model_matrix(f"0 + {code}", frame, context=part.context, materializer="pandas"), dtype=float
-    )
-    if code not in categorical_codes(part.spec):
-        return made
-    _, codes = np.unique(-made, axis=0, return_inverse=True)
-    return indicators(codes.reshape(-1), int(codes.max()) + 1)
+        return self.known.full_columns(code, shown, self.context)

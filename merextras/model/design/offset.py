@@ -14,8 +14,8 @@ from merextras._typing import Array
 from merextras.exceptions import UnsupportedModelError
 from merextras.model.columns.finite import check_finite
 from merextras.model.columns.fixed import Scope
-from merextras.model.columns.whole_column import NO_OTHER_ROWS, refusal
 from merextras.model.design.options import Options
+from merextras.model.evaluation.whole_column import NO_OTHER_ROWS, refusal
 from merextras.model.formula.parse import parse
 from merextras.model.formula.translate import as_code, names_in, take_offsets
 

@@ -21,7 +21,7 @@ from merextras.exceptions import (
     InvalidArgumentError,
     UnsupportedModelError,
 )
-from merextras.model.columns.whole_column import not_by_row
+from merextras.model.evaluation.whole_column import not_by_row
 
 #: Code of one number a row that looks at others.
 WHOLE = [

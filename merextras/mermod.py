@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from merextras import _hints
@@ -270,6 +270,7 @@ def lmer(
     weights: Any = None,
     freq_weights: Any = None,
     offset: Any = None,
+    residual_by: str | Sequence[str] | None = None,
     contrasts: Mapping[str, str] | None = None,
     missing: str = "drop",
     cov_prior: Any = None,
@@ -301,6 +302,10 @@ def lmer(
         How many observations the row stands for.
     offset : the same, optional
         A known part of the expectation.
+    residual_by : column name, or list of them, optional
+        Groups of rows with residual standard deviations of their own (several columns: each
+        combination that occurs), estimated jointly with everything else, as by nlme's
+        ``varIdent``: a row's residual variance is sigma_h**2 / w. `sigma` is then by group.
     contrasts : mapping column -> str, optional
         ``{"class": "Sum"}``, ``{"class": "Treatment('b')"}``: patsy's contrasts.
     missing : {"drop", "raise"}
@@ -361,6 +366,7 @@ def lmer(
             weights=weights,
             freq_weights=freq_weights,
             offset=offset,
+            residual_by=residual_by,
             contrasts=contrasts,
             missing=missing,
             chunk_size=chunk_size,
@@ -377,6 +383,7 @@ def lmer(
         weights=weights,
         freq_weights=freq_weights,
         offset=offset,
+        residual_by=residual_by,
         contrasts=contrasts,
         missing=missing,
         cov_prior=cov_prior,

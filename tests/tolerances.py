@@ -369,6 +369,17 @@ TWO_DIGITS = 0.06
 #: below any difference between two minima, above what either search leaves.
 SEVERAL_MINIMA = 1e-6
 
+# --- Residual variances by group ------------------------------------------------------------------
+
+#: nlme's and glmmTMB's optima are theirs: a log-likelihood of ours may be above, never below by
+#: more than this, and above by no more where they converged. Worst seen: 4e-7 (nlme, math_both).
+PEER_LOG_LIK = 1e-6
+
+#: Their standard deviations, relative: nlme stops with a flat criterion. Worst seen: 3e-5.
+PEER_SD = 1e-4
+
+#: Their fixed effects and modes in standard errors, and standard errors relative. Worst seen: 4e-6.
+PEER_EFFECTS = 1e-5
 # --- Priors of the covariances -------------------------------------------------------------------
 
 #: -2 log prior against scipy's densities, and its part of the criterion against a dense one: closed

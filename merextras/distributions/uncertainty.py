@@ -27,7 +27,7 @@ def estimable(rows: Array, null: Array, scale: Array) -> BoolArray:
 
 @dataclass(frozen=True, eq=False)
 class Uncertainty:
-    """What makes estimates, standard errors and degrees of freedom of functions of beta.
+    """Everything needed for inference on linear functions of beta.
 
     Functions are rows over *all* columns of X, those too that the fit dropped because others
     determine them.

@@ -15,6 +15,7 @@ from scipy import stats
 
 from merextras._checks import check_models
 from merextras._typing import Array
+from merextras.accessors.estimates import mean_sigma
 from merextras.engine.kernels import dense
 from merextras.exceptions import InvalidArgumentError, RefitWarning
 from merextras.inference.ddf.method import check_method, f_row, f_table, method_of
@@ -163,13 +164,14 @@ def _sequential(model: FittedModel) -> pd.DataFrame:
     basis = solution.factor.system.cp.basis.transform
     root = dense.solve_lower(basis.T, solution.fixed_low).T
     upper = la.qr(root[:, order], mode="r")[0] if order else root
-    squares = (upper @ solution.beta[order]) ** 2
+    residual = mean_sigma(model) ** 2
+    squares = (upper @ solution.beta[order]) ** 2 * (residual / solution.sigma2)
     at, rows = len(effects.rest), {}
     for effect in effects.effects:
         count = len(effect.columns)
         sum_sq = float(np.sum(squares[at : at + count]))
         at += count
-        rows[effect.label] = [sum_sq, sum_sq / count, count, sum_sq / count / solution.sigma2]
+        rows[effect.label] = [sum_sq, sum_sq / count, count, sum_sq / count / residual]
     columns = ["sum_sq", "mean_sq", "num_df", "statistic"]
     out = pd.DataFrame.from_dict(rows, orient="index", columns=columns, dtype=float)
     return Table.of(out.astype({"num_df": int}))

@@ -1,4 +1,4 @@
-"""Linear hypotheses on the fixed effects: reading them, their rank, and an F test's numbers."""
+"""Parsing of linear hypotheses on the fixed effects, their rank, and the F test."""
 
 from __future__ import annotations
 

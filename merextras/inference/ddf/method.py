@@ -12,6 +12,7 @@ from scipy import stats
 
 from merextras._checks import check_choice
 from merextras._typing import Array
+from merextras.accessors.estimates import mean_sigma
 from merextras.distributions.degrees import Degrees, Moments
 from merextras.exceptions import InvalidArgumentError
 from merextras.inference.ddf.contrasts import FTest, independent
@@ -146,11 +147,12 @@ def method_of(model: FittedModel, ddf: str, *, cluster: Any = None, stacklevel: 
 def f_row(method: Method, matrix: Array, rhs: Array | None = None) -> list[float]:
     """The F test of ``L beta = rhs`` as a row of `F_COLUMNS`.
 
-    The sums of squares are the unscaled F times sigma**2, on the scale of the response.
+    The sums of squares are the unscaled F times sigma**2 (with residual variances by group their
+    mean), on the scale of the response.
     """
     gap = matrix @ method.model.solution.beta - (0.0 if rhs is None else rhs)
     test = method.joint(matrix, gap)
-    mean_sq = test.unscaled * method.model.solution.sigma2
+    mean_sq = test.unscaled * mean_sigma(method.model) ** 2
     p_value = _f_tail(test)
     return [mean_sq * test.num_df, mean_sq, test.num_df, test.den_df, test.statistic, p_value]
 

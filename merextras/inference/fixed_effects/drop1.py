@@ -127,7 +127,8 @@ def _in_scope(effects: Effects, scope: Sequence[str] | None) -> list[Effect]:
 def _with_columns(model: FittedModel, x: Array) -> Fit:
     """The ML fit with other fixed-effects columns, within the span of those there are."""
     design = model.design
-    return fit_like(model, design, reml=False, products=design.products_with(x))
+    own = design.with_fixed_columns(x)
+    return fit_like(model, own, reml=False, products=own.cross_products())
 
 
 def _by_likelihood(

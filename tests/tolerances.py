@@ -266,15 +266,15 @@ RANGE_QUANTILE = 1e-4
 #: Columns of broom.mixed, relative to the largest of a column: see `LMER_ESTIMATE`. Worst: 2e-8.
 TIDY = 1e-6
 
-#: Statistics of pbkrtest, lmerTest and nlme on fits at their optimum, relative; pbkrtest rounds its
-#: restrictions to seven digits, and nlme's own fit stops a little before the optimum.
-MODCOMP = 1e-5
-NLME = 1e-4
+#: Statistics of pbkrtest, lmerTest and nlme on fits at their optimum, relative. Worst seen: 4e-9;
+#: nlme's own fit stops a little before the optimum.
+MODCOMP = 1e-7
+NLME = 1e-6
 
-#: Robust covariances, their degrees of freedom and tests: the same formulas dense, whose matrices
-#: of all rows lose digits; and R's dense version on fits at their optimum, which moves with theta.
-ROBUST_DENSE = 1e-7
-ROBUST = 1e-5
+#: Robust covariances, their degrees of freedom and tests: the same formulas dense (worst seen:
+#: 2e-13), and R's dense version on fits at their optimum, which moves with theta (1e-10).
+ROBUST_DENSE = 1e-9
+ROBUST = 1e-7
 
 # --- Effect sizes and checks ---------------------------------------------------------------------
 

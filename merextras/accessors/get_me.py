@@ -17,8 +17,9 @@ from merextras.accessors.description import call, formula, model_frame, weights
 from merextras.accessors.estimates import fixef, sigma
 from merextras.accessors.likelihood import as_function
 from merextras.engine.covariance.cholesky import lower_indices
+from merextras.engine.covariance.structure import Freedom
 from merextras.engine.solution.lme4_factor import as_given, random_factor, random_fixed_factor
-from merextras.exceptions import NoRowsError
+from merextras.exceptions import NoRowsError, UnsupportedModelError
 from merextras.model.state.fitted import FittedModel
 
 
@@ -42,7 +43,9 @@ def get_me(model: FittedModel, name: str | Sequence[str]) -> Any:
         ``RZX``             L^-1 Lambda'Z'WX, (q, p), rows in the order ``perm``
         ``RX``              upper triangular, (p, p): RX'RX = X'V^-1 X
         ``Tp``, ``Tlist``   starts of the terms in theta; the terms' factors, (k, k) each
-        ``theta, lower``    covariance parameters (relative, on the SD scale) and their bounds
+        ``theta, lower``    covariance parameters (relative, on the SD scale) and their bounds;
+                            of ``diag cs ar1`` the standard deviations over sigma and rho,
+                            lme4's ``par``, which is another name of it
         ``beta, fixef``     fixed effects, as an array or a named Series
         ``A``               Lambda'Z', (q, n) sparse; ``mmList``: effects' columns by term
         ``ST``              the terms' factors as T S S T': S on the diagonal, T below, NaN where
@@ -94,7 +97,7 @@ def _all(model: FittedModel) -> dict[str, Any]:
     """All that the model can give."""
     out = {}
     for name, getter in _GETTERS.items():
-        with suppress(NoRowsError):
+        with suppress(NoRowsError, UnsupportedModelError):
             out[name] = getter(model)
     return out
 
@@ -117,6 +120,11 @@ def _lind(model: FittedModel) -> Array:
     """Element of theta behind each element of Lambdat, by its columns."""
     parts, start = [], 0
     for term in model.design.terms:
+        if term.structure.freedom is not Freedom.ANY:
+            raise UnsupportedModelError(
+                f"Lind: the elements of the factor of {term.label} are functions of its parameters, "
+                "not elements of theta; get_me('Tlist') has the factors"
+            )
         rows, cols = lower_indices(term.k)
         order = np.lexsort((cols, rows))  # Lambdat by columns is Lambda by rows
         parts.append(np.tile(start + order, len(term.levels)))
@@ -238,10 +246,11 @@ _GETTERS: dict[str, Callable[[FittedModel], Any]] = {
     "perm": lambda m: random_factor(as_given(m.solution).factor)[1],
     "RZX": lambda m: random_fixed_factor(as_given(m.solution)),
     "RX": _rx,
-    "Tp": lambda m: _starts([k * (k + 1) // 2 for k in m.design.ks]),
+    "Tp": lambda m: _starts([s.n for s in m.design.covariances.structures]),
     "Tlist": lambda m: [lam.copy() for lam in m.solution.lams],
     "theta": lambda m: m.theta,
-    "lower": lambda m: m.design.covariances.lower.copy(),
+    "par": lambda m: m.theta,
+    "lower": lambda m: m.design.covariances.natural_lower,
     "beta": lambda m: m.solution.beta.copy(),
     "fixef": fixef,
     "b": lambda m: _flat(m.solution.b),

@@ -13,11 +13,12 @@ it, as it is for the unstructured covariance, so that theta needs no bounds:
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from merextras.engine.covariance.structure import Structure
+from merextras.engine.covariance.structure import Freedom, Structure, all_of
 from merextras.engine.covariance.unstructured import NO_SLOPE
 from merextras.engine.kernels.blocks import Array, BoolArray, IntArray
 
@@ -39,8 +40,16 @@ class Correlated(Structure):
         """C(a) and its first and second derivative, (m, k, k) each, for (m,)."""
 
     @abstractmethod
+    def angle_of_root(self, root: Array) -> Array:
+        """The angle of a root C, (m,), with signs of its cosine and sine as in C."""
+
+    @abstractmethod
     def rho(self, angle: Array) -> Array:
         """The correlation of an angle."""
+
+    @abstractmethod
+    def rho_turned(self, angle: Array) -> Array:
+        """``drho / da``."""
 
     @abstractmethod
     def angle(self, rho: Array) -> Array:
@@ -55,8 +64,11 @@ class Correlated(Structure):
         """The least correlation; the largest is one."""
 
     @abstractmethod
-    def _correlation(self, r: Array) -> Array:
-        """The correlation of a matrix R that may be of another structure, (m,)."""
+    def _correlation(self, r: Array, seen: BoolArray) -> Array:
+        """The correlation of a matrix R that may be of another structure, (m,).
+
+        `seen`, (m, k, k), are the pairs of different effects that both vary.
+        """
 
     @property
     def sds(self) -> int:
@@ -69,14 +81,45 @@ class Correlated(Structure):
         return self.sds + 1
 
     @property
+    def freedom(self) -> Freedom:
+        """A unit for each effect, unless they share their standard deviation."""
+        return Freedom.SCALE if self.hom else Freedom.SCALES
+
+    @property
     def lower(self) -> Array:
         """Zero for the standard deviations; the angle has no bounds."""
         return np.append(np.zeros(self.sds), -np.inf)
 
     @property
+    def natural_lower(self) -> Array:
+        """Zero for the standard deviations, and the least correlation."""
+        return np.append(np.zeros(self.sds), self.least_rho())
+
+    @property
     def pairs(self) -> tuple[IntArray, IntArray]:
         """The variances, and the covariance of the first two effects."""
         return np.append(np.arange(self.sds), 1), np.append(np.arange(self.sds), 0)
+
+    @property
+    def covaries(self) -> bool:
+        """The correlation is the parameter."""
+        return False
+
+    def reported(self, g: Array) -> Array:
+        """NaN for the correlation where less than two effects vary."""
+        out = self.natural(self.from_covariance(g))
+        varying = np.sum(np.diagonal(g, axis1=1, axis2=2) > 0.0, axis=1)
+        out[varying < 2, -1] = np.nan
+        return out
+
+    def labels(self, names: Sequence[str]) -> list[tuple[str, ...]]:
+        """The effects, or a star for all, and ``rho``."""
+        return [(name,) for name in (*(["*"] if self.hom else names), "rho")]
+
+    def lines(self, names: Sequence[str]) -> list[tuple[str, int, list[int]]]:
+        """One for each standard deviation, the correlation beside the first."""
+        shown = [all_of(names)] if self.hom else names
+        return [(name, i, [self.n - 1] if i == 0 else []) for i, name in enumerate(shown)]
 
     def natural(self, theta: Array) -> Array:
         """The standard deviations over sigma, and rho."""
@@ -87,6 +130,14 @@ class Correlated(Structure):
         """Theta of standard deviations over sigma and rho."""
         sds, rho = parameters[:, :-1], np.clip(parameters[:, -1], self.least_rho(), 1.0)
         return np.column_stack([sds if self.hom else np.sqrt(sds), self.angle(rho)])
+
+    def natural_gradient(self, theta: Array, gradient: Array) -> Array:
+        """NaN for a standard deviation of several at zero and for rho at its end."""
+        size = theta[:-1]
+        by_sd = np.ones_like(size) if self.hom else 2.0 * size
+        with np.errstate(invalid="ignore", divide="ignore"):
+            found = gradient / np.append(by_sd, self.rho_turned(theta[-1:]))
+        return np.where(np.isfinite(found), found, np.nan)
 
     def _sds(self, theta: Array) -> Array:
         """The standard deviation of each effect over sigma, (m, k)."""
@@ -127,18 +178,58 @@ class Correlated(Structure):
         """The standard deviations (the root of the mean variance), and the mean correlation."""
         variances = np.maximum(np.diagonal(g, axis1=1, axis2=2), 0.0)
         if self.hom:
-            mean = np.broadcast_to(variances.mean(axis=1, keepdims=True), variances.shape)
-            r = _scaled(g, np.sqrt(mean))
-            sds = np.sqrt(mean[:, :1])
-        else:
-            sds = np.sqrt(variances)
-            r = _scaled(g, sds)
-        return self.from_natural(np.column_stack([sds, self._correlation(r)]))
+            variances = variances.mean(axis=1, keepdims=True)
+        sds = np.sqrt(np.broadcast_to(variances, (len(g), self.k)))
+        size = sds[:, :, None] * sds[:, None, :]
+        seen = (size > 0.0) & ~np.eye(self.k, dtype=bool)
+        r = np.where(seen, g / np.where(seen, size, 1.0), 0.0)
+        return self.from_natural(np.column_stack([np.sqrt(variances), self._correlation(r, seen)]))
+
+    def from_factor(self, lam: Array) -> Array:
+        """The lengths of the rows, and the angle of what is left."""
+        size = np.linalg.norm(lam, axis=2)
+        root = lam / np.where(size > 0.0, size, 1.0)[:, :, None]
+        known = np.all(size > 0.0, axis=1)
+        out = self.from_covariance(lam @ np.swapaxes(lam, 1, 2))
+        out[known, -1] = self.angle_of_root(root[known])
+        return out
 
     def units(self, sizes: Array) -> Array:
         """Those of the effects, their roots for roots; an angle has none."""
         own = [np.sqrt(np.mean(sizes**2))] if self.hom else np.sqrt(sizes)
         return np.append(own, 1.0)
+
+    @property
+    def powers(self) -> Array:
+        """Roots of several standard deviations; an angle is none."""
+        return np.append(np.full(self.sds, 1.0 if self.hom else 2.0), 0.0)
+
+    def directions(self, theta: Array) -> Array:
+        """In the standard deviations and rho, a little inside where one is at its end."""
+        own = self.natural(theta[None])
+        size = np.max(own[0, :-1], initial=0.0)
+        least = _INSIDE * size if size > 0.0 else 1.0
+        low = self.least_rho()
+        sds = np.broadcast_to(np.maximum(own[:, :-1], least), (1, self.k))
+        rho = np.clip(own[:, -1], low + _INSIDE * (1.0 - low), 1.0 - _INSIDE * (1.0 - low))
+        root = self.root(self.angle(rho))[0][0]
+        half = (root @ root.T) * sds
+        out = np.zeros((self.n, self.k, self.k))
+        if self.hom:
+            out[0] = half * sds.T
+        else:
+            every = np.arange(self.k)
+            out[every, every] = half
+            out[:-1] += np.swapaxes(out[:-1], 1, 2)
+        out[-1] = self.rho_slope(rho)[0] * sds * sds.T
+        return out
+
+    def uneven(self) -> list[Array]:
+        """Correlations near their ends, and each effect alone."""
+        ends = np.array([1.0 - _INSIDE, (1.0 - _INSIDE) * self.least_rho()])
+        root = self.root(self.angle(ends))[0]
+        eye = np.eye(self.k)
+        return [*(root @ np.swapaxes(root, 1, 2)), *(() if self.hom else map(np.outer, eye, eye))]
 
     def zero_groups(self) -> tuple[list[IntArray], list[IntArray]]:
         """Each standard deviation."""
@@ -201,14 +292,10 @@ class Correlated(Structure):
         return np.column_stack([np.abs(theta[:, :-1]), self.angle(self.rho(theta[:, -1]))])
 
 
+#: How far inside derivatives are taken that vanish at an end, as a share.
+_INSIDE = 0.1
 #: What counts as at the boundary where the way off it is looked for, as in the search.
 _NEAR = 1e-3
-
-
-def _scaled(g: Array, sds: Array) -> Array:
-    """G over the standard deviations; zero where one is."""
-    size = sds[:, :, None] * sds[:, None, :]
-    return np.where(size > 0.0, g / np.where(size > 0.0, size, 1.0), 0.0)
 
 
 @dataclass(frozen=True)
@@ -228,9 +315,19 @@ class CompoundSymmetry(Correlated):
         root = cos * mean + sin * rest
         return root, cos * rest - sin * mean, -root
 
+    def angle_of_root(self, root: Array) -> Array:
+        """From its parts along the mean and across it."""
+        along = root.sum(axis=(1, 2)) / self.k
+        across = np.einsum("maa->m", root) - along
+        return np.arctan2(across / np.sqrt(self.k - 1.0), along) % (2.0 * np.pi)
+
     def rho(self, angle: Array) -> Array:
         """From the eigenvalue ``1 - rho``."""
         return np.asarray(1.0 - np.sin(angle) ** 2 * self.k / (self.k - 1.0))
+
+    def rho_turned(self, angle: Array) -> Array:
+        """Of twice the angle."""
+        return np.asarray(-np.sin(2.0 * angle) * self.k / (self.k - 1.0))
 
     def angle(self, rho: Array) -> Array:
         """From both eigenvalues."""
@@ -247,9 +344,9 @@ class CompoundSymmetry(Correlated):
         """Where the eigenvalue of the mean is zero."""
         return -1.0 / (self.k - 1.0)
 
-    def _correlation(self, r: Array) -> Array:
-        off = 1.0 - np.eye(self.k)
-        return np.asarray((r * off).sum(axis=(1, 2)) / off.sum())
+    def _correlation(self, r: Array, seen: BoolArray) -> Array:
+        count = seen.sum(axis=(1, 2))
+        return np.asarray((r * seen).sum(axis=(1, 2)) / np.maximum(count, 1))
 
 
 @dataclass(frozen=True)
@@ -281,9 +378,17 @@ class Autoregressive(Correlated):
             each[:, rows, cols] = value
         return out[0], out[1], out[2]
 
+    def angle_of_root(self, root: Array) -> Array:
+        """From the second row."""
+        return np.arctan2(root[:, 1, 0], root[:, 1, 1])
+
     def rho(self, angle: Array) -> Array:
         """The sine."""
         return np.asarray(np.sin(angle))
+
+    def rho_turned(self, angle: Array) -> Array:
+        """The cosine."""
+        return np.asarray(np.cos(angle))
 
     def angle(self, rho: Array) -> Array:
         """The arc sine."""
@@ -298,5 +403,14 @@ class Autoregressive(Correlated):
         """Minus one."""
         return -1.0
 
-    def _correlation(self, r: Array) -> Array:
-        return np.asarray(np.diagonal(r, 1, axis1=1, axis2=2).mean(axis=1))
+    def _correlation(self, r: Array, seen: BoolArray) -> Array:
+        """The mean of the nearest effects' that vary."""
+        out, known = np.zeros(len(r)), np.zeros(len(r), dtype=bool)
+        for d in range(1, self.k):
+            here = np.diagonal(seen, d, axis1=1, axis2=2)
+            mean = (np.diagonal(r, d, axis1=1, axis2=2) * here).sum(axis=1)
+            mean /= np.maximum(here.sum(axis=1), 1)
+            new = ~known & here.any(axis=1)
+            out[new] = mean[new] if d == 1 else np.abs(mean[new]) ** (1.0 / d)
+            known |= new
+        return out

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from merextras.engine.covariance.structure import Structure
+from merextras.engine.covariance.structure import Freedom, Structure, all_of
 from merextras.engine.covariance.unstructured import NO_SLOPE
 from merextras.engine.kernels.blocks import Array, BoolArray, IntArray
 
@@ -29,6 +30,11 @@ class Diagonal(Structure):
         return 1 if self.hom else self.k
 
     @property
+    def freedom(self) -> Freedom:
+        """A unit for each effect, unless they share their standard deviation."""
+        return Freedom.SCALE if self.hom else Freedom.SCALES
+
+    @property
     def lower(self) -> Array:
         """Zero."""
         return np.zeros(self.n)
@@ -37,6 +43,20 @@ class Diagonal(Structure):
     def pairs(self) -> tuple[IntArray, IntArray]:
         """The variances."""
         return np.arange(self.n), np.arange(self.n)
+
+    @property
+    def covaries(self) -> bool:
+        """There are no covariances."""
+        return False
+
+    def labels(self, names: Sequence[str]) -> list[tuple[str, ...]]:
+        """The effects, or a star for all."""
+        return [("*",)] if self.hom else [(name,) for name in names]
+
+    def lines(self, names: Sequence[str]) -> list[tuple[str, int, list[int]]]:
+        """One for each standard deviation."""
+        shown = [all_of(names)] if self.hom else names
+        return [(name, i, []) for i, name in enumerate(shown)]
 
     @property
     def _of_effect(self) -> IntArray:
@@ -59,9 +79,28 @@ class Diagonal(Structure):
         variances = np.maximum(np.diagonal(g, axis1=1, axis2=2), 0.0)
         return np.sqrt(variances.mean(axis=1, keepdims=True) if self.hom else variances)
 
+    def from_factor(self, lam: Array) -> Array:
+        """The diagonal."""
+        return np.diagonal(lam, axis1=1, axis2=2)[:, : self.n].copy()
+
     def units(self, sizes: Array) -> Array:
         """Those of the effects; of one for all the root of their mean square."""
         return np.array([np.sqrt(np.mean(sizes**2))]) if self.hom else sizes
+
+    def directions(self, theta: Array) -> Array:
+        """The variances, or all of them together."""
+        del theta
+        if self.hom:
+            return np.eye(self.k)[None]
+        every = np.arange(self.k)
+        out = np.zeros((self.k, self.k, self.k))
+        out[every, every, every] = 1.0
+        return out
+
+    def uneven(self) -> list[Array]:
+        """Each effect alone."""
+        eye = np.eye(self.k)
+        return [] if self.hom else [np.outer(d, d) for d in eye]
 
     def zero_groups(self) -> tuple[list[IntArray], list[IntArray]]:
         """Each standard deviation."""

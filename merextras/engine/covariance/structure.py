@@ -9,12 +9,22 @@ single fit.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 import numpy as np
 
 from merextras.engine.covariance.cholesky import lower_indices
 from merextras.engine.kernels.blocks import Array, BoolArray, IntArray
+
+
+class Freedom(Enum):
+    """Which changes of a term's effects leave the structure of their covariance as it is."""
+
+    ANY = "any"  # all combinations of the effects
+    SCALES = "scales"  # a unit for each effect
+    SCALE = "scale"  # one unit for all
 
 
 @dataclass(frozen=True)
@@ -36,8 +46,23 @@ class Structure(ABC):
 
     @property
     @abstractmethod
+    def freedom(self) -> Freedom:
+        """The coordinates in which the effects may stand."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there are as many parameters as variances and covariances."""
+        return self.n == self.k * (self.k + 1) // 2
+
+    @property
+    @abstractmethod
     def lower(self) -> Array:
         """Lower bounds of the parameters, (n,)."""
+
+    @property
+    def natural_lower(self) -> Array:
+        """Those of the parameters as they are told, (n,)."""
+        return self.lower
 
     @abstractmethod
     def factor(self, theta: Array) -> Array:
@@ -57,6 +82,31 @@ class Structure(ABC):
 
         A parameter times its unit is a pure number.
         """
+
+    @property
+    def powers(self) -> Array:
+        """The power of each parameter that is a standard deviation, (n,); zero if none is."""
+        return np.ones(self.n)
+
+    def directions(self, theta: Array) -> Array:
+        """Ways in which G can change, (d, k, k), none of them zero; `theta` is (n,)."""
+        del theta
+        rows, cols = lower_indices(self.k)
+        out = np.zeros((len(rows), self.k, self.k))
+        out[np.arange(len(rows)), rows, cols] = out[np.arange(len(rows)), cols, rows] = 1.0
+        return out
+
+    def released(self, g: Array, none: float) -> list[Array]:
+        """Changes, (k, k), that give a G of units its rank back; none for one that has it.
+
+        `none` is a standard deviation that is none.
+        """
+        lost = bool(np.linalg.eigvalsh(g)[0] < none**2)
+        return [np.eye(self.k)] if lost else []
+
+    @abstractmethod
+    def uneven(self) -> list[Array]:
+        """Covariances of size one, (k, k), far from independent effects of one size."""
 
     @abstractmethod
     def zero_groups(self) -> tuple[list[IntArray], list[IntArray]]:
@@ -104,6 +154,69 @@ class Structure(ABC):
         """
         return lower_indices(self.k)
 
+    @property
+    def covaries(self) -> bool:
+        """Whether a covariance is a parameter beside variances; else a correlation stays one."""
+        return True
+
+    @property
+    def is_sd(self) -> BoolArray:
+        """Which of the parameters are standard deviations, (n,)."""
+        rows, cols = self.pairs
+        return np.asarray(rows == cols)
+
+    def reported(self, g: Array) -> Array:
+        """Standard deviations and correlations of a G: (m, k, k) -> (m, n).
+
+        NaN for a correlation of effects that do not vary.
+        """
+        rows, cols = self.pairs
+        sds = np.sqrt(np.diagonal(g, axis1=1, axis2=2))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            correlation = g[:, rows, cols] / (sds[:, rows] * sds[:, cols])
+        return np.where(rows == cols, sds[:, rows], correlation)
+
+    def labels(self, names: Sequence[str]) -> list[tuple[str, ...]]:
+        """What the parameters are called after: an effect, or two of a correlation."""
+        pairs = zip(*self.pairs, strict=True)
+        return [(names[i],) if i == j else (names[i], names[j]) for i, j in pairs]
+
+    def lines(self, names: Sequence[str]) -> list[tuple[str, int, list[int]]]:
+        """How the parameters are shown: a name, its standard deviation, correlations beside it.
+
+        By their places among the parameters.
+        """
+        rows, cols = self.pairs
+        place = {pair: i for i, pair in enumerate(zip(rows.tolist(), cols.tolist(), strict=True))}
+        every = range(self.k)
+        return [(names[a], place[a, a], [place[a, b] for b in range(a)]) for a in every]
+
+    def natural(self, theta: Array) -> Array:
+        """The parameters as they are told, standard deviations over sigma and correlations."""
+        return theta
+
+    def from_natural(self, parameters: Array) -> Array:
+        """The theta of parameters as they are told."""
+        return parameters
+
+    def natural_gradient(self, theta: Array, gradient: Array) -> Array:
+        """The derivative in the parameters as they are told, (n,), of that in theta, (n,)."""
+        del theta
+        return gradient
+
+    def mapped(self, theta: Array, change: Callable[[Array], Array], scale: Array) -> Array:
+        """Theta of the effects in other coordinates, (m, n).
+
+        Parameters
+        ----------
+        change : callable (m, k, k) -> (m, k, k)
+            Makes roots of G in the other coordinates, for a structure that allows any.
+        scale : (k,) array
+            By which the effects are multiplied, for the others.
+        """
+        del change
+        return theta * self.units(scale)
+
     def canonical(self, theta: Array) -> Array:
         """The one theta of those with the same G that is reported, (m, n)."""
         return theta
@@ -128,3 +241,8 @@ class Structure(ABC):
         turned = np.einsum("mab,mibc->miac", slope, s)
         inner = 2.0 * np.einsum("miac,mjac->mij", turned, s, optimize=True)
         return np.asarray(inner + self.second(theta, 2.0 * slope @ self.factor(theta)))
+
+
+def all_of(names: Sequence[str]) -> str:
+    """Effects that share what is said of them: ``t[1] ... t[9]``."""
+    return names[0] if len(names) == 1 else f"{names[0]} ... {names[-1]}"

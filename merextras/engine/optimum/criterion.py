@@ -106,13 +106,17 @@ class Point:
         return self.criterion.covariances.gradient(self.theta, self._factor_slopes)
 
     def user_gradient(self, theta: Array | None = None) -> Array:
-        """The derivative in theta of the effects as the user counts them, (n,); `theta` is that."""
-        criterion = self.criterion
+        """The derivative in the parameters of the effects as the user counts them, (n,).
+
+        NaN where a parameter is at an end that theta stands still at; `theta` are those parameters.
+        """
+        criterion, covariances = self.criterion, self.criterion.covariances
         theta = criterion.to_user(self.theta) if theta is None else theta
         effects = criterion.system.cp.basis.effects
         each = zip(effects, self._factor_slopes, self.lams, strict=True)
         slopes = [own.slopes(slope, lam) for own, slope, lam in each]
-        return criterion.covariances.gradient(theta, slopes)
+        own = covariances.from_natural(theta)
+        return covariances.natural_gradient(own, covariances.gradient(own, slopes))
 
     def covariance_slopes(self) -> tuple[Array, ...]:
         """D of each term; see `gradient.covariance_slopes`."""
@@ -197,7 +201,10 @@ class Criterion:
         return self.covariances.units(self.sizes)
 
     def to_user(self, theta: Array) -> Array:
-        """Theta of the effects as the user counts them, (n,) or (m, n)."""
+        """The parameters of the effects as the user counts them, (n,) or (m, n).
+
+        Those that are told: see `Structure.natural`.
+        """
         return self.system.cp.basis.to_user(theta, self.covariances)
 
     def from_user(self, theta: Array) -> Array:

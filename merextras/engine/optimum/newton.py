@@ -91,7 +91,8 @@ class _Search:
 
     def relative_size(self, theta: Array) -> float:
         """The largest relative standard deviation, of a covariate of size one."""
-        return float(np.max(np.abs(theta) * self.criterion.units, initial=0.0))
+        amounts = self.covariances.amounts(theta, self.criterion.units)
+        return float(np.max(amounts, initial=0.0))
 
     def curvature(self, theta: Array, hessian: Array) -> float:
         """The least second derivative in a parameter, in units of its size."""
@@ -232,7 +233,7 @@ def _is_doubtful(search: _Search, end: _End) -> bool:
 
 def _is_unbounded(search: _Search, end: _End) -> bool:
     """Whether the criterion does not rise as what is large of the random effects grows further."""
-    size = np.abs(end.theta) * search.criterion.units
+    size = search.covariances.amounts(end.theta, search.criterion.units)
     largest = np.max(size, initial=0.0)
     unsettled = end.decrement > 1e-8 and largest > FEW_DIGITS
     if end.deviance == -np.inf or largest > FAR or unsettled:
@@ -240,7 +241,7 @@ def _is_unbounded(search: _Search, end: _End) -> bool:
     if not np.isfinite(end.deviance) or not largest > LARGE:
         return False
     # What is large alone, and with all that outweighs the residual: it may grow in proportion only.
-    grown = [np.where(size > bound, 10.0 * end.theta, end.theta) for bound in (LARGE, 1.0)]
+    grown = [search.covariances.tenfold(end.theta, size > bound) for bound in (LARGE, 1.0)]
     return any(search.at(theta)[1] <= end.deviance + LITTLE for theta in grown)
 
 
@@ -294,7 +295,7 @@ def _snap_to_zero(search: _Search, theta: Array, deviance: float) -> Array | Non
     First all of an effect's row of Lambda, then what the effects before it leave of it, the
     diagonal element alone.
     """
-    size = np.abs(theta) * search.criterion.units
+    size = search.covariances.amounts(theta, search.criterion.units)
     limit = NEAR_ZERO * max(1.0, float(np.max(size, initial=0.0)))
     snapped = None
     for where in search.covariances.zero_groups():

@@ -113,7 +113,8 @@ def _without_blocks(products: CrossProducts, at: int) -> CrossProducts:
 def label_of(term: Term) -> str:
     """The term as lme4's formula has it: ``(0 + Days | Subject)``."""
     names = ["1" if name == INTERCEPT else name for name in term.names]
-    return f"({' + '.join(names if names[0] == '1' else ['0', *names])} | {term.factor})"
+    effects = " + ".join(names if names[0] == "1" else ["0", *names])
+    return term.tag.around(f"{effects} | {term.factor}")
 
 
 def read_hypothesis(

@@ -14,6 +14,7 @@ from merextras._typing import Array, BoolArray
 from merextras.engine.products.term_rows import TermRows
 from merextras.exceptions import DataWarning, InvalidArgumentError, UnsupportedModelError
 from merextras.model.columns.covariates import Covariates
+from merextras.model.columns.effect_levels import check_effects_of
 from merextras.model.columns.fixed import FixedPart, FormulaPart, Scope
 from merextras.model.columns.levels import grouping, without_unused
 from merextras.model.columns.plain_columns import plain_part
@@ -251,10 +252,11 @@ def _terms(bar: Bar, frame: pd.DataFrame, labels: Mapping[str, str], scope: Scop
     levels, codes = grouping(frame, bar.factors)
     part = _part(bar.effects, frame, labels, scope)
     values = part.matrix(frame)
-    what = f"({bar.effects} | {':'.join(bar.factors)})"
+    what = bar.tag.around(f"{bar.effects} | {':'.join(bar.factors)}")
     if not part.names:
         raise InvalidArgumentError(f"formula: {what} has no effects")
     check_finite(values, part.names, what)
+    check_effects_of(bar.tag, part, what)
     every = list(range(len(part.names)))
     columns = [[i] for i in every] if bar.independent else [every]
     return [
@@ -264,6 +266,7 @@ def _terms(bar: Bar, frame: pd.DataFrame, labels: Mapping[str, str], scope: Scop
             levels,
             Covariates(tuple(part.names[i] for i in own), part),
             TermRows(codes, values[:, own], len(levels)),
+            bar.tag,
         )
         for own in columns
     ]

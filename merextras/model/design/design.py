@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -12,6 +12,8 @@ import scipy.sparse as sp
 
 from merextras._typing import Array, BoolArray, IntArray
 from merextras.engine.covariance.covariances import Covariances
+from merextras.engine.covariance.structure import Structure
+from merextras.engine.covariance.tags import PLAIN, Tag
 from merextras.engine.products.crossprod import CrossProducts, effects_of
 from merextras.engine.products.term_rows import TermRows
 from merextras.model.columns.covariates import Covariates
@@ -40,6 +42,8 @@ class Term:
         The k effects of a level: their names, and how to make them from new data.
     rows : TermRows
         Codes and values, row by row.
+    tag : Tag
+        How the structure of the effects' covariance is written.
     """
 
     factor: str
@@ -47,6 +51,12 @@ class Term:
     levels: pd.Index
     covariates: Covariates
     rows: TermRows
+    tag: Tag = PLAIN
+
+    def __post_init__(self) -> None:
+        free = self.tag.structure(self.rows.k).freedom
+        if self.rows.freedom is not free:
+            object.__setattr__(self, "rows", replace(self.rows, freedom=free))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -57,6 +67,16 @@ class Term:
     def k(self) -> int:
         """Effects per level."""
         return self.rows.k
+
+    @property
+    def structure(self) -> Structure:
+        """Of the effects' covariance."""
+        return self.tag.structure(self.k)
+
+    @property
+    def label(self) -> str:
+        """As a formula has it, with the effects' names: ``(Intercept + Days | Subject)``."""
+        return self.tag.around(f"{' + '.join(self.names)} | {self.factor}")
 
     def codes_of(self, data: pd.DataFrame) -> IntArray:
         """The level of each row of new data, -1 for one the model does not know."""
@@ -146,7 +166,7 @@ class Design:
     @property
     def covariances(self) -> Covariances:
         """The covariances of the terms as functions of theta."""
-        return Covariances.unstructured(self.ks)
+        return Covariances.of([term.structure for term in self.terms])
 
     @property
     def q(self) -> int:

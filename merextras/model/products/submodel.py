@@ -12,6 +12,7 @@ import patsy
 from merextras._typing import IntArray
 from merextras.exceptions import InvalidArgumentError, NoRowsError
 from merextras.model.columns.coded import Block, CodedPart
+from merextras.model.columns.effect_levels import check_effects_of
 from merextras.model.columns.fixed import FixedPart
 from merextras.model.columns.plain_columns import PlainPart
 from merextras.model.formula.parse import Bar, parse
@@ -157,7 +158,8 @@ def _reads(part: CodedPart, factor: int, name: str) -> bool:
 
 def _terms_of(structure: Structure, bar: Bar) -> list[tuple[int, Effects, IntArray]]:
     """The terms that a bar makes of an old one on the same factor."""
-    keys, text = _keys(bar.effects), f"({bar.effects} | {':'.join(bar.factors)})"
+    keys = _keys(bar.effects)
+    text = bar.tag.around(f"{bar.effects} | {':'.join(bar.factors)}")
     for t, old in enumerate(structure.terms):
         if set(old.coder.columns) != set(bar.factors):
             continue
@@ -166,7 +168,9 @@ def _terms_of(structure: Structure, bar: Bar) -> list[tuple[int, Effects, IntArr
         part, columns = _subset(old.part, bar.effects)
         if not bar.independent and set(columns) <= set(old.columns):
             where = np.array([old.columns.index(j) for j in columns], dtype=np.intp)
-            return [(t, Effects(old.coder, part, tuple(range(len(columns)))), where)]
+            check_effects_of(bar.tag, part, text)
+            every = tuple(range(len(columns)))
+            return [(t, Effects(old.coder, part, every, bar.tag), where)]
         if bar.independent:
             return _independent(structure, old, part, columns, text)
     _refuse(f"the term {text}")

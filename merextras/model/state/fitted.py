@@ -304,6 +304,7 @@ def is_singular(model: FittedModel, tol: float = 1e-4) -> bool:
 
     True when a diagonal element of a relative covariance factor is below `tol`, that of effects
     whose covariates are orthogonal and of mean square one: what is called zero depends neither on
-    the unit of a covariate nor on where its zero is.
+    the unit of a covariate nor on where its zero is. Where a covariance has a structure, when a
+    standard deviation is, or the root of a correlation's distance from its end.
     """
-    return any(bool(np.any(np.diag(lam) < tol)) for lam in model.solution.factor.lams)
+    return bool(model.design.covariances.is_singular(model.point.theta[None], tol)[0])

@@ -122,8 +122,8 @@ def _lind(model: FittedModel) -> Array:
     for term in model.design.terms:
         if term.structure.freedom is not Freedom.ANY:
             raise UnsupportedModelError(
-                f"Lind: the elements of the factor of {term.label} are functions of its parameters, "
-                "not elements of theta; get_me('Tlist') has the factors"
+                f"Lind: the factor of {term.label} has functions of theta for its elements, not "
+                "theta's own; get_me('Tlist') has the factors"
             )
         rows, cols = lower_indices(term.k)
         order = np.lexsort((cols, rows))  # Lambdat by columns is Lambda by rows

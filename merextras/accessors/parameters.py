@@ -66,9 +66,8 @@ def parameters(covariances: Covariances, theta: Array, sigma2: Array, beta: Arra
         A correlation with an effect of zero variance does not exist and is NaN.
     """
     lams = covariances.joint(covariances.from_natural(theta))
-    gs = [
-        lams[:, span, span] @ np.swapaxes(lams[:, span, span], 1, 2) for span in covariances.spans
-    ]
+    own = [lams[:, span, span] for span in covariances.spans]
+    gs = [lam @ np.swapaxes(lam, 1, 2) for lam in own]
     return parameters_at(covariances, gs, sigma2, beta)
 
 

@@ -242,7 +242,14 @@ class Correlated(Structure):
         gap = np.minimum(1.0 - rho, rho - self.least_rho())
         return np.asarray(small | (np.sqrt(np.maximum(gap, 0.0)) < limit))
 
-    def inward(self, theta: Array, slope: Array, sizes: Array) -> tuple[Array, BoolArray]:
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The least and the largest correlation."""
+        return self.least_rho(), 1.0
+
+    def inward(
+        self, theta: Array, slope: Array, sizes: Array, held: Sequence[int] = ()
+    ) -> tuple[Array, BoolArray]:
         """A standard deviation off zero, or rho off its end; as a step in natural parameters.
 
         `change` is (m, n): the parameter that is to move, by how much of its unit.
@@ -267,6 +274,8 @@ class Correlated(Structure):
             low = sds * sizes < _NEAR
             rest = (first - 2.0 * own * sds) / sizes
             down = low & (np.where(np.abs(rest) > NO_SLOPE * scale[:, None], rest, own) < 0.0)
+        kept = np.setdiff1d(held, [self.n - 1])
+        down[:, kept.astype(int)] = False
         each = np.argmax(down, axis=1)
         rows = np.flatnonzero(down.any(axis=1))
         change[rows, each[rows]] = 1.0
@@ -274,7 +283,7 @@ class Correlated(Structure):
         along = np.einsum("mab,mab,ma,mb->m", slope, self.rho_slope(rho), sds, sds)
         top, bottom = 1.0 - rho < _NEAR**2, rho - self.least_rho() < _NEAR**2
         turn = ~found & ((top & (along > 0.0)) | (bottom & (along < 0.0)))
-        turn &= np.abs(along) > NO_SLOPE * scale
+        turn &= (np.abs(along) > NO_SLOPE * scale) & (self.n - 1 not in held)
         change[turn, -1] = np.where(top, -1.0, 1.0)[turn]
         return change, usable & (found | turn)
 
@@ -305,6 +314,11 @@ class CompoundSymmetry(Correlated):
     R has the eigenvalues ``1 + (k - 1) rho`` and ``1 - rho``, which are ``k cos(a)**2`` and
     ``k sin(a)**2 / (k - 1)``; C is R's symmetric root.
     """
+
+    @property
+    def turn(self) -> tuple[float, float]:
+        """``rho = (1 + l) / 2 + (1 - l) / 2 cos(2 a)``."""
+        return 0.25 * np.pi, -0.5
 
     def root(self, angle: Array) -> tuple[Array, Array, Array]:
         """Of the two eigenvalues."""
@@ -358,6 +372,11 @@ class Autoregressive(Correlated):
     """
 
     hom: bool = True
+
+    @property
+    def turn(self) -> tuple[float, float]:
+        """The arc sine itself."""
+        return 0.0, 1.0
 
     def root(self, angle: Array) -> tuple[Array, Array, Array]:
         """The Cholesky factor."""

@@ -110,12 +110,15 @@ class Diagonal(Structure):
         """By the standard deviations."""
         return np.asarray((np.abs(theta) * self.units(sizes) < limit).any(axis=1))
 
-    def inward(self, theta: Array, slope: Array, sizes: Array) -> tuple[Array, BoolArray]:
+    def inward(
+        self, theta: Array, slope: Array, sizes: Array, held: Sequence[int] = ()
+    ) -> tuple[Array, BoolArray]:
         """Variance for the effect whose score is most negative, or for all."""
         del theta
         score = np.diagonal(slope, axis1=1, axis2=2) / sizes**2
         usable = np.all(np.isfinite(score), axis=1)
         score = np.where(usable[:, None], score, 0.0)
+        score[:, np.isin(self._of_effect, held)] = 0.0
         scale = np.max(np.abs(slope / np.outer(sizes, sizes)), axis=(1, 2), initial=0.0)
         if self.hom:
             total = score.mean(axis=1)

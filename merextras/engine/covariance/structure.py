@@ -116,8 +116,20 @@ class Structure(ABC):
     def near_zero(self, theta: Array, sizes: Array, limit: float) -> BoolArray:
         """Whether a model is within `limit` of a covariance that has lost rank, (m,)."""
 
+    @property
+    def turn(self) -> tuple[float, float]:
+        """The angle of a correlation in its drawn out arc sine u: ``start + rate u``."""
+        raise NotImplementedError
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The least and the largest correlation."""
+        return -1.0, 1.0
+
     @abstractmethod
-    def inward(self, theta: Array, slope: Array, sizes: Array) -> tuple[Array, BoolArray]:
+    def inward(
+        self, theta: Array, slope: Array, sizes: Array, held: Sequence[int] = ()
+    ) -> tuple[Array, BoolArray]:
         """A change that lowers the criterion, for a model on the boundary.
 
         Parameters
@@ -126,6 +138,8 @@ class Structure(ABC):
             D, the derivative of the criterion in G.
         sizes : (k,) array
             Of the effects' covariates.
+        held : sequence of int
+            Parameters that may not change, where each stands for itself.
 
         Returns
         -------

@@ -36,9 +36,14 @@ class Kind:
     ordered: bool = False
 
 
+def _unstructured(k: int, hom: bool) -> Structure:
+    del hom
+    return Unstructured(k)
+
+
 #: By the names in formulas, lme4's; the first is that of a term without one.
 KINDS: dict[str, Kind] = {
-    "us": Kind(lambda k, hom: Unstructured(k)),
+    "us": Kind(_unstructured),
     "diag": Kind(Diagonal, hom=False, keyword="hom"),
     "cs": Kind(CompoundSymmetry, 2, hom=False, keyword="hom"),
     "ar1": Kind(Autoregressive, 2, hom=True, keyword="het", ordered=True),

@@ -6,7 +6,7 @@ be searched without bounds; the one with no negative diagonal element is reporte
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -127,9 +127,11 @@ class Unstructured(Structure):
         scaled = np.abs(theta[:, self.diagonal]) * sizes[order]
         return np.asarray((scaled < limit).any(axis=1))
 
-    def inward(self, theta: Array, slope: Array, sizes: Array) -> tuple[Array, BoolArray]:
+    def inward(
+        self, theta: Array, slope: Array, sizes: Array, held: Sequence[int] = ()
+    ) -> tuple[Array, BoolArray]:
         """Variance in the direction in which D is most negative."""
-        del theta
+        del theta, held
         scaled = slope / np.outer(sizes, sizes)
         usable = np.all(np.isfinite(scaled), axis=(1, 2))
         values, directions = np.linalg.eigh(np.where(usable[:, None, None], scaled, 0.0))

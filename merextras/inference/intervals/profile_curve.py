@@ -9,7 +9,7 @@ import numpy as np
 from merextras._typing import Array
 from merextras.engine.profile.constrained import Reached
 from merextras.engine.profile.trace import Side
-from merextras.results.profiles.curve import FORWARD, Curve, hermite
+from merextras.results.profiles.curve import Curve, hermite, value_of
 
 
 def curve_of(
@@ -40,7 +40,7 @@ def curve_of(
         _reason(side, points, float(bound), end)
         for side, points, bound in zip(sides, (low, high), bounds, strict=True)
     ]
-    estimate = float(FORWARD[kind](start.u))
+    estimate = float(value_of(kind, start.u, (bounds[0], bounds[1])))
     return Curve(
         estimate, kind, u, zeta, slopes, (bounds[0], bounds[1]), (reasons[0], reasons[1]), end
     )

@@ -9,8 +9,9 @@ from statistics import NormalDist
 import numpy as np
 
 from merextras._typing import Array
-from merextras.engine.covariance.cholesky import lower_indices
+from merextras.accessors.parameters import as_variances, parameters_at
 from merextras.engine.covariance.covariances import Covariances
+from merextras.engine.covariance.structure import Freedom
 from merextras.engine.optimum.newton import minimise
 from merextras.engine.products.effects import EffectBasis
 from merextras.engine.profile.charts import (
@@ -22,6 +23,7 @@ from merextras.engine.profile.charts import (
     Target,
 )
 from merextras.engine.profile.constrained import Problem, Reached, minimum
+from merextras.engine.profile.own_charts import OwnCorrelation, OwnDeviation
 from merextras.engine.profile.trace import Range, Side, trace
 from merextras.engine.solution.pls import Solution
 from merextras.exceptions import ProfileError
@@ -38,7 +40,18 @@ _FAR = 12.0
 _LEVELS = (0.5, 0.8, 0.9, 0.95, 0.99)
 _APART = 0.75
 
-#: How a parameter is made of its coordinate (by scale), and where its space ends.
+
+def _kind_of(target: Target) -> tuple[str, str, float, float]:
+    """How a parameter is made of its coordinate (by scale), and where its space ends."""
+    if isinstance(target, OwnDeviation):
+        return (*_POWERS[target.power], 0.0, np.inf)
+    if isinstance(target, OwnCorrelation):
+        return ("sine", "sine", *target.structure.ends)
+    return _KINDS[type(target)]
+
+
+#: A standard deviation and a variance by the power of their coordinate.
+_POWERS = {1.0: ("identity", "square"), 2.0: ("square", "fourth")}
 _KINDS: dict[type[Target], tuple[str, str, float, float]] = {
     StandardDeviation: ("identity", "square", 0.0, np.inf),
     Correlation: ("sine", "sine", -1.0, 1.0),
@@ -55,6 +68,8 @@ class Profiler:
     Attributes
     ----------
     solution : Solution
+    covariances : Covariances
+        Of the model's terms.
     targets : dict parameter -> Target
     scale : str
     goals : tuple of float
@@ -64,6 +79,7 @@ class Profiler:
     """
 
     solution: Solution
+    covariances: Covariances
     targets: dict[str, Target]
     scale: str
     goals: tuple[float, ...]
@@ -84,9 +100,10 @@ class Profiler:
                 f"the ML estimate, at which a profile starts, was not found ({opt.message}); "
                 "rescale the covariates or simplify the random effects"
             )
-        every = _targets(model.design.covariances, solution.cp.basis.effects, solution.p, scale)
+        covariances = model.design.covariances
+        every = _targets(covariances, solution.cp.basis.effects, solution.p, scale)
         targets = dict(zip(names, every, strict=True))
-        return cls(solution, targets, scale, _goals(level_max))
+        return cls(solution, covariances, targets, scale, _goals(level_max))
 
     def run(self, names: Sequence[str]) -> dict[str, tuple[Curve, Array]]:
         """Profile the parameters: the curve of each, and all parameters at its points."""
@@ -98,7 +115,10 @@ class Profiler:
     def _profile(self, name: str) -> tuple[Curve, Array]:
         target = self.targets[name]
         at_zero = self._zero_effects(target)
-        if at_zero and isinstance(target, (Correlation, Covariance)):
+        needed = 1 if isinstance(target, (Correlation, Covariance)) else np.inf
+        if isinstance(target, OwnCorrelation):
+            needed = target.structure.k - 1  # two that vary have a correlation
+        if len(at_zero) >= needed:
             return self._undefined(target)
         problem, start = self._start(target, name)
         span = self._range(problem, start)
@@ -108,7 +128,7 @@ class Profiler:
         if isinstance(target, StandardDeviation) and low.status == "reached":
             self.far_from_zero.add((target.term, *target.effects))
         points = [*reversed(low.points), start, *high.points]
-        kind, squared, *bounds = _KINDS[type(target)]
+        kind, squared, *bounds = _kind_of(target)
         curve = curve_of(
             start, (low, high), squared if self.scale == "varcov" else kind, bounds, span.ceiling
         )
@@ -125,13 +145,13 @@ class Profiler:
     def _undefined(self, target: Target) -> tuple[Curve, Array]:
         """A correlation or covariance of an effect without variance."""
         nothing = np.empty(0)
-        if isinstance(target, Correlation):
+        kind, _, *ends = _kind_of(target)
+        if not isinstance(target, Covariance):
             reason = "a standard deviation is estimated as 0, where every correlation fits as well"
-            bounds = (-1.0, 1.0)
+            bounds = (ends[0], ends[1])
         else:
             reason = "a variance is estimated as 0, and the covariance's profile has no start there"
             bounds = (np.nan, np.nan)
-        kind = _KINDS[type(target)][0]
         curve = Curve(np.nan, kind, nothing, nothing, nothing, bounds, (reason, reason))
         return curve, np.empty((0, len(self.targets)))
 
@@ -158,6 +178,12 @@ class Profiler:
         if isinstance(target, StandardDeviation):
             one = sigma / problem.sizes[target.term][target.effects[0]]
             return Range(0.0, np.inf, max(start.u, one))
+        if isinstance(target, OwnDeviation):
+            size = problem.sizes[target.term][target.effects[0]]
+            one = sigma * self.solution.cp.basis.effects[target.term].scale[target.effects[0]]
+            return Range(0.0, np.inf, max(start.u, float(one / size) ** (1.0 / target.power)))
+        if isinstance(target, OwnCorrelation):
+            return Range(-0.5 * np.pi, 0.5 * np.pi, 0.5)
         if isinstance(target, Correlation):
             return Range(-0.5 * np.pi, 0.5 * np.pi, 0.5, self._ceiling(target, start))
         if isinstance(target, Sigma):
@@ -204,26 +230,13 @@ class Profiler:
         )
 
     def _values(self, points: Sequence[Reached]) -> Array:
-        rows = []
-        for point in points:
-            model = point.model
-            lams = model.solution.lams
-            rows.append(_values_of(lams, model.sigma2, model.beta, self.scale))
-        return np.array(rows)
-
-
-def _values_of(lams: Sequence[Array], sigma2: float, beta: Array, scale: str) -> Array:
-    """All parameters; NaN for the correlation of an effect without variance."""
-    parts = []
-    for lam in lams:
-        covariance = sigma2 * lam @ lam.T
-        if scale == "sdcor":
-            sd = np.sqrt(np.diag(covariance))
-            with np.errstate(invalid="ignore", divide="ignore"):
-                covariance = covariance / np.outer(sd, sd)
-            covariance[np.diag_indices_from(covariance)] = sd
-        parts.append(covariance[lower_indices(len(lam))])
-    return np.concatenate([*parts, [np.sqrt(sigma2) if scale == "sdcor" else sigma2], beta])
+        """All parameters at the points; NaN for the correlation of an effect without variance."""
+        models = [point.model for point in points]
+        by_term = zip(*(model.solution.lams for model in models), strict=True)
+        gs = [np.array([lam @ lam.T for lam in lams]) for lams in by_term]
+        sigma2, beta = (np.array([getattr(m, name) for m in models]) for name in ("sigma2", "beta"))
+        values = parameters_at(self.covariances, gs, sigma2, beta.reshape(len(models), -1))
+        return values if self.scale == "sdcor" else as_variances(self.covariances, values)
 
 
 def _goals(level_max: float) -> tuple[float, ...]:
@@ -244,8 +257,23 @@ def _targets(
     """What the parameters are, in their order."""
     between = Correlation if scale == "sdcor" else Covariance
     targets: list[Target] = []
-    for t, k in enumerate(model.ks):
+    for t, structure in enumerate(model.structures):
+        k = structure.k
+        if structure.freedom is not Freedom.ANY:
+            targets += _own_targets(model, t, effects[t])
+            continue
         for j in range(k):
             targets.append(StandardDeviation(model, t, (j,), effects[t]))
             targets += [between(model, t, (j, i), effects[t]) for i in range(j + 1, k)]
     return [*targets, Sigma(model), *(FixedEffect(model, column=column) for column in range(p))]
+
+
+def _own_targets(model: Covariances, t: int, basis: EffectBasis) -> list[Target]:
+    """The parameters of a term whose structure has them as its own coordinates."""
+    structure, out = model.structures[t], list[Target]()
+    for place, (row, own) in enumerate(zip(structure.pairs[0], structure.is_sd, strict=True)):
+        if own:
+            out.append(OwnDeviation(model, t, (int(row),), basis, place))
+        else:
+            out.append(OwnCorrelation(model, t, tuple(range(structure.k)), basis, place))
+    return out

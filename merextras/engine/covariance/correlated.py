@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from merextras.engine.covariance.structure import Freedom, Structure, all_of
+from merextras.engine.covariance.structure import Freedom, NearLinear, Structure, all_of
 from merextras.engine.covariance.unstructured import NO_SLOPE
 from merextras.engine.kernels.blocks import Array, BoolArray, IntArray
 
@@ -58,6 +58,10 @@ class Correlated(Structure):
     @abstractmethod
     def rho_slope(self, rho: Array) -> Array:
         """``dR / drho``, (m, k, k)."""
+
+    @abstractmethod
+    def rho_bend(self, rho: Array) -> Array:
+        """``d2R / drho2``, (m, k, k)."""
 
     @abstractmethod
     def least_rho(self) -> float:
@@ -231,6 +235,33 @@ class Correlated(Structure):
         eye = np.eye(self.k)
         return [*(root @ np.swapaxes(root, 1, 2)), *(() if self.hom else map(np.outer, eye, eye))]
 
+    def near_linear(self, theta: Array) -> NearLinear:
+        """In the variances and rho; not finite where one of several variances is zero."""
+        own, every, last = self.natural(theta[None])[0], np.arange(self.k), self.n - 1
+        sds = np.broadcast_to(own[:-1], (self.k,))
+        root = self.root(theta[-1:])[0][0]
+        turned, bent = self.rho_slope(own[-1:])[0], self.rho_bend(own[-1:])[0]
+        size, half = np.outer(sds, sds), 0.5 / np.where(self.hom, 1.0, sds)
+        r = root @ root.T
+        slopes = np.zeros((self.n, self.k, self.k))
+        second = np.zeros((self.n, *slopes.shape))
+        slopes[last], second[last, last] = size * turned, size * bent
+        if self.hom:
+            slopes[0], second[0, last] = r, turned
+            second[last, 0] = turned
+            return NearLinear(slopes, second, np.append(own[:-1] ** 2, 0.0))
+        rate = np.outer(half, sds)  # dG_ab / dv_a = R_ab s_b / (2 s_a), off the diagonal
+        slopes[every, every] = r * rate
+        slopes[:last] += np.swapaxes(slopes[:last], 1, 2)
+        for a in every:
+            second[a, last, a] = second[last, a, a] = turned[a] * rate[a]
+            second[a, last, :, a] = second[last, a, :, a] = turned[a] * rate[a]
+            off = np.where(every == a, 0.0, r[a])
+            second[a, a, a] = second[a, a, :, a] = -off * rate[a] * half[a] / sds[a]
+            for b in every[every != a]:
+                second[a, b, a, b] = second[a, b, b, a] = r[a, b] * half[a] * half[b]
+        return NearLinear(slopes, second, np.append(sds**2, 0.0))
+
     def zero_groups(self) -> tuple[list[IntArray], list[IntArray]]:
         """Each standard deviation."""
         return [np.array([i]) for i in range(self.sds)], []
@@ -354,6 +385,19 @@ class CompoundSymmetry(Correlated):
         off = 1.0 - np.eye(self.k)
         return np.broadcast_to(off, (len(rho), self.k, self.k))
 
+    def rho_bend(self, rho: Array) -> Array:
+        """R is linear in rho."""
+        return np.zeros((len(rho), self.k, self.k))
+
+    def near_linear(self, theta: Array) -> NearLinear:
+        """One variance and one covariance, if the variances are the same."""
+        if not self.hom:
+            return super().near_linear(theta)
+        sd, rho = self.natural(theta[None])[0]
+        slopes = np.array([np.eye(self.k), 1.0 - np.eye(self.k)])
+        second = np.zeros((2, *slopes.shape))
+        return NearLinear(slopes, second, np.array([sd**2, rho * sd**2]))
+
     def least_rho(self) -> float:
         """Where the eigenvalue of the mean is zero."""
         return -1.0 / (self.k - 1.0)
@@ -417,6 +461,11 @@ class Autoregressive(Correlated):
         """``d rho**(d - 1)``."""
         d = np.abs(np.subtract.outer(np.arange(self.k), np.arange(self.k))).astype(float)
         return np.asarray(d * rho[:, None, None] ** np.maximum(d - 1.0, 0.0))
+
+    def rho_bend(self, rho: Array) -> Array:
+        """``d (d - 1) rho**(d - 2)``."""
+        d = np.abs(np.subtract.outer(np.arange(self.k), np.arange(self.k))).astype(float)
+        return np.asarray(d * (d - 1.0) * rho[:, None, None] ** np.maximum(d - 2.0, 0.0))
 
     def least_rho(self) -> float:
         """Minus one."""

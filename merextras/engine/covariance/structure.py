@@ -28,6 +28,25 @@ class Freedom(Enum):
 
 
 @dataclass(frozen=True)
+class NearLinear:
+    """G in parameters in which it is linear or nearly so; of degree one in their `values`.
+
+    Attributes
+    ----------
+    slopes : (n, k, k) array
+        ``dG / dphi_i``.
+    second : (n, n, k, k) array
+        ``d2G / dphi_i dphi_j``.
+    values : (n,) array
+        ``G = sum_i values_i dG / dphi_i``: the variances, and zero for a correlation.
+    """
+
+    slopes: Array
+    second: Array
+    values: Array
+
+
+@dataclass(frozen=True)
 class Structure(ABC):
     """The covariance of one term as a function of its parameters.
 
@@ -87,6 +106,14 @@ class Structure(ABC):
     def powers(self) -> Array:
         """The power of each parameter that is a standard deviation, (n,); zero if none is."""
         return np.ones(self.n)
+
+    def near_linear(self, theta: Array) -> NearLinear:
+        """In variances and covariances; `theta` is (n,)."""
+        slopes = self.directions(theta)
+        g = self.factor(theta[None])[0]
+        g = g @ g.T
+        inside = np.einsum("iab,ab->i", slopes, g) / np.einsum("iab,iab->i", slopes, slopes)
+        return NearLinear(slopes, np.zeros((self.n, *slopes.shape)), inside)
 
     def directions(self, theta: Array) -> Array:
         """Ways in which G can change, (d, k, k), none of them zero; `theta` is (n,)."""

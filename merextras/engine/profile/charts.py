@@ -86,6 +86,7 @@ class Target:
 
         Arguments and results are those of `Structure.inward`, of the free effects alone.
         """
+        del theta
         change = np.zeros((1, *slope.shape[1:]))
         free = np.setdiff1d(np.arange(slope.shape[1]), self.frozen)
         if len(free) == 0:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from merextras._typing import Array
-from merextras.exceptions import NotPositiveDefiniteError, RefitWarning
+from merextras.exceptions import NotPositiveDefiniteError, RefitWarning, UnsupportedModelError
 from merextras.inference.ddf.contrasts import FTest, independent
 from merextras.inference.ddf.satterthwaite import in_basis, inverse_of
 from merextras.model.state.fitted import FittedModel, refitted
@@ -176,10 +176,18 @@ def kenward_roger(model: FittedModel, *, stacklevel: int = 2) -> KenwardRoger:
     found, sigma2 = model.information, model.solution.sigma2
     # Where effects are in coordinates of their own a direction without information is one that the
     # design does not determine, not one of covariates far from zero.
-    inverse, _ = inverse_of(found.expected())
-    parameters = 2.0 * inverse
+    slopes, second = found.nearly_linear()
+    if not np.all(np.isfinite(slopes)):
+        raise UnsupportedModelError(
+            "Kenward-Roger's method: one of several standard deviations that share a correlation "
+            "is estimated as zero, where the covariance has no derivative in its variance; take "
+            "ddf='satterthwaite', or leave that effect out"
+        )
+    inverse, _ = inverse_of(slopes.T @ found.expected() @ slopes)
+    parameters = 2.0 * slopes @ inverse @ slopes.T
     plain = sigma2 * found.unscaled
-    adjusted = plain + 2.0 * sigma2 * found.excess(parameters)
+    excess = found.excess(parameters) - found.bent(2.0 * inverse, second)
+    adjusted = plain + 2.0 * sigma2 * excess
     _check_adjusted(adjusted, plain)
     return KenwardRoger(model, adjusted, plain, sigma2 * found.moves(), parameters)
 

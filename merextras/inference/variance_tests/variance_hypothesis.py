@@ -192,7 +192,9 @@ def _of_three(only: FittedModel, full: FittedModel, null: object | None) -> Vari
     tested = only.design.terms[0]
     mine = groups_of(only.design, 0)
     every = range(len(full.design.terms))
+    own = only.design.covariances.structures[0]
     at = [t for t in every if same_term(mine, groups_of(full.design, t))]
+    at = [t for t in at if full.design.covariances.structures[t] == own]
     if not at:
         _refuse_covariances(full.design, only.design, 0, "model")
         there = ", ".join(label_of(term) for term in full.design.terms)
@@ -245,7 +247,9 @@ def _missing(design: Design, kept: Design | None, name: str) -> int:
     left = list(range(len(design.terms)))
     for s in range(0 if kept is None else len(kept.terms)):
         assert kept is not None
+        mine = kept.terms[s].structure
         same = [t for t in left if same_term(groups_of(kept, s), groups_of(design, t))]
+        same = [t for t in same if design.terms[t].structure == mine]
         if not same:
             _refuse(design, kept, s, name)
         left.remove(same[0])

@@ -16,8 +16,6 @@ from merextras._typing import Array
 from merextras.accessors.description import call, formula, model_frame, weights
 from merextras.accessors.estimates import fixef, sigma
 from merextras.accessors.likelihood import as_function
-from merextras.engine.covariance.cholesky import lower_indices
-from merextras.engine.covariance.structure import Freedom
 from merextras.engine.solution.lme4_factor import as_given, random_factor, random_fixed_factor
 from merextras.exceptions import NoRowsError, UnsupportedModelError
 from merextras.model.state.fitted import FittedModel
@@ -103,10 +101,10 @@ def _all(model: FittedModel) -> dict[str, Any]:
 
 
 def _lambda(model: FittedModel) -> sp.csr_array:
-    """Lambda with the whole lower triangle of its blocks stored, zeros of theta among it."""
+    """Lambda with all of its blocks stored that may be other than zero, zeros of theta among it."""
     values, rows, cols, start = [], [], [], 0
     for term, lam in zip(model.design.terms, model.solution.lams, strict=True):
-        row, col = np.tril_indices(term.k)
+        row, col, _ = term.structure.elements
         at = start + term.k * np.arange(len(term.levels))[:, None]
         rows.append((at + row).reshape(-1))
         cols.append((at + col).reshape(-1))
@@ -120,15 +118,15 @@ def _lind(model: FittedModel) -> Array:
     """Element of theta behind each element of Lambdat, by its columns."""
     parts, start = [], 0
     for term in model.design.terms:
-        if term.structure.freedom is not Freedom.ANY:
+        rows, cols, places = term.structure.elements
+        if places is None:
             raise UnsupportedModelError(
                 f"Lind: the factor of {term.label} has functions of theta for its elements, not "
                 "theta's own; get_me('Tlist') has the factors"
             )
-        rows, cols = lower_indices(term.k)
         order = np.lexsort((cols, rows))  # Lambdat by columns is Lambda by rows
-        parts.append(np.tile(start + order, len(term.levels)))
-        start += len(rows)
+        parts.append(np.tile(start + places[order], len(term.levels)))
+        start += term.structure.n
     return np.concatenate(parts)
 
 

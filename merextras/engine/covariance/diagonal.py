@@ -59,6 +59,11 @@ class Diagonal(Structure):
         return [(name, i, []) for i, name in enumerate(shown)]
 
     @property
+    def elements(self) -> tuple[IntArray, IntArray, IntArray | None]:
+        """The diagonal."""
+        return np.arange(self.k), np.arange(self.k), self._of_effect
+
+    @property
     def _of_effect(self) -> IntArray:
         """The parameter of each effect, (k,)."""
         return np.zeros(self.k, dtype=np.intp) if self.hom else np.arange(self.k)

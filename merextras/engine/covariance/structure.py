@@ -188,6 +188,15 @@ class Structure(ABC):
         return self.from_covariance(lam @ np.swapaxes(lam, 1, 2))
 
     @property
+    def elements(self) -> tuple[IntArray, IntArray, IntArray | None]:
+        """(rows, columns) of Lambda's elements that may not be zero, and the parameters they are.
+
+        None where they are functions of several.
+        """
+        rows, cols = lower_indices(self.k)
+        return rows, cols, None
+
+    @property
     def pairs(self) -> tuple[IntArray, IntArray]:
         """(rows, columns) of G's elements that are reported, as many as parameters.
 

@@ -61,6 +61,12 @@ class Unstructured(Structure):
         """All combinations of the effects."""
         return Freedom.ANY
 
+    @property
+    def elements(self) -> tuple[IntArray, IntArray, IntArray | None]:
+        """The triangle."""
+        rows, cols = self.places
+        return rows, cols, np.arange(self.n)
+
     def factor(self, theta: Array) -> Array:
         """The triangle in its place."""
         out = np.zeros((len(theta), self.k, self.k))

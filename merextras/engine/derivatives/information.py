@@ -124,18 +124,29 @@ class Information:
         pairs = zip(self.covariances.structures, self.covariances.parts, strict=True)
         return [s.near_linear(self.theta[at]) for s, at in pairs]
 
-    def bent(self, parameters: Array, second: Array) -> Array:
-        """``M (sum_ij w_ij R_ij) M / 4``, (p, p), for a matrix of the directions' covariances.
+    def bent(self, inverse: Array, slopes: Array, second: Array, expected: Array) -> Array:
+        """What the curvature of V in its parameters adds to the covariance of beta, (p, p).
 
-        ``R_ij = X'V^-1 (d2V / dphi_i dphi_j) V^-1 X``; X in the basis.
+        ``M (sum_kl w_kl R_kl) M / 4`` with ``R_kl = X'V^-1 V_kl V^-1 X``, where of ``V_kl = d2V /
+        dphi_k dphi_l`` only what is not in the span of the first derivatives counts: the rest is
+        undone by the bias that it gives the estimates (Kenward & Roger 2009). So it does not
+        depend on the parameters that are chosen; X in the basis.
+
+        Parameters
+        ----------
+        inverse : (n + 1, n + 1) array
+            Of ``slopes' expected slopes``.
+        slopes, second : arrays
+            See `nearly_linear`.
+        expected : (m + 1, m + 1) array
+            See `expected`.
         """
-        p = self.solution.p
         # A move along V moves each variance by its share, and sigma**2.
         values = np.concatenate([own.values for own in self.near_linear])
         turn = np.column_stack([np.eye(len(values)), values])
-        elements = np.einsum("ij,ije->e", turn @ parameters @ turn.T, second)
-        total = np.einsum("e,ekl->kl", elements, self.first[:, :p, :p])
-        return np.asarray(0.25 * self.unscaled @ total @ self.unscaled)
+        moved = np.append(np.einsum("ij,ije->e", 2.0 * turn @ inverse @ turn.T, second), 0.0)
+        rest = moved - slopes @ (inverse @ (slopes.T @ (expected @ moved)))
+        return np.asarray(0.25 * np.einsum("e,ekl->kl", rest, self.moves()))
 
     def free_directions(self) -> Array:
         """Orthonormal-in-their-units directions of theta in which V changes, (n, r).

@@ -358,3 +358,16 @@ TWO_DIGITS = 0.06
 #: A criterion above the best of a dense search from many starts, relative to one plus its size: far
 #: below any difference between two minima, above what either search leaves.
 SEVERAL_MINIMA = 1e-6
+
+# --- Covariance structures ------------------------------------------------------------------------
+
+#: Log-likelihoods of structured covariances, absolute: glmmTMB's optimum is polished to a gradient
+#: below 1e-5, nlme's is its own.
+STRUCTURE_CRITERION = 1e-6
+
+#: Their standard deviations (relative) and correlations (absolute), which are found to the root of
+#: that.
+STRUCTURE_ESTIMATE = 1e-4
+
+#: Fixed effects, their standard errors and the modes, relative to the largest.
+STRUCTURE_FIXED = 1e-5

@@ -139,9 +139,9 @@ class Correlated(Structure):
         """NaN for a standard deviation of several at zero and for rho at its end."""
         size = theta[:-1]
         by_sd = np.ones_like(size) if self.hom else 2.0 * size
-        with np.errstate(invalid="ignore", divide="ignore"):
-            found = gradient / np.append(by_sd, self.rho_turned(theta[-1:]))
-        return np.where(np.isfinite(found), found, np.nan)
+        rate = np.append(by_sd, self.rho_turned(theta[-1:]))
+        moving = np.abs(rate) > _STILL
+        return np.where(moving, gradient / np.where(moving, rate, 1.0), np.nan)
 
     def _sds(self, theta: Array) -> Array:
         """The standard deviation of each effect over sigma, (m, k)."""
@@ -241,7 +241,10 @@ class Correlated(Structure):
         sds = np.broadcast_to(own[:-1], (self.k,))
         root = self.root(theta[-1:])[0][0]
         turned, bent = self.rho_slope(own[-1:])[0], self.rho_bend(own[-1:])[0]
-        size, half = np.outer(sds, sds), 0.5 / np.where(self.hom, 1.0, sds)
+        if not self.hom and not np.all(sds > 0.0):
+            nothing = np.full((self.n, self.k, self.k), np.nan)
+            return NearLinear(nothing, np.zeros((self.n, *nothing.shape)), np.zeros(self.n))
+        size, half = np.outer(sds, sds), 0.5 / sds if not self.hom else sds
         r = root @ root.T
         slopes = np.zeros((self.n, self.k, self.k))
         second = np.zeros((self.n, *slopes.shape))
@@ -332,153 +335,9 @@ class Correlated(Structure):
         return np.column_stack([np.abs(theta[:, :-1]), self.angle(self.rho(theta[:, -1]))])
 
 
+#: A derivative of a parameter in theta that is zero but for rounding.
+_STILL = 1e-7
 #: How far inside derivatives are taken that vanish at an end, as a share.
 _INSIDE = 0.1
 #: What counts as at the boundary where the way off it is looked for, as in the search.
 _NEAR = 1e-3
-
-
-@dataclass(frozen=True)
-class CompoundSymmetry(Correlated):
-    """Every two effects have the correlation rho, from -1/(k - 1) to 1.
-
-    R has the eigenvalues ``1 + (k - 1) rho`` and ``1 - rho``, which are ``k cos(a)**2`` and
-    ``k sin(a)**2 / (k - 1)``; C is R's symmetric root.
-    """
-
-    @property
-    def turn(self) -> tuple[float, float]:
-        """``rho = (1 + l) / 2 + (1 - l) / 2 cos(2 a)``."""
-        return 0.25 * np.pi, -0.5
-
-    def root(self, angle: Array) -> tuple[Array, Array, Array]:
-        """Of the two eigenvalues."""
-        mean = np.full((self.k, self.k), 1.0 / self.k)
-        rest = np.sqrt(self.k / (self.k - 1.0)) * (np.eye(self.k) - mean)
-        mean = np.sqrt(self.k) * mean
-        cos, sin = np.cos(angle)[:, None, None], np.sin(angle)[:, None, None]
-        root = cos * mean + sin * rest
-        return root, cos * rest - sin * mean, -root
-
-    def angle_of_root(self, root: Array) -> Array:
-        """From its parts along the mean and across it."""
-        along = root.sum(axis=(1, 2)) / self.k
-        across = np.einsum("maa->m", root) - along
-        return np.arctan2(across / np.sqrt(self.k - 1.0), along) % (2.0 * np.pi)
-
-    def rho(self, angle: Array) -> Array:
-        """From the eigenvalue ``1 - rho``."""
-        return np.asarray(1.0 - np.sin(angle) ** 2 * self.k / (self.k - 1.0))
-
-    def rho_turned(self, angle: Array) -> Array:
-        """Of twice the angle."""
-        return np.asarray(-np.sin(2.0 * angle) * self.k / (self.k - 1.0))
-
-    def angle(self, rho: Array) -> Array:
-        """From both eigenvalues."""
-        sin2 = (1.0 - rho) * (self.k - 1.0)
-        cos2 = 1.0 + (self.k - 1.0) * rho
-        return np.arctan2(np.sqrt(np.maximum(sin2, 0.0)), np.sqrt(np.maximum(cos2, 0.0)))
-
-    def rho_slope(self, rho: Array) -> Array:
-        """One off the diagonal."""
-        off = 1.0 - np.eye(self.k)
-        return np.broadcast_to(off, (len(rho), self.k, self.k))
-
-    def rho_bend(self, rho: Array) -> Array:
-        """R is linear in rho."""
-        return np.zeros((len(rho), self.k, self.k))
-
-    def near_linear(self, theta: Array) -> NearLinear:
-        """One variance and one covariance, if the variances are the same."""
-        if not self.hom:
-            return super().near_linear(theta)
-        sd, rho = self.natural(theta[None])[0]
-        slopes = np.array([np.eye(self.k), 1.0 - np.eye(self.k)])
-        second = np.zeros((2, *slopes.shape))
-        return NearLinear(slopes, second, np.array([sd**2, rho * sd**2]))
-
-    def least_rho(self) -> float:
-        """Where the eigenvalue of the mean is zero."""
-        return -1.0 / (self.k - 1.0)
-
-    def _correlation(self, r: Array, seen: BoolArray) -> Array:
-        count = seen.sum(axis=(1, 2))
-        return np.asarray((r * seen).sum(axis=(1, 2)) / np.maximum(count, 1))
-
-
-@dataclass(frozen=True)
-class Autoregressive(Correlated):
-    """Effects a step apart have the correlation rho, and ``rho**d`` those d steps apart.
-
-    ``rho = sin(a)``; C is the Cholesky factor, ``rho**(i - j)`` in its first column and that times
-    ``cos(a)`` in the others.
-    """
-
-    hom: bool = True
-
-    @property
-    def turn(self) -> tuple[float, float]:
-        """The arc sine itself."""
-        return 0.0, 1.0
-
-    def root(self, angle: Array) -> tuple[Array, Array, Array]:
-        """The Cholesky factor."""
-        rows, cols = np.tril_indices(self.k)
-        p = (rows - cols).astype(float)
-        s, c = np.sin(angle)[:, None], np.cos(angle)[:, None]
-        first = cols == 0
-        power = s**p
-        less = p * s ** np.maximum(p - 1.0, 0.0)
-        least = p * (p - 1.0) * s ** np.maximum(p - 2.0, 0.0)
-        values = (
-            np.where(first, power, power * c),
-            np.where(first, less * c, less * c**2 - power * s),
-            np.where(first, least * c**2 - p * power, least * c**3 - (3.0 * p + 1.0) * power * c),
-        )
-        out = np.zeros((3, len(angle), self.k, self.k))
-        for each, value in zip(out, values, strict=True):
-            each[:, rows, cols] = value
-        return out[0], out[1], out[2]
-
-    def angle_of_root(self, root: Array) -> Array:
-        """From the second row."""
-        return np.arctan2(root[:, 1, 0], root[:, 1, 1])
-
-    def rho(self, angle: Array) -> Array:
-        """The sine."""
-        return np.asarray(np.sin(angle))
-
-    def rho_turned(self, angle: Array) -> Array:
-        """The cosine."""
-        return np.asarray(np.cos(angle))
-
-    def angle(self, rho: Array) -> Array:
-        """The arc sine."""
-        return np.arcsin(np.clip(rho, -1.0, 1.0))
-
-    def rho_slope(self, rho: Array) -> Array:
-        """``d rho**(d - 1)``."""
-        d = np.abs(np.subtract.outer(np.arange(self.k), np.arange(self.k))).astype(float)
-        return np.asarray(d * rho[:, None, None] ** np.maximum(d - 1.0, 0.0))
-
-    def rho_bend(self, rho: Array) -> Array:
-        """``d (d - 1) rho**(d - 2)``."""
-        d = np.abs(np.subtract.outer(np.arange(self.k), np.arange(self.k))).astype(float)
-        return np.asarray(d * (d - 1.0) * rho[:, None, None] ** np.maximum(d - 2.0, 0.0))
-
-    def least_rho(self) -> float:
-        """Minus one."""
-        return -1.0
-
-    def _correlation(self, r: Array, seen: BoolArray) -> Array:
-        """The mean of the nearest effects' that vary."""
-        out, known = np.zeros(len(r)), np.zeros(len(r), dtype=bool)
-        for d in range(1, self.k):
-            here = np.diagonal(seen, d, axis1=1, axis2=2)
-            mean = (np.diagonal(r, d, axis1=1, axis2=2) * here).sum(axis=1)
-            mean /= np.maximum(here.sum(axis=1), 1)
-            new = ~known & here.any(axis=1)
-            out[new] = mean[new] if d == 1 else np.abs(mean[new]) ** (1.0 / d)
-            known |= new
-        return out

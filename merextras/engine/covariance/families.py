@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from merextras.engine.covariance.correlated import CompoundSymmetry, Correlated
+from merextras.engine.covariance.compound_symmetry import CompoundSymmetry
+from merextras.engine.covariance.correlated import Correlated
 from merextras.engine.covariance.diagonal import Diagonal
 from merextras.engine.covariance.structure import Structure
 

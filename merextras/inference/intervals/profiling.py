@@ -23,7 +23,7 @@ from merextras.engine.profile.charts import (
     Target,
 )
 from merextras.engine.profile.constrained import Problem, Reached, minimum
-from merextras.engine.profile.own_charts import OwnCorrelation, OwnDeviation
+from merextras.engine.profile.own_charts import Own, OwnCorrelation, OwnDeviation
 from merextras.engine.profile.trace import Range, Side, trace
 from merextras.engine.solution.pls import Solution
 from merextras.exceptions import ProfileError
@@ -178,12 +178,8 @@ class Profiler:
         if isinstance(target, StandardDeviation):
             one = sigma / problem.sizes[target.term][target.effects[0]]
             return Range(0.0, np.inf, max(start.u, one))
-        if isinstance(target, OwnDeviation):
-            size = problem.sizes[target.term][target.effects[0]]
-            one = sigma * self.solution.cp.basis.effects[target.term].scale[target.effects[0]]
-            return Range(0.0, np.inf, max(start.u, float(one / size) ** (1.0 / target.power)))
-        if isinstance(target, OwnCorrelation):
-            return Range(-0.5 * np.pi, 0.5 * np.pi, 0.5)
+        if isinstance(target, Own):
+            return self._own_range(problem, target, start)
         if isinstance(target, Correlation):
             return Range(-0.5 * np.pi, 0.5 * np.pi, 0.5, self._ceiling(target, start))
         if isinstance(target, Sigma):
@@ -193,6 +189,15 @@ class Profiler:
             sds = sigma * np.linalg.norm(lam[list(target.effects)], axis=1)
             return Range(-np.inf, np.inf, float(np.prod(sds)))
         return Range(-np.inf, np.inf, 3.0 / np.sqrt(0.5 * start.curvature))
+
+    def _own_range(self, problem: Problem, target: Own, start: Reached) -> Range:
+        if isinstance(target, OwnCorrelation):
+            return Range(-0.5 * np.pi, 0.5 * np.pi, 0.5)
+        assert isinstance(target, OwnDeviation)
+        size = problem.sizes[target.term][target.effects[0]]
+        scale = self.solution.cp.basis.effects[target.term].scale[target.effects[0]]
+        one = float(np.sqrt(self.solution.sigma2) * scale / size)
+        return Range(0.0, np.inf, max(start.u, one ** (1.0 / target.power)))
 
     def _ceiling(self, target: Correlation, start: Reached) -> float:
         """How much worse the best model is in which one of the effects has no variance."""

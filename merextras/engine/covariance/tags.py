@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from merextras.engine.covariance.autoregressive import Autoregressive
 from merextras.engine.covariance.compound_symmetry import CompoundSymmetry
@@ -73,13 +74,18 @@ class Tag:
 
     def structure(self, k: int) -> Structure:
         """The structure of k effects; too few for a correlation have variances alone."""
-        return self.kind.make(k, self.hom) if k >= self.kind.least else Unstructured(k)
+        return _structure(self, k)
 
     def around(self, inside: str) -> str:
         """The term with these effects and factors: ``cs(0 + f | g, hom=True)``."""
         said = "" if self.kind.hom in {None, self.hom} else f", {self.kind.keyword}=True"
         name = "" if self.name == "us" else self.name
         return f"{name}({inside}{said})"
+
+
+@lru_cache(maxsize=256)
+def _structure(tag: Tag, k: int) -> Structure:
+    return tag.kind.make(k, tag.hom) if k >= tag.kind.least else Unstructured(k)
 
 
 #: A term without a name.

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from merextras._typing import Array
+from merextras.accessors.estimates import group_sigmas
 from merextras.engine.covariance.covariances import Covariances
 from merextras.engine.covariance.structure import Structure
 from merextras.model.state.fitted import FittedModel
@@ -17,13 +18,20 @@ _OWN = {"sdcor": "sd", "varcov": "var"}
 
 
 def parameter_names(model: FittedModel, scale: str = "sdcor") -> tuple[str, ...]:
-    """Names in the order of `parameters`: ``sd_x|g``, ``cor_y.x|g``, ``sigma``, fixed effects.
+    """Names in the order of `parameters_of`: ``sd_x|g``, ``cor_y.x|g``, ``sigma``, fixed effects.
 
     With ``scale="varcov"`` ``var_x|g``, ``cov_y.x|g`` and ``sigma2``. Where effects share a
     parameter it is ``sd_*|g`` or ``cor_rho|g``, a correlation on either scale.
     """
-    sigma = "sigma" if scale == "sdcor" else "sigma2"
-    return (*covariance_names(model, scale), sigma, *model.design.fixed.names)
+    return (
+        *covariance_names(model, scale), *residual_names(model, scale), *model.design.fixed.names,
+    )  # fmt: skip
+
+
+def residual_names(model: FittedModel, scale: str = "sdcor") -> list[str]:
+    """Names of the residual standard deviations: ``sigma``, or ``sigma_I`` for each group."""
+    name, groups = "sigma" if scale == "sdcor" else "sigma2", model.design.residual
+    return [name] if groups is None else [f"{name}_{level}" for level in groups.levels]
 
 
 def covariance_names(model: FittedModel, scale: str = "sdcor") -> list[str]:
@@ -68,26 +76,30 @@ def parameters(covariances: Covariances, theta: Array, sigma2: Array, beta: Arra
     lams = covariances.joint(covariances.from_natural(theta))
     own = [lams[:, span, span] for span in covariances.spans]
     gs = [lam @ np.swapaxes(lam, 1, 2) for lam in own]
-    return parameters_at(covariances, gs, sigma2, beta)
+    return parameters_at(covariances, gs, sigma2, beta, np.ones((len(theta), 1)))
 
 
 def parameters_at(
-    covariances: Covariances, gs: Sequence[Array], sigma2: Array, beta: Array
+    covariances: Covariances, gs: Sequence[Array], sigma2: Array, beta: Array, omega: Array
 ) -> Array:
-    """The same of covariances over sigma**2, (m, k, k) by terms."""
+    """The same of covariances over sigma**2, (m, k, k) by terms.
+
+    `omega`, (m, H), are precisions of groups of residuals relative to the first's, whose standard
+    deviations take the place of sigma.
+    """
     sigma = np.sqrt(sigma2)[:, None]
     found = []
     for structure, g in zip(covariances.structures, gs, strict=True):
         own = structure.reported(g)
         found.append(np.where(structure.is_sd, own * sigma, own))
-    out: Array = np.concatenate([*found, sigma, beta], axis=1)
+    out: Array = np.concatenate([*found, sigma / np.sqrt(omega), beta], axis=1)
     return out
 
 
-def as_variances(covariances: Covariances, values: Array) -> Array:
+def as_variances(covariances: Covariances, values: Array, n_sigmas: int = 1) -> Array:
     """Standard deviations and correlations of many fits, (m, n_theta + 1 ...), as (co)variances.
 
-    What comes after sigma stays.
+    What comes after the residuals' standard deviations, of which there are `n_sigmas`, stays.
     """
     out, at = values.copy(), 0
     for structure in covariances.structures:
@@ -102,7 +114,7 @@ def as_variances(covariances: Covariances, values: Array) -> Array:
                 products = np.where(np.isnan(products) & ~np.isnan(sd[:, rows]), 0.0, products)
             out[:, at : at + structure.n] = np.where(own, here**2, products)
         at += structure.n
-    out[:, at] = values[:, at] ** 2
+    out[:, at : at + n_sigmas] = values[:, at : at + n_sigmas] ** 2
     return out
 
 
@@ -111,4 +123,5 @@ def parameters_of(model: FittedModel) -> Array:
     solution = model.solution
     sigma2 = np.array([solution.sigma2])
     found = parameters(model.design.covariances, model.theta[None], sigma2, solution.beta[None])
-    return np.asarray(found[0])
+    at = len(found[0]) - solution.p
+    return np.concatenate([found[0, : at - 1], group_sigmas(model), found[0, at:]])

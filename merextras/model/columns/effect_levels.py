@@ -6,14 +6,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import patsy
 
 from merextras._typing import Array
 from merextras.engine.covariance.tags import Tag
 from merextras.exceptions import DataWarning, InvalidArgumentError
 from merextras.model.columns.coded import CodedPart
-from merextras.model.columns.fixed import FixedPart, FormulaPart
-from merextras.model.columns.specs import categories_of, term_codes
+from merextras.model.columns.fixed import FormulaPart
+from merextras.model.columns.part import FixedPart
 from merextras.model.frame.labels import warn_user
 
 # Steps that differ by less than this share of the largest are equal.
@@ -66,21 +65,16 @@ def _levels(part: FixedPart) -> tuple[str, pd.Index] | None:
         return _of_coded(part)
     if not isinstance(part, FormulaPart):
         return None
-    terms = term_codes(part.spec)
+    terms = list(part.known.terms())
     if len(terms) != 1 or len(terms[0][0]) != 1:
         return None
     code = terms[0][0][0]
-    levels = categories_of(part.spec).get(code)
+    levels = part.known.categories().get(code)
     if levels is None or len(levels) != len(part.names):
         return None
-    if isinstance(part.spec, patsy.DesignInfo) and not all(map(_is_indicator, _coding(part.spec))):
+    if not all(map(_is_indicator, part.known.codings())):
         return None
     return part.label(code), pd.Index(list(levels))
-
-
-def _coding(info: patsy.DesignInfo) -> list[Array]:
-    subterms = [each for found in info.term_codings.values() for each in found]
-    return [m.matrix for each in subterms for m in each.contrast_matrices.values()]
 
 
 def _of_coded(part: CodedPart) -> tuple[str, pd.Index] | None:

@@ -9,24 +9,26 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merextras._checks import check_columns, check_frame, in_index, unknown_column
+from merextras._checks import check_frame, in_index, unknown_column
 from merextras._typing import Array, BoolArray
 from merextras.engine.products.term_rows import TermRows
-from merextras.exceptions import DataWarning, InvalidArgumentError, UnsupportedModelError
+from merextras.exceptions import DataWarning, InvalidArgumentError
 from merextras.model.columns.covariates import Covariates
 from merextras.model.columns.effect_levels import check_effects_of
-from merextras.model.columns.fixed import FixedPart, FormulaPart, Scope
+from merextras.model.columns.finite import check_finite
+from merextras.model.columns.fixed import FormulaPart, Scope
 from merextras.model.columns.levels import grouping, without_unused
+from merextras.model.columns.part import FixedPart
 from merextras.model.columns.plain_columns import plain_part
-from merextras.model.columns.whole_column import NO_OTHER_ROWS, refusal
-from merextras.model.design.design import Design, Term, in_order
+from merextras.model.design.design import RowDesign, Term, in_order
+from merextras.model.design.offset import offset_from
 from merextras.model.design.options import Options
+from merextras.model.design.residual import ResidualBy, check_grouped, residual_columns
 from merextras.model.formula.parse import Bar, MixedFormula, parse
 from merextras.model.formula.r_spelling import written_out
 from merextras.model.formula.translate import (
     as_code,
     contrast_labels,
-    names_in,
     names_used,
     pieces_of,
     take_offsets,
@@ -40,7 +42,7 @@ from merextras.model.frame.read import read_columns
 
 def build_design(
     formula: str, data: pd.DataFrame, options: Options | None = None
-) -> tuple[Design, int]:
+) -> tuple[RowDesign, int]:
     """The design of a formula on a frame, and the number of rows dropped for missing values.
 
     Raises
@@ -58,56 +60,36 @@ def build_design(
     parsed = as_code(written, [str(c) for c in data.columns], options.contrasts)
     fixed_code, offsets = take_offsets(parsed.fixed)
     names = names_used(parsed, fixed_code, offsets, data.columns)
-    used = {str(c) for c in data.columns if c in names}
+    by = residual_columns(list(options.residual_by) or None, data.columns)
+    used = {str(c) for c in data.columns if c in names or c in by}
     data = read_columns(data, used)
-    keep = _complete(data, used, options)
+    keep = _complete(data, used - (set(by) - names), options)
+    check_grouped(data, by, keep)
     frame = _kept_rows(data, keep, used)
     own = options.kept(keep, names)
+    residual = ResidualBy.of_frame(frame, by) if by else None
     own = replace(own, whole=tuple(own.scope.looking_at_whole([f"I({c})" for c in offsets], frame)))
     y = response_of(parsed.response, frame, options.scope)
     fixed = _part(fixed_code, frame, labels, options.scope)
     x = fixed.matrix(frame)
     check_finite(x, fixed.names, formula)
     terms = in_order([t for bar in parsed.bars for t in _terms(bar, frame, labels, options.scope)])
-    design = Design(
+    design = RowDesign(
         response=unquoted(parsed.response),
         y=y,
         x=x,
         fixed=fixed,
         terms=terms,
         index=frame.index,
-        frame=_only(_with_days(frame, parsed, fixed_code, offsets), used),
+        frame=_only(_with_days(frame, parsed, fixed_code, offsets, by), used),
         formula=formula,
         weights=own.weights,
         offset=offset_from(own.offset, offsets, frame, options.scope),
         frequencies=own.frequencies,
         options=own,
+        residual=residual,
     )
     return design, int(np.sum(~keep))
-
-
-def offset_of(design: Design, data: pd.DataFrame) -> Array | None:
-    """The offset of new data, from the formula and the argument; NaN where a value is missing.
-
-    Raises
-    ------
-    InvalidArgumentError
-        A missing column, or an offset by array, which has no values for new data.
-    """
-    options = design.options.for_data(data, ("offset",))
-    columns = design.columns
-    _, codes = take_offsets(as_code(parse(design.formula), columns, {}).fixed)
-    if not codes:
-        return options.offset
-    if design.options.whole:
-        raise UnsupportedModelError(refusal(design.options.whole[0], NO_OTHER_ROWS))
-    needed = [c for c in columns if any(c in names_in(code) for code in codes)]
-    check_columns(data, needed, "newdata")
-    complete = data[needed].notna().all(axis=1).to_numpy(dtype=bool)
-    given = None if options.offset is None else options.offset[complete]
-    out = np.full(len(data), np.nan)
-    out[complete] = offset_from(given, codes, data.loc[complete], options.scope)
-    return out
 
 
 def check_parts(written: MixedFormula, formula: str, data: pd.DataFrame) -> None:
@@ -175,11 +157,15 @@ def _kept_rows(data: pd.DataFrame, keep: BoolArray, used: set[str]) -> pd.DataFr
 
 
 def _with_days(
-    frame: pd.DataFrame, parsed: MixedFormula, fixed: str, offsets: Sequence[str]
+    frame: pd.DataFrame,
+    parsed: MixedFormula,
+    fixed: str,
+    offsets: Sequence[str],
+    by: Sequence[str],
 ) -> pd.DataFrame:
     """The frame with dates that are predictors as numbers of days, unless they are levels too."""
     dates = date_numbers(frame, codes_of(parsed, fixed, offsets))
-    levels = {column for bar in parsed.bars for column in bar.factors}
+    levels = {column for bar in parsed.bars for column in bar.factors} | set(by)
     say_days(dates)
     made = {c: numbers(frame[c], c, dates=True) for c in dates if c not in levels}
     return frame.assign(**made) if made else frame
@@ -213,18 +199,6 @@ def _part(code: str, frame: pd.DataFrame, labels: Mapping[str, str], scope: Scop
     )
 
 
-def offset_from(
-    given: Array | None, codes: Sequence[str], frame: pd.DataFrame, scope: Scope
-) -> Array | None:
-    """The offset argument plus the formula's ``offset()`` terms."""
-    parts = [scope.column(code, frame) for code in codes]
-    for values, code in zip(parts, codes, strict=True):
-        check_finite(values[:, None], (f"offset({code})",), "formula")
-    if given is not None:
-        parts.append(given)
-    return np.sum(parts, axis=0) if parts else None
-
-
 def response_of(code: str, frame: pd.DataFrame, scope: Scope) -> Array:
     """Evaluate the left side of a formula, (n,)."""
     name = unquoted(code)
@@ -234,14 +208,6 @@ def response_of(code: str, frame: pd.DataFrame, scope: Scope) -> Array:
         y = scope.column(code, frame)
     check_finite(y[:, None], (name,), "response")
     return y
-
-
-def check_finite(values: Array, names: Sequence[str], what: str) -> None:
-    """Raise if a column of the values is not finite everywhere."""
-    finite = np.all(np.isfinite(values), axis=0).tolist()
-    bad = [name for name, ok in zip(names, finite, strict=True) if not ok]
-    if bad:
-        raise InvalidArgumentError(f"{what}: infinite or undefined values in {bad}")
 
 
 def _terms(bar: Bar, frame: pd.DataFrame, labels: Mapping[str, str], scope: Scope) -> list[Term]:

@@ -73,7 +73,7 @@ def test_dense_oracle(structure, reml):
     dense = dense_pls(x, y, dense_z(terms), dense_lambda(terms, lams), weights, reml)
     point = criterion.at(theta)
     solution = point.solution
-    np.testing.assert_allclose(point.deviance(), dense["deviance"], rtol=ORACLE)
+    np.testing.assert_allclose(point.value(), dense["deviance"], rtol=ORACLE)
     np.testing.assert_allclose(solution.beta, dense["beta"], rtol=ORACLE, atol=ORACLE)
     b = np.concatenate([part.reshape(-1) for part in solution.b])
     np.testing.assert_allclose(b, dense["b"], rtol=0.0, atol=ORACLE * np.max(np.abs(b)))
@@ -104,12 +104,12 @@ def test_gradients(structure, reml, end):
         told[-2] = structure.ends[end == "high"]
     theta = criterion.from_user(told)
     point = criterion.at(theta)
-    expected = differences(lambda t: criterion.at(t).deviance(), theta)
+    expected = differences(lambda t: criterion.at(t).value(), theta)
     size = np.max(np.abs(expected))
     np.testing.assert_allclose(point.gradient(), expected, rtol=0.0, atol=GRADIENT * size)
     found = point.user_gradient()
     if end is None:
-        step = lambda p: criterion.at(criterion.from_user(p)).deviance()  # noqa: E731
+        step = lambda p: criterion.at(criterion.from_user(p)).value()  # noqa: E731
         expected = differences(step, told)
         size = np.max(np.abs(expected))
         np.testing.assert_allclose(found, expected, rtol=0.0, atol=GRADIENT * size)
@@ -125,11 +125,11 @@ def test_optimum_is_one(structure):
     point = criterion.reached(solution)
     values = np.linalg.eigvalsh(criterion.differenced(point.theta))
     assert values[0] > 0.0
-    np.testing.assert_allclose(criterion.at(point.theta).deviance(), opt.deviance, rtol=1e-13)
+    np.testing.assert_allclose(criterion.at(point.theta).value(), opt.deviance, rtol=1e-13)
     rng = np.random.default_rng(3)
     for _ in range(5):
         other = point.theta + rng.normal(scale=0.05, size=len(point.theta))
-        assert criterion.at(other).deviance() > opt.deviance
+        assert criterion.at(other).value() > opt.deviance
 
 
 def test_theta_of_a_solution(structure):

@@ -353,3 +353,26 @@ def test_statsmodels_gets_independent_effects_and_gives_them():
     fit = m.to_statsmodels()
     assert fit.llf == pytest.approx(m.log_lik(), abs=1e-6)
     assert mx.MerMod(fit).formula() == "Reaction ~ 1 + Days + diag(1 + Days | Subject)"
+
+
+def test_with_residual_variances_by_group():
+    one, other = (
+        mx.lmer(formula, data("machines"), residual_by="Machine")
+        for formula in PAIRS["one correlation"]
+    )
+    assert one.log_lik() == pytest.approx(other.log_lik(), abs=1e-10)
+    np.testing.assert_allclose(one.sigma(), other.sigma(), rtol=1e-6)
+    assert one.var_corr().components[0].lines[0].correlations[0] == pytest.approx(
+        one.theta[-1], abs=1e-12
+    )
+
+
+def test_with_a_prior():
+    """Of a diagonal covariance, as of its terms on their own."""
+    sleep = mx.load_dataset("sleepstudy")
+    one, other = (
+        mx.lmer(f"Reaction ~ Days + {term}", sleep, cov_prior="gamma")
+        for term in ("diag(Days | Subject)", "(Days || Subject)")
+    )
+    np.testing.assert_allclose(one.theta, other.theta, rtol=1e-6)
+    np.testing.assert_allclose(one.fixef(), other.fixef(), rtol=1e-8)

@@ -130,6 +130,11 @@ class Unstructured(Structure):
     def curvature(self, theta: Array, slope: Array) -> Array:
         """``2 D_ac`` for two elements (a, b) and (c, b) of a column."""
         del theta
-        rows, cols = self.places
-        twice = 2.0 * (cols[:, None] == cols)
-        return np.asarray(slope[:, rows[:, None], rows] * twice)
+        rows = self.places[0]
+        return np.asarray(slope[:, rows[:, None], rows] * self._twice)
+
+    @cached_property
+    def _twice(self) -> Array:
+        """Two for elements of one column of Lambda, (n, n)."""
+        cols = self.places[1]
+        return np.asarray(2.0 * (cols[:, None] == cols))

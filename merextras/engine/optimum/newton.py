@@ -66,7 +66,7 @@ class _Search:
 
     def at(self, theta: Array) -> tuple[Point, float]:
         """The point and the deviance at a theta; the last one asked for is kept."""
-        if self.last is not None and np.array_equal(self.last[0].theta, theta):
+        if self.last is not None and bool((self.last[0].theta == theta).all()):
             return self.last
         self.n_evaluations += 1
         # A step into numbers too large gives no finite deviance and is rejected for that.
@@ -91,12 +91,12 @@ class _Search:
 
     def relative_size(self, theta: Array) -> float:
         """The largest relative standard deviation, of a covariate of size one."""
-        return float(np.max(np.abs(theta) * self.criterion.units, initial=0.0))
+        return float((np.abs(theta) * self.criterion.units).max(initial=0.0))
 
     def curvature(self, theta: Array, hessian: Array) -> float:
         """The least second derivative in a parameter, in units of its size."""
         size = np.maximum(np.abs(theta), 1.0 / self.criterion.units)
-        return float(np.min(np.abs(np.diag(hessian)) * size**2, initial=np.inf))
+        return float((np.abs(hessian.diagonal()) * size**2).min(initial=np.inf))
 
     def newton(
         self, theta: Array, tolerance: float | None = None, most: int | None = None
@@ -109,7 +109,7 @@ class _Search:
         decrement, previous, slow = np.inf if some else 0.0, np.inf, 0
         for _ in range(most if some and np.isfinite(deviance) else 0):
             grad, hessian = point.gradient(), point.hessian()
-            if not np.all(np.isfinite(hessian)) or self.relative_size(theta) > FAR:
+            if not np.isfinite(hessian).all() or self.relative_size(theta) > FAR:
                 break
             if slow >= PATIENCE:
                 hessian = self.criterion.differenced(theta, lambda end: self.at(end)[0])
@@ -133,7 +133,7 @@ class _Search:
             if left <= tolerance or length == 0.0:
                 break
         canonical = self.covariances.canonical(theta)
-        if np.any(theta != canonical):
+        if (theta != canonical).any():
             theta = canonical
             point, deviance = self.at(theta)
         return theta, point, deviance, decrement

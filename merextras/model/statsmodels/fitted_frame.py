@@ -16,7 +16,8 @@ import pandas as pd
 
 from merextras._typing import Array, BoolArray, IntArray
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
-from merextras.model.columns.fixed import FixedPart, FormulaPart, Scope
+from merextras.model.columns.array_columns import ColumnsPart
+from merextras.model.columns.fixed import FixedPart, Scope
 from merextras.model.design.design import INTERCEPT
 from merextras.model.formula.translate import names_in, unquoted
 from merextras.model.frame.kinds import kind_of, numbers
@@ -46,7 +47,7 @@ def frame_of(model: Any, names: list[str], index: pd.Index) -> pd.DataFrame:
     return pd.DataFrame(columns, index=index)
 
 
-def effect_names(model: Any, columns: Mapping[str, Any]) -> list[str]:
+def effect_names(model: Any, columns: Mapping[str, Any] | pd.DataFrame) -> list[str]:
     """Names of the columns of `exog_re`; another one than that of a column with other values."""
     if not model.k_re:
         return []
@@ -174,7 +175,7 @@ def check_columns_made(model: Any, fixed: FixedPart, frame: pd.DataFrame) -> Non
     UnsupportedModelError
         The frame has changed since the fit; the message names its columns.
     """
-    if not isinstance(fixed, FormulaPart):
+    if isinstance(fixed, ColumnsPart):
         return
     exog = np.asarray(model.exog, dtype=float)
     differs = _differing(fixed, frame, exog)
@@ -192,7 +193,7 @@ def check_columns_made(model: Any, fixed: FixedPart, frame: pd.DataFrame) -> Non
     _check_response(model, frame)
 
 
-def _differing(fixed: FormulaPart, frame: pd.DataFrame, exog: Array) -> BoolArray:
+def _differing(fixed: FixedPart, frame: pd.DataFrame, exog: Array) -> BoolArray:
     """Which columns the frame does not make as they were fitted."""
     made = _made(fixed, frame)
     if made is None or made.shape != exog.shape:
@@ -202,7 +203,7 @@ def _differing(fixed: FormulaPart, frame: pd.DataFrame, exog: Array) -> BoolArra
     return ~_close(made, exog)
 
 
-def _made(fixed: FormulaPart, frame: pd.DataFrame) -> Array | None:
+def _made(fixed: FixedPart, frame: pd.DataFrame) -> Array | None:
     try:
         return fixed.matrix(frame)
     except InvalidArgumentError:  # a column that is gone, a category that was not there

@@ -90,10 +90,14 @@ class Unstructured(Structure):
         return np.asarray(sizes[self.places[0]])
 
     def zero_groups(self) -> tuple[list[IntArray], list[IntArray]]:
-        """Each effect's row, then what the effects before it leave of it, the diagonal element."""
-        rows, _ = lower_indices(self.k)
+        """Each effect's row, then what the first effects leave of it: the ends of the row.
+
+        Of three effects with variance in one direction the last row ends in two zeros.
+        """
+        rows, cols = lower_indices(self.k)
         effects = [np.flatnonzero(rows == a) for a in range(self.k)]
-        return effects, [place[None] for place in self.diagonal]
+        starts = [(a, b) for a in range(self.k) for b in range(min(a, 1), a + 1)]
+        return effects, [np.flatnonzero((rows == a) & (cols >= b)) for a, b in starts]
 
     def near_zero(self, theta: Array, sizes: Array, limit: float) -> BoolArray:
         """By the diagonal."""

@@ -38,7 +38,7 @@ LARGE, LITTLE = 1e3, 1e-3
 # An eigenvalue of the Hessian that may be zero but for rounding, relative to the largest.
 FLAT = 1e-5
 # Searches that only foresee where they would end: their decrement and iterations.
-_FORESEEN, _SHORT = 1e-3, 20
+FORESEEN, SHORT = 1e-3, 20
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ class _Search:
 
     def foresee(self, theta: Array) -> tuple[Array, float]:
         """A short search: where it was left, and the deviance that its end will have."""
-        theta, _, deviance, decrement = self.newton(theta, _FORESEEN, _SHORT)
+        theta, _, deviance, decrement = self.newton(theta, FORESEEN, SHORT)
         return theta, deviance - 0.5 * decrement
 
     def settle(self, theta: Array) -> tuple[Array, Point, float, float]:

@@ -12,8 +12,8 @@ statsmodels' own fit):
 the estimates             m.summary  m.fixef  m.var_corr  m.sigma  m.vcov;  display  tidy  glance
 each group's effect       m.ranef  m.coef;  re_sim  plot_ranef  plot_re_sim
 intervals                 m.confint  m.profile;  bootstrap
-a test of fixed effects   m.anova  m.drop1  m.summary(ddf=...);  contest
-means and contrasts       emmeans  emtrends  joint_tests
+a test of fixed effects   m.anova  m.drop1  m.summary(ddf=...);  contest  kr_modcomp
+means and contrasts       emmeans  emtrends  ls_means  joint_tests
 does the grouping matter  exact_rlrt  exact_lrt  ranova  pb_modcomp;  icc  r2
 what will a row be        m.predict;  predict_interval  plot_predictions
 how well is it predicted  cross_validate  rmse
@@ -29,6 +29,7 @@ imputed data              lmer_list  ModelList.pool
 data beyond memory        lmer(formula, "*.parquet")  stream_rows  cross_products
 a piece of the model      m.get_me  m.model_matrix  m.formula  m.opt_summary
 an R name that you know   mx.r.VarCorr(m)  mx.r.REsim(m)  ...; the table is in help(mx.r)
+all of arm, of merTools   help(mx.arm)  help(mx.mertools): the same functions, by their package
 an error or a warning     mx.exceptions
 ========================  ==========================================================================
 
@@ -60,11 +61,13 @@ from merextras.diagnostics.residual_table import qq_residuals, residual_table
 from merextras.diagnostics.rmse import rmse
 from merextras.diagnostics.shrinkage import shrinkage
 from merextras.diagnostics.singularity import check_singularity
+from merextras.distributions.rlrt_null import lrt_sim, rlrt_sim
 from merextras.inference.all_fit import all_fit
 from merextras.inference.arm.dic import extract_dic
 from merextras.inference.arm.display import display, fast_display
 from merextras.inference.arm.standard_errors import se_coef, se_fixef, se_ranef, sigma_hat
 from merextras.inference.arm.standardize import standardize
+from merextras.inference.comparison.f_modcomp import kr_modcomp, sat_modcomp
 from merextras.inference.comparison.pb_modcomp import pb_modcomp
 from merextras.inference.comparison.performance import compare, performance
 from merextras.inference.comparison.ranova import ranova
@@ -74,6 +77,7 @@ from merextras.inference.intervals.bootstrap import bootstrap
 from merextras.inference.intervals.sub_boot import sub_boot
 from merextras.inference.means.emmeans import emmeans, emtrends
 from merextras.inference.means.joint_tests import joint_tests
+from merextras.inference.means.ls_means import ls_means
 from merextras.inference.planning.extend import extend
 from merextras.inference.planning.make_model import make_model
 from merextras.inference.planning.power import power
@@ -84,8 +88,8 @@ from merextras.inference.variance_shares.r2 import r2
 from merextras.inference.variance_shares.variance_decomposition import variance_decomposition
 from merextras.inference.variance_tests.exact_lrt import exact_lrt
 from merextras.inference.variance_tests.exact_rlrt import exact_rlrt
-from merextras.inference.variance_tests.rlrt_null import lrt_sim, rlrt_sim
 from merextras.mermod import MerMod, lmer
+from merextras.model.design.cov_prior import Gamma, InverseWishart, Wishart
 from merextras.model.products.products import ModelProducts, cross_products, load_cross_products
 from merextras.model.state.control import LmerControl
 from merextras.model_list import ModelList, lmer_list
@@ -110,7 +114,9 @@ from merextras.tables.summary_col import for_summary_col
 from merextras.tables.tidy import tidy
 
 if TYPE_CHECKING:
+    from merextras import arm as arm
     from merextras import exceptions as exceptions
+    from merextras import mertools as mertools
     from merextras import r as r
     from merextras.app.explore import explore
     from merextras.plots import (
@@ -144,7 +150,7 @@ if TYPE_CHECKING:
 _ROOMS = {"explore": "merextras.app.explore", "report": "merextras.reporting.document"}
 
 #: Reached as an attribute without an import of their own.
-_MODULES = ("exceptions", "r")
+_MODULES = ("arm", "exceptions", "mertools", "r")
 
 try:
     __version__ = version("merextras")
@@ -153,11 +159,14 @@ except PackageNotFoundError:  # run from a checkout
 
 __all__ = [
     "FEsim",
+    "Gamma",
+    "InverseWishart",
     "LmerControl",
     "MerMod",
     "ModelList",
     "ModelProducts",
     "REsim",
+    "Wishart",
     "all_fit",
     "augment",
     "average_obs",
@@ -195,11 +204,13 @@ __all__ = [
     "icc",
     "icc_from_data",
     "joint_tests",
+    "kr_modcomp",
     "lmer",
     "lmer_list",
     "load_cross_products",
     "load_dataset",
     "lrt_sim",
+    "ls_means",
     "make_model",
     "mcsamp",
     "model_checks",
@@ -248,6 +259,7 @@ __all__ = [
     "residual_table",
     "rlrt_sim",
     "rmse",
+    "sat_modcomp",
     "se_coef",
     "se_fixef",
     "se_ranef",

@@ -10,6 +10,9 @@ import pandas as pd
 
 from merextras.exceptions import InvalidArgumentError
 
+#: Coverage of intervals where it is not said.
+LEVEL = 0.95
+
 
 def check_level(level: float, name: str = "level") -> float:
     """A confidence level, strictly between 0 and 1."""
@@ -22,6 +25,27 @@ def check_level(level: float, name: str = "level") -> float:
             f"{name}={level!r}: a level is a number strictly between 0 and 1{hint}"
         )
     return float(level)
+
+
+def check_ci(ci: object, level: float, allowed: Sequence[str]) -> tuple[str | None, float]:
+    """How intervals are asked for everywhere: None, a method, or R's number, which is their level.
+
+    Returns
+    -------
+    method : str or None
+        One of `allowed`; the first of them where a number was given. ``"boot"`` is ``"bootstrap"``.
+    level : float
+    """
+    if isinstance(ci, (int, float, np.number)) and not isinstance(ci, bool):
+        if level not in (LEVEL, ci):
+            raise InvalidArgumentError(f"ci={ci!r}, level={level!r}: two levels; give one")
+        return allowed[0], check_level(float(ci), "ci")
+    level = check_level(level)
+    if ci is None:
+        return None, level
+    word = ci.lower() if isinstance(ci, str) else ci
+    word = "bootstrap" if word == "boot" else word
+    return check_choice(word if word in allowed else ci, allowed, "ci"), level
 
 
 def check_count(value: int, name: str) -> int:

@@ -127,6 +127,6 @@ def check_model(
     'Predictive check'
     >>> plt.close(figure)
     """
-    from merextras.plots.model_check import plot_model_check  # noqa: PLC0415 (loads matplotlib)
+    from merextras.plots.checks.model_check import plot_model_check  # noqa: PLC0415 (loads matplotlib)
 
     return plot_model_check(model_checks(m, n_sims=n_sims, rng=rng), columns=columns, size=size)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from merextras import _hints
@@ -17,6 +17,7 @@ from merextras.diagnostics import residual_table as _residual_table
 from merextras.inference.comparison import anova as _anova
 from merextras.inference.fixed_effects import drop1 as _drop1
 from merextras.inference.fixed_effects import summary as _tested
+from merextras.inference.fixed_effects import vcov as _vcov
 from merextras.inference.intervals import confint as _confint
 from merextras.inference.intervals import profile as _profile
 from merextras.model.fit import refit as _refit
@@ -125,7 +126,12 @@ class MerMod(FittedModel):
 
     @classmethod
     def from_cross_products(
-        cls, products: ModelProducts, *, reml: bool = True, control: LmerControl | None = None
+        cls,
+        products: ModelProducts,
+        *,
+        reml: bool = True,
+        cov_prior: Any = None,
+        control: LmerControl | None = None,
     ) -> MerMod:
         """Fit a model from cross-products, without a row of the data.
 
@@ -134,6 +140,7 @@ class MerMod(FittedModel):
         products : ModelProducts
             Of `cross_products`, `load_cross_products`, or a sum of them.
         reml : bool
+        cov_prior : as of `lmer`, optional
         control : LmerControl, optional
 
         Raises
@@ -146,14 +153,16 @@ class MerMod(FittedModel):
         The fit is that of all rows. What needs rows raises `NoRowsError`; `stream_rows` makes it in
         another pass over the data.
         """
-        return cls._of(fit_source(products, reml=reml, control=control, depth=1))
+        return cls._of(
+            fit_source(products, reml=reml, cov_prior=cov_prior, control=control, depth=1)
+        )
 
     # Estimates
     fixef = estimates.fixef
     ranef = estimates.ranef
     coef = estimates.coef
     sigma = estimates.sigma
-    vcov = estimates.vcov
+    vcov = _vcov.vcov
     var_corr = estimates.var_corr
     re_pca = _re_pca.re_pca
     confint = _confint.confint
@@ -203,7 +212,7 @@ class MerMod(FittedModel):
         -------
         matplotlib.figure.Figure
         """
-        from merextras.plots.residuals import plot_residuals  # noqa: PLC0415 (loads matplotlib)
+        from merextras.plots.checks.residuals import plot_residuals  # noqa: PLC0415 (loads matplotlib)
 
         return plot_residuals(_residual_table.residual_table(self), height=height, title=title)
 
@@ -222,7 +231,7 @@ class MerMod(FittedModel):
         -------
         matplotlib.axes.Axes
         """
-        from merextras.plots.qq import plot_qq  # noqa: PLC0415 (loads matplotlib)
+        from merextras.plots.checks.qq import plot_qq  # noqa: PLC0415 (loads matplotlib)
 
         return plot_qq(_residual_table.qq_residuals(self, level=level), title=title)
 
@@ -261,8 +270,10 @@ def lmer(
     weights: Any = None,
     freq_weights: Any = None,
     offset: Any = None,
+    residual_by: str | Sequence[str] | None = None,
     contrasts: Mapping[str, str] | None = None,
     missing: str = "drop",
+    cov_prior: Any = None,
     control: LmerControl | None = None,
     chunk_size: int | None = None,
     progress: bool | None = None,
@@ -291,11 +302,22 @@ def lmer(
         How many observations the row stands for.
     offset : the same, optional
         A known part of the expectation.
+    residual_by : column name, or list of them, optional
+        Groups of rows with residual standard deviations of their own (several columns: each
+        combination that occurs), estimated jointly with everything else, as by nlme's
+        ``varIdent``: a row's residual variance is sigma_h**2 / w. `sigma` is then by group.
     contrasts : mapping column -> str, optional
         ``{"class": "Sum"}``, ``{"class": "Treatment('b')"}``: patsy's contrasts.
     missing : {"drop", "raise"}
         Rows that miss a value of a variable of the model; `n_dropped` counts them and all results
         keep the user's index.
+    cov_prior : {"wishart", "gamma", "invwishart"}, a prior, or a mapping of them, optional
+        A prior of each term's covariance over sigma**2, blme's: the estimate is then the mode of
+        the penalised likelihood. ``"wishart"`` (`Wishart`, blme's default) keeps variances off
+        zero and correlations off their bounds, and moves little else: the remedy for a singular
+        fit. `Gamma` and `InverseWishart`, too, have parameters; a mapping is by grouping factor
+        (``{"school": "wishart"}``) or term (``{"(1 + x | school)": mx.Wishart(scale=4)}``), and
+        terms that are not in it have no prior.
     control : LmerControl, optional
     chunk_size : int, optional
         Rows read at a time, 100 000 by default; given, a frame is read in chunks too.
@@ -321,8 +343,11 @@ def lmer(
     Notes
     -----
     Newton steps with the average information on the profiled deviance (Bates et al. 2015,
-    eq. 35 and 42). Cost: one pass over the rows, then about five factorisations of the
-    cross-products, linear in the levels of one factor and cubic in the smaller of two crossed ones.
+    eq. 35 and 42), which a `cov_prior` adds its -2 log density to (Chung, Rabe-Hesketh, Dorie,
+    Gelman & Liu 2013, Psychometrika 78): `log_lik` is then the likelihood alone, at that optimum,
+    and no maximum: what compares maxima refuses or says so. Cost: one pass over the rows, then
+    about five factorisations of the cross-products, linear in the levels of one factor and cubic in
+    the smaller of two crossed ones.
 
     Examples
     --------
@@ -341,13 +366,16 @@ def lmer(
             weights=weights,
             freq_weights=freq_weights,
             offset=offset,
+            residual_by=residual_by,
             contrasts=contrasts,
             missing=missing,
             chunk_size=chunk_size,
             progress=progress,
             depth=1,
         )
-        return MerMod._of(fit_source(products, reml=reml, control=control, depth=1))
+        return MerMod._of(
+            fit_source(products, reml=reml, cov_prior=cov_prior, control=control, depth=1)
+        )
     fit = fit_formula(
         formula,
         data,
@@ -355,8 +383,10 @@ def lmer(
         weights=weights,
         freq_weights=freq_weights,
         offset=offset,
+        residual_by=residual_by,
         contrasts=contrasts,
         missing=missing,
+        cov_prior=cov_prior,
         control=control,
         depth=1,
     )

@@ -16,6 +16,7 @@ from merextras.inference.fixed_effects.pooling import pool_fixef
 from merextras.inference.model_summaries import pooled_ranef, pooled_var_corr, re_stats
 from merextras.mermod import MerMod
 from merextras.model.columns.fixed import Scope
+from merextras.model.design.cov_prior import check_cov_prior
 from merextras.model.design.options import Options, callers_names
 from merextras.model.fit.lmer import fit_options
 from merextras.model.frame.read import as_pandas
@@ -190,6 +191,7 @@ def lmer_list(
     offset: str | None = None,
     contrasts: Mapping[str, str] | None = None,
     missing: str = "drop",
+    cov_prior: Any = None,
     control: LmerControl | None = None,
     n_jobs: int = 1,
 ) -> ModelList:
@@ -201,7 +203,7 @@ def lmer_list(
         As of `lmer`.
     datasets : iterable of DataFrame, or mapping from name to one
         Multiply imputed data, or parts of a split table.
-    reml, contrasts, missing, control
+    reml, contrasts, missing, cov_prior, control
         As of `lmer`.
     weights, freq_weights, offset : str, optional
         Columns of every data set.
@@ -245,6 +247,7 @@ def lmer_list(
         missing=check_choice(missing, ("drop", "raise"), "missing"),
         contrasts=dict(contrasts or {}),
         scope=Scope(callers_names(1), control.formula_engine),
+        cov_prior=check_cov_prior(cov_prior),
     )
     columns = {"weights": weights, "freq_weights": freq_weights, "offset": offset}
     fits = joblib.Parallel(n_jobs=check_jobs(n_jobs), prefer="threads")(

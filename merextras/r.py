@@ -100,8 +100,10 @@ def _found(module: str, name: str) -> Callable[..., Any]:
     return operator.attrgetter(name)(room)  # type: ignore[no-any-return] # a table of names
 
 
-def _contrasts() -> Callable[..., Any]:
-    return _found("results.means.emmeans", "Emmeans.contrasts")
+def _of_means(name: str, **keywords: str) -> Spelling:
+    """Take a method of what `emmeans` returns."""
+    found = functools.partial(_found, "results.means.emmeans", f"Emmeans.{name}")
+    return Spelling(f"means.{name}(...)", found, keywords)
 
 
 def _idiom(ours: str, name: str, **keywords: str) -> Spelling:
@@ -115,7 +117,10 @@ _NULL = {"X": "x", "Z": "z", "sqrt_Sigma": "sqrt_sigma", **_LRT}
 
 #: R's name -> what it stands for.
 _BOOT = {"x": "m", "FUN": "func", "nsim": "n_sims", "seed": "rng", "type": "kind"}
-_PB = {"largeModel": "large", "smallModel": "small", "nsim": "n_sims", "seed": "rng"}
+_MODCOMP = {"largeModel": "large", "smallModel": "small"}
+_PB = {**_MODCOMP, "nsim": "n_sims", "seed": "rng"}
+_SIMR = {"fit": "m", "nsim": "n_sims", "seed": "rng"}
+_PLOT = {"dat": "data", "var": "stat", "sigmaScale": "sigma_scale"}
 _MERTOOLS = {"merMod": "m", "groupFctr": "group"}
 _DRAW = {"merMod": "m", "varList": "var_list"}
 _BROOM = {"x": "m", "conf_level": "level", "ddf_method": "ddf", "nsim": "n_sims", "seed": "rng"}
@@ -129,6 +134,7 @@ TABLE: dict[str, Spelling] = {
     "coef": _method("coef"),
     "sigma": _method("sigma"),
     "vcov": _method("vcov"),
+    "vcovCR": _method("vcov", type="kind"),
     "VarCorr": _method("var_corr"),
     "rePCA": _method("re_pca"),
     "confint": _idiom(
@@ -156,6 +162,9 @@ TABLE: dict[str, Spelling] = {
     "anova": _idiom("m.anova()", "estimates.anova", object="m", model_names="names"),
     "drop1": _method("drop1"),
     "contest": _function("inference.fixed_effects.contest", "contest", model="m"),
+    "ls_means": _function(
+        "inference.means.ls_means", "ls_means", model="m", pairwise="differences"
+    ),
     "ranova": _function("inference.comparison.ranova", "ranova", model="m"),
     "rand": _function("inference.comparison.ranova", "ranova", model="m"),
     "vcovAdj": _function("inference.ddf.kenward_roger", "vcov_adj", object="m"),
@@ -196,15 +205,12 @@ TABLE: dict[str, Spelling] = {
     "bootMer": _function("inference.intervals.bootstrap", "bootstrap", **_BOOT),
     # pbkrtest
     "PBmodcomp": _function("inference.comparison.pb_modcomp", "pb_modcomp", **_PB),
+    "KRmodcomp": _function("inference.comparison.f_modcomp", "kr_modcomp", **_MODCOMP),
+    "SATmodcomp": _function("inference.comparison.f_modcomp", "sat_modcomp", **_MODCOMP),
     # simr
-    "powerSim": _function("inference.planning.power", "power", fit="m", nsim="n_sims", seed="rng"),
+    "powerSim": _function("inference.planning.power", "power", **_SIMR),
     "powerCurve": _function(
-        "inference.planning.power_curve",
-        "power_curve",
-        fit="m",
-        breaks="values",
-        nsim="n_sims",
-        seed="rng",
+        "inference.planning.power_curve", "power_curve", breaks="values", **_SIMR
     ),
     "extend": _function("inference.planning.extend", "extend", object="data"),
     "makeLmer": _function("inference.planning.make_model", "make_model", VarCorr="var_corr"),
@@ -225,8 +231,8 @@ TABLE: dict[str, Spelling] = {
     "exactRLRT": _function(
         "inference.variance_tests.exact_rlrt", "exact_rlrt", m="model", mA="full", m0="null", **_LRT
     ),
-    "LRTSim": _function("inference.variance_tests.rlrt_null", "lrt_sim", **_NULL),
-    "RLRTSim": _function("inference.variance_tests.rlrt_null", "rlrt_sim", **_NULL),
+    "LRTSim": _function("distributions.rlrt_null", "lrt_sim", **_NULL),
+    "RLRTSim": _function("distributions.rlrt_null", "rlrt_sim", **_NULL),
     # merTools and the tutorial
     "REsim": replace(
         _function(
@@ -250,17 +256,8 @@ TABLE: dict[str, Spelling] = {
         returnSims="return_sims",
         seed="rng",
     ),
-    "plotREsim": _function(
-        "plots",
-        "plot_re_sim",
-        dat="data",
-        var="stat",
-        labs="labels",
-        sigmaScale="sigma_scale",
-    ),
-    "plotFEsim": _function(
-        "plots", "plot_fe_sim", dat="data", var="stat", sigmaScale="sigma_scale"
-    ),
+    "plotREsim": _function("plots", "plot_re_sim", labs="labels", **_PLOT),
+    "plotFEsim": _function("plots", "plot_fe_sim", **_PLOT),
     "lmerModList": _function("model_list", "lmer_list", data="datasets"),
     "modelFixedEff": _function("model_list", "ModelList.pool"),
     "modelRandEffStats": _function("model_list", "ModelList.re_stats"),
@@ -316,7 +313,7 @@ TABLE: dict[str, Spelling] = {
         "diagnostics.singularity", "check_singularity", x="m", tolerance="tol"
     ),
     # broom.mixed
-    "tidy": _function("tables.tidy", "tidy", **_BROOM),
+    "tidy": _idiom("tidy(...)", "verbs.tidy_of", **_BROOM),
     "glance": _function("tables.glance", "glance", x="m"),
     "augment": _function("tables.augment", "augment", x="m"),
     # emmeans
@@ -325,8 +322,10 @@ TABLE: dict[str, Spelling] = {
     "joint_tests": _function(
         "inference.means.joint_tests", "joint_tests", object="m", lmer_df="ddf"
     ),
-    "contrast": Spelling("means.contrasts(...)", _contrasts, {"object": "self"}),
-    "pairs": Spelling("means.contrasts()", _contrasts, {"x": "self"}),
+    "contrast": _of_means("contrasts", object="self"),
+    "pairs": _of_means("contrasts", x="self"),
+    "test": _of_means("test", object="self"),
+    "cld": _of_means("cld", object="self"),
     "emmip": _function("plots", "plot_emmeans", object="means"),
     # lattice
     "dotplot": _function("plots", "plot_ranef", x="ranef", main="title"),

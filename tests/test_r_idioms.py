@@ -281,10 +281,13 @@ class TestVerbs:
         assert both["contrasts"].to_frame().equals(want.contrasts().to_frame())
         assert mx.emmeans(m, "~ 1", ddf="asymptotic").to_frame().shape[0] == 1
 
-    def test_ours_says_how_to_compare(self, classes):
-        message = r"specs=\['class'\] and call \.contrasts\('pairwise'\)"
-        with pytest.raises(InvalidArgumentError, match=message):
-            mx.emmeans(classes, "pairwise ~ class")
+    def test_ours_compares_with_the_formula_too(self, classes):
+        means = mx.emmeans(classes, "revpairwise ~ class")
+        want = mx.emmeans(classes, "class").contrasts("revpairwise")
+        assert means.contrasts().to_frame().equals(want.to_frame())
+        assert "b - a" in repr(means)
+        with pytest.raises(InvalidArgumentError, match="method='pairs': allowed: 'pairwise'"):
+            mx.emmeans(classes, "pairs ~ class")
 
     def test_emtrends(self):
         m = mx.lmer("extro ~ open * Q('class') + (1 | school)", mx.load_dataset("students"))

@@ -34,7 +34,7 @@ def model(streamed, formula=FORMULA, reml=True):
 
 
 def _other(m, formula):
-    return model("Streamed" in type(m.design).__name__, formula, m.is_reml())
+    return model(not m.design.keeps_rows, formula, m.is_reml())
 
 
 #: By function or method (a part after the colon tells variants apart): numbers.
@@ -206,6 +206,8 @@ OTHERS = {
     "extend",
     "make_model",
     "power_curve",  # needs the rows to have more or fewer of them, and says so
+    "Gamma",
+    "InverseWishart",
     "LmerControl",
     "MerMod",
     "ModelList",
@@ -224,6 +226,7 @@ OTHERS = {
     "rlrt_sim",
     "stream_rows",
     "super_factor",
+    "Wishart",
     "wiggle",
     "xyplot",
     "m.from_cross_products",

@@ -266,6 +266,16 @@ RANGE_QUANTILE = 1e-4
 #: Columns of broom.mixed, relative to the largest of a column: see `LMER_ESTIMATE`. Worst: 2e-8.
 TIDY = 1e-6
 
+#: Statistics of pbkrtest, lmerTest and nlme on fits at their optimum, relative; pbkrtest rounds its
+#: restrictions to seven digits, and nlme's own fit stops a little before the optimum.
+MODCOMP = 1e-5
+NLME = 1e-4
+
+#: Robust covariances, their degrees of freedom and tests: the same formulas dense, whose matrices
+#: of all rows lose digits; and R's dense version on fits at their optimum, which moves with theta.
+ROBUST_DENSE = 1e-7
+ROBUST = 1e-5
+
 # --- Effect sizes and checks ---------------------------------------------------------------------
 
 #: Shares of variance against insight, absolute: they move with theta (`LMER_THETA`). Worst: 6e-9.
@@ -358,3 +368,31 @@ TWO_DIGITS = 0.06
 #: A criterion above the best of a dense search from many starts, relative to one plus its size: far
 #: below any difference between two minima, above what either search leaves.
 SEVERAL_MINIMA = 1e-6
+
+# --- Residual variances by group ------------------------------------------------------------------
+
+#: nlme's and glmmTMB's optima are theirs: a log-likelihood of ours may be above, never below by
+#: more than this, and above by no more where they converged. Worst seen: 4e-7 (nlme, math_both).
+PEER_LOG_LIK = 1e-6
+
+#: Their standard deviations, relative: nlme stops with a flat criterion. Worst seen: 3e-5.
+PEER_SD = 1e-4
+
+#: Their fixed effects and modes in standard errors, and standard errors relative. Worst seen: 4e-6.
+PEER_EFFECTS = 1e-5
+# --- Priors of the covariances -------------------------------------------------------------------
+
+#: -2 log prior against scipy's densities, and its part of the criterion against a dense one: closed
+#: forms of small matrices.
+PRIOR = 1e-10
+
+#: Standard deviations at the penalised optimum, relative: blme's optimum was driven to a theta
+#: error below 1e-10, ours stops at a decrement of 1e-13.
+BLME_SD = 1e-6
+
+#: The penalised criterion there, absolute; both know it to some 1e-11.
+BLME_CRITERION = 1e-8
+
+#: The fit of a file of the format's first version against that of its rows: the products with a
+#: covariate's mean of 17 standard deviations are rounded before that is taken off.
+OLD_FILE = 1e-9

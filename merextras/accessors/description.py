@@ -9,9 +9,11 @@ import pandas as pd
 import scipy.sparse as sp
 
 from merextras._checks import check_choice
+from merextras.model.design.cov_prior import as_code
+from merextras.model.formula import translate
 from merextras.model.formula.parse import parse
 from merextras.model.formula.rewrite import bar_text, term_labels
-from merextras.model.formula.translate import as_code, unquoted
+from merextras.model.formula.translate import unquoted
 from merextras.model.state.fitted import FittedModel
 
 
@@ -45,7 +47,7 @@ def terms(model: FittedModel, *, fixed_only: bool = True) -> list[str]:
     list of str
         Without the intercept; ``a * b`` is ``a``, ``b`` and ``a:b``.
     """
-    parsed = as_code(parse(model.design.formula), model.design.columns, {})
+    parsed = translate.as_code(parse(model.design.formula), model.design.columns, {})
     found = [unquoted(label) for label in term_labels(parsed.fixed) if label]
     return found if fixed_only else found + [bar_text(bar) for bar in parsed.bars]
 
@@ -123,5 +125,10 @@ def call(model: FittedModel) -> str:
         if name in given:
             column = options.columns.get(name)
             parts.append(f"{name}={name if column is None else json.dumps(column)}")
+    if design.residual is not None:
+        by = design.residual.columns
+        parts.append(f"residual_by={json.dumps(by[0] if len(by) == 1 else list(by))}")
     parts += [f"contrasts={dict(options.contrasts)}"] if options.contrasts else []
+    prior = options.cov_prior
+    parts += [f"cov_prior={as_code(prior)}"] if prior is not None else []
     return f"lmer({', '.join(parts)})"

@@ -10,10 +10,11 @@ from numpy.typing import ArrayLike
 
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.state.fitted import FittedModel, refitted
+from merextras.model.state.penalised import CRITERIA, say_penalised
 
 
 def log_lik(model: FittedModel, *, reml: bool | None = None) -> float:
-    """Log-likelihood, lme4's ``logLik``: restricted for a REML fit.
+    """Log-likelihood, lme4's ``logLik``: restricted for a REML fit, without a prior's density.
 
     Parameters
     ----------
@@ -46,14 +47,29 @@ def reml_crit(model: FittedModel) -> float:
 def aic(model: FittedModel) -> float:
     """Akaike's criterion, ``-2 log_lik + 2 npar`` with npar = p + len(theta) + 1.
 
+    With residual variances by group their number stands for the 1.
+
     From the restricted likelihood for a REML fit, as lme4 does: compare such fits only if their
     fixed effects are the same.
+
+    Warns
+    -----
+    ApproximationWarning
+        The model has a `cov_prior`: its likelihood is not at its maximum.
     """
+    say_penalised(model, CRITERIA, stacklevel=2)
     return -2.0 * log_lik(model) + 2.0 * model.n_parameters
 
 
 def bic(model: FittedModel) -> float:
-    """Schwarz's criterion, ``-2 log_lik + npar log(n)``."""
+    """Schwarz's criterion, ``-2 log_lik + npar log(n)``.
+
+    Warns
+    -----
+    ApproximationWarning
+        The model has a `cov_prior`: its likelihood is not at its maximum.
+    """
+    say_penalised(model, CRITERIA, stacklevel=2)
     return float(-2.0 * log_lik(model) + np.log(nobs(model)) * model.n_parameters)
 
 
@@ -90,7 +106,9 @@ def as_function(model: FittedModel) -> Callable[[ArrayLike], float]:
     -------
     callable theta -> float
         The profiled deviance of an ML fit, the REML criterion of a REML fit, at any theta of the
-        length of `get_me("theta")`. A call costs one factorisation.
+        length of `get_me("theta")`; with a `cov_prior` and its -2 log density: what was minimised.
+        With residual variances by group the logarithms of all groups' precisions but the first's,
+        ``2 log(sigma_1 / sigma_h)``, come after theta. A call costs one factorisation.
 
     Examples
     --------
@@ -101,12 +119,12 @@ def as_function(model: FittedModel) -> Callable[[ArrayLike], float]:
     >>> round(f([0.8483]), 4), round(f([0.0]), 4)
     (319.6543, 326.0232)
     """
-    at, size = model.criterion.at, len(model.theta)
+    at, size = model.criterion.at, model.criterion.parameters.n
 
     def criterion(theta: ArrayLike) -> float:
         values = np.asarray(theta, dtype=float).reshape(-1)
         if len(values) != size or not np.all(np.isfinite(values)):
             raise InvalidArgumentError(f"theta={theta!r}: expected {size} finite number(s)")
-        return at(model.criterion.from_user(values)).deviance()
+        return at(model.criterion.from_user(values)).value()
 
     return criterion

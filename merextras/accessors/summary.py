@@ -9,9 +9,9 @@ from merextras._typing import Array
 from merextras.accessors import likelihood
 from merextras.accessors.estimates import fixef, var_corr, vcov
 from merextras.accessors.rows import residuals
-from merextras.model.design.rank import KeptColumns
-from merextras.model.rowless.design import StreamedDesign
+from merextras.model.design.questions import bar_text
 from merextras.model.state.fitted import FittedModel, is_singular
+from merextras.model.state.penalised import is_penalised
 from merextras.results.base import format_numbers, to_html
 from merextras.results.estimates.summary import Summary, quantiles5
 
@@ -48,7 +48,7 @@ def summary(model: FittedModel) -> Summary:
 
 def _scaled_residuals(model: FittedModel) -> Array:
     """Their quartiles; NaN for a model that keeps no rows."""
-    if isinstance(model.design, StreamedDesign):
+    if not model.design.keeps_rows:
         return np.full(5, np.nan)
     return quantiles5(residuals(model, "pearson", scaled=True).to_numpy())
 
@@ -56,6 +56,14 @@ def _scaled_residuals(model: FittedModel) -> Array:
 def _criteria(model: FittedModel) -> pd.DataFrame:
     if model.solution.reml:
         return pd.DataFrame({"reml_crit": [likelihood.reml_crit(model)]})
+    if is_penalised(model):  # no maximum, which AIC and BIC are made of
+        return pd.DataFrame(
+            {
+                "log_lik": [likelihood.log_lik(model)],
+                "deviance": [likelihood.deviance(model)],
+                "df_residual": [likelihood.df_residual(model)],
+            }
+        )
     return pd.DataFrame(
         {
             "aic": [likelihood.aic(model)],
@@ -69,8 +77,9 @@ def _criteria(model: FittedModel) -> pd.DataFrame:
 
 def _notes(model: FittedModel) -> tuple[str, ...]:
     notes = _notes_on_data(model)
-    if isinstance(model.design, StreamedDesign):
+    if not model.design.keeps_rows:
         notes.append("No scaled residuals: the model keeps no rows; see stream_rows.")
+    notes += _notes_on_prior(model)
     if is_singular(model):
         notes.append("Singular fit: a variance is zero or a correlation at its bound.")
     if model.opt_summary is not None and not model.opt_summary.converged:
@@ -78,19 +87,30 @@ def _notes(model: FittedModel) -> tuple[str, ...]:
     return tuple(notes)
 
 
+def _notes_on_prior(model: FittedModel) -> list[str]:
+    """The prior of each term, and what it adds to the criterion."""
+    if not is_penalised(model):
+        return []
+    rows = zip(model.design.terms, model.design.cov_priors, strict=True)
+    each = [f"{bar_text(t)} ~ {p.label(t.k)}" for t, p in rows if p is not None]
+    return [
+        f"Penalised fit, with a prior of covariances over sigma**2: {'; '.join(each)}; "
+        f"-2 log prior: {model.point.penalty():.4f}."
+    ]
+
+
 def _notes_on_data(model: FittedModel) -> list[str]:
     """Weights, rows and columns: what lme4 says in a line of its own, or in a warning."""
     design, notes = model.design, []
-    for name, attribute in (("weights", "weights"), ("freq_weights", "frequencies")):
+    for name in ("weights", "freq_weights"):
         column = design.options.columns.get(name)
         if column is not None:
             notes.append(f"With {name} {column!r}.")
-        elif not isinstance(design, StreamedDesign) and getattr(design, attribute) is not None:
+        elif name in design.by_row:
             notes.append(f"With {name}.")
     if model.n_dropped:
         notes.append(f"{model.n_dropped} row(s) with missing values were left out.")
-    if isinstance(design.fixed, KeptColumns):
-        dropped = design.fixed.dropped
+    if dropped := design.fixed.dropped:
         notes.append(f"Rank deficient: dropped {len(dropped)} column(s), {', '.join(dropped)}.")
     return notes
 

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 
 from merextras._typing import Array, IntArray
-from merextras.model.rowless.effects import effects_of_design
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.checks.check import CollinearityCheck
 
@@ -57,7 +56,7 @@ def check_collinearity(m: object) -> CollinearityCheck:
     1  agree   1  1.000     1.000    0.9999
     """
     model = as_fitted(m)
-    effects = effects_of_design(model.design)
+    effects = model.design.effects()
     kept = [effect for effect in effects.effects if effect.columns]
     covariance = model.fixed_covariance
     columns = [j for effect in kept for j in effect.columns]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.rowless.design import StreamedDesign
+from merextras.model.design.rowless import RowlessDesign
 from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
 
@@ -52,8 +52,8 @@ def rmse(m: object, *, scale: bool = False) -> float:
 
 
 def _rmse(model: FittedModel, scale: bool) -> float:
-    if isinstance(model.design, StreamedDesign) and "weights" not in model.design.by_row:
-        return _from_products(model, model.design, scale)
+    if not model.design.keeps_rows and "weights" not in model.design.by_row:
+        return _from_products(model, model.design.sums(), scale)
     used = model.design.observed
     y, mu = model.design.y[used], model.mu[used]
     counts = np.ones(len(y))
@@ -66,11 +66,10 @@ def _rmse(model: FittedModel, scale: bool) -> float:
     return float(out)
 
 
-def _from_products(model: FittedModel, design: StreamedDesign, scale: bool) -> float:
-    """Without rows: the penalised sum of squares less its penalty."""
+def _from_products(model: FittedModel, design: RowlessDesign, scale: bool) -> float:
+    """Without rows."""
     solution = model.solution
-    penalty = sum(float(np.sum(u**2)) for u in solution.u)
-    out = np.sqrt(max(solution.pwrss - penalty, 0.0) / solution.n)
+    out = np.sqrt(model.residual_squares() / solution.n)
     if not scale:
         return float(out)
     if "offset" in design.by_row or design.constant is None:

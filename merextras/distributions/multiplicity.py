@@ -10,14 +10,32 @@ from scipy import stats
 from merextras._typing import Array
 from merextras.distributions.simultaneous import LargestT, range_isf, range_sf, sidak
 
-ADJUSTMENTS = ("tukey", "dunnett", "mvt", "sidak", "bonferroni", "holm", "fdr", "none")
+ADJUSTMENTS = (
+    "tukey",
+    "dunnett",
+    "mvt",
+    "scheffe",
+    "sidak",
+    "bonferroni",
+    "holm",
+    "fdr",
+    "none",
+)
+#: Those that need only p-values, one-sided ones too.
+OF_P_VALUES = ("sidak", "bonferroni", "holm", "fdr", "none")
 
 #: By the kind of a set of contrasts.
 DEFAULTS = {
     "pairwise": "tukey",
+    "revpairwise": "tukey",
     "control": "dunnett",
     "consec": "mvt",
+    "mean_chg": "mvt",
+    "helmert": "mvt",
     "eff": "fdr",
+    "del.eff": "fdr",
+    "poly": "none",
+    "identity": "none",
     "custom": "none",
 }
 
@@ -41,12 +59,29 @@ def adjusted(how: str, t: Array, df: Array, correlation: Array, m: int, k: int) 
         return range_sf(np.sqrt(2.0) * np.abs(t), k, df)
     if how in {"dunnett", "mvt"}:
         return LargestT(correlation).sf(t, df)
-    p: Array = 2.0 * stats.t.sf(np.abs(t), df)
+    if how == "scheffe":
+        rank = _rank(correlation)
+        return np.asarray(_f_tail(t**2 / rank, rank, df))
+    return adjusted_p(how, 2.0 * stats.t.sf(np.abs(t), df), m)
+
+
+def adjusted_p(how: str, p: Array, m: int) -> Array:
+    """P-values of m tests in a family by one of `OF_P_VALUES`, (r,)."""
     if how == "sidak":
         return sidak(p, m)
     if how == "bonferroni":
         return np.minimum(1.0, m * p)
     return _stepwise(p, how, m) if how in {"holm", "fdr"} else p
+
+
+def _rank(correlation: Array) -> int:
+    return int(np.linalg.matrix_rank(correlation, tol=1e-8 * len(correlation), hermitian=True))
+
+
+def _f_tail(f: Array, q: int, df: Array) -> Array:
+    finite = np.isfinite(df)
+    tails = stats.f.sf(f, q, np.where(finite, df, 1.0))
+    return np.asarray(np.where(finite, tails, stats.chi2.sf(q * f, q)))
 
 
 def _stepwise(p: Array, how: str, m: int) -> Array:
@@ -61,23 +96,33 @@ def _stepwise(p: Array, how: str, m: int) -> Array:
     return np.minimum(1.0, out)
 
 
-def critical(how: str, alpha: float, df: Array, correlation: Array, m: int, k: int) -> Array:
-    """Half widths of simultaneous intervals in standard errors, (r,); arguments as `adjusted`."""
+def critical(
+    how: str, alpha: float, df: Array, correlation: Array, m: int, k: int, *, sides: int = 2
+) -> Array:
+    """Half widths of simultaneous intervals in standard errors, (r,); arguments as `adjusted`.
+
+    One-sided ones, ``sides=1``, by one of `OF_P_VALUES`.
+    """
     if how == "tukey":
         return np.asarray(range_isf(alpha, k, df) / np.sqrt(2.0))
     if how in {"dunnett", "mvt"}:
         return LargestT(correlation).isf(alpha, df)
+    if how == "scheffe":
+        rank, finite = _rank(correlation), np.isfinite(df)
+        found = stats.f.isf(alpha, rank, np.where(finite, df, 1.0))
+        return np.asarray(np.sqrt(np.where(finite, rank * found, stats.chi2.isf(alpha, rank))))
     if how == "sidak":
         alpha = float(-np.expm1(np.log1p(-alpha) / m))
     elif how != "none":
         alpha = alpha / m
-    return np.asarray(stats.t.isf(alpha / 2.0, df))
+    return np.asarray(stats.t.isf(alpha / sides, df))
 
 
 _SAID = {
     "tukey": "Tukey's adjustment",
     "dunnett": "Dunnett's adjustment, by the contrasts' own correlations",
     "mvt": "Adjusted by the multivariate t distribution",
+    "scheffe": "Scheffe's adjustment",
     "sidak": "Sidak's adjustment",
     "bonferroni": "Bonferroni's adjustment",
     "holm": "Holm's adjustment of p-values, Bonferroni's of intervals",

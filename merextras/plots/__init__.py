@@ -7,28 +7,28 @@ style that is set when it is called.
 
 from __future__ import annotations
 
-from merextras.plots.caterpillar import plot_ranef
-from merextras.plots.coef import plot_coef
-from merextras.plots.emmeans import plot_emmeans
-from merextras.plots.exact_test import plot_exact_test
-from merextras.plots.expected_rank import plot_expected_rank
-from merextras.plots.influence import plot_influence
-from merextras.plots.lattice import xyplot
-from merextras.plots.model_check import plot_model_check
-from merextras.plots.power_curve import plot_power_curve
-from merextras.plots.predictions import plot_predictions
-from merextras.plots.profile import (
+from merextras.plots.checks.influence import plot_influence
+from merextras.plots.checks.model_check import plot_model_check
+from merextras.plots.checks.qq import plot_qq, plot_qqmath
+from merextras.plots.checks.residuals import plot_fitted, plot_residuals
+from merextras.plots.effects.caterpillar import plot_ranef
+from merextras.plots.effects.coef import plot_coef
+from merextras.plots.effects.expected_rank import plot_expected_rank
+from merextras.plots.effects.lattice import xyplot
+from merextras.plots.effects.re_correlation import plot_re_correlation
+from merextras.plots.effects.re_impact import plot_re_impact
+from merextras.plots.effects.re_sim import plot_fe_sim, plot_re_sim
+from merextras.plots.effects.shrinkage import plot_shrinkage
+from merextras.plots.predictions.emmeans import plot_emmeans
+from merextras.plots.predictions.predictions import plot_predictions
+from merextras.plots.predictions.what_if import plot_what_if
+from merextras.plots.tests.exact_test import plot_exact_test
+from merextras.plots.tests.power_curve import plot_power_curve
+from merextras.plots.tests.profile import (
     plot_profile_density,
     plot_profile_pairs,
     plot_profile_zeta,
 )
-from merextras.plots.qq import plot_qq, plot_qqmath
-from merextras.plots.re_correlation import plot_re_correlation
-from merextras.plots.re_impact import plot_re_impact
-from merextras.plots.re_sim import plot_fe_sim, plot_re_sim
-from merextras.plots.residuals import plot_fitted, plot_residuals
-from merextras.plots.shrinkage import plot_shrinkage
-from merextras.plots.what_if import plot_what_if
 
 __all__ = [
     "plot_coef",

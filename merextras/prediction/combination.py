@@ -53,6 +53,13 @@ class Combination:
         new = NewRows(rows.x, tuple(unseen), rows.values, tuple(n_unseen))
         return cls(rows.x, rows.z, new.z, offset)
 
+    @classmethod
+    def of_rows(cls, rows: NewRows) -> Combination:
+        """The predictors of rows in which each level that is not known is another, no offset."""
+        new = [np.where(codes < 0, np.cumsum(codes < 0) - 1, -1) for codes in rows.codes]
+        counts = [int(np.sum(codes < 0)) for codes in rows.codes]
+        return cls.of(rows, new, counts, np.zeros(len(rows)))
+
     def __len__(self) -> int:
         return len(self.x)
 

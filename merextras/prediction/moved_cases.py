@@ -12,8 +12,8 @@ import pandas as pd
 from merextras._typing import Array, BoolArray, IntArray
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.columns.levels import labels_of
-from merextras.model.design.build import offset_of
 from merextras.model.design.design import Design
+from merextras.model.design.offset import offset_of
 from merextras.model.frame.kinds import responses
 from merextras.model.newdata.rows import NewRows, new_rows, read_new
 from merextras.model.state.fitted import FittedModel
@@ -45,6 +45,8 @@ class MovedCases:
         digit; NaN where there is none.
     observed : (m,) array
         The response, or NaN.
+    frame : DataFrame
+        The cases moved, m L rows.
     """
 
     model: FittedModel
@@ -57,6 +59,7 @@ class MovedCases:
     own: Combination
     own_fit: Array
     observed: Array
+    frame: pd.DataFrame
 
     @property
     def each(self) -> IntArray:
@@ -102,7 +105,7 @@ def move_cases(
     known = np.zeros(len(cases), dtype=bool)
     own_fit = np.full(len(cases), np.nan)
     if own_rows is not None:
-        own_fit = sum(_parts(model, own_rows)) + own_offset
+        own_fit = own_rows.estimates(model.solution) + own_offset
         known = np.isfinite(own_fit)
         for move in targets.moves:
             known &= move.is_known(design, cases, own_rows)
@@ -120,6 +123,7 @@ def move_cases(
         own,
         np.where(known, own_fit, np.nan),
         _observed(design, cases),
+        frame,
     )
     _check_finite(made, name)
     return made

@@ -8,7 +8,7 @@ import pandas as pd
 from merextras._typing import Array, IntArray
 from merextras.accessors.pick import COMBINED, FIXED
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.design.build import offset_of
+from merextras.model.design.offset import offset_of
 from merextras.model.newdata.rows import NewRows, new_rows
 from merextras.model.state.fitted import FittedModel
 from merextras.prediction.moves import moved
@@ -33,12 +33,6 @@ def part_of(model: FittedModel, rows: NewRows, part: str) -> NewRows:
         values.append(rows.values[t] if t in kept else np.zeros_like(rows.values[t]))
     x = rows.x if part == FIXED else np.zeros_like(rows.x)
     return NewRows(x, tuple(codes), tuple(values), rows.n_levels)
-
-
-def fits(model: FittedModel, rows: NewRows) -> Array:
-    """``x'beta + z'b`` of each row, without an offset, in an order that rows do not change."""
-    fixed = np.einsum("mp,p->m", rows.x, model.solution.beta)
-    return np.asarray(fixed + np.sum(rows.effects(model.solution.b), axis=0))
 
 
 def variances(model: FittedModel, rows: NewRows, *, joint: bool) -> Array:

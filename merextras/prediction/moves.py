@@ -12,7 +12,6 @@ from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
 from merextras.model.columns.levels import labels_of
 from merextras.model.design.design import Design
 from merextras.model.newdata.rows import level_codes, unseen
-from merextras.model.rowless.design import level_labels
 from merextras.simulation.sim import factor_levels
 
 
@@ -101,7 +100,7 @@ def values_of(design: Design, group: str, columns: list[str], levels: pd.Index) 
             f"group={group!r}: the columns {columns} are not in the data of the model, so that a "
             "level can't be taken apart; fit the model from a data frame that has them"
         )
-    return level_labels(design, design.terms_of(group)[0]).loc[levels]
+    return design.level_labels(design.terms_of(group)[0]).loc[levels]
 
 
 def own_levels(design: Design, cases: pd.DataFrame, group: str) -> pd.Index:

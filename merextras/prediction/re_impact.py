@@ -13,14 +13,15 @@ from scipy import stats
 from merextras._checks import check_choice, check_level
 from merextras._typing import Array, IntArray
 from merextras.accessors.pick import pick_effect
-from merextras.engine.posterior import joint
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.newdata.rows import NewRows, read_new
 from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
+from merextras.prediction.combination import Combination
 from merextras.prediction.expected_rank import percentiles, ranks_of
-from merextras.prediction.moved_rows import fits, moved_rows, offsets, variances
+from merextras.prediction.moved_rows import moved_rows, offsets, variances
 from merextras.prediction.moves import check_cases
+from merextras.prediction.spread import relative_variances
 from merextras.results.base import Table
 
 _WEIGHTS = ("precision", "equal", "interval")
@@ -230,7 +231,7 @@ def _averages(
     """Averages by case and bin, their variances over sigma**2, and Cochran's standard errors."""
     n_levels = len(bins)
     n_cases = len(rows) // n_levels
-    fit = fits(model, rows)
+    fit = rows.estimates(model.solution)
     weight = _weights(model, rows, weights).reshape(n_cases, n_levels)
     case, place = np.nonzero(np.broadcast_to(bins >= 0, weight.shape))
     target, source = case * n_bins + bins[place], case * n_levels + place
@@ -239,10 +240,8 @@ def _averages(
     share = weight[case, place] / total[target]
     average = sp.csr_array((share, (target, source)), shape=(size, len(rows)))
     count = np.bincount(target, minlength=size)
-    solution = model.solution
-    z = [sp.csr_array(average @ part) for part in rows.z]
-    variance = joint.variances(solution, z, average @ rows.x)
-    variance += average.power(2) @ rows.prior(solution.lams)
+    averages = Combination.of_rows(rows).mix(average)
+    variance = relative_variances(model.solution, averages, (averages,))
     mean = average @ fit
     off = share * (fit[source] - mean[target])
     with np.errstate(invalid="ignore", divide="ignore"):

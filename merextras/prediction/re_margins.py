@@ -15,10 +15,10 @@ from merextras.accessors.pick import COMBINED, FIXED, Effect, parts_of, pick_eff
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.newdata.rows import read_new
 from merextras.model.state.fitted import FittedModel
+from merextras.model.state.one_sigma import require_one_sigma
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.prediction.expected_rank import percentiles, ranks_of
 from merextras.prediction.moved_rows import (
-    fits,
     moved_rows,
     offsets,
     part_of,
@@ -144,6 +144,13 @@ def re_margins(
     cases = model.design.frame if newdata is None else newdata
     level = check_level(level)
     include_resid_var = check_flag(include_resid_var, "include_resid_var")
+    if include_resid_var:
+        require_one_sigma(
+            model,
+            "re_margins",
+            "the residual variance of a case in another level is not told by its rows alone",
+            "say include_resid_var=False, or see what_if and predict(interval='prediction')",
+        )
     joint = check_flag(joint, "joint")
     targets = _targets(breaks)
     check_cases(model.design, cases, first.group, "newdata")
@@ -204,7 +211,7 @@ def _of_effect(
     std_error = np.empty_like(fit)
     for i, part in enumerate(parts):
         mine = part_of(model, rows, part)
-        fit[:, i] = fits(model, mine)
+        fit[:, i] = mine.estimates(model.solution)
         std_error[:, i] = np.sqrt(model.solution.sigma2 * variances(model, mine, joint=joint))
     n, p = len(cases), len(parts)
     source = (np.arange(n)[:, None] * len(different) + again).reshape(-1)

@@ -15,7 +15,6 @@ from merextras._files import atomically
 from merextras._typing import Array
 from merextras.engine.posterior.leverage import hat_values
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
-from merextras.model.rowless.design import StreamedDesign
 from merextras.model.source.chunks import Source
 from merextras.model.source.learn import watched
 from merextras.model.source.source import as_source, is_dask
@@ -26,8 +25,7 @@ from merextras.model.structure.structure import ChunkRows, Structure
 
 def _kept(model: FittedModel, rows: ChunkRows) -> Array:
     """X without the columns that were dropped."""
-    design = model.design
-    assert isinstance(design, StreamedDesign)
+    design = model.design.sums()
     every = design.structure.fixed.names
     if len(design.fixed.names) == len(every):
         return rows.x
@@ -53,12 +51,26 @@ def _residuals(model: FittedModel, rows: ChunkRows) -> Array:
     return rows.y - _fitted(model, rows)
 
 
+def _group_precisions(model: FittedModel, rows: ChunkRows) -> Array:
+    """What the rows' groups of residual variances multiply their precision by, (n,)."""
+    residual = model.design.residual
+    assert residual is not None
+    assert rows.strata is not None
+    if np.any(rows.strata < 0):
+        raise InvalidArgumentError(
+            f"source: {residual.argument} has no residual standard deviation of some rows' groups"
+        )
+    return np.asarray(residual.omega[rows.strata])
+
+
 def _hatvalues(model: FittedModel, rows: ChunkRows) -> Array:
     """The leverages; a row of a level that the model does not know had none."""
     known = np.all([term.codes >= 0 for term in rows.terms], axis=0)
     out = np.full(len(rows.y), np.nan)
     terms = [replace(t, codes=t.codes[known], values=t.values[known]) for t in rows.terms]
     weights = np.ones(len(out)) if rows.weights is None else rows.weights.copy()
+    if model.design.residual is not None:
+        weights *= _group_precisions(model, rows)
     if rows.frequencies is not None:
         weights[rows.frequencies == 0.0] = 0.0
     out[known] = hat_values(model.solution, _kept(model, rows)[known], terms, weights[known])
@@ -140,18 +152,13 @@ def stream_rows(
             raise InvalidArgumentError(f"what={name!r}: {one_of(name, list(_MADE))}")
     if unknown not in ("error", "zero"):
         raise InvalidArgumentError(f"unknown={unknown!r}: {one_of(unknown, ['error', 'zero'])}")
-    design = model.design
-    if not isinstance(design, StreamedDesign):
-        raise UnsupportedModelError(
-            "the model keeps its rows: m.fitted() and m.residuals() have what is asked, "
-            "m.predict(newdata) that of other rows"
-        )
+    structure = model.design.sums().structure
     if is_dask(source):
         raise UnsupportedModelError(
             "source: rows come back in order from files or frames; of a Dask DataFrame give the "
             "partitions: lambda: (part.compute() for part in ddf.to_delayed())"
         )
-    parts = _parts(model, design.structure, as_source(source, chunk_size), names, unknown, progress)
+    parts = _parts(model, structure, as_source(source, chunk_size), names, unknown, progress)
     if to is None:
         return parts
     write = _parquet_writer(names)

@@ -15,7 +15,6 @@ from merextras.exceptions import InvalidArgumentError
 from merextras.model.columns.levels import labels_of
 from merextras.model.design.design import Design
 from merextras.model.newdata.rows import NewRows
-from merextras.model.rowless.design import labels_seen
 from merextras.prediction.moves import chosen_levels, chosen_of, own_levels, values_of
 
 #: What `what_if` takes as its group.
@@ -71,7 +70,7 @@ class Move:
             return np.ones(len(cases), dtype=bool)
         if self.key in design.factors:
             return np.asarray(rows.codes[design.terms_of(self.key)[0]] >= 0)
-        return np.asarray(cases[self.key].isin(labels_seen(design, self.key)), dtype=bool)
+        return np.asarray(cases[self.key].isin(design.labels_seen(self.key)), dtype=bool)
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,7 +208,7 @@ def _swap(design: Design, key: object, levels: object, name: str) -> Move:
         known = chosen_levels(design, key, None)
     else:
         columns = (key,)
-        known = pd.Index(_in_order(labels_seen(design, key)), dtype=object).infer_objects()
+        known = pd.Index(_in_order(design.labels_seen(key)), dtype=object).infer_objects()
     chosen = chosen_of(known, key, levels, name)
     if key in design.factors:
         values = values_of(design, key, list(columns), chosen)

@@ -13,6 +13,7 @@ from merextras._typing import Array, IntArray
 from merextras.model.state.fitted import FittedModel
 from merextras.prediction.combination import Combination
 from merextras.prediction.spread import relative_variances
+from merextras.simulation.linear_predictor import draw_unseen
 from merextras.simulation.sim import draw_effects
 
 #: Numbers held at a time for draws (32 MB).
@@ -79,8 +80,9 @@ class Draws:
         b = tuple(part.reshape(-1, n_sims) for part in drawn.b)
         v = []
         for t, lam in enumerate(lams):
-            noise = rng.standard_normal((used[0].u[t].shape[1] // len(lam), len(lam), n_sims))
-            v.append((lam @ noise * drawn.sigma).reshape(-1, n_sims))
+            every = np.arange(used[0].u[t].shape[1] // len(lam))
+            new = draw_unseen(lam, drawn.sigma, len(every), every, rng)
+            v.append(new.reshape(-1, n_sims))
         beta = np.ascontiguousarray(drawn.beta.T)
         return cls(drawn.sigma, beta, tuple(columns), b, tuple(v))
 
@@ -127,17 +129,11 @@ def distribution(
     return Distribution(*out)
 
 
-def variances(model: FittedModel, rows: Combination) -> Array:
-    """Variances over sigma**2 in the joint distribution of all effects, (m,)."""
-    found = relative_variances(model.solution, rows)
-    return found + rows.prior(model.solution.lams)
-
-
 def _exact(model: FittedModel, rows: Combination, estimates: Array, level: float) -> Distribution:
     """Student's t: theta known, sigma**2 from n - p degrees of freedom."""
     solution = model.solution
     df = solution.n - solution.p
-    std_error = np.sqrt(solution.pwrss / df * variances(model, rows))
+    std_error = np.sqrt(solution.pwrss / df * relative_variances(solution, rows, (rows,)))
     half = float(stats.t.isf((1.0 - level) / 2.0, df)) * std_error
     moves = std_error > 0.0
     ratio = np.full(len(rows), np.nan)

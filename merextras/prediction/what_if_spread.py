@@ -20,8 +20,9 @@ from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.prediction.combination import Combination
 from merextras.prediction.moved_cases import MovedCases, move_cases
+from merextras.prediction.spread import relative_variances
 from merextras.prediction.targets import Targets
-from merextras.prediction.uncertainty import Draws, variances
+from merextras.prediction.uncertainty import Draws
 from merextras.prediction.what_if_average import averaging
 
 _WEIGHTS = ("rows", "equal")
@@ -150,7 +151,7 @@ def what_if_spread(
     grid = _Grid.of(made, _level_weights(model.design, made.targets, weights))
     solution = model.solution
     df = solution.n - solution.p
-    noise = VarianceParts.of(model).residual
+    noise = _residual_noise(model, made, grid)
     scale = solution.pwrss / (df - 2) if df > 2 else np.nan
     found = [*grid.variances(_expected_squares(model, scale)), noise * scale, outcome]
     ends = np.full((2, len(_SOURCES)), np.nan)
@@ -170,6 +171,22 @@ def what_if_spread(
             "upper": ends[1],
         }
     )
+
+
+def _residual_noise(model: FittedModel, made: MovedCases, grid: _Grid) -> float:
+    """The residual variance over sigma**2: the mean of the data's, or by group of the moved cases'.
+
+    Weights are those of the data, 1 / w on average.
+    """
+    residual = model.design.residual
+    if residual is None:
+        return VarianceParts.of(model).residual
+    by_weight = 1.0
+    if model.design.weights is not None:
+        used, counts = model.design.observed, _counts(model.design)
+        by_weight = float(np.average(1.0 / model.design.weights[used], weights=counts[used]))
+    every = np.tile(grid.weights / grid.n, grid.n)
+    return by_weight * float(every @ (1.0 / residual.of_data(made.frame, "cases")))
 
 
 #: Of combinations of effects with weights: the weighted sum of their squares, or that by draws.
@@ -224,7 +241,8 @@ def _expected_squares(model: FittedModel, scale: float) -> _Squares:
 
     def squares(rows: Combination, weights: Array) -> float:
         estimates = rows.estimates(model.solution)
-        return float(weights @ (estimates**2 + scale * variances(model, rows)))
+        variances = relative_variances(model.solution, rows, (rows,))
+        return float(weights @ (estimates**2 + scale * variances))
 
     return squares
 

@@ -16,6 +16,7 @@ from merextras.exceptions import InvalidArgumentError
 from merextras.inference.comparison.anova import anova as compare
 from merextras.inference.fixed_effects.summary import summary as summarise
 from merextras.inference.intervals.confint import confint as intervals
+from merextras.model.state.penalised import CRITERIA, is_penalised, say_penalised
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.estimates.summary import Summary
 from merextras.results.profiles.profile import Profile
@@ -76,6 +77,8 @@ def bic(m: object, *others: object) -> float | pd.DataFrame:
 
 def _criterion(name: str, models: Sequence[object], penalty: Any) -> float | pd.DataFrame:
     fits: list[Any] = [as_fitted(m) for m in models]
+    penalised = next((m for m in fits if is_penalised(m)), fits[0])
+    say_penalised(penalised, CRITERIA, stacklevel=3)
     values = [-2.0 * m.log_lik() + penalty(m) * m.n_parameters for m in fits]
     if len(fits) == 1:
         return float(values[0])

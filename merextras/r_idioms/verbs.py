@@ -8,18 +8,20 @@ from typing import Any
 
 import pandas as pd
 
-from merextras._checks import check_count
+from merextras._checks import check_count, check_flag
 from merextras._typing import Rng
 from merextras.exceptions import InvalidArgumentError
 from merextras.inference.means import emmeans as means
+from merextras.inference.means.specs import read_specs
 from merextras.prediction.re_impact import re_impact
 from merextras.results.base import FrozenMapping
 from merextras.results.means.emmeans import Emmeans
 from merextras.simulation.predict_interval import predict_interval
+from merextras.tables.tidy import tidy
 
 __all__ = [
     "as_data_frame", "emmeans_of", "emtrends_of", "predict_interval_of", "print_", "re_impact_of",
-    "show",
+    "show", "tidy_of",
 ]  # fmt: skip
 
 
@@ -92,7 +94,7 @@ def _with_contrasts(
     adjust: str | None,
     options: Mapping[str, Any],
 ) -> Any:
-    left, names, bar = means.read_specs(specs)
+    left, names, bar = read_specs(specs)
     if bar is not None and by is not None:
         raise InvalidArgumentError(f"by={by!r}: the formula of specs has a bar already")
     if adjust is not None and not left:
@@ -217,3 +219,34 @@ def print_(*objects: object, **options: Any) -> None:
         As of Python's ``print``.
     """
     builtins.print(*objects, **options)
+
+
+def tidy_of(
+    m: object,
+    effects: str | Sequence[str] = ("ran_pars", "fixed"),
+    *,
+    conf_int: bool = False,
+    level: float = 0.95,
+    conf_method: str = "wald",
+    ddf: str | None = None,
+    scales: str = "sdcor",
+    n_sims: int = 500,
+    rng: Rng = None,
+) -> pd.DataFrame:
+    """A model's parameters as a frame, with broom's ``conf.int`` and ``conf.method``.
+
+    Parameters
+    ----------
+    m : MerMod or MixedLMResults
+    effects, level, ddf, scales, n_sims, rng
+        As in `merextras.tidy`.
+    conf_int : bool
+        Intervals, by `conf_method`: there ``ci`` says both.
+    conf_method : {"wald", "profile", "boot"}
+
+    Returns
+    -------
+    DataFrame
+    """
+    ci = conf_method if check_flag(conf_int, "conf_int") else None
+    return tidy(m, effects, ci=ci, level=level, ddf=ddf, scales=scales, n_sims=n_sims, rng=rng)

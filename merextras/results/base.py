@@ -10,16 +10,10 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 
+from merextras._frozen import freeze as freeze  # noqa: PLC0414 (with the results that use it)
 from merextras._typing import Array
 
 V = TypeVar("V")
-
-
-def freeze(array: Array) -> Array:
-    """A read-only copy."""
-    out = np.array(array, dtype=float)
-    out.flags.writeable = False
-    return out
 
 
 #: Lines of text and tables, in order: what a result prints.

@@ -117,7 +117,7 @@ def row_draws(
         b = []
         for t, lam in enumerate(model.solution.lams):
             keep = used[t][split[t] :] - part.n_levels[t]
-            more = _draw_unseen(lam, draws.sigma, counts[t], keep, generator)
+            more = draw_unseen(lam, draws.sigma, counts[t], keep, generator)
             b.append(np.concatenate([draws.b[t], more]) if len(more) else draws.b[t])
         places = [
             np.where(own[chosen] < 0, -1, np.searchsorted(levels, own[chosen]))
@@ -142,10 +142,10 @@ def _with_unseen(part: NewRows, unseen: Sequence[IntArray], new_levels: str) -> 
     return [np.where(new >= 0, levels + new, known) for known, new, levels in parts]
 
 
-def _draw_unseen(
+def draw_unseen(
     lam: Array, sigma: Array, count: int, keep: IntArray, rng: np.random.Generator
 ) -> Array:
-    """Draw the effects of `count` unseen levels of a term; `keep` some, (kept, k, n_sims)."""
+    """Draw the effects of `count` unseen levels; `keep` some of them, (kept, k, n_sims)."""
     k, n_sims = len(lam), len(sigma)
     out = np.empty((len(keep), k, n_sims))
     step = max(1, _BLOCK // (k * n_sims))

@@ -13,8 +13,8 @@ from merextras._rng import as_generator
 from merextras._typing import Array, BoolArray, Rng
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.columns.levels import labels_of
-from merextras.model.design.build import offset_of
 from merextras.model.design.design import Term
+from merextras.model.design.offset import offset_of
 from merextras.model.fit.response_draws import (
     Source,
     check_rows,
@@ -168,7 +168,9 @@ def _source(
             new = _new_levels(term, newdata, rows.codes[t] < 0, rows.values[t])
             lam = sigma * solution.lams[t]
             effects.append(scaled_effects(new, lam, new.shape[1] // term.k))
-    return Source(mean, tuple(effects), np.full(len(mean), sigma))
+    groups = model.design.residual
+    noise = sigma if groups is None else sigma / np.sqrt(groups.of_data(newdata))
+    return Source(mean, tuple(effects), np.broadcast_to(noise, len(mean)))
 
 
 def _own_rows(model: FittedModel, kept: set[int]) -> Source:

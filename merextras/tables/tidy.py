@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from merextras._checks import check_choice, check_level, one_of
+from merextras._checks import check_choice, check_ci, one_of
+from merextras._renamed import new_names
 from merextras._typing import Array, Rng
 from merextras.accessors.estimates import ranef, var_corr
 from merextras.accessors.parameters import parameter_names, parameters_of
@@ -34,18 +35,21 @@ _COLUMNS = [
 _TEXT = {"effect", "group", "level", "term"}
 _BY_LEVEL = {"ran_vals", "ran_coefs"}
 
+#: Names of arguments before `ci`.
+_OLD = {"conf_int": "ci", "conf_method": "ci"}
+
 
 def tidy(
     m: object,
     effects: str | Sequence[str] = ("ran_pars", "fixed"),
     *,
-    conf_int: bool = False,
+    ci: str | float | None = None,
     level: float = 0.95,
-    conf_method: str = "wald",
     ddf: str | None = None,
     scales: str = "sdcor",
     n_sims: int = 500,
     rng: Rng = None,
+    **old: Any,
 ) -> pd.DataFrame:
     """A model's parameters and effects as a frame, broom.mixed's ``tidy``.
 
@@ -55,13 +59,12 @@ def tidy(
     effects : str or sequence of {"fixed", "ran_pars", "ran_vals", "ran_coefs"}
         Fixed effects; standard deviations and correlations; the levels' conditional modes (those of
         `ranef`); their coefficients, fixed plus random (those of `coef`).
-    conf_int : bool, default False
-        Add ``conf_low conf_high``.
+    ci : {None, "wald", "profile", "bootstrap"} or float
+        Add ``conf_low conf_high``, by this method for parameters, see `MerMod.confint`; a number is
+        the level of Wald's. Wald intervals of variance parameters do not exist (NaN); those of
+        fixed effects take Student's t if `ddf` is given. Those of modes and coefficients are always
+        Wald's.
     level : float, default 0.95
-    conf_method : {"wald", "profile", "boot"}
-        Of the intervals of parameters, see `MerMod.confint`. Wald intervals of variance parameters
-        do not exist (NaN); those of fixed effects take Student's t if `ddf` is given. Those of
-        modes and coefficients are always Wald's.
     ddf : {"satterthwaite", "kenward-roger", "asymptotic"}, optional
         Add ``df p_value`` of the fixed effects; with Kenward and Roger's standard errors are
         theirs.
@@ -69,7 +72,10 @@ def tidy(
         Standard deviations and correlations, or variances and covariances, with intervals on that
         scale.
     n_sims, rng
-        Replicates and seed of ``conf_method="boot"``.
+        Replicates and seed of ``ci="bootstrap"``.
+    **old
+        ``conf_int=True, conf_method="profile"`` is ``ci="profile"`` now; the old names end with
+        release 0.2.
 
     Returns
     -------
@@ -78,8 +84,8 @@ def tidy(
         the order fixed, ran_pars, ran_vals, ran_coefs. Columns that none of the rows can have are
         left out; `std_error` is NaN for variance parameters, as in broom.mixed. Terms are
         broom.mixed's with ``Intercept`` for ``(Intercept)``: ``sd__Days``,
-        ``cor__Intercept.Days``, ``sd__Observation`` of the group ``Residual``, and ``var__``,
-        ``cov__``.
+        ``cor__Intercept.Days``, ``sd__Observation`` of the group ``Residual`` (of residual
+        variances by group: with that group as `level`), and ``var__``, ``cov__``.
 
     Raises
     ------
@@ -126,10 +132,11 @@ def tidy(
     0  ran_coefs  Subject   308  Intercept   253.664     12.255
     1  ran_coefs  Subject   309  Intercept   211.007     12.255
     """
-    model, level = as_fitted(m), check_level(level)
+    if old:
+        new_names("tidy", old, _OLD, {} if ci is None else {"ci": ci}, until="0.2")
+        ci = old.get("conf_method", "wald") if old.get("conf_int", False) else None
+    model, (how, level) = as_fitted(m), check_ci(ci, level, ("wald", "profile", "bootstrap"))
     wanted = _checked(effects)
-    conf_method = "wald" if conf_method == "Wald" else conf_method
-    check_choice(conf_method, ("wald", "profile", "boot"), "conf_method")
     check_choice(scales, ("sdcor", "vcov"), "scales")
     method = method_of(model, "asymptotic" if ddf is None else ddf, stacklevel=3)
     model = method.model
@@ -140,11 +147,11 @@ def tidy(
         parts["fixed"] = table if ddf is not None else table.drop(columns=["df", "p_value"])
     if "ran_pars" in wanted:
         parts["ran_pars"] = _parameters(model, scales)
-    if conf_int and parts:
-        _add_intervals(model, parts, level, conf_method, scales, n_sims, rng)
+    if how is not None and parts:
+        _add_intervals(model, parts, level, how, scales, n_sims, rng)
     for effect in _BY_LEVEL & wanted:
         table = ranef(model).to_frame() if effect == "ran_vals" else ran_coefs(model)
-        parts[effect] = _with_wald(table, level) if conf_int else table
+        parts[effect] = _with_wald(table, level) if how is not None else table
     return Table.of(_joined(parts))
 
 
@@ -188,11 +195,19 @@ def _parameters(model: FittedModel, scales: str) -> pd.DataFrame:
             first, second = component.names[j], component.names[i]
             groups.append(component.group)
             terms.append(f"{own}__{first}" if i == j else f"{between}__{first}.{second}")
-    values = parameters_of(model)[: len(terms) + 1]
+    by = model.design.residual
+    levels = [np.nan] if by is None else list(by.levels)
+    values = parameters_of(model)[: len(terms) + len(levels)]
     if scales == "vcov":
         values = _covariances(model, values[None])[0]
-    table = {"group": [*groups, "Residual"], "term": [*terms, f"{own}__Observation"]}
-    return pd.DataFrame({**table, "estimate": values, "std_error": np.nan})
+    table = {
+        "group": groups + ["Residual"] * len(levels),
+        "term": terms + [f"{own}__Observation"] * len(levels),
+    }
+    out = pd.DataFrame({**table, "estimate": values, "std_error": np.nan})
+    if by is not None:
+        out["level"] = pd.Series([np.nan] * len(terms) + levels, dtype=object)
+    return out
 
 
 def _covariances(model: FittedModel, values: Array) -> Array:
@@ -216,7 +231,7 @@ def _add_intervals(
     model: FittedModel,
     parts: dict[str, pd.DataFrame],
     level: float,
-    conf_method: str,
+    how: str,
     scales: str,
     n_sims: int,
     rng: Rng,
@@ -224,11 +239,11 @@ def _add_intervals(
     names = parameter_names(model, "sdcor" if scales == "sdcor" else "varcov")
     count = len(names) - model.solution.p
     where = {"ran_pars": slice(None, count), "fixed": slice(count, None)}
-    if conf_method == "wald":
+    if how == "wald":
         for effect, table in parts.items():
             parts[effect] = _with_wald(table, level)
         return
-    if conf_method == "profile":
+    if how == "profile":
         wanted = [name for effect in parts for name in names[where[effect]]]
         scale = "sdcor" if scales == "sdcor" else "varcov"
         found = profile(model, wanted, level_max=level, scale=scale).confint(level)

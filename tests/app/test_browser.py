@@ -53,16 +53,16 @@ def page(driver, served):
 
 
 def test_the_estimates_are_those_of_tidy(page, model):
-    fixed = mx.tidy(model, "fixed", conf_int=True, ddf="satterthwaite")
+    fixed = mx.tidy(model, "fixed", ci="wald", ddf="satterthwaite")
     fixed = fixed.drop(columns=["effect", "group"])
     assert page.rows("#summary_table_0") == cells(fixed)
     page.choose("summary_ddf", "asymptotic")
     page.type("summary_level", "0.8")
-    expected = mx.tidy(model, "fixed", conf_int=True, level=0.8, ddf="asymptotic")
+    expected = mx.tidy(model, "fixed", ci="wald", level=0.8, ddf="asymptotic")
     expected = cells(expected.drop(columns=["effect", "group"]))
     page.until(lambda: page.rows("#summary_table_0") == expected)
     saved = pd.read_csv(io.StringIO(page.file("summary_table_0_csv")))
-    expected = mx.tidy(model, "fixed", conf_int=True, level=0.8, ddf="asymptotic")
+    expected = mx.tidy(model, "fixed", ci="wald", level=0.8, ddf="asymptotic")
     np.testing.assert_allclose(saved["conf_low"], expected["conf_low"], rtol=1e-12)
     assert "Intercept" in page.text("#summary_table_1")
     assert page.script("return document.querySelector('math').textContent").startswith("extro")

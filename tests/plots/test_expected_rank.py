@@ -4,8 +4,8 @@ import pytest
 from matplotlib.colors import to_hex
 
 from merextras.exceptions import InvalidArgumentError
-from merextras.plots import _style as style
 from merextras.plots import plot_expected_rank
+from merextras.plots.drawing import style
 
 
 def ranks(n, group="school", terms=("Intercept",), seed=1):

@@ -29,7 +29,7 @@ def imported(path):
             yield node.module
 
 
-@pytest.mark.parametrize("path", sorted((PACKAGE / "plots").glob("*.py")), ids=lambda p: p.name)
+@pytest.mark.parametrize("path", sorted((PACKAGE / "plots").rglob("*.py")), ids=str)
 def test_what_plots_import_of_ours(path):
     ours = [name for name in imported(path) if name.startswith("merextras")]
     assert all(name.startswith(ALLOWED) for name in ours), ours

@@ -7,8 +7,8 @@ from matplotlib.colors import to_hex
 
 import merextras as mx
 from merextras.exceptions import InvalidArgumentError
-from merextras.plots import _style as style
 from merextras.plots import plot_predictions
+from merextras.plots.drawing import style
 
 
 def predicted(n=4):

@@ -5,8 +5,8 @@ import pytest
 from matplotlib.colors import to_hex
 
 from merextras.exceptions import InvalidArgumentError
-from merextras.plots import _style as style
 from merextras.plots import plot_fe_sim, plot_re_sim
+from merextras.plots.drawing import style
 
 GREY = "#9e9e9e"
 #: The tutorial's REsim(MLexamp1, whichel = "school", nsims = 1000).

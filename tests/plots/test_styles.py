@@ -19,7 +19,7 @@ import merextras as mx
 from merextras import plots
 from merextras._hints import PLOTS
 from merextras.exceptions import InvalidArgumentError
-from merextras.plots import _style as style
+from merextras.plots.drawing import style
 
 NAMES = list(plots.__all__)
 

@@ -4,8 +4,8 @@ import pytest
 from matplotlib.colors import to_hex
 
 from merextras.exceptions import InvalidArgumentError
-from merextras.plots import _style as style
 from merextras.plots import plot_what_if
+from merextras.plots.drawing import style
 
 ROMAN = ["I", "II", "III", "IV", "V", "VI"]
 OWN = {11: "VI", 4: "I", 7: "III"}

@@ -3,8 +3,8 @@
     python tests/reference/regenerate.py                # all topics
     python tests/reference/regenerate.py slopes arm     # some
 
-R with lme4, lmerTest, pbkrtest, arm, RLRsim, merTools, performance, broom.mixed, emmeans, mice
-and jsonlite is needed here only; tests read the JSON. The tutorial's data set is looked for in
+R with lme4, lmerTest, pbkrtest, arm, RLRsim, merTools, performance, broom.mixed, emmeans, mice,
+blme and jsonlite is needed here only; tests read the JSON. The tutorial's data set is looked for in
 ``--shared``, else in ``$MEREXTRAS_SHARED``, else in ``../shared/data`` beside the repository.
 """
 
@@ -46,7 +46,7 @@ def main(argv: list[str] | None = None) -> int:
     if rscript is None:
         parser.error(
             "Rscript is not on the path. Install R with lme4, lmerTest, pbkrtest, arm, RLRsim, "
-            "merTools, performance, broom.mixed, emmeans, mice and jsonlite (Debian: "
+            "merTools, performance, broom.mixed, emmeans, mice, blme and jsonlite (Debian: "
             "r-cran-lme4, r-cran-lmertest, ...) and run this again."
         )
 

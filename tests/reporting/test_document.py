@@ -66,9 +66,7 @@ def test_it_has_all_sections(sleep_report):
     assert page.headings == [
         "The model", "Levels of Subject", "Checks", "What if", "Code", "Session",
     ]  # fmt: skip
-    fixed = mx.tidy(m, "fixed", conf_int=True, ddf="satterthwaite").drop(
-        columns=["effect", "group"]
-    )
+    fixed = mx.tidy(m, "fixed", ci="wald", ddf="satterthwaite").drop(columns=["effect", "group"])
     assert to_html(fixed) in text
     assert "The intercept (standard deviation 24.74)" in text
     assert '<math display="block"' in text

@@ -161,7 +161,7 @@ class TestTable:
         tables = {
             "anova": (small.anova(large), ["statistic", "df", "p_value"]),
             "by term": (m.anova(ddf="satterthwaite"), ["statistic", "p_value"]),
-            "tidy": (mx.tidy(m, ddf="satterthwaite", conf_int=True), ["statistic", "p_value"]),
+            "tidy": (mx.tidy(m, ddf="satterthwaite", ci="wald"), ["statistic", "p_value"]),
             "contrasts": (means.contrasts().to_frame(), ["statistic", "p_value"]),
             "means": (means.to_frame(), ["std_error", "conf_low"]),
             "ranova": (mx.ranova(mx.lmer("strength ~ 1 + (1 | batch / cask)",

@@ -9,9 +9,9 @@ import pytest
 from profile_models import profile_for
 from scipy import stats
 
+from merextras.distributions.curve import Curve
 from merextras.exceptions import InvalidArgumentError
 from merextras.results.profiles.contour import contour, trace
-from merextras.results.profiles.curve import Curve
 from merextras.results.profiles.profile import Profile
 
 U = np.linspace(-3.0, 3.0, 13)

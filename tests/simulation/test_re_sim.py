@@ -16,7 +16,7 @@ from merextras.engine.products.term_rows import TermRows
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.columns.array_columns import ColumnsPart
 from merextras.model.columns.covariates import Covariates
-from merextras.model.design.design import Design, Term
+from merextras.model.design.design import RowDesign, Term
 from merextras.model.state.fitted import FittedModel, fit_at
 from merextras.simulation.re_sim import fe_sim, re_sim
 from merextras.simulation.sim import sim
@@ -39,7 +39,7 @@ def many_levels(levels, k=1):
     fixed = ColumnsPart(["Intercept", "x"], "Intercept")
     frame = pd.DataFrame({"x": x[:, 1], "g": codes})
     y = rng.standard_normal(2 * levels)
-    design = Design("y", y, x, fixed, (term,), frame.index, frame, "y ~ x + (x | g)")
+    design = RowDesign("y", y, x, fixed, (term,), frame.index, frame, "y ~ x + (x | g)")
     theta = np.array([1.0] if k == 1 else [1.0, 0.3, 0.5])
     return FittedModel(fit_at(design, theta, reml=True))
 

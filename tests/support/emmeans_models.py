@@ -18,6 +18,16 @@ EXPECTED = json.loads(
     (Path(__file__).resolve().parents[1] / "reference" / "emmeans" / "expected.json").read_text()
 )
 
+#: Of each subject, which level it has of a factor nested in `grp`.
+_WITHIN = (1, 2, 1, 1, 2, 2, 1, 3, 1, 2, 1, 2, 2, 3, 1, 1, 1, 2)
+
+#: Models with nested factors.
+NESTED = {
+    "by_data": "Reaction ~ phase * grp + sub + (1 | Subject)",
+    "interacting": "Reaction ~ phase * (grp / sub) + (1 | Subject)",
+    "by_formula": "Reaction ~ grp / phase + (1 | Subject)",
+}
+
 FORMULAS = {
     "intercept": ("thinned", "Reaction ~ phase * grp + (1 | Subject)"),
     "slopes": ("thinned", "Reaction ~ Days * grp + (Days || Subject)"),
@@ -40,12 +50,14 @@ def data_of(name):
     if name == "thinned":
         at = np.arange(1, len(frame) + 1)
         frame = frame.assign(two=(at % 5 == 0).astype(float), off=at / 10)
+        place = pd.Categorical(frame["Subject"].astype(str)).codes
+        frame["sub"] = frame["grp"].astype(str) + pd.Series(_WITHIN, dtype=str)[place].to_numpy()
     return frame
 
 
 @functools.cache
 def fit(name, reml=True, **control):
-    data, formula = FORMULAS[name]
+    data, formula = ("thinned", NESTED[name]) if name in NESTED else FORMULAS[name]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", (SingularFitWarning, RankDeficientWarning))
         return mx.lmer(
@@ -58,7 +70,11 @@ def fit(name, reml=True, **control):
 
 def expected(name, *keys):
     """A table of emmeans as a frame, its names as ours."""
-    found = EXPECTED["models"][name]
+    return frame_of(EXPECTED["models"][name], *keys)
+
+
+def frame_of(found, *keys):
+    """A table inside of a mapping, its names as ours."""
     for key in keys:
         found = found[key]
     names = {"SE": "std_error", "low": "conf_low", "high": "conf_high", "t.ratio": "statistic"}

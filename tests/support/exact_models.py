@@ -17,10 +17,10 @@ from tolerances import MONTE_CARLO
 
 import merextras as mx
 from merextras.datasets import load_dataset
+from merextras.distributions.null_spectrum import Spectrum
 from merextras.engine.elimination.plan import prepare
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.products.term_rows import TermRows
-from merextras.inference.variance_tests.null_spectrum import Spectrum
 from merextras.model.statsmodels.mixedlm import as_fitted
 
 ROOT = Path(__file__).parents[2]

@@ -86,11 +86,11 @@ def same(found, wanted, tolerances=None):
 @pytest.mark.parametrize("name", list(FORMULAS))
 def test_as_broom(name):
     m = model(name)
-    found = mx.tidy(m, conf_int=True)
+    found = mx.tidy(m, ci="wald")
     assert set(found["effect"]) == {"fixed", "ran_pars"}
     same(found, expected(name, "tidy"))
     same(mx.tidy(m, "ran_pars", scales="vcov"), expected(name, "vcov"))
-    found = mx.tidy(m, "ran_vals", conf_int=True)
+    found = mx.tidy(m, "ran_vals", ci="wald")
     same(found.drop(columns="effect"), expected(name, "ran_vals").drop(columns="effect"))
     found = mx.tidy(m, "ran_coefs")
     same(found[["group", "level", "term", "estimate"]], expected(name, "ran_coefs"))
@@ -102,7 +102,7 @@ def test_degrees_of_freedom_as_broom(name):
     for ddf in ("satterthwaite", "kenward-roger"):
         key = ddf.replace("-", "_")
         if key in EXPECTED[name]:
-            found = mx.tidy(model(name), "fixed", conf_int=True, ddf=ddf)
+            found = mx.tidy(model(name), "fixed", ci="wald", ddf=ddf)
             same(found.drop(columns=["group"]), expected(name, key), tolerances)
 
 
@@ -156,9 +156,7 @@ def test_errors_of_coefficients_in_blocks(monkeypatch):
 
 def test_order_and_columns():
     m = model("slopes")
-    found = mx.tidy(
-        m, ("ran_coefs", "ran_vals", "fixed", "ran_pars"), conf_int=True, ddf="asymptotic"
-    )
+    found = mx.tidy(m, ("ran_coefs", "ran_vals", "fixed", "ran_pars"), ci="wald", ddf="asymptotic")
     assert list(found.columns) == [
         "effect", "group", "level", "term", "estimate", "std_error", "statistic", "df", "p_value",
         "conf_low", "conf_high",
@@ -177,10 +175,8 @@ def test_order_and_columns():
 
 def test_profile_and_bootstrap_intervals():
     m = model("slopes")
-    pd.testing.assert_frame_equal(
-        mx.tidy(m, conf_int=True, conf_method="Wald"), mx.tidy(m, conf_int=True)
-    )
-    found = mx.tidy(m, conf_int=True, conf_method="profile", level=0.9).set_index("term")
+    pd.testing.assert_frame_equal(mx.tidy(m, ci="Wald"), mx.tidy(m, ci="wald"))
+    found = mx.tidy(m, ci="profile", level=0.9).set_index("term")
     wanted = m.confint(level=0.9)
     pairs = {
         "Days": "Days", "sd__Days": "sd_Days|Subject", "sd__Observation": "sigma",
@@ -189,7 +185,7 @@ def test_profile_and_bootstrap_intervals():
     for term, parameter in pairs.items():
         ends = found.loc[term, ["conf_low", "conf_high"]].to_numpy(dtype=float)
         np.testing.assert_allclose(ends, wanted.loc[parameter], rtol=1e-9)
-    boot = mx.tidy(m, conf_int=True, conf_method="boot", n_sims=40, rng=1).set_index("term")
+    boot = mx.tidy(m, ci="boot", n_sims=40, rng=1).set_index("term")
     wanted = m.confint(method="boot", n_sims=40, rng=1)
     for term, parameter in pairs.items():
         ends = boot.loc[term, ["conf_low", "conf_high"]].to_numpy(dtype=float)
@@ -199,14 +195,14 @@ def test_profile_and_bootstrap_intervals():
 def test_intervals_of_variances_are_of_variances():
     """broom.mixed puts those of standard deviations beside them: 14.5 to 37.8 for 612."""
     m = model("slopes")
-    for method in ({"conf_method": "profile"}, {"conf_method": "boot", "n_sims": 40, "rng": 1}):
-        sd = mx.tidy(m, "ran_pars", conf_int=True, **method)
-        variance = mx.tidy(m, "ran_pars", conf_int=True, scales="vcov", **method)
+    for method in ({"ci": "profile"}, {"ci": "bootstrap", "n_sims": 40, "rng": 1}):
+        sd = mx.tidy(m, "ran_pars", **method)
+        variance = mx.tidy(m, "ran_pars", scales="vcov", **method)
         squared = [0, 2, 3]
         ends = ["conf_low", "conf_high"]
         np.testing.assert_allclose(
             variance.loc[squared, ends], sd.loc[squared, ends] ** 2,
-            rtol=1e-5 if method["conf_method"] == "profile" else 2e-2,
+            rtol=1e-5 if method["ci"] == "profile" else 2e-2,
         )  # fmt: skip
         low, high = variance.loc[1, ends]
         assert low < variance.loc[1, "estimate"] < high
@@ -233,7 +229,7 @@ def test_raw_fits():
     [
         ({"effects": "random"}, "effects: 'random': allowed: 'fixed', 'ran_pars'"),
         ({"effects": ()}, "effects: give one or more of fixed"),
-        ({"conf_method": "Wald "}, "conf_method='Wald '"),
+        ({"ci": "Wald "}, "ci='Wald '"),
         ({"scales": "sd"}, "scales='sd': allowed: 'sdcor', 'vcov'"),
         ({"ddf": "kw"}, "ddf='kw'"),
         ({"level": 2}, "level=2: a level is"),
@@ -321,6 +317,6 @@ def test_augment_refused():
 
 
 def test_wald_intervals_by_student():
-    found = mx.tidy(model("slopes"), "fixed", conf_int=True, ddf="satterthwaite").iloc[1]
+    found = mx.tidy(model("slopes"), "fixed", ci="wald", ddf="satterthwaite").iloc[1]
     half = stats.t.isf(0.025, found["df"]) * found["std_error"]
     assert found["conf_high"] - found["estimate"] == pytest.approx(half)

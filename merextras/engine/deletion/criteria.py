@@ -22,7 +22,9 @@ class DeletionProblem(Problem):
 
     def __init__(self, criterion: Criterion, shared: Levels, found: Pieces) -> None:
         cp, reml = criterion.system.cp, criterion.reml
-        super().__init__(cp, criterion.covariances, len(found.n), reml=reml)
+        super().__init__(
+            cp, criterion.covariances, len(found.n), reml=reml, penalty=criterion.penalty
+        )
         self.shared, self.found, self.J = shared, found, len(shared.own)
         self.all_df = found.n - self.cp.p if reml else found.n
         m, p = len(found.n), self.cp.p

@@ -45,8 +45,8 @@ class Refits:
     cov_ratio, cov_trace : (m,) arrays
         ``det V_g / det V`` and ``|tr(V^-1 V_g) - p|`` of the covariances of the fixed effects.
     displacement : (m,) array
-        By how much the deviance of all rows is larger at these estimates than at its own; NaN if it
-        was not asked for.
+        By how much the criterion of all rows is larger at these estimates than at its own; NaN if
+        it was not asked for.
     reasons : mapping number -> str
         Why a refit has no estimates; its numbers are NaN.
     """
@@ -120,20 +120,29 @@ def measured(whole: Solution, found: Estimates, displacement: Array) -> Refits:
 
 
 def displacements(
-    whole: Solution, found: Estimates, deviance: Array, sigma2: Array, quadratic: Array
+    whole: Solution,
+    found: Estimates,
+    value: Array,
+    sigma2: Array,
+    quadratic: Array,
+    *,
+    least: float,
 ) -> Array:
-    """How much larger the deviance of all rows is at other estimates, (m,).
+    """How much larger the criterion of all rows is at other estimates, (m,).
 
     Parameters
     ----------
-    deviance, sigma2 : (m,) arrays
-        Of all rows at the refits' theta, sigma and beta being those that are best there.
+    value, sigma2 : (m,) arrays
+        The criterion and sigma**2 of all rows at the refits' theta, sigma and beta being those that
+        are best there.
     quadratic : (m,) array
         ``d'X'V^-1 X d`` for what the refits' beta differ from the best; the REML criterion is one
         of theta and sigma alone and has no such part.
+    least : float
+        The criterion of all rows at their own estimates.
     """
     ratio = sigma2 / found.sigma2
     rise = whole.df * (ratio - 1.0 - np.log(ratio))
     if not whole.reml:
         rise = rise + quadratic / found.sigma2
-    return np.asarray(deviance + rise - whole.deviance())
+    return np.asarray(value + rise - least)

@@ -123,7 +123,8 @@ class Refitter:
         off = (found.beta - cp.basis.offset) @ np.linalg.inv(cp.basis.transform).T - point.beta
         turned = np.einsum("mpq,mp->mq", point.low, off)
         quadratic = np.einsum("mq,mq->m", turned, turned)
-        return displacements(whole, found, point.deviance, point.pwrss / whole.df, quadratic)
+        at_best = point.deviance, point.pwrss / whole.df, quadratic
+        return displacements(whole, found, *at_best, least=self.whole.point.value())
 
     @cached_property
     def _sums(self) -> tuple[Array, ...]:
@@ -163,7 +164,8 @@ class Refitter:
 
     def _slopes(self, found: Pieces) -> Slopes:
         """The criterion of each refit at the theta of all rows."""
-        cov, reml, p = self.whole.criterion.covariances, self.whole.solution.reml, self.whole.cp.p
+        cov, penalty = self.whole.criterion.covariances, self.whole.criterion.penalty
+        reml, p = self.whole.solution.reml, self.whole.cp.p
         drop, inner, spread, turned = self._changed_sums(found)
         gram = found.gram - drop
         low, inverse, beta = profiled(gram)
@@ -184,6 +186,9 @@ class Refitter:
         hessian = quadratic / square - q[:, :, None] * q[:, None, :] / square**2
         hessian = hessian * df[:, None, None] + self.whole.gap
         theta = np.broadcast_to(self.whole.theta, (len(gram), len(self.whole.theta)))
+        if penalty is not None:
+            slopes = slopes + penalty.slopes(theta)
+            hessian += penalty.second(theta)
         hessian += cov.joint_curvature(theta, slopes)
         gradient = cov.joint_gradient(theta, 2.0 * slopes @ self._lam)
         return Slopes(gram, moves, gradient, hessian, df)

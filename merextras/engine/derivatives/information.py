@@ -27,6 +27,7 @@ from scipy.sparse import csgraph
 
 from merextras.engine.covariance.cholesky import lower_indices
 from merextras.engine.covariance.covariances import Covariances
+from merextras.engine.covariance.priors import Penalty
 from merextras.engine.derivatives.gradient import covariance_slopes
 from merextras.engine.elimination import columns
 from merextras.engine.elimination.factor import flat
@@ -58,6 +59,9 @@ class Information:
         ``A'V^-1 V_i V^-1 A``, X in the basis of the cross-products.
     second : (m, m, p + 1, p + 1) array
         ``A'V^-1 V_i V^-1 V_j V^-1 A``.
+    penalty : Penalty, optional
+        Of a prior of the covariances, in the coordinates of the cross-products: of all that is
+        here, a part of the Hessian alone.
     """
 
     solution: Solution
@@ -66,6 +70,7 @@ class Information:
     pairs: Array
     first: Array
     second: Array
+    penalty: Penalty | None = None
 
     @property
     def m(self) -> int:
@@ -151,7 +156,7 @@ class Information:
         return np.asarray(middle @ (0.5 * (total + total.T)) @ middle)
 
     def hessian(self) -> Array:
-        """Second derivative of the unprofiled deviance in (theta, sigma), (n + 1, n + 1).
+        """Second derivative of the unprofiled criterion in (theta, sigma), (n + 1, n + 1).
 
         Exact. Of the REML criterion or the ML deviance as the solution is, at the profiled sigma.
         """
@@ -165,6 +170,8 @@ class Information:
         out[:n, :n] = inner + self.covariances.curvature(
             self.theta, covariance_slopes(self.solution)
         )
+        if self.penalty is not None:
+            out[:n, :n] += self.penalty.hessian(self.theta[None])[0]
         out[:n, n] = out[n, :n] = jacobian.T @ self.first[:, p, p] * 2.0 / sigma2**1.5
         out[n, n] = 4.0 * self.solution.df / sigma2
         return 0.5 * (out + out.T)
@@ -180,7 +187,9 @@ class Information:
         return np.concatenate([by_theta, by_sigma[None]])
 
 
-def information(solution: Solution, covariances: Covariances) -> Information:
+def information(
+    solution: Solution, covariances: Covariances, penalty: Penalty | None = None
+) -> Information:
     """All ingredients, exactly.
 
     Cost: m (p + 1) columns through the factor for the quadratic forms, and for the traces the
@@ -200,7 +209,7 @@ def information(solution: Solution, covariances: Covariances) -> Information:
             second[i, j] = blocks.outer_sum(left, back[s])
     traces, pairs = _traces(solution)
     first = first.reshape(m, p + 1, p + 1)
-    return Information(solution, covariances, traces, pairs, first, second)
+    return Information(solution, covariances, traces, pairs, first, second, penalty)
 
 
 def _working(scores: list[Array]) -> Iterator[tuple[int, Array]]:

@@ -45,6 +45,7 @@ class OptSummary:
     ----------
     initial, theta : tuples of float
     initial_deviance, deviance : float
+        The criterion: with a prior of the covariances, `penalty` is a part of it.
     gradient : tuple of float
         d deviance / d theta at the end.
     decrement : float
@@ -65,6 +66,8 @@ class OptSummary:
     regular : bool
         Whether the end is inside, the way to it short, and the curvature there that of a minimum in
         every direction.
+    penalty : float
+        Of the prior of the covariances, at the end: -2 log prior.
     """
 
     initial: tuple[float, ...]
@@ -82,3 +85,4 @@ class OptSummary:
     n_ends: int = 1
     unbounded: bool = False
     regular: bool = True
+    penalty: float = 0.0

@@ -177,6 +177,11 @@ class CrossProducts:
             out.append(mine if same else made)
         return tuple(out)
 
+    def own_effects(self) -> tuple[EffectBasis, ...]:
+        """Coordinates in which each term's covariates are orthonormal on these rows."""
+        terms = range(len(self.own))
+        return tuple(EffectBasis.from_rows(self.effect_rows(t), self.n) for t in terms)
+
     def effect_rows(self, t: int) -> Array:
         """Up to k rows with the same sum of squares and products as a term's covariates."""
         own = self.basis.effects[t]

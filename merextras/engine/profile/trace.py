@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from merextras.engine.kernels.blocks import Array
-from merextras.engine.profile.constrained import Problem, Reached, minimum
+from merextras.engine.kernels.cubic import cubic
+from merextras.engine.profile.constrained import Problem, Reached
 
 # The last point lies beyond the rise asked for by this much, so that nothing is extrapolated.
 _BEYOND = 1.003
@@ -37,8 +38,8 @@ class Range:
     first : float
         The largest first step.
     ceiling : float
-        A rise of the deviance that no model with another u needs to exceed: that of the best model
-        in which the parameter does not matter.
+        Upper bound of the profile deviance's rise, reached by the best model in which the
+        parameter drops out.
     """
 
     low: float
@@ -112,7 +113,7 @@ class Tracer:
         for _ in range(_MAX_RETRIES):
             past = abs(bound - here.u) <= abs(step) * (1.0 + 1e-9)
             u = bound if past else here.u + step
-            new = minimum(self.problem, u, self._guess(u, points))
+            new = self.problem.minimum(u, self._guess(u, points))
             if new.converged:
                 break
             self.problem.curvature_correction = 0.0
@@ -132,7 +133,8 @@ class Tracer:
         straight = ahead = rise / rate
         span = zeta - before[0]
         if span > 0.0 and before[1] > 0.0:
-            ahead = _hermite(1.0 + rise / span, -length, 0.0, span / before[1], span / rate)
+            slopes = span / before[1], span / rate
+            ahead = cubic(1.0 + rise / span, (-length, 0.0), slopes)
         if not 0.5 * straight < ahead < 2.0 * straight:
             ahead = straight
         return float(min(ahead, _GROWTH * length))
@@ -147,12 +149,6 @@ class Tracer:
             others = [q.u for j, q in enumerate(line) if j != i]
             out += point.z * np.prod([(u - v) / (point.u - v) for v in others])
         return out
-
-
-def _hermite(t: float, y0: float, y1: float, d0: float, d1: float) -> float:
-    """Evaluate the cubic with values y and derivatives d at t = 0 and t = 1."""
-    a, b = t * t * (3.0 - 2.0 * t), t * (t - 1.0)
-    return y0 * (1.0 - a) + y1 * a + b * ((t - 1.0) * d0 + t * d1)
 
 
 def trace(

@@ -51,7 +51,13 @@ class LevelProblem(Problem):
         self, criterion: Criterion, joint: tuple[Array, Array], responses: Responses
     ) -> None:
         cp = criterion.system.cp
-        super().__init__(cp, criterion.covariances, len(responses), reml=criterion.reml)
+        super().__init__(
+            cp,
+            criterion.covariances,
+            len(responses),
+            reml=criterion.reml,
+            penalty=criterion.penalty,
+        )
         own, to_x = joint
         root = factors_of(own)
         self.root = np.ascontiguousarray(np.moveaxis(root, 0, 2))

@@ -18,6 +18,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from merextras.engine.covariance.covariances import Covariances
+from merextras.engine.covariance.priors import Penalty
 from merextras.engine.kernels import blocks
 from merextras.engine.kernels.blocks import Array, IntArray
 from merextras.engine.products.crossprod import CrossProducts
@@ -28,6 +29,7 @@ class Point:
     """Where each replicate stands; the leading axis is the replicates'."""
 
     theta: Array
+    #: The criterion: deviance or REML criterion, and the penalty of a prior.
     deviance: Array
     beta: Array
     pwrss: Array
@@ -61,10 +63,16 @@ class Problem(ABC):
     yy_within: Array
 
     def __init__(
-        self, cp: CrossProducts, covariances: Covariances, n_responses: int, *, reml: bool
+        self,
+        cp: CrossProducts,
+        covariances: Covariances,
+        n_responses: int,
+        *,
+        reml: bool,
+        penalty: Penalty | None,
     ) -> None:
         self.cp, self.reml, self.n_responses = cp, reml, n_responses
-        self.covariances = covariances
+        self.covariances, self.penalty = covariances, penalty
         self.df: int | Array = cp.n - cp.p if reml else cp.n
         self.basis_log_det = cp.basis.log_det()
         self._last: tuple[Array, Array] | None = None
@@ -135,6 +143,8 @@ class Problem(ABC):
             rest = y - self.fitted(beta)
             pwrss = self._within(which, beta) + self.dot(rest, self.times(shrink, rest))
             deviance = self._deviance(log_det, pwrss, low)
+            if self.penalty is not None:
+                deviance = deviance + self.penalty.value(theta)
         return Point(theta, deviance, beta, pwrss, low)
 
     def _deviance(self, log_det: Array, pwrss: Array, low: Array) -> Array:
@@ -177,6 +187,9 @@ class Problem(ABC):
             slopes = 0.5 * (slopes + blocks.transpose(slopes))
             working = self.working(cov.joint_covariance_slopes(theta), score)
             hessian = self._information(point, shrink, score, working)
+            if self.penalty is not None:
+                slopes += self.penalty.slopes(theta)
+                hessian += self.penalty.second(theta)
         hessian += cov.joint_curvature(theta, slopes)
         return cov.joint_gradient(theta, 2.0 * slopes @ cov.joint(theta)), hessian, slopes
 

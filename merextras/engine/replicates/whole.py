@@ -26,7 +26,13 @@ class WholeProblem(Problem):
 
     def __init__(self, criterion: Criterion, responses: Responses) -> None:
         cp = criterion.system.cp
-        super().__init__(cp, criterion.covariances, len(responses), reml=criterion.reml)
+        super().__init__(
+            cp,
+            criterion.covariances,
+            len(responses),
+            reml=criterion.reml,
+            penalty=criterion.penalty,
+        )
         root, inverse = _root(gram(criterion.system))
         to_x = np.concatenate([flat(block[:, :, : cp.p]) for block in cp.to_xy])
         to_y = np.concatenate([flat(block) for block in responses.to_y])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from merextras.accessors.likelihood import log_lik
 from merextras.model.state.fitted import FittedModel, refitted
+from merextras.model.state.penalised import CRITERIA, say_penalised
 from merextras.model.statsmodels.mixedlm import as_fitted
 
 
@@ -53,7 +54,9 @@ def extract_dic(m: object) -> float:
     >>> round(extract_dic(fit), 1)
     5788.9
     """
-    return deviance_and_dic(as_fitted(m))[1]
+    model = as_fitted(m)
+    say_penalised(model, CRITERIA, stacklevel=2)
+    return deviance_and_dic(model)[1]
 
 
 def deviance_and_dic(model: FittedModel) -> tuple[float, float]:

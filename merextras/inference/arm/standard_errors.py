@@ -213,4 +213,4 @@ def sigma_hat(m: object) -> SigmaHat:
         names = list(c.names)
         sigma[c.group] = pd.Series(c.std_dev, index=names)
         cors[c.group] = pd.DataFrame(c.correlation, index=names, columns=names)
-    return SigmaHat(components.sigma, FrozenMapping(sigma), FrozenMapping(cors))
+    return SigmaHat(components.sigma, FrozenMapping(sigma), FrozenMapping(cors), components.sigmas)

@@ -17,7 +17,6 @@ from merextras.exceptions import (
     UnsupportedModelError,
 )
 from merextras.model.design.design import Design
-from merextras.model.design.rank import KeptColumns
 from merextras.model.fit.refit import refit_formula
 from merextras.model.formula.rewrite import rewritten
 from merextras.model.state.fitted import FittedModel
@@ -112,7 +111,7 @@ def standardize(
         response = inputs.add("z.", design.response, _rescaled(design.y, design.frequencies))
     formula = rewritten(design.formula, design.frame.columns, inputs.code, response=response)
     with warnings.catch_warnings():
-        if isinstance(design.fixed, KeptColumns):
+        if design.fixed.dropped:
             # It was said when the model was fitted, of the same columns.
             warnings.simplefilter("ignore", RankDeficientWarning)
         return refit_formula(model, formula, design.frame.assign(**inputs.made))

@@ -11,6 +11,7 @@ from merextras._rng import as_generator
 from merextras._typing import Rng
 from merextras.engine.kernels.dense import orthonormal
 from merextras.exceptions import InvalidArgumentError, MerextrasError
+from merextras.inference.intervals.replicates import check_joint_refits
 from merextras.inference.nesting.nested import (
     AnyCandidate,
     check_nested,
@@ -25,6 +26,7 @@ from merextras.inference.variance_tests.null_bootstrap import (
 )
 from merextras.model.fit.refit import refit_ml
 from merextras.model.state.fitted import FittedModel
+from merextras.model.state.penalised import refuse_penalised
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.model.statsmodels.ols import is_ols
 from merextras.results.tests.pb_modcomp import PBModcomp
@@ -74,7 +76,7 @@ def pb_modcomp(
         Models on different data, not nested, or with as many parameters; an argument that is not
         allowed.
     UnsupportedModelError
-        Frequency weights.
+        Frequency weights; models with a `cov_prior`.
 
     See Also
     --------
@@ -112,7 +114,11 @@ def pb_modcomp(
     n_sims, n_jobs = check_count(n_sims, "n_sims"), check_jobs(n_jobs)
     if n_sims < 2:
         raise InvalidArgumentError("n_sims=1: the reference distribution needs at least 2 samples")
+    refuse_penalised("pb_modcomp", large, small)
     generators = as_generator(rng).spawn(n_sims)
+    check_joint_refits(as_fitted(large), "pb_modcomp")
+    if not is_ols(small):
+        check_joint_refits(as_fitted(small), "pb_modcomp")
     big = refit_ml(as_fitted(large))
     little, candidate = _smaller(small, big)
     full = mixed_candidate(big)
@@ -139,7 +145,8 @@ def _smaller(small: object, big: FittedModel) -> tuple[FittedModel, AnyCandidate
     candidate = ols_candidate(small, big.design.response, "small")
     # Of other rows than the larger model's it is refused next, before it is used.
     x = orthonormal(candidate.x)
-    design = replace(big.design, y=candidate.y, x=x, weights=None, frequencies=None)
+    rows = big.design.require_rows("pb_modcomp", "an OLS fit has rows")
+    design = replace(rows, y=candidate.y, x=x, weights=None, frequencies=None)
     return least_squares(design, reml=False), candidate
 
 

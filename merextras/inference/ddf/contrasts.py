@@ -1,4 +1,4 @@
-"""Linear hypotheses on the fixed effects: reading them, their rank, and an F test's numbers."""
+"""Parsing of linear hypotheses on the fixed effects, their rank, and the F test."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ import pandas as pd
 from merextras._checks import one_of
 from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.columns.fixed import FixedPart
-from merextras.model.design.rank import KeptColumns
+from merextras.model.columns.part import FixedPart
 
 # Eigenvalues of the covariance of the contrasts, as correlations, below this are zero: lmerTest's.
 _NO_RANK = float(np.sqrt(np.finfo(float).eps))
@@ -51,12 +50,18 @@ class Contrasts:
     labels : Index
     single : bool
         Given as one contrast rather than as a table of them.
+    offset : (r,) array
+        Known parts of what is estimated, from an offset of the model.
+    notes : tuple of str
+        What names in a text stand for.
     """
 
     matrix: Array
     rhs: Array
     labels: pd.Index
     single: bool
+    offset: Array
+    notes: tuple[str, ...] = ()
 
 
 def read_contrasts(fixed: FixedPart, given: Any, rhs: Any) -> Contrasts:
@@ -84,7 +89,8 @@ def read_contrasts(fixed: FixedPart, given: Any, rhs: Any) -> Contrasts:
         raise InvalidArgumentError("L: there are missing or infinite values")
     if len(matrix) == 0 or not np.all(np.any(matrix != 0.0, axis=1)):
         raise InvalidArgumentError("L: a contrast has no weight that is not zero")
-    return Contrasts(matrix, _right_hand_side(rhs, len(matrix)), labels, single)
+    right = _right_hand_side(rhs, len(matrix))
+    return Contrasts(matrix, right, labels, single, np.zeros(len(matrix)))
 
 
 def _frame_of(given: Mapping[str, Any]) -> pd.DataFrame:
@@ -96,9 +102,8 @@ def _frame_of(given: Mapping[str, Any]) -> pd.DataFrame:
 
 def _by_name(fixed: FixedPart, table: pd.DataFrame) -> Array:
     known = list(fixed.names)
-    dropped = fixed.dropped if isinstance(fixed, KeptColumns) else ()
     for name in table.columns:
-        if name in dropped:
+        if name in fixed.dropped:
             raise InvalidArgumentError(
                 f"L: {name!r} is not estimable: its column was dropped from the fit, as others "
                 "determine it"

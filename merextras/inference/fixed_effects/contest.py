@@ -8,8 +8,10 @@ import pandas as pd
 from scipy import stats
 
 from merextras._checks import check_level
-from merextras.inference.ddf.contrasts import read_contrasts
+from merextras.inference.ddf.contrasts import Contrasts, read_contrasts
 from merextras.inference.ddf.method import f_row, f_table, method_of, t_table
+from merextras.inference.functions.hypotheses import is_text, read_hypotheses
+from merextras.model.design.design import Design
 from merextras.model.statsmodels.mixedlm import as_fitted
 
 __all__ = ["contest"]
@@ -20,6 +22,7 @@ def contest(
     L: Any,
     *,
     ddf: str = "satterthwaite",
+    cluster: Any = None,
     joint: bool = True,
     rhs: Any = 0.0,
     level: float = 0.95,
@@ -29,16 +32,24 @@ def contest(
     Parameters
     ----------
     m : MerMod or fit of a statsmodels MixedLM
-    L : array, mapping, Series or DataFrame
-        One contrast: an array of p weights, or a mapping or Series of names of fixed effects to
-        weights, as in ``{"C(x)[T.b]": 1, "C(x)[T.c]": -1}``. Several: an (r, p) array, or a frame
-        with names as columns and a row per contrast. Names that are left out have weight 0.
-    ddf : {"satterthwaite", "kenward-roger", "asymptotic"}
+    L : str, array, mapping, Series or DataFrame
+        Hypotheses as text, such as ``"x = 0"`` or ``"f[a] = f[b], 2 * x - z = 1"``, separated by
+        commas (or a list of them): names of fixed effects are those, and a level of a factor,
+        ``f[b]``, or a cell, ``f[b]:g[c]``, is its estimated marginal mean (of `emmeans`), unless a
+        fixed effect is called that. Without text, one contrast: an array of p weights, or a mapping
+        or Series of names of fixed effects to weights, as in ``{"C(x)[T.b]": 1, "C(x)[T.c]":
+        -1}``. Several: an (r, p) array, or a frame with names as columns and a row per contrast.
+        Names that are left out have weight 0.
+    ddf : {"satterthwaite", "kenward-roger", "asymptotic", "CR0", "CR1", "CR2"}
+        The last three have cluster-robust standard errors, see `MerMod.vcov`, with Bell and
+        McCaffrey's degrees of freedom, in joint tests those of Pustejovsky & Tipton (2018).
+    cluster : str or array, optional
+        Of these three, as in `MerMod.vcov`.
     joint : bool
         Several contrasts in one F test; False tests each by itself. One contrast is a t test (its
         F test is that of a (1, p) array).
     rhs : float or (r,) array
-        Hypothesised values.
+        Hypothesised values; text has its own right of the equals sign.
     level : float
         Of the confidence intervals.
 
@@ -47,13 +58,17 @@ def contest(
     DataFrame
         A row per contrast with ``estimate std_error df statistic p_value conf_low conf_high``, or
         for a joint test one row with ``sum_sq mean_sq num_df den_df statistic p_value``. Rows that
-        depend on others don't count in `num_df`.
+        depend on others don't count in `num_df`. Of text, the hypotheses as they were read are the
+        index, or of a joint test ``attrs["hypotheses"]``, and ``attrs["notes"]`` says which names
+        are marginal means, and over what these are averaged.
 
     Raises
     ------
     InvalidArgumentError
         Contrasts of another length, unknown names, columns that the fit dropped (not estimable),
-        a contrast of zeros, dependent contrasts with contradicting `rhs`, an unknown `ddf`.
+        a contrast of zeros, dependent contrasts with contradicting `rhs`, an unknown `ddf`, text
+        that is no linear hypothesis or not estimable, `rhs` beside an equals sign, clusters that
+        are not independent in the model or too few for a joint test.
     UnsupportedModelError
         Not a mixed model.
 
@@ -92,13 +107,35 @@ def contest(
     >>> mx.contest(m, [[1, 0], [0, 1]], ddf="kenward-roger").round(2)
           sum_sq    mean_sq  num_df  den_df  statistic  p_value
     0  982358.58  491179.29       2    16.0     705.84      0.0
+    >>> students = mx.load_dataset("students")
+    >>> m = mx.lmer("extro ~ open + Q('class') + (1 | school)", students)
+    >>> found = mx.contest(m, "class[a] = class[b] = class[d]", joint=False)
+    >>> found.iloc[:, :4].round(3)
+                             estimate  std_error      df  statistic
+    class[a] - class[b] = 0    -2.044      0.136  1190.0    -14.996
+    class[b] - class[d] = 0    -3.612      0.136  1190.0    -26.508
+    >>> found.attrs["notes"][0]
+    'Marginal means: class[a], class[b], class[d].'
     """
     fitted, level = as_fitted(m), check_level(level)
-    given = read_contrasts(fitted.design.fixed, L, rhs)
-    method = method_of(fitted, ddf, stacklevel=3)
+    given = _read(fitted.design, L, rhs)
+    method = method_of(fitted, ddf, cluster=cluster, stacklevel=3)
+    right = given.rhs - given.offset
     if joint and not given.single:
-        table = f_table({"0": f_row(method, given.matrix, given.rhs)})
-        return table.set_axis(pd.RangeIndex(1), axis=0)
-    table = t_table(method, given.matrix, given.rhs).set_axis(given.labels, axis=0)
-    half = stats.t.isf((1.0 - level) / 2.0, table["df"]) * table["std_error"]
-    return table.assign(conf_low=table["estimate"] - half, conf_high=table["estimate"] + half)
+        table = f_table({"0": f_row(method, given.matrix, right)})
+        table = table.set_axis(pd.RangeIndex(1), axis=0)
+        table.attrs["hypotheses"] = tuple(map(str, given.labels))
+    else:
+        table = t_table(method, given.matrix, right).set_axis(given.labels, axis=0)
+        table["estimate"] += given.offset
+        half = stats.t.isf((1.0 - level) / 2.0, table["df"]) * table["std_error"]
+        table = table.assign(conf_low=table["estimate"] - half, conf_high=table["estimate"] + half)
+    table.attrs["notes"] = given.notes
+    return table
+
+
+def _read(design: Design, given: Any, rhs: Any) -> Contrasts:
+    """Text by its words, all else by names or positions."""
+    if is_text(given):
+        return read_hypotheses(design, given, rhs)
+    return read_contrasts(design.fixed, given, rhs)

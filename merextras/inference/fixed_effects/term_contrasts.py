@@ -11,39 +11,28 @@ from merextras._typing import Array, IntArray
 from merextras.engine.kernels.dense import orthonormal
 from merextras.model.design.design import Design
 from merextras.model.design.effects import Effect, Effects
-from merextras.model.design.rank import KeptColumns, dependent_columns
-from merextras.model.rowless.design import StreamedDesign
-from merextras.model.rowless.effects import effects_of_design
+from merextras.model.design.rank import dependent_columns
 
 # A direction of this length is in the span of others.
 _IN_SPAN = 1e-7
 
 
-def rows_of(design: Design) -> Array:
-    """X of the observations, or rows with its X'X where those of the fit were not kept."""
-    if isinstance(design, StreamedDesign):
-        return design.square
-    return np.asarray(design.x[design.observed])
-
-
-def _counted(design: Design) -> Array:
-    """The same, each row times the root of its frequency."""
-    x = rows_of(design)
-    if isinstance(design, StreamedDesign) or design.frequencies is None:
-        return x
-    return x * np.sqrt(design.frequencies[design.observed])[:, None]
-
-
-def by_type(design: Design, kind: int) -> dict[str, Array]:
+def by_type(design: Design, kind: int | str) -> dict[str, Array]:
     """Contrasts of each term of the fixed part, label -> (r, p).
 
     Type I tests each term given those before it, type II given all that do not contain it, both
     orthogonal in the rows of X (Doolittle's rows of X'X, as SAS and lmerTest do; a frequency weight
     is so many rows, precision weights do not enter, and a weight of zero is no row); type III tests
     estimable functions that are orthogonal to those of the terms that contain it, whatever the
-    coding of the factors. Only type III needs to know the factors' levels.
+    coding of the factors. Only type III needs to know the factors' levels. "marginal" is that a
+    term's own coefficients are zero, the intercept's too.
     """
-    effects = effects_of_design(design)
+    effects = design.effects()
+    if kind == "marginal":
+        own = {"Intercept": effects.rest} if len(effects.rest) else {}
+        own |= {effect.label: effect.columns for effect in effects.effects}
+        unit = np.eye(len(design.fixed.names))
+        return {label: unit[list(columns)] for label, columns in own.items() if columns}
     if kind == 3 and len(effects) > 1:
         return _type3(design, effects)
     out = {}
@@ -51,11 +40,11 @@ def by_type(design: Design, kind: int) -> dict[str, Array]:
         others = [e for e in effects.effects if e is not effect]
         above = [e for e in others if effect.contained_in(e)]
         if kind == 2 and not above and others:
-            out[effect.label] = np.eye(rows_of(design).shape[1])[list(effect.columns)]
+            out[effect.label] = np.eye(len(design.fixed.names))[list(effect.columns)]
             continue
         after = effects.effects[i + 1 :] if kind != 2 else above
         before = [e for e in others if e not in after]
-        out[effect.label] = _doolittle(_counted(design), effects, before, effect, after)
+        out[effect.label] = _doolittle(design.counted_rows(), effects, before, effect, after)
     return out
 
 
@@ -83,13 +72,13 @@ def _type3(design: Design, effects: Effects) -> dict[str, Array]:
         e.label: [o for o in effects.effects if e.contained_in(o)] for e in effects.effects
     }
     if not any(contained.values()):
-        return {e.label: np.eye(rows_of(design).shape[1])[list(e.columns)] for e in effects.effects}
+        return {e.label: np.eye(len(design.fixed.names))[list(e.columns)] for e in effects.effects}
     full, owner = _full_columns(effects)
     kept = _independent(full)
     treatment, owner_of = full[:, kept], owner[kept]
     # beta of the treatment coding as functions of the full, redundant coefficients.
     functions = la.lstsq(treatment, full)[0]
-    change = la.lstsq(treatment, rows_of(design))[0]
+    change = la.lstsq(treatment, design.observed_rows())[0]
     number = {e.label: i for i, e in enumerate(effects.effects)}
     out = {}
     for effect in effects.effects:
@@ -128,11 +117,11 @@ def without(design: Design, effects: Effects, effect: Effect) -> Array:
     Parameters
     ----------
     effects : Effects
-        From `effects_as_written`: all terms of the formula.
+        From ``design.effects(as_written=True)``: all terms of the formula.
     """
-    x = rows_of(design)
+    x = design.observed_rows()
     left = [e for e in effects.effects if e is not effect]
-    if not left and not isinstance(design.fixed, KeptColumns):
+    if not left and not design.fixed.dropped:
         return by_type(design, 1)[effect.label]
     names = [effects.part.names[j] for j in effect.columns]
     mine = [j for j, name in enumerate(design.fixed.names) if name in names]

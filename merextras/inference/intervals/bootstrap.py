@@ -15,9 +15,9 @@ from merextras.accessors.parameters import parameters
 from merextras.exceptions import InvalidArgumentError, MerextrasError
 from merextras.inference.intervals.refits import Block, Statistic, one_by_one
 from merextras.inference.intervals.replicates import block_size, in_blocks, is_long, refit_drawn
+from merextras.model.design.resample_groups import outermost
 from merextras.model.fit.response_draws import Source
 from merextras.model.fit.response_draws_by_products import ProductSource, response_source
-from merextras.model.rowless.resample_groups import outermost
 from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.replicates.bootstrap import Bootstrap
@@ -140,7 +140,7 @@ def bootstrap(
     if kind != "cases":
         source = response_source(model, use_u=use_u, resampled=kind == "semiparametric")
     statistic = Statistic.of(func, model)
-    if func is None and source is not None:
+    if func is None and source is not None and model.design.residual is None:
         size, long = block_size(model), is_long(model, n_sims)
         blocks = in_blocks(
             _together, (model, source), generators, size=size, n_jobs=n_jobs, long=long

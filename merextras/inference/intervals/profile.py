@@ -8,6 +8,7 @@ from merextras._checks import check_choice, check_level
 from merextras.accessors.parameters import parameter_names
 from merextras.inference.intervals.profiling import Profiler
 from merextras.model.state.fitted import FittedModel
+from merextras.model.state.penalised import refuse_penalised
 from merextras.results.profiles.profile import Profile, select
 
 
@@ -92,6 +93,7 @@ def profile(
     >>> pr.zeta("sd_Days|Subject", [4.0, 8.0]).round(3)
     array([-1.722,  1.565])
     """
+    refuse_penalised("profile", model)
     level_max = check_level(level_max, "level_max")
     check_choice(scale, ("sdcor", "varcov"), "scale")
     names = parameter_names(model, scale)

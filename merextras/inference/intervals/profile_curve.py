@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from merextras._typing import Array
+from merextras.distributions.curve import FORWARD, Curve
+from merextras.engine.kernels.cubic import hermite
 from merextras.engine.profile.constrained import Reached
 from merextras.engine.profile.trace import Side
-from merextras.results.profiles.curve import FORWARD, Curve, hermite
 
 
 def curve_of(

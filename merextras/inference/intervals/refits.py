@@ -13,9 +13,9 @@ import pandas as pd
 from merextras._typing import Array, BoolArray
 from merextras.accessors.parameters import parameter_names, parameters_of
 from merextras.exceptions import InvalidArgumentError
+from merextras.model.design.resample_groups import resampled
 from merextras.model.fit.response_draws import Source
 from merextras.model.fit.response_draws_by_products import ProductSource, refitted_products
-from merextras.model.rowless.resample_groups import resampled
 from merextras.model.state.fitted import (
     FittedModel,
     fit_like,

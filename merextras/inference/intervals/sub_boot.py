@@ -16,8 +16,8 @@ from merextras._rng import as_generator
 from merextras._typing import Rng
 from merextras.exceptions import ApproximationWarning, InvalidArgumentError, MerextrasError
 from merextras.inference.intervals.refits import Statistic
+from merextras.model.design.design import RowDesign
 from merextras.model.design.resample_rows import sampled
-from merextras.model.rowless.design import require_rows
 from merextras.model.state.fitted import FittedModel, fit_like, start_for_user
 from merextras.model.statsmodels.mixedlm import as_fitted
 
@@ -96,7 +96,7 @@ def sub_boot(
         raise InvalidArgumentError(f"func={func!r}: expected a function of a model, or None")
     n = model.solution.n if n is None else check_count(n, "n")
     n_sims = check_count(n_sims, "n_sims")
-    require_rows(model.design, "sub_boot", "rows are drawn")
+    design = model.design.require_rows("sub_boot", "rows are drawn")
     statistic = Statistic.of(func, model)
     values = np.full((n_sims + 1, len(statistic.names)), np.nan)
     values[0] = statistic.observed
@@ -105,7 +105,7 @@ def sub_boot(
     disable = None if n * n_sims > _LONG else True
     for i, generator in enumerate(tqdm(generators, "bootstrap", unit="refits", disable=disable)):
         try:
-            values[i + 1] = statistic(_refit(model, n, generator))
+            values[i + 1] = statistic(_refit(model, design, n, generator))
         except Exception as err:  # any error of the caller's function is counted
             if isinstance(err, InvalidArgumentError) and str(err).startswith("func:"):
                 raise
@@ -116,8 +116,10 @@ def sub_boot(
     return out
 
 
-def _refit(model: FittedModel, n: int, generator: np.random.Generator) -> FittedModel:
-    design = sampled(model.design, n, generator)
+def _refit(
+    model: FittedModel, rows: RowDesign, n: int, generator: np.random.Generator
+) -> FittedModel:
+    design = sampled(rows, n, generator)
     fit = fit_like(model, design, theta=start_for_user(model))
     if fit.opt is not None and not fit.opt.converged:
         raise MerextrasError("not converged")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,26 +9,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merextras._checks import check_choice, check_level
-from merextras._typing import Array, BoolArray, IntArray
+from merextras._checks import check_choice, check_count, check_level
+from merextras._typing import Array, BoolArray
+from merextras.distributions.uncertainty import Uncertainty
 from merextras.exceptions import InvalidArgumentError
-from merextras.inference.ddf.kenward_roger import KenwardRoger
-from merextras.inference.ddf.method import Method, method_of
-from merextras.inference.ddf.satterthwaite import Satterthwaite
-from merextras.inference.fixed_effects.term_contrasts import rows_of
-from merextras.inference.means.emmeans_grid import Grid, evaluated, reference_grid
-from merextras.model.design.design import Design
-from merextras.model.design.rank import KeptColumns
-from merextras.model.rowless.design import StreamedDesign
-from merextras.model.rowless.variables import spread_of, term_variables, whole_part
+from merextras.inference.ddf.method import method_of
+from merextras.inference.functions.averages import averaged, equal, proportional, said_of
+from merextras.inference.functions.estimable import uncertainty_of
+from merextras.inference.functions.grid import Grid, reference_grid
+from merextras.inference.functions.slopes import DEGREES, trends
+from merextras.inference.means.specs import Wanted, wanted_of
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.means.emmeans import Emmeans
-from merextras.results.means.uncertainty import Uncertainty
 
 __all__ = ["emmeans", "emtrends"]
-
-# Of a numeric variable's range, the step of its differences.
-_STEP = 1e-3
 
 
 def emmeans(
@@ -39,7 +32,9 @@ def emmeans(
     *,
     at: Mapping[str, Any] | None = None,
     ddf: str = "kenward-roger",
+    cluster: Any = None,
     weights: str = "equal",
+    nesting: Mapping[str, Any] | None = None,
     level: float = 0.95,
 ) -> Emmeans:
     """Estimated marginal means of factors, emmeans' ``emmeans``.
@@ -53,18 +48,29 @@ def emmeans(
         A fitted model, of a patsy, formulaic or plain formula.
     specs : str or sequence of str
         Variables of the fixed part whose levels are wanted; ``()`` for the one overall mean. Also
-        emmeans' formula, ``"~ a + b"`` or ``"~ a | b"``, which has `by` right of the bar.
+        emmeans' formula, ``"~ a + b"`` or ``"~ a | b"``, which has `by` right of the bar. A word
+        left of the tilde, as in ``"pairwise ~ a | b"``, is the set of contrasts that is printed
+        below the means and that ``contrasts()`` gives.
     by : str or sequence of str, optional
         Further ones; contrasts stay within their levels.
     at : mapping of variable to values, optional
         What to hold numbers at instead of their means, or a choice of levels of factors. Several
         values of a variable that is not in `specs` are averaged over.
-    ddf : {"kenward-roger", "satterthwaite", "asymptotic"}
-        Degrees of freedom; with Kenward and Roger's the standard errors are theirs. There is no
-        limit on the size of the data (emmeans' is 3000 rows).
+    ddf : {"kenward-roger", "satterthwaite", "asymptotic", "CR0", "CR1", "CR2"}
+        Degrees of freedom; with Kenward and Roger's the standard errors are theirs, the last three
+        have cluster-robust ones, see `MerMod.vcov`. There is no limit on the size of the data
+        (emmeans' is 3000 rows).
+    cluster : str or array, optional
+        Of the robust ones, as in `MerMod.vcov`.
     weights : {"equal", "proportional"}
         Of the levels that are averaged over: all the same, or by how often their combinations
         occur among the observations (frequency weights count, precision weights do not).
+    nesting : mapping, optional
+        By nested factor those that it is in, as ``{"b": "a"}``; ``{}`` for none. By default it is
+        found: a factor is nested in another if each of its levels occurs with one level of the
+        other, or if the formula has no main effect of it, as of b in ``a / b``. What a nested
+        factor is in comes with it, combinations that do not occur are left out, and it is averaged
+        over within the cells of what it is in before anything else is.
     level : float, default 0.95
         Of the confidence intervals.
 
@@ -126,10 +132,11 @@ def emmeans(
     """
     fitted, level = as_fitted(m), check_level(level)
     check_choice(weights, ("equal", "proportional"), "weights")
-    grid = reference_grid(fitted.design, at)
-    wanted, within = _wanted(grid, specs, by)
-    method = method_of(fitted, ddf, stacklevel=3)
-    return _marginal(grid, wanted, within, method, weights, level, "Estimated marginal means")
+    grid = reference_grid(fitted.design, at, nesting)
+    wanted = wanted_of(grid, specs, by)
+    method = method_of(fitted, ddf, cluster=cluster, stacklevel=3)
+    found = averaged(grid, wanted.names, _shares(grid, weights, wanted.names))
+    return _result(grid, wanted, found, uncertainty_of(method), level, "Estimated marginal means")
 
 
 def emtrends(
@@ -138,9 +145,12 @@ def emtrends(
     var: str,
     by: str | Sequence[str] | None = None,
     *,
+    max_degree: int = 1,
     at: Mapping[str, Any] | None = None,
     ddf: str = "kenward-roger",
+    cluster: Any = None,
     weights: str = "equal",
+    nesting: Mapping[str, Any] | None = None,
     level: float = 0.95,
 ) -> Emmeans:
     """Slopes in a numeric variable at levels of factors, emmeans' ``emtrends``.
@@ -151,8 +161,12 @@ def emtrends(
     specs : str or sequence of str
         Variables whose levels are wanted; `var` itself, with values in `at`, gives slopes there.
     var : str
-        A numeric column of the data that the fixed part uses.
-    by, at, ddf, weights, level
+        A numeric column of the data that the fixed part uses, or a function of one as it would be
+        in a formula, ``"np.log(x)"``: the slopes are then per unit of that.
+    max_degree : int, default 1
+        2 for the quadratic coefficients, too, and so on up to 5 (of a function 2): the derivative
+        of that order over its factorial. The factor ``degree`` of `by` tells them apart.
+    by, at, ddf, cluster, weights, nesting, level
         As in `emmeans`.
 
     Returns
@@ -163,8 +177,8 @@ def emtrends(
     Raises
     ------
     InvalidArgumentError
-        `var` is no numeric variable of the fixed part, or the formula has no finite value near the
-        grid; and what `emmeans` raises.
+        `var` is no numeric variable of the fixed part nor a function of one, or the formula has no
+        finite value near the grid; a `max_degree` outside of 1 to 5; and what `emmeans` raises.
 
     Notes
     -----
@@ -187,198 +201,60 @@ def emtrends(
     """
     fitted, level = as_fitted(m), check_level(level)
     check_choice(weights, ("equal", "proportional"), "weights")
-    grid = reference_grid(fitted.design, at)
-    wanted, within = _wanted(grid, specs, by)
-    (var,) = grid.names(var, "var")
-    slopes = derivative(grid, var)
-    method = method_of(fitted, ddf, stacklevel=3)
-    return _marginal(slopes, wanted, within, method, weights, level, f"Trends in {var}", var)
+    degree = check_count(max_degree, "max_degree")
+    if degree > len(DEGREES):
+        raise InvalidArgumentError(f"max_degree={max_degree}: expected 1 to {len(DEGREES)}")
+    grid = reference_grid(fitted.design, at, nesting)
+    wanted = wanted_of(grid, specs, by)
+    slopes = trends(grid, var, degree)
+    method = method_of(fitted, ddf, cluster=cluster, stacklevel=3)
+    shares = _shares(grid, weights, wanted.names)
+    parts = [averaged(each, wanted.names, shares) for each in slopes]
+    found = parts[0]
+    if degree > 1:
+        wanted = replace(wanted, within=("degree", *wanted.within))
+        labels = [part[0].assign(degree=name) for part, name in zip(parts, DEGREES, strict=False)]
+        found = (
+            pd.concat(labels, ignore_index=True),
+            np.vstack([rows for _, rows, _ in parts]),
+            np.concatenate([offset for _, _, offset in parts]),
+        )
+    what = f"Trends in {var}"
+    return _result(grid, wanted, found, uncertainty_of(method), level, what, var)
 
 
-def _marginal(
+def _shares(grid: Grid, weights: str, names: Sequence[str]) -> Array:
+    return (equal if weights == "equal" else proportional)(grid, names)
+
+
+def _result(
     grid: Grid,
-    wanted: tuple[str, ...],
-    within: tuple[str, ...],
-    method: Method,
-    weights: str,
+    wanted: Wanted,
+    found: tuple[pd.DataFrame, Array, Array],
+    uncertainty: Uncertainty,
     level: float,
     what: str,
     var: str | None = None,
 ) -> Emmeans:
-    shares = None if weights == "equal" else _shares(grid, wanted + within)
-    labels, rows, offset = averaged(grid, within + wanted, shares)
-    uncertainty = uncertainty_of(method)
-    notes = _notes(grid, wanted + within, uncertainty.estimable(rows), var)
-    labels = labels[[*wanted, *within]]
-    return Emmeans(labels, within, rows, offset, uncertainty, level, what, notes)
-
-
-def uncertainty_of(method: Method) -> Uncertainty:
-    """What is needed of a method and its model."""
-    model = method.model
-    p = model.solution.p
-    slopes, parameters = np.empty((0, p, p)), np.empty((0, 0))
-    if isinstance(method, (Satterthwaite, KenwardRoger)):
-        slopes, parameters = method.slopes, method.parameters
-    kept, null, scale = _null_space(model.design)
-    return Uncertainty(
-        beta=model.solution.beta,
-        transform=model.solution.cp.basis.transform,
-        covariance=method.inner,
-        plain=model.solution.sigma2 * model.solution.basis_covariance(),
-        slopes=slopes,
-        parameters=parameters,
-        kept=kept,
-        null=null,
-        scale=scale,
-        title=method.title,
+    """The functions with their labels, notes and the set of contrasts that goes with them."""
+    labels, rows, offset = found
+    notes = (*said_of(grid, wanted.names, var), *missing(uncertainty.estimable(rows)))
+    labels = labels[[*wanted.specs, *wanted.within]]
+    nesting = {n: o for n, o in grid.nesting.items() if n in labels.columns}
+    made = Emmeans(
+        labels, wanted.within, rows, offset, uncertainty, level, what, notes, "", nesting
     )
+    if wanted.comparison:
+        made.contrasts(wanted.comparison)  # an unknown set is an error here
+        made = replace(made, comparison=wanted.comparison)
+    return made
 
 
-def _null_space(design: Design) -> tuple[IntArray, Array, Array]:
-    """Where the kept columns are, the directions that X does not see, and the columns' lengths."""
-    names = list(whole_part(design).names)
-    if not isinstance(design.fixed, KeptColumns):
-        size = np.linalg.norm(rows_of(design), axis=0)
-        return np.arange(len(names)), np.empty((len(names), 0)), size
-    if isinstance(design, StreamedDesign):
-        x = design.facts.x
-    else:
-        x = whole_part(design).matrix(design.frame)[design.observed]
-    size = np.linalg.norm(x, axis=0)
-    size = np.where(size > 0.0, size, 1.0)
-    _, _, right = np.linalg.svd(np.linalg.qr(x / size, mode="r"))
-    null = right[len(design.fixed.kept) :].T / size[:, None]
-    return np.array([names.index(name) for name in design.fixed.kept]), null, size
-
-
-def derivative(grid: Grid, *variables: str) -> Grid:
-    """The grid with X and offset differentiated by numeric variables, by each of them once.
-
-    Raises
-    ------
-    InvalidArgumentError
-        A variable is categorical or constant.
-    """
-    # A mixed derivative divides rounding by the product of the steps: they get larger.
-    size = _STEP ** (5.0 / (4.0 + len(variables)))
-    steps: list[tuple[str, float]] = []
-    for var in variables:
-        step = size * spread_of(grid.design, var) if var in grid.numbers else 0.0
-        if step == 0.0:
-            raise InvalidArgumentError(f"var={var!r}: there is no slope in what is not a number")
-        steps.append((var, step))
-    rows, offset = _differenced(grid, grid.frame, steps)
-    return replace(grid, rows=rows, offset=offset)
-
-
-def _differenced(
-    grid: Grid, frame: pd.DataFrame, steps: Sequence[tuple[str, float]]
-) -> tuple[Array, Array]:
-    """X and offset at the rows of a frame, differentiated by the first variable last."""
-    if not steps:
-        return evaluated(grid.design, frame)
-    (var, step), *others = steps
-    rows, offset = np.zeros_like(grid.rows), np.zeros_like(grid.offset)
-    for weight, by in ((8.0, 1), (-8.0, -1), (-1.0, 2), (1.0, -2)):
-        moved = frame.assign(**{var: frame[var].astype(float) + by * step})
-        x, o = _differenced(grid, moved, others)
-        rows += weight * x
-        offset += weight * o
-    return rows / (12.0 * step), offset / (12.0 * step)
-
-
-def averaged(
-    grid: Grid, names: Sequence[str], shares: Array | None = None
-) -> tuple[pd.DataFrame, Array, Array]:
-    """X and offset averaged over all but the named variables; first the labels of the rows.
-
-    The first of the names changes most slowly. `shares` are the weights of the cells, all the same
-    by default.
-    """
-    shares = np.ones(len(grid.frame)) if shares is None else shares
-    cells = grid.frame[list(names)]
-    codes = np.zeros(len(cells), dtype=np.intp)
-    for name in names:
-        values = {value: i for i, value in enumerate(grid.values[name])}
-        codes = codes * len(values) + np.array([values[v] for v in cells[name]], dtype=np.intp)
-    total = np.bincount(codes, weights=shares)
-    weight = shares / total[codes]
-    out = np.zeros((len(total), grid.rows.shape[1]))
-    np.add.at(out, codes, weight[:, None] * grid.rows)
-    first = np.unique(codes, return_index=True)[1]
-    labels = cells.iloc[first].reset_index(drop=True)
-    offset = np.bincount(codes, weights=weight * grid.offset)
-    return labels, out, np.asarray(offset, dtype=float)
-
-
-def read_specs(specs: object) -> tuple[str, Any, list[str] | None]:
-    """Take emmeans' formula ``"pairwise ~ a + b | c"`` apart: its left side, ``a b``, ``c``.
-
-    Names that are no such formula come back as they are, with an empty left side.
-
-    Raises
-    ------
-    InvalidArgumentError
-        A formula without a name right of the tilde, or with more than one tilde or bar.
-    """
-    if not isinstance(specs, str) or "~" not in specs:
-        return "", specs, None
-    left, *rest = specs.split("~")
-    sides = [
-        [name.strip().strip("`") for name in re.split(r"[+*:]", side) if name.strip()]
-        for part in rest
-        for side in part.split("|")
-    ]
-    if len(rest) != 1 or not 1 <= len(sides) <= 2 or not sides[0]:
-        raise InvalidArgumentError(f"specs={specs!r}: expected '~ a + b' or '~ a | b'")
-    return left.strip(), [] if sides[0] == ["1"] else sides[0], sides[1] if sides[1:] else None
-
-
-def _wanted(
-    grid: Grid, specs: str | Sequence[str], by: str | Sequence[str] | None
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    left, specs, bar = read_specs(specs)
-    if bar is not None and by is not None:
-        raise InvalidArgumentError(f"by={by!r}: the formula of specs has a bar already")
-    by = bar if by is None else by
-    if left:
-        more = "" if by is None else f", by={by!r}"
-        raise InvalidArgumentError(
-            f"specs: {left!r} is a comparison of the means; give specs={specs!r}{more} and call "
-            f".contrasts({left!r}) of the result"
-        )
-    within = grid.names(by, "by")
-    return tuple(name for name in grid.names(specs, "specs") if name not in within), within
-
-
-def _shares(grid: Grid, names: Sequence[str]) -> Array:
-    """How often the combinations occur that are averaged over, whatever the named ones are."""
-    over = [n for n in grid.values if n in grid.factors and n not in names]
-    if not over:
-        return np.ones(len(grid.frame))
-    counts = grid.counts()
-    groups = grid.frame[over].astype(object).apply(tuple, axis=1)
-    return pd.Series(counts).groupby(groups).transform("sum").to_numpy(dtype=float)
-
-
-def _notes(
-    grid: Grid, names: Sequence[str], estimable: BoolArray, var: str | None
-) -> tuple[str, ...]:
-    several = [n for n, v in grid.values.items() if len(v) > 1 and n not in names and n != var]
-    held = [n for n in grid.numbers if n not in names and len(grid.values[n]) == 1]
-    notes = []
-    if held:
-        notes.append("At " + ", ".join(f"{n} = {grid.values[n][0]:.6g}" for n in held) + ".")
-    if several:
-        notes.append(f"Averaged over the levels of: {', '.join(several)}.")
-    terms = [t for t in term_variables(grid.design) if t & set(names) and (not var or var in t)]
-    involved = [n for n in several if any(n in t for t in terms)]
-    if involved:
-        notes.append(f"These interact with {', '.join(involved)}: an average may mislead.")
-    if not np.all(estimable):
-        notes.append(
-            f"NaN: {int(np.sum(~estimable))} of {len(estimable)} are not estimable; they depend on "
-            "coefficients that the data do not determine."
-        )
-    return tuple(notes)
+def missing(estimable: BoolArray) -> tuple[str, ...]:
+    """A note on the functions that the data do not determine."""
+    if np.all(estimable):
+        return ()
+    return (
+        f"NaN: {int(np.sum(~estimable))} of {len(estimable)} are not estimable; they depend on "
+        "coefficients that the data do not determine.",
+    )

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import combinations, product
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from merextras._typing import Array
+from merextras.distributions.uncertainty import Uncertainty
 from merextras.engine.kernels.dense import orthonormal
 from merextras.inference.ddf.method import Method, f_row, method_of
-from merextras.inference.means.emmeans import averaged, derivative, uncertainty_of
-from merextras.inference.means.emmeans_grid import Grid, reference_grid
+from merextras.inference.functions.averages import averaged
+from merextras.inference.functions.estimable import uncertainty_of
+from merextras.inference.functions.grid import Grid, reference_grid
+from merextras.inference.functions.slopes import derivative
 from merextras.model.design.design import Design
-from merextras.model.rowless.design import StreamedDesign
-from merextras.model.rowless.synthetic_rows import fixed_columns
-from merextras.model.rowless.variables import term_variables
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.base import Table
-from merextras.results.means.uncertainty import Uncertainty
+from merextras.results.means.contrasts import groups
 
 __all__ = ["joint_tests"]
 
@@ -33,6 +33,7 @@ def joint_tests(
     *,
     at: Mapping[str, Any] | None = None,
     ddf: str = "kenward-roger",
+    cluster: Any = None,
 ) -> pd.DataFrame:
     """F tests of main effects and interactions of the marginal means, emmeans' ``joint_tests``.
 
@@ -47,7 +48,9 @@ def joint_tests(
         Variables within whose levels the others are tested.
     at : mapping of variable to values, optional
         As in `emmeans`.
-    ddf : {"kenward-roger", "satterthwaite", "asymptotic"}
+    ddf : {"kenward-roger", "satterthwaite", "asymptotic", "CR0", "CR1", "CR2"}
+    cluster : str or array, optional
+        Of the robust ones, as in `MerMod.vcov`.
 
     Returns
     -------
@@ -89,12 +92,13 @@ def joint_tests(
     """
     fitted = as_fitted(m)
     grid = reference_grid(fitted.design, at)
-    within = grid.names(by, "by")
-    method = method_of(fitted, ddf, stacklevel=3)
+    within = grid.closed(grid.names(by, "by"))
+    method = method_of(fitted, ddf, cluster=cluster, stacklevel=3)
     uncertainty = uncertainty_of(method)
     functions = {term: _functions(grid, term, within) for term in _terms(grid, within)}
     made, tested = [], [np.empty((0, grid.rows.shape[1]))]
-    for i, level in enumerate(product(*(grid.values[name] for name in within))):
+    levels = averaged(grid, within)[0].itertuples(index=False, name=None) if within else [()]
+    for i, level in enumerate(levels):
         for term, rows in functions.items():
             row, free = _tested(method, uncertainty, rows[i])
             made.append([":".join(term), *level, *row])
@@ -110,26 +114,55 @@ def _terms(grid: Grid, within: Sequence[str]) -> list[tuple[str, ...]]:
     """All that the terms of the fixed part contain, main effects first, in the data's order."""
     order = {name: i for i, name in enumerate(grid.values)}
     found: dict[tuple[str, ...], None] = {}
-    for term in term_variables(grid.design):
+    for term in grid.design.term_variables():
         names = sorted(term - set(within), key=order.__getitem__)
         for size in range(1, len(names) + 1):
-            found.update(dict.fromkeys(combinations(names, size)))
+            for chosen in combinations(names, size):
+                whole = set(grid.closed(chosen)) - set(within)
+                found[tuple(sorted(whole, key=order.__getitem__))] = None
     several = [t for t in found if all(n in grid.numbers or len(grid.values[n]) > 1 for n in t)]
     return sorted(several, key=lambda t: (len(t), [order[name] for name in t]))
 
 
-def _functions(grid: Grid, term: Sequence[str], within: Sequence[str]) -> Array:
-    """The functions that are zero if there is no such effect, (levels of by, r, all columns)."""
+def _functions(grid: Grid, term: Sequence[str], within: Sequence[str]) -> list[Array]:
+    """The functions that are zero if there is no such effect, (r, all columns) by level of `by`.
+
+    Those of a nested factor are within each cell of what it is in.
+    """
     factors = [name for name in term if name in grid.factors]
     numbers = [name for name in term if name not in factors]
     slopes = derivative(grid, *numbers) if numbers else grid
-    _, rows, _ = averaged(slopes, [*within, *factors])
-    sizes = [len(grid.values[name]) for name in factors]
-    steps = [np.eye(k)[1:] - np.eye(k)[:-1] for k in sizes]
+    outer = [n for n in factors if any(n in grid.nesting.get(o, ()) for o in factors)]
+    compared = [n for n in factors if n not in outer]
+    labels, rows, _ = averaged(slopes, [*within, *outer, *compared])
+    out = []
+    for _, at in groups(labels, within):
+        parts = [
+            _steps(labels.iloc[at[cell]][compared]) @ rows[at[cell]]
+            for _, cell in groups(labels.iloc[at], outer)
+        ]
+        out.append(np.concatenate([np.empty((0, rows.shape[1])), *parts]))
+    return out
+
+
+def _steps(labels: pd.DataFrame) -> Array:
+    """Products of consecutive contrasts of each factor, over the cells that there are, (r, cells).
+
+    Of a product the cells that are missing take it away.
+    """
+    places = [pd.factorize(labels[name])[0] for name in labels.columns]
+    sizes = [int(place.max()) + 1 for place in places]
     contrasts: Array = np.ones((1, 1))
-    for step in steps:
+    for k in sizes:
+        step = np.eye(k)[1:] - np.eye(k)[:-1]
         contrasts = np.asarray(np.kron(contrasts, step), dtype=float)
-    return np.asarray(contrasts @ rows.reshape(-1, int(np.prod(sizes)), rows.shape[1]))
+    at = np.zeros(len(labels), dtype=np.intp)
+    for place, k in zip(places, sizes, strict=True):
+        at = at * k + place
+    there = np.zeros(contrasts.shape[1], dtype=bool)
+    there[at] = True
+    whole = ~np.any(contrasts[:, ~there] != 0.0, axis=1)
+    return np.asarray(contrasts[whole][:, at])
 
 
 def _tested(method: Method, uncertainty: Uncertainty, rows: Array) -> tuple[list[Any], Array]:
@@ -155,7 +188,7 @@ def _rank(rows: Array, uncertainty: Uncertainty) -> int:
 
 def _left_out(design: Design, tested: int) -> tuple[str, ...]:
     """How much of what the fixed part can express, but for a constant, no test is about."""
-    x = fixed_columns([design])[0] if isinstance(design, StreamedDesign) else design.x
+    x = design.span()
     basis, ones = orthonormal(x), np.ones(len(x))
     total = x.shape[1] - int(np.allclose(basis @ (basis.T @ ones), ones))
     left = total - tested

@@ -17,14 +17,14 @@ from merextras.inference.nesting.nested_rowless import (
     same_levels,
     term_within,
 )
-from merextras.model.design.design import Design
-from merextras.model.rowless.design import StreamedDesign
+from merextras.model.design.questions import Design
+from merextras.model.design.rowless import RowlessDesign
 from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.ols import read_ols
-from merextras.model.structure.structure import Effects
+from merextras.model.structure.structure import RandomTerm
 
 #: A random-effects term in a comparison.
-Groups = TermRows | Effects
+Groups = TermRows | RandomTerm
 
 # How far a column may be from the span of others, or a response from another, relatively.
 _SAME = 1e-7
@@ -51,6 +51,8 @@ class Candidate:
         None for a linear model.
     log_det : float
         log |X'WX|, in which the restricted likelihoods of two codings of one model differ.
+    strata : (rows,) integer array or None
+        Groups of rows with residual variances of their own.
     """
 
     label: str
@@ -63,6 +65,7 @@ class Candidate:
     names: tuple[str, ...]
     terms: tuple[TermRows, ...]
     log_det: float = 0.0
+    strata: IntArray | None = None
 
 
 @dataclass(frozen=True)
@@ -74,11 +77,11 @@ class StreamedCandidate:
     log_lik: float
     n: int
     names: tuple[str, ...]
-    design: StreamedDesign
+    design: RowlessDesign
     log_det: float
 
     @property
-    def terms(self) -> tuple[Effects, ...]:
+    def terms(self) -> tuple[RandomTerm, ...]:
         """The random-effects terms."""
         return self.design.structure.terms
 
@@ -90,22 +93,25 @@ AnyCandidate = Candidate | StreamedCandidate
 def mixed_candidate(fit: FittedModel) -> AnyCandidate:
     """A mixed model in a comparison."""
     design, cp = fit.design, fit.solution.factor.system.cp
-    log_det = float(np.linalg.slogdet(cp.xy[: cp.p, : cp.p])[1]) - 2.0 * cp.basis.log_det()
-    if isinstance(design, StreamedDesign):
+    gram, strata = cp.xy, fit._fit.strata
+    if strata is not None:  # which weights the rows have has nothing to do with their coding
+        gram = np.sum(strata.xy, axis=0)
+    log_det = float(np.linalg.slogdet(gram[: cp.p, : cp.p])[1]) - 2.0 * cp.basis.log_det()
+    if not design.keeps_rows:
         return StreamedCandidate(
-            label=design.formula,
+            label=_label(design),
             n_parameters=fit.n_parameters,
             log_lik=-0.5 * fit.solution.deviance(),
             n=fit.solution.n,
             names=tuple(design.fixed.names),
-            design=design,
+            design=design.sums(),
             log_det=log_det,
         )
     weights = np.ones(design.n)
     for extra in (design.weights, design.frequencies):
         weights = weights if extra is None else weights * extra
     return Candidate(
-        label=design.formula,
+        label=_label(design),
         n_parameters=fit.n_parameters,
         log_lik=-0.5 * fit.solution.deviance(),
         n=fit.solution.n,
@@ -115,7 +121,14 @@ def mixed_candidate(fit: FittedModel) -> AnyCandidate:
         names=tuple(design.fixed.names),
         terms=tuple(term.rows for term in design.terms),
         log_det=log_det,
+        strata=None if design.residual is None else design.residual.codes,
     )
+
+
+def _label(design: Design) -> str:
+    """The formula, and what the residual variance differs by."""
+    more = "" if design.residual is None else f", {design.residual.argument}"
+    return f"{design.formula}{more}"
 
 
 def ols_candidate(obj: object, response: str, name: str) -> Candidate:
@@ -192,9 +205,9 @@ def same_criterion(left: AnyCandidate, right: AnyCandidate) -> bool:
 
 def same_term(left: Groups, right: Groups) -> bool:
     """Whether two terms are of the same groups, and their effects span the same."""
-    if isinstance(left, Effects) or isinstance(right, Effects):
-        assert isinstance(left, Effects)
-        assert isinstance(right, Effects)
+    if isinstance(left, RandomTerm) or isinstance(right, RandomTerm):
+        assert isinstance(left, RandomTerm)
+        assert isinstance(right, RandomTerm)
         alike = term_within(left, right) is not None and term_within(right, left) is not None
         return left.shape == right.shape and alike
     return (
@@ -205,18 +218,22 @@ def same_term(left: Groups, right: Groups) -> bool:
     )
 
 
-def groups_of(design: Design, t: int) -> Groups:
-    """What is compared of a term: its rows, or where none are kept its levels and columns."""
-    if isinstance(design, StreamedDesign):
-        return design.structure.terms[t]
-    return design.terms[t].rows
+def same_terms(left: AnyCandidate, right: AnyCandidate) -> bool:
+    """Whether two models have the same random effects, whatever the order of their terms."""
+    theirs: list[Groups] = list(right.terms)
+    for term in left.terms:
+        found = next((other for other in theirs if same_term(term, other)), None)
+        if found is None:
+            return False
+        theirs = [other for other in theirs if other is not found]
+    return not theirs
 
 
 def same_groups(left: Groups, right: Groups) -> bool:
     """Whether the levels of two terms are the same sets of rows."""
-    if isinstance(left, Effects) or isinstance(right, Effects):
-        assert isinstance(left, Effects)
-        assert isinstance(right, Effects)
+    if isinstance(left, RandomTerm) or isinstance(right, RandomTerm):
+        assert isinstance(left, RandomTerm)
+        assert isinstance(right, RandomTerm)
         return same_levels(left, right)
     return _refines(left.codes, right.codes) and _refines(right.codes, left.codes)
 
@@ -231,6 +248,13 @@ def check_nested(small: AnyCandidate, large: AnyCandidate, verb: str = "anova") 
     if isinstance(small, StreamedCandidate) or isinstance(large, StreamedCandidate):
         _check_nested(*_without_rows(small, large, verb), verb)
         return
+    if small.strata is not None and not (
+        large.strata is not None and _refines(large.strata, small.strata)
+    ):
+        raise InvalidArgumentError(
+            f"{verb}: {small.label!r} is not nested in {large.label!r}: its residual variances "
+            "differ by groups that the other's are not within; compare them by aic or bic"
+        )
     outside = [small.names[j] for j in _outside(small.x, large.x)]
     if outside:
         raise InvalidArgumentError(
@@ -249,6 +273,12 @@ def check_nested(small: AnyCandidate, large: AnyCandidate, verb: str = "anova") 
 def _check_nested(small: StreamedCandidate, large: StreamedCandidate, verb: str) -> None:
     """The same from columns that are written alike; more can't be told without rows."""
     start = f"{verb}: {small.label!r} is not nested in {large.label!r}, as far as can be told "
+    mine, theirs = small.design.residual, large.design.residual
+    if mine is not None and (theirs is None or not set(mine.columns) <= set(theirs.columns)):
+        raise InvalidArgumentError(
+            f"{start}without rows: its residual variances differ by {mine.name}, the other's do "
+            "not; compare them by aic or bic"
+        )
     if fixed_within(small.design, large.design) is None:
         raise InvalidArgumentError(
             f"{start}without rows: its fixed effects are not made of the other's; compare them by "

@@ -1,4 +1,4 @@
-"""Whether two models without rows are of the same data, and one within the other."""
+"""Same-data and nesting checks for models without stored rows."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from merextras._typing import Array
 from merextras.engine.replicates.draws import Sums
 from merextras.engine.replicates.responses import Responses
 from merextras.exceptions import InvalidArgumentError, NoRowsError
-from merextras.model.rowless.design import StreamedDesign
-from merextras.model.rowless.synthetic_rows import combinations, fixed_columns, term_columns
+from merextras.model.columns.synthetic_rows import combinations
+from merextras.model.design.rowless import RowlessDesign, fixed_columns, term_columns
 from merextras.model.state.fitted import FittedModel
-from merextras.model.structure.structure import Effects
+from merextras.model.structure.structure import RandomTerm
 
 #: By how much sums over the same rows may differ, relatively: they are added in other chunks.
 _SAME = 1e-9
 
 
-def check_same_sums(one: StreamedDesign, other: StreamedDesign, verb: str) -> None:
+def check_same_sums(one: RowlessDesign, other: RowlessDesign, verb: str) -> None:
     """Refuse models whose rows can't be the same, as their sums differ."""
     names = f"{one.formula!r} and {other.formula!r}"
     different = f"{verb}: the models are of different data: "
@@ -47,7 +47,7 @@ def _close(one: float, other: float, size: float) -> bool:
     return abs(one - other) <= _SAME * max(abs(size), abs(one))
 
 
-def _same_response(one: StreamedDesign, other: StreamedDesign) -> bool:
+def _same_response(one: RowlessDesign, other: RowlessDesign) -> bool:
     """Whether the responses less their offsets have the same range and weighted length."""
     length = [float(np.linalg.norm(design.rows[:, -1])) for design in (one, other)]
     low, high = one.facts.low, one.facts.high
@@ -59,7 +59,7 @@ def _same_response(one: StreamedDesign, other: StreamedDesign) -> bool:
     )
 
 
-def _sums(design: StreamedDesign, names: Sequence[str]) -> Array:
+def _sums(design: RowlessDesign, names: Sequence[str]) -> Array:
     """Weighted lengths of columns, and of their angles with the response."""
     columns, last = design.rows[:, [design.fixed.names.index(n) for n in names]], design.rows[:, -1]
     size = np.linalg.norm(columns, axis=0)
@@ -67,7 +67,7 @@ def _sums(design: StreamedDesign, names: Sequence[str]) -> Array:
     return np.concatenate([size, cosine])
 
 
-def same_levels(one: Effects, other: Effects) -> bool:
+def same_levels(one: RandomTerm, other: RandomTerm) -> bool:
     """Whether two terms are on the same grouping factor, with the same levels."""
     mine, theirs = one.coder, other.coder
     return set(mine.columns) == set(theirs.columns) and (
@@ -77,7 +77,7 @@ def same_levels(one: Effects, other: Effects) -> bool:
     )
 
 
-def term_within(small: Effects, large: Effects) -> Array | None:
+def term_within(small: RandomTerm, large: RandomTerm) -> Array | None:
     """How the effects of a term are combinations of another's on the same levels, (k, r)."""
     if not same_levels(small, large) or small.coder.columns != large.coder.columns:
         return None
@@ -85,13 +85,13 @@ def term_within(small: Effects, large: Effects) -> Array | None:
     return combinations(mine, theirs)
 
 
-def fixed_within(small: StreamedDesign, large: StreamedDesign) -> Array | None:
+def fixed_within(small: RowlessDesign, large: RowlessDesign) -> Array | None:
     """How fixed-effects columns are combinations of another model's, (p, r)."""
     mine, theirs = fixed_columns([small, large])
     return combinations(mine, theirs)
 
 
-def placed(small: StreamedDesign, large: StreamedDesign) -> list[tuple[int, Array]]:
+def placed(small: RowlessDesign, large: RowlessDesign) -> list[tuple[int, Array]]:
     """For each term of a nested model the term of the larger one that it is in, and how."""
     out: list[tuple[int, Array]] = []
     for term in small.structure.terms:
@@ -119,9 +119,7 @@ class Restriction:
     """
 
     def __init__(self, small: FittedModel, large: FittedModel) -> None:
-        one, other = small.design, large.design
-        assert isinstance(one, StreamedDesign)
-        assert isinstance(other, StreamedDesign)
+        one, other = small.design.sums(), large.design.sums()
         self.terms = placed(one, other)
         self._system = small.solution.factor.system
         if one.fixed.names == other.fixed.names:

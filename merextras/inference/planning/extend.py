@@ -10,10 +10,9 @@ import pandas as pd
 
 from merextras._checks import check_count, check_frame, unknown_column
 from merextras._typing import IntArray
-from merextras.exceptions import InvalidArgumentError, NoRowsError
+from merextras.exceptions import InvalidArgumentError
 from merextras.model.columns.levels import grouping
 from merextras.model.frame.read import as_pandas
-from merextras.model.rowless.design import StreamedDesign
 from merextras.model.state.fitted import FittedModel
 
 __all__ = ["extend"]
@@ -78,9 +77,7 @@ def extend(
     if (along is None) == (within is None):
         raise InvalidArgumentError("extend: give one of along= (more levels) and within= (rows)")
     if isinstance(data, FittedModel):
-        if isinstance(data.design, StreamedDesign):
-            raise NoRowsError("extend: the model was fitted from chunks and keeps no rows")
-        data = data.design.frame
+        data = data.design.require_rows("extend", "rows are copied").frame
     frame = check_frame(as_pandas(data), "data")
     name, column = ("along", along) if within is None else ("within", within)
     if not isinstance(column, str) or column not in frame.columns:

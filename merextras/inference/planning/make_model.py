@@ -13,19 +13,19 @@ from scipy.sparse import linalg as spla
 
 from merextras._checks import check_flag, one_of
 from merextras._typing import Array
-from merextras.exceptions import InvalidArgumentError, NoRowsError
+from merextras.exceptions import InvalidArgumentError
 from merextras.inference.variance_tests.variance_hypothesis import label_of
 from merextras.model.columns.fixed import Scope
 from merextras.model.design.build import build_design
-from merextras.model.design.design import Design
+from merextras.model.design.design import Design, RowDesign
 from merextras.model.design.options import Options, callers_names
 from merextras.model.design.rank import full_rank
 from merextras.model.design.sanity import check_design
 from merextras.model.formula.parse import parse
 from merextras.model.formula.translate import names_in, unquoted
 from merextras.model.frame.read import as_pandas
-from merextras.model.rowless.design import StreamedDesign
 from merextras.model.state.fitted import Fit, FittedModel, fit_at
+from merextras.model.state.one_sigma import require_one_sigma
 from merextras.model.statsmodels.mixedlm import as_fitted
 
 __all__ = ["make_model"]
@@ -135,6 +135,9 @@ def make_model(
                 "to change them"
             )
         old = as_fitted(formula)
+        require_one_sigma(
+            old, "make_model", "a model is made with one of given size", "give it a formula"
+        )
         design = _design_of(old, data)
     beta = _fixed_effects(design, fixef, old)
     scale = _sigma(sigma, old)
@@ -153,7 +156,9 @@ def with_data(model: FittedModel, data: pd.DataFrame) -> FittedModel:
     return model._like(made_fit(design, beta, gs, scale, reml=model.solution.reml))
 
 
-def made_fit(design: Design, beta: Array, gs: Sequence[Array], sigma: float, *, reml: bool) -> Fit:
+def made_fit(
+    design: RowDesign, beta: Array, gs: Sequence[Array], sigma: float, *, reml: bool
+) -> Fit:
     """The fit that has these estimates, with a response of which they are the estimates."""
     theta = design.covariances.from_covariances([g / sigma**2 for g in gs])
     mean = design.x @ beta + (0.0 if design.offset is None else design.offset)
@@ -173,7 +178,7 @@ def _unexplained(design: Design) -> Array:
     InvalidArgumentError
         There are none: as many effects as rows.
     """
-    w = np.ones(design.n) if design.weights is None else design.weights
+    w = np.ones(design.n) if design.precision is None else design.precision
     root = np.sqrt(w)
     columns = sp.csr_array(sp.hstack([sp.csr_array(design.x), design.z()], format="csr"))
     columns = sp.csr_array(columns.multiply(root[:, None]))
@@ -193,7 +198,7 @@ def _unexplained(design: Design) -> Array:
     return np.asarray(np.where(w > 0.0, rest / np.where(w > 0.0, root, 1.0), 0.0))
 
 
-def _design(formula: str, frame: pd.DataFrame, options: Options) -> Design:
+def _design(formula: str, frame: pd.DataFrame, options: Options) -> RowDesign:
     design, _ = build_design(formula, frame, options)
     design = full_rank(design, "warn", stacklevel=4)
     # The response's own values are not used, so that nothing is asked of them.
@@ -202,14 +207,10 @@ def _design(formula: str, frame: pd.DataFrame, options: Options) -> Design:
     return design
 
 
-def _design_of(model: FittedModel, data: Any) -> Design:
+def _design_of(model: FittedModel, data: Any) -> RowDesign:
     """The model's design, on other data if there are some."""
     if data is None:
-        if isinstance(model.design, StreamedDesign):
-            raise NoRowsError(
-                "make_model: the model was fitted from chunks and keeps no rows; give data="
-            )
-        return model.design
+        return model.design.require_rows("make_model", "the study has rows; give data=")
     frame = _with_response(model.design.formula, as_pandas(data))
     options = model.design.options.for_data(frame)
     return _design(model.design.formula, frame, options)

@@ -11,12 +11,11 @@ from tqdm import tqdm
 from merextras._checks import check_count, check_jobs, check_level
 from merextras._rng import as_generator
 from merextras._typing import Rng
-from merextras.exceptions import InvalidArgumentError, NoRowsError
+from merextras.exceptions import InvalidArgumentError
 from merextras.inference.planning.extend import extend
 from merextras.inference.planning.make_model import with_data
 from merextras.inference.planning.power import simulated
 from merextras.inference.planning.tested import read_test
-from merextras.model.rowless.design import StreamedDesign
 from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.replicates.power import PowerCurve
@@ -92,8 +91,7 @@ def power_curve(
     n_sims, n_jobs = check_count(n_sims, "n_sims"), check_jobs(n_jobs)
     alpha, level = check_level(alpha, "alpha"), check_level(level)
     read_test(model, test, method, rhs)
-    if isinstance(model.design, StreamedDesign):
-        raise NoRowsError("power_curve: the model was fitted from chunks and keeps no rows")
+    model.design.require_rows("power_curve", "rows are copied and left out")
     studies = [_study(model, along, within, size) for size in sizes]
     generators = as_generator(rng).spawn(len(sizes))
     found, disable = [], None if n_sims * len(sizes) >= _LONG else True

@@ -26,7 +26,6 @@ from merextras.inference.variance_tests.null_bootstrap import (
 )
 from merextras.model.fit.response_draws import Source
 from merextras.model.fit.response_draws_by_products import ProductSource
-from merextras.model.rowless.submodels import without_term
 from merextras.model.state.fitted import Fit, FittedModel, fit_at
 
 NOT_CONVERGED = "a fit did not converge"
@@ -89,7 +88,7 @@ def _n_parameters_without(model: FittedModel, hypothesis: TermHypothesis) -> int
 
 def without(model: FittedModel, at: int) -> FittedModel:
     """The model without a term, where the others' parameters stay as they are."""
-    design, reml = without_term(model.design, at), model.solution.reml
+    design, reml = model.design.without_term(at), model.solution.reml
     if not design.terms:
         return least_squares(model.design, reml=reml)
     gs = [g / model.solution.sigma2 for t, g in enumerate(model.covariances) if t != at]
@@ -100,7 +99,7 @@ def _pair_of_fixed(
     model: FittedModel, hypothesis: FixedHypothesis
 ) -> tuple[FittedModel, FittedModel, Array]:
     """The model by ML, the smaller one, and what the response loses in that for `rhs`, (n,)."""
-    design = model.design
+    design = model.design.require_rows("power", "the response is shifted by row")
     large = FittedModel(Fit(design, replace(model.solution, reml=False), None))
     free = la.null_space(hypothesis.matrix)
     smaller = replace(design, x=design.x @ free)

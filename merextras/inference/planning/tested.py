@@ -16,6 +16,7 @@ from merextras.inference.ddf.method import METHODS
 from merextras.inference.fixed_effects.term_contrasts import by_type
 from merextras.inference.variance_tests.variance_hypothesis import label_of
 from merextras.model.state.fitted import FittedModel
+from merextras.model.state.penalised import refuse_penalised
 
 #: The tests of fixed effects; of a random-effects term there is the last alone.
 FIXED_METHODS = (*METHODS, "lrt")
@@ -77,6 +78,7 @@ def read_test(model: FittedModel, test: Any, method: object, rhs: Any) -> Hypoth
                 check_choice(method, ("lrt",), "method")
             if np.any(np.asarray(rhs) != 0.0):
                 raise InvalidArgumentError("rhs: a variance is tested against zero only")
+            refuse_penalised("power of a test of a variance", model)
             return TermHypothesis(label_of(model.design.terms[found]), found)
         matrix, label = found, test
         given = read_contrasts(model.design.fixed, matrix, rhs)
@@ -86,6 +88,8 @@ def read_test(model: FittedModel, test: Any, method: object, rhs: Any) -> Hypoth
         label, single = _label(given.matrix, model.design.fixed.names), given.single
     name = "satterthwaite" if method is None else method
     name = check_choice(name.lower() if isinstance(name, str) else name, FIXED_METHODS, "method")
+    if name in {"lrt", "kenward-roger"}:
+        refuse_penalised(f"method={name!r}", model)
     if name == "kenward-roger" and not model.solution.reml:
         raise InvalidArgumentError(
             "method='kenward-roger': it is for models by REML, and this one is by ML; make or fit "

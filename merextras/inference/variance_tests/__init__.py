@@ -1,5 +1,5 @@
 """Tests of variances.
 
-Read `variance_hypothesis` (the null model), `null_spectrum` and `rlrt_null` (the exact null
-distribution), `exact_lrt`, `exact_rlrt`, `null_bootstrap`.
+Read `variance_hypothesis` (the null model), `exact_lrt`, `exact_rlrt`, `null_bootstrap`; the exact
+null distribution is in `merextras.distributions`.
 """

@@ -14,6 +14,8 @@ import numpy as np
 from merextras._checks import check_count
 from merextras._rng import as_generator
 from merextras._typing import Rng
+from merextras.distributions.null_spectrum import spectrum_of
+from merextras.distributions.rlrt_null import simulate_null
 from merextras.engine.kernels.dense import orthonormal
 from merextras.exceptions import (
     ApproximationWarning,
@@ -21,15 +23,15 @@ from merextras.exceptions import (
     UnsupportedModelError,
 )
 from merextras.inference.variance_tests.null_bootstrap import likelihood_ratio
-from merextras.inference.variance_tests.null_spectrum import spectrum_of
-from merextras.inference.variance_tests.rlrt_null import simulate_null
 from merextras.inference.variance_tests.variance_hypothesis import (
     VarianceHypothesis,
+    check_one_sigma,
     label_of,
     scalar,
 )
 from merextras.model.design.design import Design
 from merextras.model.state.fitted import FittedModel
+from merextras.model.state.penalised import refuse_penalised
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.model.statsmodels.ols import NullModel, read_ols
 from merextras.results.tests.exact_test import ExactTest
@@ -86,7 +88,7 @@ def exact_lrt(
     See Also
     --------
     exact_rlrt : From the restricted likelihood, for the variance alone.
-    merextras.inference.variance_tests.rlrt_null.lrt_sim :
+    merextras.distributions.rlrt_null.lrt_sim :
         The null distribution, its accuracy and its cost.
 
     Notes
@@ -113,6 +115,8 @@ def exact_lrt(
     5.403 True
     """
     fitted, note = as_fitted(model), ""
+    check_one_sigma(fitted, "exact_lrt")
+    refuse_penalised("exact_lrt", fitted)
     n_sims, generator = check_count(n_sims, "n_sims"), as_generator(rng)
     tested = _tested(fitted)
     hypothesis, q, null_deviance = tested.hypothesis, 0, tested.null_deviance(reml=False)

@@ -12,14 +12,15 @@ import warnings
 from merextras._checks import check_count
 from merextras._rng import as_generator
 from merextras._typing import Rng
+from merextras.distributions.null_spectrum import spectrum_of
+from merextras.distributions.rlrt_null import simulate_null
 from merextras.exceptions import ConvergenceWarning
 from merextras.inference.variance_tests.null_bootstrap import likelihood_ratio
-from merextras.inference.variance_tests.null_spectrum import spectrum_of
-from merextras.inference.variance_tests.rlrt_null import simulate_null
 from merextras.inference.variance_tests.variance_hypothesis import (
     VarianceHypothesis,
     read_hypothesis,
 )
+from merextras.model.state.penalised import refuse_penalised
 from merextras.results.tests.exact_test import ExactTest
 
 __all__ = ["exact_rlrt"]
@@ -91,7 +92,7 @@ def exact_rlrt(
     --------
     exact_lrt : Also tests fixed effects; less powerful for the variance alone.
     merextras.ranova : This test for each term, next to the chi-square and the bootstrap.
-    merextras.inference.variance_tests.rlrt_null.rlrt_sim :
+    merextras.distributions.rlrt_null.rlrt_sim :
         The null distribution, its accuracy and its cost.
 
     Notes
@@ -142,6 +143,7 @@ def exact_rlrt(
     42.796; < 1e-04; Var(Days | Subject) = 0, given (1 | Subject)
     """
     n_sims, generator = check_count(n_sims, "n_sims"), as_generator(rng)
+    refuse_penalised("exact_rlrt", model, full, null)
     return rlrt(read_hypothesis(model, full, null, term), n_sims, generator)
 
 

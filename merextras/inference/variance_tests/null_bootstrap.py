@@ -26,8 +26,6 @@ from merextras.inference.nesting.nested_rowless import Restriction
 from merextras.model.design.design import Design
 from merextras.model.fit.response_draws import Source, own_source
 from merextras.model.fit.response_draws_by_products import ProductSource, gram_of
-from merextras.model.rowless.design import StreamedDesign
-from merextras.model.rowless.submodels import with_terms
 from merextras.model.state.fitted import Fit, FittedModel
 
 # A statistic below this share of the deviance is the rounding of two equal likelihoods.
@@ -43,7 +41,7 @@ def likelihood_ratio(null: Array | float, deviance: Array | float, n: int) -> Ar
 
 def least_squares(design: Design, *, reml: bool) -> FittedModel:
     """The design's fixed part without random effects, as a model without terms."""
-    plain = with_terms(design, [])
+    plain = design.with_terms([])
     return FittedModel(Fit(plain, solve(prepare(plain.cross_products()), (), reml=reml), None))
 
 
@@ -78,7 +76,7 @@ class _NullProducts:
 
 def _null_source(large: FittedModel, small: FittedModel) -> Source | _NullProducts:
     """Where responses of the smaller model come from; its fixed part changes no ratio."""
-    if not isinstance(large.design, StreamedDesign):
+    if large.design.keeps_rows:
         return own_source(small)
     restriction, solution = Restriction(small, large), small.solution
     sigma = float(np.sqrt(solution.sigma2))

@@ -14,7 +14,6 @@ from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
 from merextras.inference.nesting.nested import (
     AnyCandidate,
     check_same_data,
-    groups_of,
     mixed_candidate,
     ols_candidate,
     same_criterion,
@@ -23,8 +22,8 @@ from merextras.inference.nesting.nested import (
     same_term,
 )
 from merextras.model.design.design import INTERCEPT, Design, Term
-from merextras.model.rowless.submodels import without_term
 from merextras.model.state.fitted import FittedModel, fit_like, refitted
+from merextras.model.state.one_sigma import require_one_sigma
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.model.statsmodels.ols import is_ols
 
@@ -90,7 +89,7 @@ class VarianceHypothesis:
 def _without(model: FittedModel, at: int) -> FittedModel:
     """The fit without a term; its cross-products are some of the model's, and no row is read."""
     products = _without_blocks(model.solution.factor.system.cp, at)
-    fit = fit_like(model, without_term(model.design, at), products=products)
+    fit = fit_like(model, model.design.without_term(at), products=products)
     return FittedModel(fit)
 
 
@@ -110,6 +109,16 @@ def _without_blocks(products: CrossProducts, at: int) -> CrossProducts:
     )
 
 
+def check_one_sigma(model: FittedModel, verb: str) -> None:
+    """Refuse residual variances by group, under which the null distribution is not known."""
+    require_one_sigma(
+        model,
+        verb,
+        "the exact null distribution is that of residuals with one variance",
+        "compare two models by bootstrap(m, func) or by anova (conservative for a variance)",
+    )
+
+
 def label_of(term: Term) -> str:
     """The term as lme4's formula has it: ``(0 + Days | Subject)``."""
     names = ["1" if name == INTERCEPT else name for name in term.names]
@@ -123,6 +132,10 @@ def read_hypothesis(
     if model is None and full is None:
         raise InvalidArgumentError("model: give a fitted model (or full= and null=)")
     fit = as_fitted(model if full is None else full)
+    check_one_sigma(fit, "exact_rlrt")
+    for other in (model, null):
+        if other is not None and not is_ols(other):
+            check_one_sigma(as_fitted(other), "exact_rlrt")
     if term is not None:
         if null is not None or (full is not None and model is not None):
             raise InvalidArgumentError(
@@ -189,9 +202,9 @@ def _of_three(only: FittedModel, full: FittedModel, null: object | None) -> Vari
     small, large = mixed_candidate(only), mixed_candidate(full)
     _check_alike(small, large, "model")
     tested = only.design.terms[0]
-    mine = groups_of(only.design, 0)
+    mine = only.design.groups(0)
     every = range(len(full.design.terms))
-    at = [t for t in every if same_term(mine, groups_of(full.design, t))]
+    at = [t for t in every if same_term(mine, full.design.groups(t))]
     if not at:
         _refuse_covariances(full.design, only.design, 0, "model")
         there = ", ".join(label_of(term) for term in full.design.terms)
@@ -244,7 +257,7 @@ def _missing(design: Design, kept: Design | None, name: str) -> int:
     left = list(range(len(design.terms)))
     for s in range(0 if kept is None else len(kept.terms)):
         assert kept is not None
-        same = [t for t in left if same_term(groups_of(kept, s), groups_of(design, t))]
+        same = [t for t in left if same_term(kept.groups(s), design.groups(t))]
         if not same:
             _refuse(design, kept, s, name)
         left.remove(same[0])
@@ -269,9 +282,9 @@ def _refuse(design: Design, null: Design, s: int, name: str) -> None:
 
 def _refuse_covariances(design: Design, small: Design, s: int, name: str) -> None:
     """Say so if a term of a smaller model has covariances in the larger one."""
-    term, mine = small.terms[s], groups_of(small, s)
+    term, mine = small.terms[s], small.groups(s)
     for t, other in enumerate(design.terms):
-        if same_groups(mine, groups_of(design, t)) and other.k > term.k:
+        if same_groups(mine, design.groups(t)) and other.k > term.k:
             raise UnsupportedModelError(
                 f"{name}: it has {label_of(term)} where the larger model has {label_of(other)}: "
                 f"that is a variance with its covariances, whose likelihood ratio has no such "

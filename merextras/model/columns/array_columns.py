@@ -9,10 +9,12 @@ import pandas as pd
 
 from merextras._checks import check_columns
 from merextras._typing import Array
+from merextras.model.columns.part import FixedPart
+from merextras.model.columns.synthetic_rows import Synthetic, SyntheticRows
 from merextras.model.frame.kinds import numbers
 
 
-class ColumnsPart:
+class ColumnsPart(FixedPart):
     """Columns taken as they are: models made from arrays."""
 
     def __init__(self, names: Sequence[str], constant: str | None) -> None:
@@ -30,3 +32,10 @@ class ColumnsPart:
             for name in self.names
         ]
         return np.column_stack(columns) if columns else np.empty((len(data), 0))
+
+    def synthetic(self, rows: SyntheticRows) -> Synthetic:
+        """A number for each column but the constant."""
+        made = {name: rows.numbers(name, 1) for name in self.variables}
+        ones = np.ones((rows.n, 1))
+        x = np.hstack([np.empty((rows.n, 0)), *(made.get(name, ones) for name in self.names)])
+        return Synthetic(x, made)

@@ -20,113 +20,18 @@ import patsy
 from patsy.builtins import C
 
 from merextras._checks import check_columns
-from merextras._typing import Array, BoolArray
+from merextras._typing import Array, BoolArray, IntArray
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.columns.explained import explained
-from merextras.model.columns.transforms import restored, stored
-from merextras.model.formula.functions import formula_names
+from merextras.model.columns.part import FixedPart, PartTerm
+from merextras.model.columns.synthetic_rows import Synthetic, SyntheticRows
+from merextras.model.columns.term_order import in_order_of, ordered
+from merextras.model.evaluation.computed import Computed
+from merextras.model.evaluation.specs import indicators
 from merextras.model.formula.names import relabelled
-from merextras.model.formula.translate import names_in
-from merextras.model.formula.trust import check_trusted
-from merextras.model.frame.engine_frame import check_seen, date_numbers, for_engine
-from merextras.model.frame.kinds import not_numeric, numbers
+from merextras.model.formula.translate import names_in, unquoted
+from merextras.model.frame.engine_frame import check_seen
+from merextras.model.frame.kinds import numbers
 from merextras.model.frame.labels import codes_in
-
-
-class Computed:
-    """A factor that is code: ``np.log(x)``, ``center(x)``, ``bs(x, df=4)``.
-
-    Parameters
-    ----------
-    code : str
-    names : mapping
-        Functions and constants it may use besides the data and patsy's own.
-    """
-
-    def __init__(self, code: str, names: Mapping[str, Any] | None = None) -> None:
-        self.code = code
-        self._names = formula_names(names or {}, code)
-        self._learnt: dict[str, Any] | None = None
-        self._dates: frozenset[str] | None = None
-        self.trusted = True
-        self._begin()
-
-    def _begin(self) -> None:
-        check_trusted([self.code], (), trusted=self.trusted)
-        self._factor = patsy.EvalFactor(self.code)
-        self._state: dict[str, Any] = {}
-        space = patsy.EvalEnvironment([self._names])
-        self.passes: int = self._factor.memorize_passes_needed(self._state, space)
-
-    @classmethod
-    def from_stored(cls, code: str, learnt: dict[str, Any], *, trusted: bool) -> Computed:
-        """One that has learnt all it needs; nothing is evaluated, nor compiled if not trusted."""
-        new = object.__new__(cls)
-        new.__setstate__({"code": code, "learnt": learnt, "trusted": trusted, "dates": frozenset()})
-        return new
-
-    def learn(self, which: int, data: pd.DataFrame) -> None:
-        """Take rows in for one pass."""
-        try:
-            self._factor.memorize_chunk(self._state, which, self._for_engine(data, "source"))
-        except patsy.PatsyError as err:
-            raise explained(err, self.code, data) from err
-
-    def finish(self, which: int) -> None:
-        """End a pass."""
-        self._factor.memorize_finish(self._state, which)
-
-    def stored(self) -> dict[str, Any]:
-        """What the transforms remember, as plain data."""
-        if self._learnt is not None:
-            return self._learnt
-        return {name: stored(each, self.code) for name, each in self._state["transforms"].items()}
-
-    def __getstate__(self) -> dict[str, Any]:
-        # The caller's functions may not pickle; see Scope.
-        return {
-            "code": self.code,
-            "learnt": self.stored(),
-            "trusted": self.trusted,
-            "dates": self._dates,
-        }
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.code, self._learnt, self.trusted = state["code"], state["learnt"], state["trusted"]
-        self._dates = state["dates"]
-        self._names = formula_names({}, self.code)
-
-    def _for_engine(self, data: pd.DataFrame, what: str) -> pd.DataFrame:
-        """The columns that the code reads; dates where those that came first were dates."""
-        dates = frozenset(date_numbers(data, [self.code]))
-        self._dates = dates if self._dates is None else self._dates
-        for name in sorted(dates - self._dates):
-            raise not_numeric(data[name], name, what)
-        return for_engine(data, [self.code], what)
-
-    def with_names(self, names: Mapping[str, Any]) -> None:
-        """Give back the names that pickling has lost."""
-        self._names = formula_names(names, self.code)
-
-    def values(self, data: pd.DataFrame) -> Any:
-        """Evaluate the code on rows.
-
-        Raises
-        ------
-        UnsupportedModelError
-            The code comes from a file, and was not trusted when that was read.
-        """
-        check_trusted([self.code], (), trusted=self.trusted)
-        if self._learnt is not None:
-            self._begin()
-            for name, what in self._learnt.items():
-                restored(self._state["transforms"][name], what, self.code)
-            self._learnt = None
-        shown = self._for_engine(data, "newdata")
-        try:
-            return self._factor.eval(self._state, shown)
-        except patsy.PatsyError as err:
-            raise explained(err, self.code, data) from err
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,6 +59,17 @@ class Factor:
     width: int = 1
     computed: Computed | None = None
     dates: bool = False
+
+    @property
+    def key(self) -> object:
+        """What factors that make the same numbers have in common."""
+        if self.computed is None:
+            return unquoted(str(self.column))
+        return self.code, repr(self.computed.stored())
+
+    def reads(self, name: str) -> bool:
+        """Whether a column of the data is used."""
+        return self.column == name or (self.column is None and name in names_in(self.code))
 
     def values(self, data: pd.DataFrame, name: str = "newdata") -> tuple[Array, BoolArray]:
         """Numbers (m, width) or codes (m, 1), and which rows miss a value."""
@@ -221,8 +137,8 @@ def _times(left: Array, right: Array) -> Array:
 
 
 @dataclass(frozen=True, eq=False)
-class CodedPart:
-    """A formula's right-hand side as data; a `FixedPart`.
+class CodedPart(FixedPart):
+    """A formula's right-hand side as data.
 
     Attributes
     ----------
@@ -286,6 +202,87 @@ class CodedPart:
         parts = zip(block.factors, block.contrasts, strict=True)
         widths = [self.factors[f].width if c is None else c.shape[1] for f, c in parts]
         return int(np.prod(widths, dtype=int))
+
+    @property
+    def right_side(self) -> str:
+        """The formula that was coded."""
+        return self.formula
+
+    @property
+    def coded_factors(self) -> tuple[Factor, ...]:
+        """All of them."""
+        return self.factors
+
+    @property
+    def dates(self) -> frozenset[str]:
+        """Code of the factors that are columns of dates."""
+        return frozenset(factor.code for factor in self.factors if factor.dates)
+
+    def terms_written(self) -> list[PartTerm]:
+        """The terms in the order of the columns."""
+        found = []
+        for (label, factors, _), where in zip(self.terms, self.spans(), strict=True):
+            own = [self.factors[f] for f in factors]
+            categorical = tuple(f.code for f in own if f.levels is not None)
+            numbers = tuple(f.code for f in own if f.levels is None)
+            found.append(
+                PartTerm(label, categorical, numbers, tuple(range(where.start, where.stop)))
+            )
+        return found
+
+    def terms_in_order(self) -> list[PartTerm]:
+        """As written."""
+        return ordered(self.terms_written(), self.formula)
+
+    def column_order(self) -> list[int]:
+        """By the terms as written."""
+        return in_order_of(self.terms_written(), self.formula, len(self.names))
+
+    def categories(self, code: str) -> Sequence[Any] | None:
+        """As they were learnt."""
+        found = next((f.levels for f in self.factors if f.code == code), None)
+        return None if found is None else tuple(found)
+
+    def lone_levels(self) -> Mapping[str, Any]:
+        """From the terms that have no columns."""
+        empty = [term for term in self.terms_written() if not term.columns]
+        found = {code: self.categories(code) or () for term in empty for code in term.factors}
+        return {code: known[0] for code, known in found.items() if len(known) == 1}
+
+    def synthetic(self, rows: SyntheticRows) -> Synthetic:
+        """The products of the factors' values; indicators of categories."""
+        values, full = [], {}
+        for factor in self.factors:
+            if factor.levels is None:
+                made = full[factor.code] = rows.numbers(factor.key, factor.width)
+            else:
+                key, n_levels = (factor.column or factor.code, *factor.levels), len(factor.levels)
+                codes = rows.codes(key, n_levels)
+                full[factor.code] = indicators(codes, n_levels)
+                made = codes[:, None].astype(float)
+            values.append(made)
+        return Synthetic(self.product(values, rows.n), full)
+
+    def subset(self, at: Sequence[int], columns: IntArray, code: str) -> CodedPart:
+        """The factors of these terms."""
+        used = sorted({f for i in at for f in self.terms[i][1]})
+        place = {f: i for i, f in enumerate(used)}
+        read = {name for name in self.variables if any(self.factors[f].reads(name) for f in used)}
+        return replace(
+            self,
+            formula=code,
+            names=tuple(self.names[j] for j in columns),
+            variables=tuple(name for name in self.variables if name in read),
+            factors=tuple(self.factors[f] for f in used),
+            terms=tuple(
+                (
+                    label,
+                    tuple(place[f] for f in own),
+                    tuple(replace(b, factors=tuple(place[f] for f in b.factors)) for b in blocks),
+                )
+                for label, own, blocks in (self.terms[i] for i in at)
+            ),
+        )
 
     def with_names(self, names: Mapping[str, Any]) -> None:
         """Give the code back the caller's functions, which pickling loses."""

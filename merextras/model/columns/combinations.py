@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import pandas as pd
 
 from merextras._typing import Array
-from merextras.model.columns.fixed import FixedPart
+from merextras.model.columns.part import FixedPart, PartTerm
+from merextras.model.columns.synthetic_rows import Synthetic, SyntheticRows
 
 
 @dataclass(frozen=True, eq=False)
-class CombinedPart:
-    """A `FixedPart` of combinations.
+class CombinedPart(FixedPart):
+    """Combinations of the columns of another part.
 
     Attributes
     ----------
@@ -36,3 +37,12 @@ class CombinedPart:
     def matrix(self, data: pd.DataFrame) -> Array:
         """The combinations for new data."""
         return self.part.matrix(data) @ self.combinations
+
+    def terms_written(self) -> list[PartTerm]:
+        """A variable of its own for each column: what they have in common is not told."""
+        return [PartTerm(name, (), (name,), (j,)) for j, name in enumerate(self.names)]
+
+    def synthetic(self, rows: SyntheticRows) -> Synthetic:
+        """Combinations of the part's; each column is its own variable."""
+        x = self.part.synthetic(rows).x @ self.combinations
+        return Synthetic(x, {name: x[:, [j]] for j, name in enumerate(self.names)})

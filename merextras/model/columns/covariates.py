@@ -15,7 +15,7 @@ import pandas as pd
 from merextras._checks import check_columns
 from merextras._typing import Array
 from merextras.exceptions import UnsupportedModelError
-from merextras.model.columns.fixed import FixedPart
+from merextras.model.columns.part import FixedPart
 from merextras.model.formula.names import effect_key
 from merextras.model.frame.kinds import numbers
 

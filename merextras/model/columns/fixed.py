@@ -1,4 +1,4 @@
-"""The fixed part of a model: the names of its columns, and how to make them from new data."""
+"""Columns that a formula engine makes, and what its code sees besides the data."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,12 +16,13 @@ import patsy
 from merextras._checks import check_columns
 from merextras._typing import Array, BoolArray
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
-from merextras.model.columns.boxes import boxed
-from merextras.model.columns.complete_rows import CompleteRows
-from merextras.model.columns.explained import explained, first_line
-from merextras.model.columns.specs import categories_of, codes_of, names_seen, variables_of
-from merextras.model.columns.truth_values import with_categories
-from merextras.model.columns.whole_column import (
+from merextras.model.columns.spec_part import SpecPart
+from merextras.model.evaluation.boxes import boxed
+from merextras.model.evaluation.complete_rows import CompleteRows
+from merextras.model.evaluation.explained import explained, first_line
+from merextras.model.evaluation.specs import read_spec
+from merextras.model.evaluation.truth_values import with_categories
+from merextras.model.evaluation.whole_column import (
     NO_OTHER_ROWS,
     looking_at_whole,
     not_by_row,
@@ -37,24 +38,6 @@ from merextras.model.frame.read import only_columns
 
 #: Names that mean the same in every formula, whatever the caller calls by them.
 FORMULA_WORDS = frozenset({"C", "I", "Q"})
-
-
-class FixedPart(Protocol):
-    """What makes the columns of X."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the columns."""
-        ...
-
-    @property
-    def variables(self) -> tuple[str, ...]:
-        """Columns of the data that they are made from."""
-        ...
-
-    def matrix(self, data: pd.DataFrame) -> Array:
-        """X for new data, (rows, p)."""
-        ...
 
 
 class Scope:
@@ -146,11 +129,12 @@ class Scope:
 
     def names_of(self, spec: Any) -> dict[str, Any]:
         """The names that a spec uses; patsy keeps its own."""
-        if isinstance(spec, patsy.DesignInfo):
+        known = read_spec(spec)
+        used = known.names_wanted()
+        if not used:
             return {}
-        used = {str(v) for v in spec.variables} | {str(v).split(".")[0] for v in spec.variables}
-        code = " ".join(map(str, spec.factors))
-        return {name: value for name, value in self._seen_by(code).items() if name in used}
+        seen = self._seen_by(" ".join(known.codes()))
+        return {name: value for name, value in seen.items() if name in used}
 
     def looking_at_whole(self, codes: Sequence[str], frame: pd.DataFrame) -> list[str]:
         """The code among this that looks at the whole column, of which other rows have another."""
@@ -184,7 +168,7 @@ def _scope(engine: str, trusted: bool) -> Scope:
     return Scope(None, engine, trusted=trusted)
 
 
-class FormulaPart:
+class FormulaPart(SpecPart):
     """Columns made by a formula engine that remembers levels and transforms.
 
     Parameters
@@ -219,13 +203,13 @@ class FormulaPart:
         self._context = context
         self._labels = labels
         self.formula = formula
-        self._engine = "patsy" if isinstance(spec, patsy.DesignInfo) else "formulaic"
+        self._engine = read_spec(spec).engine
         self._columns: tuple[str, ...] = tuple(str(name) for name in spec.column_names)
         names = self._columns
         if labels is not None:
             names = tuple(relabelled(name, labels) for name in names)
         self.names: tuple[str, ...] = names
-        self.variables: tuple[str, ...] = tuple(variables_of(spec, frame.columns))
+        self.variables: tuple[str, ...] = tuple(read_spec(spec).variables(frame.columns))
         # Its own columns only, so that neither the user's frame nor its size is carried along.
         self._frame = only_columns(frame, self.variables)
         # What learning made, until it is asked for.
@@ -326,11 +310,11 @@ class FormulaPart:
     def _whole(self) -> list[str]:
         """Code that looks at the whole column, found out when other rows come first."""
         scope = Scope(self._names(), self._engine, trusted=self.trusted)
-        return scope.looking_at_whole(codes_of(self.spec), self._frame)
+        return scope.looking_at_whole(self.known.codes(), self._frame)
 
     def _names(self) -> dict[str, Any]:
         """What the code sees besides the data."""
-        return dict(self.context) if self._engine == "formulaic" else names_seen(self.spec)
+        return dict(self.context) if self._engine == "formulaic" else self.known.names_kept()
 
     def _is_own(self, data: pd.DataFrame) -> bool:
         """Whether these are the rows of the fit."""
@@ -361,7 +345,7 @@ class FormulaPart:
         InvalidArgumentError
             A category that was not there, or a column of another kind.
         """
-        known = categories_of(self.spec)
+        known = self.known.categories()
         factors = {code: found for code, found in known.items() if found is not None}
         levels = {bare(code): found for code, found in factors.items()}
         alone = {bare(code) for code in factors if is_alone(code)}
@@ -394,7 +378,7 @@ class FormulaPart:
     def _misses_category(self, data: pd.DataFrame) -> BoolArray:
         """Rows that miss a category, which formulaic would code as the reference."""
         missing = np.zeros(len(data), dtype=bool)
-        for code, known in categories_of(self.spec).items():
+        for code, known in self.known.categories().items():
             if known is not None and bare(code) in data:
                 missing |= data[bare(code)].isna().to_numpy(dtype=bool)
         return missing

@@ -13,13 +13,16 @@ import numpy as np
 import pandas as pd
 
 from merextras._checks import check_columns
-from merextras._typing import Array
+from merextras._typing import Array, IntArray
+from merextras.model.columns.part import FixedPart, PartTerm
+from merextras.model.columns.synthetic_rows import Synthetic, SyntheticRows
+from merextras.model.formula.names import in_code
 from merextras.model.frame.kinds import is_number, kind_of, numbers
 
 _WORD = re.compile(r"\s*(?:(?P<name>[^\W\d]\w*)|Q\(\"(?P<quoted>[^\"]*)\"\)|(?P<number>[01]))\s*")
 
 
-class PlainPart:
+class PlainPart(FixedPart):
     """Numeric columns, perhaps with a column of ones before them.
 
     Parameters
@@ -33,7 +36,7 @@ class PlainPart:
     def __init__(
         self, columns: Sequence[str], *, intercept: bool, dates: Collection[str] = ()
     ) -> None:
-        self.dates = frozenset(dates)
+        self._dates = frozenset(dates)
         self.intercept = intercept
         self.variables: tuple[str, ...] = tuple(columns)
         self.names: tuple[str, ...] = (*(["Intercept"] if intercept else []), *columns)
@@ -49,8 +52,37 @@ class PlainPart:
         check_columns(data, self.variables, "newdata")
         out = np.ones((len(data), len(self.names)))
         for i, name in enumerate(self.variables):
-            out[:, i + self.intercept] = numbers(data[name], name, dates=name in self.dates)
+            out[:, i + self.intercept] = numbers(data[name], name, dates=name in self._dates)
         return out
+
+    @property
+    def dates(self) -> frozenset[str]:
+        """The columns that are dates."""
+        return self._dates
+
+    @property
+    def right_side(self) -> str:
+        """The sum of the columns."""
+        return " + ".join(["1" if self.intercept else "0", *map(in_code, self.variables)])
+
+    def terms_written(self) -> list[PartTerm]:
+        """A term for each column."""
+        ones = [PartTerm("Intercept", (), (), (0,))] if self.intercept else []
+        first = len(ones)
+        own = [PartTerm(n, (), (n,), (first + i,)) for i, n in enumerate(self.variables)]
+        return [*ones, *own]
+
+    def synthetic(self, rows: SyntheticRows) -> Synthetic:
+        """A number for each column."""
+        made = {name: rows.numbers(name, 1) for name in self.variables}
+        ones = [np.ones((rows.n, 1))] if self.intercept else [np.empty((rows.n, 0))]
+        return Synthetic(np.hstack([*ones, *made.values()]), made)
+
+    def subset(self, at: Sequence[int], columns: IntArray, code: str) -> PlainPart:  # noqa: ARG002
+        """Of a term a column."""
+        names = [self.names[j] for j in columns if not self.intercept or j > 0]
+        dates = self._dates & frozenset(names)
+        return PlainPart(names, intercept=self.intercept and 0 in columns, dates=dates)
 
 
 def plain_part(rhs: str, data: pd.DataFrame | Mapping[str, pd.Series]) -> PlainPart | None:

@@ -1,6 +1,8 @@
-"""From a formula and a frame to a design.
+"""Designs: a formula with a frame, or with sums of its rows.
 
-Read `options` (evaluation context), `design` (the arrays), `build` (making them), `sanity`
-(identifiability checks), `rank` (dependent columns), `effects` (which columns belong to which
-term), `resample_rows` (designs of a bootstrap of rows).
+Read `questions` (what every design answers), `design` (with rows), `rowless` (without), `build`
+(formula and frame to arrays), `options` (evaluation context), `offset`, `effects` and
+`rowless_effects` (which columns belong to which term), `variables` (what a reference grid is made
+of), `rank` (dependent columns), `sanity` (identifiability checks), `resample_rows` and
+`resample_groups` (designs of a bootstrap).
 """

@@ -9,23 +9,25 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merextras._checks import check_columns, check_frame, in_index, unknown_column
+from merextras._checks import check_frame, in_index, unknown_column
 from merextras._typing import Array, BoolArray
 from merextras.engine.products.term_rows import TermRows
-from merextras.exceptions import DataWarning, InvalidArgumentError, UnsupportedModelError
+from merextras.exceptions import DataWarning, InvalidArgumentError
 from merextras.model.columns.covariates import Covariates
-from merextras.model.columns.fixed import FixedPart, FormulaPart, Scope
+from merextras.model.columns.finite import check_finite
+from merextras.model.columns.fixed import FormulaPart, Scope
 from merextras.model.columns.levels import grouped, without_unused
+from merextras.model.columns.part import FixedPart
 from merextras.model.columns.plain_columns import plain_part
-from merextras.model.columns.whole_column import NO_OTHER_ROWS, refusal
-from merextras.model.design.design import Design, Term, in_order
+from merextras.model.design.design import RowDesign, Term, in_order
+from merextras.model.design.offset import offset_from
 from merextras.model.design.options import Options
+from merextras.model.design.residual import ResidualBy, check_grouped, residual_columns
 from merextras.model.formula.parse import Bar, MixedFormula, parse
 from merextras.model.formula.r_spelling import written_out
 from merextras.model.formula.translate import (
     as_code,
     contrast_labels,
-    names_in,
     names_used,
     pieces_of,
     take_offsets,
@@ -39,7 +41,7 @@ from merextras.model.frame.read import columns_read, only_columns
 
 def build_design(
     formula: str, data: pd.DataFrame, options: Options | None = None
-) -> tuple[Design, int]:
+) -> tuple[RowDesign, int]:
     """The design of a formula on a frame, and the number of rows dropped for missing values.
 
     Raises
@@ -57,11 +59,15 @@ def build_design(
     parsed = as_code(written, [str(c) for c in data.columns], options.contrasts)
     fixed_code, offsets = take_offsets(parsed.fixed)
     names = names_used(parsed, fixed_code, offsets, data.columns)
-    used = {str(c) for c in data.columns if c in names}
+    by = residual_columns(list(options.residual_by) or None, data.columns)
+    used = {str(c) for c in data.columns if c in names or c in by}
     data, columns = columns_read(data, used)
-    keep = _complete(columns, len(data), options)
+    needed = {c: column for c, column in columns.items() if c in names}
+    keep = _complete(needed, len(data), options)
+    check_grouped(data, by, keep)
     frame, columns = _kept_rows(data, columns, keep)
     own = options.kept(keep, names)
+    residual = ResidualBy.of_frame(frame, by) if by else None
     if offsets:
         codes = [f"I({c})" for c in offsets]
         own = replace(own, whole=tuple(own.scope.looking_at_whole(codes, frame)))
@@ -71,8 +77,8 @@ def build_design(
     x = fixed.matrix(frame)
     check_finite(x, fixed.names, formula)
     terms = in_order([term for bar in parsed.bars for term in _terms(bar, rows)])
-    dates = _days(columns, parsed, fixed_code, offsets)
-    design = Design(
+    dates = _days(columns, parsed, fixed_code, offsets, by)
+    design = RowDesign(
         response=unquoted(parsed.response),
         y=y,
         x=x,
@@ -85,32 +91,9 @@ def build_design(
         offset=offset_from(own.offset, offsets, frame, options.scope),
         frequencies=own.frequencies,
         options=own,
+        residual=residual,
     )
     return design, int(np.sum(~keep))
-
-
-def offset_of(design: Design, data: pd.DataFrame) -> Array | None:
-    """The offset of new data, from the formula and the argument; NaN where a value is missing.
-
-    Raises
-    ------
-    InvalidArgumentError
-        A missing column, or an offset by array, which has no values for new data.
-    """
-    options = design.options.for_data(data, ("offset",))
-    columns = design.columns
-    _, codes = take_offsets(as_code(parse(design.formula), columns, {}).fixed)
-    if not codes:
-        return options.offset
-    if design.options.whole:
-        raise UnsupportedModelError(refusal(design.options.whole[0], NO_OTHER_ROWS))
-    needed = [c for c in columns if any(c in names_in(code) for code in codes)]
-    check_columns(data, needed, "newdata")
-    complete = data[needed].notna().all(axis=1).to_numpy(dtype=bool)
-    given = None if options.offset is None else options.offset[complete]
-    out = np.full(len(data), np.nan)
-    out[complete] = offset_from(given, codes, data.loc[complete], options.scope)
-    return out
 
 
 def check_parts(written: MixedFormula, formula: str, data: pd.DataFrame) -> None:
@@ -178,11 +161,15 @@ def _kept_rows(
 
 
 def _days(
-    columns: Mapping[str, pd.Series], parsed: MixedFormula, fixed: str, offsets: Sequence[str]
+    columns: Mapping[str, pd.Series],
+    parsed: MixedFormula,
+    fixed: str,
+    offsets: Sequence[str],
+    by: Sequence[str],
 ) -> dict[str, Array]:
     """The dates that are predictors as numbers of days, unless they are levels too."""
     dates = date_numbers(columns, codes_of(parsed, fixed, offsets))
-    levels = {column for bar in parsed.bars for column in bar.factors}
+    levels = {column for bar in parsed.bars for column in bar.factors} | set(by)
     say_days(dates)
     return {c: numbers(columns[c], c, dates=True) for c in dates if c not in levels}
 
@@ -224,18 +211,6 @@ class _Rows:
         )
 
 
-def offset_from(
-    given: Array | None, codes: Sequence[str], frame: pd.DataFrame, scope: Scope
-) -> Array | None:
-    """The offset argument plus the formula's ``offset()`` terms."""
-    parts = [scope.column(code, frame) for code in codes]
-    for values, code in zip(parts, codes, strict=True):
-        check_finite(values[:, None], (f"offset({code})",), "formula")
-    if given is not None:
-        parts.append(given)
-    return np.sum(parts, axis=0) if parts else None
-
-
 def response_of(
     code: str, frame: pd.DataFrame, columns: Mapping[str, pd.Series], scope: Scope
 ) -> Array:
@@ -244,16 +219,6 @@ def response_of(
     y = responses(columns[name], name, "response") if name in columns else scope.column(code, frame)
     check_finite(y[:, None], (name,), "response")
     return y
-
-
-def check_finite(values: Array, names: Sequence[str], what: str) -> None:
-    """Raise if a column of the values is not finite everywhere."""
-    finite = np.isfinite(values)
-    if finite.all():
-        return
-    each: list[bool] = np.all(finite, axis=0).tolist()
-    bad = [name for name, ok in zip(names, each, strict=True) if not ok]
-    raise InvalidArgumentError(f"{what}: infinite or undefined values in {bad}")
 
 
 def _terms(bar: Bar, data: _Rows) -> list[Term]:

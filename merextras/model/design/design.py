@@ -2,30 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
 from merextras._typing import Array, BoolArray, IntArray
-from merextras.engine.covariance.covariances import Covariances
 from merextras.engine.products.crossprod import CrossProducts, effects_of
+from merextras.engine.products.strata import Strata
 from merextras.engine.products.term_rows import TermRows
+from merextras.exceptions import UnsupportedModelError
+from merextras.model.columns.array_columns import ColumnsPart
 from merextras.model.columns.covariates import Covariates
-from merextras.model.columns.fixed import FixedPart
 from merextras.model.columns.levels import labels_of
+from merextras.model.columns.part import FixedPart
+from merextras.model.design.effects import Effects
+from merextras.model.design.effects import effects_of as effects_of_part
+from merextras.model.design.offset import formula_offset, offset_codes
 from merextras.model.design.options import Options
-from merextras.model.formula.names import effect_key
+from merextras.model.design.questions import ByRow, Design
+from merextras.model.design.residual import ResidualBy
+from merextras.model.design.variables import Variable, variables_of
+from merextras.model.formula.names import INTERCEPT
+from merextras.model.formula.translate import names_in
+from merextras.model.frame.kinds import numbers
 from merextras.model.frame.labels import codes_in
 
-INTERCEPT = "Intercept"
+__all__ = ["INTERCEPT", "Design", "RowDesign", "Term", "in_order"]
 
 
 @dataclass(frozen=True, eq=False)
-class Term:
+class Term(ByRow):
     """One random-effects term: ``(names | factor)``.
 
     Attributes
@@ -39,8 +50,10 @@ class Term:
     covariates : Covariates
         The k effects of a level: their names, and how to make them from new data.
     rows : TermRows
-        Codes and values, row by row.
+        Codes and values, row by row; `NoRowsError` where they were not kept.
     """
+
+    of_rows: ClassVar[Mapping[str, str]] = {"rows": "codes and covariates by row"}
 
     factor: str
     columns: tuple[str, ...]
@@ -56,7 +69,7 @@ class Term:
     @property
     def k(self) -> int:
         """Effects per level."""
-        return self.rows.k
+        return len(self.covariates.names)
 
     def codes_of(self, data: pd.DataFrame) -> IntArray:
         """The level of each row of new data, -1 for one the model does not know."""
@@ -66,7 +79,7 @@ class Term:
 
 
 @dataclass(frozen=True, eq=False)
-class Design:
+class RowDesign(Design):
     """Response, fixed part, random terms and the user's index.
 
     Attributes
@@ -92,6 +105,8 @@ class Design:
         How many observations a row stands for.
     options : Options
         What the formula was evaluated with, for these rows; updates go on from it.
+    residual : ResidualBy or None
+        The groups of rows with residual variances of their own; one for all rows if None.
     """
 
     response: str
@@ -106,6 +121,20 @@ class Design:
     offset: Array | None = None
     frequencies: Array | None = None
     options: Options = field(default_factory=Options)
+    residual: ResidualBy | None = None
+
+    @property
+    def precision(self) -> Array | None:
+        """What a row's residual variance is sigma**2 over, (n,): its weight, times its group's.
+
+        None if all are one. With residual variances by group sigma is that of the first group.
+        """
+        if self.residual is None:
+            return self.weights
+        own = self.residual.by_row()
+        return own if self.weights is None else own * self.weights
+
+    keeps_rows: ClassVar[bool] = True
 
     @property
     def n(self) -> int:
@@ -138,48 +167,11 @@ class Design:
         }
         return frozenset(name for name, given in values.items() if given is not None)
 
-    @property
-    def ks(self) -> list[int]:
-        """Effects per level, by term."""
-        return [term.k for term in self.terms]
-
-    @property
-    def covariances(self) -> Covariances:
-        """The covariances of the terms as functions of theta."""
-        return Covariances.unstructured(self.ks)
-
-    @property
-    def q(self) -> int:
-        """Random effects in all."""
-        return sum(len(term.levels) * term.k for term in self.terms)
-
-    @property
-    def factors(self) -> list[str]:
-        """The grouping factors, each once."""
-        return list(dict.fromkeys(term.factor for term in self.terms))
-
-    def terms_of(self, factor: str) -> list[int]:
-        """Numbers of the terms on a factor."""
-        return [t for t, term in enumerate(self.terms) if term.factor == factor]
-
     @cached_property
     def constant(self) -> str | None:
         """The fixed-effects column of ones, whatever its name."""
         ones = np.flatnonzero(np.all(self.x == 1.0, axis=0))
         return self.fixed.names[ones[0]] if len(ones) else None
-
-    def fixed_name(self, effect: str) -> str | None:
-        """The fixed effect that a random effect varies around, if there is one.
-
-        An interaction is the same in any order of its variables: ``z:x`` is ``x:z``.
-        """
-        if effect in self.fixed.names:
-            return effect
-        return self.constant if effect == INTERCEPT else self._fixed_names.get(effect_key(effect))
-
-    @cached_property
-    def _fixed_names(self) -> dict[tuple[str, ...], str]:
-        return {effect_key(name): name for name in self.fixed.names}
 
     def z(self) -> sp.csr_array:
         """Z, (n, q) sparse: the terms side by side, level by level."""
@@ -191,11 +183,152 @@ class Design:
         if self.offset is not None:
             y = y - self.offset
         rows = [term.rows for term in self.terms]
-        weights, frequencies = self.weights, self.frequencies
+        weights, frequencies = self.precision, self.frequencies
         effects = effects_of(rows, weights, frequencies)
         return CrossProducts.from_rows(
             self.x, y, rows, weights, frequencies=frequencies, effects=effects
         )
+
+    def with_residual(self, residual: ResidualBy) -> RowDesign:
+        """The same rows."""
+        return replace(self, residual=residual)
+
+    def strata(self) -> Strata | None:
+        """From the rows."""
+        if self.residual is None:
+            return None
+        assert self.residual.codes is not None
+        y = self.y if self.offset is None else self.y - self.offset
+        rows = [term.rows for term in self.terms]
+        return Strata.from_rows(
+            self.x, y, rows, self.residual.codes, len(self.residual), self.weights, self.frequencies
+        )
+
+    @property
+    def draw_size(self) -> int:
+        """Numbers that drawing one response takes: an effect each, and a residual a row."""
+        return self.n + self.q
+
+    def require_rows(self, verb: str, why: str) -> RowDesign:  # noqa: ARG002
+        """Itself."""
+        return self
+
+    def sums(self) -> NoReturn:
+        """Refuse: the rows are here."""
+        raise UnsupportedModelError(
+            "the model keeps its rows: m.fitted() and m.residuals() have what is asked, "
+            "m.predict(newdata) that of other rows"
+        )
+
+    def with_fixed_columns(self, columns: Array) -> RowDesign:
+        """From the rows; the columns have them all."""
+        return replace(self, x=columns)
+
+    def observed_rows(self, *, as_written: bool = False) -> Array:
+        """X of the observations."""
+        x = self.fixed.whole.matrix(self.frame) if as_written else self.x
+        return np.asarray(x[self.observed])
+
+    def counted_rows(self) -> Array:
+        """X of the observations, each times the root of its frequency."""
+        x = self.observed_rows()
+        if self.frequencies is None:
+            return x
+        return x * np.sqrt(self.frequencies[self.observed])[:, None]
+
+    def span(self) -> Array:
+        """X itself."""
+        return self.x
+
+    def effects(self, *, as_written: bool = False) -> Effects:
+        """The effects on the design's own rows."""
+        part = self.fixed.whole if as_written else self.fixed
+        return effects_of_part(part, self.frame, self.observed)
+
+    def term_effects(self, t: int) -> Effects:
+        """From the term's formula or from its columns."""
+        term = self.terms[t]
+        part, names = term.covariates.formula, term.names
+        if part is not None and part.names == names:
+            return effects_of_part(part, self.frame, self.observed)
+        frame = pd.DataFrame(term.rows.values, columns=list(names))
+        constant = INTERCEPT if INTERCEPT in names else None
+        return effects_of_part(ColumnsPart(names, constant), frame, self.observed)
+
+    def groups(self, t: int) -> TermRows:
+        """Its rows."""
+        return self.terms[t].rows
+
+    def with_terms(self, kept: Sequence[int]) -> RowDesign:
+        """The same rows."""
+        return replace(self, terms=tuple(self.terms[t] for t in kept))
+
+    def with_covariates(self, t: int, columns: Array) -> RowDesign:
+        """The same rows; the columns have them all."""
+        terms, old = list(self.terms), self.terms[t]
+        names = tuple(f"column {j}" for j in range(columns.shape[1]))
+        rows = TermRows(old.rows.codes, columns, old.rows.n_levels)
+        terms[t] = replace(old, covariates=Covariates(names), rows=rows)
+        return replace(self, terms=tuple(terms))
+
+    def level_labels(self, t: int) -> pd.DataFrame:
+        """From the first row of each level."""
+        term = self.terms[t]
+        columns = list(term.columns)
+        labels = labels_of(self.frame, columns)
+        first = ~labels.duplicated()
+        return self.frame.loc[first, columns].set_axis(labels[first], axis=0)
+
+    def labels_seen(self, column: str) -> pd.Series:
+        """By row."""
+        return self.frame[column]
+
+    def variables(self) -> tuple[Variable, ...]:
+        """From the formula and the frame."""
+        return variables_of(self)
+
+    def offset_variables(self) -> list[str]:
+        """From the formula."""
+        if self.offset is None:
+            return []
+        codes = offset_codes(self.formula, self.columns)
+        return [c for c in self.columns if any(c in names_in(code) for code in codes)]
+
+    def offset_at(self, frame: pd.DataFrame) -> Array:
+        """The formula's on the rows, the argument's mean over the observations."""
+        out, given = np.zeros(len(frame)), self.options.offset
+        if self.offset_variables():
+            found = formula_offset(self, frame)
+            out += 0.0 if found is None else found
+        return out if given is None else out + float(np.average(given, weights=self.counts()))
+
+    def typical(self, variable: Variable) -> tuple[Any, ...]:
+        """From the observations, each as often as its frequency."""
+        if variable.levels is not None:
+            return variable.levels
+        column = numbers(self.frame[variable.name], variable.name, dates=True)
+        few = np.unique(column[self.observed][:10_000])
+        if len(few) <= 2 and len(few := np.unique(column[self.observed])) <= 2:
+            return tuple(few.tolist())
+        return (self.mean(variable.name),)
+
+    def mean(self, name: str) -> float:
+        """Each observation as often as its frequency."""
+        column = numbers(self.frame[name], name, dates=True)
+        return float(np.average(column, weights=self.counts()))
+
+    def spread(self, name: str) -> float:
+        """From the observations."""
+        return float(np.ptp(numbers(self.frame[name][self.observed], name, dates=True)))
+
+    def dtype_of(self, variable: Variable) -> Any:
+        """As in the frame."""
+        return self.frame[variable.name].dtype
+
+    def counts(self) -> Array:
+        """How many observations each row stands for, (n,)."""
+        counts = np.ones(self.n) if self.frequencies is None else self.frequencies.copy()
+        return counts if self.weights is None else np.where(self.weights > 0, counts, 0.0)
 
 
 def in_order(terms: Sequence[Term]) -> tuple[Term, ...]:

@@ -11,20 +11,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import reduce
-from typing import Any
 
 import numpy as np
 import pandas as pd
-import patsy
-from patsy.categorical import categorical_to_int
 
 from merextras._typing import Array, BoolArray
-from merextras.exceptions import InvalidArgumentError
-from merextras.model.columns.array_columns import ColumnsPart
-from merextras.model.columns.fixed import FixedPart, FormulaPart
-from merextras.model.columns.specs import categorical_codes, term_codes
-from merextras.model.design.order import rank_of, written
-from merextras.model.design.rank import KeptColumns, dependent_columns
+from merextras.model.columns.part import FixedPart
+from merextras.model.design.rank import dependent_columns
 
 
 @dataclass(frozen=True)
@@ -92,9 +85,10 @@ class Effects:
         """
         n = len(self.frame)
         parts = [np.ones((n, 1))] if self.rest else [np.empty((n, 0))]
-        values = {code: self._values(code) for effect in effects for code in effect.variables}
+        codes = {code for effect in effects for code in effect.variables}
+        values = {code: self.part.full_columns(code, self.frame) for code in codes}
         for effect in effects:
-            parts.append(reduce(_products, [values[code] for code in sorted(effect.variables)]))
+            parts.append(reduce(products, [values[code] for code in sorted(effect.variables)]))
         return np.concatenate(parts, axis=1)
 
     def spanned(self, effects: Sequence[Effect]) -> Array:
@@ -103,88 +97,28 @@ class Effects:
         dependent = set(dependent_columns(made[self.observed]))
         return made[:, [j for j in range(made.shape[1]) if j not in dependent]]
 
-    def _values(self, code: str) -> Array:
-        part = self.part
-        if not isinstance(part, FormulaPart):
-            return np.asarray(self.frame[code], dtype=float)[:, None]
-        if isinstance(part.spec, patsy.DesignInfo):
-            return _by_patsy(part.spec, code, part.as_fitted(self.frame))
-        return _by_formulaic(part, code, part.as_fitted(self.frame))
-
 
 def effects_of(
     part: FixedPart, frame: pd.DataFrame, observed: BoolArray | slice = slice(None)
 ) -> Effects:
     """The effects of a fixed part (or of the covariates of a random one) on its own data."""
-    kept = list(range(len(part.names)))
-    if isinstance(part, KeptColumns):
-        part, names = part.part, part.names
-        kept = [names.index(name) if name in names else -1 for name in part.names]
-    raw = _from_formula(part) if isinstance(part, FormulaPart) else _from_columns(part)
+    found, rest = effects_in(part.whole, part.names)
+    return Effects(part.whole, frame, found, rest, observed=observed)
+
+
+def effects_in(part: FixedPart, names: Sequence[str]) -> tuple[tuple[Effect, ...], tuple[int, ...]]:
+    """The effects of a part of which these columns are left, and the columns of none."""
+    place = {name: j for j, name in enumerate(names)}
+    at = [place.get(name, -1) for name in part.names]
     found = []
-    for label, columns, factors, numbers in raw:
-        mine = tuple(kept[j] for j in columns if kept[j] >= 0)
-        if mine:
-            found.append(Effect(label, mine, frozenset(factors), frozenset(numbers)))
+    for term in part.terms_in_order():
+        mine = tuple(at[j] for j in term.columns if at[j] >= 0)
+        if mine and term.codes:
+            found.append(Effect(term.label, mine, frozenset(term.factors), frozenset(term.numbers)))
     taken = {j for effect in found for j in effect.columns}
-    rest = tuple(j for j in sorted(kept) if j >= 0 and j not in taken)
-    return Effects(part, frame, tuple(found), rest, observed=observed)
+    return tuple(found), tuple(j for j in range(len(names)) if j not in taken)
 
 
-_Raw = tuple[str, list[int], list[str], list[str]]
-
-
-def _from_columns(part: FixedPart) -> list[_Raw]:
-    """Every column is a numeric effect but the constant, which needs no variable."""
-    constant = isinstance(part, ColumnsPart)
-    return [
-        (name, [j], [], [name])
-        for j, name in enumerate(part.names)
-        if name in part.variables and (constant or name != "Intercept")
-    ]
-
-
-def _from_formula(part: FormulaPart) -> list[_Raw]:
-    found: dict[frozenset[str], _Raw] = {}
-    for codes, where in term_codes(part.spec):
-        if codes:
-            factors = [code for code in codes if code in categorical_codes(part.spec)]
-            numbers = [code for code in codes if code not in factors]
-            columns = list(range(where.start, where.stop))
-            found[frozenset(codes)] = (part.label(":".join(codes)), columns, factors, numbers)
-    place = written(part.formula)
-    order = sorted(found, key=lambda codes: rank_of(codes, place))
-    return [found[codes] for codes in order]
-
-
-def _by_patsy(spec: Any, code: str, frame: pd.DataFrame) -> Array:
-    factor, info = next((f, i) for f, i in spec.factor_infos.items() if f.name() == code)
-    try:
-        values = factor.eval(info.state, frame)
-    except patsy.PatsyError as err:
-        raise InvalidArgumentError(f"{code!r}: {str(err).splitlines()[0]}") from err
-    if info.type != "categorical":
-        return np.asarray(values, dtype=float).reshape(len(frame), -1)
-    codes = np.asarray(categorical_to_int(values, info.categories, patsy.NAAction()))
-    return _indicators(codes, len(info.categories))
-
-
-def _by_formulaic(part: FormulaPart, code: str, frame: pd.DataFrame) -> Array:
-    from formulaic import model_matrix  # noqa: PLC0415 (only if the fit used it)
-
-    made = np.asarray(
-        model_matrix(f"0 + {code}", frame, context=part.context, materializer="pandas"), dtype=float
-    )
-    if code not in categorical_codes(part.spec):
-        return made
-    _, codes = np.unique(-made, axis=0, return_inverse=True)
-    return _indicators(codes.reshape(-1), int(codes.max()) + 1)
-
-
-def _indicators(codes: Any, n_levels: int) -> Array:
-    """One column per level, the first level's last."""
-    return np.asarray(codes[:, None] == np.roll(np.arange(n_levels), -1), dtype=float)
-
-
-def _products(left: Array, right: Array) -> Array:
+def products(left: Array, right: Array) -> Array:
+    """Products of each column with each, (n, c)."""
     return (left[:, :, None] * right[:, None, :]).reshape(len(left), -1)

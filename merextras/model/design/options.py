@@ -1,4 +1,4 @@
-"""What a formula is evaluated with besides the data, and `lmer`'s arguments made into it."""
+"""The evaluation context of a formula, made from `lmer`'s arguments."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from merextras._checks import unknown_column
 from merextras._typing import Array, BoolArray, IntArray
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.columns.fixed import Scope
+from merextras.model.design.cov_prior import CovPrior
 from merextras.model.formula.translate import names_in
 from merextras.model.frame.kinds import kind_of, numbers
 from merextras.model.frame.read import read_column
@@ -39,6 +40,10 @@ class Options:
         Which of its arguments by row are columns of the data.
     whole : tuple of str
         Code of the formula's offsets that looks at the whole column.
+    residual_by : tuple of str
+        Columns whose combinations have residual variances of their own.
+    cov_prior : CovPrior, mapping of them by grouping factor or term, or None
+        As `check_cov_prior` returns it.
     """
 
     weights: Array | None = None
@@ -49,6 +54,8 @@ class Options:
     scope: Scope = field(default_factory=Scope)
     columns: Mapping[str, str] = field(default_factory=dict)
     whole: tuple[str, ...] = ()
+    residual_by: tuple[str, ...] = ()
+    cov_prior: CovPrior | Mapping[str, CovPrior] | None = None
 
     def with_rows(self, frame: pd.DataFrame, **given: Any) -> Options:
         """The options with ``weights=``, ``freq_weights=``, ``offset=``, by row of a frame.

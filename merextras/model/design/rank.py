@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,9 +14,10 @@ import scipy.linalg as la
 from merextras._typing import Array
 from merextras.engine.kernels import dense
 from merextras.exceptions import InvalidArgumentError, RankDeficientWarning
-from merextras.model.columns.fixed import FixedPart
-from merextras.model.design.design import Design
-from merextras.model.design.order import column_order
+from merextras.model.columns.part import FixedPart
+
+if TYPE_CHECKING:
+    from merextras.model.design.design import RowDesign
 
 # lme4's tolerance: a column is dependent if less than this share of it is new.
 _TOLERANCE = 1e-7
@@ -24,18 +26,18 @@ _CLEARLY = 1e-3
 
 
 @dataclass(frozen=True)
-class KeptColumns:
+class KeptColumns(FixedPart):
     """A fixed part without some of its columns.
 
     Attributes
     ----------
     part : FixedPart
-    kept, dropped : tuples of str
+    kept, left_out : tuples of str
     """
 
     part: FixedPart
     kept: tuple[str, ...]
-    dropped: tuple[str, ...]
+    left_out: tuple[str, ...]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -46,6 +48,26 @@ class KeptColumns:
     def variables(self) -> tuple[str, ...]:
         """Variables that making the columns needs."""
         return self.part.variables
+
+    @property
+    def whole(self) -> FixedPart:
+        """The part with all columns."""
+        return self.part
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """The columns that were left out."""
+        return self.left_out
+
+    @property
+    def right_side(self) -> str | None:
+        """Of the part."""
+        return self.part.right_side
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """Of the part."""
+        return self.part.codes
 
     def matrix(self, data: pd.DataFrame) -> Array:
         """The kept columns for new data."""
@@ -82,13 +104,13 @@ def dependent_columns(x: Array, order: Sequence[int] | None = None) -> list[int]
     return sorted(found)
 
 
-def full_rank(design: Design, rank_deficient: str = "drop", *, stacklevel: int = 3) -> Design:
+def full_rank(design: RowDesign, rank_deficient: str = "drop", *, stacklevel: int = 3) -> RowDesign:
     """The design without the fixed-effects columns that those of earlier terms determine.
 
     Terms are in the order of the formula, main effects before interactions, as R has them.
     The warning points `stacklevel` calls above this function, 1 being who called it.
     """
-    found = dependent_columns(design.x[design.observed], column_order(design.fixed))
+    found = dependent_columns(design.x[design.observed], design.fixed.column_order())
     if not found:
         return design
     part = without_columns(design.fixed, found, rank_deficient, stacklevel=stacklevel + 1)

@@ -9,11 +9,11 @@ import numpy as np
 from merextras._typing import Array, IntArray
 from merextras.engine.products.term_rows import TermRows
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.design.design import Design, Term
+from merextras.model.design.design import RowDesign, Term
 from merextras.model.design.rank import dependent_columns
 
 
-def sampled(design: Design, n: int, generator: np.random.Generator) -> Design:
+def sampled(design: RowDesign, n: int, generator: np.random.Generator) -> RowDesign:
     """A design of n of the observations, drawn with replacement; levels without rows are left out.
 
     A row that stands for several observations is drawn as often, each draw a row of its own; one of
@@ -43,6 +43,7 @@ def sampled(design: Design, n: int, generator: np.random.Generator) -> Design:
         index=frame.index,
         frame=frame,
         weights=_of(design.weights, rows),
+        residual=None if design.residual is None else design.residual.at(rows),
         offset=_of(design.offset, rows),
         frequencies=None,
         options=replace(design.options.at(rows), frequencies=None),

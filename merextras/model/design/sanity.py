@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-import patsy
 
 from merextras._typing import Array, BoolArray
 from merextras.exceptions import ApproximationWarning, InvalidArgumentError
-from merextras.model.columns.coded import CodedPart
-from merextras.model.columns.fixed import FixedPart, FormulaPart
+from merextras.model.columns.part import FixedPart
 from merextras.model.design.design import INTERCEPT, Design, Term
-from merextras.model.design.rank import KeptColumns, dependent_columns
+from merextras.model.design.rank import dependent_columns
 from merextras.model.formula.names import effect_key
 
 # Predictors whose standard deviations differ by more than this slow any optimiser's user down.
@@ -56,33 +53,11 @@ def check_size(n_observations: int, p: int) -> None:
 
 def check_factors(part: FixedPart) -> None:
     """Refuse a factor of which there is no column: it has one level, that of the intercept."""
-    part = part.part if isinstance(part, KeptColumns) else part
-    if isinstance(part, FormulaPart):
-        levels, widths = _levels_of(part.spec), part.spec.term_slices.items()
-        empty = [term.factors for term, where in widths if where.stop == where.start]
-        found = [str(getattr(f, "code", None) or f.expr) for factors in empty for f in factors]
-        single = {part.label(code): levels[code] for code in found if len(levels[code]) == 1}
-    elif isinstance(part, CodedPart):
-        spans = zip(part.terms, part.spans(), strict=True)
-        used = [part.factors[f] for (_, own, _), at in spans if at.stop == at.start for f in own]
-        coded = [(factor.code, factor.levels) for factor in used if factor.levels is not None]
-        single = {code: list(known) for code, known in coded if len(known) == 1}
-    else:
-        return
-    for code, known in single.items():
+    for label, level in part.whole.lone_levels().items():
         raise InvalidArgumentError(
-            f"formula: the factor {code!r} has one level ({str(known[0])!r}) in the rows that are "
+            f"formula: the factor {label!r} has one level ({str(level)!r}) in the rows that are "
             "used; there is nothing to compare it with: leave it out"
         )
-
-
-def _levels_of(spec: Any) -> dict[str, Sequence[object]]:
-    """The levels of a formula's factors by their code; none of numbers."""
-    if isinstance(spec, patsy.DesignInfo):
-        infos = spec.factor_infos.items()
-        return {f.name(): list(info.categories or ()) for f, info in infos}
-    states = spec.encoder_state.items()
-    return {str(code): list(state.get("categories") or ()) for code, (_, state) in states}
 
 
 def check_response(y: Array) -> None:

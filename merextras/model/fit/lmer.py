@@ -10,9 +10,11 @@ from merextras._checks import check_choice
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.columns.fixed import Scope
 from merextras.model.design.build import build_design
+from merextras.model.design.cov_prior import check_cov_prior
 from merextras.model.design.design import Design
 from merextras.model.design.options import Options, callers_names
 from merextras.model.design.rank import full_rank
+from merextras.model.design.residual import residual_columns
 from merextras.model.design.sanity import check_design
 from merextras.model.frame.read import as_pandas
 from merextras.model.products.fit import fit_products
@@ -31,8 +33,10 @@ def fit_formula(
     weights: Any,
     freq_weights: Any,
     offset: Any,
+    residual_by: Any,
     contrasts: Mapping[str, str] | None,
     missing: str,
+    cov_prior: Any,
     control: LmerControl | None,
     depth: int,
 ) -> Fit:
@@ -54,6 +58,8 @@ def fit_formula(
         missing=check_choice(missing, ("drop", "raise"), "missing"),
         contrasts=dict(contrasts or {}),
         scope=Scope(callers_names(depth + 1), control.formula_engine),
+        residual_by=residual_columns(residual_by, frame.columns),
+        cov_prior=check_cov_prior(cov_prior),
     ).with_rows(frame, weights=weights, freq_weights=freq_weights, offset=offset)
     fit = fit_options(formula, frame, options, reml=reml, control=control, stacklevel=depth + 2)
     warn_of(fit, stacklevel=depth + 2)
@@ -86,14 +92,21 @@ def read_products(
 
 
 def fit_source(
-    products: ModelProducts, *, reml: bool, control: LmerControl | None, depth: int
+    products: ModelProducts,
+    *,
+    reml: bool,
+    control: LmerControl | None,
+    cov_prior: Any,
+    depth: int,
 ) -> Fit:
     """Fit cross-products. For `depth`, see `fit_formula`."""
     if not isinstance(products, ModelProducts):
         raise InvalidArgumentError(
             f"products: expected what cross_products() makes, got {type(products).__name__}"
         )
-    fit = fit_products(products, reml=reml, control=control, stacklevel=depth + 2)
+    fit = fit_products(
+        products, reml=reml, control=control, cov_prior=cov_prior, stacklevel=depth + 2
+    )
     warn_of(fit, stacklevel=depth + 2)
     return fit
 
@@ -112,6 +125,7 @@ def fit_options(
     Warnings of the design point `stacklevel` calls above this function, 1 being who called it.
     """
     design, n_dropped = build_design(formula, frame, options)
+    design.check_cov_prior()
     design = full_rank(design, control.rank_deficient, stacklevel=stacklevel + 1)
     fit = _fit_checked(design, reml=reml, control=control, stacklevel=stacklevel + 1)
     return replace(fit, n_dropped=n_dropped)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
 from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError, NoRowsError
+from merextras.model.design.cov_prior import check_cov_prior
 from merextras.model.design.design import Design
 from merextras.model.design.options import Options, callers_names
+from merextras.model.design.residual import residual_columns
 from merextras.model.design.sanity import check_response
 from merextras.model.fit.lmer import fit_options
 from merextras.model.formula.names import effect_key
@@ -24,7 +26,6 @@ from merextras.model.formula.translate import in_backticks
 from merextras.model.frame.read import as_pandas
 from merextras.model.products.fit import fit_products
 from merextras.model.products.products import products_within
-from merextras.model.rowless.design import StreamedDesign
 from merextras.model.state.fitted import Fit, FittedModel, refitted, warn_of
 
 M = TypeVar("M", bound=FittedModel)
@@ -95,8 +96,10 @@ def update(
     *,
     data: pd.DataFrame | None = None,
     reml: bool | None = None,
+    residual_by: str | Sequence[str] | None = None,
+    cov_prior: Any = "keep",
 ) -> M:
-    """The model with another formula or other data, fitted again, R's ``update``.
+    """The model with another formula, other data or a prior, fitted again, R's ``update``.
 
     Parameters
     ----------
@@ -108,6 +111,11 @@ def update(
         By default the model frame of the fit, which has the variables of the model only.
     reml : bool, optional
         By default as before.
+    residual_by : column name, or list of them, optional
+        Groups with residual standard deviations of their own, see `lmer`; by default as before,
+        ``[]`` for one of all rows. A column that the formula does not have needs `data`.
+    cov_prior : as of `lmer`, optional
+        A prior of the covariances; ``"keep"`` leaves what there is, None takes it away.
 
     Raises
     ------
@@ -133,30 +141,60 @@ def update(
     """
     text = model.design.formula if formula is None else _with_dots(formula, model.design)
     reml = model.solution.reml if reml is None else reml
-    if isinstance(model.design, StreamedDesign):
-        return _without_rows(model, model.design, text, data, reml)
+    if not model.design.keeps_rows:
+        return _without_rows(model, text, data, reml, cov_prior, residual_by)
     options = model.design.options
+    if not _is_kept(cov_prior):
+        options = replace(options, cov_prior=check_cov_prior(cov_prior))
     # Names that the formula used before mean what they meant; new ones are the caller's.
     options = replace(options, scope=options.scope.within(callers_names(1)))
     n_dropped, frame = model.n_dropped, model.design.frame
     if data is not None:
         n_dropped, frame = 0, as_pandas(data)
         options = options.for_data(frame)
+    if residual_by is not None:
+        options = replace(options, residual_by=_other_groups(residual_by, frame, data))
     fit = _fit(model, text, frame, options, reml)
     warn_of(fit, stacklevel=2)
     return model._like(replace(fit, n_dropped=fit.n_dropped + n_dropped))
 
 
-def _without_rows(model: M, design: StreamedDesign, formula: str, data: object, reml: bool) -> M:
+def _other_groups(given: Any, frame: pd.DataFrame, data: object) -> tuple[str, ...]:
+    """The argument ``residual_by`` of an update."""
+    if isinstance(given, (list, tuple)) and not given:
+        return ()
+    try:
+        return residual_columns(given, frame.columns)
+    except InvalidArgumentError as err:
+        if data is not None or not isinstance(given, (str, list, tuple)):
+            raise
+        raise InvalidArgumentError(
+            f"{err}. The model frame has the variables of the model only: give data= with it"
+        ) from None
+
+
+def _is_kept(cov_prior: object) -> bool:
+    return isinstance(cov_prior, str) and cov_prior == "keep"
+
+
+def _without_rows(
+    model: M, formula: str, data: object, reml: bool, cov_prior: object, residual_by: object
+) -> M:
     """Update a model that keeps no rows: its cross-products have those of a part of its formula."""
     if data is not None:
         raise NoRowsError(
             "data: the model was fitted from chunks or cross-products and keeps no rows; fit other "
             "data by lmer(formula, source)"
         )
-    made = products_within(design, formula, model.n_dropped)
+    if residual_by is not None:
+        raise NoRowsError(
+            "residual_by: the model was fitted from chunks or cross-products and keeps no rows, "
+            "whose groups would be needed; fit again by lmer(formula, source, residual_by=...)"
+        )
+    made = products_within(model.design.sums(), formula, model.n_dropped)
     control = replace(model.control, start=None)
-    fit = fit_products(made, reml=reml, control=control, stacklevel=3)
+    prior = model.design.options.cov_prior if _is_kept(cov_prior) else cov_prior
+    fit = fit_products(made, reml=reml, control=control, cov_prior=prior, stacklevel=3)
     warn_of(fit, stacklevel=3)
     return model._like(fit)
 

@@ -20,7 +20,6 @@ from merextras.engine.replicates.draws import GramFactor, Sums, effects_and_nois
 from merextras.engine.replicates.responses import Responses
 from merextras.exceptions import NoRowsError
 from merextras.model.fit.response_draws import Source, own_source
-from merextras.model.rowless.design import StreamedDesign
 from merextras.model.state.fitted import FittedModel, fit_like, start_for_user
 
 #: Random effects of crossed factors for which a dense matrix is made (0.8 GB).
@@ -94,7 +93,7 @@ def response_source(
 
     Parameters are those of `own_source`; residuals can only be resampled by row.
     """
-    if resampled or not isinstance(model.design, StreamedDesign):
+    if resampled or model.design.keeps_rows:
         return own_source(model, use_u=use_u, resampled=resampled)
     solution = model.solution
     sigma = float(np.sqrt(solution.sigma2))
@@ -111,9 +110,7 @@ def response_source(
 
 def refitted_products(model: FittedModel, products: CrossProducts) -> FittedModel:
     """The model fitted to another response, given by its products with the design."""
-    design = model.design
-    assert isinstance(design, StreamedDesign)
-    fit = fit_like(model, design.with_products(products), theta=start_for_user(model))
+    fit = fit_like(model, model.design.sums().with_products(products), theta=start_for_user(model))
     return model._like(fit)
 
 

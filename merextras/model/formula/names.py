@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from keyword import iskeyword
 
 from merextras.model.formula.translate import unquoted
+
+INTERCEPT = "Intercept"
+
+
+def in_code(name: str) -> str:
+    """A column's name as code: itself, or ``Q("...")``."""
+    return name if name.isidentifier() and not iskeyword(name) else f'Q("{name}")'
 
 
 def bare(code: str) -> str:

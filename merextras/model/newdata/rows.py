@@ -13,6 +13,7 @@ import scipy.sparse as sp
 
 from merextras._checks import check_choice, check_columns, one_of
 from merextras._typing import Array, IntArray
+from merextras.engine.solution.pls import Solution
 from merextras.exceptions import DataWarning, InvalidArgumentError
 from merextras.model.columns.levels import labels_of
 from merextras.model.design.design import Design, Term
@@ -83,6 +84,11 @@ class NewRows:
             found[known] = np.einsum("mk,mk->m", values[known], effects[codes[known]])
             out.append(found)
         return tuple(out)
+
+    def estimates(self, solution: Solution) -> Array:
+        """``x'beta + z'b`` of each row, (m,), in an order that other rows do not change."""
+        fixed = np.einsum("mp,p->m", self.x, solution.beta)
+        return np.asarray(fixed + np.sum(self.effects(solution.b), axis=0))
 
     def prior(self, lams: Sequence[Array]) -> Array:
         """Variance over sigma**2 that the unknown levels' effects have before any data, (m,).

@@ -6,7 +6,7 @@ from typing import Any
 
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.columns.coded import CodedPart
-from merextras.model.columns.fixed import FixedPart
+from merextras.model.columns.part import FixedPart
 from merextras.model.structure.structure import Structure
 
 
@@ -23,6 +23,9 @@ def check_same(one: Structure, other: Structure) -> None:
         refuse("the formulas are", one.formula, other.formula)
     if dict(one.by_row) != dict(other.by_row):
         refuse("weights and offsets are", dict(one.by_row), dict(other.by_row))
+    by = [() if s.residual is None else s.residual.columns for s in (one, other)]
+    if by[0] != by[1]:
+        refuse("residual_by is", list(by[0]), list(by[1]))
     if dict(one.contrasts) != dict(other.contrasts):
         refuse("the contrasts are", dict(one.contrasts), dict(other.contrasts))
     _check_parts(one.fixed, other.fixed, refuse)
@@ -52,8 +55,8 @@ def _check_parts(one: FixedPart, other: FixedPart, refuse: Any) -> None:
         "; fix the coding before: cross_products(..., levels={'column': [all its categories]}) at "
         "each site"
     )
-    mine = one.factors if isinstance(one, CodedPart) else ()
-    theirs = other.factors if isinstance(other, CodedPart) else ()
+    mine = one.coded_factors
+    theirs = other.coded_factors
     for a, b in zip(mine, theirs, strict=False):
         if a.levels is not None and b.levels is not None and list(a.levels) != list(b.levels):
             refuse(f"the categories of {a.code!r} are", list(a.levels), list(b.levels), fix)

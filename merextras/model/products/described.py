@@ -11,17 +11,18 @@ import numpy as np
 import pandas as pd
 
 from merextras.exceptions import UnsupportedModelError
-from merextras.model.columns.coded import CodedPart, Computed, Factor
-from merextras.model.columns.fixed import FixedPart
+from merextras.model.columns.coded import CodedPart, Factor
 from merextras.model.columns.levels import Coder
+from merextras.model.columns.part import FixedPart
 from merextras.model.columns.plain_columns import PlainPart
+from merextras.model.evaluation.computed import Computed
 from merextras.model.products.container import Arrays
 from merextras.model.structure.column_summaries import Facts
 from merextras.model.structure.structure import Value
 
 FORMAT = "merextras cross-products"
 VERSION = 2
-#: Files of version 1 have the effects as the user counts them.
+#: Files of version 1 have the effects as the user counts them; reading one changes that.
 READABLE = (1, 2)
 
 
@@ -47,11 +48,13 @@ def described(made: Any, arrays: Arrays) -> dict[str, Any]:
         arrays[f"effects_transform{t}"] = own.transform
     arrays.update(xy=cp.xy, rows=made.rows, transform=cp.basis.transform, b0=cp.basis.offset)
     arrays.update(x=facts.x, mean=facts.mean, squares=facts.squares, ones=facts.ones)
+    more = {} if made.strata is None else {"strata": _described_strata(made, arrays)}
     parts: list[FixedPart] = [structure.fixed]
     for term in structure.terms:
         if not any(term.part is part for part in parts):
             parts.append(term.part)
     return {
+        **more,
         "format": FORMAT,
         "version": VERSION,
         "n": cp.n,
@@ -76,6 +79,20 @@ def described(made: Any, arrays: Arrays) -> dict[str, Any]:
             for t, term in enumerate(structure.terms)
         ],
     }
+
+
+def _described_strata(made: Any, arrays: Arrays) -> dict[str, Any]:
+    """Groups with residual variances of their own; their products' arrays start with ``strata``."""
+    strata = made.strata
+    for t in range(len(strata.sizes)):
+        arrays[f"strata_own{t}"] = strata.pairs.own[t]
+        arrays[f"strata_to_xy{t}"] = strata.pairs.to_xy[t]
+        arrays[f"strata_level{t}"], arrays[f"strata_group{t}"] = strata.level[t], strata.stratum[t]
+    for (s, t), block in strata.pairs.cross.items():
+        for name in ("data", "indices", "indptr"):
+            arrays[f"strata_cross{s}_{t}_{name}"] = getattr(block, name)
+    arrays.update(strata_xy=strata.xy, strata_n=strata.n, strata_log_w=strata.sum_log_w)
+    return {"coder": _coder(made.structure.residual, arrays, len(strata.sizes))}
 
 
 def _coder(coder: Coder, arrays: Arrays, t: int) -> dict[str, Any]:
@@ -119,9 +136,7 @@ def _jsoned(value: Any) -> Any:
 
 
 def _check_no_dates(part: FixedPart) -> None:
-    dates = sorted(part.dates) if isinstance(part, PlainPart) else []
-    if isinstance(part, CodedPart):
-        dates = [factor.code for factor in part.factors if factor.dates]
+    dates = sorted(part.dates)
     if dates:
         raise UnsupportedModelError(
             f"the predictors {dates} are dates; a file holds numbers and strings: make columns of "

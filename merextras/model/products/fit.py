@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from merextras._checks import check_choice
 from merextras.engine.products.accumulate import combined, triangle
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.design.order import column_order
+from merextras.model.design.cov_prior import check_cov_prior
 from merextras.model.design.rank import dependent_columns, without_columns
+from merextras.model.design.rowless import RowlessDesign
 from merextras.model.design.sanity import (
     check_effects,
     check_factors,
@@ -22,7 +24,6 @@ from merextras.model.design.sanity import (
     check_twice,
 )
 from merextras.model.products.products import ModelProducts
-from merextras.model.rowless.design import StreamedDesign
 from merextras.model.source.reduce import check_memory
 from merextras.model.state.control import LmerControl
 from merextras.model.state.fitted import Fit, fit_design
@@ -30,7 +31,12 @@ from merextras.model.state.identified import check_told_apart
 
 
 def fit_products(
-    made: ModelProducts, *, reml: bool, control: LmerControl | None, stacklevel: int
+    made: ModelProducts,
+    *,
+    reml: bool,
+    control: LmerControl | None,
+    stacklevel: int,
+    cov_prior: Any = None,
 ) -> Fit:
     """Check a design without rows and find its optimum.
 
@@ -44,20 +50,25 @@ def fit_products(
     check_choice(control.formula_engine, ("patsy",), "source: control.formula_engine")
     check_memory(made.structure, made.n)
     facts, fixed, products = made.facts, made.structure.fixed, made.products
-    kept = list(range(len(fixed.names)))
-    found = dependent_columns(facts.x, column_order(fixed))
+    kept, strata = list(range(len(fixed.names))), made.strata
+    found = dependent_columns(facts.x, fixed.column_order())
     if found:
         kept = [i for i in kept if i not in found]
         fixed = without_columns(fixed, found, control.rank_deficient, stacklevel=stacklevel + 1)
-        products = combined(products, np.eye(len(made.facts.ones))[:, kept], made.rows)
-    design = StreamedDesign(
+        chosen = np.eye(len(made.facts.ones))[:, kept]
+        products = combined(products, chosen, made.rows)
+        strata = None if strata is None else strata.combined(chosen, made.rows)
+    design = RowlessDesign(
         made.structure,
         fixed,
         products,
         facts=facts,
         rows=triangle(made.rows[:, [*kept, -1]]),
         seen=made.seen,
+        strata=strata,
+        cov_prior=check_cov_prior(cov_prior),
     )
+    design.check_cov_prior()
     if control.check:
         _check(made, design, kept, stacklevel + 1)
     theta = control.start_for(design.covariances.n)
@@ -74,7 +85,7 @@ def fit_products(
 
 
 def _check(
-    made: ModelProducts, design: StreamedDesign, kept: Sequence[int], stacklevel: int
+    made: ModelProducts, design: RowlessDesign, kept: Sequence[int], stacklevel: int
 ) -> None:
     """What `check_design` does, from the facts that were kept of the rows."""
     facts, n = made.facts, made.n

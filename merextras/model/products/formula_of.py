@@ -11,7 +11,7 @@ from patsy.parse_formula import parse_formula
 
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.columns.coded import CodedPart
-from merextras.model.columns.fixed import FixedPart
+from merextras.model.columns.part import FixedPart
 from merextras.model.columns.plain_columns import plain_part
 from merextras.model.formula.parse import parse
 from merextras.model.formula.translate import (
@@ -74,7 +74,7 @@ def _check_variables(structure: Structure, parts: Sequence[FixedPart]) -> None:
         used |= {value.column} if value.column is not None else names_in(value.code)
     for part in parts:
         used |= set(part.variables)
-        for factor in part.factors if isinstance(part, CodedPart) else ():
+        for factor in part.coded_factors:
             own = {factor.column} if factor.column is not None else names_in(factor.code)
             if not own & set(structure.columns) <= set(part.variables):
                 raise ValueError("the header has a part that reads other columns than it says")

@@ -1,8 +1,7 @@
-"""Formulas with fewer terms, and which columns of a model without rows are then left."""
+"""Maps a submodel's formula to the columns and effects that it keeps."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import NoReturn
 
@@ -11,13 +10,11 @@ import patsy
 
 from merextras._typing import IntArray
 from merextras.exceptions import InvalidArgumentError, NoRowsError
-from merextras.model.columns.coded import Block, CodedPart
-from merextras.model.columns.fixed import FixedPart
-from merextras.model.columns.plain_columns import PlainPart
+from merextras.model.columns.part import FixedPart
 from merextras.model.formula.parse import Bar, parse
 from merextras.model.formula.r_spelling import written_out
-from merextras.model.formula.translate import as_code, names_in, names_used, take_offsets, unquoted
-from merextras.model.structure.structure import Effects, Structure
+from merextras.model.formula.translate import as_code, names_used, take_offsets, unquoted
+from merextras.model.structure.structure import RandomTerm, Structure
 
 #: A term of a formula by the code of its factors; the intercept has none.
 _Key = frozenset[str]
@@ -60,6 +57,7 @@ def smaller_structure(
     order = sorted(range(len(terms)), key=lambda i: -terms[i].shape[0])
     used = names_used(parsed, fixed, offsets, structure.columns)
     extra = set(structure.by_row.values())
+    extra |= set() if structure.residual is None else set(structure.residual.columns)
     made = replace(
         structure,
         formula=formula,
@@ -90,14 +88,8 @@ def _keys(code: str) -> list[_Key]:
 
 def _parts(part: FixedPart) -> list[tuple[_Key, list[int]]]:
     """The terms of a part, and their columns."""
-    if isinstance(part, PlainPart):
-        keys = [frozenset[str]()] * part.intercept + [frozenset({n}) for n in part.variables]
-        return [(key, [j]) for j, key in enumerate(keys)]
-    assert isinstance(part, CodedPart)
-    return [
-        (frozenset(unquoted(part.factors[f].code) for f in own), list(range(s.start, s.stop)))
-        for (_, own, _), s in zip(part.terms, part.spans(), strict=True)
-    ]
+    terms = part.terms_written()
+    return [(frozenset(map(unquoted, term.codes)), list(term.columns)) for term in terms]
 
 
 def _subset(part: FixedPart, code: str) -> tuple[FixedPart, IntArray]:
@@ -110,52 +102,17 @@ def _subset(part: FixedPart, code: str) -> tuple[FixedPart, IntArray]:
             _refuse(f"the term {':'.join(sorted(key)) or '1'!r}")
         # A factor is coded by what the terms within its own leave to it.
         lost = [k for k in known if k < key and k not in wanted]
-        if lost and isinstance(part, CodedPart) and _is_coded(part, key):
+        if lost and any(unquoted(c) in key for term in part.terms_written() for c in term.factors):
             _refuse(
                 f"{':'.join(sorted(key))!r} without {':'.join(sorted(lost[0])) or '1'!r}, which "
                 "changes how it is coded"
             )
     at = [i for i, key in enumerate(known) if key in wanted]
     columns = np.array([j for i in at for j in there[i][1]], dtype=np.intp)
-    if isinstance(part, PlainPart):
-        names = [name for name in part.variables if frozenset({name}) in wanted]
-        return PlainPart(names, intercept=frozenset() in wanted), columns
-    assert isinstance(part, CodedPart)
-    return _coded_subset(part, at, columns, code), columns
+    return part.subset(at, columns, code), columns
 
 
-def _is_coded(part: CodedPart, key: _Key) -> bool:
-    return any(f.levels is not None for f in part.factors if unquoted(f.code) in key)
-
-
-def _coded_subset(part: CodedPart, at: Sequence[int], columns: IntArray, code: str) -> CodedPart:
-    used = sorted({f for i in at for f in part.terms[i][1]})
-    place = {f: i for i, f in enumerate(used)}
-
-    def moved(block: Block) -> Block:
-        return replace(block, factors=tuple(place[f] for f in block.factors))
-
-    terms = [part.terms[i] for i in at]
-    read = {name for name in part.variables if any(_reads(part, f, name) for f in used)}
-    return replace(
-        part,
-        formula=code,
-        names=tuple(part.names[j] for j in columns),
-        variables=tuple(name for name in part.variables if name in read),
-        factors=tuple(part.factors[f] for f in used),
-        terms=tuple(
-            (label, tuple(place[f] for f in own), tuple(map(moved, blocks)))
-            for label, own, blocks in terms
-        ),
-    )
-
-
-def _reads(part: CodedPart, factor: int, name: str) -> bool:
-    found = part.factors[factor]
-    return found.column == name or (found.column is None and name in names_in(found.code))
-
-
-def _terms_of(structure: Structure, bar: Bar) -> list[tuple[int, Effects, IntArray]]:
+def _terms_of(structure: Structure, bar: Bar) -> list[tuple[int, RandomTerm, IntArray]]:
     """The terms that a bar makes of an old one on the same factor."""
     keys, text = _keys(bar.effects), f"({bar.effects} | {':'.join(bar.factors)})"
     for t, old in enumerate(structure.terms):
@@ -166,15 +123,15 @@ def _terms_of(structure: Structure, bar: Bar) -> list[tuple[int, Effects, IntArr
         part, columns = _subset(old.part, bar.effects)
         if not bar.independent and set(columns) <= set(old.columns):
             where = np.array([old.columns.index(j) for j in columns], dtype=np.intp)
-            return [(t, Effects(old.coder, part, tuple(range(len(columns)))), where)]
+            return [(t, RandomTerm(old.coder, part, tuple(range(len(columns)))), where)]
         if bar.independent:
             return _independent(structure, old, part, columns, text)
     _refuse(f"the term {text}")
 
 
 def _independent(
-    structure: Structure, old: Effects, part: FixedPart, columns: IntArray, text: str
-) -> list[tuple[int, Effects, IntArray]]:
+    structure: Structure, old: RandomTerm, part: FixedPart, columns: IntArray, text: str
+) -> list[tuple[int, RandomTerm, IntArray]]:
     """A term for each column, from whichever old term of the same bar has it."""
     out = []
     for i, j in enumerate(columns):
@@ -186,5 +143,5 @@ def _independent(
         if not found:
             _refuse(f"the term {text}")
         t, at = found[0]
-        out.append((t, Effects(old.coder, part, (i,)), np.array([at], dtype=np.intp)))
+        out.append((t, RandomTerm(old.coder, part, (i,)), np.array([at], dtype=np.intp)))
     return out

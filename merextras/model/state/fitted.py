@@ -15,14 +15,16 @@ from merextras.engine.elimination.blocks_of_plan import tail_cost
 from merextras.engine.elimination.plan import Plan, make_plan, prepare
 from merextras.engine.optimum.criterion import Criterion, Point
 from merextras.engine.optimum.newton import minimise
-from merextras.engine.optimum.start import moments
+from merextras.engine.optimum.start import moments, residual_start
 from merextras.engine.optimum.summary import Control, OptSummary
 from merextras.engine.products.crossprod import CrossProducts
+from merextras.engine.products.strata import Strata
 from merextras.engine.solution.pls import Solution, solve
 from merextras.exceptions import (
     ConvergenceWarning,
     LargeModelWarning,
     SingularFitWarning,
+    UnsupportedModelError,
 )
 from merextras.model.design.design import Design
 from merextras.model.state.control import LmerControl
@@ -70,6 +72,8 @@ class Fit:
     control: LmerControl = field(default_factory=LmerControl)
     #: A theta that was given and not searched from, to the last digit.
     theta: Array | None = None
+    #: Cross-products by groups with residual variances of their own.
+    strata: Strata | None = None
 
 
 class FittedModel:
@@ -140,31 +144,44 @@ class FittedModel:
 
     @cached_property
     def criterion(self) -> Criterion:
-        """The deviance or REML criterion as a function of theta, with all that is asked of it."""
+        """What was minimised, as a function of theta, with all that is asked of it."""
         solution = self.solution
         system, covariances = solution.factor.system, self.design.covariances
-        return Criterion(system, covariances, reml=solution.reml, by_levels=False)
+        return Criterion(
+            system,
+            covariances,
+            reml=solution.reml,
+            by_levels=False,
+            prior=self.design.penalty,
+            strata=self._fit.strata,
+        )
 
     @cached_property
     def point(self) -> Point:
         """The criterion at the estimate."""
-        return self.criterion.reached(self.solution)
+        residual = self.design.residual
+        return self.criterion.reached(
+            self.solution, None if residual is None else residual.log_omega
+        )
 
     @property
     def theta(self) -> Array:
         """Covariance parameters: the relative covariance factors' lower triangles."""
         given = self._fit.theta
-        return self.criterion.to_user(self.point.theta) if given is None else given.copy()
+        if given is not None:
+            return given.copy()
+        criterion = self.criterion
+        return criterion.parameters.theta(criterion.to_user(self.point.theta))
 
     @property
     def n_parameters(self) -> int:
-        """Number of parameters: p, the length of theta, and one for sigma."""
-        return self.solution.p + len(self.theta) + 1
+        """Number of parameters: p, the length of theta, and one for each residual variance."""
+        return self.solution.p + self.criterion.parameters.n + 1
 
     @cached_property
     def information(self) -> Information:
         """What degrees of freedom and information matrices are made of."""
-        return information(self.solution, self.design.covariances)
+        return information(self.solution, self.design.covariances, self.criterion.penalty)
 
     @cached_property
     def covariances(self) -> tuple[Array, ...]:
@@ -175,6 +192,16 @@ class FittedModel:
     def fixed_covariance(self) -> Array:
         """Covariance of the fixed effects, (p, p)."""
         return self.solution.sigma2 * self.solution.fixed_covariance()
+
+    def residual_squares(self) -> float:
+        """Sum of the squared conditional residuals, without rows, of a model without weights."""
+        solution, strata = self.solution, self._fit.strata
+        if strata is not None:
+            gram = strata.residual(solution.modes_map).gram.sum(axis=0)
+            return float(max(solution.contrast @ gram @ solution.contrast, 0.0))
+        # The penalised sum of squares less its penalty.
+        penalty = sum(float(np.sum(u**2)) for u in solution.u)
+        return max(solution.pwrss - penalty, 0.0)
 
     @cached_property
     def mu(self) -> Array:
@@ -198,25 +225,55 @@ def fit_design(
     control: Control | None = None,
     products: CrossProducts | None = None,
 ) -> Fit:
-    """Optimise a design's deviance, from `theta` (of the user's effects) or from moments.
+    """Optimise a design's criterion, from `theta` (of the user's effects) or from moments.
 
     Raises
     ------
     InvalidArgumentError
         The fixed or the random effects explain the response exactly.
     """
+    strata = design.strata()
+    if strata is not None:
+        assert design.residual is not None
+        design.residual.check_sizes(strata.n)
+        _check_no_prior(design)
+        products = strata.at(np.zeros(len(strata)))
     products = design.cross_products() if products is None else products
-    cov = design.covariances
-    start = moments(products, cov) if theta is None else products.basis.from_user(theta, cov)
     plan = make_plan(products)
     _warn_of_size(design, products, plan)
     check_left_by_fixed(products)
-    criterion = Criterion(prepare(products, plan), design.covariances, reml=reml)
-    solution, opt = minimise(criterion, start, control=control)
+    system = prepare(products, plan)
+    criterion = Criterion(
+        system, design.covariances, reml=reml, prior=design.penalty, strata=strata
+    )
+    solution, opt = minimise(criterion, _start(criterion, theta), control=control)
     check_left_by_random(products, opt)
     if theta is not None:
         opt = replace(opt, initial=tuple(np.asarray(theta, dtype=float).tolist()))
-    return Fit(design, solution, opt, origin)
+    if strata is not None:
+        assert design.residual is not None
+        log_omega = criterion.parameters.log_omega(np.array(opt.theta))
+        design = design.with_residual(replace(design.residual, log_omega=log_omega))
+    return Fit(design, solution, opt, origin, strata=strata)
+
+
+def _check_no_prior(design: Design) -> None:
+    """Refuse a prior of covariances relative to one sigma where there are several."""
+    if design.penalty is not None:
+        assert design.residual is not None
+        raise UnsupportedModelError(
+            f"cov_prior: it is of covariances relative to sigma**2, and {design.residual.argument} "
+            "makes several of these; leave one of the two out"
+        )
+
+
+def _start(criterion: Criterion, theta: Array | None) -> Array:
+    """Where a search begins, from `theta` of the user's effects, perhaps without the residuals'."""
+    cov, cp = criterion.covariances, criterion.system.cp
+    if theta is not None and len(theta) == criterion.parameters.n:
+        return criterion.from_user(np.asarray(theta, dtype=float))
+    own = moments(cp, cov) if theta is None else cp.basis.from_user(theta, cov)
+    return np.concatenate([own, residual_start(criterion, own)])
 
 
 def _warn_of_size(design: Design, products: CrossProducts, plan: Plan) -> None:
@@ -270,7 +327,7 @@ def refit_start(model: FittedModel) -> Array:
     In the coordinates of the model's cross-products; `start_for_user` has the user's.
     """
     # A variance at zero is a stationary point.
-    return model.design.covariances.inside(model.point.theta, 0.1)
+    return model.criterion.parameters.inside(model.point.theta, 0.1)
 
 
 def start_for_user(model: FittedModel) -> Array:
@@ -280,7 +337,8 @@ def start_for_user(model: FittedModel) -> Array:
 
 def _with_response(design: Design, y: Array) -> Design:
     """The design and its frame with another response: updating the refit must not undo it."""
-    return replace(design, y=y, frame=design.frame.assign(**{design.response: y}))
+    rows = design.require_rows("refit", "another response has a value for each")
+    return replace(rows, y=y, frame=rows.frame.assign(**{rows.response: y}))
 
 
 def warn_of(fit: Fit, *, stacklevel: int) -> None:
@@ -292,8 +350,9 @@ def warn_of(fit: Fit, *, stacklevel: int) -> None:
         warnings.warn(fit.opt.message, ConvergenceWarning, stacklevel=stacklevel + 1)
     if is_singular(FittedModel(fit)):
         warnings.warn(
-            "singular fit: a variance is estimated at zero, or a correlation at its bound; "
-            "see var_corr() and is_singular()",
+            "singular fit: a variance is estimated at zero, or a correlation at its bound; see "
+            "var_corr() and is_singular(). A weak prior keeps the estimate inside: "
+            "cov_prior='wishart' (Chung et al. 2013, Psychometrika 78)",
             SingularFitWarning,
             stacklevel=stacklevel + 1,
         )

@@ -16,8 +16,8 @@ import pandas as pd
 
 from merextras._typing import Array, BoolArray, IntArray
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
-from merextras.model.columns.array_columns import ColumnsPart
-from merextras.model.columns.fixed import FixedPart, Scope
+from merextras.model.columns.fixed import Scope
+from merextras.model.columns.part import FixedPart
 from merextras.model.design.design import INTERCEPT
 from merextras.model.formula.translate import names_in, unquoted
 from merextras.model.frame.kinds import kind_of, numbers
@@ -173,7 +173,7 @@ def check_columns_made(model: Any, fixed: FixedPart, frame: pd.DataFrame) -> Non
     UnsupportedModelError
         The frame has changed since the fit; the message names its columns.
     """
-    if isinstance(fixed, ColumnsPart):
+    if fixed.right_side is None:
         return
     exog = np.asarray(model.exog, dtype=float)
     differs = _differing(fixed, frame, exog)

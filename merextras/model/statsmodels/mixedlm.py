@@ -25,9 +25,11 @@ from merextras.engine.solution.pls import Solution
 from merextras.exceptions import ApproximationWarning, ConvergenceWarning, UnsupportedModelError
 from merextras.model.columns.array_columns import ColumnsPart
 from merextras.model.columns.covariates import Covariates
-from merextras.model.columns.fixed import FixedPart, FormulaPart
+from merextras.model.columns.fixed import FormulaPart
+from merextras.model.columns.part import FixedPart
 from merextras.model.columns.plain_columns import plain_part
-from merextras.model.design.design import INTERCEPT, Design, Term, in_order
+from merextras.model.design.design import INTERCEPT, RowDesign, Term, in_order
+from merextras.model.design.questions import bar_text
 from merextras.model.formula.translate import names_in, unquoted
 from merextras.model.frame.read import only_columns, read_columns
 from merextras.model.state.fitted import Fit, FittedModel, Origin, fit_at, fit_design, warn_of
@@ -157,7 +159,7 @@ def _check_variances(results: Any) -> None:
 
 def _design(
     results: Any, re_formula: str | None, vc_formula: dict[str, str] | None, named: str | None
-) -> tuple[Design, Array]:
+) -> tuple[RowDesign, Array]:
     """Our design of the fit, and its theta."""
     model = results.model
     n = len(model.endog)
@@ -192,7 +194,7 @@ def _design(
     response = unquoted(text.split("~")[0].strip()) if text else str(model.endog_names)
     formula = _formula(response, text, fixed, ordered)
     kept = only_columns(frame, _used(response, fixed, ordered))
-    return Design(response, y, x, fixed, ordered, index, kept, formula), theta
+    return RowDesign(response, y, x, fixed, ordered, index, kept, formula), theta
 
 
 def _fixed(model: Any, names: list[str], frame: pd.DataFrame) -> FixedPart:
@@ -278,16 +280,7 @@ def _quoted(name: str) -> str:
     return name if name.isidentifier() else f"`{name}`"
 
 
-def bar_text(term: Term) -> str:
-    """``(1 + Days | Subject)``; a categorical's columns ``C(x)[T.b]``, ... are its code, once."""
-    codes = [re.sub(r"\[[^\[\]]*\]", "", name) for name in term.names]
-    names = list(dict.fromkeys("1" if code == INTERCEPT else code for code in codes))
-    if "1" not in names:
-        names.insert(0, "0")
-    return f"({' + '.join(names)} | {':'.join(map(_quoted, term.columns))})"
-
-
-def _origin(results: Any, design: Design, theta: Array, given: Mapping[str, object]) -> Origin:
+def _origin(results: Any, design: RowDesign, theta: Array, given: Mapping[str, object]) -> Origin:
     model = results.model
     try:
         llf = float(results.llf) if model.reml == results.reml else np.nan

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from keyword import iskeyword
 from typing import Any
 
 import numpy as np
@@ -13,10 +12,11 @@ from merextras._typing import Array, IntArray
 from merextras.engine.elimination.plan import nested_in
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
 from merextras.model.columns.fixed import FormulaPart
-from merextras.model.columns.plain_columns import PlainPart
 from merextras.model.design.design import Design, Term
-from merextras.model.design.rank import KeptColumns
+from merextras.model.formula.names import in_code
 from merextras.model.state.fitted import FittedModel, is_singular
+from merextras.model.state.one_sigma import require_one_sigma
+from merextras.model.state.penalised import refuse_penalised
 
 # statsmodels keeps variance components as dense matrices, rows by levels.
 _LARGEST = 2e8
@@ -56,7 +56,7 @@ def to_statsmodels(model: FittedModel) -> Any:
     inner = [t for t in range(len(design.terms)) if top is None or t not in top]
     known = () if top is None else design.terms[top[0]].columns
     spec = _components(design, inner, codes, known)
-    rhs = _right_side(design)
+    rhs = design.fixed.right_side
     makes, order = _makes(design, rhs)
     own = top or []
     made = MixedLM(
@@ -82,23 +82,9 @@ def _give_formula(made: MixedLM, design: Design, rhs: str | None, makes: Any) ->
     if rhs is None:  # it was made from arrays
         return
     is_column = design.response in design.frame.columns
-    made.formula = f"{_as_code(design.response) if is_column else design.response} ~ {rhs}"
+    made.formula = f"{in_code(design.response) if is_column else design.response} ~ {rhs}"
     made.data.frame = design.frame
     made.data.model_spec = made.data.design_info = makes
-
-
-def _right_side(design: Design) -> str | None:
-    """The right-hand side of the formula of the fixed part; None without a formula."""
-    part = design.fixed.part if isinstance(design.fixed, KeptColumns) else design.fixed
-    if isinstance(part, FormulaPart):
-        return part.formula.strip()
-    if not isinstance(part, PlainPart):
-        return None
-    return " + ".join(["1" if part.intercept else "0", *map(_as_code, part.variables)])
-
-
-def _as_code(name: str) -> str:
-    return name if name.isidentifier() and not iskeyword(name) else f'Q("{name}")'
 
 
 def _makes(design: Design, rhs: str | None) -> tuple[Any, list[int]]:
@@ -147,6 +133,8 @@ def _engine() -> str:
 
 def _check_expressible(model: FittedModel) -> None:
     design = model.design
+    require_one_sigma(model, "to_statsmodels", "statsmodels' MixedLM has one")
+    refuse_penalised("to_statsmodels", model)
     if design.weights is not None or design.frequencies is not None:
         raise UnsupportedModelError("statsmodels' MixedLM has no weights")
     if design.offset is not None:

@@ -13,8 +13,8 @@ import pandas as pd
 from merextras._checks import one_of
 from merextras.exceptions import ApproximationWarning, InvalidArgumentError
 from merextras.model.columns.covariates import Covariates
-from merextras.model.columns.fixed import FixedPart, FormulaPart
-from merextras.model.columns.specs import codes_of
+from merextras.model.columns.fixed import FormulaPart
+from merextras.model.columns.part import FixedPart
 from merextras.model.design.design import INTERCEPT, Term
 from merextras.model.statsmodels.vc import parse_label
 
@@ -64,7 +64,7 @@ def warn_of_bits(
     Between booleans it is meant. The warning points `stacklevel` calls above this function.
     """
     for part in parts:
-        for code in codes_of(part.spec) if isinstance(part, FormulaPart) else ():
+        for code in () if part is None else part.codes:
             numbers = [c for c in _under_xor(code) if c in frame and frame[c].dtype != bool]
             if numbers:
                 warnings.warn(

@@ -10,20 +10,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merextras._typing import Array, BoolArray
+from merextras._typing import Array, BoolArray, IntArray
 from merextras.engine.products.term_rows import TermRows
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.columns.coded import CodedPart, Computed
-from merextras.model.columns.fixed import FixedPart
+from merextras.model.columns.finite import check_finite
 from merextras.model.columns.levels import Coder
-from merextras.model.design.build import check_finite
+from merextras.model.columns.part import FixedPart
+from merextras.model.evaluation.computed import Computed
 from merextras.model.formula.translate import names_in
 from merextras.model.frame.kinds import is_number, kind_of, numbers, responses
 from merextras.model.frame.read import read_columns
 
 
 @dataclass(frozen=True, eq=False)
-class Effects:
+class RandomTerm:
     """The effects of one term, and its grouping factor.
 
     Attributes
@@ -96,6 +96,9 @@ class ChunkRows:
     weights, frequencies, offset : (n,) arrays or None
     numbers : mapping variable -> (n,) array
         The numeric variables of the fixed part and of offsets.
+    strata : (n,) integer array or None
+        The group of each row, of those with residual variances of their own; -1 for one that is
+        not known.
     """
 
     kept: BoolArray
@@ -106,6 +109,7 @@ class ChunkRows:
     frequencies: Array | None
     offset: Array | None
     numbers: Mapping[str, Array]
+    strata: IntArray | None = None
 
     @property
     def counts(self) -> Array | None:
@@ -146,7 +150,7 @@ class Structure:
     response_name : str
     fixed : FixedPart
         With all columns, dependent ones too.
-    terms : tuple of Effects
+    terms : tuple of RandomTerm
         In lme4's order.
     offsets : tuple of Value
         Of the formula.
@@ -158,19 +162,22 @@ class Structure:
     contrasts : mapping column -> str
     trusted : bool
         Whether the formula's code may be evaluated: not if it came from a file.
+    residual : Coder or None
+        Groups with residual variances of their own.
     """
 
     formula: str
     response: Value
     response_name: str
     fixed: FixedPart
-    terms: tuple[Effects, ...]
+    terms: tuple[RandomTerm, ...]
     offsets: tuple[Value, ...]
     columns: tuple[str, ...]
     variables: tuple[str, ...]
     by_row: Mapping[str, str] = field(default_factory=dict)
     contrasts: Mapping[str, str] = field(default_factory=dict)
     trusted: bool = True
+    residual: Coder | None = None
 
     @property
     def shapes(self) -> list[tuple[int, int]]:
@@ -180,10 +187,7 @@ class Structure:
     @cached_property
     def numbers(self) -> tuple[str, ...]:
         """The numeric variables of the fixed part and of offsets."""
-        part = self.fixed
-        found = set(part.variables)
-        if isinstance(part, CodedPart):
-            found = set(part.numeric)
+        found = set(self.fixed.numeric)
         for value in self.offsets:
             found |= {value.column} if value.column is not None else set(names_in(value.code))
         found |= {self.by_row["offset"]} if "offset" in self.by_row else set()
@@ -192,7 +196,7 @@ class Structure:
     def computed(self) -> list[Computed]:
         """All code of the formula that is not a column."""
         parts = [self.fixed, *(term.part for term in self.terms)]
-        found = [f.computed for part in parts if isinstance(part, CodedPart) for f in part.factors]
+        found = [f.computed for part in parts for f in part.coded_factors]
         found += [value.computed for value in (self.response, *self.offsets)]
         return [each for each in found if each is not None]
 
@@ -234,6 +238,7 @@ class Structure:
             extra["freq_weights"],
             np.sum(offsets, axis=0) if offsets else None,
             {c: numbers(frame[c], c, dates=True) for c in self.numbers if is_number(frame[c])},
+            None if self.residual is None else self.residual.codes(frame),
         )
 
     def _no_rows(self, kept: BoolArray) -> ChunkRows:
@@ -271,7 +276,7 @@ class Structure:
         return values
 
 
-def _effects(terms: Sequence[Effects], frame: pd.DataFrame) -> list[Array]:
+def _effects(terms: Sequence[RandomTerm], frame: pd.DataFrame) -> list[Array]:
     """The covariates of each term; a bar that makes several terms is made once."""
     made: dict[int, Array] = {}
     out = []

@@ -31,7 +31,7 @@ def summary(m: Any, *, ddf: str = "satterthwaite", level: float = 0.95) -> View:
         Of the intervals.
     """
     script, model = Script(), Named("m", m)
-    fixed = script.call("fixed", MX.of("tidy"), model, "fixed", conf_int=True, level=level, ddf=ddf)
+    fixed = script.call("fixed", MX.of("tidy"), model, "fixed", ci="wald", level=level, ddf=ddf)
     random = script.call("random", script.call("var_corr", model.of("var_corr")).of("to_frame"))
     fit = script.call("fit", MX.of("glance"), model)
     empty = [name for name in ("effect", "group", "level") if name in fixed.value]

@@ -1,4 +1,4 @@
 """Marginal means.
 
-`uncertainty` (inference on linear functions of the fixed effects), `contrast_sets`, `emmeans`.
+`contrast_sets`, `emmeans`.
 """

@@ -1,8 +1,10 @@
-"""Sets of contrasts among k estimates: all pairs, each against a control, and others."""
+"""Sets of contrasts among k estimates: all pairs, each against a control, polynomials, others."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from math import gcd, lcm
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,22 @@ from merextras._checks import check_choice, one_of
 from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError
 
-METHODS = ("pairwise", "control", "trt.vs.ctrl", "eff", "consec")
+#: Contrasts' names and weights, (contrasts, k).
+_Set = tuple[list[str], Array]
+
+#: What emmeans calls them besides.
+_SAME = {
+    "trt.vs.ctrl": "control",
+    "trt.vs.ctrl1": "control",
+    "dunnett": "control",
+    "tukey": "pairwise",
+    "del_eff": "del.eff",
+    "mean.chg": "mean_chg",
+}
+
+# Of polynomials, as in emmeans.
+_HIGHEST = 6
+_DEGREES = ("linear", "quadratic", "cubic", "quartic", "degree 5", "degree 6")
 
 
 def contrast_set(
@@ -38,27 +55,120 @@ def contrast_set(
     if not isinstance(method, str):
         names, weights = _custom(method, k)
         return "custom", names, weights
-    check_choice(method, METHODS, "method")
-    if k < 2:
+    method = check_choice(_SAME.get(method, method), METHODS, "method")
+    if k < 2 and method != "identity":
         raise InvalidArgumentError(
             f"method={method!r}: there is one estimate in a family, nothing to compare it with"
         )
-    unit = np.eye(k)
-    if method in {"control", "trt.vs.ctrl"}:
-        base = _position(ref, labels)
-        others = [i for i in range(k) if i != base]
-        names = [f"{labels[i]} - {labels[base]}" for i in others]
-        return "control", names, unit[others] - unit[base]
+    if method in {"control", "trt.vs.ctrlk"}:
+        last = k - 1 if method == "trt.vs.ctrlk" else None
+        return "control", *_against(labels, _position(last if ref is None else ref, labels))
     if ref is not None:
         raise InvalidArgumentError(f"ref={ref!r}: only method='control' has a reference")
-    if method == "eff":
-        return "eff", [f"{label} effect" for label in labels], unit - 1.0 / k
-    if method == "consec":
-        names = [f"{labels[i + 1]} - {labels[i]}" for i in range(k - 1)]
-        return "consec", names, unit[1:] - unit[:-1]
-    first, second = np.triu_indices(k, 1)
-    names = [f"{labels[int(i)]} - {labels[int(j)]}" for i, j in zip(first, second, strict=True)]
-    return "pairwise", names, unit[first] - unit[second]
+    return method, *_SETS[method](labels)
+
+
+def method_name(method: Any) -> str:
+    """What a set is called in the name of a column."""
+    return method if isinstance(method, str) else "custom"
+
+
+def _pairwise(labels: Sequence[str]) -> _Set:
+    """The differences of all pairs, the earlier less the later."""
+    return _differences(labels, list(zip(*np.triu_indices(len(labels), 1), strict=True)))
+
+
+def _revpairwise(labels: Sequence[str]) -> _Set:
+    """The later less the earlier."""
+    return _differences(labels, [(j, i) for j in range(len(labels)) for i in range(j)])
+
+
+def _consecutive(labels: Sequence[str]) -> _Set:
+    """Each less the one before."""
+    return _differences(labels, [(i + 1, i) for i in range(len(labels) - 1)])
+
+
+def _differences(labels: Sequence[str], pairs: Sequence[tuple[Any, Any]]) -> _Set:
+    unit = np.eye(len(labels))
+    names = [f"{labels[int(i)]} - {labels[int(j)]}" for i, j in pairs]
+    return names, np.array([unit[int(i)] - unit[int(j)] for i, j in pairs])
+
+
+def _against(labels: Sequence[str], base: int) -> _Set:
+    return _differences(labels, [(i, base) for i in range(len(labels)) if i != base])
+
+
+def _effects(labels: Sequence[str]) -> _Set:
+    """Each less the mean of all."""
+    k = len(labels)
+    return [f"{label} effect" for label in labels], np.eye(k) - 1.0 / k
+
+
+def _deleted_effects(labels: Sequence[str]) -> _Set:
+    """Each less the mean of the others."""
+    names, weights = _effects(labels)
+    k = len(labels)
+    return names, weights * (k / (k - 1.0))
+
+
+def _mean_changes(labels: Sequence[str]) -> _Set:
+    """The mean of those after a place less the mean of those up to it."""
+    k = len(labels)
+    names = [f"{labels[i]}|{labels[i + 1]}" for i in range(k - 1)]
+    first = np.tri(k - 1, k, dtype=bool)
+    cut = np.arange(1.0, k)[:, None]
+    return names, np.where(first, -1.0 / cut, 1.0 / (k - cut))
+
+
+def _helmert(labels: Sequence[str]) -> _Set:
+    """Each less the mean of those before it."""
+    k = len(labels)
+    before = np.tri(k, k, -1)[1:] / np.arange(1.0, k)[:, None]
+    return [f"{label} vs. earlier" for label in labels[1:]], np.eye(k)[1:] - before
+
+
+def _identity(labels: Sequence[str]) -> _Set:
+    """The estimates themselves."""
+    return [str(label) for label in labels], np.eye(len(labels))
+
+
+def _polynomials(labels: Sequence[str]) -> _Set:
+    """Orthogonal polynomials of equal steps, in the smallest whole numbers."""
+    k = len(labels)
+    found: list[list[Fraction]] = [[Fraction(1)] * k]
+    for degree in range(1, min(k - 1, _HIGHEST) + 1):
+        values = [Fraction(i) ** degree for i in range(k)]
+        for other in found:
+            size = sum((v * v for v in other), Fraction(0))
+            share = sum((a * b for a, b in zip(values, other, strict=True)), Fraction(0)) / size
+            values = [a - share * b for a, b in zip(values, other, strict=True)]
+        found.append(values)
+    rows = [_whole(values) for values in found[1:]]
+    return list(_DEGREES[: len(rows)]), np.array(rows, dtype=float)
+
+
+def _whole(values: Sequence[Fraction]) -> list[int]:
+    scale = lcm(*(v.denominator for v in values))
+    whole = [int(v * scale) for v in values]
+    common = gcd(*whole)
+    return [v // common for v in whole]
+
+
+_SETS: Mapping[str, Callable[[Sequence[str]], _Set]] = {
+    "pairwise": _pairwise,
+    "revpairwise": _revpairwise,
+    "consec": _consecutive,
+    "eff": _effects,
+    "del.eff": _deleted_effects,
+    "mean_chg": _mean_changes,
+    "helmert": _helmert,
+    "poly": _polynomials,
+    "identity": _identity,
+}
+
+METHODS = ("pairwise", "control", "trt.vs.ctrlk", *[m for m in _SETS if m != "pairwise"])
+#: The kinds of sets that are all pairs.
+PAIRS = ("pairwise", "revpairwise")
 
 
 def _position(ref: object, labels: Sequence[str]) -> int:
@@ -71,7 +181,7 @@ def _position(ref: object, labels: Sequence[str]) -> int:
     raise InvalidArgumentError(f"ref={ref!r}: {one_of(ref, list(labels))}, or a position")
 
 
-def _custom(given: Any, k: int) -> tuple[list[str], Array]:
+def _custom(given: Any, k: int) -> _Set:
     if isinstance(given, Mapping):
         names, rows = [str(name) for name in given], list(given.values())
     elif isinstance(given, pd.DataFrame):

@@ -1,29 +1,47 @@
-"""Estimated marginal means, or trends, and contrasts among them."""
+"""Estimated marginal means, or trends, and what is asked of them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from merextras._checks import check_choice, check_level, one_of
-from merextras._typing import Array, IntArray
-from merextras.distributions.multiplicity import ADJUSTMENTS, DEFAULTS, adjusted, critical, said
+from merextras._checks import check_level, one_of
+from merextras._typing import Array
+from merextras.distributions.multiplicity import said
+from merextras.distributions.uncertainty import Uncertainty
 from merextras.exceptions import InvalidArgumentError
 from merextras.results.base import Parts, Table, TextResult, freeze
-from merextras.results.means.contrast_sets import contrast_set
-from merextras.results.means.uncertainty import Uncertainty
+from merextras.results.means.contrasts import (
+    Contrasts,
+    ContrastSet,
+    Groups,
+    groups,
+    interaction_set,
+    joined,
+    shown,
+    simple_set,
+)
+from merextras.results.means.family_tests import (
+    Asked,
+    Family,
+    across_families,
+    adjustment,
+    alternative,
+)
+from merextras.results.means.letters import with_letters
+from merextras.results.means.points import points
 
-__all__ = ["Contrasts", "Emmeans"]
+__all__ = ["Emmeans"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Emmeans(TextResult):
-    """What `emmeans` and `emtrends` return: linear functions of the fixed effects.
+    """What `emmeans`, `emtrends` and `ls_means` return: linear functions of the fixed effects.
 
     Attributes
     ----------
@@ -40,6 +58,10 @@ class Emmeans(TextResult):
     what : str
         What the estimates are, for the heading.
     notes : tuple of str
+    comparison : str
+        The set of contrasts left of a formula's tilde, ``""`` for none.
+    nesting : mapping name -> tuple of str
+        By factor those that it is nested in.
     """
 
     labels: pd.DataFrame
@@ -50,6 +72,8 @@ class Emmeans(TextResult):
     level: float
     what: str
     notes: tuple[str, ...] = ()
+    comparison: str = ""
+    nesting: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rows", freeze(self.rows))
@@ -81,34 +105,84 @@ class Emmeans(TextResult):
         table["conf_low"], table["conf_high"] = table["estimate"] - half, table["estimate"] + half
         return Table.of(pd.concat([self.labels, table], axis=1))
 
+    def as_frame(
+        self, x: str | None = None, trace: str | None = None, panel: str | None = None
+    ) -> pd.DataFrame:
+        """The means as points of an interaction plot, emmeans' ``emmip(..., plotit = FALSE)``.
+
+        Parameters
+        ----------
+        x, trace, panel : str, optional
+            The factors along the x axis, of lines and of panels; by default the first ones in this
+            order that are not named. Factors that are left over are joined in ``panel``.
+
+        Returns
+        -------
+        DataFrame
+            ``x trace panel estimate std_error df conf_low conf_high``; ``trace`` and ``panel`` are
+            ``""`` where there is no such factor.
+
+        Raises
+        ------
+        InvalidArgumentError
+            A name that is no factor, or twice the same.
+        """
+        return Table.of(points(self.labels, self.to_frame(), x, trace, panel))
+
     def contrasts(
         self,
-        method: Any = "pairwise",
+        method: Any = None,
         *,
+        interaction: Any = None,
         adjust: str | None = None,
+        cross_adjust: str = "none",
         by: str | Sequence[str] | None = None,
         ref: object = None,
+        null: float = 0.0,
+        delta: float = 0.0,
+        side: str = "two-sided",
         level: float | None = None,
     ) -> Contrasts:
         """Contrasts among the means, emmeans' ``contrast`` and ``pairs``.
 
         Parameters
         ----------
-        method : {"pairwise", "control", "eff", "consec"}, mapping, DataFrame or array
-            All differences; each less the control (``"trt.vs.ctrl"`` is the same); each less the
-            mean of all; each less the one before. Or weights of one's own, in the order of the
-            rows within a level of `by`: a mapping of names to them, a frame with a row per
-            contrast, or an array.
-        adjust : {"tukey", "dunnett", "mvt", "sidak", "bonferroni", "holm", "fdr", "none"}
-            For several tests in a family, the contrasts within a level of `by`. ``"tukey"`` is for
-            pairwise differences; ``"dunnett"`` and ``"mvt"`` are one, the multivariate t of the
-            contrasts' own correlations. By default Tukey's for pairs, Dunnett's for a control,
-            ``"mvt"`` for consecutive ones, ``"fdr"`` for effects and ``"none"`` else.
+        method : str, mapping, DataFrame or array, optional
+            ``"pairwise"`` (the default, unless the formula of the means names a set), all
+            differences, or ``"revpairwise"``, the other way round; ``"control"`` (also
+            ``"trt.vs.ctrl"``), each less the control, or ``"trt.vs.ctrlk"``, less the last;
+            ``"consec"``, each less the one before; ``"eff"`` and ``"del.eff"``, each less the mean
+            of all, or of the others; ``"mean_chg"``, the mean of those after a place less the mean
+            of those before; ``"helmert"``, each less the mean of those before; ``"poly"``,
+            orthogonal polynomials of equal steps up to the sixth degree in whole numbers;
+            ``"identity"``, the means themselves. Or weights of one's own, in the order of the rows
+            within a level of `by`: a mapping of names to them, a frame with a row per contrast, or
+            an array.
+        interaction : True, str or sequence, optional
+            Products of contrasts of each factor: one method for all factors (True takes `method`),
+            or one for each in the order of `factors`.
+        adjust : str, optional
+            ``"tukey"``, ``"dunnett"``, ``"mvt"``, ``"scheffe"``, ``"sidak"``, ``"bonferroni"``,
+            ``"holm"``, ``"fdr"`` or ``"none"``, for several tests in a family, the contrasts within
+            a level of `by`. ``"tukey"`` is for pairwise differences; ``"dunnett"`` and ``"mvt"``
+            are one, the multivariate t of the contrasts' own correlations. By default Tukey's for
+            pairs, Dunnett's for a control, ``"mvt"`` for ``consec``, ``mean_chg`` and ``helmert``,
+            ``"fdr"`` for effects and ``"none"`` else; Sidak's in place of the first three for
+            one-sided tests and equivalence.
+        cross_adjust : {"none", "sidak", "bonferroni", "holm", "fdr"}
+            P-values adjusted once more, for the same contrast in all levels of `by`.
         by : str or sequence of str, optional
             Contrasts stay within each level of these, instead of those of the means; ``()`` for
             contrasts among all.
         ref : label or position, optional
             The control; the first by default.
+        null : float, default 0
+            The hypothesised value.
+        delta : float, default 0
+            A difference from `null` that does not matter: with it the tests are of equivalence (two
+            one-sided tests), or one-sided, of not being worse by as much.
+        side : {"two-sided", "equivalence", "greater", "noninferiority", "less", "nonsuperiority"}
+            What is to be shown. Intervals of one-sided tests have one bound.
         level : float, optional
             Of the simultaneous intervals.
 
@@ -121,8 +195,9 @@ class Emmeans(TextResult):
         Raises
         ------
         InvalidArgumentError
-            An unknown method, adjustment, factor or control; Tukey's adjustment of what are not
-            all pairs; weights of another length.
+            An unknown method, adjustment, factor, side or control; Tukey's adjustment of what are
+            not all pairs, or of one-sided tests; weights of another length; interaction contrasts
+            where cells are missing; `cross_adjust` of families of different sizes.
 
         Notes
         -----
@@ -132,7 +207,7 @@ class Emmeans(TextResult):
         exact for independent means of equal variance and conservative else (Hayter 1984 in the
         one-way layout). For Holm's and the false discovery rate intervals are Bonferroni's, as in
         emmeans. A contrast that can't be estimated still counts in its family, as there, but not in
-        Dunnett's and ``"mvt"``, having no correlation with others. Where there is one, emmeans
+        Dunnett's, ``"mvt"`` and Scheffe's, having no correlation with others. With one, emmeans
         rounds the degrees of freedom of the others for Tukey's adjustment; here they are as shown.
 
         Examples
@@ -147,109 +222,179 @@ class Emmeans(TextResult):
         1    c - a     3.699      0.136  1191.0     27.143
         2    d - a     5.656      0.136  1191.0     41.511
         """
+        method = (self.comparison or "pairwise") if method is None else method
+        what, within = alternative(side, null, delta), self._by(by)
+        where, sets = self._sets(method, interaction, within, ref)
+        asked = method if interaction in (None, False) else interaction
+        how = adjustment(adjust, sets[0].kind, asked, what)
         level = self.level if level is None else check_level(level)
-        by = self._by(by)
-        names = [name for name in self.labels.columns if name not in by]
-        parts, how = [], ""
-        for where, at in _groups(self.labels, by):
-            labels = [" ".join(map(str, row)) for row in self.labels[names].iloc[at].to_numpy()]
-            kind, given, weights = contrast_set(method, labels, ref)
-            how = DEFAULTS[kind] if adjust is None else check_choice(adjust, ADJUSTMENTS, "adjust")
-            if how == "tukey" and kind != "pairwise":
-                raise InvalidArgumentError(
-                    f"adjust='tukey' is for all pairwise differences, not for method={method!r}"
-                )
-            table = self._tested(weights, at, how, level)
-            table.insert(0, "contrast", given)
-            for i, (name, value) in enumerate(zip(by, where, strict=True)):
-                table.insert(1 + i, name, pd.Series([value] * len(table), dtype=object))
-            parts.append(table)
-        frame = pd.concat(parts, ignore_index=True)
-        for name in by:
-            frame[name] = frame[name].infer_objects()
-        sizes = sorted({len(part) for part in parts})
-        return Contrasts(frame, tuple(by), how, level, (*self.notes, said(how, sizes)))
+        return self._tested(within, where, sets, Asked(how, cross_adjust, what, level))
+
+    def test(
+        self,
+        null: float = 0.0,
+        *,
+        delta: float = 0.0,
+        side: str = "two-sided",
+        adjust: str = "none",
+        cross_adjust: str = "none",
+        by: str | Sequence[str] | None = None,
+        level: float | None = None,
+    ) -> Contrasts:
+        """Tests of the means themselves, emmeans' ``test``.
+
+        Parameters
+        ----------
+        null, delta, side, adjust, cross_adjust, by, level
+            As in `contrasts`.
+
+        Returns
+        -------
+        Contrasts
+            ``<factors> estimate std_error df statistic p_value conf_low conf_high``.
+
+        Raises
+        ------
+        InvalidArgumentError
+            As `contrasts`.
+
+        Examples
+        --------
+        >>> import merextras as mx
+        >>> students = mx.load_dataset("students")
+        >>> m = mx.lmer("extro ~ open * Q('class') + (1 | school)", students)
+        >>> slopes = mx.emtrends(m, "class", "open")
+        >>> test = slopes.test(delta=0.05, side="equivalence")
+        >>> test.to_frame()[["class", "estimate", "statistic", "p_value"]].round(3)
+          class  estimate  statistic  p_value
+        0     a     0.021     -1.832    0.034
+        1     b    -0.002     -2.849    0.002
+        2     c    -0.002     -2.865    0.002
+        3     d     0.027     -1.320    0.094
+        """
+        what, within = alternative(side, null, delta), self._by(by)
+        how = adjustment(adjust, "identity", "identity", what)
+        names = [name for name in self.labels.columns if name not in within]
+        where = groups(self.labels, within)
+        sets = [
+            ContrastSet("identity", self.labels[names].iloc[at], np.eye(len(at))) for _, at in where
+        ]
+        level = self.level if level is None else check_level(level)
+        found = self._tested(within, where, sets, Asked(how, cross_adjust, what, level))
+        return replace(found, what=f"Tests: {self.what[:1].lower()}{self.what[1:]}")
+
+    def cld(
+        self,
+        *,
+        alpha: float = 0.05,
+        adjust: str | None = None,
+        by: str | Sequence[str] | None = None,
+        delta: float = 0.0,
+    ) -> pd.DataFrame:
+        """Compact letters: means that share one are not told apart, emmeans' ``cld``.
+
+        Not to be told apart is not to be the same; `delta` asks for that instead.
+
+        Parameters
+        ----------
+        alpha : float, default 0.05
+            Level of the pairwise tests.
+        adjust : str, optional
+            Of their p-values, as in `contrasts`.
+        by : str or sequence of str, optional
+            Means are compared within each level of these.
+        delta : float, default 0
+            A difference that does not matter: means that share a letter are then equivalent.
+
+        Returns
+        -------
+        DataFrame
+            ``to_frame()`` with a column ``letters``, in each family from the smallest to the
+            largest estimate; ``""`` where a mean is not estimable. ``attrs["notes"]`` says how.
+
+        Raises
+        ------
+        InvalidArgumentError
+            As `contrasts`; more sets than letters.
+
+        Notes
+        -----
+        The letters are those of Piepho (2004), as few sets as show every pair rightly.
+
+        Examples
+        --------
+        >>> import merextras as mx
+        >>> students = mx.load_dataset("students")
+        >>> m = mx.lmer("extro ~ open * Q('class') + (1 | school)", students)
+        >>> mx.emtrends(m, "class", "open").cld()[["class", "estimate", "letters"]].round(3)
+          class  estimate letters
+        0     b    -0.002       a
+        1     c    -0.002       a
+        2     a     0.021       a
+        3     d     0.027       a
+        """
+        alpha = check_level(alpha)
+        pairs = self.contrasts("pairwise", adjust=adjust, by=by, delta=delta)
+        families = [at for _, at in groups(self.labels, self._by(by))]
+        p_value = pairs.frame["p_value"].to_numpy()
+        good = p_value < alpha  # False where it is missing
+        out = with_letters(self.to_frame(), families, ~good if delta > 0.0 else good)
+        said_so = "are equivalent" if delta > 0.0 else "are not told apart, which is not the same"
+        out.attrs["notes"] = (*pairs.notes, f"Means that share a letter {said_so}.")
+        return Table.of(out)
+
+    def _sets(
+        self, method: Any, interaction: Any, within: Sequence[str], ref: object
+    ) -> tuple[Groups, list[ContrastSet]]:
+        """The contrasts of each family that has something to compare."""
+        names = [name for name in self.labels.columns if name not in within]
+        where = groups(self.labels, within)
+        if self.nesting and any(len(at) > 1 for _, at in where):
+            where = [(levels, at) for levels, at in where if len(at) > 1]
+        made = []
+        for _, at in where:
+            labels = self.labels[names].iloc[at].reset_index(drop=True)
+            if interaction is None or interaction is False:
+                made.append(simple_set(labels, method, ref))
+                continue
+            each = method if interaction is True else interaction
+            several = isinstance(each, (list, tuple))
+            made.append(interaction_set(labels, list(each) if several else [each], ref))
+        return where, made
 
     def _by(self, given: str | Sequence[str] | None) -> list[str]:
-        if given is None:
-            return list(self.by)
-        wanted = [given] if isinstance(given, str) else list(given)
+        wanted = list(self.by)
+        if given is not None:
+            wanted = [given] if isinstance(given, str) else list(given)
         for name in wanted:
             if name not in self.labels.columns:
                 known = [str(c) for c in self.labels.columns]
                 raise InvalidArgumentError(f"by: {name!r}: {one_of(name, known)}")
-        return wanted
+        outer = [o for name in wanted for o in self.nesting.get(name, ())]
+        return list(dict.fromkeys([*wanted, *(o for o in outer if o in self.labels.columns)]))
 
-    def _tested(self, weights: Array, at: IntArray, how: str, level: float) -> pd.DataFrame:
-        """The contrasts of one family."""
-        rows = weights @ self.rows[at]
-        table = self.uncertainty.table(rows, weights @ self.offset[at])
-        good = (table["std_error"] > 0.0).to_numpy()
-        correlation = self.uncertainty.correlation(rows[good])
-        t = (table["estimate"] / table["std_error"]).to_numpy()
-        df = table["df"].to_numpy()
-        p_value, cut = np.full(len(t), np.nan), np.full(len(t), np.nan)
-        m, k = len(t), len(at)
-        if np.any(good):
-            p_value[good] = adjusted(how, t[good], df[good], correlation, m, k)
-            cut[good] = critical(how, 1.0 - level, df[good], correlation, m, k)
-        half = cut * table["std_error"]
-        return table.assign(
-            statistic=t,
-            p_value=p_value,
-            conf_low=table["estimate"] - half,
-            conf_high=table["estimate"] + half,
-        )
-
-    def _parts(self) -> Parts:
-        """The table and its notes."""
-        notes = [*self.notes, f"Confidence level {self.level:g}, each interval for itself."]
-        return [f"{self.what}, {self.uncertainty.title}", _shown(self.to_frame()), *notes]
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Contrasts(TextResult):
-    """What `Emmeans.contrasts` returns.
-
-    Attributes
-    ----------
-    frame : DataFrame
-    by : tuple of str
-    adjust : str
-    level : float
-    notes : tuple of str
-    """
-
-    frame: pd.DataFrame
-    by: tuple[str, ...]
-    adjust: str
-    level: float
-    notes: tuple[str, ...]
-
-    def to_frame(self) -> pd.DataFrame:
-        """``contrast <by> estimate std_error df statistic p_value conf_low conf_high``."""
-        return Table.of(self.frame.copy())
-
-    def _parts(self) -> Parts:
-        """The table and its notes."""
-        return ["Contrasts", _shown(self.frame), *self.notes, f"Confidence level {self.level:g}."]
-
-
-def _groups(labels: pd.DataFrame, by: Sequence[str]) -> list[tuple[tuple[Any, ...], IntArray]]:
-    """The rows of each combination of levels, in their order."""
-    found: dict[tuple[Any, ...], list[int]] = {}
-    columns = [labels[name].tolist() for name in by]
-    for i, where in enumerate(zip(*columns, strict=True) if by else [()] * len(labels)):
-        found.setdefault(tuple(where), []).append(i)
-    return [(where, np.array(at, dtype=np.intp)) for where, at in found.items()]
-
-
-def _shown(frame: pd.DataFrame) -> pd.DataFrame:
-    shown = frame.copy()
-    if "p_value" in shown:
-        shown["p_value"] = [
-            "" if np.isnan(p) else "<1e-16" if p < 1e-16 else f"{p:.3g}" for p in shown["p_value"]
+    def _tested(
+        self, within: list[str], where: Groups, sets: Sequence[ContrastSet], asked: Asked
+    ) -> Contrasts:
+        """The tests of all families, with what is said of them."""
+        tables = []
+        for (_, at), s in zip(where, sets, strict=True):
+            family = Family(s.weights @ self.rows[at], s.weights @ self.offset[at], len(at))
+            tables.append(family.tested(self.uncertainty, asked))
+        tables = [
+            pd.concat([s.labels.reset_index(drop=True), table], axis=1)
+            for s, table in zip(sets, across_families(tables, asked.cross), strict=True)
         ]
-    if np.isinf(shown["df"]).any():
-        shown["df"] = ["inf" if np.isinf(v) else f"{v:.4g}" for v in shown["df"]]
-    return shown
+        sizes = sorted({len(table) for table in tables})
+        how, notes = asked.adjust[0], [*self.notes, *asked.what.said()]
+        notes.append(said(how, sizes))
+        if asked.cross != "none" and len(tables) > 1:
+            notes.append(f"P-values adjusted across {len(tables)} families, too: {asked.cross}.")
+        frame = joined(tables, within, [levels for levels, _ in where])
+        return Contrasts(frame, tuple(within), how, asked.level, tuple(notes))
+
+    def _parts(self) -> Parts:
+        """The table and its notes, and the contrasts of a formula."""
+        notes = [*self.notes, f"Confidence level {self.level:g}, each interval for itself."]
+        parts: Parts = [f"{self.what}, {self.uncertainty.title}", shown(self.to_frame()), *notes]
+        return [*parts, *self.contrasts()._parts()] if self.comparison else parts

@@ -1,4 +1,4 @@
 """Likelihood profiles.
 
-`curve` (one parameter), `profile` (all), `contour` (regions of two).
+`profile` (all parameters), `contour` (regions of two).
 """

@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike
 
 from merextras._checks import check_level, one_of
 from merextras._typing import Array
+from merextras.distributions.curve import Curve
 from merextras.exceptions import InvalidArgumentError
 from merextras.results.base import FrozenMapping, Parts, TextResult, format_numbers, freeze
-from merextras.results.profiles.curve import Curve
 
 #: What `parm` and `which` call the groups of parameters, as lme4 does.
 GROUPS = ("theta_", "beta_")

@@ -147,7 +147,7 @@ def test_raw_fits(m):
         (np.zeros((2, 3)), {}, r"got shape \(2, 3\)"),
         (np.zeros((1, 1, 9)), {}, r"got shape \(1, 1, 9\)"),
         (5.0, {}, r"got shape \(\)"),
-        ("phase[T.b]", {}, "expected an array, a mapping of names"),
+        (object(), {}, "expected an array, a mapping of names"),
         ({"phase[T.d]": 1}, {}, r"'phase\[T.d\]' is no fixed effect.*did you mean"),
         (pd.DataFrame({"nothing": [1]}), {}, "'nothing' is no fixed effect"),
         ({"phase[T.b]": "a"}, {}, "weights must be numbers"),

@@ -297,7 +297,7 @@ def test_too_large_a_grid():
 
 CONTRASTS = [
     ({"method": "pairs"}, "method='pairs': allowed: 'pairwise'"),
-    ({"adjust": "scheffe"}, "adjust='scheffe': allowed"),
+    ({"adjust": "lsd"}, "adjust='lsd': allowed"),
     ({"method": "eff", "adjust": "tukey"}, "adjust='tukey' is for all pairwise differences"),
     ({"method": "control", "ref": "q"}, "ref='q': allowed: 'a', 'b', 'c', or a position"),
     ({"method": "control", "ref": 7}, "ref=7: allowed"),

@@ -30,6 +30,7 @@ from tolerances import EXACT_STATISTIC, ORACLE, SPECTRAL, SUPREMUM
 
 import merextras as mx
 from merextras.datasets import load_dataset
+from merextras.distributions.null_spectrum import spectrum, spectrum_of
 from merextras.engine.products.term_rows import TermRows
 from merextras.exceptions import (
     ApproximationWarning,
@@ -40,7 +41,6 @@ from merextras.exceptions import (
 from merextras.inference.variance_tests import variance_hypothesis
 from merextras.inference.variance_tests.exact_lrt import exact_lrt
 from merextras.inference.variance_tests.exact_rlrt import exact_rlrt
-from merextras.inference.variance_tests.null_spectrum import spectrum, spectrum_of
 from merextras.model.state.fitted import FittedModel, fit_at, fit_design
 
 # --- against R -----------------------------------------------------------------------------------

@@ -10,10 +10,10 @@ from tolerances import EXACT_STATISTIC, MONTE_CARLO, SPECTRAL
 
 import merextras as mx
 from merextras import r
+from merextras.distributions.null_spectrum import spectrum, spectrum_of
 from merextras.exceptions import ConvergenceWarning, InvalidArgumentError, UnsupportedModelError
 from merextras.inference.variance_tests import variance_hypothesis
 from merextras.inference.variance_tests.null_bootstrap import null_sample
-from merextras.inference.variance_tests.null_spectrum import spectrum, spectrum_of
 from merextras.inference.variance_tests.variance_hypothesis import label_of
 
 GIVEN = EXPECTED["given"]

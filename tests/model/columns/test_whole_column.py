@@ -9,6 +9,7 @@ import formula_models as fm
 import numpy as np
 import pandas as pd
 import pytest
+import statsmodels as sm
 import statsmodels.formula.api as smf
 import tolerances as tol
 from formula_models import LIMIT, half, z_score
@@ -20,7 +21,7 @@ from merextras.exceptions import (
     InvalidArgumentError,
     UnsupportedModelError,
 )
-from merextras.model.columns.whole_column import not_by_row
+from merextras.model.evaluation.whole_column import not_by_row
 
 #: Code of one number a row that looks at others.
 WHOLE = [
@@ -187,10 +188,17 @@ def test_it_is_remembered_by_a_pickle(data):
         m.predict(data.head(3))
 
 
+def statsmodels_version() -> tuple[int, int]:
+    major, minor = sm.__version__.split(".")[:2]
+    return int(major), int(minor)
+
+
 @pytest.mark.parametrize("code", ["I(z - z.mean())", "zscored(z)", "C(pd.qcut(z, 3))"])
 def test_fits_of_statsmodels(code, data):
     zscored = z_score
     assert zscored is z_score
+    if "zscored" in code and statsmodels_version() < (0, 15):
+        pytest.skip("mixedlm of statsmodels before 0.15 does not see its caller's functions")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         fit = smf.mixedlm(f"Reaction ~ {code}", data, groups="Subject").fit()

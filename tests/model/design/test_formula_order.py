@@ -11,7 +11,6 @@ import tolerances as tol
 
 from merextras.exceptions import InvalidArgumentError, MerextrasWarning
 from merextras.model.columns.fixed import FormulaPart, Scope
-from merextras.model.design.order import column_order
 
 F_NAMES = {"sum_sq": "Sum Sq", "num_df": "NumDF", "den_df": "DenDF", "statistic": "F value"}
 
@@ -110,5 +109,5 @@ def test_drop1s_arguments():
 )
 def test_columns_in_the_order_of_the_terms(engine, formula, order):
     part = FormulaPart.from_formula(formula, fm.sleep_data(), scope=Scope(engine=engine))
-    found = [part.names[j].replace("**", " ** ").replace("  ", " ") for j in column_order(part)]
+    found = [part.names[j].replace("**", " ** ").replace("  ", " ") for j in part.column_order()]
     assert found[: len(order)] == order

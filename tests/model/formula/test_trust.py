@@ -11,8 +11,8 @@ import pytest
 
 import merextras
 from merextras.exceptions import UnsupportedModelError
-from merextras.model.columns.coded import Computed
 from merextras.model.columns.fixed import FormulaPart, Scope
+from merextras.model.evaluation.computed import Computed
 from merextras.model.formula.trust import check_trusted
 
 #: What evaluates code, of patsy, formulaic and Python.
@@ -25,8 +25,9 @@ EVALUATORS = {
 #: Where they may be called, and why no text from a file comes there.
 ALLOWED = {
     "model/columns/fixed.py": "behind the gate: Scope, and the parts that it has made",
-    "model/columns/coded.py": "behind the gate: Computed",
-    "model/design/effects.py": "a spec that Scope has made",
+    "model/evaluation/computed.py": "behind the gate: Computed",
+    "model/columns/coded.py": "an empty EvalEnvironment: patsy codes factors that are known",
+    "model/evaluation/specs.py": "a spec that Scope has made",
     "model/products/formula_of.py": "EvalFactor's name of a piece of code, which is not compiled",
     "model/products/file.py": "json.loads",
     "model/products/blocks.py": "json.loads",

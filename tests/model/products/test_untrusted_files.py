@@ -10,7 +10,6 @@ from __future__ import annotations
 import collections
 import itertools
 import json
-import os
 import tracemalloc
 import warnings
 import zipfile
@@ -19,6 +18,7 @@ import mutated_products as mutated
 import numpy as np
 import pytest
 from chunk_models import table
+from fuzz_share import SHARE, part
 
 import merextras as mx
 from merextras.exceptions import InvalidArgumentError, MerextrasError, UnsupportedModelError
@@ -180,20 +180,16 @@ def test_any_array(files, data, tmp_path, name):
     _fuzz_arrays(files, data, tmp_path, name, [1], 0.1).check(at_least=50)
 
 
-#: The share of all changes that the slow tests try; MEREXTRAS_FUZZ=1 tries every one, in an hour.
-SHARE = float(os.environ.get("MEREXTRAS_FUZZ", "0.2"))
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_any_header_at_length(files, data, tmp_path, name):
-    _fuzz_headers(files, data, tmp_path, name, SHARE).check(at_least=round(800 * SHARE))
+    _fuzz_headers(files, data, tmp_path, name, SHARE).check(at_least=part(800))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_any_array_at_length(files, data, tmp_path, name):
-    _fuzz_arrays(files, data, tmp_path, name, [2], SHARE).check(at_least=round(800 * SHARE))
+    _fuzz_arrays(files, data, tmp_path, name, [2], SHARE).check(at_least=part(800))
 
 
 # One by one ---------------------------------------------------------------------------------------

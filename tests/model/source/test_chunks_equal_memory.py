@@ -10,6 +10,7 @@ import warnings
 
 import numpy as np
 import pytest
+from fuzz_share import part
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from properties.formulas import formulas, frames
@@ -83,7 +84,7 @@ def test_chunks_are_memory(formula, data, size, seed):
 
 
 @pytest.mark.slow
-@settings(max_examples=500)
+@settings(max_examples=part(500))
 @given(formulas(), frames(), st.sampled_from([1, 7, 31, 50, 1000]), st.integers(0, 2**32 - 1))
 def test_chunks_are_memory_at_length(formula, data, size, seed):
     rows = np.random.default_rng(seed).choice(len(data), 6)
@@ -116,7 +117,7 @@ def test_engines_agree(formula, data):
 
 
 @pytest.mark.slow
-@settings(max_examples=400)
+@settings(max_examples=part(400))
 @given(formulas(), frames())
 def test_engines_agree_at_length(formula, data):
     compare_engines(formula, data)

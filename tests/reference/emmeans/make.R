@@ -18,6 +18,8 @@ thinned <- thin(sleep)
 thinned$two <- as.numeric(seq_len(nrow(thinned)) %% 5 == 0)
 thinned$off <- seq_len(nrow(thinned)) / 10
 holed <- subset(thinned, !(phase == "c" & grp == "z"))
+# A factor nested in grp, some levels more in one than in another.
+thinned$sub <- factor(paste0(thinned$grp, c(1, 2, 1, 1, 2, 2, 1, 3, 1, 2, 1, 2, 2, 3, 1, 1, 1, 2)[as.integer(thinned$Subject)]))
 pastes <- thin(bundled("pastes"))
 pastes$cask <- factor(pastes$cask)
 penicillin <- thin(bundled("penicillin"))
@@ -59,6 +61,40 @@ compared <- function(means, family = TRUE) {
   out
 }
 
+# Further sets of contrasts and kinds of tests; `delta` is a difference that does not matter.
+more <- function(means, delta) {
+  tested <- function(x, ...) columns_of(x, infer = TRUE, ...)
+  out <- list()
+  for (set in c("poly", "revpairwise", "trt.vs.ctrlk", "consec", "eff", "del.eff", "mean_chg")) {
+    adjust <- if (set == "revpairwise") "tukey" else if (set %in% c("eff", "del.eff")) "fdr" else "none"
+    out[[set]] <- tested(contrast(means, set, adjust = adjust))
+  }
+  out$scheffe <- tested(contrast(means, "pairwise", adjust = "scheffe"))
+  for (side in c("equivalence", "noninferiority", "nonsuperiority")) {
+    out[[side]] <- tested(contrast(means, "revpairwise"), side = side, delta = delta, adjust = "sidak")
+  }
+  out$above <- tested(means, side = ">", null = delta, adjust = "holm")
+  out
+}
+
+# Interaction contrasts of two factors, and p-values adjusted across families.
+interactions <- function(fit, a, b) {
+  both <- emmeans(fit, c(a, b))
+  within <- emmeans(fit, a, by = b)
+  crossed <- lapply(c(holm = "holm", bonferroni = "bonferroni", sidak = "sidak", fdr = "fdr"), function(how) {
+    columns_of(contrast(within, "revpairwise", adjust = "none"), infer = TRUE, cross.adjust = how)
+  })
+  list(consec = columns_of(contrast(both, interaction = "consec"), infer = TRUE),
+       mixed = columns_of(contrast(both, interaction = c("poly", "revpairwise")), infer = TRUE),
+       one = columns_of(contrast(both, interaction = "eff", by = b), infer = TRUE),
+       cross = crossed)
+}
+
+nested_joint <- function(fit) {
+  j <- as.data.frame(joint_tests(fit, lmer.df = "asymptotic"))
+  list(term = vec(as.character(j[["model term"]])), df1 = vec(j$df1), F = bounds_of(j$F.ratio), p = bounds_of(j$p.value))
+}
+
 # lmerTest's test of emmeans' own hypotheses, term by term.
 joint <- function(fit, formula, data_name, terms, lmer.df) {
   lt <- lmerTest:::as_lmerModLT(fit, devfun_of(formula, data_name, TRUE))
@@ -84,6 +120,7 @@ joints <- function(fit, formula, data_name, terms) {
 }
 
 models <- list()
+extra <- list()
 
 f <- Reaction ~ phase * grp + (1 | Subject)
 fit <- polish(f, "thinned")
@@ -101,6 +138,8 @@ models$intercept <- list(
     list(grp = vec(as.character(j$grp)), df1 = vec(j$df1), F = vec(j$F.ratio), p = vec(j$p.value))
   }
 )
+extra$intercept <- list(phase = more(grid(fit, "phase"), 10), by = more(grid(fit, "phase", by = "grp"), 10),
+                        interactions = interactions(fit, "phase", "grp"))
 ml <- polish(f, "thinned", REML = FALSE)
 models$ml <- list(satterthwaite = compared(grid(ml, "phase", lmer.df = "satterthwaite")),
                   kenward_roger = list(means = columns_of(grid(ml, "phase"))))
@@ -113,29 +152,38 @@ models$slopes <- list(
   trends = compared(emtrends(fit, "grp", var = "Days")),
   joint = joints(fit, f, "thinned", list("grp"))
 )
+extra$slopes <- list(grp = more(grid(fit, "grp"), 10), trends = more(emtrends(fit, "grp", var = "Days"), 2))
 fit <- polish(Reaction ~ poly(Days, 2) * grp + two + (1 | Subject), "thinned")
 models$curved <- list(
   grp = list(means = columns_of(grid(fit, "grp"))),
   two = list(means = columns_of(grid(fit, "two"))),
   trends = list(means = columns_of(emtrends(fit, c("Days", "grp"), var = "Days", at = list(Days = c(1, 8)))))
 )
+extra$curved <- list(grp = more(grid(fit, "grp"), 10),
+                     degrees = columns_of(emtrends(fit, "grp", var = "Days", max.degree = 2)))
 fit <- polish(Reaction ~ log(Days + 1) + grp + offset(off) + (1 | Subject), "thinned")
 models$offset <- list(grp = list(means = columns_of(grid(fit, "grp")))) # its emtrends fails here
+extra$offset <- list(grp = more(grid(fit, "grp"), 10))
 fit <- polish(Reaction ~ log(Days + 1) * grp + (1 | Subject), "thinned")
 models$logged <- list(grp = list(means = columns_of(grid(fit, "grp"))),
                       trends = list(means = columns_of(emtrends(fit, "grp", var = "Days"))))
+extra$logged <- list(grp = more(grid(fit, "grp"), 10),
+                     function_of = columns_of(emtrends(fit, "grp", var = "log(Days + 1)")))
 
 f <- strength ~ cask + (1 | batch / cask)
 fit <- polish(f, "pastes")
 models$nested <- list(cask = compared(grid(fit, "cask")), joint = joints(fit, f, "pastes", list("cask")))
+extra$nested <- list(cask = more(grid(fit, "cask"), 1))
 
 f <- diameter ~ half + (1 | plate) + (1 | sample)
 fit <- polish(f, "penicillin")
 models$crossed <- list(half = compared(grid(fit, "half")), joint = joints(fit, f, "penicillin", list("half")))
+extra$crossed <- list(half = more(grid(fit, "half"), 1))
 
 f <- Yield ~ kind + (1 | Batch)
 fit <- polish(f, "dyestuff2")
 models$singular <- list(kind = compared(grid(fit, "kind")), joint = joints(fit, f, "dyestuff2", list("kind")))
+extra$singular <- list(kind = more(grid(fit, "kind"), 1))
 
 f <- extro ~ agree + open * class + (1 | school)
 fit <- polish(f, "students")
@@ -144,6 +192,7 @@ models$covariates <- list(
   trends = compared(emtrends(fit, "class", var = "open")),
   joint = joints(fit, f, "students", list("class"))
 )
+extra$covariates <- list(class = more(grid(fit, "class"), 0.5), trends = more(emtrends(fit, "class", var = "open"), 0.02))
 
 f <- Reaction ~ phase * grp + (1 | Subject)
 fit <- polish(f, "holed")
@@ -152,6 +201,23 @@ models$missing_cell <- list(
   by = compared(grid(fit, "phase", by = "grp")),
   joint = list(asymptotic = joint(fit, f, "holed", list(), "asymptotic"))
 )
+extra$missing_cell <- list(by = more(grid(fit, "phase", by = "grp"), 10))
+
+# Factors nested by the data, and by the formula.
+fit <- polish(Reaction ~ phase * grp + sub + (1 | Subject), "thinned")
+nests <- list(by_data = list(
+  sub = columns_of(grid(fit, "sub")), grp = columns_of(grid(fit, "grp")), phase = columns_of(grid(fit, "phase")),
+  cells = columns_of(grid(fit, c("sub", "phase"))), proportional = columns_of(grid(fit, "grp", weights = "proportional")),
+  pairs = columns_of(contrast(grid(fit, "sub"), "pairwise", by = "grp", adjust = "none"), infer = TRUE),
+  all_pairs = columns_of(contrast(grid(fit, "sub"), "pairwise", adjust = "none"), infer = TRUE),
+  joint = nested_joint(fit)))
+fit <- polish(Reaction ~ phase * (grp / sub) + (1 | Subject), "thinned")
+nests$interacting <- list(sub = columns_of(grid(fit, "sub")), grp = columns_of(grid(fit, "grp")),
+                          phase = columns_of(grid(fit, "phase")), joint = nested_joint(fit))
+fit <- polish(Reaction ~ grp / phase + (1 | Subject), "thinned")
+nests$by_formula <- list(phase = columns_of(grid(fit, "phase")), grp = columns_of(grid(fit, "grp")),
+                         pairs = columns_of(contrast(grid(fit, "phase"), "pairwise", by = "grp", adjust = "none"), infer = TRUE),
+                         joint = nested_joint(fit))
 
 # Dunnett's test by a numerical integral of its own: mvtnorm at whole degrees of freedom.
 dunnett <- function(t, df, R) {
@@ -168,4 +234,4 @@ write_expected("emmeans", emmeans = unbox(as.character(packageVersion("emmeans")
                lmerTest = unbox(as.character(packageVersion("lmerTest"))),
                dyestuff2 = list(Yield = vec(dyestuff2$Yield), Batch = vec(as.character(dyestuff2$Batch)),
                                 kind = vec(as.character(dyestuff2$kind))),
-               models = models, multivariate_t = multivariate_t)
+               models = models, extra = extra, nests = nests, multivariate_t = multivariate_t)

@@ -1,0 +1,1 @@
+"""Random and fixed effects: caterpillars, simulated ones, ranks and their impact, correlations."""

@@ -1,0 +1,189 @@
+"""Scatter plots of one outcome against several predictors, a panel for each group."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+import seaborn as sns
+
+from merextras._checks import check_count
+from merextras.exceptions import InvalidArgumentError
+from merextras.plots.drawing import arguments, style
+from merextras.plots.drawing.panels import finish, levels_of
+
+__all__ = ["xyplot"]
+
+#: More points than this in the figure are stored as pixels.
+_RASTER_POINTS = 20_000
+
+
+def xyplot(
+    data: pd.DataFrame,
+    y: str,
+    xs: str | Sequence[str],
+    by: str,
+    and_by: str | None = None,
+    *,
+    col_wrap: int | None = None,
+    height: float | None = None,
+    aspect: float = 1.0,
+    palette: str | Sequence[Any] | None = None,
+    size: float = 14.0,
+    title: str | None = None,
+) -> sns.FacetGrid:
+    """Draw an outcome against several predictors, in one panel for each group.
+
+    This is lattice's ``xyplot(y ~ x1 + x2 | by)``, and with `and_by` its
+    ``xyplot(y ~ x1 + x2 | by + and_by)``. All panels share both axes. Each predictor has its own
+    colour, named in the legend, and all of them lie along the one x axis.
+
+    Parameters
+    ----------
+    data : pandas.DataFrame
+        One row per observation. A row in which the outcome or a predictor is missing has no
+        point for it, and a row without a group is in no panel.
+    y : str
+        Column of the outcome.
+    xs : str or sequence of str
+        Columns of the predictors.
+    by : str
+        Column of the groups: a panel each. Categories come in their own order, other values are
+        sorted.
+    and_by : str, optional
+        A second column of groups. The panels are then a grid with `by` across and `and_by` down.
+    col_wrap : int, optional
+        Number of panels in a row, which can't be chosen together with `and_by`. By default up
+        to four panels are in one row and more are laid out as a square.
+    height : float, optional
+        Height of a panel in inches, by default 2.6.
+    aspect : float, default 1.0
+        Width of a panel divided by its height.
+    palette : str or sequence of colours, optional
+        A palette that `seaborn.color_palette` knows; by default the one in force, or "colorblind"
+        where that is matplotlib's own.
+    size : float, default 14.0
+        Area of a point in square points.
+    title : str, optional
+        Title of the figure.
+
+    Returns
+    -------
+    seaborn.FacetGrid
+        The panels; ``.axes_dict`` has them by group, or by ``(and_by, by)``.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If `data` is empty or lacks a column, if the outcome or a predictor is not numeric, if the
+        same column is given twice, or if there would be more than 200 panels.
+
+    Examples
+    --------
+    The tutorial's lattice by class, and one variable by class and school:
+
+    >>> import matplotlib.pyplot as plt
+    >>> from merextras.datasets import load_dataset
+    >>> from merextras.plots import xyplot
+    >>> students = load_dataset("students")
+    >>> xs = ["open", "social", "agree"]
+    >>> by_class = xyplot(students, "extro", xs, "class", title="Extroversion by Class")
+    >>> by_both = xyplot(students, "extro", "open", "class", "school", height=1.2)
+    >>> list(by_class.axes_dict)
+    ['a', 'b', 'c', 'd']
+    >>> by_both.axes.shape
+    (6, 4)
+    >>> plt.close("all")
+    """
+    arguments.refuse_model(data, "xyplot")
+    names = [xs] if isinstance(xs, str) else list(xs)
+    _check(data, y, names, by, and_by, col_wrap)
+    height = arguments.inches(height, "height", 2.6)
+    for value, argument in ((aspect, "aspect"), (size, "size")):
+        arguments.require_positive(value, argument)
+    levels = levels_of(data[by], sort=True)
+    rows = None if and_by is None else levels_of(data[and_by], sort=True)
+    _check_groups(levels, rows, by, and_by)
+    if col_wrap is None and rows is None and len(levels) > 4:
+        col_wrap = math.ceil(math.sqrt(len(levels)))
+    grid = sns.FacetGrid(
+        data,
+        row=and_by,
+        col=by,
+        row_order=rows,
+        col_order=levels,
+        col_wrap=None if col_wrap is None else min(col_wrap, len(levels)),
+        height=height,
+        aspect=aspect,
+        margin_titles=True,
+    )
+    found = style.palette(len(names)) if palette is None else sns.color_palette(palette, len(names))
+    colours = dict(zip(names, found, strict=True))
+    handles = _draw(grid, data, y, colours, size)
+    across, down = "{col_var} {col_name}", "{row_var} {row_name}"
+    grid.set_titles(template=across, col_template=across, row_template=down)
+    grid.figure.supxlabel(" + ".join(names), fontsize="medium")
+    grid.figure.supylabel(y, fontsize="medium")
+    grid.add_legend(handles, title="", label_order=names)
+    finish(grid, title)
+    return grid
+
+
+def _check(
+    data: Any, y: str, xs: list[str], by: str, and_by: str | None, col_wrap: int | None
+) -> None:
+    """Raise if the columns do not fit."""
+    if not xs:
+        message = f"xs={xs!r} names no predictor; at least one column is needed."
+        raise InvalidArgumentError(message)
+    if len(set(xs)) < len(xs):
+        message = f"xs={xs!r} names a column twice; each predictor is drawn once."
+        raise InvalidArgumentError(message)
+    if by == and_by:
+        message = f"and_by={and_by!r} is the column of `by`; give another one or leave it out."
+        raise InvalidArgumentError(message)
+    groups = [by] if and_by is None else [by, and_by]
+    arguments.as_frame(data, "data", needs=groups, numeric=[y, *xs])
+    if col_wrap is not None:
+        check_count(col_wrap, "col_wrap")
+        if and_by is not None:
+            message = (
+                f"col_wrap={col_wrap!r} is not allowed with and_by={and_by!r}: the levels of "
+                f"{and_by!r} are the rows; leave one of the two out."
+            )
+            raise InvalidArgumentError(message)
+
+
+def _check_groups(levels: list[Any], rows: list[Any] | None, by: str, and_by: str | None) -> None:
+    """Raise if there is no group, or too many."""
+    for column, found in ((by, levels), (and_by, rows)):
+        if found is not None and not found:
+            message = f"data[{column!r}] holds missing values only; it names the panels."
+            raise InvalidArgumentError(message)
+    panels = len(levels) * (1 if rows is None else len(rows))
+    arguments.require_few_panels(panels, f"by={by!r}", f"its levels are {arguments.listed(levels)}")
+
+
+def _draw(
+    grid: Any, data: pd.DataFrame, y: str, colours: dict[str, Any], size: float
+) -> dict[str, Any]:
+    """Draw the points of every panel; the marks of one panel are the legend's."""
+    raster = len(data) * len(colours) > _RASTER_POINTS
+    handles: dict[str, Any] = {}
+    for (i, j, _), part in grid.facet_data():
+        ax = grid.facet_axis(i, j, modify_state=False)
+        for name, colour in colours.items():
+            handles[name] = ax.scatter(
+                part[name].astype(float),
+                part[y].astype(float),
+                s=size,
+                facecolors="none",
+                edgecolors=[colour],
+                linewidths=0.8,
+                alpha=0.8,
+                label=name,
+                rasterized=raster,
+            )
+    return handles

@@ -1,0 +1,1 @@
+"""Predictions of rows, of cases in other groups, and marginal means."""

@@ -1,0 +1,1 @@
+"""Profiles, exact tests' null distributions, power."""

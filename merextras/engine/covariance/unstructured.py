@@ -122,10 +122,14 @@ class Unstructured(Structure):
         return [np.outer(d, d) for d in [*eye, *mixed]]
 
     def zero_groups(self) -> tuple[list[IntArray], list[IntArray]]:
-        """Each effect's row, then what the effects before it leave of it, the diagonal element."""
-        rows, _ = lower_indices(self.k)
+        """Each effect's row, then what the first effects leave of it: the ends of the row.
+
+        Of three effects with variance in one direction the last row ends in two zeros.
+        """
+        rows, cols = lower_indices(self.k)
         effects = [np.flatnonzero(rows == a) for a in range(self.k)]
-        return effects, [place[None] for place in self.diagonal]
+        starts = [(a, b) for a in range(self.k) for b in range(min(a, 1), a + 1)]
+        return effects, [np.flatnonzero((rows == a) & (cols >= b)) for a, b in starts]
 
     def near_zero(self, theta: Array, sizes: Array, limit: float) -> BoolArray:
         """By the diagonal."""
@@ -164,6 +168,11 @@ class Unstructured(Structure):
     def curvature(self, theta: Array, slope: Array) -> Array:
         """``2 D_ac`` for two elements (a, b) and (c, b) of a column."""
         del theta
-        rows, cols = self.places
-        twice = 2.0 * (cols[:, None] == cols)
-        return np.asarray(slope[:, rows[:, None], rows] * twice)
+        rows = self.places[0]
+        return np.asarray(slope[:, rows[:, None], rows] * self._twice)
+
+    @cached_property
+    def _twice(self) -> Array:
+        """Two for elements of one column of Lambda, (n, n)."""
+        cols = self.places[1]
+        return np.asarray(2.0 * (cols[:, None] == cols))

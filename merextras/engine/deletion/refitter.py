@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
 
@@ -105,7 +106,8 @@ class Refitter:
     def _full(self, found: Pieces, which: IntArray) -> tuple[Estimates, BoolArray]:
         """The optimum of each refit, and which were found."""
         fits = self._search(found, self.whole.start)
-        elsewhere.keep_lower(fits, self.whole.criterion, partial(self._again, which))
+        foresee, again = partial(self._foreseen, which), partial(self._again, which)
+        elsewhere.keep_lower(fits, self.whole.criterion, foresee, again)
         assert self.shared is not None
         problem = DeletionProblem(self.whole.criterion, self.shared, found)
         point = problem.at(np.arange(len(fits)), fits.theta)
@@ -130,15 +132,27 @@ class Refitter:
 
     def _again(self, which: IntArray, at: IntArray, thetas: Array) -> ManyFits:
         """The refits `which[at]`, each from a theta of its own, as many at a time as before."""
-        assert self.shared is not None
-        parts = [slice(i, i + len(which)) for i in range(0, len(at), len(which))]
-        found = [
-            self._search(
-                pieces(self.whole, self.shared, self.deletions, which[at[part]]), thetas[part]
-            )
-            for part in parts
-        ]
+        found = [self._search(*part) for part in self._parts(which, at, thetas)]
         return search.stacked(found, thetas.shape[1], self.whole.cp.p)
+
+    def _foreseen(self, which: IntArray, at: IntArray, thetas: Array) -> tuple[Array, Array]:
+        """Short searches of the same: where they were left, and the deviances of their ends."""
+        assert self.shared is not None
+        found = []
+        for left_out, theta in self._parts(which, at, thetas):
+            problem = DeletionProblem(self.whole.criterion, self.shared, left_out)
+            found.append(search.foresee(problem, theta, self.whole.control))
+        left, deviance = zip(*found, strict=True)
+        return np.concatenate(left), np.concatenate(deviance)
+
+    def _parts(
+        self, which: IntArray, at: IntArray, thetas: Array
+    ) -> Iterator[tuple[Pieces, Array]]:
+        """What the refits `which[at]` leave out, and their thetas, as many as `which` at a time."""
+        assert self.shared is not None
+        for i in range(0, len(at), len(which)):
+            part = slice(i, i + len(which))
+            yield pieces(self.whole, self.shared, self.deletions, which[at[part]]), thetas[part]
 
     def _displacements(self, found: Estimates) -> Array:
         """The displacement of each refit: the criterion of all rows at its theta."""

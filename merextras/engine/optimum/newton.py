@@ -38,7 +38,7 @@ LARGE, LITTLE = 1e3, 1e-3
 # An eigenvalue of the Hessian that may be zero but for rounding, relative to the largest.
 FLAT = 1e-5
 # Searches that only foresee where they would end: their decrement and iterations.
-_FORESEEN, _SHORT = 1e-3, 20
+FORESEEN, SHORT = 1e-3, 20
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class _Search:
 
     def at(self, theta: Array) -> tuple[Point, float]:
         """The point and the deviance at a theta; the last one asked for is kept."""
-        if self.last is not None and np.array_equal(self.last[0].theta, theta):
+        if self.last is not None and bool((self.last[0].theta == theta).all()):
             return self.last
         self.n_evaluations += 1
         # A step into numbers too large gives no finite deviance and is rejected for that.
@@ -96,12 +96,12 @@ class _Search:
 
     def relative_size(self, theta: Array) -> float:
         """The largest relative standard deviation, of a covariate of size one."""
-        return float(np.max(self.relative_sizes(theta), initial=0.0))
+        return float(self.relative_sizes(theta).max(initial=0.0))
 
     def curvature(self, theta: Array, hessian: Array) -> float:
         """The least second derivative in a parameter, in units of its size."""
         size = np.maximum(np.abs(theta), 1.0 / self.criterion.units)
-        return float(np.min(np.abs(np.diag(hessian)) * size**2, initial=np.inf))
+        return float((np.abs(hessian.diagonal()) * size**2).min(initial=np.inf))
 
     def newton(
         self, theta: Array, tolerance: float | None = None, most: int | None = None
@@ -114,7 +114,7 @@ class _Search:
         decrement, previous, slow = np.inf if some else 0.0, np.inf, 0
         for _ in range(most if some and np.isfinite(deviance) else 0):
             grad, hessian = point.gradient(), point.hessian()
-            if not np.all(np.isfinite(hessian)) or self.relative_size(theta) > FAR:
+            if not np.isfinite(hessian).all() or self.relative_size(theta) > FAR:
                 break
             if slow >= PATIENCE:
                 hessian = self.criterion.differenced(theta, lambda end: self.at(end)[0])
@@ -138,14 +138,14 @@ class _Search:
             if left <= tolerance or length == 0.0:
                 break
         canonical = self.parameters.canonical(theta)
-        if np.any(theta != canonical):
+        if (theta != canonical).any():
             theta = canonical
             point, deviance = self.at(theta)
         return theta, point, deviance, decrement
 
     def foresee(self, theta: Array) -> tuple[Array, float]:
         """A short search: where it was left, and the deviance that its end will have."""
-        theta, _, deviance, decrement = self.newton(theta, _FORESEEN, _SHORT)
+        theta, _, deviance, decrement = self.newton(theta, FORESEEN, SHORT)
         return theta, deviance - 0.5 * decrement
 
     def settle(self, theta: Array) -> tuple[Array, Point, float, float]:

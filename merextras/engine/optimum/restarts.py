@@ -13,11 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from merextras.engine.kernels.blocks import Array
+from merextras.engine.kernels.blocks import Array, BoolArray
 from merextras.engine.optimum.criterion import Criterion
 
 #: Iterations after which a way was long; a well-started search takes about five.
@@ -126,8 +126,7 @@ def lowest(
     for theta in others:
         near, deviance = foresee(theta)
         best = min(end.deviance for end in ends)
-        lower = deviance < best - _LOWER * (1.0 + abs(best))
-        if np.isfinite(deviance) and (lower or _is_new(deviance, ends)):
+        if np.isfinite(deviance) and (_is_lower(deviance, best) or _is_new(deviance, ends)):
             end = descend(near)
             if is_last(end):
                 # A flat end far out may lie above a minimum; one that is lower has no minimum.
@@ -140,6 +139,19 @@ def lowest(
                 at = int(np.argmin([abs(e.deviance - end.deviance) for e in ends]))
                 ends[at] = end
     return min(ends, key=lambda end: end.deviance), len(ends)
+
+
+def are_worth_it(foreseen: Array, known: Array) -> BoolArray:
+    """Which searches of many models may end lower than, or elsewhere than, the end that is known.
+
+    By the deviance that each will end with, as `lowest` has it for one model.
+    """
+    elsewhere = _is_lower(foreseen, known) | (np.abs(foreseen - known) > _SAME)
+    return np.asarray(np.isfinite(foreseen) & elsewhere)
+
+
+def _is_lower(deviance: Any, known: Any) -> Any:
+    return deviance < known - _LOWER * (1.0 + abs(known))
 
 
 def _is_new(deviance: float, ends: Sequence[E]) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import scipy.sparse as sp
@@ -17,6 +18,11 @@ from merextras.engine.products.basis import Basis
 from merextras.engine.products.change import sparse_times_both, times_both
 from merextras.engine.products.effects import EffectBasis
 from merextras.engine.products.term_rows import TermRows
+
+# Pivots of X'V^-1 X that are rounding: relative to the column's own size, and for a column that was
+# one already in the basis, whose columns are of size one.
+NO_DIGITS = 1e-14
+NO_COLUMN = 1e-25
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,12 @@ class CrossProducts:
         """Fixed effects."""
         return len(self.xy) - 1
 
-    @property
+    @cached_property
+    def noise(self) -> Array:
+        """The pivots of X'V^-1 X that are rounding, (p,)."""
+        return np.maximum(NO_DIGITS * self.xy.diagonal()[:-1], NO_COLUMN)
+
+    @cached_property
     def shapes(self) -> tuple[tuple[int, int], ...]:
         """(levels, effects per level) of each term."""
         return tuple((own.shape[0], own.shape[1]) for own in self.own)

@@ -5,6 +5,7 @@ Bates, Maechler, Bolker & Walker (2015), J. Stat. Softw. 67(1); equation numbers
 
 from __future__ import annotations
 
+import math
 from functools import cache, cached_property
 from typing import Any
 
@@ -13,11 +14,6 @@ import numpy as np
 from merextras.engine.kernels import dense
 from merextras.engine.kernels.blocks import Array
 from merextras.engine.products.crossprod import CrossProducts
-
-# Pivots of X'V^-1 X that are rounding: relative to the column's own size, and for a column that was
-# one already in the basis, whose columns are of size one.
-NO_DIGITS = 1e-14
-NO_COLUMN = 1e-25
 
 
 @cache
@@ -78,8 +74,7 @@ class Profiled:
         p = self.p
         low = dense.cholesky(self.gram[:p, :p])
         # A pivot is a difference: at this size it holds no digit of what it was taken from.
-        noise = NO_DIGITS * self.cp.xy.diagonal()[:p]
-        if (low.diagonal() ** 2 <= np.maximum(noise, NO_COLUMN)).any():
+        if (low.diagonal() ** 2 <= self.cp.noise).any():
             return np.full((p, p), np.nan)
         return low
 
@@ -129,7 +124,7 @@ class Profiled:
         log_det = self.log_det + (self.log_det_fixed if reml else 0.0)
         if self.pwrss <= 0.0:
             return -np.inf
-        fit = df * (1.0 + np.log(2.0 * np.pi * self.pwrss / df))
+        fit = df * (1.0 + math.log(2.0 * math.pi * self.pwrss / df))
         return float(log_det + fit - self.cp.sum_log_w)
 
     @cached_property
@@ -139,7 +134,7 @@ class Profiled:
         ``c c' df / r**2`` and, under REML, (X'V^-1 X)^-1; (p + 1, p + 1), in the basis.
         """
         p = self.p
-        weight = np.outer(self.contrast, self.contrast) * self.df / self.pwrss
+        weight = self.contrast[:, None] * self.contrast * self.df / self.pwrss
         if self.reml and p:
             weight[:p, :p] += dense.solve(self.fixed_low, np.eye(p))
         return np.asarray(weight)

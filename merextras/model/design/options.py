@@ -76,16 +76,16 @@ class Options:
         """The options of some rows, without what a formula of these names does not need."""
         contrasts = {c: how for c, how in self.contrasts.items() if c in names}
         names = names.union(*(names_in(how) for how in contrasts.values()))
-        kept = self.at(np.flatnonzero(keep))
-        return replace(kept, scope=self.scope.only(names), contrasts=contrasts)
+        scope = self.scope.only(names)
+        return replace(self, scope=scope, contrasts=contrasts, **self._of_rows(keep))
 
     def at(self, rows: IntArray) -> Options:
         """The options of the given rows, in that order, perhaps several times."""
-        made: dict[str, Any] = {}
-        for name in _BY_ROW.values():
-            values = getattr(self, name)
-            made[name] = None if values is None else values[rows]
-        return replace(self, **made)
+        return replace(self, **self._of_rows(rows))
+
+    def _of_rows(self, rows: IntArray | BoolArray) -> dict[str, Any]:
+        values = {name: getattr(self, name) for name in _BY_ROW.values()}
+        return {name: given[rows] for name, given in values.items() if given is not None}
 
     def for_data(self, frame: pd.DataFrame, wanted: Iterable[str] = tuple(_BY_ROW)) -> Options:
         """The options for other data, from which the columns among the arguments are taken.

@@ -111,6 +111,7 @@ def _parsed(text: str, name: str, subtract: bool) -> MixedFormula:
     return MixedFormula(response, fixed, tuple(bars["+"]), tuple(bars["-"]))
 
 
+@lru_cache(maxsize=128)
 def one_line(text: str) -> str:
     """The text with single spaces, but for what is in quotes: a name may have two."""
     pieces = re.split(r"(\"[^\"]*\"|'[^']*'|`[^`]*`)", text)

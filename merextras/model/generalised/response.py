@@ -115,7 +115,7 @@ def read_response(
     if name in frame.columns:
         column = frame[name]
     else:
-        column = pd.Series(response_of(code, frame, scope), index=frame.index)
+        column = pd.Series(response_of(code, frame, {}, scope), index=frame.index)
     if weights is not None and not choice.has_trials:
         raise InvalidArgumentError(
             f"weights: for family={choice.name!r} they are not defined (a known number of trials "
@@ -140,7 +140,8 @@ def _pair(
         parts = []
     if len(parts) != 2:
         raise InvalidArgumentError(f"formula: {code}: cbind takes successes and failures")
-    successes, failures = (response_of(part, frame, scope) for part in parts)
+    columns = {str(name): column for name, column in frame.items()}
+    successes, failures = (response_of(part, frame, columns, scope) for part in parts)
     return _of_pair(successes, failures, (parts[0], parts[1]))
 
 

@@ -27,10 +27,11 @@ from merextras.model.columns.array_columns import ColumnsPart
 from merextras.model.columns.covariates import Covariates
 from merextras.model.columns.fixed import FormulaPart
 from merextras.model.columns.part import FixedPart
+from merextras.model.columns.plain_columns import plain_part
 from merextras.model.design.design import INTERCEPT, RowDesign, Term, in_order
 from merextras.model.design.questions import bar_text
 from merextras.model.formula.translate import names_in, unquoted
-from merextras.model.frame.read import read_columns
+from merextras.model.frame.read import only_columns, read_columns
 from merextras.model.state.fitted import Fit, FittedModel, Origin, fit_at, fit_design, warn_of
 from merextras.model.state.identified import check_told_apart
 from merextras.model.state.linear_only import linear_only
@@ -92,7 +93,8 @@ def read_mixedlm(
     _check_same(results, plain)
     done = plain
     if polish:
-        done = fit_design(design, reml=reml, theta=_start(plain), origin=origin)
+        products = plain.solution.cp
+        done = fit_design(design, reml=reml, theta=_start(plain), origin=origin, products=products)
     else:
         _warn_of_digits(plain)
     _warn(done, plain)
@@ -172,8 +174,9 @@ def _design(
     labels = model.data.row_labels
     index = pd.RangeIndex(n) if labels is None else pd.Index(labels)
     frame = frame_of(model, names, index)
-    once = set(frame.columns[~frame.columns.duplicated(keep=False)])
-    frame = with_own_values(model, names, read_columns(frame, once))
+    columns = frame.columns
+    once = columns if columns.is_unique else columns[~columns.duplicated(keep=False)]
+    frame = with_own_values(model, names, read_columns(frame, set(once)))
     groups, frame = groups_of(model, frame, named)
     fixed = _fixed(model, names, frame)
     check_columns_made(model, fixed, frame)
@@ -196,7 +199,7 @@ def _design(
     text = getattr(model, "formula", None)
     response = unquoted(text.split("~")[0].strip()) if text else str(model.endog_names)
     formula = _formula(response, text, fixed, ordered)
-    kept = frame[[c for c in frame.columns if c in _used(response, fixed, ordered)]]
+    kept = only_columns(frame, _used(response, fixed, ordered))
     return RowDesign(response, y, x, fixed, ordered, index, kept, formula), theta
 
 
@@ -206,7 +209,9 @@ def _fixed(model: Any, names: list[str], frame: pd.DataFrame) -> FixedPart:
     if spec is None or not isinstance(formula, str):
         ones = np.flatnonzero(np.all(np.asarray(model.exog) == 1.0, axis=0))
         return ColumnsPart(names, names[ones[0]] if len(ones) else None)
-    return FormulaPart(spec, formula.split("~", 1)[-1], frame)
+    rhs = formula.split("~", 1)[-1]
+    plain = plain_part(rhs, frame) if frame.columns.is_unique else None
+    return plain if plain and plain.names == tuple(names) else FormulaPart(spec, rhs, frame)
 
 
 def _group_terms(
@@ -215,7 +220,7 @@ def _group_terms(
     """The terms on the groups: one, or several where `free` has covariances of some effects."""
     model = results.model
     values = np.asarray(model.exog_re, dtype=float)
-    names = effect_names(model, {str(c): frame[c] for c in frame.columns})
+    names = effect_names(model, frame)
     relative = np.asarray(results.cov_re, dtype=float) / results.scale
     found = []
     for block, tag in _blocks(results, len(names)):

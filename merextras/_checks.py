@@ -118,8 +118,8 @@ def check_frame(data: object, name: str) -> pd.DataFrame:
         raise InvalidArgumentError(f"{name}: expected a pandas DataFrame, got {kind}")
     if len(data) == 0:
         raise InvalidArgumentError(f"{name}: the frame has no rows")
-    repeated = data.columns[data.columns.duplicated()]
-    if len(repeated):
+    if not data.columns.is_unique:
+        repeated = data.columns[data.columns.duplicated()]
         raise InvalidArgumentError(
             f"{name}: column names must be unique; repeated: {sorted(set(map(str, repeated)))}"
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from merextras import _hints
@@ -17,8 +17,10 @@ from merextras.diagnostics import residual_table as _residual_table
 from merextras.inference.comparison import anova as _anova
 from merextras.inference.fixed_effects import drop1 as _drop1
 from merextras.inference.fixed_effects import summary as _tested
+from merextras.inference.fixed_effects import vcov as _vcov
 from merextras.inference.intervals import confint as _confint
 from merextras.inference.intervals import profile as _profile
+from merextras.model.design.options import check_sigma, refuse_two_sigmas
 from merextras.model.fit import refit as _refit
 from merextras.model.fit.lmer import check_order, fit_formula, fit_source, read_products
 from merextras.model.products.products import ModelProducts
@@ -165,7 +167,7 @@ class MerMod(FittedModel):
     ranef = estimates.ranef
     coef = estimates.coef
     sigma = estimates.sigma
-    vcov = estimates.vcov
+    vcov = _vcov.vcov
     var_corr = estimates.var_corr
     re_pca = _re_pca.re_pca
     confint = _confint.confint
@@ -273,6 +275,7 @@ def lmer(
     weights: Any = None,
     freq_weights: Any = None,
     offset: Any = None,
+    residual_by: str | Sequence[str] | None = None,
     contrasts: Mapping[str, str] | None = None,
     missing: str = "drop",
     cov_prior: Any = None,
@@ -291,6 +294,12 @@ def lmer(
         a formula from someone else before running it. Right of a bar stands a grouping factor:
         ``g``, ``a:b``, or ``a/b`` for ``a`` and ``b:a``. ``||`` makes effects independent, each
         column of a factor on its own. ``offset(x)`` and backticks for odd names work.
+
+        The effects' covariance is free, or has a structure: ``diag(x | g)`` independent effects,
+        ``cs(0 + f | g)`` the same correlation of every two, ``ar1(0 + t | g)`` a correlation
+        ``rho**d`` of effects d steps apart, in the order of the factor's levels. With ``hom=True``
+        the effects of ``diag`` and ``cs`` have one standard deviation, with ``het=True`` those of
+        ``ar1`` have one each.
     data : DataFrame, or a source of chunks
         pandas, polars, or anything with ``to_pandas``, in memory. Read in chunks, so that it need
         not fit there: a pyarrow Table or Dataset, a path or glob of parquet or CSV files, a list of
@@ -305,6 +314,10 @@ def lmer(
         How many observations the row stands for.
     offset : the same, optional
         A known part of the expectation.
+    residual_by : column name, or list of them, optional
+        Groups of rows with residual standard deviations of their own (several columns: each
+        combination that occurs), estimated jointly with everything else, as by nlme's
+        ``varIdent``: a row's residual variance is sigma_h**2 / w. `sigma` is then by group.
     contrasts : mapping column -> str, optional
         ``{"class": "Sum"}``, ``{"class": "Treatment('b')"}``: patsy's contrasts.
     missing : {"drop", "raise"}
@@ -364,12 +377,14 @@ def lmer(
     """
     check_order(formula, data)
     if chunk_size is not None or is_dask(data) or is_source(data):
+        refuse_two_sigmas(check_sigma(sigma), residual_by)
         products = read_products(
             formula,
             data,
             weights=weights,
             freq_weights=freq_weights,
             offset=offset,
+            residual_by=residual_by,
             contrasts=contrasts,
             missing=missing,
             chunk_size=chunk_size,
@@ -387,6 +402,7 @@ def lmer(
         weights=weights,
         freq_weights=freq_weights,
         offset=offset,
+        residual_by=residual_by,
         contrasts=contrasts,
         missing=missing,
         cov_prior=cov_prior,

@@ -44,8 +44,9 @@ WITHOUT_SIGMA = {
 #: Counts of parameters, refits at which sigma would have moved, and the uncertainty of sigma
 #: itself: draws of it, degrees of freedom, intervals by Student's t.
 CHANGED = {
-    "check_outliers", "compare", "contest", "emmeans", "emmeans: at", "emtrends", "fe_sim",
-    "glance", "joint_tests", "model_info", "performance", "predict_interval",
+    "check_outliers", "compare", "contest", "contest: text", "emmeans", "emmeans: at", "emtrends",
+    "fe_sim", "glance", "joint_tests", "kr_modcomp", "ls_means", "model_info", "performance",
+    "predict_interval", "sat_modcomp",
     "ranova", "ranova: exact", "ranova: terms",
     "re_margins", "re_sim", "step", "sim", "vcov_adj", "what_if", "what_if: changes",
     "what_if_average",
@@ -57,7 +58,7 @@ CHANGED = {
 }  # fmt: skip
 
 #: As before: refused, or of no use, whatever sigma is.
-ALIKE = {"bootstrap: cases", "m.refit"}
+ALIKE = {"bootstrap: cases", "m.refit", "m.vcov: robust"}
 
 
 @functools.cache

@@ -13,7 +13,7 @@ from merextras.exceptions import InvalidArgumentError
 from merextras.model.state.fitted import FittedModel
 from merextras.results.base import FrozenMapping
 from merextras.results.estimates.ranef import Ranef
-from merextras.results.estimates.var_corr import Component, VarCorr
+from merextras.results.estimates.var_corr import Component, Line, VarCorr
 
 
 def fixef(model: FittedModel, *, add_dropped: bool = False) -> pd.Series:
@@ -41,19 +41,55 @@ def fixef(model: FittedModel, *, add_dropped: bool = False) -> pd.Series:
     dtype: float64
     """
     fixed = model.design.fixed
-    found = pd.Series(model.solution.beta.copy(), index=list(fixed.names))
+    found = pd.Series(model.fixed_estimates.copy(), index=list(fixed.names))
     if add_dropped:
         return found.reindex(list(fixed.whole.names))
     return found
 
 
-def sigma(model: FittedModel) -> float:
+def sigma(model: FittedModel) -> float | pd.Series:
     """Residual standard deviation, lme4's ``sigma``.
 
     ``sqrt(pwrss / (n - p))`` for a REML fit, ``sqrt(pwrss / n)`` for an ML fit (Bates et al. 2015,
     eq. 34 and 41).
+
+    Returns
+    -------
+    float, or Series by group for a model with ``residual_by=``
+
+    Examples
+    --------
+    >>> import merextras as mx
+    >>> students = mx.load_dataset("students")
+    >>> m = mx.lmer("extro ~ open + (1 | school)", students, residual_by="school")
+    >>> m.sigma().round(2)
+    school
+    I      4.29
+    II     1.37
+    III    1.12
+    IV     1.22
+    V      1.31
+    VI     4.26
+    Name: sigma, dtype: float64
     """
-    return float(np.sqrt(model.solution.sigma2))
+    groups = model.design.residual
+    if groups is None:
+        return float(np.sqrt(model.solution.sigma2))
+    return pd.Series(group_sigmas(model), index=groups.levels.rename(groups.name), name="sigma")
+
+
+def group_sigmas(model: FittedModel) -> Array:
+    """Residual standard deviations of a row of weight one: one, or one by group."""
+    groups, first = model.design.residual, np.sqrt(model.solution.sigma2)
+    return np.array([first]) if groups is None else np.asarray(first / np.sqrt(groups.omega))
+
+
+def mean_sigma(model: FittedModel) -> float:
+    """Root of the mean residual variance of the observations, at weight one; sigma if it is one."""
+    strata = model._fit.strata
+    if strata is None:
+        return float(np.sqrt(model.solution.sigma2))
+    return float(np.sqrt(np.average(group_sigmas(model) ** 2, weights=strata.n)))
 
 
 def vcov(model: FittedModel) -> pd.DataFrame:
@@ -127,26 +163,25 @@ def pick_groups(model: FittedModel, groups: str | Sequence[str] | None) -> list[
 def _modes(model: FittedModel, factor: str) -> pd.DataFrame:
     terms = model.design.terms_of(factor)
     names = [name for t in terms for name in model.design.terms[t].names]
-    values = np.hstack([model.solution.b[t] for t in terms])
+    values = np.hstack([model.modes[t] for t in terms])
     index = model.design.terms[terms[0]].levels.rename(factor)
     return pd.DataFrame(values, index=index, columns=names)
 
 
 def _post_var(model: FittedModel, factor: str) -> Array:
-    terms = model.design.terms_of(factor)
-    solution = model.solution
+    terms, posterior = model.design.terms_of(factor), model.posterior
     sizes = [model.design.terms[t].k for t in terms]
     ends = np.cumsum(sizes)
     out = np.zeros((len(model.design.terms[terms[0]].levels), ends[-1], ends[-1]))
     for a, t in enumerate(terms):
         rows = slice(ends[a] - sizes[a], ends[a])
-        out[:, rows, rows] = solution.conditional(t)
+        out[:, rows, rows] = posterior.conditional(t)
         for b, s in enumerate(terms[:a]):
-            between = solution.between(s, t)
+            between = posterior.between(s, t)
             cols = slice(ends[b] - sizes[b], ends[b])
             out[:, cols, rows] = between
             out[:, rows, cols] = np.swapaxes(between, 1, 2)
-    return np.asarray(solution.sigma2 * out)
+    return out
 
 
 def coef(model: FittedModel) -> FrozenMapping[pd.DataFrame]:
@@ -162,7 +197,7 @@ def coef(model: FittedModel) -> FrozenMapping[pd.DataFrame]:
     for factor in design.factors:
         modes = _modes(model, factor)
         frame = pd.DataFrame(
-            np.tile(model.solution.beta, (len(modes), 1)),
+            np.tile(model.fixed_estimates, (len(modes), 1)),
             index=modes.index,
             columns=list(design.fixed.names),
         )
@@ -183,13 +218,24 @@ def var_corr(model: FittedModel) -> VarCorr:
     -------
     VarCorr
         Mapping group -> covariance matrix; `.to_frame()` is lme4's ``as.data.frame``. A further
-        term on the same factor is named ``Subject.1``, as in lme4.
+        term on the same factor is named ``Subject.1``, as in lme4. A structure's standard deviation
+        and correlation are shown once, with its name: ``0.88 (ar1)``.
     """
     seen: dict[str, int] = {}
     components = []
     for term, covariance in zip(model.design.terms, model.covariances, strict=True):
+        values = term.structure.reported(covariance[None])[0].tolist()
+        lines = tuple(
+            Line(name, values[sd], tuple(values[place] for place in correlations))
+            for name, sd, correlations in term.structure.lines(term.names)
+        )
         count = seen.get(term.factor, 0)
         seen[term.factor] = count + 1
         label = term.factor if count == 0 else f"{term.factor}.{count}"
-        components.append(Component(label, term.names, covariance))
-    return VarCorr(components, sigma(model))
+        name = "" if term.tag.name == "us" else term.tag.name
+        components.append(Component(label, term.names, covariance, name, lines))
+    groups = model.design.residual
+    if groups is None:
+        return VarCorr(components, None if model.is_generalised else mean_sigma(model))
+    by_group = dict(zip(map(str, groups.levels), group_sigmas(model).tolist(), strict=True))
+    return VarCorr(components, mean_sigma(model), groups.name, by_group)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from merextras._typing import Array
-from merextras.accessors.estimates import ranef, sigma, var_corr
+from merextras.accessors.estimates import mean_sigma, ranef, var_corr
 from merextras.accessors.likelihood import aic, nobs
 from merextras.accessors.pick import pick_effect
 from merextras.exceptions import InvalidArgumentError
@@ -79,6 +79,8 @@ def re_extract(m: object) -> pd.DataFrame:
 
 def theta_extract(m: object) -> Array:
     """Return theta, the lower triangles of the relative covariance factors.
+
+    Of covariances with a structure it has the standard deviations over sigma and the correlation.
 
     Parameters
     ----------
@@ -267,7 +269,8 @@ def model_info(m: object) -> pd.DataFrame:
     -------
     DataFrame
         One row: ``n_obs`` observations, ``n_lvls`` grouping factors, ``aic`` by the fit's own
-        criterion, ``sigma`` the residual standard deviation.
+        criterion, ``sigma`` the residual standard deviation (with residual variances by group the
+        root of their mean over the observations).
 
     Notes
     -----
@@ -287,6 +290,6 @@ def model_info(m: object) -> pd.DataFrame:
         "n_obs": nobs(model),
         "n_lvls": len(model.design.factors),
         "aic": aic(model),
-        "sigma": sigma(model),
+        "sigma": mean_sigma(model),
     }
     return pd.DataFrame([row])

@@ -14,7 +14,7 @@ from merextras.exceptions import InvalidArgumentError
 from merextras.inference.ddf.method import check_method
 from merextras.model.newdata.re_form import Kept, kept_effects
 from merextras.model.newdata.rows import read_new
-from merextras.model.newdata.target import left_out_rows, precision_weights, target_rows
+from merextras.model.newdata.target import left_out_rows, precisions, residual_groups, target_rows
 from merextras.model.state.fitted import FittedModel
 from merextras.prediction.spread import Neighbourhood, relative_variances
 
@@ -191,7 +191,7 @@ def predict(
         )
     se_fit, adjust = check_flag(se_fit, "se_fit"), check_flag(adjust, "adjust")
     newdata = None if newdata is None else read_new(model.design, newdata)
-    unseen = _unseen_levels(allow_new_levels)
+    unseen = unseen_levels(allow_new_levels)
     kept = kept_effects(model.design, re_form)
     random_only = check_flag(random_only, "random_only")
     _check_random_only(random_only, kept, kind)
@@ -214,11 +214,14 @@ def predict(
     variance = error
     if kind == "prediction":
         anew = left_out_rows(model, newdata, kept).take(known)
-        residual = _residual(precision_weights(model.design, newdata, weights), known)
+        residual = _residual(precisions(model.design, newdata, weights), known)
         drawn = [*drawn, anew]
         variance = error + anew.prior(model.solution.lams) + residual
     if ddf == "satterthwaite" and near is not None:
-        df = near.df(rows, drawn, residual)
+        groups = None
+        if kind == "prediction" and model.design.residual is not None:
+            groups = residual_groups(model.design, newdata)[known]
+        df = near.df(rows, drawn, residual, groups)
     else:
         df = np.array(model.solution.sigma_df if ddf == "residual" else np.inf)
     quantile = stats.t.isf((1.0 - level) / 2.0, df)
@@ -238,7 +241,7 @@ def _check_random_only(random_only: bool, kept: Kept, kind: str) -> None:
         )
 
 
-def _unseen_levels(allow_new_levels: object) -> str:
+def unseen_levels(allow_new_levels: object) -> str:
     """Read `allow_new_levels`: ``"error"``, ``"zero"`` or ``"draw"``."""
     if isinstance(allow_new_levels, (bool, np.bool_)):
         return "zero" if allow_new_levels else "error"

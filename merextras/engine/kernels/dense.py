@@ -46,7 +46,28 @@ def solve_upper(low: Array, rhs: Array) -> Array:
 
 def solve(low: Array, rhs: Array) -> Array:
     """Solve ``L L' x = rhs``; `rhs` is (n, m)."""
+    if 0 < len(low) <= _SMALL and rhs.size:
+        return np.asarray(la.lapack.dpotrs(low, rhs, lower=1)[0])
     return solve_upper(low, solve_lower(low, rhs))
+
+
+def solve_triangle(upper: Array, rhs: Array) -> Array:
+    """Solve ``U x = rhs`` for an upper triangular U; `rhs` is (n,) or (n, m).
+
+    Raises
+    ------
+    LinAlgError
+        A zero on the diagonal.
+    """
+    if not 0 < len(upper) <= _SMALL or not rhs.size:
+        return np.asarray(la.solve_triangular(upper, rhs, check_finite=False))
+    if upper.flags.f_contiguous:
+        found, zero = la.lapack.dtrtrs(upper, rhs)
+    else:  # its transpose is, without a copy
+        found, zero = la.lapack.dtrtrs(upper.T, rhs, lower=1, trans=1)
+    if zero:
+        raise la.LinAlgError(f"a triangular matrix with a zero in row {zero}")
+    return np.asarray(found.reshape(rhs.shape))
 
 
 def _solve(low: Array, rhs: Array, *, transposed: bool) -> Array:
@@ -125,12 +146,12 @@ def divided(upper: Array, b: Array) -> Array:
     if k == 1:
         return np.asarray(b / upper[0, 0])
     columns = np.moveaxis(np.reshape(b, (-1, k, b.shape[-1])), 1, 0).reshape(k, -1)
-    out = la.solve_triangular(upper, columns, check_finite=False)
-    inverse = la.solve_triangular(upper, np.eye(k), check_finite=False)
-    if np.max(np.abs(inverse) @ np.abs(upper), initial=0.0) > _CANCELS:
+    out = solve_triangle(upper, columns)
+    inverse = solve_triangle(upper, np.eye(k))
+    if (np.abs(inverse) @ np.abs(upper)).max() > _CANCELS:
         for _ in range(3):
             rest = _exact_product(np.hstack([upper, np.eye(k)]), np.vstack([-out, columns]))
-            out = out + la.solve_triangular(upper, rest, check_finite=False)
+            out = out + solve_triangle(upper, rest)
     out = np.moveaxis(out.reshape(k, -1, b.shape[-1]), 0, 1)
     return np.asarray(out.reshape(b.shape))
 

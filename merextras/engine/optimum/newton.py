@@ -38,7 +38,7 @@ LARGE, LITTLE = 1e3, 1e-3
 # An eigenvalue of the Hessian that may be zero but for rounding, relative to the largest.
 FLAT = 1e-5
 # Searches that only foresee where they would end: their decrement and iterations.
-_FORESEEN, _SHORT = 1e-3, 20
+FORESEEN, SHORT = 1e-3, 20
 
 
 @dataclass(frozen=True)
@@ -59,14 +59,14 @@ class _Search:
 
     def __init__(self, criterion: Criterion, control: Control) -> None:
         self.criterion, self.control = criterion, control
-        self.covariances = criterion.covariances
+        self.parameters = criterion.parameters
         self.n_evaluations, self.flatness = 0, 1.0
         self.last: tuple[Point, float] | None = None
         self.log: list[Iteration] = []
 
     def at(self, theta: Array) -> tuple[Point, float]:
         """The point and the deviance at a theta; the last one asked for is kept."""
-        if self.last is not None and np.array_equal(self.last[0].theta, theta):
+        if self.last is not None and bool((self.last[0].theta == theta).all()):
             return self.last
         self.n_evaluations += 1
         # A step into numbers too large gives no finite deviance and is rejected for that.
@@ -87,17 +87,21 @@ class _Search:
     @property
     def tolerance(self) -> float:
         """When to stop: later where another iteration costs nothing beside reading the table."""
-        quick = self.criterion.is_quick and max(self.covariances.ks) > 1
+        quick = self.criterion.is_quick and max(self.criterion.covariances.ks) > 1
         return self.control.tolerance * (_QUICK if quick else 1.0)
+
+    def relative_sizes(self, theta: Array) -> Array:
+        """Relative standard deviations, of covariates of size one; zero for other parameters."""
+        return self.criterion.parameters.amounts(theta, self.criterion.units)
 
     def relative_size(self, theta: Array) -> float:
         """The largest relative standard deviation, of a covariate of size one."""
-        return float(np.max(np.abs(theta) * self.criterion.units, initial=0.0))
+        return float(self.relative_sizes(theta).max(initial=0.0))
 
     def curvature(self, theta: Array, hessian: Array) -> float:
         """The least second derivative in a parameter, in units of its size."""
         size = np.maximum(np.abs(theta), 1.0 / self.criterion.units)
-        return float(np.min(np.abs(np.diag(hessian)) * size**2, initial=np.inf))
+        return float((np.abs(hessian.diagonal()) * size**2).min(initial=np.inf))
 
     def newton(
         self, theta: Array, tolerance: float | None = None, most: int | None = None
@@ -106,11 +110,11 @@ class _Search:
         tolerance = self.tolerance if tolerance is None else tolerance
         most = self.control.max_iterations if most is None else most
         point, deviance = self.at(theta)
-        some = self.covariances.n > 0
+        some = self.parameters.n > 0
         decrement, previous, slow = np.inf if some else 0.0, np.inf, 0
         for _ in range(most if some and np.isfinite(deviance) else 0):
             grad, hessian = point.gradient(), point.hessian()
-            if not np.all(np.isfinite(hessian)) or self.relative_size(theta) > FAR:
+            if not np.isfinite(hessian).all() or self.relative_size(theta) > FAR:
                 break
             if slow >= PATIENCE:
                 hessian = self.criterion.differenced(theta, lambda end: self.at(end)[0])
@@ -133,15 +137,15 @@ class _Search:
             previous, decrement = decrement, left
             if left <= tolerance or length == 0.0:
                 break
-        canonical = self.covariances.canonical(theta)
-        if np.any(theta != canonical):
+        canonical = self.parameters.canonical(theta)
+        if (theta != canonical).any():
             theta = canonical
             point, deviance = self.at(theta)
         return theta, point, deviance, decrement
 
     def foresee(self, theta: Array) -> tuple[Array, float]:
         """A short search: where it was left, and the deviance that its end will have."""
-        theta, _, deviance, decrement = self.newton(theta, _FORESEEN, _SHORT)
+        theta, _, deviance, decrement = self.newton(theta, FORESEEN, SHORT)
         return theta, deviance - 0.5 * decrement
 
     def settle(self, theta: Array) -> tuple[Array, Point, float, float]:
@@ -184,7 +188,7 @@ def minimise(
     search = _Search(criterion, control)
     initial, initial_deviance = theta, search.at(theta)[1]
     if not np.isfinite(initial_deviance):
-        theta = next(restarts.alike(criterion, (1.0,)))
+        theta = criterion.parameters.with_theta(theta, next(restarts.alike(criterion, (1.0,))))
     end, n_ends, regular = _lowest(search, theta)
     solution = end.point.solution
     if search.lost_digits(end, solution):
@@ -212,7 +216,7 @@ def minimise(
 def _lowest(search: _Search, theta: Array) -> tuple[_End, int, bool]:
     """The end of a search, where it may not be the only one the lowest, and whether it was."""
     end = _descend(search, theta)
-    if not search.covariances.n or not _is_doubtful(search, end):
+    if not search.parameters.n or not _is_doubtful(search, end):
         return end, 1, search.flatness > FLAT
     if not np.isfinite(end.deviance):
         return end, 1, False
@@ -233,9 +237,9 @@ def _is_doubtful(search: _Search, end: _End) -> bool:
 
 def _is_unbounded(search: _Search, end: _End) -> bool:
     """Whether the criterion does not rise as what is large of the random effects grows further."""
-    if search.criterion.system.cp.scale.is_known:
-        return False  # it has a minimum: no residual variance goes to zero
-    size = np.abs(end.theta) * search.criterion.units
+    if search.criterion.has_minimum:
+        return False
+    size = search.relative_sizes(end.theta)
     largest = np.max(size, initial=0.0)
     unsettled = end.decrement > 1e-8 and largest > FEW_DIGITS
     if end.deviance == -np.inf or largest > FAR or unsettled:
@@ -243,7 +247,7 @@ def _is_unbounded(search: _Search, end: _End) -> bool:
     if not np.isfinite(end.deviance) or not largest > LARGE:
         return False
     # What is large alone, and with all that outweighs the residual: it may grow in proportion only.
-    grown = [np.where(size > bound, 10.0 * end.theta, end.theta) for bound in (LARGE, 1.0)]
+    grown = [search.parameters.tenfold(end.theta, size > bound) for bound in (LARGE, 1.0)]
     return any(search.at(theta)[1] <= end.deviance + LITTLE for theta in grown)
 
 
@@ -304,10 +308,10 @@ def _snap_to_zero(search: _Search, theta: Array, deviance: float) -> Array | Non
     First all of an effect's row of Lambda, then what the effects before it leave of it, the
     diagonal element alone.
     """
-    size = np.abs(theta) * search.criterion.units
+    size = search.relative_sizes(theta)
     limit = NEAR_ZERO * max(1.0, float(np.max(size, initial=0.0)))
     snapped = None
-    for where in search.covariances.zero_groups():
+    for where in search.parameters.zero_groups():
         trial = (theta if snapped is None else snapped).copy()
         if not np.any(trial[where]) or np.linalg.norm(size[where]) >= limit:
             continue
@@ -324,7 +328,7 @@ def _leave_boundary(search: _Search, theta: Array) -> Array:
     """
     if not search.criterion.near_zero(theta, np.finfo(float).tiny):
         return theta
-    for _ in range(search.covariances.k):
+    for _ in range(search.criterion.covariances.k):
         inside = _step_inside(search, *search.at(theta))
         if inside is None:
             break
@@ -344,7 +348,7 @@ def _step_inside(search: _Search, point: Point, deviance: float) -> Array | None
     for t, change in point.inward(NEAR_BOUNDARY):
         best, found = deviance - 10 * search.noise(deviance), None
         for size in 10.0 ** np.arange(2.0, -9.0, -1.0):
-            many = search.covariances.grown(point.theta[None], t, change, size, sizes[t])
+            many = search.parameters.grown(point.theta[None], t, change, size, sizes[t])
             theta: Array = many[0]
             value = search.at(theta)[1]
             if value < best:

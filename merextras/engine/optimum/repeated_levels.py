@@ -119,7 +119,8 @@ class ExchangeablePoint(Profiled):
     def _slopes(self) -> Array:
         """``sum_j (Z'V^-1 Z)_j - H_j E H_j'`` with H = Z'V^-1 [X y]."""
         fit = self._projected(self.slope_weight)
-        slopes = np.tensordot(self.levels.counts, self._reach, 1) - fit.sum(axis=0)
+        reach = self.levels.counts @ self._reach.reshape(len(fit), -1)
+        slopes = reach.reshape(fit.shape[1:]) - fit.sum(axis=0)
         return np.asarray(0.5 * (slopes + slopes.T))
 
     @cached_property
@@ -136,7 +137,7 @@ class ExchangeablePoint(Profiled):
         """The first part of the Hessian in theta, as `average_information.average_information`."""
         k, p, blocks = len(self.lam), self.p, len(self.keep)
         moved = moves[0].reshape(-1, k * k)
-        scores = self._projected(np.outer(self.contrast, self.contrast))
+        scores = self._projected(self.contrast[:, None] * self.contrast)
         slopes = moved @ scores.sum(axis=0).reshape(-1)
         # tr(M_i S M_j T) summed over the blocks, with S and T side by side.
         pairs = self._reach.reshape(blocks, k * k).T @ scores.reshape(blocks, k * k)

@@ -12,11 +12,12 @@ deviation, so that they do not depend on the scale of anything.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Protocol, TypeVar
+from itertools import chain
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from merextras.engine.kernels.blocks import Array
+from merextras.engine.kernels.blocks import Array, BoolArray
 from merextras.engine.optimum.criterion import Criterion
 
 #: Iterations after which a way was long; a well-started search takes about five.
@@ -57,10 +58,13 @@ def starts(criterion: Criterion, theta: Array) -> Iterator[Array]:
         Where the first search ended.
     """
     large = sum(levels * k for levels, k in criterion.system.cp.shapes) > _LARGE
-    yield from alike(criterion, _ALIKE[:2] if large else _ALIKE)
-    yield from freed(criterion, theta, _FREED[:1] if large else _FREED)
-    if not large:
-        yield from alone(criterion, _ONLY)
+    found = [
+        alike(criterion, _ALIKE[:2] if large else _ALIKE),
+        freed(criterion, theta, _FREED[:1] if large else _FREED),
+        *([] if large else [alone(criterion, _ONLY)]),
+    ]
+    for start in chain.from_iterable(found):
+        yield criterion.parameters.with_theta(theta, start)
 
 
 def alike(criterion: Criterion, sizes: Iterable[float]) -> Iterator[Array]:
@@ -76,28 +80,20 @@ def freed(criterion: Criterion, theta: Array, sizes: Iterable[float]) -> Iterato
     scaled = [row @ row.T for row in rows]
     for size in sizes:
         for t, g in enumerate(scaled):
-            values, vectors = np.linalg.eigh(g)
-            for direction in vectors[:, values < _NONE**2].T:
-                grown = g + size**2 * np.outer(direction, direction)
+            for change in criterion.covariances.structures[t].released(g, _NONE):
+                grown = g + size**2 * change
                 yield _theta_of(criterion, [*scaled[:t], grown, *scaled[t + 1 :]])
 
 
 def alone(criterion: Criterion, sizes: Iterable[float]) -> Iterator[Array]:
-    """One direction large and all others small: each effect, each sum and difference of two."""
-    ks = criterion.covariances.ks
-    little = [_BESIDE**2 * np.eye(k) for k in ks]
+    """A covariance far from even and all others small; see `Structure.uneven`."""
+    structures = criterion.covariances.structures
+    little = [_BESIDE**2 * np.eye(s.k) for s in structures]
     for size in sizes:
-        for t, k in enumerate(ks):
-            for direction in _directions(k):
-                g = little[t] + size**2 * np.outer(direction, direction)
+        for t, structure in enumerate(structures):
+            for large in structure.uneven():
+                g = little[t] + size**2 * large
                 yield _theta_of(criterion, [*little[:t], g, *little[t + 1 :]])
-
-
-def _directions(k: int) -> list[Array]:
-    eye = np.eye(k)
-    pairs = [(i, j) for i in range(k) for j in range(i)]
-    mixed = [(eye[i] + sign * eye[j]) / np.sqrt(2.0) for i, j in pairs for sign in (1.0, -1.0)]
-    return [*eye, *mixed]
 
 
 def _theta_of(criterion: Criterion, scaled: Sequence[Array]) -> Array:
@@ -130,8 +126,7 @@ def lowest(
     for theta in others:
         near, deviance = foresee(theta)
         best = min(end.deviance for end in ends)
-        lower = deviance < best - _LOWER * (1.0 + abs(best))
-        if np.isfinite(deviance) and (lower or _is_new(deviance, ends)):
+        if np.isfinite(deviance) and (_is_lower(deviance, best) or _is_new(deviance, ends)):
             end = descend(near)
             if is_last(end):
                 # A flat end far out may lie above a minimum; one that is lower has no minimum.
@@ -144,6 +139,19 @@ def lowest(
                 at = int(np.argmin([abs(e.deviance - end.deviance) for e in ends]))
                 ends[at] = end
     return min(ends, key=lambda end: end.deviance), len(ends)
+
+
+def are_worth_it(foreseen: Array, known: Array) -> BoolArray:
+    """Which searches of many models may end lower than, or elsewhere than, the end that is known.
+
+    By the deviance that each will end with, as `lowest` has it for one model.
+    """
+    elsewhere = _is_lower(foreseen, known) | (np.abs(foreseen - known) > _SAME)
+    return np.asarray(np.isfinite(foreseen) & elsewhere)
+
+
+def _is_lower(deviance: Any, known: Any) -> Any:
+    return deviance < known - _LOWER * (1.0 + abs(known))
 
 
 def _is_new(deviance: float, ends: Sequence[E]) -> bool:

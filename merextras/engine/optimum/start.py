@@ -14,13 +14,17 @@ from __future__ import annotations
 import numpy as np
 
 from merextras.engine.covariance.covariances import Covariances
+from merextras.engine.derivatives.strata import conditional_traces
 from merextras.engine.kernels.blocks import Array
+from merextras.engine.optimum.criterion import Criterion
 from merextras.engine.products.crossprod import CrossProducts
 
 # Bounds on the part of a row's standard deviation that a random effect may start with.
 _LEAST, _MOST = 0.1, 10.0
 # Rounds of taking what the random effects explain out of the residual variance.
 _ROUNDS = 3
+# Logarithm of the largest ratio of a stratum's residual variance to the middle one's at the start.
+_FARTHEST = 6.0
 
 
 def moments(cp: CrossProducts, covariances: Covariances | None = None) -> Array:
@@ -35,13 +39,13 @@ def moments(cp: CrossProducts, covariances: Covariances | None = None) -> Array:
     if not total > 0.0:
         return covariances.from_covariances([np.diag(unit**2) for unit in units])
     # In coordinates in which each effect moves a row by one on average.
-    own = [u[:, None] * block * u for block, u in zip(cp.own, units, strict=True)]
-    score = [to_xy[:, :, -1] * u for to_xy, u in zip(cp.to_xy, units, strict=True)]
+    pairs = zip(cp.own, cp.to_xy, units, strict=True)
+    equations = [_Equations(u[:, None] * own * u, to_xy[:, :, -1] * u) for own, to_xy, u in pairs]
     sigma2 = total if cp.scale.given is None else cp.scale.given
     for _ in range(_ROUNDS):
-        found = [_covariance(a, s, sigma2) for a, s in zip(own, score, strict=True)]
+        found = [each.solve(sigma2) for each in equations]
         explained = sum(
-            float(np.sum(a.sum(axis=0) * g)) / cp.n for a, g in zip(own, found, strict=True)
+            float((each.own * g).sum()) / cp.n for each, g in zip(equations, found, strict=True)
         )
         if not cp.scale.is_known:
             sigma2 = max(total - explained, 0.05 * total)
@@ -49,7 +53,7 @@ def moments(cp: CrossProducts, covariances: Covariances | None = None) -> Array:
     most = np.inf if cp.scale.is_known else _MOST
     for unit, g in zip(units, found, strict=True):
         values, vectors = np.linalg.eigh(g / sigma2)
-        bounded = vectors * np.clip(values, _LEAST**2, most**2) @ vectors.T
+        bounded = vectors * np.minimum(np.maximum(values, _LEAST**2), most**2) @ vectors.T
         started.append(unit[:, None] * bounded * unit)
     return covariances.from_covariances(started)
 
@@ -57,16 +61,43 @@ def moments(cp: CrossProducts, covariances: Covariances | None = None) -> Array:
 def _units(own: Array, n: int) -> Array:
     """One over the root mean square of each effect's covariate, (k,)."""
     size = np.sqrt(np.einsum("jaa->a", own) / max(n, 1))
-    return np.asarray(1.0 / np.where(size > 0.0, size, 1.0))
+    size[size == 0.0] = 1.0
+    return np.asarray(1.0 / size)
 
 
-def _covariance(own: Array, score: Array, sigma2: float) -> Array:
-    """G that solves the moment equations of one term, (k, k); it may be indefinite."""
-    k = own.shape[1]
-    excess = score.T @ score - sigma2 * own.sum(axis=0)
-    # sum_j C_j G C_j = excess, with G as a vector.
-    flat = own.reshape(len(own), k * k)
-    system = (flat.T @ flat).reshape(k, k, k, k).transpose(0, 2, 1, 3).reshape(k * k, k * k)
-    solved, *_ = np.linalg.lstsq(system, excess.reshape(-1), rcond=1e-10)
-    g = solved.reshape(k, k)
-    return np.asarray(0.5 * (g + g.T))
+class _Equations:
+    """The moment equations of one term, of blocks C_j, (J, k, k), and scores s_j, (J, k)."""
+
+    def __init__(self, blocks: Array, scores: Array) -> None:
+        k = blocks.shape[1]
+        self.own, self.squares = blocks.sum(axis=0), scores.T @ scores
+        # sum_j C_j G C_j, with G as a vector.
+        flat = blocks.reshape(len(blocks), k * k)
+        products = (flat.T @ flat).reshape(k, k, k, k)
+        self.system = products.transpose(0, 2, 1, 3).reshape(k * k, k * k)
+
+    def solve(self, sigma2: float) -> Array:
+        """G, (k, k); it may be indefinite."""
+        excess = (self.squares - sigma2 * self.own).reshape(-1)
+        g = np.linalg.lstsq(self.system, excess, rcond=1e-10)[0].reshape(self.own.shape)
+        return np.asarray(0.5 * (g + g.T))
+
+
+def residual_start(criterion: Criterion, theta: Array) -> Array:
+    """A start for the parameters of strata's residuals, (n_residual,), at a theta.
+
+    From the residuals of each stratum in the model in which all have one variance, that of a
+    stratum whose rows the effects explain no further from the others' than `_FARTHEST`.
+    """
+    strata = criterion.strata
+    if strata is None:
+        return np.empty(0)
+    point = criterion.at(np.concatenate([theta, np.zeros(len(strata) - 1)]))
+    solution = point.solution
+    residual = strata.residual(solution.modes_map)
+    squares = residual.gram @ solution.contrast @ solution.contrast
+    left = strata.n - conditional_traces(solution, strata)
+    each = np.log(np.maximum(squares / np.maximum(left, 0.1 * strata.n), 1e-300))
+    middle = float(np.median(each))
+    log_omega = -np.clip(each, middle - _FARTHEST, middle + _FARTHEST)
+    return np.asarray(log_omega[1:] - log_omega[0])

@@ -27,25 +27,33 @@ def newton_steps(gradient: Array, hessian: Array) -> tuple[Array, Array, Array]:
     """
     root, flatness = _root(hessian)
     usable = np.isfinite(gradient).all(axis=1) & (flatness >= 0.0)
-    gradient = np.where(usable[:, None], gradient, 0.0)
+    every = bool(usable.all())
+    if not every:
+        gradient = np.where(usable[:, None], gradient, 0.0)
     rotated = gradient[:, None] @ root
     steps = root @ rotated.transpose(0, 2, 1)
-    decrements = np.where(usable, (rotated[:, 0] ** 2).sum(axis=1), np.inf)
+    decrements = (rotated[:, 0] ** 2).sum(axis=1)
+    if not every:
+        decrements = np.where(usable, decrements, np.inf)
     return -steps[:, :, 0], decrements, flatness
 
 
 def _root(hessian: Array) -> tuple[Array, Array]:
     """`positive_root`, and flatness: negative where the scaled Hessian is not finite."""
-    size = np.sqrt(np.abs(np.diagonal(hessian, axis1=1, axis2=2)))
-    size = np.where(size == 0.0, 1.0, size)
+    size = np.sqrt(np.abs(hessian.diagonal(axis1=1, axis2=2)))
+    size[size == 0.0] = 1.0
     with np.errstate(over="ignore", invalid="ignore"):
         scaled = hessian / (size[:, :, None] * size[:, None, :])
-    finite = np.isfinite(scaled).all(axis=(1, 2))
-    if not finite.all():
+    finite = np.isfinite(scaled)
+    every = bool(finite.all())
+    if not every:
+        finite = finite.all(axis=(1, 2))
         scaled = np.where(finite[:, None, None], scaled, np.eye(scaled.shape[1]))
     values, vectors = np.linalg.eigh(scaled)
     values = np.abs(values)
     largest = np.maximum(values.max(axis=1, initial=0.0), 1e-300)
-    flatness = np.where(finite, values.min(axis=1, initial=np.inf) / largest, -1.0)
+    flatness = values.min(axis=1, initial=np.inf) / largest
+    if not every:
+        flatness = np.where(finite, flatness, -1.0)
     values = np.maximum(values, _FLAT * largest[:, None])
     return np.asarray(vectors / np.sqrt(values)[:, None, :] / size[:, :, None]), flatness

@@ -12,6 +12,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import scipy.linalg as la
@@ -42,9 +43,9 @@ class Basis:
     effects: tuple[EffectBasis, ...] = ()
 
     @classmethod
-    def identity(cls, p: int, ks: Sequence[int] = ()) -> Basis:
-        """Return the basis that leaves X, y and the effects as they are."""
-        return cls(np.eye(p), np.zeros(p), tuple(EffectBasis.identity(k) for k in ks))
+    def identity(cls, p: int, effects: Sequence[EffectBasis] = ()) -> Basis:
+        """Return the basis that leaves X and y as they are."""
+        return cls(np.eye(p), np.zeros(p), tuple(effects))
 
     def with_effects(self, effects: Sequence[EffectBasis]) -> Basis:
         """The same for X and y, with other coordinates of the terms' effects."""
@@ -62,17 +63,19 @@ class Basis:
         p, missing = x.shape[1], max(x.shape[1] - len(x), 0)
         if p == 0:
             return cls.identity(p)
-        root = np.ones(len(x)) if weights is None else np.sqrt(weights)
-        rows = np.pad(x * root[:, None], ((0, missing), (0, 0)))
+        rows, values = x, y
+        if weights is not None:
+            root = np.sqrt(weights)
+            rows, values = x * root[:, None], y * root
+        if missing:
+            rows, values = np.pad(rows, ((0, missing), (0, 0))), np.pad(values, (0, missing))
         q, r = la.qr(rows, mode="economic", check_finite=False)
-        dependent = np.flatnonzero(np.abs(np.diag(r)) <= 1e-13 * np.linalg.norm(r, axis=0))
+        diagonal = r.diagonal()
+        dependent = np.flatnonzero(np.abs(diagonal) <= 1e-13 * dense.lengths(r))
         if len(dependent):
             return cls._with_dependent(x, y, weights, int(dependent[0]))
-        signs = np.sign(np.diag(r))
-        transform = la.solve_triangular(r, np.diag(signs), check_finite=False)
-        rotated = q.T @ np.pad(y * root, (0, missing))
-        offset = la.solve_triangular(r, rotated, check_finite=False)
-        return cls(transform, offset)
+        transform = dense.solve_triangle(r, np.diag(np.sign(diagonal)))
+        return cls(transform, dense.solve_triangle(r, q.T @ values))
 
     @classmethod
     def _with_dependent(cls, x: Array, y: Array, weights: Array | None, j: int) -> Basis:
@@ -104,7 +107,7 @@ class Basis:
         for term, own in zip(terms, self.effects, strict=True):
             values = own.rows(term.values)
             same = values is term.values
-            out.append(term if same else TermRows(term.codes, values, term.n_levels))
+            out.append(term if same else replace(term, values=values))
         return out
 
     def restore(self, columns: Array) -> tuple[Array, Array]:
@@ -122,12 +125,14 @@ class Basis:
         )
 
     def to_user(self, theta: Array, covariances: Covariances) -> Array:
-        """Theta of the user's effects, (n,) or (m, n), of theta in these coordinates."""
-        return covariances.mapped(theta, [own.to_user for own in self.effects])
+        """Parameters of the user's effects, (n,) or (m, n), of theta in these coordinates."""
+        maps, scales = [e.to_user for e in self.effects], [e.scale for e in self.effects]
+        return covariances.natural(covariances.mapped(theta, maps, scales))
 
     def from_user(self, theta: Array, covariances: Covariances) -> Array:
-        """Theta in these coordinates, (n,) or (m, n), of theta of the user's effects."""
-        return covariances.mapped(theta, [own.from_user for own in self.effects])
+        """Theta in these coordinates, (n,) or (m, n), of parameters of the user's effects."""
+        maps, scales = [e.from_user for e in self.effects], [1.0 / e.scale for e in self.effects]
+        return covariances.mapped(covariances.from_natural(theta), maps, scales)
 
     def coefficients(self, beta: Array) -> Array:
         """Coefficients of X for the response y, from those of ``X T`` for ``y - X b0``."""
@@ -135,7 +140,11 @@ class Basis:
 
     def log_det(self) -> float:
         """Return log |T|."""
-        return float(np.sum(np.log(np.diag(self.transform))))
+        return self._log_det
+
+    @cached_property
+    def _log_det(self) -> float:
+        return float(np.log(self.transform.diagonal()).sum())
 
     def change_to(self, other: Basis) -> Array:
         """Matrix B, (p+1, p+1), with ``[columns in other] = [columns in self] B``."""

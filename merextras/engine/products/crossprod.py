@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import scipy.sparse as sp
@@ -18,6 +19,11 @@ from merextras.engine.products.change import sparse_times_both, times_both
 from merextras.engine.products.effects import EffectBasis
 from merextras.engine.products.scale import ESTIMATED, Scale
 from merextras.engine.products.term_rows import TermRows
+
+# Pivots of X'V^-1 X that are rounding: relative to the column's own size, and for a column that was
+# one already in the basis, whose columns are of size one.
+NO_DIGITS = 1e-14
+NO_COLUMN = 1e-25
 
 
 @dataclass(frozen=True)
@@ -62,7 +68,12 @@ class CrossProducts:
         """The same with the residual variance given, or none."""
         return self if self.scale.given == sigma2 else replace(self, scale=Scale(sigma2))
 
-    @property
+    @cached_property
+    def noise(self) -> Array:
+        """The pivots of X'V^-1 X that are rounding, (p,)."""
+        return np.maximum(NO_DIGITS * self.xy.diagonal()[:-1], NO_COLUMN)
+
+    @cached_property
     def shapes(self) -> tuple[tuple[int, int], ...]:
         """(levels, effects per level) of each term."""
         return tuple((own.shape[0], own.shape[1]) for own in self.own)
@@ -99,7 +110,7 @@ class CrossProducts:
         if basis is None:
             basis = Basis.from_rows(x, y, w)
         if not basis.effects:
-            as_given = [EffectBasis.identity(term.k) for term in terms]
+            as_given = [EffectBasis.identity(term.k, term.freedom) for term in terms]
             basis = basis.with_effects(as_given if effects is None else effects)
         terms = basis.rows(terms)
         xy = basis.apply(x, y)
@@ -174,8 +185,7 @@ class CrossProducts:
         ):
             rows = [part.effect_rows(t) for part in (self, other)]
             same = mine.is_same(theirs)
-            made = EffectBasis.from_rows(np.concatenate(rows), self.n + other.n)
-            out.append(mine if same else made)
+            out.append(mine if same else mine.of_rows(np.concatenate(rows), self.n + other.n))
         return tuple(out)
 
     def own_effects(self) -> tuple[EffectBasis, ...]:
@@ -206,13 +216,16 @@ class CrossProducts:
 def effects_of(
     terms: Sequence[TermRows], weights: Array | None = None, frequencies: Array | None = None
 ) -> list[EffectBasis]:
-    """Coordinates of each term's effects in which its covariates are nearly orthonormal."""
+    """Coordinates of each term's effects in which its covariates are nearly orthonormal.
+
+    As nearly as the structures of their covariances allow.
+    """
     if not terms:
         return []
     w, n = None, len(terms[0].codes)
     if weights is not None or frequencies is not None:
         w, n, _ = _row_weights(n, weights, frequencies)
-    return [EffectBasis.from_rows(term.values, n, w) for term in terms]
+    return [EffectBasis.from_rows(term.values, n, w, term.freedom) for term in terms]
 
 
 def _row_weights(

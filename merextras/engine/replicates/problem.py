@@ -22,7 +22,6 @@ from merextras.engine.covariance.priors import Penalty
 from merextras.engine.kernels import blocks
 from merextras.engine.kernels.blocks import Array, IntArray
 from merextras.engine.products.crossprod import CrossProducts
-from merextras.engine.solution.profiled import NO_COLUMN, NO_DIGITS
 
 
 @dataclass
@@ -160,7 +159,7 @@ class Problem(ABC):
 
     def _fixed_low(self, gram: Array) -> Array:
         low = blocks.cholesky(gram)
-        noise = np.maximum(NO_DIGITS * np.diag(self.cp.xy)[:-1], NO_COLUMN)
+        noise = self.cp.noise
         bad = ~np.all(np.diagonal(low, axis1=1, axis2=2) ** 2 > noise, axis=1)
         low[bad] = np.nan
         return low

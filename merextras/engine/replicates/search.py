@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 from merextras.engine.kernels.blocks import Array, IntArray
 from merextras.engine.optimum.criterion import Criterion, difference_steps, sizes_of
 from merextras.engine.optimum.newton import (
+    FORESEEN,
     NEAR_BOUNDARY,
     NEAR_ZERO,
     NOISE,
     PATIENCE,
+    SHORT,
     SLOW,
     minimise,
 )
@@ -81,12 +83,13 @@ def minimise_many(
             found.append(_alone(criterion, part, theta, control))
         else:
             fits = _together(make(part), part, theta, control)
+            foresee = partial(_foreseen, make, part, control, size)
             again = partial(_some, make, part, control, size)
-            elsewhere.keep_lower(fits, criterion, again)
+            elsewhere.keep_lower(fits, criterion, foresee, again)
             found.append(fits)
         if progress is not None:
             progress(len(part))
-    every = _stacked(found, len(theta), criterion.system.cp.p)
+    every = stacked(found, len(theta), criterion.system.cp.p)
     return replace(every, theta=criterion.to_user(every.theta))
 
 
@@ -107,7 +110,8 @@ def _kernel(criterion: Criterion) -> tuple[int, Callable[[Responses], Problem] |
     return 1, None
 
 
-def _stacked(found: list[ManyFits], n_theta: int, p: int) -> ManyFits:
+def stacked(found: list[ManyFits], n_theta: int, p: int) -> ManyFits:
+    """Fits of n_theta and p parameters one after the other."""
     none = ManyFits(
         np.empty((0, n_theta)), np.empty(0), np.empty((0, p)), np.empty(0), np.empty(0, dtype=bool),
         np.empty(0, dtype=bool),
@@ -158,7 +162,25 @@ def _some(
     for at in range(0, len(which), size):
         part = responses.take(which[at : at + size])
         found.append(_together(make(part), part, thetas[at : at + size], control))
-    return _stacked(found, thetas.shape[1], responses.xy.shape[0])
+    return stacked(found, thetas.shape[1], responses.xy.shape[0])
+
+
+def _foreseen(
+    make: Callable[[Responses], Problem],
+    responses: Responses,
+    control: Control,
+    size: int,
+    which: IntArray,
+    thetas: Array,
+) -> tuple[Array, Array]:
+    """Short searches of some responses, each from a theta of its own, in blocks of a size."""
+    left, deviance = [], []
+    for at in range(0, len(which), size):
+        part = responses.take(which[at : at + size])
+        found = foresee(make(part), thetas[at : at + size], control)
+        left.append(found[0])
+        deviance.append(found[1])
+    return np.concatenate(left), np.concatenate(deviance)
 
 
 def search(problem: Problem, theta: Array, control: Control) -> tuple[Point, BoolArray]:
@@ -169,6 +191,11 @@ def search(problem: Problem, theta: Array, control: Control) -> tuple[Point, Boo
     state = _Search(problem, control)
     converged = state.run(theta)
     return state.found, converged
+
+
+def foresee(problem: Problem, theta: Array, control: Control) -> tuple[Array, Array]:
+    """Short searches from one theta each: where they were left, the deviances of their ends."""
+    return _Search(problem, control).foresee(theta)
 
 
 class _Search:
@@ -204,6 +231,13 @@ class _Search:
         gained = self.decrement <= max(1e-8, self.control.tolerance)
         return np.asarray(np.isfinite(self.found.deviance) & gained & ~unfinished)
 
+    def foresee(self, theta: Array) -> tuple[Array, Array]:
+        """Short searches: where they were left, and the deviances that their ends will have."""
+        everyone = np.arange(len(theta))
+        self.found = self.problem.at(everyone, theta)
+        self.newton(everyone, FORESEEN, SHORT)
+        return self.found.theta, self.found.deviance - 0.5 * self.decrement
+
     def noise(self, deviance: Array) -> Array:
         return np.asarray(NOISE * (np.abs(deviance) + self.problem.cp.n))
 
@@ -228,13 +262,17 @@ class _Search:
             self.newton(which)
             self.snap(which)
 
-    def newton(self, which: IntArray) -> None:
+    def newton(
+        self, which: IntArray, tolerance: float | None = None, most: int | None = None
+    ) -> None:
         """Iterate to stationary points."""
+        tolerance = self.control.tolerance if tolerance is None else tolerance
+        most = self.control.max_iterations if most is None else most
         active = which[np.isfinite(self.found.deviance[which])]
         self.decrement[active] = np.inf
         previous = np.full(len(self.decrement), np.inf)
         slow = np.zeros(len(self.decrement), dtype=int)
-        for _ in range(self.control.max_iterations):
+        for _ in range(most):
             if len(active) == 0:
                 break
             point = self.found.take(active)
@@ -253,19 +291,26 @@ class _Search:
             left = decrement * np.where(falling, decrement / np.where(falling, before, 1.0), 1.0)
             slow[active] = np.where(decrement > SLOW * before, slow[active] + 1, 0)
             previous[active], self.decrement[active] = decrement, left
-            active = active[(left > self.control.tolerance) & (length > 0.0)]
+            active = active[(left > tolerance) & (length > 0.0)]
         self.normalise(which)
 
     def differenced(self, which: IntArray, theta: Array) -> Array:
         """Hessians by central differences of the gradient, where the other kind crawls."""
-        steps = difference_steps(theta, self.units)
-        out = np.empty((len(which), theta.shape[1], theta.shape[1]))
-        for i in range(theta.shape[1]):
-            move = np.zeros_like(theta)
-            move[:, i] = steps[:, i]
-            ends = [self.problem.at(which, theta + side * move) for side in (1.0, -1.0)]
-            above, below = (self.problem.local_model(which, end)[0] for end in ends)
-            out[:, i] = (above - below) / (2.0 * steps[:, i, None])
+        (m, n), steps = theta.shape, difference_steps(theta, self.units)
+        out = np.empty((m, n, n))
+        # Both ends of some parameters at once, no more points than there are replicates.
+        size = max(1, self.problem.n_responses // (2 * m))
+        for at in range(0, n, size):
+            own = np.arange(at, min(at + size, n))
+            ends = np.tile(theta, (2, len(own), 1, 1))
+            for i, j in enumerate(own):
+                ends[0, i, :, j] += steps[:, j]
+                ends[1, i, :, j] -= steps[:, j]
+            every = np.tile(which, 2 * len(own))
+            point = self.problem.at(every, ends.reshape(-1, n))
+            slopes = self.problem.local_model(every, point)[0].reshape(ends.shape)
+            change = slopes[0] - slopes[1]
+            out[:, own] = np.swapaxes(change, 0, 1) / (2.0 * steps[:, own, None])
         return 0.5 * (out + np.swapaxes(out, 1, 2))
 
     def normalise(self, which: IntArray) -> None:
@@ -296,7 +341,7 @@ class _Search:
         Returns the replicates that were changed.
         """
         reference = self.found.deviance[which]
-        size = np.abs(self.found.theta[which]) * self.units
+        size = self.covariances.amounts(self.found.theta[which], self.units)
         limit = NEAR_ZERO * np.maximum(1.0, np.max(size, axis=1, initial=0.0))
         changed = np.zeros(len(which), dtype=bool)
         for where in self.covariances.zero_groups():

@@ -14,11 +14,6 @@ from merextras.engine.kernels import dense
 from merextras.engine.kernels.blocks import Array
 from merextras.engine.products.crossprod import CrossProducts
 
-# Pivots of X'V^-1 X that are rounding: relative to the column's own size, and for a column that was
-# one already in the basis, whose columns are of size one.
-NO_DIGITS = 1e-14
-NO_COLUMN = 1e-25
-
 
 @cache
 def _cached_names(of: Any) -> tuple[str, ...]:
@@ -78,8 +73,7 @@ class Profiled:
         p = self.p
         low = dense.cholesky(self.gram[:p, :p])
         # A pivot is a difference: at this size it holds no digit of what it was taken from.
-        noise = NO_DIGITS * self.cp.xy.diagonal()[:p]
-        if (low.diagonal() ** 2 <= np.maximum(noise, NO_COLUMN)).any():
+        if (low.diagonal() ** 2 <= self.cp.noise).any():
             return np.full((p, p), np.nan)
         return low
 
@@ -151,7 +145,7 @@ class Profiled:
         (p + 1, p + 1), in the basis.
         """
         p, (df, square) = self.p, self.cp.scale.ratio(self.pwrss, self.df)
-        weight = np.outer(self.contrast, self.contrast) * df / square
+        weight = self.contrast[:, None] * self.contrast * df / square
         if self.reml and p:
             weight[:p, :p] += dense.solve(self.fixed_low, np.eye(p))
         return np.asarray(weight)

@@ -9,10 +9,12 @@ from statistics import NormalDist
 import numpy as np
 
 from merextras._typing import Array
+from merextras.accessors.parameters import as_variances, parameters_at
 from merextras.distributions.curve import Curve
-from merextras.engine.covariance.cholesky import lower_indices
 from merextras.engine.covariance.covariances import Covariances
+from merextras.engine.covariance.structure import Freedom
 from merextras.engine.optimum.newton import minimise
+from merextras.engine.products.effects import EffectBasis
 from merextras.engine.profile.charts import (
     Correlation,
     Covariance,
@@ -21,7 +23,9 @@ from merextras.engine.profile.charts import (
     StandardDeviation,
     Target,
 )
-from merextras.engine.profile.constrained import Problem, Reached, minimum
+from merextras.engine.profile.constrained import Problem, Reached
+from merextras.engine.profile.own_charts import Own, OwnCorrelation, OwnDeviation
+from merextras.engine.profile.paths_by_strata import ResidualPaths
 from merextras.engine.profile.trace import Range, Side, trace
 from merextras.engine.solution.pls import Solution
 from merextras.exceptions import ProfileError
@@ -37,7 +41,18 @@ _FAR = 12.0
 _LEVELS = (0.5, 0.8, 0.9, 0.95, 0.99)
 _APART = 0.75
 
-#: How a parameter is made of its coordinate (by scale), and where its space ends.
+
+def _kind_of(target: Target) -> tuple[str, str, float, float]:
+    """How a parameter is made of its coordinate (by scale), and where its space ends."""
+    if isinstance(target, OwnDeviation):
+        return (*_POWERS[target.power], 0.0, np.inf)
+    if isinstance(target, OwnCorrelation):
+        return ("sine", "sine", *target.structure.ends)
+    return _KINDS[type(target)]
+
+
+#: A standard deviation and a variance by the power of their coordinate.
+_POWERS = {1.0: ("identity", "square"), 2.0: ("square", "fourth")}
 _KINDS: dict[type[Target], tuple[str, str, float, float]] = {
     StandardDeviation: ("identity", "square", 0.0, np.inf),
     Correlation: ("sine", "sine", -1.0, 1.0),
@@ -54,19 +69,25 @@ class Profiler:
     Attributes
     ----------
     solution : Solution
+    covariances : Covariances
+        Of the model's terms.
     targets : dict parameter -> Target
     scale : str
     goals : tuple of float
         Values of zeta that points are wanted near to; the last is the end.
     far_from_zero : set of (term, effect)
         Effects that can't have a standard deviation of zero within that rise.
+    residuals : ResidualPaths or None
+        How problems are made where residual variances differ by group.
     """
 
     solution: Solution
+    covariances: Covariances
     targets: dict[str, Target]
     scale: str
     goals: tuple[float, ...]
     far_from_zero: set[tuple[int, ...]] = field(default_factory=set)
+    residuals: ResidualPaths | None = None
 
     @classmethod
     def of(cls, model: FittedModel, names: Sequence[str], scale: str, level_max: float) -> Profiler:
@@ -83,9 +104,14 @@ class Profiler:
                 f"the ML estimate, at which a profile starts, was not found ({opt.message}); "
                 "rescale the covariates or simplify the random effects"
             )
-        every = _targets(model.design.covariances, solution, scale)
+        n_sigmas, residuals = 0 if solution.cp.scale.is_known else 1, None
+        if criterion.strata is not None:
+            n_sigmas = len(criterion.strata)
+            residuals = ResidualPaths.of(criterion, np.array(opt.theta))
+        effects, covariances = solution.cp.basis.effects, model.design.covariances
+        every = _targets(covariances, effects, solution.p, scale, n_sigmas)
         targets = dict(zip(names, every, strict=True))
-        return cls(solution, targets, scale, _goals(level_max))
+        return cls(solution, covariances, targets, scale, _goals(level_max), residuals=residuals)
 
     def run(self, names: Sequence[str]) -> dict[str, tuple[Curve, Array]]:
         """Profile the parameters: the curve of each, and all parameters at its points."""
@@ -97,7 +123,10 @@ class Profiler:
     def _profile(self, name: str) -> tuple[Curve, Array]:
         target = self.targets[name]
         at_zero = self._zero_effects(target)
-        if at_zero and isinstance(target, (Correlation, Covariance)):
+        needed = 1 if isinstance(target, (Correlation, Covariance)) else np.inf
+        if isinstance(target, OwnCorrelation):
+            needed = target.structure.k - 1  # two that vary have a correlation
+        if len(at_zero) >= needed:
             return self._undefined(target)
         problem, start = self._start(target, name)
         span = self._range(problem, start)
@@ -107,7 +136,7 @@ class Profiler:
         if isinstance(target, StandardDeviation) and low.status == "reached":
             self.far_from_zero.add((target.term, *target.effects))
         points = [*reversed(low.points), start, *high.points]
-        kind, squared, *bounds = _KINDS[type(target)]
+        kind, squared, *bounds = _kind_of(target)
         curve = curve_of(
             start, (low, high), squared if self.scale == "varcov" else kind, bounds, span.ceiling
         )
@@ -124,29 +153,37 @@ class Profiler:
     def _undefined(self, target: Target) -> tuple[Curve, Array]:
         """A correlation or covariance of an effect without variance."""
         nothing = np.empty(0)
-        if isinstance(target, Correlation):
+        kind, _, *ends = _kind_of(target)
+        if not isinstance(target, Covariance):
             reason = "a standard deviation is estimated as 0, where every correlation fits as well"
-            bounds = (-1.0, 1.0)
+            bounds = (ends[0], ends[1])
         else:
             reason = "a variance is estimated as 0, and the covariance's profile has no start there"
             bounds = (np.nan, np.nan)
-        kind = _KINDS[type(target)][0]
         curve = Curve(np.nan, kind, nothing, nothing, nothing, bounds, (reason, reason))
         return curve, np.empty((0, len(self.targets)))
 
     def _start(self, target: Target, name: str) -> tuple[Problem, Reached]:
-        problem = Problem(self.solution.factor.system, target)
-        log_sigma = 0.5 * float(np.log(self.solution.sigma2))
-        u, z = target.coordinates(target.parameters(self._gs(), log_sigma))
+        problem, ratio = self._problem(target, name)
+        log_sigma = 0.5 * float(np.log(self.solution.sigma2 / ratio))
+        gs = [ratio * g for g in self._gs()]
+        u, z = target.coordinates(target.parameters(gs, log_sigma))
         if isinstance(target, FixedEffect):
             u = float(self.solution.beta[target.column])
-        start = minimum(problem, u, z)
+        start = problem.minimum(u, z)
         if not start.converged:
             raise ProfileError(
                 f"{name}: the ML estimate is not a minimum of the deviance that Newton steps can "
                 "find again; the model is not identified, or its numbers are out of scale"
             )
         return problem, start
+
+    def _problem(self, target: Target, name: str) -> tuple[Problem, float]:
+        """A target's problem, and sigma**2 of the fit over that of the problem."""
+        if self.residuals is None:
+            return Problem(self.solution.factor.system, target), 1.0
+        sigmas = [each for each, one in self.targets.items() if isinstance(one, Sigma)]
+        return self.residuals.problem(target, sigmas.index(name) if name in sigmas else 0)
 
     def _gs(self) -> list[Array]:
         """The covariances over sigma**2 at the optimum."""
@@ -157,6 +194,8 @@ class Profiler:
         if isinstance(target, StandardDeviation):
             one = sigma / problem.sizes[target.term][target.effects[0]]
             return Range(0.0, np.inf, max(start.u, one))
+        if isinstance(target, Own):
+            return self._own_range(problem, target, start)
         if isinstance(target, Correlation):
             return Range(-0.5 * np.pi, 0.5 * np.pi, 0.5, self._ceiling(target, start))
         if isinstance(target, Sigma):
@@ -166,6 +205,15 @@ class Profiler:
             sds = sigma * np.linalg.norm(lam[list(target.effects)], axis=1)
             return Range(-np.inf, np.inf, float(np.prod(sds)))
         return Range(-np.inf, np.inf, 3.0 / np.sqrt(0.5 * start.curvature))
+
+    def _own_range(self, problem: Problem, target: Own, start: Reached) -> Range:
+        if isinstance(target, OwnCorrelation):
+            return Range(-0.5 * np.pi, 0.5 * np.pi, 0.5)
+        assert isinstance(target, OwnDeviation)
+        size = problem.sizes[target.term][target.effects[0]]
+        scale = self.solution.cp.basis.effects[target.term].scale[target.effects[0]]
+        one = float(np.sqrt(self.solution.sigma2) * scale / size)
+        return Range(0.0, np.inf, max(start.u, one ** (1.0 / target.power)))
 
     def _ceiling(self, target: Correlation, start: Reached) -> float:
         """How much worse the best model is in which one of the effects has no variance."""
@@ -179,9 +227,9 @@ class Profiler:
             root = own.coordinates(less)
             gs[target.term] = root @ root.T
             alone = StandardDeviation(target.model, target.term, (effect,), own)
-            problem = Problem(self.solution.factor.system, alone)
+            problem, _ = self._problem(alone, "")
             w = alone.parameters(gs, 0.5 * float(np.log(self.solution.sigma2)))
-            without = minimum(problem, 0.0, alone.coordinates(w)[1])
+            without = problem.minimum(0.0, alone.coordinates(w)[1])
             if without.converged:
                 gaps.append(max(without.deviance - start.deviance, 0.0))
         return float(min(gaps))
@@ -203,29 +251,19 @@ class Profiler:
         )
 
     def _values(self, points: Sequence[Reached]) -> Array:
-        rows = []
-        for point in points:
-            model = point.model
-            lams = model.solution.lams
-            found = _covariances_of(lams, model.sigma2, self.scale)
-            sigma = [np.sqrt(model.sigma2) if self.scale == "sdcor" else model.sigma2]
-            known = self.solution.cp.scale.is_known
-            rows.append(np.concatenate([found, [] if known else sigma, model.beta]))
-        return np.array(rows)
-
-
-def _covariances_of(lams: Sequence[Array], sigma2: float, scale: str) -> Array:
-    """Their parameters; NaN for the correlation of an effect without variance."""
-    parts = []
-    for lam in lams:
-        covariance = sigma2 * lam @ lam.T
-        if scale == "sdcor":
-            sd = np.sqrt(np.diag(covariance))
-            with np.errstate(invalid="ignore", divide="ignore"):
-                covariance = covariance / np.outer(sd, sd)
-            covariance[np.diag_indices_from(covariance)] = sd
-        parts.append(covariance[lower_indices(len(lam))])
-    return np.concatenate([*parts, np.empty(0)])
+        """All parameters at the points; NaN for the correlation of an effect without variance."""
+        models = [point.model for point in points]
+        by_term = zip(*(model.solution.lams for model in models), strict=True)
+        gs = [np.array([lam @ lam.T for lam in lams]) for lams in by_term]
+        sigma2, beta = (np.array([getattr(m, name) for m in models]) for name in ("sigma2", "beta"))
+        one = np.ones(0 if self.solution.cp.scale.is_known else 1)
+        omega = [one if p.log_omega is None else np.exp(p.log_omega) for p in points]
+        values = parameters_at(
+            self.covariances, gs, sigma2, beta.reshape(len(models), -1), np.array(omega)
+        )
+        if self.scale == "sdcor":
+            return values
+        return as_variances(self.covariances, values, np.shape(omega)[1])
 
 
 def _goals(level_max: float) -> tuple[float, ...]:
@@ -240,15 +278,30 @@ def _goals(level_max: float) -> tuple[float, ...]:
     return tuple(goals)
 
 
-def _targets(model: Covariances, solution: Solution, scale: str) -> list[Target]:
+def _targets(
+    model: Covariances, effects: Sequence[EffectBasis], p: int, scale: str, n_sigmas: int
+) -> list[Target]:
     """What the parameters are, in their order."""
-    cp = solution.cp
-    effects = cp.basis.effects
     between = Correlation if scale == "sdcor" else Covariance
     targets: list[Target] = []
-    for t, k in enumerate(model.ks):
+    for t, structure in enumerate(model.structures):
+        k = structure.k
+        if structure.freedom is not Freedom.ANY:
+            targets += _own_targets(model, t, effects[t])
+            continue
         for j in range(k):
             targets.append(StandardDeviation(model, t, (j,), effects[t]))
             targets += [between(model, t, (j, i), effects[t]) for i in range(j + 1, k)]
-    targets += [] if cp.scale.is_known else [Sigma(model)]
-    return [*targets, *(FixedEffect(model, column=column) for column in range(cp.p))]
+    targets += [Sigma(model) for _ in range(n_sigmas)]
+    return [*targets, *(FixedEffect(model, column=column) for column in range(p))]
+
+
+def _own_targets(model: Covariances, t: int, basis: EffectBasis) -> list[Target]:
+    """The parameters of a term whose structure has them as its own coordinates."""
+    structure, out = model.structures[t], list[Target]()
+    for place, (row, own) in enumerate(zip(structure.pairs[0], structure.is_sd, strict=True)):
+        if own:
+            out.append(OwnDeviation(model, t, (int(row),), basis, place))
+        else:
+            out.append(OwnCorrelation(model, t, tuple(range(structure.k)), basis, place))
+    return out

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from merextras._typing import Array, IntArray
+from merextras.engine.covariance.families import contains, has_equal
+from merextras.engine.covariance.structure import Structure
 from merextras.engine.kernels.dense import orthonormal
 from merextras.engine.products.term_rows import TermRows
 from merextras.exceptions import InvalidArgumentError, NoRowsError
@@ -17,6 +19,7 @@ from merextras.inference.nesting.nested_rowless import (
     same_levels,
     term_within,
 )
+from merextras.model.design.questions import Design
 from merextras.model.design.rowless import RowlessDesign
 from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.ols import read_ols
@@ -50,6 +53,8 @@ class Candidate:
         None for a linear model.
     log_det : float
         log |X'WX|, in which the restricted likelihoods of two codings of one model differ.
+    strata : (rows,) integer array or None
+        Groups of rows with residual variances of their own.
     """
 
     label: str
@@ -62,6 +67,8 @@ class Candidate:
     names: tuple[str, ...]
     terms: tuple[TermRows, ...]
     log_det: float = 0.0
+    structures: tuple[Structure, ...] = ()
+    strata: IntArray | None = None
 
 
 @dataclass(frozen=True)
@@ -89,10 +96,13 @@ AnyCandidate = Candidate | StreamedCandidate
 def mixed_candidate(fit: FittedModel) -> AnyCandidate:
     """A mixed model in a comparison."""
     design, cp = fit.design, fit.solution.factor.system.cp
-    log_det = float(np.linalg.slogdet(cp.xy[: cp.p, : cp.p])[1]) - 2.0 * cp.basis.log_det()
+    gram, strata = cp.xy, fit._fit.strata
+    if strata is not None:  # which weights the rows have has nothing to do with their coding
+        gram = np.sum(strata.xy, axis=0)
+    log_det = float(np.linalg.slogdet(gram[: cp.p, : cp.p])[1]) - 2.0 * cp.basis.log_det()
     if not design.keeps_rows:
         return StreamedCandidate(
-            label=design.formula,
+            label=_label(design),
             n_parameters=fit.n_parameters,
             log_lik=-0.5 * fit.solution.deviance(),
             n=fit.solution.n,
@@ -104,7 +114,7 @@ def mixed_candidate(fit: FittedModel) -> AnyCandidate:
     for extra in (design.weights, design.frequencies):
         weights = weights if extra is None else weights * extra
     return Candidate(
-        label=design.formula,
+        label=_label(design),
         n_parameters=fit.n_parameters,
         log_lik=-0.5 * fit.solution.deviance(),
         n=fit.solution.n,
@@ -114,7 +124,15 @@ def mixed_candidate(fit: FittedModel) -> AnyCandidate:
         names=tuple(design.fixed.names),
         terms=tuple(term.rows for term in design.terms),
         log_det=log_det,
+        structures=tuple(term.structure for term in design.terms),
+        strata=None if design.residual is None else design.residual.codes,
     )
+
+
+def _label(design: Design) -> str:
+    """The formula, and what the residual variance differs by."""
+    more = "" if design.residual is None else f", {design.residual.argument}"
+    return f"{design.formula}{more}"
 
 
 def ols_candidate(obj: object, response: str, name: str) -> Candidate:
@@ -229,19 +247,28 @@ def check_nested(small: AnyCandidate, large: AnyCandidate, verb: str = "anova") 
 
     Decided by the span of X, and for the random effects term by term: a term is within one on the
     same groups whose effects span its own, or within one on coarser groups that has an effect for
-    each of its levels, as ``(1 | g:f)`` is within ``(0 + f | g)``. The response must be shared.
+    each of its levels, as ``(1 | g:f)`` is within ``(0 + f | g)``; and its covariances must be
+    among those of the other's structure. The response must be shared.
     """
     if isinstance(small, StreamedCandidate) or isinstance(large, StreamedCandidate):
         _check_nested(*_without_rows(small, large, verb), verb)
         return
+    if small.strata is not None and not (
+        large.strata is not None and _refines(large.strata, small.strata)
+    ):
+        raise InvalidArgumentError(
+            f"{verb}: {small.label!r} is not nested in {large.label!r}: its residual variances "
+            "differ by groups that the other's are not within; compare them by aic or bic"
+        )
     outside = [small.names[j] for j in _outside(small.x, large.x)]
     if outside:
         raise InvalidArgumentError(
             f"{verb}: {small.label!r} is not nested in {large.label!r}: its fixed effects "
             f"{outside} are not in the span of the other's; compare them by aic or bic"
         )
-    for term in small.terms:
-        if not any(_within(term, other) for other in large.terms):
+    others = list(zip(large.terms, large.structures, strict=True))
+    for term, own in zip(small.terms, small.structures, strict=True):
+        if not any(_within(term, other, own, wide) for other, wide in others):
             raise InvalidArgumentError(
                 f"{verb}: {small.label!r} is not nested in {large.label!r}: no random-effects term "
                 f"of it contains the one with {term.n_levels} levels and {term.k} effect(s); "
@@ -252,6 +279,12 @@ def check_nested(small: AnyCandidate, large: AnyCandidate, verb: str = "anova") 
 def _check_nested(small: StreamedCandidate, large: StreamedCandidate, verb: str) -> None:
     """The same from columns that are written alike; more can't be told without rows."""
     start = f"{verb}: {small.label!r} is not nested in {large.label!r}, as far as can be told "
+    mine, theirs = small.design.residual, large.design.residual
+    if mine is not None and (theirs is None or not set(mine.columns) <= set(theirs.columns)):
+        raise InvalidArgumentError(
+            f"{start}without rows: its residual variances differ by {mine.name}, the other's do "
+            "not; compare them by aic or bic"
+        )
     if fixed_within(small.design, large.design) is None:
         raise InvalidArgumentError(
             f"{start}without rows: its fixed effects are not made of the other's; compare them by "
@@ -273,11 +306,30 @@ def _outside(columns: Array, of: Array) -> list[int]:
     return [int(j) for j in np.flatnonzero(rest > _SAME * size)]
 
 
-def _within(small: TermRows, large: TermRows) -> bool:
-    if same_groups(small, large):
-        return not _outside(small.values, large.values)
+def _within(small: TermRows, large: TermRows, own: Structure, wide: Structure) -> bool:
+    """Whether a term's covariances, of its structure, are among those of another's."""
     constant = small.k == 1 and bool(np.all(small.values == small.values[0]))
-    return constant and _refines(small.codes, large.codes) and _by_cell(small, large)
+    if same_groups(small, large):
+        if (
+            constant
+            and has_equal(wide)
+            and np.array_equal(large.values.sum(axis=1), small.values[:, 0])
+        ):
+            return True
+        at = _places(small.values, large.values)
+        return contains(wide, own, at) and not _outside(small.values, large.values)
+    cells = constant and _refines(small.codes, large.codes) and _by_cell(small, large)
+    return cells and (wide.is_full or _are_indicators(large.values))
+
+
+def _are_indicators(values: Array) -> bool:
+    return bool(np.all((values == 0.0) | (values == 1.0)) and np.all(values.sum(axis=1) == 1.0))
+
+
+def _places(columns: Array, of: Array) -> list[int] | None:
+    """Which columns these are of others; None if they are not among them."""
+    found = [np.flatnonzero(np.all(of == column[:, None], axis=0)) for column in columns.T]
+    return [int(at[0]) for at in found] if all(len(at) for at in found) else None
 
 
 def _refines(fine: IntArray, coarse: IntArray) -> bool:

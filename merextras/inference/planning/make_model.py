@@ -25,6 +25,7 @@ from merextras.model.formula.parse import parse
 from merextras.model.formula.translate import names_in, unquoted
 from merextras.model.frame.read import as_pandas
 from merextras.model.state.fitted import Fit, FittedModel, fit_at
+from merextras.model.state.one_sigma import require_one_sigma
 from merextras.model.statsmodels.mixedlm import as_fitted
 
 __all__ = ["make_model"]
@@ -134,6 +135,9 @@ def make_model(
                 "to change them"
             )
         old = as_fitted(formula)
+        require_one_sigma(
+            old, "make_model", "a model is made with one of given size", "give it a formula"
+        )
         design = _design_of(old, data)
     beta = _fixed_effects(design, fixef, old)
     scale = _sigma(sigma, old)
@@ -161,7 +165,7 @@ def made_fit(
     design: RowDesign, beta: Array, gs: Sequence[Array], sigma: float, *, reml: bool
 ) -> Fit:
     """The fit that has these estimates, with a response of which they are the estimates."""
-    theta = design.covariances.from_covariances([g / sigma**2 for g in gs])
+    theta = design.covariances.natural_of([g / sigma**2 for g in gs])
     mean = design.x @ beta + (0.0 if design.offset is None else design.offset)
     if design.options.sigma is not None:  # nothing is to be estimated from residuals
         frame = design.frame.assign(**{design.response: mean})
@@ -182,7 +186,7 @@ def _unexplained(design: Design) -> Array:
     InvalidArgumentError
         There are none: as many effects as rows.
     """
-    w = np.ones(design.n) if design.weights is None else design.weights
+    w = np.ones(design.n) if design.precision is None else design.precision
     root = np.sqrt(w)
     columns = sp.csr_array(sp.hstack([sp.csr_array(design.x), design.z()], format="csr"))
     columns = sp.csr_array(columns.multiply(root[:, None]))

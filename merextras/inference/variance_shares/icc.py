@@ -10,7 +10,7 @@ import pandas as pd
 from merextras._checks import check_flag
 from merextras._typing import Array, Rng
 from merextras.inference.variance_shares.exact_icc import exact_interval
-from merextras.inference.variance_shares.variance_parts import Interval, VarianceParts
+from merextras.inference.variance_shares.variance_parts import Interval, VarianceParts, by_residual
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.replicates.effect_size import Icc
 
@@ -77,7 +77,8 @@ def icc(
     Icc
         `.adjusted`, `.unadjusted`, and `.by_factor`, a frame of both by grouping factor, whose
         rows sum to the former; `.to_frame()` has all of them, with ``conf_low conf_high`` if
-        intervals were asked for.
+        intervals were asked for. With residual variances by group these are of their mean over the
+        observations, and `.by_residual` has a row for each group's own.
 
     Raises
     ------
@@ -119,7 +120,10 @@ def icc(
     terms = _NAMES * (1 + len(design.factors))
     names = [f"{t}|{g}" if g else t for g, t in zip(groups, terms, strict=True)]
     boot = interval.bootstrap(model, parts, names, shares)
-    found = Icc(groups, terms, shares(parts.at(model)[None])[0], boot, interval.level, limits)
+    variances = parts.at(model)
+    by = by_residual(model, variances, shares, _NAMES)
+    value = shares(variances[None])[0]
+    found = Icc(groups, terms, value, boot, interval.level, by, limits)
     if not by_group:
         return found
     frame = found.to_frame()

@@ -23,6 +23,7 @@ from merextras.inference.nesting.nested import (
 )
 from merextras.model.design.design import INTERCEPT, Design, Term
 from merextras.model.state.fitted import FittedModel, fit_like, refitted
+from merextras.model.state.one_sigma import require_one_sigma
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.model.statsmodels.ols import is_ols
 
@@ -108,10 +109,21 @@ def _without_blocks(products: CrossProducts, at: int) -> CrossProducts:
     )
 
 
+def check_one_sigma(model: FittedModel, verb: str) -> None:
+    """Refuse residual variances by group, under which the null distribution is not known."""
+    require_one_sigma(
+        model,
+        verb,
+        "the exact null distribution is that of residuals with one variance",
+        "compare two models by bootstrap(m, func) or by anova (conservative for a variance)",
+    )
+
+
 def label_of(term: Term) -> str:
     """The term as lme4's formula has it: ``(0 + Days | Subject)``."""
     names = ["1" if name == INTERCEPT else name for name in term.names]
-    return f"({' + '.join(names if names[0] == '1' else ['0', *names])} | {term.factor})"
+    effects = " + ".join(names if names[0] == "1" else ["0", *names])
+    return term.tag.around(f"{effects} | {term.factor}")
 
 
 def read_hypothesis(
@@ -121,6 +133,10 @@ def read_hypothesis(
     if model is None and full is None:
         raise InvalidArgumentError("model: give a fitted model (or full= and null=)")
     fit = as_fitted(model if full is None else full)
+    check_one_sigma(fit, "exact_rlrt")
+    for other in (model, null):
+        if other is not None and not is_ols(other):
+            check_one_sigma(as_fitted(other), "exact_rlrt")
     if term is not None:
         if null is not None or (full is not None and model is not None):
             raise InvalidArgumentError(
@@ -189,7 +205,9 @@ def _of_three(only: FittedModel, full: FittedModel, null: object | None) -> Vari
     tested = only.design.terms[0]
     mine = only.design.groups(0)
     every = range(len(full.design.terms))
+    own = only.design.covariances.structures[0]
     at = [t for t in every if same_term(mine, full.design.groups(t))]
+    at = [t for t in at if full.design.covariances.structures[t] == own]
     if not at:
         _refuse_covariances(full.design, only.design, 0, "model")
         there = ", ".join(label_of(term) for term in full.design.terms)
@@ -242,7 +260,9 @@ def _missing(design: Design, kept: Design | None, name: str) -> int:
     left = list(range(len(design.terms)))
     for s in range(0 if kept is None else len(kept.terms)):
         assert kept is not None
+        mine = kept.terms[s].structure
         same = [t for t in left if same_term(kept.groups(s), design.groups(t))]
+        same = [t for t in same if design.terms[t].structure == mine]
         if not same:
             _refuse(design, kept, s, name)
         left.remove(same[0])

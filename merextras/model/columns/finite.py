@@ -12,7 +12,9 @@ from merextras.exceptions import InvalidArgumentError
 
 def check_finite(values: Array, names: Sequence[str], what: str) -> None:
     """Raise if a column of the values is not finite everywhere."""
-    finite = np.all(np.isfinite(values), axis=0).tolist()
-    bad = [name for name, ok in zip(names, finite, strict=True) if not ok]
-    if bad:
-        raise InvalidArgumentError(f"{what}: infinite or undefined values in {bad}")
+    finite = np.isfinite(values)
+    if finite.all():
+        return
+    each: list[bool] = np.all(finite, axis=0).tolist()
+    bad = [name for name, ok in zip(names, each, strict=True) if not ok]
+    raise InvalidArgumentError(f"{what}: infinite or undefined values in {bad}")

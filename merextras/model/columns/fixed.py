@@ -34,6 +34,7 @@ from merextras.model.formula.translate import pieces_of
 from merextras.model.formula.trust import check_trusted
 from merextras.model.frame.engine_frame import for_engine, is_alone, like_fit
 from merextras.model.frame.kinds import kind_of
+from merextras.model.frame.read import only_columns
 
 #: Names that mean the same in every formula, whatever the caller calls by them.
 FORMULA_WORDS = frozenset({"C", "I", "Q"})
@@ -210,7 +211,7 @@ class FormulaPart(SpecPart):
         self.names: tuple[str, ...] = names
         self.variables: tuple[str, ...] = tuple(read_spec(spec).variables(frame.columns))
         # Its own columns only, so that neither the user's frame nor its size is carried along.
-        self._frame = frame[[c for c in frame.columns if str(c) in self.variables]]
+        self._frame = only_columns(frame, self.variables)
         # What learning made, until it is asked for.
         self._first: tuple[pd.DataFrame, Array] | None = None
 

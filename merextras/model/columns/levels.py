@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -235,10 +236,15 @@ def grouping(frame: pd.DataFrame, columns: Sequence[str]) -> tuple[pd.Index, Int
     last column fastest and are named ``x:y``, as lme4 does.
     """
     check_columns(frame, columns, "data")
-    levels, codes = _one_factor(frame[columns[0]])
+    return grouped([frame[c] for c in columns])
+
+
+def grouped(columns: Sequence[pd.Series]) -> tuple[pd.Index, IntArray]:
+    """Levels and codes of a grouping factor by its columns, as `grouping`."""
+    levels, codes = _one_factor(columns[0])
     names: pd.Index | None = None
     for column in columns[1:]:
-        other, other_codes = _one_factor(frame[column])
+        other, other_codes = _one_factor(column)
         pairs, codes = np.unique(codes * len(other) + other_codes, return_inverse=True)
         left, right = np.divmod(pairs, len(other))
         own = levels if names is None else names
@@ -248,8 +254,8 @@ def grouping(frame: pd.DataFrame, columns: Sequence[str]) -> tuple[pd.Index, Int
     if names is not None and not names.is_unique:
         twice = names[names.duplicated()][0]
         raise InvalidArgumentError(
-            f"formula: two levels of {':'.join(columns)!r} are both called {twice!r}; rename "
-            "those that have a ':' in them"
+            f"formula: two levels of {':'.join(str(c.name) for c in columns)!r} are both called "
+            f"{twice!r}; rename those that have a ':' in them"
         )
     return (levels if names is None else names), np.asarray(codes, dtype=np.intp)
 
@@ -260,7 +266,7 @@ def _one_factor(column: pd.Series) -> tuple[pd.Index, IntArray]:
         return pd.Index(column.cat.categories), np.asarray(column.cat.codes, dtype=np.intp)
     if column.dtype.kind in "OcmV" or not isinstance(column.dtype, np.dtype):
         check_level(column)
-    codes, levels = pd.factorize(column, sort=True)
+    codes, levels = _factorized(column)
     if column.dtype.kind == "f" and len(levels) and np.max(np.abs(levels)) > _EXACT:
         warn_user(
             f"the grouping factor {column.name!r} has numbers above 2**53 as floats, which can't "
@@ -269,6 +275,18 @@ def _one_factor(column: pd.Series) -> tuple[pd.Index, IntArray]:
             DataWarning,
         )
     return pd.Index(levels), np.asarray(codes, dtype=np.intp)
+
+
+def _factorized(column: pd.Series) -> tuple[Any, Any]:
+    """``pd.factorize(column, sort=True)``, which takes its time to find out that text is text."""
+    if not isinstance(column.dtype, pd.StringDtype):
+        return pd.factorize(column, sort=True)
+    codes, levels = column.array.factorize()
+    order = levels.argsort()
+    if np.all(order[1:] > order[:-1]):
+        return codes, levels
+    place = np.append(np.argsort(order), -1)
+    return place[codes], levels.take(order)
 
 
 def labels_of(data: pd.DataFrame, columns: Sequence[str]) -> pd.Index:

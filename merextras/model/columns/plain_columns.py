@@ -7,7 +7,7 @@ out, more than the fit itself for a table of ordinary size.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -85,8 +85,11 @@ class PlainPart(FixedPart):
         return PlainPart(names, intercept=self.intercept and 0 in columns, dates=dates)
 
 
-def plain_part(rhs: str, frame: pd.DataFrame) -> PlainPart | None:
-    """The part of a formula that is nothing but numeric columns, or None if it is more."""
+def plain_part(rhs: str, data: pd.DataFrame | Mapping[str, pd.Series]) -> PlainPart | None:
+    """The part of a formula that is nothing but numeric columns, or None if it is more.
+
+    The data are a frame, or its columns by name.
+    """
     columns: list[str] = []
     intercept = True
     for piece in rhs.split("+"):
@@ -97,11 +100,11 @@ def plain_part(rhs: str, frame: pd.DataFrame) -> PlainPart | None:
             intercept = match["number"] == "1"
             continue
         name = match["name"] or match["quoted"]
-        if name not in frame.columns or not _is_plain(frame[name]):
+        if name not in data or not _is_plain(data[name]):
             return None
         if name not in columns:
             columns.append(name)
-    dates = [name for name in columns if kind_of(frame[name]) == "dates"]
+    dates = [name for name in columns if kind_of(data[name]) == "dates"]
     return PlainPart(columns, intercept=intercept, dates=dates)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,14 +14,16 @@ from merextras._typing import Array, BoolArray
 from merextras.engine.products.term_rows import TermRows
 from merextras.exceptions import DataWarning, InvalidArgumentError
 from merextras.model.columns.covariates import Covariates
+from merextras.model.columns.effect_levels import check_effects_of
 from merextras.model.columns.finite import check_finite
 from merextras.model.columns.fixed import FormulaPart, Scope
-from merextras.model.columns.levels import grouping, without_unused
+from merextras.model.columns.levels import grouped, without_unused
 from merextras.model.columns.part import FixedPart
 from merextras.model.columns.plain_columns import plain_part
 from merextras.model.design.design import RowDesign, Term, in_order
 from merextras.model.design.offset import offset_from
 from merextras.model.design.options import Options
+from merextras.model.design.residual import ResidualBy, check_grouped, residual_columns
 from merextras.model.formula.parse import Bar, MixedFormula, parse
 from merextras.model.formula.r_spelling import written_out
 from merextras.model.formula.translate import (
@@ -35,13 +37,22 @@ from merextras.model.formula.translate import (
 from merextras.model.frame.engine_frame import date_numbers
 from merextras.model.frame.kinds import numbers, responses
 from merextras.model.frame.labels import warn_user
-from merextras.model.frame.read import read_columns
+from merextras.model.frame.read import columns_read, only_columns
+
+#: From the response's code, the complete rows and the names it is evaluated with to its values.
+Respond = Callable[[str, pd.DataFrame, Scope], Array]
 
 
 def build_design(
-    formula: str, data: pd.DataFrame, options: Options | None = None
+    formula: str,
+    data: pd.DataFrame,
+    options: Options | None = None,
+    *,
+    respond: Respond | None = None,
 ) -> tuple[RowDesign, int]:
     """The design of a formula on a frame, and the number of rows dropped for missing values.
+
+    `respond` reads the left side of the formula, by default a number for each row.
 
     Raises
     ------
@@ -58,17 +69,28 @@ def build_design(
     parsed = as_code(written, [str(c) for c in data.columns], options.contrasts)
     fixed_code, offsets = take_offsets(parsed.fixed)
     names = names_used(parsed, fixed_code, offsets, data.columns)
-    used = {str(c) for c in data.columns if c in names}
-    data = read_columns(data, used)
-    keep = _complete(data, used, options)
-    frame = _kept_rows(data, keep, used)
+    by = residual_columns(list(options.residual_by) or None, data.columns)
+    used = {str(c) for c in data.columns if c in names or c in by}
+    data, columns = columns_read(data, used)
+    needed = {c: column for c, column in columns.items() if c in names}
+    keep = _complete(needed, len(data), options)
+    check_grouped(data, by, keep)
+    frame, columns = _kept_rows(data, columns, keep)
     own = options.kept(keep, names)
-    own = replace(own, whole=tuple(own.scope.looking_at_whole([f"I({c})" for c in offsets], frame)))
-    y = response_of(parsed.response, frame, options.scope)
-    fixed = _part(fixed_code, frame, labels, options.scope)
+    residual = ResidualBy.of_frame(frame, by) if by else None
+    if offsets:
+        codes = [f"I({c})" for c in offsets]
+        own = replace(own, whole=tuple(own.scope.looking_at_whole(codes, frame)))
+    if respond is None:
+        y = response_of(parsed.response, frame, columns, options.scope)
+    else:
+        y = respond(parsed.response, frame, options.scope)
+    rows = _Rows(frame, columns, labels, options.scope)
+    fixed = rows.part(fixed_code)
     x = fixed.matrix(frame)
     check_finite(x, fixed.names, formula)
-    terms = in_order([t for bar in parsed.bars for t in _terms(bar, frame, labels, options.scope)])
+    terms = in_order([term for bar in parsed.bars for term in _terms(bar, rows)])
+    dates = _days(columns, parsed, fixed_code, offsets, by)
     design = RowDesign(
         response=unquoted(parsed.response),
         y=y,
@@ -76,12 +98,13 @@ def build_design(
         fixed=fixed,
         terms=terms,
         index=frame.index,
-        frame=_only(_with_days(frame, parsed, fixed_code, offsets), used),
+        frame=_only(frame.assign(**dates) if dates else frame, used),
         formula=formula,
         weights=own.weights,
         offset=offset_from(own.offset, offsets, frame, options.scope),
         frequencies=own.frequencies,
         options=own,
+        residual=residual,
     )
     return design, int(np.sum(~keep))
 
@@ -103,23 +126,21 @@ def check_parts(written: MixedFormula, formula: str, data: pd.DataFrame) -> None
             )
 
 
-def _complete(data: pd.DataFrame, used: set[str], options: Options) -> BoolArray:
-    """Rows with a value for every variable of the model."""
-    keep = np.ones(len(data), dtype=bool)
-    for column in data.columns:
-        if column in used:
-            keep &= _has_value(data[column])
+def _complete(columns: Mapping[str, pd.Series], n: int, options: Options) -> BoolArray:
+    """Which of n rows have a value for every variable of the model."""
+    keep = np.ones(n, dtype=bool)
+    for column in columns.values():
+        keep &= _has_value(column)
     for extra in (options.weights, options.frequencies, options.offset):
         if extra is not None:
             keep = keep & ~np.isnan(extra)
     n_dropped = int(np.sum(~keep))
     if n_dropped and options.missing == "raise":
         raise InvalidArgumentError(
-            f"missing='raise': {n_dropped} of {len(data)} rows miss a value of the model's "
-            "variables"
+            f"missing='raise': {n_dropped} of {n} rows miss a value of the model's variables"
         )
     if not keep.any():
-        empty = [str(c) for c in data.columns if c in used and data[c].isna().all()]
+        empty = [name for name, column in columns.items() if column.isna().all()]
         which = f"; {empty} have none in any row" if empty else ""
         raise InvalidArgumentError(
             f"data: no row has a value for all variables of the model{which}"
@@ -134,31 +155,36 @@ def _has_value(column: pd.Series) -> BoolArray | bool:
         return True
     if isinstance(dtype, np.dtype) and dtype.kind == "f":
         return np.asarray(~np.isnan(column.to_numpy()))
-    return np.asarray(column.notna().to_numpy(dtype=bool))
+    return np.asarray(~column.array.isna(), dtype=bool)
 
 
-def _kept_rows(data: pd.DataFrame, keep: BoolArray, used: set[str]) -> pd.DataFrame:
-    """The complete rows, without the categories that they do not have."""
-    frame = data if keep.all() else read_columns(data.loc[keep], used)
+def _kept_rows(
+    data: pd.DataFrame, columns: dict[str, pd.Series], keep: BoolArray
+) -> tuple[pd.DataFrame, dict[str, pd.Series]]:
+    """The complete rows and their columns, without the categories that they do not have."""
+    if not keep.all():
+        data, columns = columns_read(data.loc[keep], columns)
     changed: dict[str, Any] = {}
-    for c in frame.columns:
-        if c in used and isinstance(frame[c].dtype, pd.CategoricalDtype):
-            column = frame[c]
+    for c, column in columns.items():
+        if isinstance(column.dtype, pd.CategoricalDtype):
             used_only = without_unused(column)
             if used_only is not column:
-                changed[str(c)] = used_only
-    return frame.assign(**changed) if changed else frame
+                changed[c] = used_only
+    return (data.assign(**changed), columns | changed) if changed else (data, columns)
 
 
-def _with_days(
-    frame: pd.DataFrame, parsed: MixedFormula, fixed: str, offsets: Sequence[str]
-) -> pd.DataFrame:
-    """The frame with dates that are predictors as numbers of days, unless they are levels too."""
-    dates = date_numbers(frame, codes_of(parsed, fixed, offsets))
-    levels = {column for bar in parsed.bars for column in bar.factors}
+def _days(
+    columns: Mapping[str, pd.Series],
+    parsed: MixedFormula,
+    fixed: str,
+    offsets: Sequence[str],
+    by: Sequence[str],
+) -> dict[str, Array]:
+    """The dates that are predictors as numbers of days, unless they are levels too."""
+    dates = date_numbers(columns, codes_of(parsed, fixed, offsets))
+    levels = {column for bar in parsed.bars for column in bar.factors} | set(by)
     say_days(dates)
-    made = {c: numbers(frame[c], c, dates=True) for c in dates if c not in levels}
-    return frame.assign(**made) if made else frame
+    return {c: numbers(columns[c], c, dates=True) for c in dates if c not in levels}
 
 
 def codes_of(parsed: MixedFormula, fixed: str, offsets: Sequence[str]) -> list[str]:
@@ -179,39 +205,48 @@ def say_days(dates: Sequence[str]) -> None:
 
 def _only(frame: pd.DataFrame, used: set[str]) -> pd.DataFrame:
     """A copy of the columns that the model uses; the frame may be the user's."""
-    kept = [c for c in frame.columns if c in used]
-    return frame.copy() if len(kept) == len(frame.columns) else frame[kept]
+    return frame.copy() if len(used) == len(frame.columns) else only_columns(frame, used)
 
 
-def _part(code: str, frame: pd.DataFrame, labels: Mapping[str, str], scope: Scope) -> FixedPart:
-    return plain_part(code, frame) or FormulaPart.from_formula(
-        code, frame, labels=labels, scope=scope
-    )
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """The complete rows, their columns by name, and what formulas are evaluated with."""
+
+    frame: pd.DataFrame
+    columns: Mapping[str, pd.Series]
+    labels: Mapping[str, str]
+    scope: Scope
+
+    def part(self, code: str) -> FixedPart:
+        """What makes the columns of a one-sided formula."""
+        return plain_part(code, self.columns) or FormulaPart.from_formula(
+            code, self.frame, labels=self.labels, scope=self.scope
+        )
 
 
-def response_of(code: str, frame: pd.DataFrame, scope: Scope) -> Array:
+def response_of(
+    code: str, frame: pd.DataFrame, columns: Mapping[str, pd.Series], scope: Scope
+) -> Array:
     """Evaluate the left side of a formula, (n,)."""
     name = unquoted(code)
-    if name in frame.columns:
-        y = responses(frame[name], name, "response")
-    else:
-        y = scope.column(code, frame)
+    y = responses(columns[name], name, "response") if name in columns else scope.column(code, frame)
     check_finite(y[:, None], (name,), "response")
     return y
 
 
-def _terms(bar: Bar, frame: pd.DataFrame, labels: Mapping[str, str], scope: Scope) -> list[Term]:
+def _terms(bar: Bar, data: _Rows) -> list[Term]:
     """The terms of one bar: one, or one per effect if they are independent (``||``).
 
     lme4 keeps the columns of a factor correlated under ``||``; here every column is on its own.
     """
-    levels, codes = grouping(frame, bar.factors)
-    part = _part(bar.effects, frame, labels, scope)
-    values = part.matrix(frame)
-    what = f"({bar.effects} | {':'.join(bar.factors)})"
+    levels, codes = grouped([data.columns[c] for c in bar.factors])
+    part = data.part(bar.effects)
+    values = part.matrix(data.frame)
+    what = bar.tag.around(f"{bar.effects} | {':'.join(bar.factors)}")
     if not part.names:
         raise InvalidArgumentError(f"formula: {what} has no effects")
     check_finite(values, part.names, what)
+    check_effects_of(bar.tag, part, what)
     every = list(range(len(part.names)))
     columns = [[i] for i in every] if bar.independent else [every]
     return [
@@ -221,6 +256,7 @@ def _terms(bar: Bar, frame: pd.DataFrame, labels: Mapping[str, str], scope: Scop
             levels,
             Covariates(tuple(part.names[i] for i in own), part),
             TermRows(codes, values[:, own], len(levels)),
+            bar.tag,
         )
         for own in columns
     ]

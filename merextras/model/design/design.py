@@ -12,7 +12,10 @@ import pandas as pd
 import scipy.sparse as sp
 
 from merextras._typing import Array, BoolArray, IntArray
+from merextras.engine.covariance.structure import Structure
+from merextras.engine.covariance.tags import PLAIN, Tag
 from merextras.engine.products.crossprod import CrossProducts, effects_of
+from merextras.engine.products.strata import Strata
 from merextras.engine.products.term_rows import TermRows
 from merextras.exceptions import UnsupportedModelError
 from merextras.model.columns.array_columns import ColumnsPart
@@ -24,6 +27,7 @@ from merextras.model.design.effects import effects_of as effects_of_part
 from merextras.model.design.offset import formula_offset, offset_codes
 from merextras.model.design.options import Options
 from merextras.model.design.questions import ByRow, Design
+from merextras.model.design.residual import ResidualBy
 from merextras.model.design.variables import Variable, variables_of
 from merextras.model.formula.names import INTERCEPT
 from merextras.model.formula.translate import names_in
@@ -49,6 +53,8 @@ class Term(ByRow):
         The k effects of a level: their names, and how to make them from new data.
     rows : TermRows
         Codes and values, row by row; `NoRowsError` where they were not kept.
+    tag : Tag
+        How the structure of the effects' covariance is written.
     """
 
     of_rows: ClassVar[Mapping[str, str]] = {"rows": "codes and covariates by row"}
@@ -58,6 +64,12 @@ class Term(ByRow):
     levels: pd.Index
     covariates: Covariates
     rows: TermRows
+    tag: Tag = PLAIN
+
+    def __post_init__(self) -> None:
+        free = self.tag.structure(self.rows.k).freedom
+        if self.rows.freedom is not free:
+            object.__setattr__(self, "rows", replace(self.rows, freedom=free))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -68,6 +80,16 @@ class Term(ByRow):
     def k(self) -> int:
         """Effects per level."""
         return len(self.covariates.names)
+
+    @property
+    def structure(self) -> Structure:
+        """Of the effects' covariance."""
+        return self.tag.structure(self.k)
+
+    @property
+    def label(self) -> str:
+        """As a formula has it, with the effects' names: ``(Intercept + Days | Subject)``."""
+        return self.tag.around(f"{' + '.join(self.names)} | {self.factor}")
 
     def codes_of(self, data: pd.DataFrame) -> IntArray:
         """The level of each row of new data, -1 for one the model does not know."""
@@ -103,6 +125,8 @@ class RowDesign(Design):
         How many observations a row stands for.
     options : Options
         What the formula was evaluated with, for these rows; updates go on from it.
+    residual : ResidualBy or None
+        The groups of rows with residual variances of their own; one for all rows if None.
     """
 
     response: str
@@ -117,6 +141,18 @@ class RowDesign(Design):
     offset: Array | None = None
     frequencies: Array | None = None
     options: Options = field(default_factory=Options)
+    residual: ResidualBy | None = None
+
+    @property
+    def precision(self) -> Array | None:
+        """What a row's residual variance is sigma**2 over, (n,): its weight, times its group's.
+
+        None if all are one. With residual variances by group sigma is that of the first group.
+        """
+        if self.residual is None:
+            return self.weights
+        own = self.residual.by_row()
+        return own if self.weights is None else own * self.weights
 
     keeps_rows: ClassVar[bool] = True
 
@@ -167,12 +203,27 @@ class RowDesign(Design):
         if self.offset is not None:
             y = y - self.offset
         rows = [term.rows for term in self.terms]
-        weights, frequencies = self.weights, self.frequencies
+        weights, frequencies = self.precision, self.frequencies
         effects = effects_of(rows, weights, frequencies)
         made = CrossProducts.from_rows(
             self.x, y, rows, weights, frequencies=frequencies, effects=effects
         )
         return made.at_sigma2(self.options.sigma2)
+
+    def with_residual(self, residual: ResidualBy) -> RowDesign:
+        """The same rows."""
+        return replace(self, residual=residual)
+
+    def strata(self) -> Strata | None:
+        """From the rows."""
+        if self.residual is None:
+            return None
+        assert self.residual.codes is not None
+        y = self.y if self.offset is None else self.y - self.offset
+        rows = [term.rows for term in self.terms]
+        return Strata.from_rows(
+            self.x, y, rows, self.residual.codes, len(self.residual), self.weights, self.frequencies
+        )
 
     @property
     def draw_size(self) -> int:
@@ -190,9 +241,9 @@ class RowDesign(Design):
             "m.predict(newdata) that of other rows"
         )
 
-    def products_with(self, columns: Array) -> CrossProducts:
+    def with_fixed_columns(self, columns: Array) -> RowDesign:
         """From the rows; the columns have them all."""
-        return replace(self, x=columns).cross_products()
+        return replace(self, x=columns)
 
     def observed_rows(self, *, as_written: bool = False) -> Array:
         """X of the observations."""

@@ -1,4 +1,4 @@
-"""What a formula is evaluated with besides the data, and `lmer`'s arguments made into it."""
+"""The evaluation context of a formula, made from `lmer`'s arguments."""
 
 from __future__ import annotations
 
@@ -42,6 +42,8 @@ class Options:
         Code of the formula's offsets that looks at the whole column.
     sigma : float or None
         The residual standard deviation of a row of weight one, where it is known.
+    residual_by : tuple of str
+        Columns whose combinations have residual variances of their own.
     cov_prior : CovPrior, mapping of them by grouping factor or term, or None
         As `check_cov_prior` returns it.
     """
@@ -54,6 +56,7 @@ class Options:
     scope: Scope = field(default_factory=Scope)
     columns: Mapping[str, str] = field(default_factory=dict)
     whole: tuple[str, ...] = ()
+    residual_by: tuple[str, ...] = ()
     cov_prior: CovPrior | Mapping[str, CovPrior] | None = None
     sigma: float | None = None
 
@@ -81,16 +84,16 @@ class Options:
         """The options of some rows, without what a formula of these names does not need."""
         contrasts = {c: how for c, how in self.contrasts.items() if c in names}
         names = names.union(*(names_in(how) for how in contrasts.values()))
-        kept = self.at(np.flatnonzero(keep))
-        return replace(kept, scope=self.scope.only(names), contrasts=contrasts)
+        scope = self.scope.only(names)
+        return replace(self, scope=scope, contrasts=contrasts, **self._of_rows(keep))
 
     def at(self, rows: IntArray) -> Options:
         """The options of the given rows, in that order, perhaps several times."""
-        made: dict[str, Any] = {}
-        for name in _BY_ROW.values():
-            values = getattr(self, name)
-            made[name] = None if values is None else values[rows]
-        return replace(self, **made)
+        return replace(self, **self._of_rows(rows))
+
+    def _of_rows(self, rows: IntArray | BoolArray) -> dict[str, Any]:
+        values = {name: getattr(self, name) for name in _BY_ROW.values()}
+        return {name: given[rows] for name, given in values.items() if given is not None}
 
     def for_data(self, frame: pd.DataFrame, wanted: Iterable[str] = tuple(_BY_ROW)) -> Options:
         """The options for other data, from which the columns among the arguments are taken.
@@ -128,6 +131,16 @@ def check_sigma(sigma: Any) -> float | None:
             "positive number (1 with weights=1/variance), or None to estimate it"
         )
     return float(sigma)
+
+
+def refuse_two_sigmas(sigma: float | None, residual_by: object) -> None:
+    """Refuse a known residual standard deviation of all rows beside estimated ones by group."""
+    if sigma is not None and residual_by:
+        raise InvalidArgumentError(
+            f"sigma={sigma:g} is the known residual standard deviation of all rows, and "
+            "residual_by= estimates one for each group; leave one of the two out. What is known "
+            "of the rows' own variances are weights: sigma=1, weights=1/variance"
+        )
 
 
 def by_row(values: Any, frame: pd.DataFrame, name: str, *, signed: bool = False) -> Array | None:

@@ -91,7 +91,7 @@ def check_effects(term: Term, values: Array) -> None:
 def bar_of(term: Term) -> str:
     """A term as a formula has it."""
     effects = " + ".join("1" if name == INTERCEPT else name for name in term.names)
-    return f"({effects} | {term.factor})"
+    return term.tag.around(f"{effects} | {term.factor}")
 
 
 def check_twice(terms: Sequence[Term]) -> None:
@@ -132,7 +132,7 @@ def check_levels(term: Term, levels: int, n: int, *, known: bool = False) -> Non
             "observations; its variance can't be told from the residual's, unless that is known "
             "(sigma=1, weights=1/variance)"
         )
-    if levels * term.k >= n:
+    if levels * term.k >= n and term.structure.is_full:
         raise InvalidArgumentError(
             f"formula: {bar} has {levels * term.k} random effects for {n} observations; their "
             f"covariance can't be told from the residual variance. Write (1 | {term.factor}), or "

@@ -12,8 +12,9 @@ from merextras.model.columns.fixed import Scope
 from merextras.model.design.build import build_design
 from merextras.model.design.cov_prior import check_cov_prior
 from merextras.model.design.design import Design
-from merextras.model.design.options import Options, callers_names, check_sigma
+from merextras.model.design.options import Options, callers_names, check_sigma, refuse_two_sigmas
 from merextras.model.design.rank import full_rank
+from merextras.model.design.residual import residual_columns
 from merextras.model.design.sanity import check_design
 from merextras.model.frame.read import as_pandas
 from merextras.model.products.fit import fit_products
@@ -32,6 +33,7 @@ def fit_formula(
     weights: Any,
     freq_weights: Any,
     offset: Any,
+    residual_by: Any,
     contrasts: Mapping[str, str] | None,
     missing: str,
     cov_prior: Any,
@@ -57,6 +59,7 @@ def fit_formula(
         missing=check_choice(missing, ("drop", "raise"), "missing"),
         contrasts=dict(contrasts or {}),
         scope=Scope(callers_names(depth + 1), control.formula_engine),
+        residual_by=residual_columns(residual_by, frame.columns),
         sigma=check_sigma(sigma),
         cov_prior=check_cov_prior(cov_prior),
     ).with_rows(frame, weights=weights, freq_weights=freq_weights, offset=offset)
@@ -105,6 +108,7 @@ def fit_source(
             f"products: expected what cross_products() makes, got {type(products).__name__}"
         )
     products = products.at_sigma(check_sigma(sigma))
+    refuse_two_sigmas(sigma, products.structure.residual)
     fit = fit_products(
         products, reml=reml, control=control, cov_prior=cov_prior, stacklevel=depth + 2
     )
@@ -125,6 +129,7 @@ def fit_options(
 
     Warnings of the design point `stacklevel` calls above this function, 1 being who called it.
     """
+    refuse_two_sigmas(options.sigma, options.residual_by)
     design, n_dropped = build_design(formula, frame, options)
     design.check_cov_prior()
     design = full_rank(design, control.rank_deficient, stacklevel=stacklevel + 1)
@@ -139,6 +144,6 @@ def _fit_checked(design: Design, *, reml: bool, control: LmerControl, stacklevel
     theta = control.start_for(design.covariances.n)
     fit = fit_design(design, reml=reml, theta=theta, control=control.engine, products=products)
     check_told_apart(
-        design.terms, products, fit.opt, refuse=control.check, stacklevel=stacklevel + 1
+        design.terms, fit.solution, fit.opt, refuse=control.check, stacklevel=stacklevel + 1
     )
     return replace(fit, control=control)

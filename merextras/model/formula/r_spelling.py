@@ -119,7 +119,7 @@ def written_out(formula: object, columns: Iterable[object]) -> str:
             f"formula: expected a formula as a string, got {type(formula).__name__}"
         )
     head, tilde, rhs = formula.rpartition("~")
-    places = [m.start() for m in _DOT.finditer(rhs) if not m["quoted"]]
+    places = [m.start() for m in _DOT.finditer(rhs) if not m["quoted"]] if "." in rhs else []
     if not places or not tilde:
         return one_line(formula)
     if any(in_call(rhs, at) for at in places):

@@ -6,12 +6,14 @@ import ast
 import keyword
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
 
 import patsy
 
 from merextras._checks import unknown_column
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.formula.parse import Bar, MixedFormula, in_call, summands
+from merextras.model.formula.parse import MixedFormula, in_call, summands
 from merextras.model.formula.r_spelling import check_code, spelled
 
 
@@ -26,6 +28,15 @@ def as_code(
     for column in contrasts:
         if column not in columns:
             raise InvalidArgumentError(f"contrasts: {unknown_column(str(column), columns)}")
+    return _as_code(written, tuple(columns), tuple((c, str(how)) for c, how in contrasts.items()))
+
+
+@lru_cache(maxsize=128)
+def _as_code(
+    written: MixedFormula, columns: tuple[str, ...], pairs: tuple[tuple[str, str], ...]
+) -> MixedFormula:
+    """Text for text: the same formula is often fitted again."""
+    contrasts = dict(pairs)
     pattern = _naming(columns, contrasts)
 
     def code(text: str) -> str:
@@ -37,7 +48,7 @@ def as_code(
 
         return pattern.sub(swapped, spelled(text, columns))
 
-    bars = tuple(Bar(code(b.effects), b.factors, b.independent) for b in written.bars)
+    bars = tuple(replace(b, effects=code(b.effects)) for b in written.bars)
     return MixedFormula(code(written.response), code(written.fixed), bars)
 
 
@@ -84,6 +95,12 @@ def _contrasted(column: str, how: str) -> str:
 
 def take_offsets(fixed: str) -> tuple[str, list[str]]:
     """The fixed part without its ``offset(...)`` terms, and what is in them."""
+    rest, found = _without_offsets(fixed)
+    return rest, list(found)
+
+
+@lru_cache(maxsize=128)
+def _without_offsets(fixed: str) -> tuple[str, tuple[str, ...]]:
     kept, found = [], []
     for sign, start, end in summands(fixed, 0):
         piece = fixed[start:end].strip()
@@ -96,7 +113,7 @@ def take_offsets(fixed: str) -> tuple[str, list[str]]:
                 f"formula: an offset is added; for '- {piece}' write offset(-({code}))"
             )
         found.append(code)
-    return " ".join(kept).removeprefix("+ ").strip() or "1", found
+    return " ".join(kept).removeprefix("+ ").strip() or "1", tuple(found)
 
 
 def names_used(
@@ -110,6 +127,13 @@ def names_used(
         A piece of code that can't be read; the response among the predictors. `columns` are those
         of the data.
     """
+    return set(_names_used(parsed, fixed, tuple(offsets), tuple(map(str, columns))))
+
+
+@lru_cache(maxsize=128)
+def _names_used(
+    parsed: MixedFormula, fixed: str, offsets: tuple[str, ...], columns: tuple[str, ...]
+) -> frozenset[str]:
     pieces = pieces_of(fixed)
     pieces += [piece for bar in parsed.bars for piece in pieces_of(bar.effects)]
     if parsed.response and parsed.response in pieces:
@@ -118,14 +142,14 @@ def names_used(
             "out on the right of the '~'"
         )
     texts = [*offsets, *pieces]
-    if unquoted(parsed.response) not in map(str, columns):
+    if unquoted(parsed.response) not in columns:
         texts.append(parsed.response)
     for text in filter(None, texts):
         check_code(text, columns)
     used = {name for text in texts for name in names_in(text)}
     # The response may be a column of that name, such as the one that a refit makes.
     used |= {column for bar in parsed.bars for column in bar.factors}
-    return used | {unquoted(parsed.response)}
+    return frozenset(used | {unquoted(parsed.response)})
 
 
 def pieces_of(text: str) -> list[str]:
@@ -141,16 +165,19 @@ def pieces_of(text: str) -> list[str]:
 
 def names_in(code: str) -> set[str]:
     """Names and string constants in a piece of formula code; the latter for ``Q('a b')``."""
-    if code.isidentifier():
-        return {code}
+    return {code} if code.isidentifier() else set(_names_in(code))
+
+
+@lru_cache(maxsize=1024)
+def _names_in(code: str) -> frozenset[str]:
     code = re.sub(r"`([^`]*)`", lambda m: repr(m.group(1)), code)
     try:
         tree = ast.parse(code, mode="eval")
     except SyntaxError:
-        return {code}
+        return frozenset({code})
     names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     constants = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
-    return names | {value for value in constants if isinstance(value, str)}
+    return frozenset(names | {value for value in constants if isinstance(value, str)})
 
 
 def unquoted(text: str) -> str:

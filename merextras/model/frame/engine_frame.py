@@ -105,10 +105,10 @@ def like_fit(
     return FormulaFrame(made, index=frame.index)
 
 
-def date_numbers(frame: pd.DataFrame, codes: Iterable[str]) -> list[str]:
-    """The columns of dates that some code takes as numbers."""
+def date_numbers(data: pd.DataFrame | Mapping[str, pd.Series], codes: Iterable[str]) -> list[str]:
+    """The columns of dates, of a frame or by their names, that some code takes as numbers."""
     uses = uses_of(codes)
-    dates = [str(c) for c in frame.columns if c in uses and kind_of(frame[c]) == "dates"]
+    dates = [str(c) for c in data if c in uses and kind_of(data[c]) == "dates"]
     return [c for c in dates if uses[c] != {CATEGORY} and METHOD not in uses[c]]
 
 

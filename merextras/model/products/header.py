@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from merextras._typing import Array
+from merextras.engine.covariance.tags import KINDS, Tag
 from merextras.model.columns.coded import Block, CodedPart, Factor
+from merextras.model.columns.levels import Coder
 from merextras.model.columns.part import FixedPart
 from merextras.model.columns.plain_columns import PlainPart
 from merextras.model.evaluation.computed import Computed
 from merextras.model.products.blocks import Blocks
+from merextras.model.products.described import WITH_STRUCTURES
 from merextras.model.products.fields import Field
 from merextras.model.products.formula_of import check_formula
 from merextras.model.structure.column_summaries import Facts
@@ -39,14 +43,16 @@ def read_header(
     TooLargeError
         Labels that would not fit in memory.
     """
-    found = Field(header).fields(*_FIELDS)
+    given = {name: value for name, value in header.items() if name != "strata"}
+    found = Field(given).fields(*_FIELDS)
     columns = found["columns"].texts()
     parts = [_part(each, columns, trusted) for each in found["parts"].items()]
     if not parts:
         found["parts"].refuse("must not be empty")
-    terms = [
-        _term(each, parts, columns, blocks, t) for t, each in enumerate(found["terms"].items())
-    ]
+    every = found["terms"].items()
+    if header["version"] < WITH_STRUCTURES:
+        every = [each.with_value("covariance", {"name": "us", "hom": False}) for each in every]
+    terms = [_term(each, parts, columns, blocks, t) for t, each in enumerate(every)]
     if not terms:
         found["terms"].refuse("must not be empty")
     if [t.shape[0] for t in terms] != sorted((t.shape[0] for t in terms), reverse=True):
@@ -64,6 +70,9 @@ def read_header(
         {Field(k).text(columns): v.text() for k, v in found["contrasts"].mapping().items()},
         trusted,
     )
+    if "strata" in header:
+        field = Field(header["strata"], "strata").fields("coder")["coder"]
+        structure = replace(structure, residual=_coder(field, columns, blocks, len(terms)))
     check_formula(structure, parts)
     return structure, _facts(found["facts"], structure, blocks)
 
@@ -71,17 +80,25 @@ def read_header(
 def _term(
     field: Field, parts: Sequence[FixedPart], columns: Collection[str], blocks: Blocks, t: int
 ) -> RandomTerm:
-    found = field.fields("part", "columns", "coder")
+    found = field.fields("part", "columns", "coder", "covariance")
     part = parts[found["part"].whole(0, len(parts) - 1)]
     own = found["columns"].wholes(len(part.names) - 1)
     if not own:
         found["columns"].refuse("must not be empty")
-    coder = found["coder"].fields("columns", "labels")
+    written = found["covariance"].fields("name", "hom")
+    tag = Tag(written["name"].text(KINDS), written["hom"].flag())
+    if len(own) < tag.kind.least:
+        found["columns"].refuse(f"must be at least {tag.kind.least} for {tag.name}()")
+    return RandomTerm(_coder(found["coder"], columns, blocks, t), part, own, tag)
+
+
+def _coder(field: Field, columns: Collection[str], blocks: Blocks, t: int) -> Coder:
+    coder = field.fields("columns", "labels")
     names = coder["columns"].texts(columns)
     kinds = [each.text(("numbers", "strings")) for each in coder["labels"].items(len(names))]
     if not names:
         coder["columns"].refuse("must not be empty")
-    return RandomTerm(blocks.coder(t, names, kinds), part, own)
+    return blocks.coder(t, names, kinds)
 
 
 def _value(field: Field, columns: Collection[str], trusted: bool) -> Value:

@@ -1,4 +1,4 @@
-"""Formulas with fewer terms, and which columns of a model without rows are then left."""
+"""Maps a submodel's formula to the columns and effects that it keeps."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import patsy
 
 from merextras._typing import IntArray
 from merextras.exceptions import InvalidArgumentError, NoRowsError
+from merextras.model.columns.effect_levels import check_effects_of
 from merextras.model.columns.part import FixedPart
 from merextras.model.formula.parse import Bar, parse
 from merextras.model.formula.r_spelling import written_out
@@ -57,6 +58,7 @@ def smaller_structure(
     order = sorted(range(len(terms)), key=lambda i: -terms[i].shape[0])
     used = names_used(parsed, fixed, offsets, structure.columns)
     extra = set(structure.by_row.values())
+    extra |= set() if structure.residual is None else set(structure.residual.columns)
     made = replace(
         structure,
         formula=formula,
@@ -113,7 +115,8 @@ def _subset(part: FixedPart, code: str) -> tuple[FixedPart, IntArray]:
 
 def _terms_of(structure: Structure, bar: Bar) -> list[tuple[int, RandomTerm, IntArray]]:
     """The terms that a bar makes of an old one on the same factor."""
-    keys, text = _keys(bar.effects), f"({bar.effects} | {':'.join(bar.factors)})"
+    keys = _keys(bar.effects)
+    text = bar.tag.around(f"{bar.effects} | {':'.join(bar.factors)}")
     for t, old in enumerate(structure.terms):
         if set(old.coder.columns) != set(bar.factors):
             continue
@@ -122,7 +125,9 @@ def _terms_of(structure: Structure, bar: Bar) -> list[tuple[int, RandomTerm, Int
         part, columns = _subset(old.part, bar.effects)
         if not bar.independent and set(columns) <= set(old.columns):
             where = np.array([old.columns.index(j) for j in columns], dtype=np.intp)
-            return [(t, RandomTerm(old.coder, part, tuple(range(len(columns)))), where)]
+            check_effects_of(bar.tag, part, text)
+            every = tuple(range(len(columns)))
+            return [(t, RandomTerm(old.coder, part, every, bar.tag), where)]
         if bar.independent:
             return _independent(structure, old, part, columns, text)
     _refuse(f"the term {text}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 
@@ -15,14 +15,16 @@ from merextras.engine.elimination.blocks_of_plan import tail_cost
 from merextras.engine.elimination.plan import Plan, make_plan, prepare
 from merextras.engine.optimum.criterion import Criterion, Point
 from merextras.engine.optimum.newton import minimise
-from merextras.engine.optimum.start import moments
+from merextras.engine.optimum.start import moments, residual_start
 from merextras.engine.optimum.summary import Control, OptSummary
 from merextras.engine.products.crossprod import CrossProducts
+from merextras.engine.products.strata import Strata
 from merextras.engine.solution.pls import Solution, solve
 from merextras.exceptions import (
     ConvergenceWarning,
     LargeModelWarning,
     SingularFitWarning,
+    UnsupportedModelError,
 )
 from merextras.model.design.design import Design
 from merextras.model.state.control import LmerControl
@@ -70,6 +72,34 @@ class Fit:
     control: LmerControl = field(default_factory=LmerControl)
     #: A theta that was given and not searched from, to the last digit.
     theta: Array | None = None
+    #: Cross-products by groups with residual variances of their own.
+    strata: Strata | None = None
+
+
+class ConditionalBlocks(Protocol):
+    """Covariances of random effects given the parameters, up to a scale."""
+
+    def conditional(self, t: int) -> Array:
+        """Of a term's effects by level, (J, k, k)."""
+
+    def between(self, s: int, t: int) -> Array:
+        """Between two terms on one grouping factor, (J, k_s, k_t)."""
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """Covariances of the random effects given the data and the parameters: scale times blocks."""
+
+    scale: float
+    blocks: ConditionalBlocks
+
+    def conditional(self, t: int) -> Array:
+        """Of a term's effects by level, (J, k, k)."""
+        return np.asarray(self.scale * self.blocks.conditional(t))
+
+    def between(self, s: int, t: int) -> Array:
+        """Between two terms on one grouping factor, (J, k_s, k_t)."""
+        return np.asarray(self.scale * self.blocks.between(s, t))
 
 
 class FittedModel:
@@ -82,9 +112,12 @@ class FittedModel:
     adapter : type
         The class that `as_fitted` makes of a raw fit: `MerMod`, which stands on a higher floor and
         sets this when it is imported.
+    is_generalised : bool
+        Whether it is a generalised model, which has no `solution`.
     """
 
     adapter: ClassVar[type[FittedModel]]
+    is_generalised: ClassVar[bool] = False
     _fit: Fit
 
     def __init__(self, fit: Fit) -> None:
@@ -143,19 +176,31 @@ class FittedModel:
         """What was minimised, as a function of theta, with all that is asked of it."""
         solution = self.solution
         system, covariances = solution.factor.system, self.design.covariances
-        prior = self.design.penalty
-        return Criterion(system, covariances, reml=solution.reml, by_levels=False, prior=prior)
+        return Criterion(
+            system,
+            covariances,
+            reml=solution.reml,
+            by_levels=False,
+            prior=self.design.penalty,
+            strata=self._fit.strata,
+        )
 
     @cached_property
     def point(self) -> Point:
         """The criterion at the estimate."""
-        return self.criterion.reached(self.solution)
+        residual = self.design.residual
+        return self.criterion.reached(
+            self.solution, None if residual is None else residual.log_omega
+        )
 
     @property
     def theta(self) -> Array:
         """Covariance parameters: the relative covariance factors' lower triangles."""
         given = self._fit.theta
-        return self.criterion.to_user(self.point.theta) if given is None else given.copy()
+        if given is not None:
+            return given.copy()
+        criterion = self.criterion
+        return criterion.parameters.theta(criterion.to_user(self.point.theta))
 
     @property
     def has_known_sigma(self) -> bool:
@@ -164,8 +209,29 @@ class FittedModel:
 
     @property
     def n_parameters(self) -> int:
-        """Number of parameters: p, the length of theta, and one for sigma unless it is known."""
-        return self.solution.p + len(self.theta) + (0 if self.has_known_sigma else 1)
+        """Number of parameters: p, the covariances', and one for each unknown residual variance."""
+        sigma = 0 if self.has_known_sigma else 1
+        return self.solution.p + self.criterion.parameters.n + sigma
+
+    @property
+    def fixed_estimates(self) -> Array:
+        """Fixed effects, (p,)."""
+        return self.solution.beta
+
+    @property
+    def modes(self) -> tuple[Array, ...]:
+        """Conditional modes of the random effects, (J, k) by terms."""
+        return self.solution.b
+
+    @property
+    def posterior(self) -> Posterior:
+        """Covariances of the random effects given the data and the parameters."""
+        return Posterior(self.solution.sigma2, self.solution)
+
+    @property
+    def relative_theta(self) -> Array:
+        """Theta in coordinates in which each term's covariates are orthonormal."""
+        return self.point.theta
 
     @cached_property
     def information(self) -> Information:
@@ -181,6 +247,16 @@ class FittedModel:
     def fixed_covariance(self) -> Array:
         """Covariance of the fixed effects, (p, p)."""
         return self.solution.sigma2 * self.solution.fixed_covariance()
+
+    def residual_squares(self) -> float:
+        """Sum of the squared conditional residuals, without rows, of a model without weights."""
+        solution, strata = self.solution, self._fit.strata
+        if strata is not None:
+            gram = strata.residual(solution.modes_map).gram.sum(axis=0)
+            return float(max(solution.contrast @ gram @ solution.contrast, 0.0))
+        # The penalised sum of squares less its penalty.
+        penalty = sum(float(np.sum(u**2)) for u in solution.u)
+        return max(solution.pwrss - penalty, 0.0)
 
     @cached_property
     def mu(self) -> Array:
@@ -211,20 +287,49 @@ def fit_design(
     InvalidArgumentError
         The fixed or the random effects explain the response exactly.
     """
+    strata = design.strata()
+    if strata is not None:
+        assert design.residual is not None
+        design.residual.check_sizes(strata.n)
+        _check_no_prior(design)
+        products = strata.at(np.zeros(len(strata)))
     products = design.cross_products() if products is None else products
-    cov = design.covariances
-    start = moments(products, cov) if theta is None else products.basis.from_user(theta, cov)
     plan = make_plan(products)
     _warn_of_size(design, products, plan)
     if not products.scale.is_known:
         check_left_by_fixed(products)
     system = prepare(products, plan)
-    criterion = Criterion(system, design.covariances, reml=reml, prior=design.penalty)
-    solution, opt = minimise(criterion, start, control=control)
+    criterion = Criterion(
+        system, design.covariances, reml=reml, prior=design.penalty, strata=strata
+    )
+    solution, opt = minimise(criterion, _start(criterion, theta), control=control)
     check_left_by_random(products, opt)
     if theta is not None:
         opt = replace(opt, initial=tuple(np.asarray(theta, dtype=float).tolist()))
-    return Fit(design, solution, opt, origin)
+    if strata is not None:
+        assert design.residual is not None
+        log_omega = criterion.parameters.log_omega(np.array(opt.theta))
+        design = design.with_residual(replace(design.residual, log_omega=log_omega))
+    return Fit(design, solution, opt, origin, strata=strata)
+
+
+def _check_no_prior(design: Design) -> None:
+    """Refuse a prior of covariances relative to one sigma where there are several."""
+    if design.penalty is not None:
+        assert design.residual is not None
+        raise UnsupportedModelError(
+            f"cov_prior: it is of covariances relative to sigma**2, and {design.residual.argument} "
+            "makes several of these; leave one of the two out"
+        )
+
+
+def _start(criterion: Criterion, theta: Array | None) -> Array:
+    """Where a search begins, from `theta` of the user's effects, perhaps without the residuals'."""
+    cov, cp = criterion.covariances, criterion.system.cp
+    if theta is not None and len(theta) == criterion.parameters.n:
+        return criterion.from_user(np.asarray(theta, dtype=float))
+    own = moments(cp, cov) if theta is None else cp.basis.from_user(theta, cov)
+    return np.concatenate([own, residual_start(criterion, own)])
 
 
 def _warn_of_size(design: Design, products: CrossProducts, plan: Plan) -> None:
@@ -278,7 +383,7 @@ def refit_start(model: FittedModel) -> Array:
     In the coordinates of the model's cross-products; `start_for_user` has the user's.
     """
     # A variance at zero is a stationary point.
-    return model.design.covariances.inside(model.point.theta, 0.1)
+    return model.criterion.parameters.inside(model.point.theta, 0.1)
 
 
 def start_for_user(model: FittedModel) -> Array:
@@ -314,6 +419,7 @@ def is_singular(model: FittedModel, tol: float = 1e-4) -> bool:
 
     True when a diagonal element of a relative covariance factor is below `tol`, that of effects
     whose covariates are orthogonal and of mean square one: what is called zero depends neither on
-    the unit of a covariate nor on where its zero is.
+    the unit of a covariate nor on where its zero is. Where a covariance has a structure, when a
+    standard deviation is, or the root of a correlation's distance from its end.
     """
-    return any(bool(np.any(np.diag(lam) < tol)) for lam in model.solution.factor.lams)
+    return bool(model.design.covariances.is_singular(model.relative_theta[None], tol)[0])

@@ -47,7 +47,7 @@ def frame_of(model: Any, names: list[str], index: pd.Index) -> pd.DataFrame:
     return pd.DataFrame(columns, index=index)
 
 
-def effect_names(model: Any, columns: Mapping[str, Any]) -> list[str]:
+def effect_names(model: Any, columns: Mapping[str, Any] | pd.DataFrame) -> list[str]:
     """Names of the columns of `exog_re`; another one than that of a column with other values."""
     if not model.k_re:
         return []
@@ -74,16 +74,14 @@ def groups_of(model: Any, frame: pd.DataFrame, given: str | None) -> tuple[Group
     name = group_name(model, frame, values, given)
     if name not in frame.columns or not _same_values(frame[name], values):
         frame = frame.assign(**{name: values.copy()})
-    column = frame[name]
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        present = set(model.group_labels)
-        levels = pd.Index([c for c in column.cat.categories if c in present])
-    else:
-        levels = pd.Index(model.group_labels)
-    codes = np.asarray(levels.get_indexer(pd.Index(values)), dtype=np.intp)
-    rows = [np.asarray(model.row_indices[g], dtype=np.intp) for g in model.group_labels]
-    order = pd.Index(model.group_labels).get_indexer(levels)
-    return Groups(name, codes, levels, [rows[i] for i in order]), frame
+    dtype, labels = frame[name].dtype, list(model.group_labels)
+    if isinstance(dtype, pd.CategoricalDtype):
+        present = set(labels)
+        labels = [c for c in dtype.categories if c in present]
+    rows = [np.asarray(model.row_indices[label], dtype=np.intp) for label in labels]
+    codes = np.full(len(values), -1, dtype=np.intp)
+    codes[np.concatenate(rows)] = np.repeat(np.arange(len(rows)), [len(own) for own in rows])
+    return Groups(name, codes, pd.Index(labels), rows), frame
 
 
 def group_name(model: Any, frame: pd.DataFrame, values: IntArray, given: str | None = None) -> str:

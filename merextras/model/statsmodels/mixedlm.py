@@ -18,7 +18,7 @@ from statsmodels.regression.mixed_linear_model import MixedLM, MixedLMResults, M
 
 from merextras._typing import Array
 from merextras.engine.covariance.cholesky import factors_of
-from merextras.engine.covariance.unstructured import Unstructured
+from merextras.engine.covariance.tags import PLAIN, Tag
 from merextras.engine.products.effects import EffectBasis
 from merextras.engine.products.term_rows import TermRows
 from merextras.engine.solution.pls import Solution
@@ -27,12 +27,14 @@ from merextras.model.columns.array_columns import ColumnsPart
 from merextras.model.columns.covariates import Covariates
 from merextras.model.columns.fixed import FormulaPart
 from merextras.model.columns.part import FixedPart
+from merextras.model.columns.plain_columns import plain_part
 from merextras.model.design.design import INTERCEPT, RowDesign, Term, in_order
 from merextras.model.design.questions import bar_text
 from merextras.model.formula.translate import names_in, unquoted
-from merextras.model.frame.read import read_columns
+from merextras.model.frame.read import only_columns, read_columns
 from merextras.model.state.fitted import Fit, FittedModel, Origin, fit_at, fit_design, warn_of
 from merextras.model.state.identified import check_told_apart
+from merextras.model.state.linear_only import linear_only
 from merextras.model.statsmodels.fitted_frame import (
     check_columns_made,
     effect_names,
@@ -60,9 +62,12 @@ def as_fitted(model: object) -> FittedModel:
     Raises
     ------
     UnsupportedModelError
-        Anything else, such as an OLS or GLM fit.
+        Anything else, such as an OLS or GLM fit; a generalised mixed model, for verbs of linear
+        ones.
     """
     if isinstance(model, FittedModel):
+        if model.is_generalised:
+            raise linear_only()
         return model
     return FittedModel.adapter._of(read_mixedlm(model))
 
@@ -77,6 +82,8 @@ def read_mixedlm(
 ) -> Fit:
     """The design and estimates of a fit, moved to the optimum unless `polish` is False."""
     if isinstance(fit, FittedModel):
+        if fit.is_generalised:
+            raise linear_only()
         return fit._fit
     results = _results(fit)
     design, theta = _design(results, re_formula, vc_formula, groups)
@@ -86,7 +93,8 @@ def read_mixedlm(
     _check_same(results, plain)
     done = plain
     if polish:
-        done = fit_design(design, reml=reml, theta=_start(plain), origin=origin)
+        products = plain.solution.cp
+        done = fit_design(design, reml=reml, theta=_start(plain), origin=origin, products=products)
     else:
         _warn_of_digits(plain)
     _warn(done, plain)
@@ -166,8 +174,9 @@ def _design(
     labels = model.data.row_labels
     index = pd.RangeIndex(n) if labels is None else pd.Index(labels)
     frame = frame_of(model, names, index)
-    once = set(frame.columns[~frame.columns.duplicated(keep=False)])
-    frame = with_own_values(model, names, read_columns(frame, once))
+    columns = frame.columns
+    once = columns if columns.is_unique else columns[~columns.duplicated(keep=False)]
+    frame = with_own_values(model, names, read_columns(frame, set(once)))
     groups, frame = groups_of(model, frame, named)
     fixed = _fixed(model, names, frame)
     check_columns_made(model, fixed, frame)
@@ -190,7 +199,7 @@ def _design(
     text = getattr(model, "formula", None)
     response = unquoted(text.split("~")[0].strip()) if text else str(model.endog_names)
     formula = _formula(response, text, fixed, ordered)
-    kept = frame[[c for c in frame.columns if c in _used(response, fixed, ordered)]]
+    kept = only_columns(frame, _used(response, fixed, ordered))
     return RowDesign(response, y, x, fixed, ordered, index, kept, formula), theta
 
 
@@ -200,35 +209,38 @@ def _fixed(model: Any, names: list[str], frame: pd.DataFrame) -> FixedPart:
     if spec is None or not isinstance(formula, str):
         ones = np.flatnonzero(np.all(np.asarray(model.exog) == 1.0, axis=0))
         return ColumnsPart(names, names[ones[0]] if len(ones) else None)
-    return FormulaPart(spec, formula.split("~", 1)[-1], frame)
+    rhs = formula.split("~", 1)[-1]
+    plain = plain_part(rhs, frame) if frame.columns.is_unique else None
+    return plain if plain and plain.names == tuple(names) else FormulaPart(spec, rhs, frame)
 
 
 def _group_terms(
     results: Any, groups: Groups, frame: pd.DataFrame, re_formula: str | None
 ) -> list[tuple[Term, Array]]:
-    """The terms on the groups: one, or several where `free` fixed covariances at zero."""
+    """The terms on the groups: one, or several where `free` has covariances of some effects."""
     model = results.model
     values = np.asarray(model.exog_re, dtype=float)
-    names = effect_names(model, {str(c): frame[c] for c in frame.columns})
+    names = effect_names(model, frame)
     relative = np.asarray(results.cov_re, dtype=float) / results.scale
     found = []
-    for block in _blocks(results, len(names)):
+    for block, tag in _blocks(results, len(names)):
         covariates = Covariates(tuple(names[i] for i in block))
         rows = TermRows(groups.codes, values[:, block], len(groups.levels))
-        term = Term(groups.name, (groups.name,), groups.levels, covariates, rows)
+        term = Term(groups.name, (groups.name,), groups.levels, covariates, rows, tag)
         if len(block) == len(names):
             term = with_formula(term, re_formula, frame)
-        own = EffectBasis.from_rows(rows.values, len(values))
+        free = term.structure.freedom
+        own = EffectBasis.from_rows(rows.values, len(values), freedom=free)
         inner = own.covariance_from_user(relative[np.ix_(block, block)])
         low = own.to_user(factors_of(inner[None]))
-        found.append((term, Unstructured(len(block)).from_factor(low)[0]))
+        found.append((term, term.structure.natural(term.structure.from_factor(low))[0]))
     return found
 
 
-def _blocks(results: Any, k: int) -> list[list[int]]:
-    """Sets of effects with free covariances among them, from the fit's `free` pattern."""
+def _blocks(results: Any, k: int) -> list[tuple[list[int], Tag]]:
+    """Sets of effects and how they vary together, from the fit's `free` pattern."""
     if results.freepat is None:
-        return [list(range(k))]
+        return [(list(range(k)), PLAIN)]
     free = np.asarray(results.freepat.cov_re) != 0
     if not np.all(np.diag(free)):
         raise UnsupportedModelError("free=: a variance held at a fixed value can't be represented")
@@ -246,7 +258,9 @@ def _blocks(results: Any, k: int) -> list[list[int]]:
     held = np.asarray(results.cov_re)[~free]
     if np.any(held != 0.0):
         raise UnsupportedModelError("free=: covariances held at values other than zero")
-    return blocks
+    if len(blocks) == k > 1:
+        return [(list(range(k)), Tag("diag"))]
+    return [(block, PLAIN) for block in blocks]
 
 
 def _used(response: str, fixed: FixedPart, terms: tuple[Term, ...]) -> set[str]:
@@ -353,5 +367,4 @@ def _warn(done: Fit, plain: Fit) -> None:
             stacklevel=4,
         )
     warn_of(done, stacklevel=4)
-    products = done.solution.cp
-    check_told_apart(done.design.terms, products, done.opt, refuse=False, stacklevel=4)
+    check_told_apart(done.design.terms, done.solution, done.opt, refuse=False, stacklevel=4)

@@ -41,7 +41,7 @@ class Influence(TextResult):
         The p fixed effects.
     parameter_names : tuple of str
         Standard deviations and correlations of the random effects (``sd_x|g``, ``cor_y.x|g``) and
-        ``sigma``, as in `MerMod.confint`.
+        ``sigma`` (residual variances by group: ``sigma_I`` and so on), as in `MerMod.confint`.
     beta, vcov, parameters, theta : (p,), (p, p), (s,) and (n_theta,) arrays
         Of the fit to all data: fixed effects, their covariance, what `parameter_names` names (SD
         scale), the relative covariance factors.
@@ -123,10 +123,11 @@ class Influence(TextResult):
         return self._frame(self.parameter_values, self.parameter_names)
 
     def _sigmas(self) -> Array | float:
-        """The residual standard deviation without each, or the known one."""
+        """The residual standard deviation without each, the largest of several, or the known."""
         if self.known_sigma is not None:
             return self.known_sigma
-        return self.parameter_values[:, self.parameter_names.index("sigma")]
+        at = [i for i, name in enumerate(self.parameter_names) if name.startswith("sigma")]
+        return np.asarray(np.fmax.reduce(self.parameter_values[:, at], axis=1))
 
     @property
     def change(self) -> pd.DataFrame:

@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 
 from merextras._typing import Array
 from merextras.results.base import FrozenMapping, Parts, TextResult, format_numbers, freeze
+
+
+@dataclass(frozen=True)
+class Line:
+    """What is shown of some of a term's effects.
+
+    Attributes
+    ----------
+    name : str
+    std_dev : float
+    correlations : tuple of float
+        With the effects before it, or the one that all have.
+    """
+
+    name: str
+    std_dev: float
+    correlations: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -23,11 +41,23 @@ class Component:
     names : tuple of str
     covariance : (k, k) array
         Variances and covariances of the effects.
+    structure : str
+        That of the covariance, as a formula has it; empty where all are free.
+    lines : tuple of Line
+        Its parameters as they are shown; by default an effect each.
     """
 
     group: str
     names: tuple[str, ...]
     covariance: Array
+    structure: str = ""
+    lines: tuple[Line, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.lines:
+            sd, corr = self.std_dev, self.correlation
+            every = [Line(n, sd[i], tuple(corr[i, :i])) for i, n in enumerate(self.names)]
+            object.__setattr__(self, "lines", tuple(every))
 
     @property
     def std_dev(self) -> Array:
@@ -50,15 +80,26 @@ class VarCorr(TextResult, FrozenMapping[pd.DataFrame]):
     Attributes
     ----------
     components : tuple of Component
-    sigma : float
-        Residual standard deviation.
+    sigma : float or None
+        Residual standard deviation; with residual variances by group the root of their mean over
+        the observations; None for a generalised model, which has none.
+    residual_by : str or None
+        What the residual variance differs by.
+    sigmas : mapping group -> float
+        Residual standard deviations by group, if there are several.
     """
 
-    def __init__(self, components: Sequence[Component], sigma: float) -> None:
-        self.components = tuple(
-            Component(c.group, c.names, freeze(c.covariance)) for c in components
-        )
-        self.sigma = float(sigma)
+    def __init__(
+        self,
+        components: Sequence[Component],
+        sigma: float | None,
+        residual_by: str | None = None,
+        sigmas: Mapping[str, float] = MappingProxyType({}),
+    ) -> None:
+        self.components = tuple(replace(c, covariance=freeze(c.covariance)) for c in components)
+        self.sigma = None if sigma is None else float(sigma)
+        self.residual_by = residual_by
+        self.sigmas = FrozenMapping(dict(sigmas))
         super().__init__(_frames(self.components))
 
     def __getitem__(self, key: str) -> pd.DataFrame:
@@ -67,18 +108,20 @@ class VarCorr(TextResult, FrozenMapping[pd.DataFrame]):
     def to_frame(self) -> pd.DataFrame:
         """As lme4's ``as.data.frame(VarCorr(m))``: ``grp var1 var2 vcov sdcor``.
 
-        Variances first, then covariances, group by group; the residual last. `vcov` is a variance
-        or covariance, `sdcor` a standard deviation or correlation.
+        Variances first, then covariances, group by group; the residual last, of several a row for
+        each with its group as `var1`. `vcov` is a variance or covariance, `sdcor` a standard
+        deviation or correlation.
         """
         rows: list[tuple[str, str | None, str | None, float, float]] = []
         for c in self.components:
             sd, corr = c.std_dev, c.correlation
             for i, name in enumerate(c.names):
                 rows.append((c.group, name, None, c.covariance[i, i], sd[i]))
-            for i in range(len(c.names)):
+            together = any(line.correlations for line in c.lines)
+            for i in range(len(c.names) if together else 0):
                 for j in range(i + 1, len(c.names)):
                     rows.append((c.group, c.names[i], c.names[j], c.covariance[i, j], corr[i, j]))
-        rows.append(("Residual", None, None, self.sigma**2, self.sigma))
+        rows += [("Residual", name, None, sd**2, sd) for name, sd in self._residuals()]
         return pd.DataFrame(rows, columns=["grp", "var1", "var2", "vcov", "sdcor"])
 
     def to_text(self, *, variances: bool = False, digits: int | None = None) -> str:
@@ -106,17 +149,29 @@ class VarCorr(TextResult, FrozenMapping[pd.DataFrame]):
 
     def _rows(self, digits: int | None) -> list[list[str]]:
         """Group, name, variance, standard deviation and correlations of each effect, as text."""
-        sd = np.concatenate([*(c.std_dev for c in self.components), [self.sigma]])
+        residuals = self._residuals()
+        shown = [line.std_dev for c in self.components for line in c.lines]
+        sd = np.array([*shown, *(value for _, value in residuals)])
         text, squares = _formatted(sd, digits), _formatted(sd**2, digits)
         decimals = 2 if digits is None else digits
         rows, at = [], 0
         for c in self.components:
-            for i, name in enumerate(c.names):
-                corr = " ".join(f"{r:{decimals + 3}.{decimals}f}" for r in c.correlation[i, :i])
-                rows.append([c.group if i == 0 else "", name, squares[at], text[at], corr])
+            note = f" ({c.structure})" if c.structure else ""
+            for i, line in enumerate(c.lines):
+                corr = " ".join(f"{r:{decimals + 3}.{decimals}f}" for r in line.correlations)
+                corr += note if line.correlations else ""
+                rows.append([c.group if i == 0 else "", line.name, squares[at], text[at], corr])
                 at += 1
-        rows.append(["Residual", "", squares[-1], text[-1], ""])
+        first = "Residual" if self.residual_by is None else f"Residual, by {self.residual_by}"
+        for i, (group, _) in enumerate(residuals):
+            rows.append([first if i == 0 else "", group or "", squares[at + i], text[at + i], ""])
         return rows
+
+    def _residuals(self) -> list[tuple[str | None, float]]:
+        """The residual standard deviations and the groups they are of."""
+        if self.sigma is None:
+            return []
+        return list(self.sigmas.items()) if self.sigmas else [(None, self.sigma)]
 
 
 def _formatted(values: Array, digits: int | None) -> list[str]:

@@ -28,6 +28,9 @@ class EffectSizes(TextResult):
         The replicates, a column per value.
     level : float
         Of the intervals.
+    by_residual : DataFrame or None
+        Under ``residual_by=``: the same with the residual variance of each group, a row each, in
+        place of the mean over the observations.
     limits : (low, high), optional
         An interval of all the values by the F distribution, in place of the bootstrap's.
     """
@@ -37,6 +40,7 @@ class EffectSizes(TextResult):
     values: Array
     bootstrap: Bootstrap | None
     level: float
+    by_residual: pd.DataFrame | None = None
     limits: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
@@ -56,9 +60,12 @@ class EffectSizes(TextResult):
             columns["conf_low"], columns["conf_high"] = self.limits
         return columns
 
-    def _note(self) -> list[str]:
+    def _note(self) -> Parts:
         if self.limits is not None:
             return [f"{100.0 * self.level:g} % intervals, exact, by the F distribution"]
+        if self.by_residual is not None:
+            name = self.by_residual.index.name
+            return [f"of the mean residual variance; by its groups, {name}:", self.by_residual]
         if self.bootstrap is None:
             return []
         boot = self.bootstrap

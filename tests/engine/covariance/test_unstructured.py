@@ -12,6 +12,7 @@ from properties.designs import factors_of
 from tolerances import ORACLE
 
 from merextras.engine.covariance.cholesky import factor_of
+from merextras.engine.covariance.unstructured import Unstructured
 
 lists_of_factors = st.lists(st.integers(1, 4).flatmap(factors_of), min_size=0, max_size=3)
 
@@ -58,3 +59,9 @@ def test_factor_of_does_not_depend_on_units(unit):
     units = np.array([1.0, unit])
     found = factor_of(covariance * np.outer(units, units))
     close(found / units[:, None], factor_of(covariance), ORACLE)
+
+
+def test_the_end_of_a_row_may_be_zero():
+    # Three effects with variance in one direction: what is below the second zero must go, too.
+    groups = [set(group.tolist()) for group in Unstructured(3).zero_groups()[1]]
+    assert groups == [{0}, {3}, {4, 5}, {5}]

@@ -17,6 +17,7 @@ from merextras.diagnostics import residual_table as _residual_table
 from merextras.inference.comparison import anova as _anova
 from merextras.inference.fixed_effects import drop1 as _drop1
 from merextras.inference.fixed_effects import summary as _tested
+from merextras.inference.fixed_effects import vcov as _vcov
 from merextras.inference.intervals import confint as _confint
 from merextras.inference.intervals import profile as _profile
 from merextras.model.fit import refit as _refit
@@ -161,7 +162,7 @@ class MerMod(FittedModel):
     ranef = estimates.ranef
     coef = estimates.coef
     sigma = estimates.sigma
-    vcov = estimates.vcov
+    vcov = _vcov.vcov
     var_corr = estimates.var_corr
     re_pca = _re_pca.re_pca
     confint = _confint.confint

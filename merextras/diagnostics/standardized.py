@@ -1,4 +1,4 @@
-"""Residuals with the same variance in every row, which the checks of the residuals are made on."""
+"""Internally studentised residuals, which the residual checks use."""
 
 from __future__ import annotations
 

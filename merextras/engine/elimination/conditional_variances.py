@@ -32,7 +32,8 @@ class Selected:
     own : dict t -> (J, k, k) array
         Diagonal blocks of each term.
     reach : dict t -> (J, k, k) array
-        ``sum_ab C_ta W_ab C_bt`` of each leading term.
+        The part of a leading term's inverse block that comes from later terms,
+        ``sum_ab C_ta W_ab C_bt``.
     tail : TailInverse
         The tail's block.
     nested : dict (t, s) -> (J_t, k_s, k_t) array

@@ -38,8 +38,8 @@ class Range:
     first : float
         The largest first step.
     ceiling : float
-        A rise of the deviance that no model with another u needs to exceed: that of the best model
-        in which the parameter does not matter.
+        Upper bound of the profile deviance's rise, reached by the best model in which the
+        parameter drops out.
     """
 
     low: float

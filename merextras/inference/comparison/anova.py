@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -45,6 +46,7 @@ def anova(
     refit: bool = True,
     ddf: str | None = None,
     type: int | str = 3,  # noqa: A002 (lmerTest's name)
+    cluster: Any = None,
     names: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """Likelihood ratio tests between models, or F tests of one model's terms, lme4's ``anova``.
@@ -58,14 +60,17 @@ def anova(
         Refit REML fits by ML before they are compared, with a warning: the REML criteria of models
         with different fixed effects are not comparable. False takes them as they are, which is a
         test of variances if the fixed effects are the same, and an error if they are not.
-    ddf : {"satterthwaite", "kenward-roger", "asymptotic"}, optional
-        Of the denominator; without it lme4's sequential table, which has no p-values.
+    ddf : {"satterthwaite", "kenward-roger", "asymptotic", "CR0", "CR1", "CR2"}, optional
+        Of the denominator; without it lme4's sequential table, which has no p-values. The last
+        three are Wald tests with cluster-robust covariances, see `contest`.
     type : {1, 2, 3, "marginal"}
         With `ddf`: terms tested in sequence (1), each given all that do not contain it (2), or
         marginally (3), with hypotheses that do not depend on the coding of factors. Or that each
         term's own coefficients are zero, in the coding of the fit, the intercept's too, nlme's
         ``anova(type = "marginal")``: with an interaction in the model, and treatment contrasts, a
         main effect is then that at the other factor's first level.
+    cluster : str or array, optional
+        Of the robust covariances, as in `MerMod.vcov`.
     names : sequence of str, optional
         Of the models in the index; their formulas by default.
 
@@ -124,30 +129,38 @@ def anova(
     Days  31797.55  31797.55       1    18.0      48.55      0.0
     """
     if not others:
-        return _by_term(model, ddf, type)
-    if ddf is not None:
+        return _by_term(model, ddf, type, cluster)
+    if ddf is not None or cluster is not None:
         raise InvalidArgumentError(
             "anova: ddf is for the terms of one model; models are compared by likelihood ratios"
         )
     more, names = check_models(others, names)
     refuse_penalised("anova(other)", model, *more)
-    return _compared(_candidates([model, *more], names, refit))
+    return compared(_candidates([model, *more], names, refit))
 
 
-def _by_term(model: FittedModel, ddf: str | None, kind: int | str) -> pd.DataFrame:
-    if kind not in _TYPES or isinstance(kind, bool):
-        raise InvalidArgumentError(f"type={kind!r}: allowed: 1, 2, 3, 'marginal'")
+def _by_term(model: FittedModel, ddf: str | None, kind: int | str, cluster: Any) -> pd.DataFrame:
+    kind = type_of(kind)
+    if ddf is None and cluster is not None:
+        raise InvalidArgumentError("cluster: is for ddf='CR0', 'CR1' or 'CR2'")
     if ddf is None and kind == "marginal":
-        table = _by_term(model, "asymptotic", kind)
+        table = _by_term(model, "asymptotic", kind, None)
         return table.drop(columns=["den_df", "p_value"])
     if ddf is None:
         return _sequential(model)
     check_method(ddf)
-    contrasts = by_type(model.design, _TYPES[kind])
+    contrasts = by_type(model.design, kind)
     if not contrasts:
         return f_table({})
-    method = method_of(model, ddf, stacklevel=4)
+    method = method_of(model, ddf, cluster=cluster, stacklevel=4)
     return f_table({label: f_row(method, rows) for label, rows in contrasts.items()})
+
+
+def type_of(kind: int | str) -> int | str:
+    """The type of sums of squares: 1, 2 or 3, also of ``"III"``, or ``"marginal"``."""
+    if kind not in _TYPES or isinstance(kind, bool):
+        raise InvalidArgumentError(f"type={kind!r}: allowed: 1, 2, 3, 'marginal'")
+    return _TYPES[kind]
 
 
 def _sequential(model: FittedModel) -> pd.DataFrame:
@@ -221,7 +234,8 @@ def _check_comparable(candidates: Sequence[AnyCandidate], all_reml: bool) -> Non
         )
 
 
-def _compared(candidates: Sequence[AnyCandidate]) -> pd.DataFrame:
+def compared(candidates: Sequence[AnyCandidate]) -> pd.DataFrame:
+    """The table of likelihood ratio tests between models, from the smallest to the largest."""
     log_lik = np.array([c.log_lik for c in candidates])
     npar = np.array([c.n_parameters for c in candidates])
     for small, large in pairwise(candidates):

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from merextras._typing import Array
+from merextras.distributions.degrees import Moments
 from merextras.exceptions import NotPositiveDefiniteError, RefitWarning
 from merextras.inference.ddf.contrasts import FTest, independent
 from merextras.inference.ddf.satterthwaite import in_basis, inverse_of
@@ -63,6 +64,11 @@ class KenwardRoger:
     def plain(self) -> Array:
         """The covariance that is adjusted, (p, p)."""
         return self.model.fixed_covariance
+
+    @property
+    def degrees(self) -> Moments:
+        """What makes degrees of freedom of single functions."""
+        return Moments(self.unadjusted, self.slopes, self.parameters)
 
     def df(self, contrast: Array) -> float:
         """Degrees of freedom of one contrast, (p,); its F is not scaled."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from merextras._typing import Array
+from merextras.distributions.degrees import Moments
 from merextras.engine.optimum.residual_information import residual_information
 from merextras.exceptions import ApproximationWarning
 from merextras.inference.ddf.contrasts import FTest, independent
@@ -68,6 +69,11 @@ class Satterthwaite:
     def covariance(self) -> Array:
         """Covariance of the fixed effects, (p, p)."""
         return self.model.fixed_covariance
+
+    @property
+    def degrees(self) -> Moments:
+        """What makes degrees of freedom."""
+        return Moments(self.inner, self.slopes, self.parameters)
 
     def df(self, contrast: Array) -> float:
         """Degrees of freedom of one contrast, (p,)."""

@@ -1,4 +1,4 @@
-"""What a formula is evaluated with besides the data, and `lmer`'s arguments made into it."""
+"""The evaluation context of a formula, made from `lmer`'s arguments."""
 
 from __future__ import annotations
 

@@ -202,7 +202,7 @@ def load_cross_products(path: str | Path, *, trust_formula: bool = False) -> Mod
 
 
 def products_of(asked: Asked, source: Any, chunk_size: int | None, progress: Any) -> ModelProducts:
-    """Learn and reduce a source: in chunks here, or where Dask says."""
+    """Makes the products in this process, or on Dask's workers."""
     progress = check_progress(progress)
     if is_dask(source):
         learnt, reduced = reduce_dask(source, asked, progress=progress)
@@ -245,7 +245,7 @@ def _with_strata(
 
 
 def check_progress(progress: Any) -> bool | None:
-    """True, False, or None: only where someone is watching."""
+    """The bar is shown, is not, or (None) is shown on a terminal only."""
     if progress is None or isinstance(progress, bool):
         return progress
     raise InvalidArgumentError(f"progress={progress!r}: True, False or None")

@@ -1,4 +1,4 @@
-"""Formulas with fewer terms, and which columns of a model without rows are then left."""
+"""Maps a submodel's formula to the columns and effects that it keeps."""
 
 from __future__ import annotations
 

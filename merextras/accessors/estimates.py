@@ -61,8 +61,8 @@ def sigma(model: FittedModel) -> float | pd.Series:
     --------
     >>> import merextras as mx
     >>> students = mx.load_dataset("students")
-    >>> m = mx.lmer("extro ~ open + (1 | school)", students, residual_by="school")
-    >>> m.sigma().round(2)
+    >>> formula = "extro ~ open + agree + social + (1 | school)"
+    >>> mx.lmer(formula, students, residual_by="school").sigma().round(2)
     school
     I      4.29
     II     1.37

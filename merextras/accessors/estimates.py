@@ -68,8 +68,8 @@ def sigma(model: FittedModel) -> float | pd.Series:
     II     1.37
     III    1.12
     IV     1.22
-    V      1.31
-    VI     4.26
+    V      1.32
+    VI     4.24
     Name: sigma, dtype: float64
     """
     groups = model.design.residual

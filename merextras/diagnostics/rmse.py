@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from merextras.accessors.rows import residual_squares
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.design.rowless import RowlessDesign
 from merextras.model.state.fitted import FittedModel
@@ -69,7 +70,7 @@ def _rmse(model: FittedModel, scale: bool) -> float:
 def _from_products(model: FittedModel, design: RowlessDesign, scale: bool) -> float:
     """Without rows."""
     solution = model.solution
-    out = np.sqrt(model.residual_squares() / solution.n)
+    out = np.sqrt(residual_squares(model) / solution.n)
     if not scale:
         return float(out)
     if "offset" in design.by_row or design.constant is None:

@@ -242,16 +242,6 @@ class FittedModel:
         """Covariance of the fixed effects, (p, p)."""
         return self.solution.sigma2 * self.solution.fixed_covariance()
 
-    def residual_squares(self) -> float:
-        """Sum of the squared conditional residuals, without rows, of a model without weights."""
-        solution, strata = self.solution, self._fit.strata
-        if strata is not None:
-            gram = strata.residual(solution.modes_map).gram.sum(axis=0)
-            return float(max(solution.contrast @ gram @ solution.contrast, 0.0))
-        # The penalised sum of squares less its penalty.
-        penalty = sum(float(np.sum(u**2)) for u in solution.u)
-        return max(solution.pwrss - penalty, 0.0)
-
     @cached_property
     def mu(self) -> Array:
         """Conditional mean of each row, X beta + Z b + offset, (n,)."""

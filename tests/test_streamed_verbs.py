@@ -213,6 +213,7 @@ OTHERS = {
     "power_curve",  # needs the rows to have more or fewer of them, and says so
     "Gamma",
     "InverseWishart",
+    "GlmerMod",
     "LmerControl",
     "MerMod",
     "ModelList",
@@ -220,6 +221,7 @@ OTHERS = {
     "cross_products",
     "explore",
     "for_summary_col",
+    "glmer",
     "icc_from_data",
     "lmer",
     "lmer_list",

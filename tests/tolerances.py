@@ -396,3 +396,32 @@ BLME_CRITERION = 1e-8
 #: The fit of a file of the format's first version against that of its rows: the products with a
 #: covariate's mean of 17 standard deviations are rounded before that is taken off.
 OLD_FILE = 1e-9
+
+# --- Generalised models --------------------------------------------------------------------------
+
+#: Derivatives of log-densities against fourth-order differences with steps of 1e-4 of eta, over the
+#: largest: rounding of the density over the step.
+FAMILY_DERIVATIVE = 1e-8
+
+#: Closed forms of one number by two ways: logarithms of gamma functions lose a digit or two.
+ROUNDING_OF_SUMS = 1e-11
+
+#: The gradient of Laplace's criterion against fourth-order differences of it: what is asked for.
+LAPLACE_GRADIENT = 1e-7
+
+#: Log-likelihoods of two exact optima, relative: what is asked for; they agree to rounding, 1e-12.
+GLMM_LOG_LIK = 1e-8
+
+#: Fixed effects at both optima, in standard errors: what is asked for.
+GLMM_ESTIMATE = 1e-6
+
+#: Standard deviations (relative) and the covariance of the fixed effects (as a correlation): both
+#: sides' Hessians are fourth-order differences of exact gradients.
+GLMM_COVARIANCE = 1e-6
+
+#: lme4's glmer iterated as far as its criterion allows: its optimiser stops at about 1e-6 of an
+#: estimate.
+GLMM_AGAINST_LME4 = 1e-5
+
+#: Quadrature with many nodes against adaptive integration, relative: what the integration leaves.
+QUADRATURE_LIMIT = 1e-8

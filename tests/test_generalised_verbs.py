@@ -25,6 +25,7 @@ SUPPORTED = {
 OTHERWISE = {"exact_lrt", "exact_rlrt: null"}
 #: Methods that are there, with arguments that are refused.
 REFUSED_ARGUMENTS = {
+    "m.vcov: robust",
     "m.summary: ddf", "m.anova: ddf", "m.log_lik: reml", "m.deviance: reml", "m.confint: profile",
     "m.confint: boot", "m.update: reml", "m.predict: prediction", "m.predict: population",
     "m.simulate: newdata",
@@ -36,6 +37,7 @@ FURTHER = {
     "power_curve": lambda m: mx.power_curve(m, "x", along="g", values=[30], n_sims=2, rng=1),
     "exact_lrt": lambda m: mx.exact_lrt(m, n_sims=9),
     "exact_rlrt: with a null": lambda m: mx.exact_rlrt(m, null=m, n_sims=9),
+    "m.vcov: robust": lambda m: m.vcov(kind="CR2"),
     "m.confint: profile": lambda m: m.confint(method="profile"),
     "m.confint: boot": lambda m: m.confint(method="boot", n_sims=4, rng=1),
     "m.update: reml": lambda m: m.update(reml=True),

@@ -100,6 +100,8 @@ SAME = {
     "m.ranef": lambda m: m.ranef(cond_var=True),
     "m.coef": lambda m: m.coef()["Subject"],
     "m.vcov": lambda m: m.vcov(),
+    "m.vcov: robust": lambda m: m.vcov(kind="CR2"),
+    "contest: robust": lambda m: mx.contest(m, "Days = 0", ddf="CR2"),
     "m.re_pca": lambda m: m.re_pca(),
     "m.confint": lambda m: m.confint(method="wald", parm="beta_"),
     "m.log_lik": lambda m: [m.log_lik(), m.log_lik(reml=False)],

@@ -54,7 +54,7 @@ class GlmerMod(FittedGlmm, MerMod):
 
     # Estimates
     confint = confint_generalised.confint
-    summary = generalised.summary
+    summary = generalised.summary  # type: ignore[assignment]
 
     # Likelihood
     log_lik = generalised.log_lik

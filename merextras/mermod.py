@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from merextras import _hints
@@ -17,6 +17,7 @@ from merextras.diagnostics import residual_table as _residual_table
 from merextras.inference.comparison import anova as _anova
 from merextras.inference.fixed_effects import drop1 as _drop1
 from merextras.inference.fixed_effects import summary as _tested
+from merextras.inference.fixed_effects import vcov as _vcov
 from merextras.inference.intervals import confint as _confint
 from merextras.inference.intervals import profile as _profile
 from merextras.model.fit import refit as _refit
@@ -161,7 +162,7 @@ class MerMod(FittedModel):
     ranef = estimates.ranef
     coef = estimates.coef
     sigma = estimates.sigma
-    vcov = estimates.vcov
+    vcov = _vcov.vcov
     var_corr = estimates.var_corr
     re_pca = _re_pca.re_pca
     confint = _confint.confint
@@ -269,6 +270,7 @@ def lmer(
     weights: Any = None,
     freq_weights: Any = None,
     offset: Any = None,
+    residual_by: str | Sequence[str] | None = None,
     contrasts: Mapping[str, str] | None = None,
     missing: str = "drop",
     cov_prior: Any = None,
@@ -300,6 +302,10 @@ def lmer(
         How many observations the row stands for.
     offset : the same, optional
         A known part of the expectation.
+    residual_by : column name, or list of them, optional
+        Groups of rows with residual standard deviations of their own (several columns: each
+        combination that occurs), estimated jointly with everything else, as by nlme's
+        ``varIdent``: a row's residual variance is sigma_h**2 / w. `sigma` is then by group.
     contrasts : mapping column -> str, optional
         ``{"class": "Sum"}``, ``{"class": "Treatment('b')"}``: patsy's contrasts.
     missing : {"drop", "raise"}
@@ -360,6 +366,7 @@ def lmer(
             weights=weights,
             freq_weights=freq_weights,
             offset=offset,
+            residual_by=residual_by,
             contrasts=contrasts,
             missing=missing,
             chunk_size=chunk_size,
@@ -376,6 +383,7 @@ def lmer(
         weights=weights,
         freq_weights=freq_weights,
         offset=offset,
+        residual_by=residual_by,
         contrasts=contrasts,
         missing=missing,
         cov_prior=cov_prior,

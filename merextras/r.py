@@ -134,6 +134,7 @@ TABLE: dict[str, Spelling] = {
     "coef": _method("coef"),
     "sigma": _method("sigma"),
     "vcov": _method("vcov"),
+    "vcovCR": _method("vcov", type="kind"),
     "VarCorr": _method("var_corr"),
     "rePCA": _method("re_pca"),
     "confint": _idiom(

@@ -37,7 +37,7 @@ WANTED = """
     check_outliers check_predictions check_singularity
     expectedRank REimpact REmargins REquantile REextract thetaExtract REsdExtract REcorrExtract
     modelInfo averageObs randomObs draw findFormFuns wiggle superFactor RMSE ICC subBoot fastdisp
-    KRmodcomp SATmodcomp PBmodcomp ls_means test cld
+    vcovCR KRmodcomp SATmodcomp PBmodcomp ls_means test cld
     plotREimpact shinyMer powerSim powerCurve extend makeLmer
 """.split()  # noqa: SIM905 (a screen of names, not of lines)
 

@@ -266,10 +266,15 @@ RANGE_QUANTILE = 1e-4
 #: Columns of broom.mixed, relative to the largest of a column: see `LMER_ESTIMATE`. Worst: 2e-8.
 TIDY = 1e-6
 
-#: Statistics of pbkrtest, lmerTest and nlme on fits at their optimum, relative; pbkrtest rounds its
-#: restrictions to seven digits, and nlme's own fit stops a little before the optimum.
-MODCOMP = 1e-5
-NLME = 1e-4
+#: Statistics of pbkrtest, lmerTest and nlme on fits at their optimum, relative. Worst seen: 4e-9;
+#: nlme's own fit stops a little before the optimum.
+MODCOMP = 1e-7
+NLME = 1e-6
+
+#: Robust covariances, their degrees of freedom and tests: the same formulas dense (worst seen:
+#: 2e-13), and R's dense version on fits at their optimum, which moves with theta (1e-10).
+ROBUST_DENSE = 1e-9
+ROBUST = 1e-7
 
 # --- Effect sizes and checks ---------------------------------------------------------------------
 
@@ -364,6 +369,17 @@ TWO_DIGITS = 0.06
 #: below any difference between two minima, above what either search leaves.
 SEVERAL_MINIMA = 1e-6
 
+# --- Residual variances by group ------------------------------------------------------------------
+
+#: nlme's and glmmTMB's optima are theirs: a log-likelihood of ours may be above, never below by
+#: more than this, and above by no more where they converged. Worst seen: 4e-7 (nlme, math_both).
+PEER_LOG_LIK = 1e-6
+
+#: Their standard deviations, relative: nlme stops with a flat criterion. Worst seen: 3e-5.
+PEER_SD = 1e-4
+
+#: Their fixed effects and modes in standard errors, and standard errors relative. Worst seen: 4e-6.
+PEER_EFFECTS = 1e-5
 # --- Priors of the covariances -------------------------------------------------------------------
 
 #: -2 log prior against scipy's densities, and its part of the criterion against a dense one: closed

@@ -125,6 +125,9 @@ def call(model: FittedModel) -> str:
         if name in given:
             column = options.columns.get(name)
             parts.append(f"{name}={name if column is None else json.dumps(column)}")
+    if design.residual is not None:
+        by = design.residual.columns
+        parts.append(f"residual_by={json.dumps(by[0] if len(by) == 1 else list(by))}")
     parts += [f"contrasts={dict(options.contrasts)}"] if options.contrasts else []
     prior = options.cov_prior
     parts += [f"cov_prior={as_code(prior)}"] if prior is not None else []

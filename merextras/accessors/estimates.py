@@ -47,13 +47,49 @@ def fixef(model: FittedModel, *, add_dropped: bool = False) -> pd.Series:
     return found
 
 
-def sigma(model: FittedModel) -> float:
+def sigma(model: FittedModel) -> float | pd.Series:
     """Residual standard deviation, lme4's ``sigma``.
 
     ``sqrt(pwrss / (n - p))`` for a REML fit, ``sqrt(pwrss / n)`` for an ML fit (Bates et al. 2015,
     eq. 34 and 41).
+
+    Returns
+    -------
+    float, or Series by group for a model with ``residual_by=``
+
+    Examples
+    --------
+    >>> import merextras as mx
+    >>> students = mx.load_dataset("students")
+    >>> m = mx.lmer("extro ~ open + (1 | school)", students, residual_by="school")
+    >>> m.sigma().round(2)
+    school
+    I      4.29
+    II     1.37
+    III    1.12
+    IV     1.22
+    V      1.31
+    VI     4.26
+    Name: sigma, dtype: float64
     """
-    return float(np.sqrt(model.solution.sigma2))
+    groups = model.design.residual
+    if groups is None:
+        return float(np.sqrt(model.solution.sigma2))
+    return pd.Series(group_sigmas(model), index=groups.levels.rename(groups.name), name="sigma")
+
+
+def group_sigmas(model: FittedModel) -> Array:
+    """Residual standard deviations of a row of weight one: one, or one by group."""
+    groups, first = model.design.residual, np.sqrt(model.solution.sigma2)
+    return np.array([first]) if groups is None else np.asarray(first / np.sqrt(groups.omega))
+
+
+def mean_sigma(model: FittedModel) -> float:
+    """Root of the mean residual variance of the observations, at weight one; sigma if it is one."""
+    strata = model._fit.strata
+    if strata is None:
+        return float(np.sqrt(model.solution.sigma2))
+    return float(np.sqrt(np.average(group_sigmas(model) ** 2, weights=strata.n)))
 
 
 def vcov(model: FittedModel) -> pd.DataFrame:
@@ -191,4 +227,8 @@ def var_corr(model: FittedModel) -> VarCorr:
         seen[term.factor] = count + 1
         label = term.factor if count == 0 else f"{term.factor}.{count}"
         components.append(Component(label, term.names, covariance))
-    return VarCorr(components, None if model.is_generalised else sigma(model))
+    groups = model.design.residual
+    if groups is None:
+        return VarCorr(components, None if model.is_generalised else mean_sigma(model))
+    by_group = dict(zip(map(str, groups.levels), group_sigmas(model).tolist(), strict=True))
+    return VarCorr(components, mean_sigma(model), groups.name, by_group)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from merextras._typing import Array
-from merextras.accessors.estimates import ranef, sigma, var_corr
+from merextras.accessors.estimates import mean_sigma, ranef, var_corr
 from merextras.accessors.likelihood import aic, nobs
 from merextras.accessors.pick import pick_effect
 from merextras.exceptions import InvalidArgumentError
@@ -253,7 +253,8 @@ def model_info(m: object) -> pd.DataFrame:
     -------
     DataFrame
         One row: ``n_obs`` observations, ``n_lvls`` grouping factors, ``aic`` by the fit's own
-        criterion, ``sigma`` the residual standard deviation.
+        criterion, ``sigma`` the residual standard deviation (with residual variances by group the
+        root of their mean over the observations).
 
     Notes
     -----
@@ -273,6 +274,6 @@ def model_info(m: object) -> pd.DataFrame:
         "n_obs": nobs(model),
         "n_lvls": len(model.design.factors),
         "aic": aic(model),
-        "sigma": sigma(model),
+        "sigma": mean_sigma(model),
     }
     return pd.DataFrame([row])

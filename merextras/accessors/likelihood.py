@@ -47,6 +47,8 @@ def reml_crit(model: FittedModel) -> float:
 def aic(model: FittedModel) -> float:
     """Akaike's criterion, ``-2 log_lik + 2 npar`` with npar = p + len(theta) + 1.
 
+    With residual variances by group their number stands for the 1.
+
     From the restricted likelihood for a REML fit, as lme4 does: compare such fits only if their
     fixed effects are the same.
 
@@ -105,7 +107,8 @@ def as_function(model: FittedModel) -> Callable[[ArrayLike], float]:
     callable theta -> float
         The profiled deviance of an ML fit, the REML criterion of a REML fit, at any theta of the
         length of `get_me("theta")`; with a `cov_prior` and its -2 log density: what was minimised.
-        A call costs one factorisation.
+        With residual variances by group the logarithms of all groups' precisions but the first's,
+        ``2 log(sigma_1 / sigma_h)``, come after theta. A call costs one factorisation.
 
     Examples
     --------
@@ -116,7 +119,7 @@ def as_function(model: FittedModel) -> Callable[[ArrayLike], float]:
     >>> round(f([0.8483]), 4), round(f([0.0]), 4)
     (319.6543, 326.0232)
     """
-    at, size = model.criterion.at, len(model.theta)
+    at, size = model.criterion.at, model.criterion.parameters.n
 
     def criterion(theta: ArrayLike) -> float:
         values = np.asarray(theta, dtype=float).reshape(-1)

@@ -5,17 +5,25 @@ from __future__ import annotations
 import numpy as np
 
 from merextras._typing import Array
+from merextras.accessors.estimates import group_sigmas
 from merextras.engine.covariance.covariances import Covariances
 from merextras.model.state.fitted import FittedModel
 
 
 def parameter_names(model: FittedModel, scale: str = "sdcor") -> tuple[str, ...]:
-    """Names in the order of `parameters`: ``sd_x|g``, ``cor_y.x|g``, ``sigma``, fixed effects.
+    """Names in the order of `parameters_of`: ``sd_x|g``, ``cor_y.x|g``, ``sigma``, fixed effects.
 
     With ``scale="varcov"`` ``var_x|g``, ``cov_y.x|g`` and ``sigma2``.
     """
-    sigma = "sigma" if scale == "sdcor" else "sigma2"
-    return (*covariance_names(model, scale), sigma, *model.design.fixed.names)
+    return (
+        *covariance_names(model, scale), *residual_names(model, scale), *model.design.fixed.names,
+    )  # fmt: skip
+
+
+def residual_names(model: FittedModel, scale: str = "sdcor") -> list[str]:
+    """Names of the residual standard deviations: ``sigma``, or ``sigma_I`` for each group."""
+    name, groups = "sigma" if scale == "sdcor" else "sigma2", model.design.residual
+    return [name] if groups is None else [f"{name}_{level}" for level in groups.levels]
 
 
 def covariance_names(model: FittedModel, scale: str = "sdcor") -> list[str]:
@@ -61,4 +69,5 @@ def parameters_of(model: FittedModel) -> Array:
     solution = model.solution
     sigma2 = np.array([solution.sigma2])
     found = parameters(model.design.covariances, model.theta[None], sigma2, solution.beta[None])
-    return np.asarray(found[0])
+    at = len(found[0]) - solution.p
+    return np.concatenate([found[0, : at - 1], group_sigmas(model), found[0, at:]])

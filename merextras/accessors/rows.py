@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 
 from merextras._checks import check_choice
-from merextras.accessors.estimates import sigma
 from merextras.model.state.fitted import FittedModel
 
 
@@ -28,9 +27,12 @@ def residuals(model: FittedModel, type: str = "response", *, scaled: bool = Fals
     ----------
     type : {"response", "pearson", "working", "deviance"}
         ``"response"`` and ``"working"`` are ``y - mu``; ``"pearson"`` and ``"deviance"`` are those
-        times the square root of the prior weight. Without weights all four are the same.
+        times the square root of the prior weight. Without weights all four are the same. With
+        residual variances by group they are in the unit of the first: times its sigma over that of
+        the row's group, so that their variance is the same in all rows.
     scaled : bool
-        Divided by sigma.
+        Divided by sigma, that of the row's group; of a ``"pearson"`` residual by the one that all
+        of them have.
 
     Returns
     -------
@@ -39,8 +41,13 @@ def residuals(model: FittedModel, type: str = "response", *, scaled: bool = Fals
     allowed = ("response", "pearson", "working", "deviance")
     type = check_choice(type, allowed, "type")
     values = model.design.y - model.mu
-    if type in {"pearson", "deviance"} and model.design.weights is not None:
-        values = values * np.sqrt(model.design.weights)
+    design = model.design
+    if type in {"pearson", "deviance"} and design.precision is not None:
+        values = values * np.sqrt(design.precision)
+        by_group = None
+    else:
+        by_group = None if design.residual is None else np.sqrt(design.residual.by_row())
     if scaled:
-        values = values / sigma(model)
+        values = values / np.sqrt(model.solution.sigma2)
+        values = values if by_group is None else values * by_group
     return pd.Series(values, index=model.design.index, name="residuals")

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from merextras.accessors.theta import theta_names
+from merextras.accessors.theta import parameter_labels
 from merextras.engine.optimum.criterion import Point
 from merextras.model.state.fitted import FittedModel, is_singular
 from merextras.model.state.identified import confounded_terms
@@ -67,7 +67,9 @@ def check_convergence(m: object) -> ConvergenceCheck:
     model = as_fitted(m)
     point, theta, units = model.point, model.point.theta, model.criterion.units
     slope = point.gradient() / units
-    free = ~(model.design.covariances.at_least_zero & (theta == 0.0))
+    n_residual = model.criterion.parameters.n_residual
+    bounded = np.append(model.design.covariances.at_least_zero, np.zeros(n_residual, dtype=bool))
+    free = ~(bounded & (theta == 0.0))
     scaled_hessian = model.criterion.differenced(theta) / np.outer(units, units)
     hessian = scaled_hessian[np.ix_(free, free)]
     values, vectors = np.linalg.eigh(hessian) if np.any(free) else (np.empty(0), np.empty((0, 0)))
@@ -75,9 +77,10 @@ def check_convergence(m: object) -> ConvergenceCheck:
     rotated = vectors.T @ slope[free]
     scaled = np.zeros(len(theta))
     scaled[free] = vectors @ (rotated / np.sqrt(size))
-    names = theta_names(model.design)
+    names = parameter_labels(model.design)
+    user = model.theta if model.design.residual is None else model.criterion.to_user(theta)
     check = ConvergenceCheck(
-        names, model.theta, point.user_gradient(), scaled, values,
+        names, user, point.user_gradient(), scaled, values,
         0.5 * float(np.sum(rotated**2 / size)),
         tuple(name for name, inside in zip(names, free, strict=True) if not inside),
         _pushes_inside(point), is_singular(model), (),

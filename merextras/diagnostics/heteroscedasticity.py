@@ -10,10 +10,19 @@ from merextras._checks import check_level
 from merextras._typing import Array
 from merextras.diagnostics.standardized import Standardized
 from merextras.exceptions import InvalidArgumentError
+from merextras.model.columns.levels import grouping
+from merextras.model.design.residual import shown
+from merextras.model.frame.kinds import is_number
+from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.checks.check import HeteroscedasticityCheck
 
 __all__ = ["check_heteroscedasticity"]
+
+#: Rows of a group, at least, from which its spread is compared with others'.
+_FEWEST = 4
+#: A p-value from which on groups are spoken of where the test finds nothing with the fitted value.
+_CLEAR = 1e-4
 
 
 def check_heteroscedasticity(
@@ -37,7 +46,9 @@ def check_heteroscedasticity(
     Returns
     -------
     HeteroscedasticityCheck
-        `statistic`, `p_value`, `ok`, `verdict`, `advice`. `ok` is None, and the numbers are NaN,
+        `statistic`, `p_value`, `ok`, `verdict`, `advice`, which names the columns of the model by
+        whose groups the residual standard deviation differs (``residual_by=`` of `lmer`). `ok` is
+        None, and the numbers are NaN,
         where all fitted values are the same.
 
     Raises
@@ -84,17 +95,56 @@ def check_heteroscedasticity(
         return HeteroscedasticityCheck(None, text, (), table)
     if p >= alpha:
         text = f"the residual variance does not change with the fitted value (p = {p:.3g})"
-        return HeteroscedasticityCheck(True, text, (), table)
+        return HeteroscedasticityCheck(True, text, _by_group(model, found, _CLEAR), table)
     advice: tuple[str, ...] = (
         "look at it: plot_residuals(residual_table(m)), on the right",
         "a variance that grows with the mean: a logarithm or root of the response",
-        "a variance that differs by group or predictor: precision weights, "
-        "lmer(..., weights=1 / variance)",
+        *(
+            _by_group(model, found, alpha)
+            or ("a variance that differs by group: lmer(..., residual_by='column')",)
+        ),
+        "a variance that differs by predictor: precision weights, lmer(..., weights=1 / variance)",
     )
     if not robust:
         advice += ("heavy tails make this test reject too: robust=True does not mind them",)
     text = f"the residual variance changes with the fitted value (p = {p:.3g})"
     return HeteroscedasticityCheck(False, text, advice, table)
+
+
+def _by_group(model: FittedModel, found: Standardized, alpha: float) -> tuple[str, ...]:
+    """The columns by whose groups the residual standard deviation differs, by the argument's name.
+
+    Brown and Forsythe's test of each grouping factor and column of labels, those of most evidence
+    first.
+    """
+    design, known = model.design, np.isfinite(found.values)
+    values, frame = found.values[known], design.frame.iloc[found.rows[known]]
+    before = () if design.residual is None else design.residual.columns
+    factors = [term.columns[0] for term in design.terms if len(term.columns) == 1]
+    labels = [c for c in design.columns if c in factors or not is_number(frame[c])]
+    tested = []
+    for column in labels:
+        if column in before or column == design.response:
+            continue
+        _, codes = grouping(frame, [column])
+        sizes = np.bincount(codes)
+        if len(sizes) < 2 or np.min(sizes) < _FEWEST:
+            continue
+        parts = [values[codes == h] for h in range(len(sizes))]
+        p = float(stats.levene(*parts, center="median").pvalue)
+        if p < alpha:
+            sds = [float(np.std(part)) for part in parts]
+            tested.append((p, column, max(sds) / min(sds)))
+    out = []
+    for p, column, ratio in sorted(tested):
+        by = shown((*before, column))
+        how = f"m.update(residual_by={by})"
+        p_text = "p < 0.0001" if p < 1e-4 else f"p = {p:.2g}"
+        out.append(
+            f"the residual standard deviation differs by {column!r}, by a factor of {ratio:.2g} "
+            f"({p_text}): one for each group, {how}"
+        )
+    return tuple(out)
 
 
 def _score(squares: Array, fitted: Array, counts: Array, *, robust: bool) -> float:

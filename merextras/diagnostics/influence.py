@@ -14,6 +14,7 @@ from merextras._checks import check_choice, check_jobs, one_of
 from merextras._jobs import in_order
 from merextras._typing import Array, IntArray
 from merextras.accessors.parameters import covariance_names, parameters
+from merextras.diagnostics.influence_by_strata import influence_by_strata
 from merextras.engine.deletion.estimates import Refits
 from merextras.engine.deletion.refitter import Refitter
 from merextras.engine.deletion.tables import Deletions, Rows, Whole, counted
@@ -21,6 +22,7 @@ from merextras.exceptions import InvalidArgumentError
 from merextras.model.columns.levels import grouping
 from merextras.model.design.design import Design
 from merextras.model.state.fitted import FittedModel, refit_start
+from merextras.model.state.one_sigma import require_one_sigma
 from merextras.results.estimates.influence import Influence
 
 __all__ = ["dfbeta", "dfbetas", "influence"]
@@ -88,7 +90,8 @@ def influence(
     are optimised together, each at its own theta, in O(m J k**2 p**2) (160 schools of 7185 pupils
     take 0.1 s, all pupils 2 s), and one step needs only the levels that lose rows, O((n + J) k**2
     p**2) in all: 50 000 groups take seconds. Other models are fitted one by one from the full
-    fit's theta, some four factorisations each, two for one step.
+    fit's theta, some four factorisations each, two for one step. With residual variances by
+    group each refit reads the rows, and there is no one step.
 
     References
     ----------
@@ -118,6 +121,14 @@ def influence(
     taken = table.frequencies if groups is not None else np.minimum(table.frequencies, 1.0)
     whole = Whole(model.point, table, refit_start(model), model.control.engine)
     deletions = Deletions(codes, taken, len(levels))
+    if model.design.residual is not None:
+        if method != "full":
+            require_one_sigma(
+                model, "method='one-step'", "a step is taken in theta alone", "take method='full'"
+            )
+        seen = np.where(table.precision > 0.0, taken, 0.0)
+        sizes = counted(codes, seen, len(levels))
+        return influence_by_strata(model, whole, deletions, name, levels, sizes, n_jobs)
     found = _all(Refitter(whole, deletions, method == "full"), n_jobs)
     seen = np.where(table.precision > 0.0, taken, 0.0)
     sizes = counted(codes, seen, len(levels))
@@ -150,7 +161,7 @@ def table_of(model: FittedModel) -> Rows:
         design.x,
         design.y if design.offset is None else design.y - design.offset,
         tuple(term.rows for term in design.terms),
-        one if design.weights is None else design.weights,
+        one if design.precision is None else design.precision,
         one if design.frequencies is None else design.frequencies,
     )
 

@@ -126,7 +126,7 @@ def _left(hat: Array) -> Array:
 def _hat(model: FittedModel) -> Array:
     design = model.design
     rows = [term.rows for term in design.terms]
-    weights = design.weights
+    weights = design.precision
     if design.frequencies is not None:
         # A row that stands for no observation has no leverage either.
         seen = (design.frequencies > 0).astype(float)

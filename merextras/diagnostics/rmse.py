@@ -67,10 +67,9 @@ def _rmse(model: FittedModel, scale: bool) -> float:
 
 
 def _from_products(model: FittedModel, design: RowlessDesign, scale: bool) -> float:
-    """Without rows: the penalised sum of squares less its penalty."""
+    """Without rows."""
     solution = model.solution
-    penalty = sum(float(np.sum(u**2)) for u in solution.u)
-    out = np.sqrt(max(solution.pwrss - penalty, 0.0) / solution.n)
+    out = np.sqrt(model.residual_squares() / solution.n)
     if not scale:
         return float(out)
     if "offset" in design.by_row or design.constant is None:

@@ -121,7 +121,7 @@ def _own_data(model: FittedModel, numbers: list[int]) -> Array:
     rows = [design.terms[t].rows for t in numbers]
     z = np.hstack([term.values for term in rows])
     w = np.ones(design.n)
-    for extra in (design.weights, design.frequencies):
+    for extra in (design.precision, design.frequencies):
         w = w if extra is None else w * extra
     codes, levels, k = rows[0].codes, rows[0].n_levels, z.shape[1]
     right = blocks.sum_by(z * (w * (design.y - model.mu))[:, None], codes, levels)

@@ -1,4 +1,4 @@
-"""Residuals with the same variance in every row, which the checks of the residuals are made on."""
+"""Internally studentised residuals, which the residual checks use."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ class Standardized:
         design, solution = model.design, model.solution
         rows = np.arange(design.n)[design.observed]
         terms = [term.rows for term in design.terms]
-        leverage = hat_values(solution, design.x, terms, design.weights)[rows]
+        leverage = hat_values(solution, design.x, terms, design.precision)[rows]
         left = 1.0 - leverage
         left = np.where(left > _ALL, left, np.nan)
         residuals = (design.y - model.mu)[rows]
-        if design.weights is not None:
-            residuals = residuals * np.sqrt(design.weights[rows])
+        if design.precision is not None:
+            residuals = residuals * np.sqrt(design.precision[rows])
         with np.errstate(invalid="ignore", divide="ignore"):
             values = residuals / np.sqrt(solution.sigma2 * left)
         return cls(rows, model.mu[rows], leverage, values)

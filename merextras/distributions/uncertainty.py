@@ -9,12 +9,11 @@ import pandas as pd
 
 from merextras._frozen import freeze
 from merextras._typing import Array, BoolArray, IntArray
+from merextras.distributions.degrees import Degrees
 from merextras.engine.kernels import dense
 
 # A function is estimable if less than this share of it lies where X has no columns of its own.
 _NOT_ESTIMABLE = 1e-6
-# Numbers held at a time (32 MB).
-_BLOCK = 2**22
 
 
 def estimable(rows: Array, null: Array, scale: Array) -> BoolArray:
@@ -28,7 +27,7 @@ def estimable(rows: Array, null: Array, scale: Array) -> BoolArray:
 
 @dataclass(frozen=True, eq=False)
 class Uncertainty:
-    """What makes estimates, standard errors and degrees of freedom of functions of beta.
+    """Everything needed for inference on linear functions of beta.
 
     Functions are rows over *all* columns of X, those too that the fit dropped because others
     determine them.
@@ -38,15 +37,11 @@ class Uncertainty:
     beta : (p,) array
     transform : (p, p) array
         Functions of beta times it are ones of coefficients whose columns are orthonormal, which the
-        next three are of: wherever zero is, no digit of a variance is lost.
+        next two are of: wherever zero is, no digit of a variance is lost.
     covariance : (p, p) array
         That standard errors are from; Kenward and Roger's adjusted one for theirs.
-    plain : (p, p) array
-        ``sigma**2 (X'V^-1 X)^-1``.
-    slopes : (m, p, p) array
-        Derivatives of `plain` by the variance parameters; m is 0 if these are taken for known.
-    parameters : (m, m) array
-        Covariance of the variance parameters.
+    degrees : Degrees
+        Makes degrees of freedom.
     kept : (p,) integer array
         Where the p columns are among all.
     null : (all, d) array
@@ -60,26 +55,14 @@ class Uncertainty:
     beta: Array
     transform: Array
     covariance: Array
-    plain: Array
-    slopes: Array
-    parameters: Array
+    degrees: Degrees
     kept: IntArray
     null: Array
     scale: Array
     title: str
 
     def __post_init__(self) -> None:
-        names = [
-            "beta",
-            "transform",
-            "covariance",
-            "plain",
-            "slopes",
-            "parameters",
-            "null",
-            "scale",
-        ]
-        for name in names:
+        for name in ("beta", "transform", "covariance", "null", "scale"):
             object.__setattr__(self, name, freeze(getattr(self, name)))
 
     def estimable(self, rows: Array) -> BoolArray:
@@ -101,12 +84,7 @@ class Uncertainty:
         return np.asarray(left[:, outside:].T @ rows)
 
     def table(self, rows: Array, offset: Array) -> pd.DataFrame:
-        """``estimate std_error df`` of each function; NaN where it is not estimable.
-
-        ``df = 2 v**2 / (g' A g)`` with v the function's variance, g its derivatives and A the
-        covariance of the variance parameters: Satterthwaite's, and of a single function Kenward
-        and Roger's, too. Cost O(r m p**2).
-        """
+        """``estimate std_error df`` of each function; NaN where it is not estimable."""
         good = self.estimable(rows)
         given = rows[:, self.kept]
         own = dense.product(given, self.transform)
@@ -114,7 +92,7 @@ class Uncertainty:
         made = {
             "estimate": given @ self.beta + offset,
             "std_error": np.sqrt(np.maximum(variance, 0.0)),
-            "df": self._df(own),
+            "df": self.degrees.df(own),
         }
         return pd.DataFrame({name: np.where(good, v, np.nan) for name, v in made.items()})
 
@@ -124,16 +102,3 @@ class Uncertainty:
         covariance = own @ self.covariance @ own.T
         sd = np.sqrt(np.diag(covariance))
         return np.asarray(covariance / np.outer(sd, sd))
-
-    def _df(self, own: Array) -> Array:
-        m, p = len(self.slopes), len(self.beta)
-        out = np.full(len(own), np.inf)
-        step = max(1, _BLOCK // max(1, m * p))
-        for at in range(0, len(own) if m else 0, step):
-            part = own[at : at + step]
-            variance = np.einsum("rk,rk->r", part @ self.plain, part)
-            slope = np.einsum("irk,rk->ri", part @ self.slopes, part)
-            spread = np.einsum("ri,ri->r", slope @ self.parameters, slope)
-            with np.errstate(divide="ignore", invalid="ignore"):
-                out[at : at + step] = 2.0 * variance**2 / spread
-        return out

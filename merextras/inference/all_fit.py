@@ -14,11 +14,11 @@ from scipy import optimize
 from merextras._checks import check_count, check_jobs
 from merextras._rng import as_generator
 from merextras._typing import Array, Rng
-from merextras.accessors.theta import theta_names
+from merextras.accessors.theta import parameter_labels
 from merextras.engine.covariance.covariances import SINGULAR
 from merextras.engine.optimum.criterion import Point
 from merextras.engine.optimum.newton import minimise
-from merextras.engine.optimum.start import moments
+from merextras.engine.optimum.start import moments, residual_start
 from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.estimates.all_fit import AllFit, OneFit
@@ -120,11 +120,13 @@ def all_fit(m: object, *, n_random: int = 3, rng: Rng = None, n_jobs: int = 1) -
     else:
         fits = Parallel(n_jobs=n_jobs)(work)
     current = model.point.value()
-    return AllFit(tuple(fits), theta_names(model.design), current)
+    return AllFit(tuple(fits), parameter_labels(model.design), current)
 
 
 def _moments(model: FittedModel) -> Array:
-    return moments(model.solution.factor.system.cp, model.design.covariances)
+    cp, criterion = model.solution.factor.system.cp, model.criterion
+    theta = moments(cp, model.design.covariances)
+    return np.concatenate([theta, residual_start(criterion, theta)])
 
 
 def _starts(
@@ -133,20 +135,24 @@ def _starts(
     covariances, units = model.design.covariances, model.criterion.units
     yield "newton, from moments", _moments(model)
     identity = [np.eye(k) for k in covariances.ks]
-    yield "newton, from the identity", covariances.from_covariances(identity)
+    theta = covariances.from_covariances(identity)
+    start = np.concatenate([theta, residual_start(model.criterion, theta)])
+    yield "newton, from the identity", start
     for i in range(n_random):
         # Relative standard deviations over two orders of magnitude, and any correlation.
         size = np.exp(generator.normal(size=len(units)))
-        spread = np.where(covariances.at_least_zero, size, generator.normal(size=len(units)))
+        positive = np.zeros(len(units), dtype=bool)
+        positive[: covariances.n] = covariances.at_least_zero
+        spread = np.where(positive, size, generator.normal(size=len(units)))
         yield f"newton, random start {i + 1}", spread / units
 
 
 def _newton(model: FittedModel, name: str, start: Array) -> OneFit:
     began = time.perf_counter()
     criterion = model.criterion.by(reml=model.solution.reml)
-    solution, found = minimise(criterion, start, control=model.control.engine)
+    _, found = minimise(criterion, start, control=model.control.engine)
     seconds = time.perf_counter() - began
-    theta = model.criterion.reached(solution).theta
+    theta = model.criterion.from_user(np.array(found.theta))
     return OneFit(
         name, found.deviance, found.theta, found.converged, _singular(model, theta),
         found.n_evaluations, seconds, found.message,
@@ -156,7 +162,8 @@ def _newton(model: FittedModel, name: str, start: Array) -> OneFit:
 def _scipy(model: FittedModel, method: str, start: Array, units: Array) -> OneFit:
     began = time.perf_counter()
     criterion = _Criterion(model, units)
-    low = model.design.covariances.lower
+    n_residual = model.criterion.parameters.n_residual
+    low = np.append(model.design.covariances.lower, np.full(n_residual, -np.inf))
     found: Any = optimize.minimize(
         criterion,
         start,
@@ -166,7 +173,7 @@ def _scipy(model: FittedModel, method: str, start: Array, units: Array) -> OneFi
         options=_METHODS[method],
     )
     seconds = time.perf_counter() - began
-    theta = model.design.covariances.canonical(found.x / units)
+    theta = model.criterion.parameters.canonical(found.x / units)
     user = tuple(model.criterion.to_user(theta).tolist())
     return OneFit(
         method, float(found.fun), user, bool(found.success),
@@ -175,4 +182,5 @@ def _scipy(model: FittedModel, method: str, start: Array, units: Array) -> OneFi
 
 
 def _singular(model: FittedModel, theta: Array) -> bool:
-    return bool(model.design.covariances.is_singular(theta[None], SINGULAR)[0])
+    own = model.criterion.parameters.theta(theta[None])
+    return bool(model.design.covariances.is_singular(own, SINGULAR)[0])

@@ -20,10 +20,12 @@ from merextras._rng import as_generator
 from merextras._typing import Array, IntArray, Rng
 from merextras.diagnostics.influence import row_groups, table_of
 from merextras.engine.deletion.tables import Deletions, Whole, solution_without
+from merextras.engine.solution.pls import Solution
 from merextras.exceptions import ApproximationWarning, InvalidArgumentError, MerextrasError
 from merextras.model.design.design import Design
+from merextras.model.fit.part_of_rows import fit_to_part
 from merextras.model.newdata.rows import NewRows, own_rows
-from merextras.model.state.fitted import refit_start
+from merextras.model.state.fitted import FittedModel, refit_start
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.prediction.spread import relative_variances
 from merextras.results.replicates.cross_validation import CrossValidation
@@ -125,7 +127,8 @@ def cross_validate(
     table = table_of(model)
     whole = Whole(model.point, table, refit_start(model), model._fit.control.engine)
     deletions = Deletions(codes, table.frequencies, len(labels))
-    folding = _Folding(whole, deletions, own_rows(model.design), theta == "refit", level)
+    kind = _Folding if model.design.residual is None else _FoldingByStrata
+    folding = kind(whole, deletions, own_rows(model.design), theta == "refit", level, model)
     found = _all(folding, n_jobs)
     failures = Counter(part for part in found if isinstance(part, str))
     _report(failures, len(labels))
@@ -174,6 +177,7 @@ class _Folding:
     rows: NewRows
     refit: bool
     level: float
+    model: FittedModel
 
     def predict(self, which: IntArray) -> list[Array | str]:
         """``row fit std_error lower upper log_score new`` of some folds, or why they have none."""
@@ -181,12 +185,12 @@ class _Folding:
 
     def _one(self, g: int) -> Array | str:
         left_out, _ = self.deletions.rows_of(np.array([g]))
-        found = solution_without(self.whole, self.deletions, g, full=self.refit)
-        if isinstance(found, str):
-            return found
+        without = self._without(g, left_out)
+        if isinstance(without, str):
+            return without
+        found, precision = without
         rows = self.rows.take(left_out)
         fit = rows.x @ found.beta + np.sum(rows.effects(found.b), axis=0)
-        precision = self.whole.rows.precision[left_out]
         residual = np.where(
             precision > 0.0, 1.0 / np.where(precision > 0.0, precision, 1.0), np.nan
         )
@@ -197,6 +201,11 @@ class _Folding:
         new = self._new(left_out, rows)
         return np.column_stack([left_out, fit, error, fit - half, fit + half, density, new])
 
+    def _without(self, g: int, left_out: IntArray) -> tuple[Solution, Array] | str:
+        """The estimates without a fold, and what sigma**2 is over in its rows."""
+        found = solution_without(self.whole, self.deletions, g, full=self.refit)
+        return found if isinstance(found, str) else (found, self.whole.rows.precision[left_out])
+
     def _new(self, left_out: IntArray, rows: NewRows) -> Array:
         """Whether a level of a row has no observation outside of the fold."""
         taken = self.whole.rows.observations[left_out]
@@ -205,6 +214,30 @@ class _Folding:
             gone = np.bincount(codes, taken, minlength=len(counts))
             new |= (counts - gone)[codes] < 0.5
         return new
+
+
+class _FoldingByStrata(_Folding):
+    """The same of a model with residual variances by group, which each fold estimates again."""
+
+    def _without(self, g: int, left_out: IntArray) -> tuple[Solution, Array] | str:
+        del g
+        observations = self.whole.rows.observations.copy()
+        observations[left_out] = 0.0
+        found = fit_to_part(self.model, observations, keep_levels=True, held=not self.refit)
+        if isinstance(found, str):
+            return found
+        fit, groups = found
+        before, after = self.model.design.residual, fit.design.residual
+        assert before is not None
+        assert before.codes is not None
+        assert after is not None
+        at = groups[before.codes[left_out]]
+        if np.any(at < 0):
+            gone = before.levels[before.codes[left_out][at < 0][0]]
+            return f"no row of the group {gone!r} is left, whose residual variance is not known"
+        weights = self.model.design.weights
+        own = np.ones(len(left_out)) if weights is None else weights[left_out]
+        return fit.solution, own * after.omega[at]
 
 
 def _all(folding: _Folding, n_jobs: int) -> list[Array | str]:

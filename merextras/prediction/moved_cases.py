@@ -45,6 +45,8 @@ class MovedCases:
         digit; NaN where there is none.
     observed : (m,) array
         The response, or NaN.
+    frame : DataFrame
+        The cases moved, m L rows.
     """
 
     model: FittedModel
@@ -57,6 +59,7 @@ class MovedCases:
     own: Combination
     own_fit: Array
     observed: Array
+    frame: pd.DataFrame
 
     @property
     def each(self) -> IntArray:
@@ -120,6 +123,7 @@ def move_cases(
         own,
         np.where(known, own_fit, np.nan),
         _observed(design, cases),
+        frame,
     )
     _check_finite(made, name)
     return made

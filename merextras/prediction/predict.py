@@ -14,7 +14,7 @@ from merextras.exceptions import InvalidArgumentError
 from merextras.inference.ddf.method import check_method
 from merextras.model.newdata.re_form import kept_effects
 from merextras.model.newdata.rows import read_new
-from merextras.model.newdata.target import left_out_rows, precision_weights, target_rows
+from merextras.model.newdata.target import left_out_rows, precisions, residual_groups, target_rows
 from merextras.model.state.fitted import FittedModel
 from merextras.prediction.spread import Neighbourhood, relative_variances
 
@@ -207,11 +207,14 @@ def predict(
     variance = error
     if kind == "prediction":
         anew = left_out_rows(model, newdata, kept).take(known)
-        residual = _residual(precision_weights(model.design, newdata, weights), known)
+        residual = _residual(precisions(model.design, newdata, weights), known)
         drawn = [*drawn, anew]
         variance = error + anew.prior(model.solution.lams) + residual
     if ddf == "satterthwaite" and near is not None:
-        df = near.df(rows, drawn, residual)
+        groups = None
+        if kind == "prediction" and model.design.residual is not None:
+            groups = residual_groups(model.design, newdata)[known]
+        df = near.df(rows, drawn, residual, groups)
     else:
         df = np.array(model.solution.n - model.solution.p if ddf == "residual" else np.inf)
     quantile = stats.t.isf((1.0 - level) / 2.0, df)

@@ -15,6 +15,7 @@ from merextras.accessors.pick import COMBINED, FIXED, Effect, parts_of, pick_eff
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.newdata.rows import read_new
 from merextras.model.state.fitted import FittedModel
+from merextras.model.state.one_sigma import require_one_sigma
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.prediction.expected_rank import percentiles, ranks_of
 from merextras.prediction.moved_rows import (
@@ -143,6 +144,13 @@ def re_margins(
     cases = model.design.frame if newdata is None else newdata
     level = check_level(level)
     include_resid_var = check_flag(include_resid_var, "include_resid_var")
+    if include_resid_var:
+        require_one_sigma(
+            model,
+            "re_margins",
+            "the residual variance of a case in another level is not told by its rows alone",
+            "say include_resid_var=False, or see what_if and predict(interval='prediction')",
+        )
     joint = check_flag(joint, "joint")
     targets = _targets(breaks)
     check_cases(model.design, cases, first.group, "newdata")

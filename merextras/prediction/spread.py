@@ -10,7 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 from tqdm import tqdm
 
-from merextras._typing import Array
+from merextras._typing import Array, IntArray
 from merextras.engine.posterior import joint
 from merextras.engine.solution.pls import Solution
 from merextras.inference.ddf.satterthwaite import satterthwaite
@@ -87,10 +87,11 @@ class Neighbourhood:
     Attributes
     ----------
     solution : Solution
-    pairs : list of (Solution, Solution, float)
-        Up and down from theta in each of its elements, and their distance.
+    pairs : list of (Solution, Solution, float, int or None)
+        Up and down in each parameter, their distance, and for one of the residuals its group.
     parameters : (m + 1, m + 1) array
-        Asymptotic covariance of (theta, sigma).
+        Asymptotic covariance of (theta, sigma); with residual variances by group the logarithms
+        of their relative precisions come after theta.
 
     Notes
     -----
@@ -99,7 +100,7 @@ class Neighbourhood:
     """
 
     solution: Solution
-    pairs: list[tuple[Solution, Solution, float]]
+    pairs: list[tuple[Solution, Solution, float, int | None]]
     parameters: Array
 
     @classmethod
@@ -108,20 +109,28 @@ class Neighbourhood:
         parameters = satterthwaite(model, stacklevel=stacklevel + 1).parameters
         return cls(model.solution, _neighbours(model), parameters)
 
-    def df(self, rows: NewRows, drawn: Sequence[NewRows], residual: Array | float) -> Array:
+    def df(
+        self,
+        rows: NewRows,
+        drawn: Sequence[NewRows],
+        residual: Array | float,
+        groups: IntArray | None = None,
+    ) -> Array:
         """Satterthwaite's degrees of freedom of each row's variance, (m,).
 
         ``2 v**2 / (g'Ag)`` with v the variance ``sigma**2 (relative_variances + residual)`` and g
-        its slope in (theta, sigma); infinite where v does not depend on them.
+        its slope in (theta, sigma); infinite where v does not depend on them. `groups` are those
+        of the rows whose residual variances are in it.
         """
         sigma2 = self.solution.sigma2
         variance = sigma2 * (relative_variances(self.solution, rows, drawn) + residual)
-        slopes = [
-            sigma2
-            * (relative_variances(up, rows, drawn) - relative_variances(down, rows, drawn))
-            / step
-            for up, down, step in self.pairs
-        ]
+        slopes = []
+        for up, down, step, group in self.pairs:
+            slope = relative_variances(up, rows, drawn) - relative_variances(down, rows, drawn)
+            slope = sigma2 * slope / step
+            if group is not None and groups is not None:
+                slope -= sigma2 * np.where(groups == group, residual, 0.0)
+            slopes.append(slope)
         g = np.array([*slopes, 2.0 / np.sqrt(sigma2) * variance])
         spread = np.einsum("im,ij,jm->m", g, self.parameters, g)
         known = spread > 0.0
@@ -135,14 +144,14 @@ class Neighbourhood:
         ``d'Ad / sigma**2`` with d the slope in theta of ``x'beta^ + z'b^``.
         """
         slopes = [
-            (rows.estimates(up) - rows.estimates(down)) / step for up, down, step in self.pairs
+            (rows.estimates(up) - rows.estimates(down)) / step for up, down, step, _ in self.pairs
         ]
         d, own = np.array(slopes), self.parameters[:-1, :-1]
         return np.asarray(np.einsum("im,ij,jm->m", d, own, d) / self.solution.sigma2)
 
 
-def _neighbours(model: FittedModel) -> list[tuple[Solution, Solution, float]]:
-    """The solutions a step up and down from theta in each of its elements, and their distance."""
+def _neighbours(model: FittedModel) -> list[tuple[Solution, Solution, float, int | None]]:
+    """The solutions a step up and down in each parameter, their distance, and whose it is."""
     factor, theta = model.solution.factor, model.point.theta
     sizes = []
     for lam, own in zip(factor.lams, factor.system.cp.own, strict=True):
@@ -151,9 +160,11 @@ def _neighbours(model: FittedModel) -> list[tuple[Solution, Solution, float]]:
         floor = 1e-2 / np.sqrt(np.where(mean > 0.0, mean, 1.0))
         sizes.append(1.0 / np.maximum(np.linalg.norm(lam, axis=1), floor))
     out = []
-    for i, unit in enumerate(model.criterion.covariances.units(sizes)):
+    parameters = model.criterion.parameters
+    n_theta = parameters.covariances.n
+    for i, unit in enumerate(parameters.units(sizes)):
         step = np.zeros(len(theta))
         step[i] = _STEP / unit
         up, down = (model.criterion.at(theta + sign * step).solution for sign in (1.0, -1.0))
-        out.append((up, down, 2.0 * float(step[i])))
+        out.append((up, down, 2.0 * float(step[i]), i - n_theta + 1 if i >= n_theta else None))
     return out

@@ -51,12 +51,26 @@ def _residuals(model: FittedModel, rows: ChunkRows) -> Array:
     return rows.y - _fitted(model, rows)
 
 
+def _group_precisions(model: FittedModel, rows: ChunkRows) -> Array:
+    """What the rows' groups of residual variances multiply their precision by, (n,)."""
+    residual = model.design.residual
+    assert residual is not None
+    assert rows.strata is not None
+    if np.any(rows.strata < 0):
+        raise InvalidArgumentError(
+            f"source: {residual.argument} has no residual standard deviation of some rows' groups"
+        )
+    return np.asarray(residual.omega[rows.strata])
+
+
 def _hatvalues(model: FittedModel, rows: ChunkRows) -> Array:
     """The leverages; a row of a level that the model does not know had none."""
     known = np.all([term.codes >= 0 for term in rows.terms], axis=0)
     out = np.full(len(rows.y), np.nan)
     terms = [replace(t, codes=t.codes[known], values=t.values[known]) for t in rows.terms]
     weights = np.ones(len(out)) if rows.weights is None else rows.weights.copy()
+    if model.design.residual is not None:
+        weights *= _group_precisions(model, rows)
     if rows.frequencies is not None:
         weights[rows.frequencies == 0.0] = 0.0
     out[known] = hat_values(model.solution, _kept(model, rows)[known], terms, weights[known])

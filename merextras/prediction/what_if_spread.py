@@ -151,7 +151,7 @@ def what_if_spread(
     grid = _Grid.of(made, _level_weights(model.design, made.targets, weights))
     solution = model.solution
     df = solution.n - solution.p
-    noise = VarianceParts.of(model).residual
+    noise = _residual_noise(model, made, grid)
     scale = solution.pwrss / (df - 2) if df > 2 else np.nan
     found = [*grid.variances(_expected_squares(model, scale)), noise * scale, outcome]
     ends = np.full((2, len(_SOURCES)), np.nan)
@@ -171,6 +171,22 @@ def what_if_spread(
             "upper": ends[1],
         }
     )
+
+
+def _residual_noise(model: FittedModel, made: MovedCases, grid: _Grid) -> float:
+    """The residual variance over sigma**2: the mean of the data's, or by group of the moved cases'.
+
+    Weights are those of the data, 1 / w on average.
+    """
+    residual = model.design.residual
+    if residual is None:
+        return VarianceParts.of(model).residual
+    by_weight = 1.0
+    if model.design.weights is not None:
+        used, counts = model.design.observed, _counts(model.design)
+        by_weight = float(np.average(1.0 / model.design.weights[used], weights=counts[used]))
+    every = np.tile(grid.weights / grid.n, grid.n)
+    return by_weight * float(every @ (1.0 / residual.of_data(made.frame, "cases")))
 
 
 #: Of combinations of effects with weights: the weighted sum of their squares, or that by draws.

@@ -92,7 +92,11 @@ def _term(m: Any, t: int) -> tuple[str, str]:
 
 
 def _residual(m: Any) -> tuple[str, str]:
-    variance = _squared(m.sigma())
+    groups = m.design.residual
+    if groups is not None:
+        variance = f"<msup>{_sub(_name('σ'), _name('h'))}{_number(2)}</msup>"
+    else:
+        variance = _squared(m.sigma())
     if m.design.weights is not None:
         variance = _row(variance, _sign("/"), _sub(_name("w"), _I))
     return _sub(_name("ε"), _I), _normal(variance)

@@ -17,8 +17,9 @@ from merextras.exceptions import ApproximationWarning, InvalidArgumentError
 from merextras.model.columns.levels import labels_of
 from merextras.model.newdata.re_form import kept_effects
 from merextras.model.newdata.rows import read_new, unseen
-from merextras.model.newdata.target import Target, precision_weights, target_rows
+from merextras.model.newdata.target import Target, precisions, target_rows
 from merextras.model.state.fitted import FittedModel
+from merextras.model.state.one_sigma import require_one_sigma
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.replicates.predict_interval import PredictIntervalResult, interval_frame
 from merextras.simulation.independent import fixed_covariance, independent_drawer
@@ -175,13 +176,20 @@ def predict_interval(
     joint, return_sims = check_flag(joint, "joint"), check_flag(return_sims, "return_sims")
     include_resid_var = check_flag(include_resid_var, "include_resid_var")
     newdata = None if newdata is None else read_new(model.design, newdata)
+    if include_resid_var and not joint:
+        require_one_sigma(
+            model,
+            "joint=False",
+            "merTools' draws add a residual of one sigma to every row",
+            "take joint=True, or include_resid_var=False",
+        )
     drawer = _drawer(model, n_sims, joint, fix_intercept_variance, ignore_fixed_terms)
     target = target_rows(model, newdata, kept=kept_effects(model.design, None), unknown="zero")
     if new_levels == "zero":
         _warn_of_unseen(model, newdata, target)
     residuals = None
     if include_resid_var:
-        scale = _scale(precision_weights(model.design, newdata, weights)) if joint else None
+        scale = _scale(precisions(model.design, newdata, weights)) if joint else None
         residuals = Residuals(scale, not joint, generator)
     made = IntervalTables(model.design, which, stat, level, target.offset, residuals)
     made.prepare(len(target), n_sims, keep=return_sims)

@@ -11,6 +11,7 @@ import pandas as pd
 from merextras._checks import check_count
 from merextras._rng import as_generator
 from merextras._typing import Array, IntArray, Rng
+from merextras.accessors.estimates import group_sigmas, mean_sigma
 from merextras.engine.posterior import joint
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.design.design import Design
@@ -106,7 +107,9 @@ def sim(m: object, n_sims: int = 100, *, rng: Rng = None) -> SimResult:
     -------
     SimResult
         ``fixef`` (n_sims, p), ``ranef[factor]`` (n_sims, levels, terms) and ``sigma`` (n_sims,),
-        the residual *standard deviation*. ``to_frame()`` summarises the random effects,
+        the residual *standard deviation* (with residual variances by group that of the mean
+        variance, and ``sigmas[group]`` each; their ratios are held). ``to_frame()`` summarises the
+        random effects,
         ``coef(factor)`` adds the fixed ones to them.
 
     Raises
@@ -182,7 +185,18 @@ def sim(m: object, n_sims: int = 100, *, rng: Rng = None) -> SimResult:
         terms[factor] = tuple(name for t in at for name in design.terms[t].names)
         ranef[factor] = np.moveaxis(_joined(design, draws, at, levels[factor]), -1, 0)
     partners = {f: tuple(map(design.fixed_name, names)) for f, names in terms.items()}
-    return SimResult(draws.beta, design.fixed.names, ranef, levels, terms, partners, draws.sigma)
+    by_group: dict[str, Array] = {}
+    sigma = draws.sigma
+    if design.residual is not None:
+        ratios = group_sigmas(model) / np.sqrt(model.solution.sigma2)
+        by_group = {
+            str(level): sigma * ratio
+            for level, ratio in zip(design.residual.levels, ratios.tolist(), strict=True)
+        }
+        sigma = sigma * (mean_sigma(model) / np.sqrt(model.solution.sigma2))
+    return SimResult(
+        draws.beta, design.fixed.names, ranef, levels, terms, partners, sigma, by_group
+    )
 
 
 def _joined(design: Design, draws: Draws, terms: Sequence[int], levels: pd.Index) -> Array:

@@ -168,7 +168,9 @@ def _source(
             new = _new_levels(term, newdata, rows.codes[t] < 0, rows.values[t])
             lam = sigma * solution.lams[t]
             effects.append(scaled_effects(new, lam, new.shape[1] // term.k))
-    return Source(mean, tuple(effects), np.full(len(mean), sigma))
+    groups = model.design.residual
+    noise = sigma if groups is None else sigma / np.sqrt(groups.of_data(newdata))
+    return Source(mean, tuple(effects), np.broadcast_to(noise, len(mean)))
 
 
 def _own_rows(model: FittedModel, kept: set[int]) -> Source:

@@ -143,7 +143,7 @@ def compare_table(
             rows.append((label, [c.fixed[part].get(effect, "") for c in columns]))
     first = len(rows)
     variances = list(dict.fromkeys(name for c in columns for name in c.variances))
-    for name in sorted(variances, key=lambda name: name == "sigma"):
+    for name in sorted(variances, key=lambda name: name.partition(" ")[0] == "sigma"):
         texts = [_number(c.variances.get(name, np.nan), digits) for c in columns]
         rows.append((name, texts))
     second = len(rows)
@@ -218,9 +218,12 @@ def _column(
     is_fixed = table["effect"] == "fixed"
     fixed = table[is_fixed].set_index("term")
     rest = table[~is_fixed]
+    levels_of = rest["level"] if "level" in rest else [np.nan] * len(rest)
     variances = {
-        "sigma" if group == "Residual" else f"{term.replace('__', ' ')} ({group})": value
-        for group, term, value in zip(rest["group"], rest["term"], rest["estimate"], strict=True)
+        _variance_name(group, term, level): value
+        for group, term, level, value in zip(
+            rest["group"], rest["term"], levels_of, rest["estimate"], strict=True
+        )
     }
     footer = {"observations": str(likelihood.nobs(model))}
     footer |= {f"levels: {name}": str(count) for name, count in likelihood.ngrps(model).items()}
@@ -230,6 +233,12 @@ def _column(
     if r_squared:
         footer |= _r_squared(model, digits)
     return _Column(_texts(fixed, digits, levels), variances, footer)
+
+
+def _variance_name(group: str, term: str, level: object) -> str:
+    if group != "Residual":
+        return f"{term.replace('__', ' ')} ({group})"
+    return "sigma" if pd.isna(level) else f"sigma ({level})"  # type: ignore[call-overload]
 
 
 def _r_squared(model: FittedModel, digits: int) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from merextras.accessors import likelihood
-from merextras.accessors.estimates import sigma
+from merextras.accessors.estimates import mean_sigma
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.base import Table
 
@@ -23,7 +23,8 @@ def glance(m: object) -> pd.DataFrame:
     -------
     DataFrame
         One row: ``nobs sigma log_lik aic bic reml_crit df_residual``, with ``deviance`` instead of
-        ``reml_crit`` for an ML fit. Likelihood, AIC and BIC are of the fit's own criterion.
+        ``reml_crit`` for an ML fit. Likelihood, AIC and BIC are of the fit's own criterion. With
+        residual variances by group `sigma` is the root of their mean over the observations.
 
     Raises
     ------
@@ -43,7 +44,7 @@ def glance(m: object) -> pd.DataFrame:
     return Table(
         {
             "nobs": [likelihood.nobs(model)],
-            "sigma": [sigma(model)],
+            "sigma": [mean_sigma(model)],
             "log_lik": [likelihood.log_lik(model)],
             "aic": [likelihood.aic(model)],
             "bic": [likelihood.bic(model)],

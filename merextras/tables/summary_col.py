@@ -12,7 +12,7 @@ from scipy import stats
 
 from merextras._typing import Array
 from merextras.accessors import likelihood
-from merextras.accessors.estimates import sigma, var_corr
+from merextras.accessors.estimates import mean_sigma, var_corr
 from merextras.inference.ddf.method import method_of, t_table
 from merextras.model.statsmodels.mixedlm import as_fitted
 
@@ -121,7 +121,7 @@ def for_summary_col(m: object, *, ddf: str = "satterthwaite") -> ForSummaryCol:
         llf=likelihood.log_lik(model),
         aic=likelihood.aic(model),
         bic=likelihood.bic(model),
-        scale=sigma(model) ** 2,
+        scale=mean_sigma(model) ** 2,
         default_model_infos=_infos(model),
     )
 
@@ -132,7 +132,8 @@ def _infos(model: Any) -> dict[str, Callable[[Any], str]]:
     for component in var_corr(model).components:
         for name, sd in zip(component.names, component.std_dev, strict=True):
             texts[f"SD {name} ({component.group})"] = f"{sd:.4f}"
-    texts["SD residual"] = f"{sigma(model):.4f}"
+    sigmas = var_corr(model).sigmas or {"": mean_sigma(model)}
+    texts |= {f"SD residual {name}".strip(): f"{sd:.4f}" for name, sd in sigmas.items()}
     return {name: _always(text) for name, text in texts.items()}
 
 

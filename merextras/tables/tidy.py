@@ -84,8 +84,8 @@ def tidy(
         the order fixed, ran_pars, ran_vals, ran_coefs. Columns that none of the rows can have are
         left out; `std_error` is NaN for variance parameters, as in broom.mixed. Terms are
         broom.mixed's with ``Intercept`` for ``(Intercept)``: ``sd__Days``,
-        ``cor__Intercept.Days``, ``sd__Observation`` of the group ``Residual``, and ``var__``,
-        ``cov__``.
+        ``cor__Intercept.Days``, ``sd__Observation`` of the group ``Residual`` (of residual
+        variances by group: with that group as `level`), and ``var__``, ``cov__``.
 
     Raises
     ------
@@ -195,11 +195,19 @@ def _parameters(model: FittedModel, scales: str) -> pd.DataFrame:
             first, second = component.names[j], component.names[i]
             groups.append(component.group)
             terms.append(f"{own}__{first}" if i == j else f"{between}__{first}.{second}")
-    values = parameters_of(model)[: len(terms) + 1]
+    by = model.design.residual
+    levels = [np.nan] if by is None else list(by.levels)
+    values = parameters_of(model)[: len(terms) + len(levels)]
     if scales == "vcov":
         values = _covariances(model, values[None])[0]
-    table = {"group": [*groups, "Residual"], "term": [*terms, f"{own}__Observation"]}
-    return pd.DataFrame({**table, "estimate": values, "std_error": np.nan})
+    table = {
+        "group": groups + ["Residual"] * len(levels),
+        "term": terms + [f"{own}__Observation"] * len(levels),
+    }
+    out = pd.DataFrame({**table, "estimate": values, "std_error": np.nan})
+    if by is not None:
+        out["level"] = pd.Series([np.nan] * len(terms) + levels, dtype=object)
+    return out
 
 
 def _covariances(model: FittedModel, values: Array) -> Array:

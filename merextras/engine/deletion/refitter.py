@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -15,7 +15,8 @@ from merextras.engine.deletion.one_step import Slopes, one_step, profiled
 from merextras.engine.deletion.tables import BoolArray, Deletions, Whole, refit_one_by_one, stepped
 from merextras.engine.kernels import blocks
 from merextras.engine.kernels.blocks import Array, IntArray
-from merextras.engine.replicates import search
+from merextras.engine.replicates import elsewhere, search
+from merextras.engine.replicates.fits import ManyFits
 from merextras.engine.replicates.problem import Point
 
 # Numbers in an array over (deletions, levels): 8 MB.
@@ -82,7 +83,7 @@ class Refitter:
             if len(together) < len(which):
                 found = pieces(self.whole, self.shared, self.deletions, which[together])
             with np.errstate(all="ignore"):  # what does not exist is NaN, and has a reason
-                refits, converged = self._together(found)
+                refits, converged = self._together(found, which[together])
             out = out.replaced(together, refits)
             alone[together[~converged]] = True
         if np.any(alone):
@@ -91,26 +92,53 @@ class Refitter:
             out = out.replaced(at, rest)
         return out
 
-    def _together(self, found: Pieces) -> tuple[Refits, BoolArray]:
+    def _together(self, found: Pieces, which: IntArray) -> tuple[Refits, BoolArray]:
         """Refits by levels, and which were found."""
         every = np.ones(len(found.n), dtype=bool)
         if not self.full:
             none = np.full(len(every), np.nan)
             return stepped(measured(self.whole.solution, self._step(found), none)), every
-        estimates, converged = self._full(found)
+        estimates, converged = self._full(found, which)
         lost = self._displacements(estimates)
         return measured(self.whole.solution, estimates, lost), converged
 
-    def _full(self, found: Pieces) -> tuple[Estimates, BoolArray]:
+    def _full(self, found: Pieces, which: IntArray) -> tuple[Estimates, BoolArray]:
         """The optimum of each refit, and which were found."""
+        fits = self._search(found, self.whole.start)
+        elsewhere.keep_lower(fits, self.whole.criterion, partial(self._again, which))
         assert self.shared is not None
         problem = DeletionProblem(self.whole.criterion, self.shared, found)
-        point, converged = search.search(problem, self.whole.start, self.whole.control)
-        sigma2, basis = point.pwrss / problem.all_df, self.whole.cp.basis
-        half = _half_inverse(point, basis.transform)
-        covariance = sigma2[:, None, None] * (np.swapaxes(half, 1, 2) @ half)
-        beta = basis.offset + point.beta @ basis.transform.T
-        return Estimates(point.theta, beta, sigma2, covariance), converged
+        point = problem.at(np.arange(len(fits)), fits.theta)
+        half = _half_inverse(point, self.whole.cp.basis.transform)
+        covariance = fits.sigma2[:, None, None] * (np.swapaxes(half, 1, 2) @ half)
+        return Estimates(fits.theta, fits.beta, fits.sigma2, covariance), fits.converged
+
+    def _search(self, found: Pieces, theta: Array) -> ManyFits:
+        """The end of each refit's search from one theta, or one each."""
+        assert self.shared is not None
+        problem = DeletionProblem(self.whole.criterion, self.shared, found)
+        point, converged = search.search(problem, theta, self.whole.control)
+        basis, covariances = self.whole.cp.basis, problem.covariances
+        return ManyFits(
+            point.theta,
+            point.deviance,
+            basis.offset + point.beta @ basis.transform.T,
+            point.pwrss / problem.all_df,
+            converged,
+            covariances.is_singular(point.theta),
+        )
+
+    def _again(self, which: IntArray, at: IntArray, thetas: Array) -> ManyFits:
+        """The refits `which[at]`, each from a theta of its own, as many at a time as before."""
+        assert self.shared is not None
+        parts = [slice(i, i + len(which)) for i in range(0, len(at), len(which))]
+        found = [
+            self._search(
+                pieces(self.whole, self.shared, self.deletions, which[at[part]]), thetas[part]
+            )
+            for part in parts
+        ]
+        return search.stacked(found, thetas.shape[1], self.whole.cp.p)
 
     def _displacements(self, found: Estimates) -> Array:
         """The displacement of each refit: the criterion of all rows at its theta."""

@@ -210,7 +210,7 @@ def _one(whole: Whole, deletions: Deletions, g: int, *, full: bool) -> Refits:
     sigma2 = solution.sigma2
     covariance = sigma2 * solution.fixed_covariance()
     found = Estimates(theta[None], solution.beta[None], np.array([sigma2]), covariance[None])
-    return measured(whole.solution, found, _displacement(whole, found))
+    return measured(whole.solution, found, displacement_of(whole, found))
 
 
 def _optimum(whole: Whole, criterion: Criterion) -> tuple[Solution, OptSummary] | None:
@@ -260,8 +260,8 @@ def stepped(found: Refits) -> Refits:
     return replace(found, reasons=found.reasons | dict.fromkeys(at.tolist(), NO_STEP))
 
 
-def _displacement(whole: Whole, found: Estimates) -> Array:
-    """The displacement of one refit; a factorisation of all rows."""
+def displacement_of(whole: Whole, found: Estimates) -> Array:
+    """The displacement of one refit, (1,); a factorisation of all rows."""
     point = whole.criterion.at(found.theta[0])
     there = point.solution
     off = la.solve_triangular(whole.cp.basis.transform, found.beta[0] - there.beta)

@@ -61,9 +61,9 @@ def working_products(
         ``R_X^-T X'V^-1 V_i V^-1 e`` in the basis: ``half' half`` is what P takes off `gram`.
     """
     cp, p = solution.factor.system.cp, solution.p
-    working = [_working_columns(*each) for each in zip(scores, moves, strict=True)]
+    working = [working_columns(*each) for each in zip(scores, moves, strict=True)]
     m = sum(part.shape[2] for part in working)
-    by_term, to_xy, gram = _cross_products(cp, working, m)
+    by_term, to_xy, gram = cross_products(cp, working, m)
     # The columns ride along with X, so that one elimination gives all inner products.
     pairs = zip(by_term, cp.to_xy, strict=True)
     joint = [np.concatenate([a, b[:, :, :p]], axis=2) for a, b in pairs]
@@ -77,13 +77,13 @@ def working_products(
     return reduced[:m, :m], np.concatenate(slopes), half
 
 
-def _working_columns(score: Array, moves: Array) -> Array:
+def working_columns(score: Array, moves: Array) -> Array:
     """``dG_i Z'V^-1 e`` of a term, (J, k, n_t)."""
     size, k, _ = moves.shape
     return (score @ moves.transpose(2, 1, 0).reshape(k, k * size)).reshape(-1, k, size)
 
 
-def _cross_products(
+def cross_products(
     cp: CrossProducts, working: Sequence[Array], m: int
 ) -> tuple[list[Array], Array, Array]:
     """Z'WA by terms, A'W[X y] and A'WA for the columns ``A = [Z_t working_t]``."""

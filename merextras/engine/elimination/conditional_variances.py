@@ -32,14 +32,15 @@ class Selected:
     own : dict t -> (J, k, k) array
         Diagonal blocks of each term.
     reach : dict t -> (J, k, k) array
-        ``sum_ab C_ta W_ab C_bt`` of each leading term.
+        The part of a leading term's inverse block that comes from later terms,
+        ``sum_ab C_ta W_ab C_bt``.
     tail : TailInverse
         The tail's block.
     nested : dict (t, s) -> (J_t, k_s, k_t) array
         Blocks between leading terms, at each level of t and its parent in s.
-    to_tail : dict t -> sparse (q_tail, q_t)
-        Blocks between the tail and leading terms, where a level of both shares a row; those of the
-        first leading term only if they were asked for.
+    to_tail : dict t -> sparse (q_tail, J k)
+        Entries between the tail and a leading term, where C has some; of the first of them only if
+        they were asked for.
     """
 
     own: dict[int, Array]
@@ -47,6 +48,22 @@ class Selected:
     tail: TailInverse
     nested: dict[tuple[int, int], Array]
     to_tail: dict[int, sp.csc_array]
+
+    def entries(self, factor: Factor, s: int, t: int, rows: IntArray, cols: IntArray) -> Array:
+        """W at random effects of term s and of term t whose levels share a row, a number each.
+
+        Needs an inverse that was made with ``to_tail``.
+        """
+        starts = _tail_starts(factor)
+        if s in starts and t in starts:
+            return self.tail.entries(starts[s] + rows, starts[t] + cols)
+        if s in starts:
+            return sparse.entries_at(self.to_tail[t], starts[s] + rows, cols)
+        if t in starts or (t, s) not in self.nested:
+            return self.entries(factor, t, s, cols, rows)
+        found = self.nested[t, s]
+        k_s, k_t = found.shape[1:]
+        return np.asarray(found[cols // k_t, rows % k_s, cols % k_t])
 
     def between(self, factor: Factor, s: int, t: int) -> Array:
         """Blocks (s, t) at each level of two terms on the same grouping factor, (J, k_s, k_t)."""
@@ -69,22 +86,32 @@ class _Known:
     to_tail: dict[int, sp.csc_array] = field(default_factory=dict)
 
 
-def selected_inverse(factor: Factor, *, all_to_tail: bool = False) -> Selected:
+def _tail_starts(factor: Factor) -> dict[int, int]:
+    """Where each term of the tail starts in it."""
+    system = factor.system
+    ends = np.cumsum([levels * k for levels, k in system.tail_shapes]).tolist()
+    return dict(zip(system.plan.tail, [0, *ends], strict=False))
+
+
+def selected_inverse(factor: Factor, *, to_tail: bool = False) -> Selected:
     """All diagonal blocks; cost about twice that of the factorisation.
 
-    With `all_to_tail` the first leading term's blocks with the tail, too.
+    Parameters
+    ----------
+    to_tail : bool
+        Those between the first leading term and the tail too.
     """
     tail = factor.tail.inverse()
     known, reach = _Known(tail.own()), {}
     for lead in reversed(factor.leads):
-        # Nothing is eliminated before the first, and needs its blocks with the tail.
-        kept = all_to_tail or lead is not factor.leads[0]
-        reach[lead.term] = _eliminated(factor, lead, known, tail, kept=kept)
+        # Nothing is eliminated before the first, which would need them.
+        kept = to_tail or lead is not factor.leads[0]
+        reach[lead.term] = _eliminated(factor, lead, known, tail, to_tail=kept)
     return Selected(known.own, reach, tail, known.nested, known.to_tail)
 
 
 def _eliminated(
-    factor: Factor, lead: Lead, known: _Known, tail: TailInverse, *, kept: bool
+    factor: Factor, lead: Lead, known: _Known, tail: TailInverse, *, to_tail: bool
 ) -> Array:
     """Add the blocks of `lead` to `known`; return its reach."""
     t, k = lead.term, len(lead.lam)
@@ -96,7 +123,7 @@ def _eliminated(
         for s in later:
             met_tail += _tail_through(factor, lead, known.to_tail[s], s)
         reach += sparse.level_products(lead.to_tail, met_tail, k)
-        if kept:
+        if to_tail:
             scaled = sparse.times_blocks(lead.to_tail, met_tail, lead.gain)
             known.to_tail[t] = sparse.with_data(lead.to_tail, -scaled)
     for s in later:

@@ -66,7 +66,7 @@ class LaplacePoint:
     @cached_property
     def selected(self) -> Selected:
         """Blocks of the conditional covariance of the random effects given beta."""
-        return selected_inverse(self.modes.factor, all_to_tail=True)
+        return selected_inverse(self.modes.factor, to_tail=True)
 
     @cached_property
     def _chain(self) -> _Chain:

@@ -166,7 +166,7 @@ class Table:
         return reduce(factor, self.to_terms(r), np.zeros((1, 1)))
 
     def variances(self, selected: Selected) -> Array:
-        """``z_i' W z_i`` with W the conditional covariance, (n,); of `all_to_tail`."""
+        """``z_i' W z_i`` with W the conditional covariance, (n,); of `to_tail`."""
         plan, terms, out = self.template.plan, self.terms, np.zeros(self.n)
         for t in plan.leading:
             z, own = terms[t].values, selected.own[t][terms[t].codes]

@@ -1,9 +1,9 @@
 """The criterion of a model: the deviance (ML) or the REML criterion as a function of theta.
 
-A model is its products (with the plan of elimination), the covariances of its terms as functions
-of theta, perhaps with a prior of them, and the criterion. Everything else that is asked of a
-parameter vector, its gradient, Hessian, estimates and the way off a boundary, is asked of a
-`Point`.
+A model is its products (with the plan of elimination; or those of strata, whose sum depends on the
+residual parameters), the covariances of its terms as functions of theta, perhaps with a prior of
+them, and the criterion. Everything else that is asked of a parameter vector, its gradient, Hessian,
+estimates and the way off a boundary, is asked of a `Point`.
 """
 
 from __future__ import annotations
@@ -18,10 +18,13 @@ from merextras.engine.covariance.covariances import Covariances
 from merextras.engine.covariance.priors import Penalty
 from merextras.engine.derivatives.average_information import average_information
 from merextras.engine.derivatives.gradient import covariance_slopes, factor_slopes
-from merextras.engine.elimination.plan import System
+from merextras.engine.derivatives.strata import strata_gradient, strata_information
+from merextras.engine.elimination.plan import System, prepare
 from merextras.engine.kernels.blocks import Array
+from merextras.engine.optimum.parameters import Parameters
 from merextras.engine.optimum.repeated_levels import Exchangeable
 from merextras.engine.products.crossprod import CrossProducts
+from merextras.engine.products.strata import Residual, Strata
 from merextras.engine.solution.pls import Solution, solve
 
 # A relative standard deviation that is not divided by.
@@ -78,7 +81,7 @@ class Point:
     ----------
     criterion : Criterion
     theta : (n,) array
-        In the coordinates of the cross-products.
+        The parameters: theta in the coordinates of the cross-products, then the residuals'.
     lams : tuple of (k, k) arrays
         Lambda of each term.
     """
@@ -115,7 +118,7 @@ class Point:
         """All the estimates."""
         if isinstance(self._found, _Eliminated):
             return self._found.solution
-        return solve(self.criterion.system, self.lams, reml=self.criterion.reml)
+        return self.criterion.solution_at(self.theta, self.lams)
 
     @cached_property
     def _factor_slopes(self) -> tuple[Array, ...]:
@@ -125,18 +128,37 @@ class Point:
         rows = zip(found, self._penalty_slopes(), self.lams, strict=True)
         return tuple(slope + 2.0 * own @ lam for slope, own, lam in rows)
 
+    @cached_property
+    def _residual(self) -> Residual:
+        assert self.criterion.strata is not None
+        return self.criterion.strata.residual(self.solution.modes_map)
+
+    def residual_gradient(self) -> Array:
+        """The derivative in the residuals' parameters, (n_residual,)."""
+        criterion = self.criterion
+        if criterion.strata is None:
+            return np.empty(0)
+        omega = np.exp(criterion.parameters.log_omega(self.theta))
+        return strata_gradient(self.solution, criterion.strata, omega, self._residual)[1:]
+
     def gradient(self) -> Array:
-        """The derivative in theta, (n,)."""
-        return self.criterion.covariances.gradient(self.theta, self._factor_slopes)
+        """The derivative in the parameters, (n,)."""
+        residual = self.residual_gradient()  # before the others: its inverse serves them, too
+        parameters = self.criterion.parameters
+        own = parameters.covariances.gradient(parameters.theta(self.theta), self._factor_slopes)
+        return np.concatenate([own, residual]) if len(residual) else own
 
     def user_gradient(self, theta: Array | None = None) -> Array:
         """The derivative in theta of the effects as the user counts them, (n,); `theta` is that."""
         criterion = self.criterion
+        residual = self.residual_gradient()
         theta = criterion.to_user(self.theta) if theta is None else theta
-        effects = criterion.system.cp.basis.effects
-        each = zip(effects, self._factor_slopes, self.lams, strict=True)
+        theta = criterion.parameters.theta(theta)
+        bases = criterion.system.cp.basis.effects
+        each = zip(bases, self._factor_slopes, self.lams, strict=True)
         slopes = [own.slopes(slope, lam) for own, slope, lam in each]
-        return criterion.covariances.gradient(theta, slopes)
+        own = criterion.covariances.gradient(theta, slopes)
+        return np.concatenate([own, residual]) if len(residual) else own
 
     def covariance_slopes(self) -> tuple[Array, ...]:
         """D of each term; see `gradient.covariance_slopes`."""
@@ -159,18 +181,29 @@ class Point:
             return
         cov, slopes = self.criterion.covariances, self.covariance_slopes()
         for t in np.flatnonzero(near).tolist():
-            own = self.theta[None, cov.parts[t]]
+            own = self.theta[None, cov.parts[t]]  # the residuals' parameters come after them
             change, found = cov.structures[t].inward(own, slopes[t][None], self.criterion.sizes[t])
             if found[0]:
                 yield t, change
 
     def hessian(self) -> Array:
-        """The approximate second derivative in theta, (n, n): its first part is an average."""
-        covariances, theta = self.criterion.covariances, self.theta
-        first = self._found.average_information(covariances.covariance_slopes(theta))
-        if self.criterion.penalty is not None:
-            first = first + self.criterion.penalty.second(self._penalised)[0]
-        return first + covariances.curvature(theta, self._any_covariance_slopes())
+        """The approximate second derivative, (n, n): its first part is an average."""
+        criterion, n = self.criterion, self.criterion.covariances.n
+        covariances, theta = criterion.covariances, criterion.parameters.theta(self.theta)
+        moves = covariances.covariance_slopes(theta)
+        if criterion.strata is None:
+            out = self._found.average_information(moves)
+        else:
+            omega = np.exp(criterion.parameters.log_omega(self.theta))
+            out = strata_information(self.solution, criterion.strata, omega, moves, self._residual)
+            out = np.delete(np.delete(out, n, axis=0), n, axis=1)
+            # That of exp(log omega): at least what it is where the residuals are as expected.
+            at = np.arange(n, len(out))
+            out[at, at] += np.maximum(-self.residual_gradient(), 0.0)
+        if criterion.penalty is not None:
+            out[:n, :n] += criterion.penalty.second(self._penalised)[0]
+        out[:n, :n] += covariances.curvature(theta, self._any_covariance_slopes())
+        return out
 
     def _any_covariance_slopes(self) -> Sequence[Array]:
         """D by division of 2 D Lambda where that is possible: cheaper than a tail's cubic cost."""
@@ -184,6 +217,7 @@ class Point:
     def forget(self) -> None:
         """Let go of what can be made again; the next point needs the memory."""
         vars(self).pop("_factor_slopes", None)
+        vars(self).pop("_residual", None)
         self._found.forget()
 
 
@@ -200,6 +234,9 @@ class Criterion:
     by_levels : bool
         Whether a single term may be evaluated by its kinds of levels, which is quick; elimination
         costs no digits at any theta.
+    strata : Strata, optional
+        Whose weighted sum the cross-products are; `system` is that of weights that are all one, or
+        of any others.
     prior : Penalty, optional
         Of the covariances of the effects as the user counts them; `penalty` is the same in the
         coordinates of the cross-products.
@@ -212,11 +249,15 @@ class Criterion:
         *,
         reml: bool,
         by_levels: bool = True,
+        strata: Strata | None = None,
         prior: Penalty | None = None,
     ) -> None:
         ks = [k for _, k in system.cp.shapes]
-        self.system, self.reml = system, reml
+        self.system, self.reml, self.strata = system, reml, strata
         self.covariances = Covariances.unstructured(ks) if covariances is None else covariances
+        n_residual = 0 if strata is None else len(strata) - 1
+        self.parameters = Parameters(self.covariances, n_residual)
+        by_levels = by_levels and strata is None
         self._levels = Exchangeable.of(system.cp) if by_levels else None
         self.prior = prior
         effects = system.cp.basis.effects
@@ -229,20 +270,22 @@ class Criterion:
 
     @cached_property
     def units(self) -> Array:
-        """The unit of each parameter, (n,): theta times it is a pure number."""
-        return self.covariances.units(self.sizes)
+        """The unit of each parameter, (n,): it times the parameter is a pure number."""
+        return self.parameters.units(self.sizes)
 
     def to_user(self, theta: Array) -> Array:
         """Theta of the effects as the user counts them, (n,) or (m, n)."""
-        return self.system.cp.basis.to_user(theta, self.covariances)
+        return self.parameters.to_user(theta, self.system.cp.basis)
 
     def from_user(self, theta: Array) -> Array:
         """Theta in the coordinates of the cross-products, (n,) or (m, n)."""
-        return self.system.cp.basis.from_user(theta, self.covariances)
+        return self.parameters.from_user(theta, self.system.cp.basis)
 
     def by(self, *, reml: bool) -> Criterion:
         """Either criterion of the same model."""
-        return Criterion(self.system, self.covariances, reml=reml, prior=self.prior)
+        return Criterion(
+            self.system, self.covariances, reml=reml, prior=self.prior, strata=self.strata
+        )
 
     def on(self, system: System) -> Criterion:
         """The same criterion of other products."""
@@ -250,15 +293,29 @@ class Criterion:
 
     def at(self, theta: Array) -> Point:
         """Evaluate at a theta."""
-        lams = self.covariances.factors(theta)
+        lams = self.covariances.factors(self.parameters.theta(theta))
         if self._levels is not None:
             return Point(self, theta, lams, self._levels.at(lams, reml=self.reml))
-        return Point(self, theta, lams, _Eliminated(solve(self.system, lams, reml=self.reml)))
+        return Point(self, theta, lams, _Eliminated(self.solution_at(theta, lams)))
 
-    def reached(self, solution: Solution) -> Point:
-        """The point of a solution of this model."""
+    def solution_at(self, theta: Array, lams: Sequence[Array]) -> Solution:
+        """All the estimates at a theta, whose factors are given."""
+        return solve(self.system_at(theta), lams, reml=self.reml)
+
+    def system_at(self, theta: Array) -> System:
+        """The cross-products at a theta: the same at all, but of strata."""
+        if self.strata is None:
+            return self.system
+        log_omega = self.parameters.log_omega(theta)
+        return prepare(self.strata.at(log_omega), self.system.plan)
+
+    def reached(self, solution: Solution, log_omega: Array | None = None) -> Point:
+        """The point of a solution of this model; `log_omega` of its strata, (H,)."""
         lams = solution.factor.lams
-        return Point(self, self.covariances.parameters(lams), lams, _Eliminated(solution))
+        theta = self.covariances.parameters(lams)
+        if log_omega is not None:
+            theta = np.concatenate([theta, log_omega[1:] - log_omega[0]])
+        return Point(self, theta, lams, _Eliminated(solution))
 
     @property
     def is_quick(self) -> bool:
@@ -275,7 +332,8 @@ class Criterion:
 
     def terms_near_zero(self, theta: Array, limit: float) -> list[bool]:
         """Which terms' covariances are within `limit` of one that has lost rank."""
-        near: list[bool] = self.covariances.near_zero(theta[None], self.sizes, limit)[0].tolist()
+        own = self.parameters.theta(theta[None])
+        near: list[bool] = self.covariances.near_zero(own, self.sizes, limit)[0].tolist()
         return near
 
     def differenced(self, theta: Array, at: Callable[[Array], Point] | None = None) -> Array:

@@ -59,7 +59,7 @@ class _Search:
 
     def __init__(self, criterion: Criterion, control: Control) -> None:
         self.criterion, self.control = criterion, control
-        self.covariances = criterion.covariances
+        self.parameters = criterion.parameters
         self.n_evaluations, self.flatness = 0, 1.0
         self.last: tuple[Point, float] | None = None
         self.log: list[Iteration] = []
@@ -87,12 +87,18 @@ class _Search:
     @property
     def tolerance(self) -> float:
         """When to stop: later where another iteration costs nothing beside reading the table."""
-        quick = self.criterion.is_quick and max(self.covariances.ks) > 1
+        quick = self.criterion.is_quick and max(self.criterion.covariances.ks) > 1
         return self.control.tolerance * (_QUICK if quick else 1.0)
+
+    def relative_sizes(self, theta: Array) -> Array:
+        """Relative standard deviations, of covariates of size one; zero for other parameters."""
+        size = np.abs(theta) * self.criterion.units
+        size[self.criterion.covariances.n :] = 0.0
+        return np.asarray(size)
 
     def relative_size(self, theta: Array) -> float:
         """The largest relative standard deviation, of a covariate of size one."""
-        return float(np.max(np.abs(theta) * self.criterion.units, initial=0.0))
+        return float(np.max(self.relative_sizes(theta), initial=0.0))
 
     def curvature(self, theta: Array, hessian: Array) -> float:
         """The least second derivative in a parameter, in units of its size."""
@@ -106,7 +112,7 @@ class _Search:
         tolerance = self.tolerance if tolerance is None else tolerance
         most = self.control.max_iterations if most is None else most
         point, deviance = self.at(theta)
-        some = self.covariances.n > 0
+        some = self.parameters.n > 0
         decrement, previous, slow = np.inf if some else 0.0, np.inf, 0
         for _ in range(most if some and np.isfinite(deviance) else 0):
             grad, hessian = point.gradient(), point.hessian()
@@ -133,7 +139,7 @@ class _Search:
             previous, decrement = decrement, left
             if left <= tolerance or length == 0.0:
                 break
-        canonical = self.covariances.canonical(theta)
+        canonical = self.parameters.canonical(theta)
         if np.any(theta != canonical):
             theta = canonical
             point, deviance = self.at(theta)
@@ -184,7 +190,7 @@ def minimise(
     search = _Search(criterion, control)
     initial, initial_deviance = theta, search.at(theta)[1]
     if not np.isfinite(initial_deviance):
-        theta = next(restarts.alike(criterion, (1.0,)))
+        theta = criterion.parameters.with_theta(theta, next(restarts.alike(criterion, (1.0,))))
     end, n_ends, regular = _lowest(search, theta)
     solution = end.point.solution
     if search.lost_digits(end, solution):
@@ -212,7 +218,7 @@ def minimise(
 def _lowest(search: _Search, theta: Array) -> tuple[_End, int, bool]:
     """The end of a search, where it may not be the only one the lowest, and whether it was."""
     end = _descend(search, theta)
-    if not search.covariances.n or not _is_doubtful(search, end):
+    if not search.parameters.n or not _is_doubtful(search, end):
         return end, 1, search.flatness > FLAT
     if not np.isfinite(end.deviance):
         return end, 1, False
@@ -233,7 +239,7 @@ def _is_doubtful(search: _Search, end: _End) -> bool:
 
 def _is_unbounded(search: _Search, end: _End) -> bool:
     """Whether the criterion does not rise as what is large of the random effects grows further."""
-    size = np.abs(end.theta) * search.criterion.units
+    size = search.relative_sizes(end.theta)
     largest = np.max(size, initial=0.0)
     unsettled = end.decrement > 1e-8 and largest > FEW_DIGITS
     if end.deviance == -np.inf or largest > FAR or unsettled:
@@ -302,10 +308,10 @@ def _snap_to_zero(search: _Search, theta: Array, deviance: float) -> Array | Non
     First all of an effect's row of Lambda, then what the effects before it leave of it, the
     diagonal element alone.
     """
-    size = np.abs(theta) * search.criterion.units
+    size = search.relative_sizes(theta)
     limit = NEAR_ZERO * max(1.0, float(np.max(size, initial=0.0)))
     snapped = None
-    for where in search.covariances.zero_groups():
+    for where in search.parameters.zero_groups():
         trial = (theta if snapped is None else snapped).copy()
         if not np.any(trial[where]) or np.linalg.norm(size[where]) >= limit:
             continue
@@ -322,7 +328,7 @@ def _leave_boundary(search: _Search, theta: Array) -> Array:
     """
     if not search.criterion.near_zero(theta, np.finfo(float).tiny):
         return theta
-    for _ in range(search.covariances.k):
+    for _ in range(search.criterion.covariances.k):
         inside = _step_inside(search, *search.at(theta))
         if inside is None:
             break
@@ -342,7 +348,7 @@ def _step_inside(search: _Search, point: Point, deviance: float) -> Array | None
     for t, change in point.inward(NEAR_BOUNDARY):
         best, found = deviance - 10 * search.noise(deviance), None
         for size in 10.0 ** np.arange(2.0, -9.0, -1.0):
-            many = search.covariances.grown(point.theta[None], t, change, size, sizes[t])
+            many = search.parameters.grown(point.theta[None], t, change, size, sizes[t])
             theta: Array = many[0]
             value = search.at(theta)[1]
             if value < best:

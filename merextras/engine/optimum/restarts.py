@@ -12,6 +12,7 @@ deviation, so that they do not depend on the scale of anything.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -57,10 +58,13 @@ def starts(criterion: Criterion, theta: Array) -> Iterator[Array]:
         Where the first search ended.
     """
     large = sum(levels * k for levels, k in criterion.system.cp.shapes) > _LARGE
-    yield from alike(criterion, _ALIKE[:2] if large else _ALIKE)
-    yield from freed(criterion, theta, _FREED[:1] if large else _FREED)
-    if not large:
-        yield from alone(criterion, _ONLY)
+    found = [
+        alike(criterion, _ALIKE[:2] if large else _ALIKE),
+        freed(criterion, theta, _FREED[:1] if large else _FREED),
+        *([] if large else [alone(criterion, _ONLY)]),
+    ]
+    for start in chain.from_iterable(found):
+        yield criterion.parameters.with_theta(theta, start)
 
 
 def alike(criterion: Criterion, sizes: Iterable[float]) -> Iterator[Array]:

@@ -14,13 +14,17 @@ from __future__ import annotations
 import numpy as np
 
 from merextras.engine.covariance.covariances import Covariances
+from merextras.engine.derivatives.strata import conditional_traces
 from merextras.engine.kernels.blocks import Array
+from merextras.engine.optimum.criterion import Criterion
 from merextras.engine.products.crossprod import CrossProducts
 
 # Bounds on the part of a row's standard deviation that a random effect may start with.
 _LEAST, _MOST = 0.1, 10.0
 # Rounds of taking what the random effects explain out of the residual variance.
 _ROUNDS = 3
+# Logarithm of the largest ratio of a stratum's residual variance to the middle one's at the start.
+_FARTHEST = 6.0
 
 
 def moments(cp: CrossProducts, covariances: Covariances | None = None) -> Array:
@@ -68,3 +72,23 @@ def _covariance(own: Array, score: Array, sigma2: float) -> Array:
     solved, *_ = np.linalg.lstsq(system, excess.reshape(-1), rcond=1e-10)
     g = solved.reshape(k, k)
     return np.asarray(0.5 * (g + g.T))
+
+
+def residual_start(criterion: Criterion, theta: Array) -> Array:
+    """A start for the parameters of strata's residuals, (n_residual,), at a theta.
+
+    From the residuals of each stratum in the model in which all have one variance, that of a
+    stratum whose rows the effects explain no further from the others' than `_FARTHEST`.
+    """
+    strata = criterion.strata
+    if strata is None:
+        return np.empty(0)
+    point = criterion.at(np.concatenate([theta, np.zeros(len(strata) - 1)]))
+    solution = point.solution
+    residual = strata.residual(solution.modes_map)
+    squares = residual.gram @ solution.contrast @ solution.contrast
+    left = strata.n - conditional_traces(solution, strata)
+    each = np.log(np.maximum(squares / np.maximum(left, 0.1 * strata.n), 1e-300))
+    middle = float(np.median(each))
+    log_omega = -np.clip(each, middle - _FARTHEST, middle + _FARTHEST)
+    return np.asarray(log_omega[1:] - log_omega[0])

@@ -312,6 +312,17 @@ def combined(cp: CrossProducts, columns: Array, rows: Array) -> CrossProducts:
     rows : (up to p + 1, p + 1) array
         Triangular factor of the weighted ``[X y]`` of all rows.
     """
+    basis, change = change_of_columns(cp, columns, rows)
+    return replace(
+        cp,
+        to_xy=tuple(block @ change for block in cp.to_xy),
+        xy=change.T @ cp.xy @ change,
+        basis=basis,
+    )
+
+
+def change_of_columns(cp: CrossProducts, columns: Array, rows: Array) -> tuple[Basis, Array]:
+    """The basis with X C in place of X, and B, (p + 1, m + 1), with ``[XC y] = [X y] B`` in it."""
     p, m = columns.shape
     made = basis_of(triangle(np.column_stack([rows[:, :p] @ columns, rows[:, p]])))
     basis = made.with_effects(cp.basis.effects)
@@ -320,12 +331,7 @@ def combined(cp: CrossProducts, columns: Array, rows: Array) -> CrossProducts:
     change[:p, :m] = inverse @ columns @ basis.transform
     change[:p, m] = inverse @ (cp.basis.offset - columns @ basis.offset)
     change[p, m] = 1.0
-    return replace(
-        cp,
-        to_xy=tuple(block @ change for block in cp.to_xy),
-        xy=change.T @ cp.xy @ change,
-        basis=basis,
-    )
+    return basis, change
 
 
 def permuted(cp: CrossProducts, order: Sequence[int]) -> CrossProducts:

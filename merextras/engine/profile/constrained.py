@@ -51,6 +51,8 @@ class Reached:
         dz / du along the minima, by the average information: good near the optimum.
     model : Conditional
     converged : bool
+    log_omega : array or None
+        Of the strata of the residuals, relative to that whose sigma is the model's.
     """
 
     u: float
@@ -61,6 +63,7 @@ class Reached:
     tangent: Array
     model: Conditional
     converged: bool
+    log_omega: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -138,6 +141,10 @@ class Problem:
             lams = self.target.lams(w)
             model = conditional(self.system, lams, float(w[-1]), self.target.held(u))
             return Spot(self, u, z, w, jacobian, model)
+
+    def minimum(self, u: float, z: Array) -> Reached:
+        """The least deviance with the parameter at u, from other coordinates z."""
+        return minimum(self, u, z)
 
     def learn(self, old: Spot, new: Spot) -> None:
         """Correct the curvature by the change of the gradient over a step."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from merextras.engine.kernels.blocks import Array
 from merextras.engine.kernels.cubic import cubic
-from merextras.engine.profile.constrained import Problem, Reached, minimum
+from merextras.engine.profile.constrained import Problem, Reached
 
 # The last point lies beyond the rise asked for by this much, so that nothing is extrapolated.
 _BEYOND = 1.003
@@ -38,8 +38,8 @@ class Range:
     first : float
         The largest first step.
     ceiling : float
-        A rise of the deviance that no model with another u needs to exceed: that of the best model
-        in which the parameter does not matter.
+        Upper bound of the profile deviance's rise, reached by the best model in which the
+        parameter drops out.
     """
 
     low: float
@@ -113,7 +113,7 @@ class Tracer:
         for _ in range(_MAX_RETRIES):
             past = abs(bound - here.u) <= abs(step) * (1.0 + 1e-9)
             u = bound if past else here.u + step
-            new = minimum(self.problem, u, self._guess(u, points))
+            new = self.problem.minimum(u, self._guess(u, points))
             if new.converged:
                 break
             self.problem.curvature_correction = 0.0

@@ -10,7 +10,7 @@ import numpy as np
 from merextras.engine.kernels.blocks import Array, IntArray
 from merextras.engine.optimum import restarts
 from merextras.engine.optimum.criterion import Criterion
-from merextras.engine.optimum.newton import NEAR_BOUNDARY
+from merextras.engine.optimum.newton import LARGE, NEAR_BOUNDARY
 from merextras.engine.replicates.fits import ManyFits
 
 # Relative standard deviations of all effects, and of one direction beside others that have little.
@@ -26,6 +26,9 @@ def keep_lower(
     found: ManyFits, criterion: Criterion, again: Callable[[IntArray, Array], ManyFits]
 ) -> None:
     """Fit the singular replicates from other starts, and put in the lowest fits where lower.
+
+    One whose lower end is far out, where a criterion without a minimum falls to, has not converged:
+    it takes a search of its own to tell.
 
     Parameters
     ----------
@@ -49,3 +52,5 @@ def keep_lower(
     at, of = which[better], (best * len(which) + np.arange(len(which)))[better]
     for name in ("theta", "deviance", "beta", "sigma2", "converged", "singular"):
         getattr(found, name)[at] = getattr(other, name)[of]
+    size = np.max(np.abs(found.theta[at]) * criterion.units, axis=1, initial=0.0)
+    found.converged[at[size > LARGE]] = False

@@ -86,7 +86,7 @@ def minimise_many(
             found.append(fits)
         if progress is not None:
             progress(len(part))
-    every = _stacked(found, len(theta), criterion.system.cp.p)
+    every = stacked(found, len(theta), criterion.system.cp.p)
     return replace(every, theta=criterion.to_user(every.theta))
 
 
@@ -107,7 +107,8 @@ def _kernel(criterion: Criterion) -> tuple[int, Callable[[Responses], Problem] |
     return 1, None
 
 
-def _stacked(found: list[ManyFits], n_theta: int, p: int) -> ManyFits:
+def stacked(found: list[ManyFits], n_theta: int, p: int) -> ManyFits:
+    """Fits of n_theta and p parameters one after the other."""
     none = ManyFits(
         np.empty((0, n_theta)), np.empty(0), np.empty((0, p)), np.empty(0), np.empty(0, dtype=bool),
         np.empty(0, dtype=bool),
@@ -157,7 +158,7 @@ def _some(
     for at in range(0, len(which), size):
         part = responses.take(which[at : at + size])
         found.append(_together(make(part), part, thetas[at : at + size], control))
-    return _stacked(found, thetas.shape[1], responses.xy.shape[0])
+    return stacked(found, thetas.shape[1], responses.xy.shape[0])
 
 
 def search(problem: Problem, theta: Array, control: Control) -> tuple[Point, BoolArray]:

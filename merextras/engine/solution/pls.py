@@ -70,7 +70,13 @@ class Solution(Profiled):
     @cached_property
     def selected(self) -> Selected:
         """Diagonal blocks of the conditional covariance of the random effects over sigma**2."""
-        return selected_inverse(self.factor)
+        known: Selected | None = vars(self).get("selected_at_rows")
+        return selected_inverse(self.factor) if known is None else known
+
+    @cached_property
+    def selected_at_rows(self) -> Selected:
+        """The same with the entries between all effects that share a row."""
+        return selected_inverse(self.factor, to_tail=True)
 
     @cached_property
     def beta(self) -> Array:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from merextras.accessors.estimates import ranef, var_corr
-from merextras.accessors.estimates import sigma as residual_sd
+from merextras.accessors.estimates import mean_sigma, ranef, var_corr
 from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.base import FrozenMapping
@@ -215,4 +214,4 @@ def sigma_hat(m: object) -> SigmaHat:
         names = list(c.names)
         sigma[c.group] = pd.Series(c.std_dev, index=names)
         cors[c.group] = pd.DataFrame(c.correlation, index=names, columns=names)
-    return SigmaHat(residual_sd(model), FrozenMapping(sigma), FrozenMapping(cors))
+    return SigmaHat(mean_sigma(model), FrozenMapping(sigma), FrozenMapping(cors), components.sigmas)

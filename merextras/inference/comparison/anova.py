@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from scipy import stats
 
 from merextras._checks import check_models
 from merextras._typing import Array
+from merextras.accessors.estimates import mean_sigma
 from merextras.engine.kernels import dense
 from merextras.exceptions import InvalidArgumentError, RefitWarning
 from merextras.inference.ddf.method import check_method, f_row, f_table, method_of
@@ -44,6 +46,7 @@ def anova(
     refit: bool = True,
     ddf: str | None = None,
     type: int | str = 3,  # noqa: A002 (lmerTest's name)
+    cluster: Any = None,
     names: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """Likelihood ratio tests between models, or F tests of one model's terms, lme4's ``anova``.
@@ -57,14 +60,17 @@ def anova(
         Refit REML fits by ML before they are compared, with a warning: the REML criteria of models
         with different fixed effects are not comparable. False takes them as they are, which is a
         test of variances if the fixed effects are the same, and an error if they are not.
-    ddf : {"satterthwaite", "kenward-roger", "asymptotic"}, optional
-        Of the denominator; without it lme4's sequential table, which has no p-values.
+    ddf : {"satterthwaite", "kenward-roger", "asymptotic", "CR0", "CR1", "CR2"}, optional
+        Of the denominator; without it lme4's sequential table, which has no p-values. The last
+        three are Wald tests with cluster-robust covariances, see `contest`.
     type : {1, 2, 3, "marginal"}
         With `ddf`: terms tested in sequence (1), each given all that do not contain it (2), or
         marginally (3), with hypotheses that do not depend on the coding of factors. Or that each
         term's own coefficients are zero, in the coding of the fit, the intercept's too, nlme's
         ``anova(type = "marginal")``: with an interaction in the model, and treatment contrasts, a
         main effect is then that at the other factor's first level.
+    cluster : str or array, optional
+        Of the robust covariances, as in `MerMod.vcov`.
     names : sequence of str, optional
         Of the models in the index; their formulas by default.
 
@@ -123,8 +129,8 @@ def anova(
     Days  31797.55  31797.55       1    18.0      48.55      0.0
     """
     if not others:
-        return _by_term(model, ddf, type)
-    if ddf is not None:
+        return _by_term(model, ddf, type, cluster)
+    if ddf is not None or cluster is not None:
         raise InvalidArgumentError(
             "anova: ddf is for the terms of one model; models are compared by likelihood ratios"
         )
@@ -133,10 +139,12 @@ def anova(
     return compared(_candidates([model, *more], names, refit))
 
 
-def _by_term(model: FittedModel, ddf: str | None, kind: int | str) -> pd.DataFrame:
+def _by_term(model: FittedModel, ddf: str | None, kind: int | str, cluster: Any) -> pd.DataFrame:
     kind = type_of(kind)
+    if ddf is None and cluster is not None:
+        raise InvalidArgumentError("cluster: is for ddf='CR0', 'CR1' or 'CR2'")
     if ddf is None and kind == "marginal":
-        table = _by_term(model, "asymptotic", kind)
+        table = _by_term(model, "asymptotic", kind, None)
         return table.drop(columns=["den_df", "p_value"])
     if ddf is None:
         return _sequential(model)
@@ -144,7 +152,7 @@ def _by_term(model: FittedModel, ddf: str | None, kind: int | str) -> pd.DataFra
     contrasts = by_type(model.design, kind)
     if not contrasts:
         return f_table({})
-    method = method_of(model, ddf, stacklevel=4)
+    method = method_of(model, ddf, cluster=cluster, stacklevel=4)
     return f_table({label: f_row(method, rows) for label, rows in contrasts.items()})
 
 
@@ -162,13 +170,14 @@ def _sequential(model: FittedModel) -> pd.DataFrame:
     basis = solution.factor.system.cp.basis.transform
     root = dense.solve_lower(basis.T, solution.fixed_low).T
     upper = la.qr(root[:, order], mode="r")[0] if order else root
-    squares = (upper @ solution.beta[order]) ** 2
+    residual = mean_sigma(model) ** 2
+    squares = (upper @ solution.beta[order]) ** 2 * (residual / solution.sigma2)
     at, rows = len(effects.rest), {}
     for effect in effects.effects:
         count = len(effect.columns)
         sum_sq = float(np.sum(squares[at : at + count]))
         at += count
-        rows[effect.label] = [sum_sq, sum_sq / count, count, sum_sq / count / solution.sigma2]
+        rows[effect.label] = [sum_sq, sum_sq / count, count, sum_sq / count / residual]
     columns = ["sum_sq", "mean_sq", "num_df", "statistic"]
     out = pd.DataFrame.from_dict(rows, orient="index", columns=columns, dtype=float)
     return Table.of(out.astype({"num_df": int}))

@@ -71,9 +71,9 @@ def kr_modcomp(large: object, small: Any) -> FModcomp:
     Notes
     -----
     The smaller model is that ``L beta = 0``, the rows of L being combinations of rows of X that are
-    orthogonal to the columns of the smaller model: those of Halekoh & Højsgaard (2014, section
-    3.1). The F test is that of `contest`. pbkrtest compares models with different random effects
-    without a word; a test of fixed effects has the same in both.
+    orthogonal to the columns of the smaller model (Halekoh & Højsgaard 2014). The F test is that of
+    `contest`. pbkrtest compares models with different random effects without a word; a test of
+    fixed effects has the same in both.
 
     Examples
     --------
@@ -148,7 +148,12 @@ def _restriction(big: FittedModel, small: Any, verb: str) -> tuple[Array, Array,
         given = read_hypotheses(big.design, small, 0.0)
         return given.matrix, given.rhs - given.offset, ", ".join(map(str, given.labels))
     if not is_ols(small) and not _is_model(small):
-        given = read_contrasts(big.design.fixed, small, 0.0)
+        try:
+            given = read_contrasts(big.design.fixed, small, 0.0)
+        except InvalidArgumentError as err:
+            raise InvalidArgumentError(
+                f"small: expected a model, text, or contrasts of the larger one's effects; {err}"
+            ) from None
         return given.matrix, given.rhs, f"{len(given.matrix)} restriction(s)"
     full = mixed_candidate(big)
     candidate = _candidate(small, big)

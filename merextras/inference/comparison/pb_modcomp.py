@@ -11,6 +11,7 @@ from merextras._rng import as_generator
 from merextras._typing import Rng
 from merextras.engine.kernels.dense import orthonormal
 from merextras.exceptions import InvalidArgumentError, MerextrasError
+from merextras.inference.intervals.replicates import check_joint_refits
 from merextras.inference.nesting.nested import (
     AnyCandidate,
     check_nested,
@@ -115,6 +116,9 @@ def pb_modcomp(
         raise InvalidArgumentError("n_sims=1: the reference distribution needs at least 2 samples")
     refuse_penalised("pb_modcomp", large, small)
     generators = as_generator(rng).spawn(n_sims)
+    check_joint_refits(as_fitted(large), "pb_modcomp")
+    if not is_ols(small):
+        check_joint_refits(as_fitted(small), "pb_modcomp")
     big = refit_ml(as_fitted(large))
     little, candidate = _smaller(small, big)
     full = mixed_candidate(big)

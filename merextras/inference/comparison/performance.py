@@ -11,7 +11,7 @@ import pandas as pd
 from merextras._checks import check_models
 from merextras._typing import Array
 from merextras.accessors import likelihood
-from merextras.accessors.estimates import sigma
+from merextras.accessors.estimates import mean_sigma
 from merextras.exceptions import InvalidArgumentError, RefitWarning
 from merextras.inference.nesting.nested import (
     check_same_data,
@@ -176,16 +176,15 @@ def _fit_of(model: FittedModel) -> dict[str, float]:
         "r2_marginal": float(marginal),
         "icc": float(_icc.adjusted(variances)[0]),
         "rmse": _rmse(model),
-        "sigma": sigma(model),
+        "sigma": mean_sigma(model),
     }
 
 
 def _rmse(model: FittedModel) -> float:
     """Root of the mean squared conditional residual over the observations."""
     design, solution = model.design, model.solution
-    if design.weights is None:  # without rows: the penalised sum of squares less its penalty
-        penalty = sum(float(np.sum(u**2)) for u in solution.u)
-        return float(np.sqrt(max(solution.pwrss - penalty, 0.0) / solution.n))
+    if design.weights is None:
+        return float(np.sqrt(model.residual_squares() / solution.n))
     used = design.observed
     counts = np.ones(design.n) if design.frequencies is None else design.frequencies
     squares = (design.y - model.mu)[used] ** 2

@@ -13,13 +13,18 @@ from merextras._checks import check_choice, check_count, check_jobs
 from merextras._rng import as_generator
 from merextras._typing import Rng
 from merextras.exceptions import UnsupportedModelError
+from merextras.inference.intervals.replicates import check_joint_refits
 from merextras.inference.variance_tests.exact_rlrt import rlrt
 from merextras.inference.variance_tests.null_bootstrap import (
     least_squares,
     likelihood_ratio,
     null_sample,
 )
-from merextras.inference.variance_tests.variance_hypothesis import VarianceHypothesis, label_of
+from merextras.inference.variance_tests.variance_hypothesis import (
+    VarianceHypothesis,
+    check_one_sigma,
+    label_of,
+)
 from merextras.model.design.design import Design
 from merextras.model.state.fitted import FittedModel, fit_like
 from merextras.model.state.penalised import refuse_penalised
@@ -134,6 +139,10 @@ def ranova(
     exact_sims = _EXACT if n_sims is None else check_count(n_sims, "n_sims")
     boot_sims = _BOOTSTRAP if n_sims is None else exact_sims
     as_generator(rng)
+    if "exact" in wanted:
+        check_one_sigma(fitted, "p_values='exact'")
+    if "bootstrap" in wanted:
+        check_joint_refits(fitted, "p_values='bootstrap'")
     n_jobs, notes = check_jobs(n_jobs), dict[str, str]()
     fixed = fitted.n_parameters - len(fitted.theta)
     rows = [("<none>", fitted.n_parameters, fitted.solution.deviance(), np.nan, np.nan)]

@@ -9,10 +9,12 @@ import numpy as np
 import pandas as pd
 
 from merextras._typing import Array
+from merextras.distributions.degrees import Moments
 from merextras.exceptions import NotPositiveDefiniteError, RefitWarning
 from merextras.inference.ddf.contrasts import FTest, independent
 from merextras.inference.ddf.satterthwaite import in_basis, inverse_of
 from merextras.model.state.fitted import FittedModel, refitted
+from merextras.model.state.one_sigma import require_one_sigma
 from merextras.model.state.penalised import KENWARD_ROGER, say_penalised
 from merextras.model.statsmodels.mixedlm import as_fitted
 
@@ -62,6 +64,11 @@ class KenwardRoger:
     def plain(self) -> Array:
         """The covariance that is adjusted, (p, p)."""
         return self.model.fixed_covariance
+
+    @property
+    def degrees(self) -> Moments:
+        """What makes degrees of freedom of single functions."""
+        return Moments(self.unadjusted, self.slopes, self.parameters)
 
     def df(self, contrast: Array) -> float:
         """Degrees of freedom of one contrast, (p,); its F is not scaled."""
@@ -176,6 +183,12 @@ def kenward_roger(model: FittedModel, *, stacklevel: int = 2) -> KenwardRoger:
             stacklevel=stacklevel,
         )
         model = refitted(model, reml=True)
+    require_one_sigma(
+        model,
+        "ddf='kenward-roger'",
+        "the method's traces need one W of all residuals",
+        "take ddf='satterthwaite', which counts the estimation of all of them",
+    )
     say_penalised(model, KENWARD_ROGER, stacklevel=stacklevel)
     found, sigma2 = model.information, model.solution.sigma2
     # Where effects are in coordinates of their own a direction without information is one that the

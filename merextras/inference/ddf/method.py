@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -12,13 +12,19 @@ from scipy import stats
 
 from merextras._checks import check_choice
 from merextras._typing import Array
+from merextras.accessors.estimates import mean_sigma
+from merextras.distributions.degrees import Degrees, Moments
+from merextras.exceptions import InvalidArgumentError
 from merextras.inference.ddf.contrasts import FTest, independent
 from merextras.inference.ddf.kenward_roger import kenward_roger
+from merextras.inference.ddf.robust import KINDS, robust
 from merextras.inference.ddf.satterthwaite import in_basis, satterthwaite
 from merextras.model.state.fitted import FittedModel
 from merextras.results.base import Table
 
 METHODS = ("satterthwaite", "kenward-roger", "asymptotic")
+#: With the covariances that are robust: those of the model's own, and these.
+ALL_METHODS = (*METHODS, *KINDS)
 _SHORT = {
     "kr": "kenward-roger",
     "kenwardroger": "kenward-roger",
@@ -47,6 +53,11 @@ class Method(Protocol):
     @property
     def inner(self) -> Array:
         """The same of X in the basis of the cross-products."""
+        ...
+
+    @property
+    def degrees(self) -> Degrees:
+        """What makes degrees of freedom of functions in the same basis."""
         ...
 
     @property
@@ -87,6 +98,12 @@ class Asymptotic:
         solution = self.model.solution
         return solution.sigma2 * solution.basis_covariance()
 
+    @property
+    def degrees(self) -> Degrees:
+        """Infinite ones."""
+        p = self.model.solution.p
+        return Moments(self.inner, np.empty((0, p, p)), np.empty((0, 0)))
+
     def df(self, contrast: Array) -> float:
         """Infinite."""
         del contrast
@@ -99,15 +116,27 @@ class Asymptotic:
         return FTest(statistic, statistic, len(gaps), np.inf)
 
 
-def check_method(ddf: object, allowed: Sequence[str] = METHODS) -> str:
+def check_method(ddf: object, allowed: Sequence[str] = ALL_METHODS) -> str:
     """The method's name; R's capitals and what people shorten it to are allowed."""
+    if isinstance(ddf, str) and ddf.upper() in allowed:
+        return ddf.upper()
     word = ddf.lower().replace("_", "-").replace(" ", "-") if isinstance(ddf, str) else ddf
     return check_choice(_SHORT.get(word, word) if isinstance(word, str) else word, allowed, "ddf")
 
 
-def method_of(model: FittedModel, ddf: str, *, stacklevel: int = 2) -> Method:
-    """The method of that name for a model; a warning points `stacklevel` calls above this."""
+def method_of(model: FittedModel, ddf: str, *, cluster: Any = None, stacklevel: int = 2) -> Method:
+    """The method of that name for a model; a warning points `stacklevel` calls above this.
+
+    `cluster` is for the robust ones, see `merextras.inference.ddf.robust.robust`.
+    """
     name = check_method(ddf)
+    if name in KINDS:
+        return robust(model, name, cluster)
+    if cluster is not None:
+        raise InvalidArgumentError(
+            f"cluster: is for standard errors that are robust, ddf='CR0', 'CR1' or 'CR2', not for "
+            f"ddf={ddf!r}"
+        )
     if name == "satterthwaite":
         return satterthwaite(model, stacklevel=stacklevel + 1)
     if name == "kenward-roger":
@@ -118,11 +147,12 @@ def method_of(model: FittedModel, ddf: str, *, stacklevel: int = 2) -> Method:
 def f_row(method: Method, matrix: Array, rhs: Array | None = None) -> list[float]:
     """The F test of ``L beta = rhs`` as a row of `F_COLUMNS`.
 
-    The sums of squares are the unscaled F times sigma**2, on the scale of the response.
+    The sums of squares are the unscaled F times sigma**2 (with residual variances by group their
+    mean), on the scale of the response.
     """
     gap = matrix @ method.model.solution.beta - (0.0 if rhs is None else rhs)
     test = method.joint(matrix, gap)
-    mean_sq = test.unscaled * method.model.solution.sigma2
+    mean_sq = test.unscaled * mean_sigma(method.model) ** 2
     p_value = _f_tail(test)
     return [mean_sq * test.num_df, mean_sq, test.num_df, test.den_df, test.statistic, p_value]
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from merextras._typing import Array
+from merextras.distributions.degrees import Moments
+from merextras.engine.optimum.residual_information import residual_information
 from merextras.exceptions import ApproximationWarning
 from merextras.inference.ddf.contrasts import FTest, independent
 from merextras.model.state.fitted import FittedModel
@@ -67,6 +69,11 @@ class Satterthwaite:
     def covariance(self) -> Array:
         """Covariance of the fixed effects, (p, p)."""
         return self.model.fixed_covariance
+
+    @property
+    def degrees(self) -> Moments:
+        """What makes degrees of freedom."""
+        return Moments(self.inner, self.slopes, self.parameters)
 
     def df(self, contrast: Array) -> float:
         """Degrees of freedom of one contrast, (p,)."""
@@ -136,13 +143,37 @@ def satterthwaite(model: FittedModel, *, stacklevel: int = 2) -> Satterthwaite:
     >>> round(satterthwaite(m).df(np.array([0.0, 1.0])), 6)
     17.0
     """
+    if model.design.residual is not None:
+        return _with_residuals(model, stacklevel=stacklevel + 1)
     found = model.information
     free = found.free_directions()
     m, r = free.shape
     # sigma is free too.
     basis = np.zeros((m + 1, r + 1))
     basis[:m, :r], basis[m, r] = free, 1.0
-    inverse, n_flat = inverse_of(basis.T @ found.hessian() @ basis)
+    parameters = _covariance(found.hessian(), basis, stacklevel + 1)
+    inner = model.solution.sigma2 * found.unscaled
+    return Satterthwaite(model, inner, found.covariance_slopes(), parameters)
+
+
+def _with_residuals(model: FittedModel, *, stacklevel: int) -> Satterthwaite:
+    """The same where residual variances differ by group: their estimation counts, too.
+
+    The parameters are theta, the logarithms of the groups' precisions relative to the first's, and
+    the first's sigma. The Hessian is by differences of the analytic gradient.
+    """
+    found, solution = residual_information(model.point), model.solution
+    # Elements of theta on which V does not depend to first order.
+    fixed = np.append(found.is_null, False)
+    basis = np.eye(len(fixed))[:, ~fixed]
+    parameters = _covariance(found.hessian, basis, stacklevel + 1)
+    inner = solution.sigma2 * solution.basis_covariance()
+    return Satterthwaite(model, inner, found.covariance_slopes, parameters)
+
+
+def _covariance(hessian: Array, basis: Array, stacklevel: int) -> Array:
+    """Twice the inverse of a Hessian in some directions, (m, r) columns of `basis`."""
+    inverse, n_flat = inverse_of(basis.T @ hessian @ basis)
     if n_flat:
         warnings.warn(
             "Satterthwaite's method: the Hessian of the criterion is not positive definite in "
@@ -151,9 +182,7 @@ def satterthwaite(model: FittedModel, *, stacklevel: int = 2) -> Satterthwaite:
             ApproximationWarning,
             stacklevel=stacklevel,
         )
-    parameters = 2.0 * basis @ inverse @ basis.T
-    inner = model.solution.sigma2 * found.unscaled
-    return Satterthwaite(model, inner, found.covariance_slopes(), parameters)
+    return np.asarray(2.0 * basis @ inverse @ basis.T)
 
 
 def inverse_of(matrix: Array) -> tuple[Array, int]:

@@ -22,6 +22,7 @@ def contest(
     L: Any,
     *,
     ddf: str = "satterthwaite",
+    cluster: Any = None,
     joint: bool = True,
     rhs: Any = 0.0,
     level: float = 0.95,
@@ -39,7 +40,11 @@ def contest(
         or Series of names of fixed effects to weights, as in ``{"C(x)[T.b]": 1, "C(x)[T.c]":
         -1}``. Several: an (r, p) array, or a frame with names as columns and a row per contrast.
         Names that are left out have weight 0.
-    ddf : {"satterthwaite", "kenward-roger", "asymptotic"}
+    ddf : {"satterthwaite", "kenward-roger", "asymptotic", "CR0", "CR1", "CR2"}
+        The last three have cluster-robust standard errors, see `MerMod.vcov`, with Bell and
+        McCaffrey's degrees of freedom, in joint tests those of Pustejovsky & Tipton (2018).
+    cluster : str or array, optional
+        Of these three, as in `MerMod.vcov`.
     joint : bool
         Several contrasts in one F test; False tests each by itself. One contrast is a t test (its
         F test is that of a (1, p) array).
@@ -62,7 +67,8 @@ def contest(
     InvalidArgumentError
         Contrasts of another length, unknown names, columns that the fit dropped (not estimable),
         a contrast of zeros, dependent contrasts with contradicting `rhs`, an unknown `ddf`, text
-        that is no linear hypothesis or not estimable, `rhs` beside an equals sign.
+        that is no linear hypothesis or not estimable, `rhs` beside an equals sign, clusters that
+        are not independent in the model or too few for a joint test.
     UnsupportedModelError
         Not a mixed model.
 
@@ -113,7 +119,7 @@ def contest(
     """
     fitted, level = as_fitted(m), check_level(level)
     given = _read(fitted.design, L, rhs)
-    method = method_of(fitted, ddf, stacklevel=3)
+    method = method_of(fitted, ddf, cluster=cluster, stacklevel=3)
     right = given.rhs - given.offset
     if joint and not given.single:
         table = f_table({"0": f_row(method, given.matrix, right)})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -28,6 +29,7 @@ def drop1(
     *,
     test: str | None = "default",
     ddf: str | None = None,
+    cluster: Any = None,
     scope: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """Leave out each term of the fixed part in turn, lme4's and lmerTest's ``drop1``.
@@ -37,8 +39,10 @@ def drop1(
     test : {"chisq", "f", None}, optional
         Likelihood ratio tests and AIC from refits by ML; F tests of the fit itself; AIC alone. By
         default F tests where `ddf` is given, as lmerTest's, else likelihood ratio tests, as lme4's.
-    ddf : {"satterthwaite", "kenward-roger", "asymptotic"}, optional
+    ddf : {"satterthwaite", "kenward-roger", "asymptotic", "CR0", "CR1", "CR2"}, optional
         Of the F tests; Satterthwaite's by default.
+    cluster : str or array, optional
+        Of the last three, as in `MerMod.vcov`.
     scope : sequence of str, optional
         Labels of the terms; by default all that no other term contains (main effects stay as long
         as their interaction is there).
@@ -79,9 +83,12 @@ def drop1(
     effects = model.design.effects(as_written=True)
     wanted = _in_scope(effects, scope)
     if chosen != "f":
+        if cluster is not None:
+            raise InvalidArgumentError("cluster: is for F tests with ddf='CR0', 'CR1' or 'CR2'")
         refuse_penalised("drop1 by likelihood", model)
         return _by_likelihood(model, effects, wanted, test=chosen == "chisq")
-    method = method_of(model, "satterthwaite" if ddf is None else ddf, stacklevel=3)
+    name = "satterthwaite" if ddf is None else ddf
+    method = method_of(model, name, cluster=cluster, stacklevel=3)
     rows = {}
     for effect in wanted:
         contrasts = without(model.design, effects, effect)
@@ -120,7 +127,8 @@ def _in_scope(effects: Effects, scope: Sequence[str] | None) -> list[Effect]:
 def _with_columns(model: FittedModel, x: Array) -> Fit:
     """The ML fit with other fixed-effects columns, within the span of those there are."""
     design = model.design
-    return fit_like(model, design, reml=False, products=design.products_with(x))
+    own = design.with_fixed_columns(x)
+    return fit_like(model, own, reml=False, products=own.cross_products())
 
 
 def _by_likelihood(

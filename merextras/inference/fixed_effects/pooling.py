@@ -86,7 +86,7 @@ def _complete_df(models: Sequence[FittedModel], ddf: str | None) -> Array:
     p = models[0].solution.p
     if ddf is None:
         return np.full(p, float(np.mean([model.solution.n - p for model in models])))
-    if check_method(ddf) == METHODS[-1]:
+    if check_method(ddf, METHODS) == METHODS[-1]:
         return np.full(p, np.inf)
     found = []
     for model in models:

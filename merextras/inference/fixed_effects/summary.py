@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from merextras.accessors import summary as plain
+from merextras.exceptions import InvalidArgumentError
 from merextras.inference.ddf.method import method_of, t_table
+from merextras.inference.ddf.robust import Robust
 from merextras.model.state.fitted import FittedModel
 from merextras.results.estimates.summary import Summary
 
 
-def summary(model: FittedModel, *, ddf: str | None = None) -> Summary:
+def summary(model: FittedModel, *, ddf: str | None = None, cluster: Any = None) -> Summary:
     """The fit at a glance, lme4's and lmerTest's ``summary``.
 
     Parameters
@@ -20,6 +24,10 @@ def summary(model: FittedModel, *, ddf: str | None = None) -> Summary:
     ddf : {"satterthwaite", "kenward-roger", "asymptotic"}, optional
         Adds degrees of freedom and p-values of t tests; with Kenward-Roger's method the standard
         errors are its own. Without it there are none, as in lme4. ``"KR"`` is short for the second.
+        ``"CR0"``, ``"CR1"`` and ``"CR2"`` have cluster-robust standard errors, see `MerMod.vcov`,
+        with Bell and McCaffrey's degrees of freedom.
+    cluster : str or array, optional
+        Of these three, as in `MerMod.vcov`.
 
     Returns
     -------
@@ -32,7 +40,7 @@ def summary(model: FittedModel, *, ddf: str | None = None) -> Summary:
     Raises
     ------
     InvalidArgumentError
-        An unknown `ddf`.
+        An unknown `ddf`; a `cluster` without a robust one; and what `MerMod.vcov` raises.
 
     Warns
     -----
@@ -49,9 +57,16 @@ def summary(model: FittedModel, *, ddf: str | None = None) -> Summary:
     Days        10.4673     1.5458  17.0     6.7715      0.0
     """
     if ddf is None:
+        if cluster is not None:
+            raise InvalidArgumentError("cluster: is for ddf='CR0', 'CR1' or 'CR2'")
         return plain.summary(model)
-    method = method_of(model, ddf, stacklevel=3)
+    method = method_of(model, ddf, cluster=cluster, stacklevel=3)
     found = plain.summary(method.model)
+    if isinstance(method, Robust):
+        size = np.sqrt(np.diag(method.covariance))
+        own = found.correlation
+        robust = method.covariance / np.outer(size, size)
+        found = replace(found, correlation=pd.DataFrame(robust, own.index, own.columns))
     table = t_table(method, np.eye(method.model.solution.p))
     return replace(
         found,

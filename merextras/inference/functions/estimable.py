@@ -6,27 +6,19 @@ import numpy as np
 
 from merextras._typing import Array, IntArray
 from merextras.distributions.uncertainty import Uncertainty
-from merextras.inference.ddf.kenward_roger import KenwardRoger
 from merextras.inference.ddf.method import Method
-from merextras.inference.ddf.satterthwaite import Satterthwaite
 from merextras.model.design.design import Design
 
 
 def uncertainty_of(method: Method) -> Uncertainty:
     """What is needed of a method and its model."""
     model = method.model
-    p = model.solution.p
-    slopes, parameters = np.empty((0, p, p)), np.empty((0, 0))
-    if isinstance(method, (Satterthwaite, KenwardRoger)):
-        slopes, parameters = method.slopes, method.parameters
     kept, null, scale = null_space(model.design)
     return Uncertainty(
         beta=model.solution.beta,
         transform=model.solution.cp.basis.transform,
         covariance=method.inner,
-        plain=model.solution.sigma2 * model.solution.basis_covariance(),
-        slopes=slopes,
-        parameters=parameters,
+        degrees=method.degrees,
         kept=kept,
         null=null,
         scale=scale,

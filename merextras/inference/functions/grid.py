@@ -162,7 +162,7 @@ def _occurring(design: Design, frame: pd.DataFrame, names: list[str]) -> pd.Data
         _, null, scale = null_space(design)
         good = estimable(evaluated(design, frame)[0], null, scale)
         return frame.loc[good, names].astype(object).drop_duplicates()
-    found = design.frame.loc[design.observed, names].astype(object).drop_duplicates()
+    found = design.frame.loc[design.observed, names].drop_duplicates().astype(object)
     for name in names:
         found = found[found[name].isin(frame[name].astype(object))]
     return found

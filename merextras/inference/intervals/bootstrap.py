@@ -140,7 +140,7 @@ def bootstrap(
     if kind != "cases":
         source = response_source(model, use_u=use_u, resampled=kind == "semiparametric")
     statistic = Statistic.of(func, model)
-    if func is None and source is not None:
+    if func is None and source is not None and model.design.residual is None:
         size, long = block_size(model), is_long(model, n_sims)
         blocks = in_blocks(
             _together, (model, source), generators, size=size, n_jobs=n_jobs, long=long

@@ -22,7 +22,8 @@ from merextras.engine.profile.charts import (
     StandardDeviation,
     Target,
 )
-from merextras.engine.profile.constrained import Problem, Reached, minimum
+from merextras.engine.profile.constrained import Problem, Reached
+from merextras.engine.profile.paths_by_strata import ResidualPaths
 from merextras.engine.profile.trace import Range, Side, trace
 from merextras.engine.solution.pls import Solution
 from merextras.exceptions import ProfileError
@@ -61,6 +62,8 @@ class Profiler:
         Values of zeta that points are wanted near to; the last is the end.
     far_from_zero : set of (term, effect)
         Effects that can't have a standard deviation of zero within that rise.
+    residuals : ResidualPaths or None
+        How problems are made where residual variances differ by group.
     """
 
     solution: Solution
@@ -68,6 +71,7 @@ class Profiler:
     scale: str
     goals: tuple[float, ...]
     far_from_zero: set[tuple[int, ...]] = field(default_factory=set)
+    residuals: ResidualPaths | None = None
 
     @classmethod
     def of(cls, model: FittedModel, names: Sequence[str], scale: str, level_max: float) -> Profiler:
@@ -84,9 +88,14 @@ class Profiler:
                 f"the ML estimate, at which a profile starts, was not found ({opt.message}); "
                 "rescale the covariates or simplify the random effects"
             )
-        every = _targets(model.design.covariances, solution.cp.basis.effects, solution.p, scale)
+        n_sigmas, residuals = 1, None
+        if criterion.strata is not None:
+            n_sigmas = len(criterion.strata)
+            residuals = ResidualPaths.of(criterion, np.array(opt.theta))
+        effects = solution.cp.basis.effects
+        every = _targets(model.design.covariances, effects, solution.p, scale, n_sigmas)
         targets = dict(zip(names, every, strict=True))
-        return cls(solution, targets, scale, _goals(level_max))
+        return cls(solution, targets, scale, _goals(level_max), residuals=residuals)
 
     def run(self, names: Sequence[str]) -> dict[str, tuple[Curve, Array]]:
         """Profile the parameters: the curve of each, and all parameters at its points."""
@@ -136,18 +145,26 @@ class Profiler:
         return curve, np.empty((0, len(self.targets)))
 
     def _start(self, target: Target, name: str) -> tuple[Problem, Reached]:
-        problem = Problem(self.solution.factor.system, target)
-        log_sigma = 0.5 * float(np.log(self.solution.sigma2))
-        u, z = target.coordinates(target.parameters(self._gs(), log_sigma))
+        problem, ratio = self._problem(target, name)
+        log_sigma = 0.5 * float(np.log(self.solution.sigma2 / ratio))
+        gs = [ratio * g for g in self._gs()]
+        u, z = target.coordinates(target.parameters(gs, log_sigma))
         if isinstance(target, FixedEffect):
             u = float(self.solution.beta[target.column])
-        start = minimum(problem, u, z)
+        start = problem.minimum(u, z)
         if not start.converged:
             raise ProfileError(
                 f"{name}: the ML estimate is not a minimum of the deviance that Newton steps can "
                 "find again; the model is not identified, or its numbers are out of scale"
             )
         return problem, start
+
+    def _problem(self, target: Target, name: str) -> tuple[Problem, float]:
+        """A target's problem, and sigma**2 of the fit over that of the problem."""
+        if self.residuals is None:
+            return Problem(self.solution.factor.system, target), 1.0
+        sigmas = [each for each, one in self.targets.items() if isinstance(one, Sigma)]
+        return self.residuals.problem(target, sigmas.index(name) if name in sigmas else 0)
 
     def _gs(self) -> list[Array]:
         """The covariances over sigma**2 at the optimum."""
@@ -180,9 +197,9 @@ class Profiler:
             root = own.coordinates(less)
             gs[target.term] = root @ root.T
             alone = StandardDeviation(target.model, target.term, (effect,), own)
-            problem = Problem(self.solution.factor.system, alone)
+            problem, _ = self._problem(alone, "")
             w = alone.parameters(gs, 0.5 * float(np.log(self.solution.sigma2)))
-            without = minimum(problem, 0.0, alone.coordinates(w)[1])
+            without = problem.minimum(0.0, alone.coordinates(w)[1])
             if without.converged:
                 gaps.append(max(without.deviance - start.deviance, 0.0))
         return float(min(gaps))
@@ -207,12 +224,15 @@ class Profiler:
         rows = []
         for point in points:
             model = point.model
-            lams = model.solution.lams
-            rows.append(_values_of(lams, model.sigma2, model.beta, self.scale))
+            lams, sigma2 = model.solution.lams, model.sigma2
+            omega = np.ones(1) if point.log_omega is None else np.exp(point.log_omega)
+            rows.append(_values_of(lams, sigma2, omega, model.beta, self.scale))
         return np.array(rows)
 
 
-def _values_of(lams: Sequence[Array], sigma2: float, beta: Array, scale: str) -> Array:
+def _values_of(
+    lams: Sequence[Array], sigma2: float, omega: Array, beta: Array, scale: str
+) -> Array:
     """All parameters; NaN for the correlation of an effect without variance."""
     parts = []
     for lam in lams:
@@ -223,7 +243,8 @@ def _values_of(lams: Sequence[Array], sigma2: float, beta: Array, scale: str) ->
                 covariance = covariance / np.outer(sd, sd)
             covariance[np.diag_indices_from(covariance)] = sd
         parts.append(covariance[lower_indices(len(lam))])
-    return np.concatenate([*parts, [np.sqrt(sigma2) if scale == "sdcor" else sigma2], beta])
+    residual = sigma2 / omega
+    return np.concatenate([*parts, np.sqrt(residual) if scale == "sdcor" else residual, beta])
 
 
 def _goals(level_max: float) -> tuple[float, ...]:
@@ -239,7 +260,7 @@ def _goals(level_max: float) -> tuple[float, ...]:
 
 
 def _targets(
-    model: Covariances, effects: Sequence[EffectBasis], p: int, scale: str
+    model: Covariances, effects: Sequence[EffectBasis], p: int, scale: str, n_sigmas: int
 ) -> list[Target]:
     """What the parameters are, in their order."""
     between = Correlation if scale == "sdcor" else Covariance
@@ -248,4 +269,5 @@ def _targets(
         for j in range(k):
             targets.append(StandardDeviation(model, t, (j,), effects[t]))
             targets += [between(model, t, (j, i), effects[t]) for i in range(j + 1, k)]
-    return [*targets, Sigma(model), *(FixedEffect(model, column=column) for column in range(p))]
+    targets += [Sigma(model) for _ in range(n_sigmas)]
+    return [*targets, *(FixedEffect(model, column=column) for column in range(p))]

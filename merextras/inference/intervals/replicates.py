@@ -17,6 +17,7 @@ from merextras.engine.replicates.search import minimise_many
 from merextras.model.fit.response_draws import Source
 from merextras.model.fit.response_draws_by_products import ProductSource
 from merextras.model.state.fitted import FittedModel, refit_start
+from merextras.model.state.one_sigma import require_one_sigma
 
 R = TypeVar("R")
 
@@ -71,11 +72,22 @@ def reduced(model: FittedModel, y: Array) -> Responses:
     if design.offset is not None:
         y = y - design.offset[:, None]
     rows = [term.rows for term in design.terms]
-    return Responses.from_rows(system.cp, design.x, y, rows, design.weights)
+    return Responses.from_rows(system.cp, design.x, y, rows, design.precision)
+
+
+def check_joint_refits(model: FittedModel, verb: str) -> None:
+    """Refuse residual variances by group, whose ratios refits of many responses would hold."""
+    require_one_sigma(
+        model,
+        verb,
+        "its refits, all together in one design, would hold their ratios",
+        "bootstrap(m, func) fits each replicate with all of its parameters",
+    )
 
 
 def refit_reduced(model: FittedModel, responses: Responses) -> ManyFits:
     """The model's refits to responses, all together."""
+    check_joint_refits(model, "refits")
     start, control = refit_start(model), model.control.engine
     return minimise_many(model.criterion, responses, start, control=control)
 

@@ -32,6 +32,7 @@ def emmeans(
     *,
     at: Mapping[str, Any] | None = None,
     ddf: str = "kenward-roger",
+    cluster: Any = None,
     weights: str = "equal",
     nesting: Mapping[str, Any] | None = None,
     level: float = 0.95,
@@ -55,9 +56,12 @@ def emmeans(
     at : mapping of variable to values, optional
         What to hold numbers at instead of their means, or a choice of levels of factors. Several
         values of a variable that is not in `specs` are averaged over.
-    ddf : {"kenward-roger", "satterthwaite", "asymptotic"}
-        Degrees of freedom; with Kenward and Roger's the standard errors are theirs. There is no
-        limit on the size of the data (emmeans' is 3000 rows).
+    ddf : {"kenward-roger", "satterthwaite", "asymptotic", "CR0", "CR1", "CR2"}
+        Degrees of freedom; with Kenward and Roger's the standard errors are theirs, the last three
+        have cluster-robust ones, see `MerMod.vcov`. There is no limit on the size of the data
+        (emmeans' is 3000 rows).
+    cluster : str or array, optional
+        Of the robust ones, as in `MerMod.vcov`.
     weights : {"equal", "proportional"}
         Of the levels that are averaged over: all the same, or by how often their combinations
         occur among the observations (frequency weights count, precision weights do not).
@@ -125,12 +129,17 @@ def emmeans(
     1     b    59.462      3.999  5.004    49.186     69.738
     2     c    61.116      3.999  5.004    50.839     71.392
     3     d    63.074      3.999  5.004    52.798     73.350
+    >>> mx.emmeans(m, "consec ~ class").contrasts().to_frame().iloc[:, :3].round(3)
+      contrast  estimate  std_error
+    0    b - a     2.044      0.136
+    1    c - b     1.654      0.136
+    2    d - c     1.958      0.136
     """
     fitted, level = as_fitted(m), check_level(level)
     check_choice(weights, ("equal", "proportional"), "weights")
     grid = reference_grid(fitted.design, at, nesting)
     wanted = wanted_of(grid, specs, by)
-    method = method_of(fitted, ddf, stacklevel=3)
+    method = method_of(fitted, ddf, cluster=cluster, stacklevel=3)
     found = averaged(grid, wanted.names, _shares(grid, weights, wanted.names))
     return _result(grid, wanted, found, uncertainty_of(method), level, "Estimated marginal means")
 
@@ -144,6 +153,7 @@ def emtrends(
     max_degree: int = 1,
     at: Mapping[str, Any] | None = None,
     ddf: str = "kenward-roger",
+    cluster: Any = None,
     weights: str = "equal",
     nesting: Mapping[str, Any] | None = None,
     level: float = 0.95,
@@ -161,7 +171,7 @@ def emtrends(
     max_degree : int, default 1
         2 for the quadratic coefficients, too, and so on up to 5 (of a function 2): the derivative
         of that order over its factorial. The factor ``degree`` of `by` tells them apart.
-    by, at, ddf, weights, nesting, level
+    by, at, ddf, cluster, weights, nesting, level
         As in `emmeans`.
 
     Returns
@@ -202,7 +212,7 @@ def emtrends(
     grid = reference_grid(fitted.design, at, nesting)
     wanted = wanted_of(grid, specs, by)
     slopes = trends(grid, var, degree)
-    method = method_of(fitted, ddf, stacklevel=3)
+    method = method_of(fitted, ddf, cluster=cluster, stacklevel=3)
     shares = _shares(grid, weights, wanted.names)
     parts = [averaged(each, wanted.names, shares) for each in slopes]
     found = parts[0]

@@ -33,6 +33,7 @@ def joint_tests(
     *,
     at: Mapping[str, Any] | None = None,
     ddf: str = "kenward-roger",
+    cluster: Any = None,
 ) -> pd.DataFrame:
     """F tests of main effects and interactions of the marginal means, emmeans' ``joint_tests``.
 
@@ -47,7 +48,9 @@ def joint_tests(
         Variables within whose levels the others are tested.
     at : mapping of variable to values, optional
         As in `emmeans`.
-    ddf : {"kenward-roger", "satterthwaite", "asymptotic"}
+    ddf : {"kenward-roger", "satterthwaite", "asymptotic", "CR0", "CR1", "CR2"}
+    cluster : str or array, optional
+        Of the robust ones, as in `MerMod.vcov`.
 
     Returns
     -------
@@ -90,7 +93,7 @@ def joint_tests(
     fitted = as_fitted(m)
     grid = reference_grid(fitted.design, at)
     within = grid.closed(grid.names(by, "by"))
-    method = method_of(fitted, ddf, stacklevel=3)
+    method = method_of(fitted, ddf, cluster=cluster, stacklevel=3)
     uncertainty = uncertainty_of(method)
     functions = {term: _functions(grid, term, within) for term in _terms(grid, within)}
     made, tested = [], [np.empty((0, grid.rows.shape[1]))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,6 +28,7 @@ def ls_means(
     *,
     differences: bool = False,
     ddf: str = "satterthwaite",
+    cluster: Any = None,
     level: float = 0.95,
 ) -> pd.DataFrame:
     """Least-squares means of all factors and their interactions, lmerTest's ``ls_means``.
@@ -41,7 +43,9 @@ def ls_means(
         All pairwise differences within a term instead of the means, lmerTest's
         ``ls_means(pairwise = TRUE)`` and ``difflsmeans``. Their p-values are not adjusted; those
         of ``emmeans(...).contrasts()`` are.
-    ddf : {"satterthwaite", "kenward-roger", "asymptotic"}
+    ddf : {"satterthwaite", "kenward-roger", "asymptotic", "CR0", "CR1", "CR2"}
+    cluster : str or array, optional
+        Of the robust ones, as in `MerMod.vcov`.
     level : float
         Of the confidence intervals.
 
@@ -92,7 +96,7 @@ def ls_means(
     numbers = [v.name for v in design.variables() if v.levels is None]
     grid = reference_grid(design, {name: design.mean(name) for name in numbers})
     terms = _chosen(_terms(grid), which)
-    uncertainty = uncertainty_of(method_of(fitted, ddf, stacklevel=3))
+    uncertainty = uncertainty_of(method_of(fitted, ddf, cluster=cluster, stacklevel=3))
     labels, rows, offset = [], [np.empty((0, grid.rows.shape[1]))], [np.empty(0)]
     for term, names in terms.items():
         found, made, shift = averaged(grid, names)

@@ -17,6 +17,7 @@ from merextras.inference.nesting.nested_rowless import (
     same_levels,
     term_within,
 )
+from merextras.model.design.questions import Design
 from merextras.model.design.rowless import RowlessDesign
 from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.ols import read_ols
@@ -50,6 +51,8 @@ class Candidate:
         None for a linear model.
     log_det : float
         log |X'WX|, in which the restricted likelihoods of two codings of one model differ.
+    strata : (rows,) integer array or None
+        Groups of rows with residual variances of their own.
     """
 
     label: str
@@ -62,6 +65,7 @@ class Candidate:
     names: tuple[str, ...]
     terms: tuple[TermRows, ...]
     log_det: float = 0.0
+    strata: IntArray | None = None
 
 
 @dataclass(frozen=True)
@@ -89,10 +93,13 @@ AnyCandidate = Candidate | StreamedCandidate
 def mixed_candidate(fit: FittedModel) -> AnyCandidate:
     """A mixed model in a comparison."""
     design, cp = fit.design, fit.solution.factor.system.cp
-    log_det = float(np.linalg.slogdet(cp.xy[: cp.p, : cp.p])[1]) - 2.0 * cp.basis.log_det()
+    gram, strata = cp.xy, fit._fit.strata
+    if strata is not None:  # which weights the rows have has nothing to do with their coding
+        gram = np.sum(strata.xy, axis=0)
+    log_det = float(np.linalg.slogdet(gram[: cp.p, : cp.p])[1]) - 2.0 * cp.basis.log_det()
     if not design.keeps_rows:
         return StreamedCandidate(
-            label=design.formula,
+            label=_label(design),
             n_parameters=fit.n_parameters,
             log_lik=-0.5 * fit.solution.deviance(),
             n=fit.solution.n,
@@ -104,7 +111,7 @@ def mixed_candidate(fit: FittedModel) -> AnyCandidate:
     for extra in (design.weights, design.frequencies):
         weights = weights if extra is None else weights * extra
     return Candidate(
-        label=design.formula,
+        label=_label(design),
         n_parameters=fit.n_parameters,
         log_lik=-0.5 * fit.solution.deviance(),
         n=fit.solution.n,
@@ -114,7 +121,14 @@ def mixed_candidate(fit: FittedModel) -> AnyCandidate:
         names=tuple(design.fixed.names),
         terms=tuple(term.rows for term in design.terms),
         log_det=log_det,
+        strata=None if design.residual is None else design.residual.codes,
     )
+
+
+def _label(design: Design) -> str:
+    """The formula, and what the residual variance differs by."""
+    more = "" if design.residual is None else f", {design.residual.argument}"
+    return f"{design.formula}{more}"
 
 
 def ols_candidate(obj: object, response: str, name: str) -> Candidate:
@@ -234,6 +248,13 @@ def check_nested(small: AnyCandidate, large: AnyCandidate, verb: str = "anova") 
     if isinstance(small, StreamedCandidate) or isinstance(large, StreamedCandidate):
         _check_nested(*_without_rows(small, large, verb), verb)
         return
+    if small.strata is not None and not (
+        large.strata is not None and _refines(large.strata, small.strata)
+    ):
+        raise InvalidArgumentError(
+            f"{verb}: {small.label!r} is not nested in {large.label!r}: its residual variances "
+            "differ by groups that the other's are not within; compare them by aic or bic"
+        )
     outside = [small.names[j] for j in _outside(small.x, large.x)]
     if outside:
         raise InvalidArgumentError(
@@ -252,6 +273,12 @@ def check_nested(small: AnyCandidate, large: AnyCandidate, verb: str = "anova") 
 def _check_nested(small: StreamedCandidate, large: StreamedCandidate, verb: str) -> None:
     """The same from columns that are written alike; more can't be told without rows."""
     start = f"{verb}: {small.label!r} is not nested in {large.label!r}, as far as can be told "
+    mine, theirs = small.design.residual, large.design.residual
+    if mine is not None and (theirs is None or not set(mine.columns) <= set(theirs.columns)):
+        raise InvalidArgumentError(
+            f"{start}without rows: its residual variances differ by {mine.name}, the other's do "
+            "not; compare them by aic or bic"
+        )
     if fixed_within(small.design, large.design) is None:
         raise InvalidArgumentError(
             f"{start}without rows: its fixed effects are not made of the other's; compare them by "

@@ -1,4 +1,4 @@
-"""Whether two models without rows are of the same data, and one within the other."""
+"""Same-data and nesting checks for models without stored rows."""
 
 from __future__ import annotations
 

@@ -25,6 +25,7 @@ from merextras.model.formula.parse import parse
 from merextras.model.formula.translate import names_in, unquoted
 from merextras.model.frame.read import as_pandas
 from merextras.model.state.fitted import Fit, FittedModel, fit_at
+from merextras.model.state.one_sigma import require_one_sigma
 from merextras.model.statsmodels.mixedlm import as_fitted
 
 __all__ = ["make_model"]
@@ -134,6 +135,9 @@ def make_model(
                 "to change them"
             )
         old = as_fitted(formula)
+        require_one_sigma(
+            old, "make_model", "a model is made with one of given size", "give it a formula"
+        )
         design = _design_of(old, data)
     beta = _fixed_effects(design, fixef, old)
     scale = _sigma(sigma, old)
@@ -174,7 +178,7 @@ def _unexplained(design: Design) -> Array:
     InvalidArgumentError
         There are none: as many effects as rows.
     """
-    w = np.ones(design.n) if design.weights is None else design.weights
+    w = np.ones(design.n) if design.precision is None else design.precision
     root = np.sqrt(w)
     columns = sp.csr_array(sp.hstack([sp.csr_array(design.x), design.z()], format="csr"))
     columns = sp.csr_array(columns.multiply(root[:, None]))

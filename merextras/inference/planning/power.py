@@ -11,7 +11,7 @@ from merextras._checks import check_count, check_jobs, check_level
 from merextras._rng import as_generator
 from merextras._typing import Rng
 from merextras.exceptions import UnsupportedModelError
-from merextras.inference.intervals.replicates import block_size, in_blocks
+from merextras.inference.intervals.replicates import block_size, check_joint_refits, in_blocks
 from merextras.inference.planning.rejections import test_responses
 from merextras.inference.planning.tested import FixedHypothesis, Hypothesis, read_test
 from merextras.model.fit.response_draws import Source
@@ -141,6 +141,7 @@ def simulated(
     bar: bool = True,
 ) -> Power:
     """Simulate the studies of a model; see `power`. `bar` is whether progress may be shown."""
+    check_joint_refits(model, "power")
     source = response_source(model, use_u=False, resampled=False)
     if hypothesis.method == "lrt" and not isinstance(source, Source):
         raise UnsupportedModelError(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from merextras._typing import Array, Rng
-from merextras.inference.variance_shares.variance_parts import Interval, VarianceParts
+from merextras.inference.variance_shares.variance_parts import Interval, VarianceParts, by_residual
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.replicates.effect_size import Icc
 
@@ -69,7 +69,8 @@ def icc(
     Icc
         `.adjusted`, `.unadjusted`, and `.by_factor`, a frame of both by grouping factor, whose
         rows sum to the former; `.to_frame()` has all of them, with ``conf_low conf_high`` if
-        intervals were asked for.
+        intervals were asked for. With residual variances by group these are of their mean over the
+        observations, and `.by_residual` has a row for each group's own.
 
     Raises
     ------
@@ -108,7 +109,9 @@ def icc(
     terms = _NAMES * (1 + len(design.factors))
     names = [f"{t}|{g}" if g else t for g, t in zip(groups, terms, strict=True)]
     boot = interval.bootstrap(model, parts, names, shares)
-    return Icc(groups, terms, shares(parts.at(model)[None])[0], boot, interval.level)
+    variances = parts.at(model)
+    by = by_residual(model, variances, shares, _NAMES)
+    return Icc(groups, terms, shares(variances[None])[0], boot, interval.level, by)
 
 
 def adjusted(parts: Array) -> Array:

@@ -74,6 +74,7 @@ def icc_from_data(outcome: str, group: str, data: Any, subset: object = None) ->
         weights=None,
         freq_weights=None,
         offset=None,
+        residual_by=None,
         contrasts=None,
         missing="drop",
         cov_prior=None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from merextras._typing import Array, Rng
-from merextras.inference.variance_shares.variance_parts import Interval, VarianceParts
+from merextras.inference.variance_shares.variance_parts import Interval, VarianceParts, by_residual
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.replicates.effect_size import RSquared
 
@@ -46,7 +46,8 @@ def r2(
     -------
     RSquared
         `.marginal` and `.conditional`; `.to_frame()` is ``term estimate``, with ``conf_low
-        conf_high`` if intervals were asked for.
+        conf_high`` if intervals were asked for. With residual variances by group these are of their
+        mean over the observations, and `.by_residual` has a row for each group's own.
 
     Raises
     ------
@@ -100,8 +101,10 @@ def r2(
     model, interval = as_fitted(m), Interval.of(ci, n_sims, level, rng)
     parts = VarianceParts.of(model)
     boot = interval.bootstrap(model, parts, _NAMES, shares)
-    values = shares(parts.at(model)[None])[0]
-    return RSquared(("", ""), _NAMES, values, boot, interval.level)
+    variances = parts.at(model)
+    values = shares(variances[None])[0]
+    by = by_residual(model, variances, shares, _NAMES)
+    return RSquared(("", ""), _NAMES, values, boot, interval.level, by)
 
 
 def shares(parts: Array) -> Array:

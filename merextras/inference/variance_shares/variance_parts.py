@@ -7,17 +7,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import scipy.linalg as la
 
 from merextras._checks import check_ci, check_count
 from merextras._rng import as_generator
 from merextras._typing import Array, IntArray, Rng
+from merextras.accessors.estimates import group_sigmas
 from merextras.engine.covariance.covariances import Covariances
 from merextras.engine.products.basis import Basis
 from merextras.engine.products.effects import EffectBasis
 from merextras.exceptions import InvalidArgumentError, MerextrasError
 from merextras.inference.intervals.refits import Block
-from merextras.inference.intervals.replicates import block_size, in_blocks, is_long, refit_drawn
+from merextras.inference.intervals.replicates import (
+    block_size,
+    check_joint_refits,
+    in_blocks,
+    is_long,
+    refit_drawn,
+)
 from merextras.model.design.design import Design
 from merextras.model.fit.response_draws import Source
 from merextras.model.fit.response_draws_by_products import ProductSource, response_source
@@ -41,7 +49,8 @@ class VarianceParts:
     terms : tuple of (k, k) arrays
         Mean of z z' over the rows, by terms, in the coordinates of `effects`.
     residual : float
-        Mean of 1 / w over the rows.
+        Mean over the rows of what sigma**2 is multiplied by: 1 / w, with residual variances by
+        group 1 / (w omega).
     effects : tuple of EffectBasis
     """
 
@@ -67,6 +76,11 @@ class VarianceParts:
     @classmethod
     def _from_products(cls, model: FittedModel) -> VarianceParts:
         cp, names = model.solution.factor.system.cp, list(model.design.fixed.names)
+        strata, inverse = model._fit.strata, 1.0
+        if strata is not None:  # of the rows as they are, whatever their groups' precision
+            assert model.design.residual is not None
+            cp = strata.at(np.zeros(len(strata)))
+            inverse = float(np.average(1.0 / model.design.residual.omega, weights=strata.n))
         # In the basis, whose columns are orthonormal: differences cost no digits there.
         to_basis = la.solve_triangular(cp.basis.transform, np.eye(cp.p))
         gram, one = cp.xy[: cp.p, : cp.p], names.index(str(model.design.constant))
@@ -76,7 +90,7 @@ class VarianceParts:
         centred = to_basis.T @ (gram - np.outer(sums, sums) / cp.n) @ to_basis
         moments = tuple(np.sum(own, axis=0) / cp.n for own in cp.own)
         covariances, effects = model.design.covariances, cp.basis.effects
-        return cls(covariances, centred / (cp.n - 1), moments, 1.0, effects)
+        return cls(covariances, centred / (cp.n - 1), moments, inverse, effects)
 
     @classmethod
     def _from_rows(cls, design: Design, basis: Basis) -> VarianceParts:
@@ -88,7 +102,7 @@ class VarianceParts:
             mean += counts[rows] @ design.x[rows] / total
         fixed = np.zeros((len(mean), len(mean)))
         terms = [np.zeros((term.k, term.k)) for term in design.terms]
-        inverse = 0.0
+        inverse, precision = 0.0, design.precision
         for rows in _blocks(used):
             count = counts[rows]
             centred = design.x[rows] - mean
@@ -96,7 +110,7 @@ class VarianceParts:
             for t, term in enumerate(design.terms):
                 z = basis.effects[t].rows(term.rows.values[rows])
                 terms[t] += z.T @ (z * count[:, None]) / total
-            w = np.ones(len(rows)) if design.weights is None else design.weights[rows]
+            w = np.ones(len(rows)) if precision is None else precision[rows]
             inverse += float(np.sum(count / w)) / total
         return cls(design.covariances, fixed, tuple(terms), inverse, basis.effects)
 
@@ -122,6 +136,34 @@ class VarianceParts:
         solution = model.solution
         found = self(model.theta[None], np.array([solution.sigma2]), solution.beta[None])
         return np.asarray(found[0])
+
+
+def by_residual(
+    model: FittedModel, variances: Array, shares: Callable[[Array], Array], names: Sequence[str]
+) -> pd.DataFrame | None:
+    """Shares with the residual variance of each group, if there are several.
+
+    Parameters
+    ----------
+    variances : (1 + terms + 1,) array
+        Of the model, the residual's the mean over the observations.
+    shares : callable
+        From (m, 1 + terms + 1) variances to (m, r) numbers, of which the first are `names`.
+    """
+    groups, design = model.design.residual, model.design
+    if groups is None:
+        return None
+    residual = group_sigmas(model) ** 2
+    if design.weights is not None:
+        used, codes = design.observed, groups.codes
+        assert codes is not None
+        counts = np.ones(design.n) if design.frequencies is None else design.frequencies
+        inverse = np.bincount(codes[used], counts[used] / design.weights[used], len(groups))
+        residual = residual * inverse / np.bincount(codes[used], counts[used], len(groups))
+    every = np.tile(variances, (len(groups), 1))
+    every[:, -1] = residual
+    index = groups.levels.rename(groups.name)
+    return pd.DataFrame(shares(every)[:, : len(names)], index=index, columns=list(names))
 
 
 def _blocks(rows: IntArray) -> list[IntArray]:
@@ -161,6 +203,7 @@ class Interval:
         """
         if not self.wanted:
             return None
+        check_joint_refits(model, "ci='bootstrap'")
         generators = as_generator(self.rng).spawn(self.n_sims)
         given = (model, response_source(model), parts, shares)
         size, long = block_size(model), is_long(model, self.n_sims)

@@ -25,6 +25,7 @@ from merextras.exceptions import (
 from merextras.inference.variance_tests.null_bootstrap import likelihood_ratio
 from merextras.inference.variance_tests.variance_hypothesis import (
     VarianceHypothesis,
+    check_one_sigma,
     label_of,
     scalar,
 )
@@ -114,6 +115,7 @@ def exact_lrt(
     5.403 True
     """
     fitted, note = as_fitted(model), ""
+    check_one_sigma(fitted, "exact_lrt")
     refuse_penalised("exact_lrt", fitted)
     n_sims, generator = check_count(n_sims, "n_sims"), as_generator(rng)
     tested = _tested(fitted)

@@ -23,6 +23,7 @@ from merextras.inference.nesting.nested import (
 )
 from merextras.model.design.design import INTERCEPT, Design, Term
 from merextras.model.state.fitted import FittedModel, fit_like, refitted
+from merextras.model.state.one_sigma import require_one_sigma
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.model.statsmodels.ols import is_ols
 
@@ -108,6 +109,16 @@ def _without_blocks(products: CrossProducts, at: int) -> CrossProducts:
     )
 
 
+def check_one_sigma(model: FittedModel, verb: str) -> None:
+    """Refuse residual variances by group, under which the null distribution is not known."""
+    require_one_sigma(
+        model,
+        verb,
+        "the exact null distribution is that of residuals with one variance",
+        "compare two models by bootstrap(m, func) or by anova (conservative for a variance)",
+    )
+
+
 def label_of(term: Term) -> str:
     """The term as lme4's formula has it: ``(0 + Days | Subject)``."""
     names = ["1" if name == INTERCEPT else name for name in term.names]
@@ -121,6 +132,10 @@ def read_hypothesis(
     if model is None and full is None:
         raise InvalidArgumentError("model: give a fitted model (or full= and null=)")
     fit = as_fitted(model if full is None else full)
+    check_one_sigma(fit, "exact_rlrt")
+    for other in (model, null):
+        if other is not None and not is_ols(other):
+            check_one_sigma(as_fitted(other), "exact_rlrt")
     if term is not None:
         if null is not None or (full is not None and model is not None):
             raise InvalidArgumentError(

@@ -22,6 +22,7 @@ from merextras.model.columns.plain_columns import plain_part
 from merextras.model.design.design import RowDesign, Term, in_order
 from merextras.model.design.offset import offset_from
 from merextras.model.design.options import Options
+from merextras.model.design.residual import ResidualBy, check_grouped, residual_columns
 from merextras.model.formula.parse import Bar, MixedFormula, parse
 from merextras.model.formula.r_spelling import written_out
 from merextras.model.formula.translate import (
@@ -67,11 +68,14 @@ def build_design(
     parsed = as_code(written, [str(c) for c in data.columns], options.contrasts)
     fixed_code, offsets = take_offsets(parsed.fixed)
     names = names_used(parsed, fixed_code, offsets, data.columns)
-    used = {str(c) for c in data.columns if c in names}
+    by = residual_columns(list(options.residual_by) or None, data.columns)
+    used = {str(c) for c in data.columns if c in names or c in by}
     data = read_columns(data, used)
-    keep = _complete(data, used, options)
+    keep = _complete(data, used - (set(by) - names), options)
+    check_grouped(data, by, keep)
     frame = _kept_rows(data, keep, used)
     own = options.kept(keep, names)
+    residual = ResidualBy.of_frame(frame, by) if by else None
     own = replace(own, whole=tuple(own.scope.looking_at_whole([f"I({c})" for c in offsets], frame)))
     y = (response_of if respond is None else respond)(parsed.response, frame, options.scope)
     fixed = _part(fixed_code, frame, labels, options.scope)
@@ -85,12 +89,13 @@ def build_design(
         fixed=fixed,
         terms=terms,
         index=frame.index,
-        frame=_only(_with_days(frame, parsed, fixed_code, offsets), used),
+        frame=_only(_with_days(frame, parsed, fixed_code, offsets, by), used),
         formula=formula,
         weights=own.weights,
         offset=offset_from(own.offset, offsets, frame, options.scope),
         frequencies=own.frequencies,
         options=own,
+        residual=residual,
     )
     return design, int(np.sum(~keep))
 
@@ -160,11 +165,15 @@ def _kept_rows(data: pd.DataFrame, keep: BoolArray, used: set[str]) -> pd.DataFr
 
 
 def _with_days(
-    frame: pd.DataFrame, parsed: MixedFormula, fixed: str, offsets: Sequence[str]
+    frame: pd.DataFrame,
+    parsed: MixedFormula,
+    fixed: str,
+    offsets: Sequence[str],
+    by: Sequence[str],
 ) -> pd.DataFrame:
     """The frame with dates that are predictors as numbers of days, unless they are levels too."""
     dates = date_numbers(frame, codes_of(parsed, fixed, offsets))
-    levels = {column for bar in parsed.bars for column in bar.factors}
+    levels = {column for bar in parsed.bars for column in bar.factors} | set(by)
     say_days(dates)
     made = {c: numbers(frame[c], c, dates=True) for c in dates if c not in levels}
     return frame.assign(**made) if made else frame

@@ -13,6 +13,7 @@ import scipy.sparse as sp
 
 from merextras._typing import Array, BoolArray, IntArray
 from merextras.engine.products.crossprod import CrossProducts, effects_of
+from merextras.engine.products.strata import Strata
 from merextras.engine.products.term_rows import TermRows
 from merextras.exceptions import UnsupportedModelError
 from merextras.model.columns.array_columns import ColumnsPart
@@ -24,6 +25,7 @@ from merextras.model.design.effects import effects_of as effects_of_part
 from merextras.model.design.offset import formula_offset, offset_codes
 from merextras.model.design.options import Options
 from merextras.model.design.questions import ByRow, Design
+from merextras.model.design.residual import ResidualBy
 from merextras.model.design.variables import Variable, variables_of
 from merextras.model.formula.names import INTERCEPT
 from merextras.model.formula.translate import names_in
@@ -103,6 +105,8 @@ class RowDesign(Design):
         How many observations a row stands for.
     options : Options
         What the formula was evaluated with, for these rows; updates go on from it.
+    residual : ResidualBy or None
+        The groups of rows with residual variances of their own; one for all rows if None.
     """
 
     response: str
@@ -117,6 +121,18 @@ class RowDesign(Design):
     offset: Array | None = None
     frequencies: Array | None = None
     options: Options = field(default_factory=Options)
+    residual: ResidualBy | None = None
+
+    @property
+    def precision(self) -> Array | None:
+        """What a row's residual variance is sigma**2 over, (n,): its weight, times its group's.
+
+        None if all are one. With residual variances by group sigma is that of the first group.
+        """
+        if self.residual is None:
+            return self.weights
+        own = self.residual.by_row()
+        return own if self.weights is None else own * self.weights
 
     keeps_rows: ClassVar[bool] = True
 
@@ -167,10 +183,25 @@ class RowDesign(Design):
         if self.offset is not None:
             y = y - self.offset
         rows = [term.rows for term in self.terms]
-        weights, frequencies = self.weights, self.frequencies
+        weights, frequencies = self.precision, self.frequencies
         effects = effects_of(rows, weights, frequencies)
         return CrossProducts.from_rows(
             self.x, y, rows, weights, frequencies=frequencies, effects=effects
+        )
+
+    def with_residual(self, residual: ResidualBy) -> RowDesign:
+        """The same rows."""
+        return replace(self, residual=residual)
+
+    def strata(self) -> Strata | None:
+        """From the rows."""
+        if self.residual is None:
+            return None
+        assert self.residual.codes is not None
+        y = self.y if self.offset is None else self.y - self.offset
+        rows = [term.rows for term in self.terms]
+        return Strata.from_rows(
+            self.x, y, rows, self.residual.codes, len(self.residual), self.weights, self.frequencies
         )
 
     @property
@@ -189,9 +220,9 @@ class RowDesign(Design):
             "m.predict(newdata) that of other rows"
         )
 
-    def products_with(self, columns: Array) -> CrossProducts:
+    def with_fixed_columns(self, columns: Array) -> RowDesign:
         """From the rows; the columns have them all."""
-        return replace(self, x=columns).cross_products()
+        return replace(self, x=columns)
 
     def observed_rows(self, *, as_written: bool = False) -> Array:
         """X of the observations."""

@@ -1,4 +1,4 @@
-"""What a formula is evaluated with besides the data, and `lmer`'s arguments made into it."""
+"""The evaluation context of a formula, made from `lmer`'s arguments."""
 
 from __future__ import annotations
 
@@ -40,6 +40,8 @@ class Options:
         Which of its arguments by row are columns of the data.
     whole : tuple of str
         Code of the formula's offsets that looks at the whole column.
+    residual_by : tuple of str
+        Columns whose combinations have residual variances of their own.
     cov_prior : CovPrior, mapping of them by grouping factor or term, or None
         As `check_cov_prior` returns it.
     """
@@ -52,6 +54,7 @@ class Options:
     scope: Scope = field(default_factory=Scope)
     columns: Mapping[str, str] = field(default_factory=dict)
     whole: tuple[str, ...] = ()
+    residual_by: tuple[str, ...] = ()
     cov_prior: CovPrior | Mapping[str, CovPrior] | None = None
 
     def with_rows(self, frame: pd.DataFrame, **given: Any) -> Options:

@@ -19,6 +19,7 @@ from merextras.model.columns.part import FixedPart
 from merextras.model.design.cov_prior import CovPrior, check_keys, penalty_of, priors_of
 from merextras.model.design.effects import Effects
 from merextras.model.design.options import Options
+from merextras.model.design.residual import ResidualBy
 from merextras.model.design.variables import Variable
 from merextras.model.formula.names import INTERCEPT, effect_key
 from merextras.model.formula.translate import names_in
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     import scipy.sparse as sp
 
     from merextras._typing import BoolArray
+    from merextras.engine.products.strata import Strata
     from merextras.engine.products.term_rows import TermRows
     from merextras.model.design.design import RowDesign, Term
     from merextras.model.design.rowless import RowlessDesign
@@ -70,8 +72,10 @@ class Design(ByRow, ABC):
         As lme4 would write it.
     options : Options
         What the formula was evaluated with; updates go on from it.
-    y, x, index, frame, weights, offset, frequencies
-        By row, as of `RowDesign`; of the last three, None if the model has none.
+    residual : ResidualBy or None
+        The groups of rows with residual variances of their own; one for all rows if None.
+    y, x, index, frame, weights, offset, frequencies, precision
+        By row, as of `RowDesign`; of the last four, None if the model has none.
     """
 
     of_rows: ClassVar[Mapping[str, str]] = {
@@ -81,6 +85,7 @@ class Design(ByRow, ABC):
         "index": "index",
         "frame": "model frame",
         "weights": "weights by row",
+        "precision": "residual variances by row",
         "frequencies": "frequencies by row",
         "offset": "offset by row",
         "observed": "observations by row",
@@ -98,6 +103,7 @@ class Design(ByRow, ABC):
     index: pd.Index
     frame: pd.DataFrame
     weights: Array | None
+    residual: ResidualBy | None
     offset: Array | None
     frequencies: Array | None
     if TYPE_CHECKING:
@@ -105,6 +111,10 @@ class Design(ByRow, ABC):
         @property
         def observed(self) -> BoolArray | slice:
             """The rows that are observations: those whose weights are not zero."""
+
+        @property
+        def precision(self) -> Array | None:
+            """What a row's residual variance is sigma**2 over, (n,); None if all are one."""
 
         def z(self) -> sp.csr_array:
             """Z, (n, q) sparse: the terms side by side, level by level."""
@@ -159,8 +169,18 @@ class Design(ByRow, ABC):
         """What the engine needs. `y` replaces the response, which takes rows."""
 
     @abstractmethod
-    def products_with(self, columns: Array) -> CrossProducts:
-        """The cross-products with other fixed-effects columns, within the span of those there are.
+    def strata(self) -> Strata | None:
+        """Cross-products by groups with residual variances of their own, if there are such."""
+
+    @abstractmethod
+    def with_residual(self, residual: ResidualBy) -> Design:
+        """The design with residual variances by group that are estimated."""
+
+    @abstractmethod
+    def with_fixed_columns(self, columns: Array) -> Design:
+        """The design of other fixed-effects columns, within the span of those there are.
+
+        Its products and no more: the names are still those of the columns before.
 
         Parameters
         ----------

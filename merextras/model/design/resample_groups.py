@@ -60,6 +60,7 @@ def resampled(design: Design, generator: np.random.Generator) -> RowDesign:
         index=frame.index,
         frame=frame,
         weights=_rows_of(design.weights, rows),
+        residual=None if design.residual is None else design.residual.at(rows),
         offset=_rows_of(design.offset, rows),
         frequencies=_rows_of(design.frequencies, rows),
         options=design.options.at(rows),

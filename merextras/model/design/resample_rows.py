@@ -43,6 +43,7 @@ def sampled(design: RowDesign, n: int, generator: np.random.Generator) -> RowDes
         index=frame.index,
         frame=frame,
         weights=_of(design.weights, rows),
+        residual=None if design.residual is None else design.residual.at(rows),
         offset=_of(design.offset, rows),
         frequencies=None,
         options=replace(design.options.at(rows), frequencies=None),

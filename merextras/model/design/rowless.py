@@ -14,6 +14,7 @@ from merextras._typing import Array, BoolArray
 from merextras.engine.products.accumulate import combined, triangle
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.products.restrict import restricted
+from merextras.engine.products.strata import Strata
 from merextras.exceptions import NoRowsError
 from merextras.model.columns.combinations import CombinedPart
 from merextras.model.columns.covariates import Covariates
@@ -24,6 +25,7 @@ from merextras.model.design.cov_prior import CovPrior
 from merextras.model.design.design import Design, Term
 from merextras.model.design.effects import Effects
 from merextras.model.design.options import Options
+from merextras.model.design.residual import ResidualBy
 from merextras.model.design.rowless_effects import effects_of_term, rowless_effects
 from merextras.model.design.variables import Variable, computed_factor
 from merextras.model.formula.names import bare
@@ -69,6 +71,10 @@ class RowlessDesign(Design):
         Levels with an observation, by terms.
     cov_prior : CovPrior, mapping of them, or None
         As in `Options`.
+    strata : Strata, optional
+        By groups with residual variances of their own.
+    residual : ResidualBy, optional
+        These groups, once they are more than the structure's: estimated.
     """
 
     def __init__(
@@ -81,7 +87,11 @@ class RowlessDesign(Design):
         rows: Array,
         seen: tuple[BoolArray, ...],
         cov_prior: CovPrior | Mapping[str, CovPrior] | None = None,
+        strata: Strata | None = None,
+        residual: ResidualBy | None = None,
     ) -> None:
+        if strata is not None and residual is None and structure.residual is not None:
+            residual = ResidualBy(structure.residual.columns, structure.residual)
         every = structure.fixed.names
         kept = [every.index(name) for name in fixed.names]
         ones = [name for name, i in zip(fixed.names, kept, strict=True) if facts.ones[i]]
@@ -103,6 +113,7 @@ class RowlessDesign(Design):
                 scope=Scope(trusted=structure.trusted),
                 columns=structure.by_row,
                 cov_prior=cov_prior,
+                residual_by=() if residual is None else residual.columns,
             ),
             "structure": structure,
             "products": products,
@@ -110,11 +121,14 @@ class RowlessDesign(Design):
             "square": facts.x[:, kept],
             "rows": rows,
             "seen": seen,
+            "kept_strata": strata,
+            "residual": residual,
             "constant": ones[0] if ones else None,
         }
         # What the model has not is None as of any design; what it has is gone with the rows.
         given = structure.by_row
         values |= {} if "weights" in given else {"weights": None}
+        values |= {} if "weights" in given or residual is not None else {"precision": None}
         values |= {} if "freq_weights" in given else {"frequencies": None}
         values |= {} if "offset" in given or structure.offsets else {"offset": None}
         for name, value in values.items():
@@ -128,6 +142,7 @@ class RowlessDesign(Design):
     square: Array
     rows: Array
     seen: tuple[BoolArray, ...]
+    kept_strata: Strata | None
     constant: str | None = None
     keeps_rows = False
 
@@ -171,6 +186,21 @@ class RowlessDesign(Design):
             self.require_rows("another response", "its products with the design take rows")
         return self.products
 
+    def strata(self) -> Strata | None:
+        """What was kept by groups."""
+        return self.kept_strata
+
+    def with_residual(self, residual: ResidualBy) -> RowlessDesign:
+        """The same products."""
+        return self._with(residual=residual)
+
+    def _with(self, **changed: Any) -> RowlessDesign:
+        names = ("structure", "fixed", "products", "facts", "rows", "seen", "residual")
+        given: dict[str, Any] = {name: getattr(self, name) for name in names}
+        given |= {"cov_prior": self.options.cov_prior, "strata": self.kept_strata, **changed}
+        structure, fixed, products = (given.pop(name) for name in names[:3])
+        return RowlessDesign(structure, fixed, products, **given)
+
     def with_products(self, products: CrossProducts) -> RowlessDesign:
         """The design with another response, as products with the same Z and X."""
         p = products.p
@@ -206,6 +236,8 @@ class RowlessDesign(Design):
             rows=self.rows,
             seen=tuple(self.seen[t] for t, _ in kept),
             cov_prior=self.options.cov_prior,
+            strata=None if self.kept_strata is None else self.kept_strata.restricted(kept),
+            residual=self.residual,
         )
 
     def groups(self, t: int) -> RandomTerm:
@@ -221,10 +253,14 @@ class RowlessDesign(Design):
         kept = [(s, columns if s == t else np.eye(k)) for s, k in enumerate(self.ks)]
         return self.restricted(kept)
 
-    def products_with(self, columns: Array) -> CrossProducts:
-        """With X C in place of X; ``columns`` is R C, R being `square`."""
+    def with_fixed_columns(self, columns: Array) -> RowlessDesign:
+        """Of the products with X C in place of X; ``columns`` is R C, R being `square`."""
         coefficients = la.lstsq(self.square, columns)[0]
-        return combined(self.products, coefficients, self.rows)
+        strata = self.kept_strata
+        return self._with(
+            products=combined(self.products, coefficients, self.rows),
+            strata=None if strata is None else strata.combined(coefficients, self.rows),
+        )
 
     def observed_rows(self, *, as_written: bool = False) -> Array:
         """Rows with the same X'X, by frequencies."""

@@ -14,6 +14,7 @@ from merextras.model.design.cov_prior import check_cov_prior
 from merextras.model.design.design import Design
 from merextras.model.design.options import Options, callers_names
 from merextras.model.design.rank import full_rank
+from merextras.model.design.residual import residual_columns
 from merextras.model.design.sanity import check_design
 from merextras.model.frame.read import as_pandas
 from merextras.model.products.fit import fit_products
@@ -32,6 +33,7 @@ def fit_formula(
     weights: Any,
     freq_weights: Any,
     offset: Any,
+    residual_by: Any,
     contrasts: Mapping[str, str] | None,
     missing: str,
     cov_prior: Any,
@@ -56,6 +58,7 @@ def fit_formula(
         missing=check_choice(missing, ("drop", "raise"), "missing"),
         contrasts=dict(contrasts or {}),
         scope=Scope(callers_names(depth + 1), control.formula_engine),
+        residual_by=residual_columns(residual_by, frame.columns),
         cov_prior=check_cov_prior(cov_prior),
     ).with_rows(frame, weights=weights, freq_weights=freq_weights, offset=offset)
     fit = fit_options(formula, frame, options, reml=reml, control=control, stacklevel=depth + 2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -16,6 +16,7 @@ from merextras.exceptions import InvalidArgumentError, NoRowsError
 from merextras.model.design.cov_prior import check_cov_prior
 from merextras.model.design.design import Design
 from merextras.model.design.options import Options, callers_names
+from merextras.model.design.residual import residual_columns
 from merextras.model.design.sanity import check_response
 from merextras.model.fit.lmer import fit_options
 from merextras.model.formula.names import effect_key
@@ -95,6 +96,7 @@ def update(
     *,
     data: pd.DataFrame | None = None,
     reml: bool | None = None,
+    residual_by: str | Sequence[str] | None = None,
     cov_prior: Any = "keep",
 ) -> M:
     """The model with another formula, other data or a prior, fitted again, R's ``update``.
@@ -109,6 +111,9 @@ def update(
         By default the model frame of the fit, which has the variables of the model only.
     reml : bool, optional
         By default as before.
+    residual_by : column name, or list of them, optional
+        Groups with residual standard deviations of their own, see `lmer`; by default as before,
+        ``[]`` for one of all rows. A column that the formula does not have needs `data`.
     cov_prior : as of `lmer`, optional
         A prior of the covariances; ``"keep"`` leaves what there is, None takes it away.
 
@@ -137,7 +142,7 @@ def update(
     text = model.design.formula if formula is None else with_dots(formula, model.design)
     reml = model.solution.reml if reml is None else reml
     if not model.design.keeps_rows:
-        return _without_rows(model, text, data, reml, cov_prior)
+        return _without_rows(model, text, data, reml, cov_prior, residual_by)
     options = model.design.options
     if not _is_kept(cov_prior):
         options = replace(options, cov_prior=check_cov_prior(cov_prior))
@@ -147,21 +152,44 @@ def update(
     if data is not None:
         n_dropped, frame = 0, as_pandas(data)
         options = options.for_data(frame)
+    if residual_by is not None:
+        options = replace(options, residual_by=_other_groups(residual_by, frame, data))
     fit = _fit(model, text, frame, options, reml)
     warn_of(fit, stacklevel=2)
     return model._like(replace(fit, n_dropped=fit.n_dropped + n_dropped))
+
+
+def _other_groups(given: Any, frame: pd.DataFrame, data: object) -> tuple[str, ...]:
+    """The argument ``residual_by`` of an update."""
+    if isinstance(given, (list, tuple)) and not given:
+        return ()
+    try:
+        return residual_columns(given, frame.columns)
+    except InvalidArgumentError as err:
+        if data is not None or not isinstance(given, (str, list, tuple)):
+            raise
+        raise InvalidArgumentError(
+            f"{err}. The model frame has the variables of the model only: give data= with it"
+        ) from None
 
 
 def _is_kept(cov_prior: object) -> bool:
     return isinstance(cov_prior, str) and cov_prior == "keep"
 
 
-def _without_rows(model: M, formula: str, data: object, reml: bool, cov_prior: object) -> M:
+def _without_rows(
+    model: M, formula: str, data: object, reml: bool, cov_prior: object, residual_by: object
+) -> M:
     """Update a model that keeps no rows: its cross-products have those of a part of its formula."""
     if data is not None:
         raise NoRowsError(
             "data: the model was fitted from chunks or cross-products and keeps no rows; fit other "
             "data by lmer(formula, source)"
+        )
+    if residual_by is not None:
+        raise NoRowsError(
+            "residual_by: the model was fitted from chunks or cross-products and keeps no rows, "
+            "whose groups would be needed; fit again by lmer(formula, source, residual_by=...)"
         )
     made = products_within(model.design.sums(), formula, model.n_dropped)
     control = replace(model.control, start=None)

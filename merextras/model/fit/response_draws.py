@@ -97,8 +97,8 @@ def scaled_effects(z: sp.csr_array, lam: Array, n_levels: int) -> sp.csr_array:
 
 
 def residual_sd(model: FittedModel) -> Array:
-    """Standard deviation of each row's residual; zero for a row of weight zero."""
-    sigma, weights = np.sqrt(model.solution.sigma2), model.design.weights
+    """Standard deviation of each row's residual, its group's; zero for a row of weight zero."""
+    sigma, weights = np.sqrt(model.solution.sigma2), model.design.precision
     if weights is None:
         return np.full(model.design.n, sigma)
     used = weights > 0.0

@@ -105,6 +105,32 @@ def left_out_rows(model: FittedModel, newdata: pd.DataFrame | None, kept: Kept) 
     return NewRows(np.zeros((m, len(design.fixed.names))), tuple(codes), tuple(values), levels)
 
 
+def precisions(design: Design, newdata: pd.DataFrame | None, weights: Any) -> Array | None:
+    """What sigma**2 is over in each row to predict for, (m,): its weight, times its group's.
+
+    None if all are one. With residual variances by group sigma is that of the first group.
+
+    Raises
+    ------
+    InvalidArgumentError
+        As `precision_weights`; a row of a group that the model has no residual variance of.
+    """
+    own = precision_weights(design, newdata, weights)
+    if design.residual is None:
+        return own
+    groups = design.residual.omega[residual_groups(design, newdata)]
+    return groups if own is None else own * groups
+
+
+def residual_groups(design: Design, newdata: pd.DataFrame | None) -> IntArray:
+    """The group of each row to predict for, of those with residual variances of their own."""
+    assert design.residual is not None
+    if newdata is not None:
+        return design.residual.codes_of(newdata)
+    assert design.residual.codes is not None
+    return design.residual.codes
+
+
 def precision_weights(design: Design, newdata: pd.DataFrame | None, weights: Any) -> Array | None:
     """Find the precision weights of the rows to predict for; None if all are one.
 

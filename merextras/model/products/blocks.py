@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from merextras._typing import Array, BoolArray, IntArray
 from merextras.engine.products.basis import Basis
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.products.effects import EffectBasis
+from merextras.engine.products.strata import Strata
 from merextras.exceptions import TooLargeError
 from merextras.model.columns.levels import Coder, label_text
 from merextras.model.products.container import Arrays
@@ -223,7 +225,10 @@ def products_of_arrays(
         cp = cp.in_basis(cp.basis.with_effects(cp.own_effects()))
     seen = tuple(blocks.flags(f"seen{t}", j) for t, (j, _) in enumerate(shapes))
     dropped = Field(header["n_dropped"], "n_dropped").whole()
-    return kind(structure, cp, rows, facts, seen, dropped)
+    strata = None
+    if structure.residual is not None:
+        strata = strata_of_arrays(structure, cp, blocks)
+    return kind(structure, cp, rows, facts, seen, dropped, strata)
 
 
 def _check_bessel(cp: CrossProducts, squares: Array) -> None:
@@ -250,3 +255,47 @@ def _check_bessel(cp: CrossProducts, squares: Array) -> None:
 
 def _shares(products: Array, squares: Array) -> Array:
     return products**2 / np.where(squares == 0.0, 1.0, squares)
+
+
+def strata_of_arrays(structure: Structure, cp: CrossProducts, blocks: Blocks) -> Strata:
+    """The cross-products by groups of residual variances, which must sum to those of all rows."""
+    assert structure.residual is not None
+    shapes, p = structure.shapes, cp.p
+    groups = len(structure.residual.levels)
+    level, stratum, own, to_xy = [], [], [], []
+    for t, (j, k) in enumerate(shapes):
+        level.append(blocks.indices(f"strata_level{t}", j))
+        count = len(level[t])
+        stratum.append(blocks.indices(f"strata_group{t}", groups, count))
+        own.append(blocks.gram(f"strata_own{t}", count, k, k))
+        to_xy.append(blocks.numbers(f"strata_to_xy{t}", count, k, p + 1))
+    sizes = [(len(at), k) for at, (_, k) in zip(level, shapes, strict=True)]
+    pairs = [(s, t) for t in range(len(shapes)) for s in range(t)]
+    cross = {(s, t): blocks.sparse(f"strata_cross{s}_{t}", sizes[s], sizes[t]) for s, t in pairs}
+    for (s, t), block in cross.items():
+        right = np.repeat(np.arange(block.shape[1]), np.diff(block.indptr)) // sizes[t][1]
+        if np.any(stratum[s][block.indices // sizes[s][1]] != stratum[t][right]):
+            raise ValueError(f"strata_cross{s}_{t} has products of rows of two groups")
+    xy = blocks.numbers("strata_xy", groups, p + 1, p + 1)
+    n, log_w = blocks.numbers("strata_n", groups), blocks.numbers("strata_log_w", groups)
+    fine = replace(cp, own=tuple(own), cross=cross, to_xy=tuple(to_xy))
+    made = Strata(fine, tuple(level), tuple(stratum), tuple(j for j, _ in shapes), xy, n, log_w)
+    _check_sums(cp, made)
+    return made
+
+
+def _check_sums(cp: CrossProducts, strata: Strata) -> None:
+    """Raise where the groups' products are not those of all rows, taken apart."""
+    total = strata.at(np.zeros(len(strata)))
+    pairs = [*zip(total.own, cp.own, strict=True), *zip(total.to_xy, cp.to_xy, strict=True)]
+    pairs += [(total.xy, cp.xy)]
+    for (s, t), block in cp.cross.items():
+        largest = float(np.max(np.abs(block.data), initial=0.0))
+        if np.any(abs(total.cross[s, t] - block).data > _SLACK * largest):
+            raise ValueError(f"strata_cross{s}_{t} does not sum to what all rows have")
+    off = any(np.max(np.abs(a - b), initial=0.0) > _SLACK * np.max(np.abs(b)) for a, b in pairs)
+    counts = strata.n
+    if off or np.any(counts < 0.0) or np.any(counts != np.round(counts)) or counts.sum() != cp.n:
+        raise ValueError("the products of the strata do not sum to those of all rows")
+    if abs(float(np.sum(strata.sum_log_w)) - cp.sum_log_w) > _SLACK * (1.0 + abs(cp.sum_log_w)):
+        raise ValueError("the weights of the strata are not those of all rows")

@@ -23,6 +23,9 @@ def check_same(one: Structure, other: Structure) -> None:
         refuse("the formulas are", one.formula, other.formula)
     if dict(one.by_row) != dict(other.by_row):
         refuse("weights and offsets are", dict(one.by_row), dict(other.by_row))
+    by = [() if s.residual is None else s.residual.columns for s in (one, other)]
+    if by[0] != by[1]:
+        refuse("residual_by is", list(by[0]), list(by[1]))
     if dict(one.contrasts) != dict(other.contrasts):
         refuse("the contrasts are", dict(one.contrasts), dict(other.contrasts))
     _check_parts(one.fixed, other.fixed, refuse)

@@ -48,11 +48,13 @@ def described(made: Any, arrays: Arrays) -> dict[str, Any]:
         arrays[f"effects_transform{t}"] = own.transform
     arrays.update(xy=cp.xy, rows=made.rows, transform=cp.basis.transform, b0=cp.basis.offset)
     arrays.update(x=facts.x, mean=facts.mean, squares=facts.squares, ones=facts.ones)
+    more = {} if made.strata is None else {"strata": _described_strata(made, arrays)}
     parts: list[FixedPart] = [structure.fixed]
     for term in structure.terms:
         if not any(term.part is part for part in parts):
             parts.append(term.part)
     return {
+        **more,
         "format": FORMAT,
         "version": VERSION,
         "n": cp.n,
@@ -77,6 +79,20 @@ def described(made: Any, arrays: Arrays) -> dict[str, Any]:
             for t, term in enumerate(structure.terms)
         ],
     }
+
+
+def _described_strata(made: Any, arrays: Arrays) -> dict[str, Any]:
+    """Groups with residual variances of their own; their products' arrays start with ``strata``."""
+    strata = made.strata
+    for t in range(len(strata.sizes)):
+        arrays[f"strata_own{t}"] = strata.pairs.own[t]
+        arrays[f"strata_to_xy{t}"] = strata.pairs.to_xy[t]
+        arrays[f"strata_level{t}"], arrays[f"strata_group{t}"] = strata.level[t], strata.stratum[t]
+    for (s, t), block in strata.pairs.cross.items():
+        for name in ("data", "indices", "indptr"):
+            arrays[f"strata_cross{s}_{t}_{name}"] = getattr(block, name)
+    arrays.update(strata_xy=strata.xy, strata_n=strata.n, strata_log_w=strata.sum_log_w)
+    return {"coder": _coder(made.structure.residual, arrays, len(strata.sizes))}
 
 
 def _coder(coder: Coder, arrays: Arrays, t: int) -> dict[str, Any]:

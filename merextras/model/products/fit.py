@@ -50,12 +50,14 @@ def fit_products(
     check_choice(control.formula_engine, ("patsy",), "source: control.formula_engine")
     check_memory(made.structure, made.n)
     facts, fixed, products = made.facts, made.structure.fixed, made.products
-    kept = list(range(len(fixed.names)))
+    kept, strata = list(range(len(fixed.names))), made.strata
     found = dependent_columns(facts.x, fixed.column_order())
     if found:
         kept = [i for i in kept if i not in found]
         fixed = without_columns(fixed, found, control.rank_deficient, stacklevel=stacklevel + 1)
-        products = combined(products, np.eye(len(made.facts.ones))[:, kept], made.rows)
+        chosen = np.eye(len(made.facts.ones))[:, kept]
+        products = combined(products, chosen, made.rows)
+        strata = None if strata is None else strata.combined(chosen, made.rows)
     design = RowlessDesign(
         made.structure,
         fixed,
@@ -63,6 +65,7 @@ def fit_products(
         facts=facts,
         rows=triangle(made.rows[:, [*kept, -1]]),
         seen=made.seen,
+        strata=strata,
         cov_prior=check_cov_prior(cov_prior),
     )
     design.check_cov_prior()

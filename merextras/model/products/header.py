@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 
 from merextras._typing import Array
 from merextras.model.columns.coded import Block, CodedPart, Factor
+from merextras.model.columns.levels import Coder
 from merextras.model.columns.part import FixedPart
 from merextras.model.columns.plain_columns import PlainPart
 from merextras.model.evaluation.computed import Computed
@@ -39,7 +41,8 @@ def read_header(
     TooLargeError
         Labels that would not fit in memory.
     """
-    found = Field(header).fields(*_FIELDS)
+    given = {name: value for name, value in header.items() if name != "strata"}
+    found = Field(given).fields(*_FIELDS)
     columns = found["columns"].texts()
     parts = [_part(each, columns, trusted) for each in found["parts"].items()]
     if not parts:
@@ -64,6 +67,9 @@ def read_header(
         {Field(k).text(columns): v.text() for k, v in found["contrasts"].mapping().items()},
         trusted,
     )
+    if "strata" in header:
+        field = Field(header["strata"], "strata").fields("coder")["coder"]
+        structure = replace(structure, residual=_coder(field, columns, blocks, len(terms)))
     check_formula(structure, parts)
     return structure, _facts(found["facts"], structure, blocks)
 
@@ -76,12 +82,16 @@ def _term(
     own = found["columns"].wholes(len(part.names) - 1)
     if not own:
         found["columns"].refuse("must not be empty")
-    coder = found["coder"].fields("columns", "labels")
+    return RandomTerm(_coder(found["coder"], columns, blocks, t), part, own)
+
+
+def _coder(field: Field, columns: Collection[str], blocks: Blocks, t: int) -> Coder:
+    coder = field.fields("columns", "labels")
     names = coder["columns"].texts(columns)
     kinds = [each.text(("numbers", "strings")) for each in coder["labels"].items(len(names))]
     if not names:
         coder["columns"].refuse("must not be empty")
-    return RandomTerm(blocks.coder(t, names, kinds), part, own)
+    return blocks.coder(t, names, kinds)
 
 
 def _value(field: Field, columns: Collection[str], trusted: bool) -> Value:

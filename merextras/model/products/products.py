@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import scipy.linalg as la
 
-from merextras._typing import Array, BoolArray
+from merextras._typing import Array, BoolArray, IntArray
 from merextras.engine.products.accumulate import basis_of, combined, permuted, spread, triangle
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.products.restrict import restricted
+from merextras.engine.products.strata import Strata
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.design.options import callers_names
 from merextras.model.design.rowless import RowlessDesign
@@ -50,6 +51,8 @@ class ModelProducts:
         Levels with an observation, by terms.
     n_dropped : int
         Rows left out for missing values.
+    strata : Strata or None
+        By groups with residual variances of their own, under ``residual_by``.
 
     Notes
     -----
@@ -63,6 +66,7 @@ class ModelProducts:
     facts: Facts
     seen: tuple[BoolArray, ...]
     n_dropped: int
+    strata: Strata | None = None
 
     @property
     def formula(self) -> str:
@@ -95,6 +99,7 @@ class ModelProducts:
         made = basis_of(triangle(other.rows, self.rows))
         basis = made.with_effects(self.products.joint_effects(theirs))
         parts, seen = [], [np.zeros(size, dtype=bool) for size in sizes]
+        placed = []
         for cp, terms, flags in (
             (self.products, self.structure.terms, self.seen),
             (
@@ -105,6 +110,7 @@ class ModelProducts:
         ):
             at = [coder.codes(t.coder.frame()) for coder, t in zip(coders, terms, strict=True)]
             parts.append(spread(cp.in_basis(basis), at, sizes))
+            placed.append(at)
             for mine, places, new in zip(seen, at, flags, strict=True):
                 mine[places[new]] = True
         facts = replace(other.facts, effects=tuple(other.facts.effects[t] for t in order))
@@ -116,6 +122,9 @@ class ModelProducts:
             tuple(seen),
             self.n_dropped + other.n_dropped,
         )
+        if self.strata is not None and other.strata is not None:
+            ours = self.strata, other.strata.permuted(order)
+            total = _with_strata(total, (self.structure, other.structure), ours, placed, sizes)
         return total._in_order()
 
     def __radd__(self, other: object) -> ModelProducts:
@@ -139,6 +148,7 @@ class ModelProducts:
             self,
             structure=replace(self.structure, terms=tuple(terms[t] for t in order)),
             products=permuted(self.products, order),
+            strata=None if self.strata is None else self.strata.permuted(order),
             facts=replace(self.facts, effects=tuple(self.facts.effects[t] for t in order)),
             seen=tuple(self.seen[t] for t in order),
         )
@@ -192,7 +202,7 @@ def load_cross_products(path: str | Path, *, trust_formula: bool = False) -> Mod
 
 
 def products_of(asked: Asked, source: Any, chunk_size: int | None, progress: Any) -> ModelProducts:
-    """Learn and reduce a source: in chunks here, or where Dask says."""
+    """Makes the products in this process, or on Dask's workers."""
     progress = check_progress(progress)
     if is_dask(source):
         learnt, reduced = reduce_dask(source, asked, progress=progress)
@@ -210,11 +220,32 @@ def products_of(asked: Asked, source: Any, chunk_size: int | None, progress: Any
         reduced.facts,
         reduced.seen,
         learnt.n_dropped,
+        reduced.strata,
     )
 
 
+def _with_strata(
+    total: ModelProducts,
+    structures: tuple[Structure, Structure],
+    strata: tuple[Strata, Strata],
+    places: Sequence[Sequence[IntArray]],
+    sizes: Sequence[int],
+) -> ModelProducts:
+    """The sum with the strata of both; `places` are those of their levels."""
+    mine, theirs = (structure.residual for structure in structures)
+    assert mine is not None
+    assert theirs is not None
+    coder = mine.union(theirs)
+    basis, made = total.products.basis, []
+    for own, each, at in zip((mine, theirs), strata, places, strict=True):
+        where = coder.codes(own.frame())
+        made.append(each.in_basis(basis).spread(at, sizes, where, len(coder.levels)))
+    structure = replace(total.structure, residual=coder)
+    return replace(total, structure=structure, strata=made[0] + made[1])
+
+
 def check_progress(progress: Any) -> bool | None:
-    """True, False, or None: only where someone is watching."""
+    """The bar is shown, is not, or (None) is shown on a terminal only."""
     if progress is None or isinstance(progress, bool):
         return progress
     raise InvalidArgumentError(f"progress={progress!r}: True, False or None")
@@ -227,6 +258,7 @@ def cross_products(
     weights: str | None = None,
     freq_weights: str | None = None,
     offset: str | None = None,
+    residual_by: str | Sequence[str] | None = None,
     contrasts: Mapping[str, str] | None = None,
     missing: str = "drop",
     levels: Mapping[str, Sequence[Any]] | None = None,
@@ -237,8 +269,9 @@ def cross_products(
 
     Parameters
     ----------
-    formula, weights, freq_weights, offset, contrasts, missing
-        As in `lmer`; arguments by row are names of columns.
+    formula, weights, freq_weights, offset, residual_by, contrasts, missing
+        As in `lmer`; arguments by row are names of columns. With `residual_by` the cross-products
+        are kept by its groups, at every site.
     source : DataFrame, pyarrow Table or Dataset, path, list of frames, callable, Dask DataFrame
         As in `lmer`.
     levels : mapping column -> sequence, optional
@@ -287,6 +320,7 @@ def cross_products(
         missing=missing,
         names=callers_names(1),
         levels=levels,
+        residual_by=residual_by,
         weights=weights,
         freq_weights=freq_weights,
         offset=offset,
@@ -303,7 +337,7 @@ def products_within(design: RowlessDesign, formula: str, n_dropped: int) -> Mode
         The formula has something that the design's has not.
     """
     structure, columns, terms = smaller_structure(design.structure, formula)
-    facts = design.facts
+    facts, strata = design.facts, design.strata()
     # Columns that were dropped are combinations of those that were not.
     left = [design.structure.fixed.names.index(name) for name in design.fixed.names]
     chosen = np.zeros((len(left), len(columns)))
@@ -325,4 +359,5 @@ def products_within(design: RowlessDesign, formula: str, n_dropped: int) -> Mode
         ),
         tuple(design.seen[t] for t, _ in terms),
         n_dropped,
+        None if strata is None else strata.combined(chosen, design.rows).restricted(kept),
     )

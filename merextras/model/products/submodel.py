@@ -1,4 +1,4 @@
-"""Formulas with fewer terms, and which columns of a model without rows are then left."""
+"""Maps a submodel's formula to the columns and effects that it keeps."""
 
 from __future__ import annotations
 
@@ -57,6 +57,7 @@ def smaller_structure(
     order = sorted(range(len(terms)), key=lambda i: -terms[i].shape[0])
     used = names_used(parsed, fixed, offsets, structure.columns)
     extra = set(structure.by_row.values())
+    extra |= set() if structure.residual is None else set(structure.residual.columns)
     made = replace(
         structure,
         formula=formula,

@@ -8,6 +8,7 @@ from typing import Any
 
 from merextras._checks import check_choice
 from merextras.exceptions import InvalidArgumentError
+from merextras.model.design.residual import residual_columns
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +26,8 @@ class Asked:
         The caller's names, for the formula's code.
     levels : mapping column -> sequence
         Categories of the fixed part's columns, in place of those that occur.
+    residual_by : tuple of str
+        Columns whose combinations have residual variances of their own.
     """
 
     formula: str
@@ -33,6 +36,7 @@ class Asked:
     missing: str
     names: Mapping[str, Any]
     levels: Mapping[str, Sequence[Any]]
+    residual_by: tuple[str, ...] = ()
 
     @classmethod
     def checked(
@@ -43,6 +47,7 @@ class Asked:
         missing: str,
         names: Mapping[str, Any],
         levels: Any = None,
+        residual_by: Any = None,
         **by_row: Any,
     ) -> Asked:
         """From arguments of a user."""
@@ -62,4 +67,5 @@ class Asked:
             check_choice(missing, ("drop", "raise"), "missing"),
             names,
             dict(levels or {}),
+            residual_columns(residual_by),
         )

@@ -19,7 +19,13 @@ from merextras.model.frame.kinds import kind_of
 from merextras.model.source.asked import Asked
 from merextras.model.source.chunks import CHUNK_SIZE, Source
 from merextras.model.source.learn import Learner, Learnt, learn
-from merextras.model.source.reduce import Piece, Reduced, check_count, check_memory
+from merextras.model.source.reduce import (
+    Piece,
+    Reduced,
+    check_count,
+    check_memory,
+    strata_of,
+)
 from merextras.model.structure.structure import Structure
 
 #: Rows that are an example of all.
@@ -120,7 +126,8 @@ def reduce_dask(data: Any, asked: Asked, *, progress: bool | None) -> tuple[Lear
     for flags, at in zip(seen, total.seen, strict=True):
         flags[at] = True
     products = spread(total.part.cp, total.part.at, sizes)
-    return learnt, Reduced(products, total.part.rows, total.facts, seen)
+    strata = strata_of(structure, total.strata, products.basis)
+    return learnt, Reduced(products, total.part.rows, total.facts, seen, strata)
 
 
 @contextmanager

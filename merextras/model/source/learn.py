@@ -18,6 +18,7 @@ from merextras.model.columns.levels import Coder, Seen
 from merextras.model.columns.part import FixedPart
 from merextras.model.columns.plain_columns import plain_part
 from merextras.model.design.build import check_parts, codes_of, say_days
+from merextras.model.design.residual import check_grouped, residual_columns
 from merextras.model.evaluation.computed import Computed
 from merextras.model.evaluation.whole_column import learning_from_columns, not_by_row, refusal
 from merextras.model.formula.functions import formula_names
@@ -82,12 +83,14 @@ class Learner:
         for column in asked.levels:
             if column not in columns:
                 raise InvalidArgumentError(f"levels: {unknown_column(str(column), columns)}")
-        extra = [asked.by_row[name] for name in BY_ROW if name in asked.by_row]
+        self._by = residual_columns(list(asked.residual_by) or None, columns)
+        extra = [asked.by_row[name] for name in BY_ROW if name in asked.by_row] + list(self._by)
         self.variables = tuple(c for c in columns if c in self.names)
         self.columns = tuple(c for c in columns if c in self.names or c in extra)
         self.n_rows = self.n_dropped = 0
         self.head: pd.DataFrame | None = None
-        self.grouping = {bar.factors: Seen(bar.factors) for bar in self._parsed.bars}
+        factors = [bar.factors for bar in self._parsed.bars] + ([self._by] if self._by else [])
+        self.grouping = {columns: Seen(columns) for columns in factors}
         self.seen: dict[str, Seen] = {}
         self._contrasts: dict[str, Any] = {}
         self._computed: dict[str, Computed] = {}
@@ -114,7 +117,9 @@ class Learner:
 
     def take(self, frame: pd.DataFrame) -> None:
         """Take in rows of the first pass."""
-        keep = complete(frame, self.columns)
+        others = set(self._by) - self.names - set(self._asked.by_row.values())
+        keep = complete(frame, [c for c in self.columns if c not in others])
+        check_grouped(frame, self._by, keep)
         self.n_rows += len(frame)
         self.n_dropped += int((~keep).sum())
         if not keep.any():
@@ -295,6 +300,7 @@ class Learner:
             self.variables,
             self._asked.by_row,
             {c: how for c, how in self._asked.contrasts.items() if c in self.names},
+            residual=coders[self._by] if self._by else None,
         )
 
     def _value(self, code: str) -> Value:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pandas as pd
 
 from merextras._typing import BoolArray
 from merextras.engine.products.accumulate import Accumulator, Part
+from merextras.engine.products.basis import Basis
 from merextras.engine.products.crossprod import CrossProducts
+from merextras.engine.products.strata import Strata
 from merextras.exceptions import InvalidArgumentError, TooLargeError
 from merextras.model.source.chunks import Source
 from merextras.model.source.learn import Learnt, watched
@@ -37,12 +40,15 @@ class Reduced:
     facts : Facts
     seen : tuple of (J,) boolean arrays
         Levels with an observation, by terms.
+    strata : Strata or None
+        By groups with residual variances of their own.
     """
 
     products: CrossProducts
     rows: np.ndarray
     facts: Facts
     seen: tuple[BoolArray, ...]
+    strata: Strata | None = None
 
 
 def reduce_source(source: Source, learnt: Learnt, *, progress: bool | None) -> Reduced:
@@ -60,20 +66,50 @@ def reduce_source(source: Source, learnt: Learnt, *, progress: bool | None) -> R
     total = Accumulator(len(structure.fixed.names), structure.shapes)
     seen = tuple(np.zeros(levels, dtype=bool) for levels, _ in structure.shapes)
     facts: Facts | None = None
-    n_rows = 0
+    n_rows, parts = 0, dict[int, Part]()
     for frame in watched(source.chunks(structure.columns), source, "rows", progress):
         n_rows += len(frame)
         rows = known_rows(structure, frame)
         if len(rows.y) == 0:
             continue
         total.add_rows(rows.x, rows.target, rows.terms, rows.weights, rows.frequencies)
+        add_parts(parts, strata_parts(rows))
         new = Facts.of(rows)
         facts = new if facts is None else facts + new
         for flags, term in zip(seen, rows.terms, strict=True):
             flags[term.codes[rows.observed]] = True
     check_count(n_rows, 0 if facts is None else facts.n, learnt)
     assert facts is not None
-    return Reduced(total.products(), total.rows, facts, seen)
+    products = total.products()
+    return Reduced(products, total.rows, facts, seen, strata_of(structure, parts, products.basis))
+
+
+def strata_parts(rows: ChunkRows) -> dict[int, Part]:
+    """Rows reduced by groups with residual variances of their own, if there are such."""
+    if rows.strata is None:
+        return {}
+    out = {}
+    for h in np.unique(rows.strata).tolist():
+        at = np.flatnonzero(rows.strata == h)
+        terms = [replace(t, codes=t.codes[at], values=t.values[at]) for t in rows.terms]
+        weights, counts = (None if v is None else v[at] for v in (rows.weights, rows.frequencies))
+        out[h] = Part.from_rows(rows.x[at], rows.target[at], terms, weights, counts)
+    return out
+
+
+def add_parts(parts: dict[int, Part], more: Mapping[int, Part]) -> None:
+    """Add others to parts by groups, in place."""
+    for h, part in more.items():
+        parts[h] = parts[h] + part if h in parts else part
+
+
+def strata_of(structure: Structure, parts: Mapping[int, Part], basis: Basis) -> Strata | None:
+    """All groups' cross-products in one basis."""
+    if structure.residual is None:
+        return None
+    sizes = [levels for levels, _ in structure.shapes]
+    every = range(len(structure.residual.levels))
+    return Strata.of_parts([parts[h] for h in every], sizes, basis)
 
 
 def known_rows(structure: Structure, frame: pd.DataFrame) -> ChunkRows:
@@ -81,11 +117,18 @@ def known_rows(structure: Structure, frame: pd.DataFrame) -> ChunkRows:
     rows = structure.rows(frame)
     for term, made in zip(structure.terms, rows.terms, strict=True):
         if np.any(made.codes < 0):
-            raise InvalidArgumentError(
-                f"source: {term.factor!r} has levels in the second pass that it did not have in "
-                "the first; the source must give the same rows each time"
-            )
+            _refuse_new(term.factor)
+    if rows.strata is not None and np.any(rows.strata < 0):
+        assert structure.residual is not None
+        _refuse_new(":".join(structure.residual.columns))
     return rows
+
+
+def _refuse_new(factor: str) -> NoReturn:
+    raise InvalidArgumentError(
+        f"source: {factor!r} has levels in the second pass that it did not have in the first; the "
+        "source must give the same rows each time"
+    )
 
 
 def check_count(n_rows: int, n_kept: int, learnt: Learnt) -> None:
@@ -106,6 +149,7 @@ class Piece:
     facts: Facts | None
     seen: tuple[np.ndarray, ...]
     n_rows: int
+    strata: dict[int, Part] = field(default_factory=dict)
 
     @classmethod
     def of(cls, structure: Structure, frame: pd.DataFrame) -> Piece:
@@ -115,17 +159,19 @@ class Piece:
             return cls(None, None, (), len(frame))
         part = Part.from_rows(rows.x, rows.target, rows.terms, rows.weights, rows.frequencies)
         seen = tuple(np.unique(term.codes[rows.observed]) for term in rows.terms)
-        return cls(part, Facts.of(rows), seen, len(frame))
+        return cls(part, Facts.of(rows), seen, len(frame), strata_parts(rows))
 
     def __add__(self, other: Piece) -> Piece:
         n_rows = self.n_rows + other.n_rows
         if self.part is None or other.part is None:
             full = self if other.part is None else other
-            return Piece(full.part, full.facts, full.seen, n_rows)
+            return Piece(full.part, full.facts, full.seen, n_rows, full.strata)
         assert self.facts is not None
         assert other.facts is not None
         seen = tuple(np.union1d(a, b) for a, b in zip(self.seen, other.seen, strict=True))
-        return Piece(self.part + other.part, self.facts + other.facts, seen, n_rows)
+        strata = dict(self.strata)
+        add_parts(strata, other.strata)
+        return Piece(self.part + other.part, self.facts + other.facts, seen, n_rows, strata)
 
 
 def memory_needed(structure: Structure, n_rows: int) -> dict[str, float]:

@@ -15,14 +15,16 @@ from merextras.engine.elimination.blocks_of_plan import tail_cost
 from merextras.engine.elimination.plan import Plan, make_plan, prepare
 from merextras.engine.optimum.criterion import Criterion, Point
 from merextras.engine.optimum.newton import minimise
-from merextras.engine.optimum.start import moments
+from merextras.engine.optimum.start import moments, residual_start
 from merextras.engine.optimum.summary import Control, OptSummary
 from merextras.engine.products.crossprod import CrossProducts
+from merextras.engine.products.strata import Strata
 from merextras.engine.solution.pls import Solution, solve
 from merextras.exceptions import (
     ConvergenceWarning,
     LargeModelWarning,
     SingularFitWarning,
+    UnsupportedModelError,
 )
 from merextras.model.design.design import Design
 from merextras.model.state.control import LmerControl
@@ -70,6 +72,8 @@ class Fit:
     control: LmerControl = field(default_factory=LmerControl)
     #: A theta that was given and not searched from, to the last digit.
     theta: Array | None = None
+    #: Cross-products by groups with residual variances of their own.
+    strata: Strata | None = None
 
 
 class ConditionalBlocks(Protocol):
@@ -172,24 +176,36 @@ class FittedModel:
         """What was minimised, as a function of theta, with all that is asked of it."""
         solution = self.solution
         system, covariances = solution.factor.system, self.design.covariances
-        prior = self.design.penalty
-        return Criterion(system, covariances, reml=solution.reml, by_levels=False, prior=prior)
+        return Criterion(
+            system,
+            covariances,
+            reml=solution.reml,
+            by_levels=False,
+            prior=self.design.penalty,
+            strata=self._fit.strata,
+        )
 
     @cached_property
     def point(self) -> Point:
         """The criterion at the estimate."""
-        return self.criterion.reached(self.solution)
+        residual = self.design.residual
+        return self.criterion.reached(
+            self.solution, None if residual is None else residual.log_omega
+        )
 
     @property
     def theta(self) -> Array:
         """Covariance parameters: the relative covariance factors' lower triangles."""
         given = self._fit.theta
-        return self.criterion.to_user(self.point.theta) if given is None else given.copy()
+        if given is not None:
+            return given.copy()
+        criterion = self.criterion
+        return criterion.parameters.theta(criterion.to_user(self.point.theta))
 
     @property
     def n_parameters(self) -> int:
-        """Number of parameters: p, the length of theta, and one for sigma."""
-        return self.solution.p + len(self.theta) + 1
+        """Number of parameters: p, the length of theta, and one for each residual variance."""
+        return self.solution.p + self.criterion.parameters.n + 1
 
     @property
     def fixed_estimates(self) -> Array:
@@ -226,6 +242,16 @@ class FittedModel:
         """Covariance of the fixed effects, (p, p)."""
         return self.solution.sigma2 * self.solution.fixed_covariance()
 
+    def residual_squares(self) -> float:
+        """Sum of the squared conditional residuals, without rows, of a model without weights."""
+        solution, strata = self.solution, self._fit.strata
+        if strata is not None:
+            gram = strata.residual(solution.modes_map).gram.sum(axis=0)
+            return float(max(solution.contrast @ gram @ solution.contrast, 0.0))
+        # The penalised sum of squares less its penalty.
+        penalty = sum(float(np.sum(u**2)) for u in solution.u)
+        return max(solution.pwrss - penalty, 0.0)
+
     @cached_property
     def mu(self) -> Array:
         """Conditional mean of each row, X beta + Z b + offset, (n,)."""
@@ -255,19 +281,48 @@ def fit_design(
     InvalidArgumentError
         The fixed or the random effects explain the response exactly.
     """
+    strata = design.strata()
+    if strata is not None:
+        assert design.residual is not None
+        design.residual.check_sizes(strata.n)
+        _check_no_prior(design)
+        products = strata.at(np.zeros(len(strata)))
     products = design.cross_products() if products is None else products
-    cov = design.covariances
-    start = moments(products, cov) if theta is None else products.basis.from_user(theta, cov)
     plan = make_plan(products)
     _warn_of_size(design, products, plan)
     check_left_by_fixed(products)
     system = prepare(products, plan)
-    criterion = Criterion(system, design.covariances, reml=reml, prior=design.penalty)
-    solution, opt = minimise(criterion, start, control=control)
+    criterion = Criterion(
+        system, design.covariances, reml=reml, prior=design.penalty, strata=strata
+    )
+    solution, opt = minimise(criterion, _start(criterion, theta), control=control)
     check_left_by_random(products, opt)
     if theta is not None:
         opt = replace(opt, initial=tuple(np.asarray(theta, dtype=float).tolist()))
-    return Fit(design, solution, opt, origin)
+    if strata is not None:
+        assert design.residual is not None
+        log_omega = criterion.parameters.log_omega(np.array(opt.theta))
+        design = design.with_residual(replace(design.residual, log_omega=log_omega))
+    return Fit(design, solution, opt, origin, strata=strata)
+
+
+def _check_no_prior(design: Design) -> None:
+    """Refuse a prior of covariances relative to one sigma where there are several."""
+    if design.penalty is not None:
+        assert design.residual is not None
+        raise UnsupportedModelError(
+            f"cov_prior: it is of covariances relative to sigma**2, and {design.residual.argument} "
+            "makes several of these; leave one of the two out"
+        )
+
+
+def _start(criterion: Criterion, theta: Array | None) -> Array:
+    """Where a search begins, from `theta` of the user's effects, perhaps without the residuals'."""
+    cov, cp = criterion.covariances, criterion.system.cp
+    if theta is not None and len(theta) == criterion.parameters.n:
+        return criterion.from_user(np.asarray(theta, dtype=float))
+    own = moments(cp, cov) if theta is None else cp.basis.from_user(theta, cov)
+    return np.concatenate([own, residual_start(criterion, own)])
 
 
 def _warn_of_size(design: Design, products: CrossProducts, plan: Plan) -> None:
@@ -321,7 +376,7 @@ def refit_start(model: FittedModel) -> Array:
     In the coordinates of the model's cross-products; `start_for_user` has the user's.
     """
     # A variance at zero is a stationary point.
-    return model.design.covariances.inside(model.point.theta, 0.1)
+    return model.criterion.parameters.inside(model.point.theta, 0.1)
 
 
 def start_for_user(model: FittedModel) -> Array:

@@ -15,6 +15,7 @@ from merextras.model.columns.fixed import FormulaPart
 from merextras.model.design.design import Design, Term
 from merextras.model.formula.names import in_code
 from merextras.model.state.fitted import FittedModel, is_singular
+from merextras.model.state.one_sigma import require_one_sigma
 from merextras.model.state.penalised import refuse_penalised
 
 # statsmodels keeps variance components as dense matrices, rows by levels.
@@ -132,6 +133,7 @@ def _engine() -> str:
 
 def _check_expressible(model: FittedModel) -> None:
     design = model.design
+    require_one_sigma(model, "to_statsmodels", "statsmodels' MixedLM has one")
     refuse_penalised("to_statsmodels", model)
     if design.weights is not None or design.frequencies is not None:
         raise UnsupportedModelError("statsmodels' MixedLM has no weights")

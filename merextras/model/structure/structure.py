@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merextras._typing import Array, BoolArray
+from merextras._typing import Array, BoolArray, IntArray
 from merextras.engine.products.term_rows import TermRows
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.columns.finite import check_finite
@@ -96,6 +96,9 @@ class ChunkRows:
     weights, frequencies, offset : (n,) arrays or None
     numbers : mapping variable -> (n,) array
         The numeric variables of the fixed part and of offsets.
+    strata : (n,) integer array or None
+        The group of each row, of those with residual variances of their own; -1 for one that is
+        not known.
     """
 
     kept: BoolArray
@@ -106,6 +109,7 @@ class ChunkRows:
     frequencies: Array | None
     offset: Array | None
     numbers: Mapping[str, Array]
+    strata: IntArray | None = None
 
     @property
     def counts(self) -> Array | None:
@@ -158,6 +162,8 @@ class Structure:
     contrasts : mapping column -> str
     trusted : bool
         Whether the formula's code may be evaluated: not if it came from a file.
+    residual : Coder or None
+        Groups with residual variances of their own.
     """
 
     formula: str
@@ -171,6 +177,7 @@ class Structure:
     by_row: Mapping[str, str] = field(default_factory=dict)
     contrasts: Mapping[str, str] = field(default_factory=dict)
     trusted: bool = True
+    residual: Coder | None = None
 
     @property
     def shapes(self) -> list[tuple[int, int]]:
@@ -231,6 +238,7 @@ class Structure:
             extra["freq_weights"],
             np.sum(offsets, axis=0) if offsets else None,
             {c: numbers(frame[c], c, dates=True) for c in self.numbers if is_number(frame[c])},
+            None if self.residual is None else self.residual.codes(frame),
         )
 
     def _no_rows(self, kept: BoolArray) -> ChunkRows:

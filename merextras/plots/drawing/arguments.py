@@ -1,4 +1,4 @@
-"""What the plots ask of their arguments, and the messages when they do not get it."""
+"""Argument checks that the plots share."""
 
 from __future__ import annotations
 

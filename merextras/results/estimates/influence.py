@@ -41,7 +41,7 @@ class Influence(TextResult):
         The p fixed effects.
     parameter_names : tuple of str
         Standard deviations and correlations of the random effects (``sd_x|g``, ``cor_y.x|g``) and
-        ``sigma``, as in `MerMod.confint`.
+        ``sigma`` (residual variances by group: ``sigma_I`` and so on), as in `MerMod.confint`.
     beta, vcov, parameters, theta : (p,), (p, p), (s,) and (n_theta,) arrays
         Of the fit to all data: fixed effects, their covariance, what `parameter_names` names (SD
         scale), the relative covariance factors.
@@ -190,12 +190,12 @@ class Influence(TextResult):
             step; ``singular``, whether a variance or correlation without it is at its bound.
         """
         low = np.zeros(len(self), dtype=bool)
+        at = [i for i, name in enumerate(self.parameter_names) if name.startswith("sigma")]
+        sigma = np.fmax.reduce(self.parameter_values[:, at], axis=1)
         for j, name in enumerate(self.parameter_names):
             values = self.parameter_values[:, j]
             if name.startswith("sd_"):
-                low |= (
-                    values <= 1e-4 * self.parameter_values[:, self.parameter_names.index("sigma")]
-                )
+                low |= values <= 1e-4 * sigma
             elif name.startswith("cor_"):
                 low |= np.abs(values) >= 1.0 - 1e-8
         columns = {

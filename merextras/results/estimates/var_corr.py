@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -51,14 +52,27 @@ class VarCorr(TextResult, FrozenMapping[pd.DataFrame]):
     ----------
     components : tuple of Component
     sigma : float or None
-        Residual standard deviation; None for a generalised model, which has none.
+        Residual standard deviation; with residual variances by group the root of their mean over
+        the observations; None for a generalised model, which has none.
+    residual_by : str or None
+        What the residual variance differs by.
+    sigmas : mapping group -> float
+        Residual standard deviations by group, if there are several.
     """
 
-    def __init__(self, components: Sequence[Component], sigma: float | None) -> None:
+    def __init__(
+        self,
+        components: Sequence[Component],
+        sigma: float | None,
+        residual_by: str | None = None,
+        sigmas: Mapping[str, float] = MappingProxyType({}),
+    ) -> None:
         self.components = tuple(
             Component(c.group, c.names, freeze(c.covariance)) for c in components
         )
         self.sigma = None if sigma is None else float(sigma)
+        self.residual_by = residual_by
+        self.sigmas = FrozenMapping(dict(sigmas))
         super().__init__(_frames(self.components))
 
     def __getitem__(self, key: str) -> pd.DataFrame:
@@ -67,8 +81,9 @@ class VarCorr(TextResult, FrozenMapping[pd.DataFrame]):
     def to_frame(self) -> pd.DataFrame:
         """As lme4's ``as.data.frame(VarCorr(m))``: ``grp var1 var2 vcov sdcor``.
 
-        Variances first, then covariances, group by group; the residual last. `vcov` is a variance
-        or covariance, `sdcor` a standard deviation or correlation.
+        Variances first, then covariances, group by group; the residual last, of several a row for
+        each with its group as `var1`. `vcov` is a variance or covariance, `sdcor` a standard
+        deviation or correlation.
         """
         rows: list[tuple[str, str | None, str | None, float, float]] = []
         for c in self.components:
@@ -78,8 +93,7 @@ class VarCorr(TextResult, FrozenMapping[pd.DataFrame]):
             for i in range(len(c.names)):
                 for j in range(i + 1, len(c.names)):
                     rows.append((c.group, c.names[i], c.names[j], c.covariance[i, j], corr[i, j]))
-        if self.sigma is not None:
-            rows.append(("Residual", None, None, self.sigma**2, self.sigma))
+        rows += [("Residual", name, None, sd**2, sd) for name, sd in self._residuals()]
         return pd.DataFrame(rows, columns=["grp", "var1", "var2", "vcov", "sdcor"])
 
     def to_text(self, *, variances: bool = False, digits: int | None = None) -> str:
@@ -107,8 +121,9 @@ class VarCorr(TextResult, FrozenMapping[pd.DataFrame]):
 
     def _rows(self, digits: int | None) -> list[list[str]]:
         """Group, name, variance, standard deviation and correlations of each effect, as text."""
-        residual = [] if self.sigma is None else [self.sigma]
-        sd = np.concatenate([*(c.std_dev for c in self.components), residual])
+        residuals = self._residuals()
+        own = [value for _, value in residuals]
+        sd = np.concatenate([*(c.std_dev for c in self.components), own])
         text, squares = _formatted(sd, digits), _formatted(sd**2, digits)
         decimals = 2 if digits is None else digits
         rows, at = [], 0
@@ -117,9 +132,16 @@ class VarCorr(TextResult, FrozenMapping[pd.DataFrame]):
                 corr = " ".join(f"{r:{decimals + 3}.{decimals}f}" for r in c.correlation[i, :i])
                 rows.append([c.group if i == 0 else "", name, squares[at], text[at], corr])
                 at += 1
-        if self.sigma is not None:
-            rows.append(["Residual", "", squares[-1], text[-1], ""])
+        first = "Residual" if self.residual_by is None else f"Residual, by {self.residual_by}"
+        for i, (group, _) in enumerate(residuals):
+            rows.append([first if i == 0 else "", group or "", squares[at + i], text[at + i], ""])
         return rows
+
+    def _residuals(self) -> list[tuple[str | None, float]]:
+        """The residual standard deviations and the groups they are of."""
+        if self.sigma is None:
+            return []
+        return list(self.sigmas.items()) if self.sigmas else [(None, self.sigma)]
 
 
 def _formatted(values: Array, digits: int | None) -> list[str]:

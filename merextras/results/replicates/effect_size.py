@@ -28,6 +28,9 @@ class EffectSizes(TextResult):
         The replicates, a column per value.
     level : float
         Of the intervals.
+    by_residual : DataFrame or None
+        Under ``residual_by=``: the same with the residual variance of each group, a row each, in
+        place of the mean over the observations.
     """
 
     groups: tuple[str, ...]
@@ -35,6 +38,7 @@ class EffectSizes(TextResult):
     values: Array
     bootstrap: Bootstrap | None
     level: float
+    by_residual: pd.DataFrame | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", freeze(self.values))
@@ -51,7 +55,10 @@ class EffectSizes(TextResult):
             columns["conf_high"] = limits["conf_high"].to_numpy()
         return columns
 
-    def _note(self) -> list[str]:
+    def _note(self) -> Parts:
+        if self.by_residual is not None:
+            name = self.by_residual.index.name
+            return [f"of the mean residual variance; by its groups, {name}:", self.by_residual]
         if self.bootstrap is None:
             return []
         boot = self.bootstrap

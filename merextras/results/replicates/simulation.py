@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -75,7 +75,9 @@ class SimResult(TextResult):
     partners : mapping factor -> tuple of str or None
         The fixed effect that each term varies around.
     sigma : (n_sims,) array
-        Residual standard deviation.
+        Residual standard deviation; of several the root of the mean variance.
+    sigmas : mapping group -> (n_sims,) array
+        Residual standard deviations by group, if there are several.
 
     Notes
     -----
@@ -90,13 +92,14 @@ class SimResult(TextResult):
     terms: Mapping[str, tuple[str, ...]]
     partners: Mapping[str, tuple[str | None, ...]]
     sigma: Array
+    sigmas: Mapping[str, Array] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("fixef", "sigma"):
             object.__setattr__(self, name, _read_only(getattr(self, name)))
         arrays = {factor: _read_only(draws) for factor, draws in self.ranef.items()}
         object.__setattr__(self, "ranef", FrozenMapping(arrays))
-        for name in ("levels", "terms", "partners"):
+        for name in ("levels", "terms", "partners", "sigmas"):
             object.__setattr__(self, name, FrozenMapping(getattr(self, name)))
 
     @property
@@ -150,7 +153,9 @@ class SimResult(TextResult):
 
     def _parts(self) -> Parts:
         """Summaries of the fixed effects and sigma; of the random effects only what there is."""
-        sigma = {"term": ["sigma"], **summarise(self.sigma[None])}
+        names = [f"sigma {name}" for name in self.sigmas] or ["sigma"]
+        drawn = np.array(list(self.sigmas.values()) or [self.sigma])
+        sigma = {"term": names, **summarise(drawn)}
         table = pd.concat([self.fixef_frame(), pd.DataFrame(sigma)], ignore_index=True)
         parts = [
             f"{factor}: {len(self.levels[factor])} levels x ({', '.join(self.terms[factor])})"

@@ -151,6 +151,8 @@ def test_refused():
         mx.kr_modcomp(large, ols)
     with pytest.raises(UnsupportedModelError, match="OLS"):
         mx.kr_modcomp(ols, small)
+    with pytest.raises(InvalidArgumentError, match="small: expected a model, text, or contrasts"):
+        mx.kr_modcomp(large, None)
     other = mx.lmer("Reaction ~ phase + (1 | Subject)", data_of("thinned").iloc[1:])
     with pytest.raises(InvalidArgumentError, match="kr_modcomp: the models are of different data"):
         mx.kr_modcomp(large, other)

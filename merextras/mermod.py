@@ -288,6 +288,12 @@ def lmer(
         a formula from someone else before running it. Right of a bar stands a grouping factor:
         ``g``, ``a:b``, or ``a/b`` for ``a`` and ``b:a``. ``||`` makes effects independent, each
         column of a factor on its own. ``offset(x)`` and backticks for odd names work.
+
+        The effects' covariance is free, or has a structure: ``diag(x | g)`` independent effects,
+        ``cs(0 + f | g)`` the same correlation of every two, ``ar1(0 + t | g)`` a correlation
+        ``rho**d`` of effects d steps apart, in the order of the factor's levels. With ``hom=True``
+        the effects of ``diag`` and ``cs`` have one standard deviation, with ``het=True`` those of
+        ``ar1`` have one each.
     data : DataFrame, or a source of chunks
         pandas, polars, or anything with ``to_pandas``, in memory. Read in chunks, so that it need
         not fit there: a pyarrow Table or Dataset, a path or glob of parquet or CSV files, a list of

@@ -369,6 +369,19 @@ TWO_DIGITS = 0.06
 #: below any difference between two minima, above what either search leaves.
 SEVERAL_MINIMA = 1e-6
 
+# --- Covariance structures ------------------------------------------------------------------------
+
+#: Log-likelihoods of structured covariances, absolute: glmmTMB's optimum is polished to a gradient
+#: below 1e-5, nlme's is its own.
+STRUCTURE_CRITERION = 1e-6
+
+#: Their standard deviations (relative) and correlations (absolute), which are found to the root of
+#: that.
+STRUCTURE_ESTIMATE = 1e-4
+
+#: Fixed effects, their standard errors and the modes, relative to the largest.
+STRUCTURE_FIXED = 1e-5
+
 # --- Residual variances by group ------------------------------------------------------------------
 
 #: nlme's and glmmTMB's optima are theirs: a log-likelihood of ours may be above, never below by

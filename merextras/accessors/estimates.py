@@ -13,7 +13,7 @@ from merextras.exceptions import InvalidArgumentError
 from merextras.model.state.fitted import FittedModel
 from merextras.results.base import FrozenMapping
 from merextras.results.estimates.ranef import Ranef
-from merextras.results.estimates.var_corr import Component, VarCorr
+from merextras.results.estimates.var_corr import Component, Line, VarCorr
 
 
 def fixef(model: FittedModel, *, add_dropped: bool = False) -> pd.Series:
@@ -218,15 +218,22 @@ def var_corr(model: FittedModel) -> VarCorr:
     -------
     VarCorr
         Mapping group -> covariance matrix; `.to_frame()` is lme4's ``as.data.frame``. A further
-        term on the same factor is named ``Subject.1``, as in lme4.
+        term on the same factor is named ``Subject.1``, as in lme4. A structure's standard deviation
+        and correlation are shown once, with its name: ``0.88 (ar1)``.
     """
     seen: dict[str, int] = {}
     components = []
     for term, covariance in zip(model.design.terms, model.covariances, strict=True):
+        values = term.structure.reported(covariance[None])[0].tolist()
+        lines = tuple(
+            Line(name, values[sd], tuple(values[place] for place in correlations))
+            for name, sd, correlations in term.structure.lines(term.names)
+        )
         count = seen.get(term.factor, 0)
         seen[term.factor] = count + 1
         label = term.factor if count == 0 else f"{term.factor}.{count}"
-        components.append(Component(label, term.names, covariance))
+        name = "" if term.tag.name == "us" else term.tag.name
+        components.append(Component(label, term.names, covariance, name, lines))
     groups = model.design.residual
     if groups is None:
         return VarCorr(components, None if model.is_generalised else mean_sigma(model))

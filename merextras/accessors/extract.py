@@ -77,6 +77,8 @@ def re_extract(m: object) -> pd.DataFrame:
 def theta_extract(m: object) -> Array:
     """Return theta, the lower triangles of the relative covariance factors.
 
+    Of covariances with a structure it has the standard deviations over sigma and the correlation.
+
     Parameters
     ----------
     m : MerMod or MixedLMResults

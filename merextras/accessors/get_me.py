@@ -16,9 +16,8 @@ from merextras._typing import Array
 from merextras.accessors.description import call, formula, model_frame, weights
 from merextras.accessors.estimates import fixef, sigma
 from merextras.accessors.likelihood import as_function
-from merextras.engine.covariance.cholesky import lower_indices
 from merextras.engine.solution.lme4_factor import as_given, random_factor, random_fixed_factor
-from merextras.exceptions import NoRowsError
+from merextras.exceptions import NoRowsError, UnsupportedModelError
 from merextras.model.state.fitted import FittedModel
 
 
@@ -42,7 +41,9 @@ def get_me(model: FittedModel, name: str | Sequence[str]) -> Any:
         ``RZX``             L^-1 Lambda'Z'WX, (q, p), rows in the order ``perm``
         ``RX``              upper triangular, (p, p): RX'RX = X'V^-1 X
         ``Tp``, ``Tlist``   starts of the terms in theta; the terms' factors, (k, k) each
-        ``theta, lower``    covariance parameters (relative, on the SD scale) and their bounds
+        ``theta, lower``    covariance parameters (relative, on the SD scale) and their bounds;
+                            of ``diag cs ar1`` the standard deviations over sigma and rho,
+                            lme4's ``par``, which is another name of it
         ``beta, fixef``     fixed effects, as an array or a named Series
         ``A``               Lambda'Z', (q, n) sparse; ``mmList``: effects' columns by term
         ``ST``              the terms' factors as T S S T': S on the diagonal, T below, NaN where
@@ -94,16 +95,16 @@ def _all(model: FittedModel) -> dict[str, Any]:
     """All that the model can give."""
     out = {}
     for name, getter in _GETTERS.items():
-        with suppress(NoRowsError):
+        with suppress(NoRowsError, UnsupportedModelError):
             out[name] = getter(model)
     return out
 
 
 def _lambda(model: FittedModel) -> sp.csr_array:
-    """Lambda with the whole lower triangle of its blocks stored, zeros of theta among it."""
+    """Lambda with all of its blocks stored that may be other than zero, zeros of theta among it."""
     values, rows, cols, start = [], [], [], 0
     for term, lam in zip(model.design.terms, model.solution.lams, strict=True):
-        row, col = np.tril_indices(term.k)
+        row, col, _ = term.structure.elements
         at = start + term.k * np.arange(len(term.levels))[:, None]
         rows.append((at + row).reshape(-1))
         cols.append((at + col).reshape(-1))
@@ -117,10 +118,15 @@ def _lind(model: FittedModel) -> Array:
     """Element of theta behind each element of Lambdat, by its columns."""
     parts, start = [], 0
     for term in model.design.terms:
-        rows, cols = lower_indices(term.k)
+        rows, cols, places = term.structure.elements
+        if places is None:
+            raise UnsupportedModelError(
+                f"Lind: the factor of {term.label} has functions of theta for its elements, not "
+                "theta's own; get_me('Tlist') has the factors"
+            )
         order = np.lexsort((cols, rows))  # Lambdat by columns is Lambda by rows
-        parts.append(np.tile(start + order, len(term.levels)))
-        start += len(rows)
+        parts.append(np.tile(start + places[order], len(term.levels)))
+        start += term.structure.n
     return np.concatenate(parts)
 
 
@@ -238,10 +244,11 @@ _GETTERS: dict[str, Callable[[FittedModel], Any]] = {
     "perm": lambda m: random_factor(as_given(m.solution).factor)[1],
     "RZX": lambda m: random_fixed_factor(as_given(m.solution)),
     "RX": _rx,
-    "Tp": lambda m: _starts([k * (k + 1) // 2 for k in m.design.ks]),
+    "Tp": lambda m: _starts([s.n for s in m.design.covariances.structures]),
     "Tlist": lambda m: [lam.copy() for lam in m.solution.lams],
     "theta": lambda m: m.theta,
-    "lower": lambda m: m.design.covariances.lower.copy(),
+    "par": lambda m: m.theta,
+    "lower": lambda m: m.design.covariances.natural_lower,
     "beta": lambda m: m.solution.beta.copy(),
     "fixef": fixef,
     "b": lambda m: _flat(m.solution.b),

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+
 import numpy as np
 
 from merextras._typing import Array
 from merextras.accessors.estimates import group_sigmas
 from merextras.engine.covariance.covariances import Covariances
+from merextras.engine.covariance.structure import Structure
 from merextras.model.state.fitted import FittedModel
+
+#: What the parameters beside standard deviations are called, by scale.
+_OWN = {"sdcor": "sd", "varcov": "var"}
 
 
 def parameter_names(model: FittedModel, scale: str = "sdcor") -> tuple[str, ...]:
     """Names in the order of `parameters_of`: ``sd_x|g``, ``cor_y.x|g``, ``sigma``, fixed effects.
 
-    With ``scale="varcov"`` ``var_x|g``, ``cov_y.x|g`` and ``sigma2``.
+    With ``scale="varcov"`` ``var_x|g``, ``cov_y.x|g`` and ``sigma2``. Where effects share a
+    parameter it is ``sd_*|g`` or ``cor_rho|g``, a correlation on either scale.
     """
     return (
         *covariance_names(model, scale), *residual_names(model, scale), *model.design.fixed.names,
@@ -28,13 +36,26 @@ def residual_names(model: FittedModel, scale: str = "sdcor") -> list[str]:
 
 def covariance_names(model: FittedModel, scale: str = "sdcor") -> list[str]:
     """Names of the standard deviations and correlations, in the order of theta."""
-    own, between = ("sd", "cor") if scale == "sdcor" else ("var", "cov")
-    names = []
+    names, count = [], Counter[str]()
     for term in model.design.terms:
-        for j, first in enumerate(term.names):
-            names.append(f"{own}_{first}|{term.factor}")
-            names += [f"{between}_{other}.{first}|{term.factor}" for other in term.names[j + 1 :]]
+        made = [
+            f"{kind}_{'.'.join(label)}|{term.factor}"
+            for kind, label in kinds(term.structure, term.names, scale)
+        ]
+        # Effects that share a parameter are not named in it: a further one is numbered.
+        again = max(count[name] for name in made)
+        count.update(made)
+        names += [f"{name}.{again}" for name in made] if again else made
     return names
+
+
+def kinds(
+    structure: Structure, names: Sequence[str], scale: str
+) -> list[tuple[str, tuple[str, ...]]]:
+    """``sd`` or ``cor``, ``var`` or ``cov`` of each parameter of a term, and its label."""
+    between = "cov" if scale == "varcov" and structure.covaries else "cor"
+    pairs = zip(structure.is_sd.tolist(), structure.labels(names), strict=True)
+    return [(_OWN[scale] if own else between, label) for own, label in pairs]
 
 
 def parameters(covariances: Covariances, theta: Array, sigma2: Array, beta: Array) -> Array:
@@ -45,22 +66,55 @@ def parameters(covariances: Covariances, theta: Array, sigma2: Array, beta: Arra
     covariances : Covariances
         Of the terms.
     theta, sigma2, beta : (m, n_theta), (m,) and (m, p) arrays
+        Theta of the effects as the user counts them.
 
     Returns
     -------
     array
         A correlation with an effect of zero variance does not exist and is NaN.
     """
+    lams = covariances.joint(covariances.from_natural(theta))
+    own = [lams[:, span, span] for span in covariances.spans]
+    gs = [lam @ np.swapaxes(lam, 1, 2) for lam in own]
+    return parameters_at(covariances, gs, sigma2, beta, np.ones((len(theta), 1)))
+
+
+def parameters_at(
+    covariances: Covariances, gs: Sequence[Array], sigma2: Array, beta: Array, omega: Array
+) -> Array:
+    """The same of covariances over sigma**2, (m, k, k) by terms.
+
+    `omega`, (m, H), are precisions of groups of residuals relative to the first's, whose standard
+    deviations take the place of sigma.
+    """
     sigma = np.sqrt(sigma2)[:, None]
-    found, lambdas = [], covariances.joint(theta)
-    for structure, span in zip(covariances.structures, covariances.spans, strict=True):
-        lams, (rows, cols) = lambdas[:, span, span], structure.pairs
-        size = np.linalg.norm(lams, axis=2)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            correlation = np.einsum("mac,mbc->mab", lams, lams) / (size[:, :, None] * size[:, None])
-        diagonal = rows == cols
-        found.append(np.where(diagonal, size[:, rows] * sigma, correlation[:, rows, cols]))
-    out: Array = np.concatenate([*found, sigma, beta], axis=1)
+    found = []
+    for structure, g in zip(covariances.structures, gs, strict=True):
+        own = structure.reported(g)
+        found.append(np.where(structure.is_sd, own * sigma, own))
+    out: Array = np.concatenate([*found, sigma / np.sqrt(omega), beta], axis=1)
+    return out
+
+
+def as_variances(covariances: Covariances, values: Array, n_sigmas: int = 1) -> Array:
+    """Standard deviations and correlations of many fits, (m, n_theta + 1 ...), as (co)variances.
+
+    What comes after the residuals' standard deviations, of which there are `n_sigmas`, stays.
+    """
+    out, at = values.copy(), 0
+    for structure in covariances.structures:
+        (rows, cols), own = structure.pairs, structure.is_sd
+        here = values[:, at : at + structure.n]
+        with np.errstate(invalid="ignore"):
+            products = here
+            if structure.covaries:
+                sd = here[:, own]
+                products = here * sd[:, rows] * sd[:, cols]
+                # A correlation that does not exist is one with an effect that does not vary.
+                products = np.where(np.isnan(products) & ~np.isnan(sd[:, rows]), 0.0, products)
+            out[:, at : at + structure.n] = np.where(own, here**2, products)
+        at += structure.n
+    out[:, at : at + n_sigmas] = values[:, at : at + n_sigmas] ** 2
     return out
 
 

@@ -6,12 +6,14 @@ from merextras.model.design.design import Design
 
 
 def theta_names(design: Design) -> tuple[str, ...]:
-    """Names as lme4 has them: ``Subject.Intercept Subject.Days.Intercept Subject.Days``."""
+    """Names as lme4 has them: ``Subject.Intercept Subject.Days.Intercept Subject.Days``.
+
+    ``Subject.*`` is a standard deviation that effects share, ``Subject.rho`` their correlation.
+    """
     names = []
     for term in design.terms:
-        for j, column in enumerate(term.names):
-            names.append(f"{term.factor}.{column}")
-            names += [f"{term.factor}.{row}.{column}" for row in term.names[j + 1 :]]
+        labels = term.structure.labels(term.names)
+        names += [".".join((term.factor, *label)) for label in labels]
     return tuple(names)
 
 

@@ -84,7 +84,7 @@ def check_convergence(m: object) -> ConvergenceCheck:
         0.5 * float(np.sum(rotated**2 / size)),
         tuple(name for name, inside in zip(names, free, strict=True) if not inside),
         _pushes_inside(point), is_singular(model), (),
-        tuple(confounded_terms(model.design.terms, model.solution.cp)),
+        tuple(confounded_terms(model.design.terms, model.solution)),
         model.opt_summary is not None and model.opt_summary.unbounded,
     )  # fmt: skip
     return replace(check, advice=_advice(check, model))

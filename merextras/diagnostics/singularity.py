@@ -67,7 +67,8 @@ def check_singularity(m: object, *, tol: float = 1e-4) -> SingularityCheck:
         values = zip(term.names, size, given, strict=True)
         rows += [(term.factor, name, a, b) for name, a, b in values]
         # Judged in units in which the covariates have mean square one, as `is_singular` does.
-        found += _lost(term, size < tol * own.sizes, np.diag(free) < tol)
+        rest = np.abs(np.diag(np.linalg.qr(free.T, mode="r")))  # of its triangle
+        found += _lost(term, size < tol * own.sizes, rest < tol)
     table = pd.DataFrame(rows, columns=["group", "term", "relative_sd", "given_others"])
     if not is_singular(model, tol):
         text = "no covariance of the random effects is singular"

@@ -21,9 +21,10 @@ from merextras.engine.kernels.cubic import hermite
 _BISECTIONS = 60
 
 #: How a parameter is made of u, u of the parameter, and the parameter's derivative in u.
-FORWARD: dict[str, Callable[[Any], Any]] = {
+_FORWARD: dict[str, Callable[[Any], Any]] = {
     "identity": lambda u: u,
     "square": np.square,
+    "fourth": lambda u: np.square(np.square(u)),
     "sine": np.sin,
     "exp": np.exp,
     "exp_square": lambda u: np.exp(2.0 * u),
@@ -31,6 +32,7 @@ FORWARD: dict[str, Callable[[Any], Any]] = {
 _BACKWARD: dict[str, Callable[[Any], Any]] = {
     "identity": lambda v: v,
     "square": np.sqrt,
+    "fourth": lambda v: np.sqrt(np.sqrt(v)),
     "sine": np.arcsin,
     "exp": np.log,
     "exp_square": lambda v: 0.5 * np.log(v),
@@ -38,10 +40,29 @@ _BACKWARD: dict[str, Callable[[Any], Any]] = {
 _SLOPE: dict[str, Callable[[Any], Any]] = {
     "identity": np.ones_like,
     "square": lambda u: 2.0 * u,
+    "fourth": lambda u: 4.0 * np.square(u) * u,
     "sine": np.cos,
     "exp": np.exp,
     "exp_square": lambda u: 2.0 * np.exp(2.0 * u),
 }
+
+
+def _drawn_out(kind: str, bounds: tuple[float, float]) -> tuple[float, float]:
+    """Middle and half width of the values that a sine is drawn out to; none of other kinds."""
+    low, high = bounds
+    return (0.5 * (low + high), 0.5 * (high - low)) if kind == "sine" else (0.0, 1.0)
+
+
+def value_of(kind: str, u: Any, bounds: tuple[float, float]) -> Any:
+    """The parameter at u."""
+    middle, half = _drawn_out(kind, bounds)
+    return middle + half * _FORWARD[kind](u)
+
+
+def coordinate_of(kind: str, value: Any, bounds: tuple[float, float]) -> Any:
+    """The u of a parameter."""
+    middle, half = _drawn_out(kind, bounds)
+    return _BACKWARD[kind]((value - middle) / half)
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,12 +102,12 @@ class Curve:
     @property
     def values(self) -> Array:
         """The parameter at the points."""
-        return np.asarray(FORWARD[self.kind](self.u))
+        return np.asarray(value_of(self.kind, self.u, self.bounds))
 
     def zeta_at(self, value: Array) -> Array:
         """Interpolate zeta; NaN outside the points."""
         with np.errstate(invalid="ignore", divide="ignore"):
-            u = np.asarray(_BACKWARD[self.kind](value), dtype=float)
+            u = np.asarray(coordinate_of(self.kind, value, self.bounds), dtype=float)
         if len(self.u) < 2:
             return np.full(u.shape, np.nan)
         # The end of the curve itself, back and forth, may be off by rounding.
@@ -105,7 +126,7 @@ class Curve:
         for i, wanted in np.ndenumerate(flat):
             at = self._segment(float(wanted))
             if at is not None:
-                out[i] = FORWARD[self.kind](self._solve(at, float(wanted)))
+                out[i] = value_of(self.kind, self._solve(at, float(wanted)), self.bounds)
         return out.reshape(np.shape(zeta))
 
     def ends(self, cut: float) -> tuple[float, float, str]:
@@ -125,8 +146,9 @@ class Curve:
         values = np.linspace(self.values[0], self.values[-1], n)
         zeta = self.zeta_at(values)
         with np.errstate(divide="ignore", invalid="ignore"):
-            u = np.clip(_BACKWARD[self.kind](values), self.u[0], self.u[-1])
-            rate = self._rate(u) / _SLOPE[self.kind](u)
+            u = np.clip(coordinate_of(self.kind, values, self.bounds), self.u[0], self.u[-1])
+            half = _drawn_out(self.kind, self.bounds)[1]
+            rate = self._rate(u) / (half * _SLOPE[self.kind](u))
         density = np.exp(-0.5 * zeta**2) / np.sqrt(2.0 * np.pi) * rate
         density = np.where(np.isfinite(density), density, np.nan)
         return {"value": values, "zeta": zeta, "density": density}

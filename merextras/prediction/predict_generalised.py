@@ -144,7 +144,7 @@ def _same(eta: Array) -> Array:
 def predictor_variances(model: FittedGlmm, rows: NewRows) -> Array:
     """Variances of the linear predictors of rows around their true values, (m,)."""
     solution, out = model.working, np.empty(len(rows))
-    width = 1 + solution.p + sum(len(lam) for lam in model.relative_factors)
+    width = 1 + solution.p + sum(model.design.ks)
     step = max(1, _BLOCK // (width + len(solution.factor.tail)))
     for at in range(0, len(rows), step):
         part = rows.take(slice(at, at + step))

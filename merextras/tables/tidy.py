@@ -12,10 +12,9 @@ from scipy import stats
 
 from merextras._checks import check_choice, check_ci, one_of
 from merextras._renamed import new_names
-from merextras._typing import Array, Rng
+from merextras._typing import Rng
 from merextras.accessors.estimates import ranef, var_corr
-from merextras.accessors.parameters import parameter_names, parameters_of
-from merextras.engine.covariance.cholesky import lower_indices
+from merextras.accessors.parameters import as_variances, kinds, parameter_names, parameters_of
 from merextras.exceptions import InvalidArgumentError
 from merextras.inference.ddf.method import method_of, t_table
 from merextras.inference.intervals.bootstrap import bootstrap
@@ -187,19 +186,19 @@ def _joined(parts: dict[str, pd.DataFrame]) -> pd.DataFrame:
 
 def _parameters(model: FittedModel, scales: str) -> pd.DataFrame:
     """Variance parameters in the order of theta, then the residual's."""
-    own, between = ("sd", "cor") if scales == "sdcor" else ("var", "cov")
+    scale = "sdcor" if scales == "sdcor" else "varcov"
     groups, terms = [], []
-    for component in var_corr(model).components:
-        rows, columns = lower_indices(len(component.names))
-        for i, j in zip(rows, columns, strict=True):
-            first, second = component.names[j], component.names[i]
-            groups.append(component.group)
-            terms.append(f"{own}__{first}" if i == j else f"{between}__{first}.{second}")
+    for component, term in zip(var_corr(model).components, model.design.terms, strict=True):
+        found = kinds(term.structure, component.names, scale)
+        groups += [component.group] * len(found)
+        # broom.mixed names a correlation by its effects in their order.
+        terms += [f"{kind}__{'.'.join(reversed(label))}" for kind, label in found]
     by = model.design.residual
     levels = [np.nan] if by is None else list(by.levels)
     values = parameters_of(model)[: len(terms) + len(levels)]
     if scales == "vcov":
-        values = _covariances(model, values[None])[0]
+        values = as_variances(model.design.covariances, values[None], len(levels))[0]
+    own = "sd" if scales == "sdcor" else "var"
     table = {
         "group": groups + ["Residual"] * len(levels),
         "term": terms + [f"{own}__Observation"] * len(levels),
@@ -207,23 +206,6 @@ def _parameters(model: FittedModel, scales: str) -> pd.DataFrame:
     out = pd.DataFrame({**table, "estimate": values, "std_error": np.nan})
     if by is not None:
         out["level"] = pd.Series([np.nan] * len(terms) + levels, dtype=object)
-    return out
-
-
-def _covariances(model: FittedModel, values: Array) -> Array:
-    """Standard deviations and correlations of many fits, (m, n_theta + 1), as (co)variances."""
-    out, at = np.empty_like(values), 0
-    for k in model.design.ks:
-        rows, columns = lower_indices(k)
-        here = slice(at, at + len(rows))
-        sd = values[:, here][:, rows == columns]
-        with np.errstate(invalid="ignore"):
-            products = values[:, here] * sd[:, rows] * sd[:, columns]
-        # A correlation that does not exist is one with an effect that does not vary.
-        products = np.where(np.isnan(products) & ~np.isnan(sd[:, rows]), 0.0, products)
-        out[:, here] = np.where(rows == columns, values[:, here] ** 2, products)
-        at += len(rows)
-    out[:, at:] = values[:, at:] ** 2
     return out
 
 
@@ -250,10 +232,8 @@ def _add_intervals(
     else:
         boot = bootstrap(model, n_sims=n_sims, rng=rng)
         if scales == "vcov":
-            made = [
-                np.concatenate([_covariances(model, v[:, :count]), v[:, count:]], axis=1)
-                for v in (boot.values[None], boot.replicates)
-            ]
+            cov = model.design.covariances
+            made = [as_variances(cov, v) for v in (boot.values[None], boot.replicates)]
             boot = replace(boot, names=names, values=made[0][0], replicates=made[1])
         found = boot.confint(level)
     for effect, table in parts.items():

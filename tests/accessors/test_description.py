@@ -29,7 +29,7 @@ def test_formula(slopes, nested, crossed, uncorrelated):
     assert slopes.formula(random_only=True) == "Reaction ~ (1 + Days | Subject)"
     assert nested.formula(random_only=True) == "extro ~ (1 | class:school) + (1 | school)"
     assert crossed.formula() == "diameter ~ 1 + (1 | plate) + (1 | sample)"
-    assert uncorrelated.formula() == "Reaction ~ Days + (1 | Subject) + (0 + Days | Subject)"
+    assert uncorrelated.formula() == "Reaction ~ Days + diag(1 + Days | Subject)"
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,12 @@ it, as it is for the unstructured covariance, so that theta needs no bounds:
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from merextras.engine.covariance.structure import Structure
+from merextras.engine.covariance.structure import Freedom, NearLinear, Structure, all_of
 from merextras.engine.covariance.unstructured import NO_SLOPE
 from merextras.engine.kernels.blocks import Array, BoolArray, IntArray
 
@@ -39,8 +40,16 @@ class Correlated(Structure):
         """C(a) and its first and second derivative, (m, k, k) each, for (m,)."""
 
     @abstractmethod
+    def angle_of_root(self, root: Array) -> Array:
+        """The angle of a root C, (m,), with signs of its cosine and sine as in C."""
+
+    @abstractmethod
     def rho(self, angle: Array) -> Array:
         """The correlation of an angle."""
+
+    @abstractmethod
+    def rho_turned(self, angle: Array) -> Array:
+        """``drho / da``."""
 
     @abstractmethod
     def angle(self, rho: Array) -> Array:
@@ -51,12 +60,19 @@ class Correlated(Structure):
         """``dR / drho``, (m, k, k)."""
 
     @abstractmethod
+    def rho_bend(self, rho: Array) -> Array:
+        """``d2R / drho2``, (m, k, k)."""
+
+    @abstractmethod
     def least_rho(self) -> float:
         """The least correlation; the largest is one."""
 
     @abstractmethod
-    def _correlation(self, r: Array) -> Array:
-        """The correlation of a matrix R that may be of another structure, (m,)."""
+    def _correlation(self, r: Array, seen: BoolArray) -> Array:
+        """The correlation of a matrix R that may be of another structure, (m,).
+
+        `seen`, (m, k, k), are the pairs of different effects that both vary.
+        """
 
     @property
     def sds(self) -> int:
@@ -69,14 +85,45 @@ class Correlated(Structure):
         return self.sds + 1
 
     @property
+    def freedom(self) -> Freedom:
+        """A unit for each effect, unless they share their standard deviation."""
+        return Freedom.SCALE if self.hom else Freedom.SCALES
+
+    @property
     def lower(self) -> Array:
         """Zero for the standard deviations; the angle has no bounds."""
         return np.append(np.zeros(self.sds), -np.inf)
 
     @property
+    def natural_lower(self) -> Array:
+        """Zero for the standard deviations, and the least correlation."""
+        return np.append(np.zeros(self.sds), self.least_rho())
+
+    @property
     def pairs(self) -> tuple[IntArray, IntArray]:
         """The variances, and the covariance of the first two effects."""
         return np.append(np.arange(self.sds), 1), np.append(np.arange(self.sds), 0)
+
+    @property
+    def covaries(self) -> bool:
+        """The correlation is the parameter."""
+        return False
+
+    def reported(self, g: Array) -> Array:
+        """NaN for the correlation where less than two effects vary."""
+        out = self.natural(self.from_covariance(g))
+        varying = np.sum(np.diagonal(g, axis1=1, axis2=2) > 0.0, axis=1)
+        out[varying < 2, -1] = np.nan
+        return out
+
+    def labels(self, names: Sequence[str]) -> list[tuple[str, ...]]:
+        """The effects, or a star for all, and ``rho``."""
+        return [(name,) for name in (*(["*"] if self.hom else names), "rho")]
+
+    def lines(self, names: Sequence[str]) -> list[tuple[str, int, list[int]]]:
+        """One for each standard deviation, the correlation beside the first."""
+        shown = [all_of(names)] if self.hom else names
+        return [(name, i, [self.n - 1] if i == 0 else []) for i, name in enumerate(shown)]
 
     def natural(self, theta: Array) -> Array:
         """The standard deviations over sigma, and rho."""
@@ -87,6 +134,14 @@ class Correlated(Structure):
         """Theta of standard deviations over sigma and rho."""
         sds, rho = parameters[:, :-1], np.clip(parameters[:, -1], self.least_rho(), 1.0)
         return np.column_stack([sds if self.hom else np.sqrt(sds), self.angle(rho)])
+
+    def natural_gradient(self, theta: Array, gradient: Array) -> Array:
+        """NaN for a standard deviation of several at zero and for rho at its end."""
+        size = theta[:-1]
+        by_sd = np.ones_like(size) if self.hom else 2.0 * size
+        rate = np.append(by_sd, self.rho_turned(theta[-1:]))
+        moving = np.abs(rate) > _STILL
+        return np.where(moving, gradient / np.where(moving, rate, 1.0), np.nan)
 
     def _sds(self, theta: Array) -> Array:
         """The standard deviation of each effect over sigma, (m, k)."""
@@ -127,18 +182,88 @@ class Correlated(Structure):
         """The standard deviations (the root of the mean variance), and the mean correlation."""
         variances = np.maximum(np.diagonal(g, axis1=1, axis2=2), 0.0)
         if self.hom:
-            mean = np.broadcast_to(variances.mean(axis=1, keepdims=True), variances.shape)
-            r = _scaled(g, np.sqrt(mean))
-            sds = np.sqrt(mean[:, :1])
-        else:
-            sds = np.sqrt(variances)
-            r = _scaled(g, sds)
-        return self.from_natural(np.column_stack([sds, self._correlation(r)]))
+            variances = variances.mean(axis=1, keepdims=True)
+        sds = np.sqrt(np.broadcast_to(variances, (len(g), self.k)))
+        size = sds[:, :, None] * sds[:, None, :]
+        seen = (size > 0.0) & ~np.eye(self.k, dtype=bool)
+        r = np.where(seen, g / np.where(seen, size, 1.0), 0.0)
+        return self.from_natural(np.column_stack([np.sqrt(variances), self._correlation(r, seen)]))
+
+    def from_factor(self, lam: Array) -> Array:
+        """The lengths of the rows, and the angle of what is left."""
+        size = np.linalg.norm(lam, axis=2)
+        root = lam / np.where(size > 0.0, size, 1.0)[:, :, None]
+        known = np.all(size > 0.0, axis=1)
+        out = self.from_covariance(lam @ np.swapaxes(lam, 1, 2))
+        out[known, -1] = self.angle_of_root(root[known])
+        return out
 
     def units(self, sizes: Array) -> Array:
         """Those of the effects, their roots for roots; an angle has none."""
         own = [np.sqrt(np.mean(sizes**2))] if self.hom else np.sqrt(sizes)
         return np.append(own, 1.0)
+
+    @property
+    def powers(self) -> Array:
+        """Roots of several standard deviations; an angle is none."""
+        return np.append(np.full(self.sds, 1.0 if self.hom else 2.0), 0.0)
+
+    def directions(self, theta: Array) -> Array:
+        """In the standard deviations and rho, a little inside where one is at its end."""
+        own = self.natural(theta[None])
+        size = np.max(own[0, :-1], initial=0.0)
+        least = _INSIDE * size if size > 0.0 else 1.0
+        low = self.least_rho()
+        sds = np.broadcast_to(np.maximum(own[:, :-1], least), (1, self.k))
+        rho = np.clip(own[:, -1], low + _INSIDE * (1.0 - low), 1.0 - _INSIDE * (1.0 - low))
+        root = self.root(self.angle(rho))[0][0]
+        half = (root @ root.T) * sds
+        out = np.zeros((self.n, self.k, self.k))
+        if self.hom:
+            out[0] = half * sds.T
+        else:
+            every = np.arange(self.k)
+            out[every, every] = half
+            out[:-1] += np.swapaxes(out[:-1], 1, 2)
+        out[-1] = self.rho_slope(rho)[0] * sds * sds.T
+        return out
+
+    def uneven(self) -> list[Array]:
+        """Correlations near their ends, and each effect alone."""
+        ends = np.array([1.0 - _INSIDE, (1.0 - _INSIDE) * self.least_rho()])
+        root = self.root(self.angle(ends))[0]
+        eye = np.eye(self.k)
+        return [*(root @ np.swapaxes(root, 1, 2)), *(() if self.hom else map(np.outer, eye, eye))]
+
+    def near_linear(self, theta: Array) -> NearLinear:
+        """In the variances and rho; not finite where one of several variances is zero."""
+        own, every, last = self.natural(theta[None])[0], np.arange(self.k), self.n - 1
+        sds = np.broadcast_to(own[:-1], (self.k,))
+        root = self.root(theta[-1:])[0][0]
+        turned, bent = self.rho_slope(own[-1:])[0], self.rho_bend(own[-1:])[0]
+        if not self.hom and not np.all(sds > 0.0):
+            nothing = np.full((self.n, self.k, self.k), np.nan)
+            return NearLinear(nothing, np.zeros((self.n, *nothing.shape)), np.zeros(self.n))
+        size, half = np.outer(sds, sds), 0.5 / sds if not self.hom else sds
+        r = root @ root.T
+        slopes = np.zeros((self.n, self.k, self.k))
+        second = np.zeros((self.n, *slopes.shape))
+        slopes[last], second[last, last] = size * turned, size * bent
+        if self.hom:
+            slopes[0], second[0, last] = r, turned
+            second[last, 0] = turned
+            return NearLinear(slopes, second, np.append(own[:-1] ** 2, 0.0))
+        rate = np.outer(half, sds)  # dG_ab / dv_a = R_ab s_b / (2 s_a), off the diagonal
+        slopes[every, every] = r * rate
+        slopes[:last] += np.swapaxes(slopes[:last], 1, 2)
+        for a in every:
+            second[a, last, a] = second[last, a, a] = turned[a] * rate[a]
+            second[a, last, :, a] = second[last, a, :, a] = turned[a] * rate[a]
+            off = np.where(every == a, 0.0, r[a])
+            second[a, a, a] = second[a, a, :, a] = -off * rate[a] * half[a] / sds[a]
+            for b in every[every != a]:
+                second[a, b, a, b] = second[a, b, b, a] = r[a, b] * half[a] * half[b]
+        return NearLinear(slopes, second, np.append(sds**2, 0.0))
 
     def zero_groups(self) -> tuple[list[IntArray], list[IntArray]]:
         """Each standard deviation."""
@@ -151,7 +276,14 @@ class Correlated(Structure):
         gap = np.minimum(1.0 - rho, rho - self.least_rho())
         return np.asarray(small | (np.sqrt(np.maximum(gap, 0.0)) < limit))
 
-    def inward(self, theta: Array, slope: Array, sizes: Array) -> tuple[Array, BoolArray]:
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The least and the largest correlation."""
+        return self.least_rho(), 1.0
+
+    def inward(
+        self, theta: Array, slope: Array, sizes: Array, held: Sequence[int] = ()
+    ) -> tuple[Array, BoolArray]:
         """A standard deviation off zero, or rho off its end; as a step in natural parameters.
 
         `change` is (m, n): the parameter that is to move, by how much of its unit.
@@ -176,6 +308,8 @@ class Correlated(Structure):
             low = sds * sizes < _NEAR
             rest = (first - 2.0 * own * sds) / sizes
             down = low & (np.where(np.abs(rest) > NO_SLOPE * scale[:, None], rest, own) < 0.0)
+        kept = np.setdiff1d(held, [self.n - 1])
+        down[:, kept.astype(int)] = False
         each = np.argmax(down, axis=1)
         rows = np.flatnonzero(down.any(axis=1))
         change[rows, each[rows]] = 1.0
@@ -183,7 +317,7 @@ class Correlated(Structure):
         along = np.einsum("mab,mab,ma,mb->m", slope, self.rho_slope(rho), sds, sds)
         top, bottom = 1.0 - rho < _NEAR**2, rho - self.least_rho() < _NEAR**2
         turn = ~found & ((top & (along > 0.0)) | (bottom & (along < 0.0)))
-        turn &= np.abs(along) > NO_SLOPE * scale
+        turn &= (np.abs(along) > NO_SLOPE * scale) & (self.n - 1 not in held)
         change[turn, -1] = np.where(top, -1.0, 1.0)[turn]
         return change, usable & (found | turn)
 
@@ -201,102 +335,9 @@ class Correlated(Structure):
         return np.column_stack([np.abs(theta[:, :-1]), self.angle(self.rho(theta[:, -1]))])
 
 
+#: A derivative of a parameter in theta that is zero but for rounding.
+_STILL = 1e-7
+#: How far inside derivatives are taken that vanish at an end, as a share.
+_INSIDE = 0.1
 #: What counts as at the boundary where the way off it is looked for, as in the search.
 _NEAR = 1e-3
-
-
-def _scaled(g: Array, sds: Array) -> Array:
-    """G over the standard deviations; zero where one is."""
-    size = sds[:, :, None] * sds[:, None, :]
-    return np.where(size > 0.0, g / np.where(size > 0.0, size, 1.0), 0.0)
-
-
-@dataclass(frozen=True)
-class CompoundSymmetry(Correlated):
-    """Every two effects have the correlation rho, from -1/(k - 1) to 1.
-
-    R has the eigenvalues ``1 + (k - 1) rho`` and ``1 - rho``, which are ``k cos(a)**2`` and
-    ``k sin(a)**2 / (k - 1)``; C is R's symmetric root.
-    """
-
-    def root(self, angle: Array) -> tuple[Array, Array, Array]:
-        """Of the two eigenvalues."""
-        mean = np.full((self.k, self.k), 1.0 / self.k)
-        rest = np.sqrt(self.k / (self.k - 1.0)) * (np.eye(self.k) - mean)
-        mean = np.sqrt(self.k) * mean
-        cos, sin = np.cos(angle)[:, None, None], np.sin(angle)[:, None, None]
-        root = cos * mean + sin * rest
-        return root, cos * rest - sin * mean, -root
-
-    def rho(self, angle: Array) -> Array:
-        """From the eigenvalue ``1 - rho``."""
-        return np.asarray(1.0 - np.sin(angle) ** 2 * self.k / (self.k - 1.0))
-
-    def angle(self, rho: Array) -> Array:
-        """From both eigenvalues."""
-        sin2 = (1.0 - rho) * (self.k - 1.0)
-        cos2 = 1.0 + (self.k - 1.0) * rho
-        return np.arctan2(np.sqrt(np.maximum(sin2, 0.0)), np.sqrt(np.maximum(cos2, 0.0)))
-
-    def rho_slope(self, rho: Array) -> Array:
-        """One off the diagonal."""
-        off = 1.0 - np.eye(self.k)
-        return np.broadcast_to(off, (len(rho), self.k, self.k))
-
-    def least_rho(self) -> float:
-        """Where the eigenvalue of the mean is zero."""
-        return -1.0 / (self.k - 1.0)
-
-    def _correlation(self, r: Array) -> Array:
-        off = 1.0 - np.eye(self.k)
-        return np.asarray((r * off).sum(axis=(1, 2)) / off.sum())
-
-
-@dataclass(frozen=True)
-class Autoregressive(Correlated):
-    """Effects a step apart have the correlation rho, and ``rho**d`` those d steps apart.
-
-    ``rho = sin(a)``; C is the Cholesky factor, ``rho**(i - j)`` in its first column and that times
-    ``cos(a)`` in the others.
-    """
-
-    hom: bool = True
-
-    def root(self, angle: Array) -> tuple[Array, Array, Array]:
-        """The Cholesky factor."""
-        rows, cols = np.tril_indices(self.k)
-        p = (rows - cols).astype(float)
-        s, c = np.sin(angle)[:, None], np.cos(angle)[:, None]
-        first = cols == 0
-        power = s**p
-        less = p * s ** np.maximum(p - 1.0, 0.0)
-        least = p * (p - 1.0) * s ** np.maximum(p - 2.0, 0.0)
-        values = (
-            np.where(first, power, power * c),
-            np.where(first, less * c, less * c**2 - power * s),
-            np.where(first, least * c**2 - p * power, least * c**3 - (3.0 * p + 1.0) * power * c),
-        )
-        out = np.zeros((3, len(angle), self.k, self.k))
-        for each, value in zip(out, values, strict=True):
-            each[:, rows, cols] = value
-        return out[0], out[1], out[2]
-
-    def rho(self, angle: Array) -> Array:
-        """The sine."""
-        return np.asarray(np.sin(angle))
-
-    def angle(self, rho: Array) -> Array:
-        """The arc sine."""
-        return np.arcsin(np.clip(rho, -1.0, 1.0))
-
-    def rho_slope(self, rho: Array) -> Array:
-        """``d rho**(d - 1)``."""
-        d = np.abs(np.subtract.outer(np.arange(self.k), np.arange(self.k))).astype(float)
-        return np.asarray(d * rho[:, None, None] ** np.maximum(d - 1.0, 0.0))
-
-    def least_rho(self) -> float:
-        """Minus one."""
-        return -1.0
-
-    def _correlation(self, r: Array) -> Array:
-        return np.asarray(np.diagonal(r, 1, axis1=1, axis2=2).mean(axis=1))

@@ -27,9 +27,14 @@ class Covariances:
     structures: tuple[Structure, ...]
 
     @classmethod
+    def of(cls, structures: Sequence[Structure]) -> Covariances:
+        """Terms with these structures."""
+        return _of(tuple(structures))
+
+    @classmethod
     def unstructured(cls, ks: Sequence[int]) -> Covariances:
         """Terms with `ks` effects per level and free covariances."""
-        return _unstructured(tuple(ks))
+        return _of(tuple(Unstructured(k) for k in ks))
 
     @cached_property
     def ks(self) -> list[int]:
@@ -62,6 +67,11 @@ class Covariances:
     def lower(self) -> Array:
         """Lower bounds, (n,), lme4's ``lower``."""
         return _joined([s.lower for s in self.structures])
+
+    @property
+    def natural_lower(self) -> Array:
+        """Lower bounds of the parameters as they are told, (n,)."""
+        return _joined([s.natural_lower for s in self.structures])
 
     @cached_property
     def at_least_zero(self) -> BoolArray:
@@ -99,6 +109,10 @@ class Covariances:
         pairs = zip(self.structures, gs, strict=True)
         return _joined([s.from_covariance(g[None])[0] for s, g in pairs])
 
+    def natural_of(self, gs: Sequence[Array]) -> Array:
+        """The parameters as they are told of given covariances over sigma**2, (n,)."""
+        return self.natural(self.from_covariances(gs))
+
     def gradient(self, theta: Array, slopes: Sequence[Array]) -> Array:
         """The chain rule: `slopes` are ``2 D Lambda`` by terms, (k, k); returns (n,)."""
         parts = zip(self.structures, self.parts, slopes, strict=True)
@@ -108,6 +122,11 @@ class Covariances:
         """``dG / dtheta_i`` of each term's own parameters, (n_t, k, k)."""
         pairs = zip(self.structures, self.parts, strict=True)
         return tuple(s.covariance_slopes(theta[None, at])[0] for s, at in pairs)
+
+    def directions(self, theta: Array) -> list[Array]:
+        """Ways in which each term's G can change, (d, k, k); see `Structure.directions`."""
+        pairs = zip(self.structures, self.parts, strict=True)
+        return [s.directions(theta[at]) for s, at in pairs]
 
     def curvature(self, theta: Array, slopes: Sequence[Array]) -> Array:
         """``tr(D d2G / dtheta_i dtheta_j)``, (n, n): `slopes` are the D by terms."""
@@ -120,13 +139,23 @@ class Covariances:
         """The unit of each parameter, (n,), from the sizes of the covariates by terms."""
         return _joined([s.units(size) for s, size in zip(self.structures, sizes, strict=True)])
 
+    @cached_property
+    def _powers(self) -> Array:
+        return _joined([s.powers for s in self.structures])
+
+    def amounts(self, theta: Array, units: Array) -> Array:
+        """The relative standard deviations that parameters are, (n,) or (m, n); zero if none."""
+        size, powers = np.abs(theta) * units, self._powers
+        return size if np.all(powers == 1.0) else np.where(powers > 0.0, size**powers, 0.0)
+
+    def tenfold(self, theta: Array, which: BoolArray) -> Array:
+        """The theta with some standard deviations ten times as large."""
+        powers = self._powers
+        return np.where(which, theta * 10.0 ** (1.0 / np.where(powers > 0.0, powers, 1.0)), theta)
+
     def canonical(self, theta: Array) -> Array:
         """The one theta of those with the same covariances that is reported; (n,) or (m, n)."""
-        many = np.atleast_2d(theta)
-        pairs = zip(self.structures, self.parts, strict=True)
-        found = [s.canonical(many[:, at]) for s, at in pairs]
-        out = np.concatenate(found, axis=1) if found else many
-        return out.reshape(theta.shape)
+        return self._each(theta, lambda s, own: s.canonical(own))
 
     def grown(self, theta: Array, t: int, change: Array, size: float, sizes: Array) -> Array:
         """The theta of many models after a change of term t by `size`, see `Structure.grown`."""
@@ -134,16 +163,35 @@ class Covariances:
         out[:, at] = self.structures[t].grown(theta[:, at], change, size, sizes)
         return out
 
-    def mapped(self, theta: Array, maps: Sequence[Callable[[Array], Array]]) -> Array:
-        """The theta of factors that each term's map makes of theta's, (n,) or (m, n).
+    def mapped(
+        self,
+        theta: Array,
+        maps: Sequence[Callable[[Array], Array]],
+        scales: Sequence[Array],
+    ) -> Array:
+        """The theta of the effects in other coordinates, (n,) or (m, n); see `Structure.mapped`."""
+        rows = zip(maps, scales, strict=True)
+        each = iter(rows)
+        return self._each(theta, lambda s, own: s.mapped(own, *next(each)))
 
-        A map takes (m, k, k) and returns roots as `factor` gives them; NaN stays NaN.
-        """
+    def natural(self, theta: Array) -> Array:
+        """The parameters as they are told, (n,) or (m, n)."""
+        return self._each(theta, lambda s, own: s.natural(own))
+
+    def from_natural(self, parameters: Array) -> Array:
+        """The theta of parameters as they are told, (n,) or (m, n)."""
+        return self._each(parameters, lambda s, own: s.from_natural(own))
+
+    def natural_gradient(self, theta: Array, gradient: Array) -> Array:
+        """The derivative in the parameters as they are told, (n,), of that in theta."""
+        pairs = zip(self.structures, self.parts, strict=True)
+        return _joined([s.natural_gradient(theta[at], gradient[at]) for s, at in pairs])
+
+    def _each(self, theta: Array, made: Callable[[Structure, Array], Array]) -> Array:
         many = np.atleast_2d(theta)
-        out = np.full(many.shape, np.nan)
-        known = np.all(np.isfinite(many), axis=1)
-        for s, at, change in zip(self.structures, self.parts, maps, strict=True):
-            out[known, at] = s.from_factor(change(s.factor(many[known, at])))
+        pairs = zip(self.structures, self.parts, strict=True)
+        found = [made(s, many[:, at]) for s, at in pairs]
+        out = np.concatenate(found, axis=1) if found else many
         return out.reshape(theta.shape)
 
     def zero_groups(self) -> list[IntArray]:
@@ -181,8 +229,8 @@ class Covariances:
 
 
 @lru_cache(maxsize=256)
-def _unstructured(ks: tuple[int, ...]) -> Covariances:
-    return Covariances(tuple(Unstructured(k) for k in ks))
+def _of(structures: tuple[Structure, ...]) -> Covariances:
+    return Covariances(structures)
 
 
 def _joined(parts: Sequence[Array]) -> Array:

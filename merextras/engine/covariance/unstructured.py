@@ -6,13 +6,14 @@ be searched without bounds; the one with no negative diagonal element is reporte
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from merextras.engine.covariance.cholesky import factors_of, lower_indices
-from merextras.engine.covariance.structure import Structure
+from merextras.engine.covariance.structure import Freedom, Structure
 from merextras.engine.kernels.blocks import Array, BoolArray, IntArray
 
 # A slope in the covariance that is zero but for rounding, relative to the steepest direction's.
@@ -55,6 +56,17 @@ class Unstructured(Structure):
         out[self.diagonal] = 0.0
         return out
 
+    @property
+    def freedom(self) -> Freedom:
+        """All combinations of the effects."""
+        return Freedom.ANY
+
+    @property
+    def elements(self) -> tuple[IntArray, IntArray, IntArray | None]:
+        """The triangle."""
+        rows, cols = self.places
+        return rows, cols, np.arange(self.n)
+
     def factor(self, theta: Array) -> Array:
         """The triangle in its place."""
         out = np.zeros((len(theta), self.k, self.k))
@@ -85,9 +97,29 @@ class Unstructured(Structure):
         rows, cols = self.places
         return np.asarray(lam[:, rows, cols])
 
+    def mapped(self, theta: Array, change: Callable[[Array], Array], scale: Array) -> Array:
+        """By the roots of G; NaN stays NaN."""
+        del scale
+        out = np.full(theta.shape, np.nan)
+        known = np.all(np.isfinite(theta), axis=1)
+        out[known] = self.from_factor(change(self.factor(theta[known])))
+        return out
+
     def units(self, sizes: Array) -> Array:
         """A row of Lambda has the unit of its effect."""
         return np.asarray(sizes[self.places[0]])
+
+    def released(self, g: Array, none: float) -> list[Array]:
+        """Each direction without variance."""
+        values, vectors = np.linalg.eigh(g)
+        return [np.outer(d, d) for d in vectors[:, values < none**2].T]
+
+    def uneven(self) -> list[Array]:
+        """Each effect alone, each sum and difference of two."""
+        eye = np.eye(self.k)
+        pairs = [(i, j) for i in range(self.k) for j in range(i)]
+        mixed = [(eye[i] + sign * eye[j]) / np.sqrt(2.0) for i, j in pairs for sign in (1.0, -1.0)]
+        return [np.outer(d, d) for d in [*eye, *mixed]]
 
     def zero_groups(self) -> tuple[list[IntArray], list[IntArray]]:
         """Each effect's row, then what the effects before it leave of it, the diagonal element."""
@@ -101,9 +133,11 @@ class Unstructured(Structure):
         scaled = np.abs(theta[:, self.diagonal]) * sizes[order]
         return np.asarray((scaled < limit).any(axis=1))
 
-    def inward(self, theta: Array, slope: Array, sizes: Array) -> tuple[Array, BoolArray]:
+    def inward(
+        self, theta: Array, slope: Array, sizes: Array, held: Sequence[int] = ()
+    ) -> tuple[Array, BoolArray]:
         """Variance in the direction in which D is most negative."""
-        del theta
+        del theta, held
         scaled = slope / np.outer(sizes, sizes)
         usable = np.all(np.isfinite(scaled), axis=(1, 2))
         values, directions = np.linalg.eigh(np.where(usable[:, None, None], scaled, 0.0))

@@ -1,8 +1,9 @@
 """Whether the data can tell variances apart: the rank of the covariance's derivatives.
 
 The covariance of the observations is linear in the elements g of the terms' covariances and in
-sigma**2, ``V = sigma**2 W^-1 + sum_i g_i V_i`` with ``V_i = Z_t E_i Z_t'``. With the fixed effects
-taken out by P, ``P V_i P`` are what the elements can be seen by. If they and P itself are linearly
+sigma**2, ``V = sigma**2 W^-1 + sum_i g_i V_i`` with ``V_i = Z_t E_i Z_t'``, E_i a way in which the
+structure of the covariance lets it change. With the fixed effects taken out by P, ``P V_i P`` are
+what the elements can be seen by. If they and P itself are linearly
 dependent, a change of the elements exists that nothing shows, and their estimates are one of many:
 their Gram matrix ``tr(P V_i P V_j)`` is then singular. It comes from the cross-products alone.
 """
@@ -26,8 +27,16 @@ _NONE = 1e-11
 _PART = 1e-4
 
 
-def confounded(cp: CrossProducts) -> list[tuple[tuple[int, ...], bool]]:
+def confounded(
+    cp: CrossProducts, changes: Sequence[Array] | None = None
+) -> list[tuple[tuple[int, ...], bool]]:
     """Terms whose variances can't be told apart: a tuple for each combination that nothing shows.
+
+    Parameters
+    ----------
+    cp : CrossProducts
+    changes : sequence of (d, k, k) arrays, optional
+        By terms: the E_i, in the coordinates of the cross-products; by default all there are.
 
     Returns
     -------
@@ -42,9 +51,13 @@ def confounded(cp: CrossProducts) -> list[tuple[tuple[int, ...], bool]]:
     if not cp.own or cp.n <= cp.p:
         return []
     roots = [_inverse_root(own.sum(axis=0)) for own in cp.own]
-    gram, size = _gram(_Rotated(cp, roots), cp)
+    if changes is None:
+        units = [_units(len(root)) for root in roots]
+    else:
+        units = [_rotated(e, root) for e, root in zip(changes, roots, strict=True)]
+    gram, size = _gram(_Rotated(cp, roots), cp, units)
     values, vectors = np.linalg.eigh(gram / np.outer(size, size))
-    term_of = np.repeat(np.arange(len(roots)), [_count(len(root)) for root in roots])
+    term_of = np.repeat(np.arange(len(roots)), [len(own) for own in units])
     found = []
     for null in vectors[:, values < _NONE].T:
         taking = np.abs(null) > _PART * np.max(np.abs(null))
@@ -53,8 +66,10 @@ def confounded(cp: CrossProducts) -> list[tuple[tuple[int, ...], bool]]:
     return found
 
 
-def _count(k: int) -> int:
-    return k * (k + 1) // 2
+def _rotated(changes: Array, root: Array) -> Array:
+    """The E_i of effects in the basis that ``Z root'`` is in; those of nothing that is seen out."""
+    back = np.linalg.pinv(root.T)
+    return np.asarray(back @ changes @ back.T)
 
 
 def _inverse_root(total: Array) -> Array:
@@ -112,11 +127,10 @@ def _units(k: int) -> Array:
     return out
 
 
-def _gram(products: _Rotated, cp: CrossProducts) -> tuple[Array, Array]:
+def _gram(products: _Rotated, cp: CrossProducts, units: Sequence[Array]) -> tuple[Array, Array]:
     """``tr(P V_i P V_j)`` with P as the last, and the size of each V_i before P was taken."""
     ks = [own.shape[1] for own in products.own]
-    units = [_units(k) for k in ks]
-    ends = np.cumsum([0, *(_count(k) for k in ks)])
+    ends = np.cumsum([0, *(len(own) for own in units)])
     at = [slice(*pair) for pair in pairwise(ends)]
     out, size = np.empty((ends[-1] + 1,) * 2), np.empty(ends[-1] + 1)
     inner = np.concatenate(
@@ -138,7 +152,7 @@ def _gram(products: _Rotated, cp: CrossProducts) -> tuple[Array, Array]:
             if s == t:
                 size[at[t]] = np.sqrt(np.diag(pairs))
         traces = units[t].reshape(-1, k * k) @ products.own[t].sum(axis=0).reshape(-1)
-        by_element = inner[at[t]].reshape(_count(k), cp.p, cp.p)
+        by_element = inner[at[t]].reshape(len(units[t]), cp.p, cp.p)
         fixed = np.trace(by_element, axis1=1, axis2=2)
         out[at[t], -1] = out[-1, at[t]] = traces - fixed
     out[-1, -1], size[-1] = cp.n - cp.p, np.sqrt(cp.n)

@@ -28,6 +28,7 @@ from scipy.sparse import csgraph
 from merextras.engine.covariance.cholesky import lower_indices
 from merextras.engine.covariance.covariances import Covariances
 from merextras.engine.covariance.priors import Penalty
+from merextras.engine.covariance.structure import NearLinear
 from merextras.engine.derivatives.gradient import covariance_slopes
 from merextras.engine.elimination import columns
 from merextras.engine.elimination.factor import flat
@@ -94,6 +95,63 @@ class Information:
             rows, cols = lower_indices(slopes.shape[1])
             parts.append(slopes[:, rows, cols].T)
         return np.asarray(la.block_diag(*parts)) if parts else np.zeros((0, 0))
+
+    def nearly_linear(self) -> tuple[Array, Array]:
+        """How the elements and V depend on parameters in which V is linear or nearly so.
+
+        Those are the variances and covariances of each structure, or its variances and
+        correlation, all times sigma**2, and sigma**2.
+
+        Returns
+        -------
+        slopes : (m + 1, n + 1) array
+            Derivatives of the elements, V itself being the last of them and of the directions.
+        second : (n, n, m) array
+            Second derivatives of the elements in the parameters.
+        """
+        found = self.near_linear
+        parts, bends = [], []
+        for own in found:
+            rows, cols = lower_indices(own.slopes.shape[1])
+            parts.append(own.slopes[:, rows, cols].T)
+            bends.append(own.second[:, :, rows, cols])
+        slopes = np.asarray(la.block_diag(*parts, 1.0))
+        second, i, e = np.zeros((slopes.shape[1] - 1, slopes.shape[1] - 1, self.m)), 0, 0
+        for bend in bends:
+            n, _, m = bend.shape
+            second[i : i + n, i : i + n, e : e + m] = bend
+            i, e = i + n, e + m
+        return slopes, second
+
+    @cached_property
+    def near_linear(self) -> list[NearLinear]:
+        """Each term's covariance in parameters in which it is nearly linear."""
+        pairs = zip(self.covariances.structures, self.covariances.parts, strict=True)
+        return [s.near_linear(self.theta[at]) for s, at in pairs]
+
+    def bent(self, inverse: Array, slopes: Array, second: Array, expected: Array) -> Array:
+        """What the curvature of V in its parameters adds to the covariance of beta, (p, p).
+
+        ``M (sum_kl w_kl R_kl) M / 4`` with ``R_kl = X'V^-1 V_kl V^-1 X``, where of ``V_kl = d2V /
+        dphi_k dphi_l`` only what is not in the span of the first derivatives counts: the rest is
+        undone by the bias that it gives the estimates (Kenward & Roger 2009). So it does not
+        depend on the parameters that are chosen; X in the basis.
+
+        Parameters
+        ----------
+        inverse : (n + 1, n + 1) array
+            Of ``slopes' expected slopes``.
+        slopes, second : arrays
+            See `nearly_linear`.
+        expected : (m + 1, m + 1) array
+            See `expected`.
+        """
+        # A move along V moves each variance by its share, and sigma**2.
+        values = np.concatenate([own.values for own in self.near_linear])
+        turn = np.column_stack([np.eye(len(values)), values])
+        moved = np.append(np.einsum("ij,ije->e", 2.0 * turn @ inverse @ turn.T, second), 0.0)
+        rest = moved - slopes @ (inverse @ (slopes.T @ (expected @ moved)))
+        return np.asarray(0.25 * np.einsum("e,ekl->kl", rest, self.moves()))
 
     def free_directions(self) -> Array:
         """Orthonormal-in-their-units directions of theta in which V changes, (n, r).

@@ -212,8 +212,12 @@ class Laplace:
 
     def user_theta(self, theta: Array) -> Array:
         """Theta of the user's effects."""
-        return self.covariances.mapped(theta, [own.to_user for own in self.table.effects])
+        effects = self.table.effects
+        maps, scales = [own.to_user for own in effects], [own.scale for own in effects]
+        return self.covariances.natural(self.covariances.mapped(theta, maps, scales))
 
     def own_theta(self, theta: Array) -> Array:
         """Theta in the table's coordinates, of the user's."""
-        return self.covariances.mapped(theta, [own.from_user for own in self.table.effects])
+        effects, own = self.table.effects, self.covariances.from_natural(theta)
+        maps, scales = [e.from_user for e in effects], [1.0 / e.scale for e in effects]
+        return self.covariances.mapped(own, maps, scales)

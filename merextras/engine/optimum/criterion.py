@@ -149,15 +149,19 @@ class Point:
         return np.concatenate([own, residual]) if len(residual) else own
 
     def user_gradient(self, theta: Array | None = None) -> Array:
-        """The derivative in theta of the effects as the user counts them, (n,); `theta` is that."""
-        criterion = self.criterion
+        """The derivative in the parameters of the effects as the user counts them, (n,).
+
+        NaN where a parameter is at an end that theta stands still at; `theta` are those parameters.
+        """
+        criterion, covariances = self.criterion, self.criterion.covariances
         residual = self.residual_gradient()
         theta = criterion.to_user(self.theta) if theta is None else theta
         theta = criterion.parameters.theta(theta)
         bases = criterion.system.cp.basis.effects
         each = zip(bases, self._factor_slopes, self.lams, strict=True)
         slopes = [own.slopes(slope, lam) for own, slope, lam in each]
-        own = criterion.covariances.gradient(theta, slopes)
+        told = covariances.from_natural(theta)
+        own = covariances.natural_gradient(told, covariances.gradient(told, slopes))
         return np.concatenate([own, residual]) if len(residual) else own
 
     def covariance_slopes(self) -> tuple[Array, ...]:
@@ -274,7 +278,10 @@ class Criterion:
         return self.parameters.units(self.sizes)
 
     def to_user(self, theta: Array) -> Array:
-        """Theta of the effects as the user counts them, (n,) or (m, n)."""
+        """The parameters of the effects as the user counts them, (n,) or (m, n).
+
+        Those that are told: see `Structure.natural`.
+        """
         return self.parameters.to_user(theta, self.system.cp.basis)
 
     def from_user(self, theta: Array) -> Array:

@@ -92,9 +92,7 @@ class _Search:
 
     def relative_sizes(self, theta: Array) -> Array:
         """Relative standard deviations, of covariates of size one; zero for other parameters."""
-        size = np.abs(theta) * self.criterion.units
-        size[self.criterion.covariances.n :] = 0.0
-        return np.asarray(size)
+        return self.criterion.parameters.amounts(theta, self.criterion.units)
 
     def relative_size(self, theta: Array) -> float:
         """The largest relative standard deviation, of a covariate of size one."""
@@ -247,7 +245,7 @@ def _is_unbounded(search: _Search, end: _End) -> bool:
     if not np.isfinite(end.deviance) or not largest > LARGE:
         return False
     # What is large alone, and with all that outweighs the residual: it may grow in proportion only.
-    grown = [np.where(size > bound, 10.0 * end.theta, end.theta) for bound in (LARGE, 1.0)]
+    grown = [search.parameters.tenfold(end.theta, size > bound) for bound in (LARGE, 1.0)]
     return any(search.at(theta)[1] <= end.deviance + LITTLE for theta in grown)
 
 

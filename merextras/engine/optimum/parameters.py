@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from merextras.engine.covariance.covariances import Covariances
-from merextras.engine.kernels.blocks import Array, IntArray
+from merextras.engine.kernels.blocks import Array, BoolArray, IntArray
 from merextras.engine.products.basis import Basis
 
 
@@ -59,6 +59,16 @@ class Parameters:
     def grown(self, v: Array, t: int, change: Array, size: float, sizes: Array) -> Array:
         """See `Covariances.grown`."""
         return self.with_theta(v, self.covariances.grown(self.theta(v), t, change, size, sizes))
+
+    def amounts(self, v: Array, units: Array) -> Array:
+        """See `Covariances.amounts`; zero for the residuals' parameters. (n,) or (m, n)."""
+        own = self.covariances.amounts(self.theta(v), units[: self.covariances.n])
+        return self.with_theta(np.zeros(v.shape), own)
+
+    def tenfold(self, v: Array, which: BoolArray) -> Array:
+        """See `Covariances.tenfold`."""
+        n = self.covariances.n
+        return self.with_theta(v, self.covariances.tenfold(self.theta(v), which[..., :n]))
 
     def zero_groups(self) -> list[IntArray]:
         """See `Covariances.zero_groups`."""

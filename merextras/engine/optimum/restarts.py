@@ -80,28 +80,20 @@ def freed(criterion: Criterion, theta: Array, sizes: Iterable[float]) -> Iterato
     scaled = [row @ row.T for row in rows]
     for size in sizes:
         for t, g in enumerate(scaled):
-            values, vectors = np.linalg.eigh(g)
-            for direction in vectors[:, values < _NONE**2].T:
-                grown = g + size**2 * np.outer(direction, direction)
+            for change in criterion.covariances.structures[t].released(g, _NONE):
+                grown = g + size**2 * change
                 yield _theta_of(criterion, [*scaled[:t], grown, *scaled[t + 1 :]])
 
 
 def alone(criterion: Criterion, sizes: Iterable[float]) -> Iterator[Array]:
-    """One direction large and all others small: each effect, each sum and difference of two."""
-    ks = criterion.covariances.ks
-    little = [_BESIDE**2 * np.eye(k) for k in ks]
+    """A covariance far from even and all others small; see `Structure.uneven`."""
+    structures = criterion.covariances.structures
+    little = [_BESIDE**2 * np.eye(s.k) for s in structures]
     for size in sizes:
-        for t, k in enumerate(ks):
-            for direction in _directions(k):
-                g = little[t] + size**2 * np.outer(direction, direction)
+        for t, structure in enumerate(structures):
+            for large in structure.uneven():
+                g = little[t] + size**2 * large
                 yield _theta_of(criterion, [*little[:t], g, *little[t + 1 :]])
-
-
-def _directions(k: int) -> list[Array]:
-    eye = np.eye(k)
-    pairs = [(i, j) for i in range(k) for j in range(i)]
-    mixed = [(eye[i] + sign * eye[j]) / np.sqrt(2.0) for i, j in pairs for sign in (1.0, -1.0)]
-    return [*eye, *mixed]
 
 
 def _theta_of(criterion: Criterion, scaled: Sequence[Array]) -> Array:

@@ -17,6 +17,7 @@ import numpy as np
 import scipy.linalg as la
 import scipy.sparse as sp
 
+from merextras.engine.covariance.structure import Freedom
 from merextras.engine.kernels.blocks import Array, IntArray
 from merextras.engine.products.basis import Basis
 from merextras.engine.products.change import sparse_times_both
@@ -75,7 +76,7 @@ class Part:
             basis = basis_of(rows).with_effects(effects_of(terms, weights, frequencies))
         found = [np.unique(term.codes, return_inverse=True) for term in terms]
         local = [
-            TermRows(codes.reshape(-1).astype(np.intp), term.values, len(levels))
+            replace(term, codes=codes.reshape(-1).astype(np.intp), n_levels=len(levels))
             for (levels, codes), term in zip(found, terms, strict=True)
         ]
         cp = CrossProducts.from_rows(x, y, local, weights, basis, frequencies=frequencies)
@@ -139,9 +140,16 @@ class Accumulator:
         Columns of X.
     shapes : sequence of (J, k)
         Levels and effects of each term.
+    freedoms : sequence of Freedom, optional
+        By terms; any by default.
     """
 
-    def __init__(self, p: int, shapes: Sequence[tuple[int, int]]) -> None:
+    def __init__(
+        self,
+        p: int,
+        shapes: Sequence[tuple[int, int]],
+        freedoms: Sequence[Freedom] | None = None,
+    ) -> None:
         self._ks = [k for _, k in shapes]
         self._own = [np.zeros((levels, k, k)) for levels, k in shapes]
         self._to_xy = [np.zeros((levels, k, p + 1)) for levels, k in shapes]
@@ -155,7 +163,9 @@ class Accumulator:
         self._sum_log_w = 0.0
         self.rows = np.empty((0, p + 1))
         self._effects = [np.empty((0, k)) for k in self._ks]
-        self._basis = Basis.identity(p, self._ks)
+        freedoms = [Freedom.ANY] * len(shapes) if freedoms is None else freedoms
+        pairs = zip(self._ks, freedoms, strict=True)
+        self._basis = Basis.identity(p, [EffectBasis.identity(k, free) for k, free in pairs])
 
     def add_rows(
         self,
@@ -184,11 +194,15 @@ class Accumulator:
         if first or _has_drifted(basis, self.rows):
             basis = basis_of(self.rows).with_effects(basis.effects)
         pairs_of = list(zip(basis.effects, self._effects, strict=True))
-        drifted = [first or _is_skew(own.rows(factor)) for own, factor in pairs_of]
+        # Changes of unit alone are by powers of two and cost no digits.
+        drifted = [
+            first or (own.freedom is Freedom.ANY and _is_skew(own.rows(factor)))
+            for own, factor in pairs_of
+        ]
         if any(drifted):
             basis = basis.with_effects(
                 [
-                    EffectBasis.from_rows(factor, self._n) if far else own
+                    own.of_rows(factor, self._n) if far else own
                     for (own, factor), far in zip(pairs_of, drifted, strict=True)
                 ]
             )
@@ -232,7 +246,8 @@ class Accumulator:
     def products(self) -> CrossProducts:
         """Return what was added, in the basis of all rows; nothing may be added after it."""
         if len(self.rows):
-            made = [EffectBasis.from_rows(factor, self._n) for factor in self._effects]
+            pairs_of = zip(self._basis.effects, self._effects, strict=True)
+            made = [own.of_rows(factor, self._n) for own, factor in pairs_of]
             self._change_to(basis_of(self.rows).with_effects(made))
         cross = {key: pairs.total() for key, pairs in self._cross.items()}
         return CrossProducts(

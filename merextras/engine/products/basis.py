@@ -42,9 +42,9 @@ class Basis:
     effects: tuple[EffectBasis, ...] = ()
 
     @classmethod
-    def identity(cls, p: int, ks: Sequence[int] = ()) -> Basis:
-        """Return the basis that leaves X, y and the effects as they are."""
-        return cls(np.eye(p), np.zeros(p), tuple(EffectBasis.identity(k) for k in ks))
+    def identity(cls, p: int, effects: Sequence[EffectBasis] = ()) -> Basis:
+        """Return the basis that leaves X and y as they are."""
+        return cls(np.eye(p), np.zeros(p), tuple(effects))
 
     def with_effects(self, effects: Sequence[EffectBasis]) -> Basis:
         """The same for X and y, with other coordinates of the terms' effects."""
@@ -104,7 +104,7 @@ class Basis:
         for term, own in zip(terms, self.effects, strict=True):
             values = own.rows(term.values)
             same = values is term.values
-            out.append(term if same else TermRows(term.codes, values, term.n_levels))
+            out.append(term if same else replace(term, values=values))
         return out
 
     def restore(self, columns: Array) -> tuple[Array, Array]:
@@ -122,12 +122,14 @@ class Basis:
         )
 
     def to_user(self, theta: Array, covariances: Covariances) -> Array:
-        """Theta of the user's effects, (n,) or (m, n), of theta in these coordinates."""
-        return covariances.mapped(theta, [own.to_user for own in self.effects])
+        """Parameters of the user's effects, (n,) or (m, n), of theta in these coordinates."""
+        maps, scales = [e.to_user for e in self.effects], [e.scale for e in self.effects]
+        return covariances.natural(covariances.mapped(theta, maps, scales))
 
     def from_user(self, theta: Array, covariances: Covariances) -> Array:
-        """Theta in these coordinates, (n,) or (m, n), of theta of the user's effects."""
-        return covariances.mapped(theta, [own.from_user for own in self.effects])
+        """Theta in these coordinates, (n,) or (m, n), of parameters of the user's effects."""
+        maps, scales = [e.from_user for e in self.effects], [1.0 / e.scale for e in self.effects]
+        return covariances.mapped(covariances.from_natural(theta), maps, scales)
 
     def coefficients(self, beta: Array) -> Array:
         """Coefficients of X for the response y, from those of ``X T`` for ``y - X b0``."""

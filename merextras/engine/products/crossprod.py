@@ -91,7 +91,7 @@ class CrossProducts:
         if basis is None:
             basis = Basis.from_rows(x, y, w)
         if not basis.effects:
-            as_given = [EffectBasis.identity(term.k) for term in terms]
+            as_given = [EffectBasis.identity(term.k, term.freedom) for term in terms]
             basis = basis.with_effects(as_given if effects is None else effects)
         terms = basis.rows(terms)
         xy = basis.apply(x, y)
@@ -162,8 +162,7 @@ class CrossProducts:
         ):
             rows = [part.effect_rows(t) for part in (self, other)]
             same = mine.is_same(theirs)
-            made = EffectBasis.from_rows(np.concatenate(rows), self.n + other.n)
-            out.append(mine if same else made)
+            out.append(mine if same else mine.of_rows(np.concatenate(rows), self.n + other.n))
         return tuple(out)
 
     def own_effects(self) -> tuple[EffectBasis, ...]:
@@ -194,13 +193,16 @@ class CrossProducts:
 def effects_of(
     terms: Sequence[TermRows], weights: Array | None = None, frequencies: Array | None = None
 ) -> list[EffectBasis]:
-    """Coordinates of each term's effects in which its covariates are nearly orthonormal."""
+    """Coordinates of each term's effects in which its covariates are nearly orthonormal.
+
+    As nearly as the structures of their covariances allow.
+    """
     if not terms:
         return []
     w, n = None, len(terms[0].codes)
     if weights is not None or frequencies is not None:
         w, n, _ = _row_weights(n, weights, frequencies)
-    return [EffectBasis.from_rows(term.values, n, w) for term in terms]
+    return [EffectBasis.from_rows(term.values, n, w, term.freedom) for term in terms]
 
 
 def _row_weights(

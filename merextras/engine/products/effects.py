@@ -18,6 +18,7 @@ from functools import cached_property
 
 import numpy as np
 
+from merextras.engine.covariance.structure import Freedom
 from merextras.engine.kernels import dense
 from merextras.engine.kernels.blocks import Array
 
@@ -36,32 +37,49 @@ class EffectBasis:
     Attributes
     ----------
     transform : (k, k) array
-        Upper triangular T with a positive diagonal.
+        Upper triangular T with a positive diagonal; diagonal or a multiple of the identity where
+        the covariance allows no more.
+    freedom : Freedom
+        Of the covariance's structure.
     """
 
     transform: Array
+    freedom: Freedom = Freedom.ANY
 
     @classmethod
-    def identity(cls, k: int) -> EffectBasis:
+    def identity(cls, k: int, freedom: Freedom = Freedom.ANY) -> EffectBasis:
         """The covariates as they are."""
-        return cls(np.eye(k))
+        return cls(np.eye(k), freedom)
 
     @classmethod
-    def from_rows(cls, values: Array, n: float, weights: Array | None = None) -> EffectBasis:
+    def from_rows(
+        cls,
+        values: Array,
+        n: float,
+        weights: Array | None = None,
+        freedom: Freedom = Freedom.ANY,
+    ) -> EffectBasis:
         """Covariates of mean square one over n observations; cost O(rows k**2).
 
-        A single effect gets a power of two, which changes no digit of any number. A covariate that
-        these rows cannot tell from those before it is freed of what those explain.
+        A single effect gets a power of two, which changes no digit of any number, and so do all
+        where they keep their directions. A covariate that these rows cannot tell from those before
+        it is freed of what those explain.
         """
         k, root = values.shape[1], np.sqrt(max(n, 1.0))
-        if k == 1:
-            size = float(dense.lengths(values, weights)[0]) / root
-            power = np.round(np.log2(size)) if 0.0 < size < np.inf else 0.0
-            return cls(np.array([[2.0**-power]]))
+        if k == 1 or freedom is not Freedom.ANY:
+            size = dense.lengths(values, weights) / root
+            if freedom is Freedom.SCALE:
+                size = np.full(k, np.sqrt(np.mean(size**2)))
+            usable = (size > 0.0) & (size < np.inf)
+            return cls(np.diag(2.0 ** -np.round(np.log2(np.where(usable, size, 1.0)))), freedom)
         transform = root * dense.orthonormal_coordinates(values, weights)
         size = dense.lengths(values, weights) / root
         lost = np.log2(np.maximum(np.max(size @ np.abs(transform)), 1.0))
         return cls(_rounded(transform, _DIGITS + int(np.ceil(lost))))
+
+    def of_rows(self, values: Array, n: float) -> EffectBasis:
+        """The basis that other rows make, with the same freedom."""
+        return EffectBasis.from_rows(values, n, freedom=self.freedom)
 
     @property
     def k(self) -> int:
@@ -72,6 +90,21 @@ class EffectBasis:
     def sizes(self) -> Array:
         """Standard deviations of the user's effects where these have covariance one, (k,)."""
         return np.asarray(np.linalg.norm(self.transform, axis=1))
+
+    @property
+    def scale(self) -> Array:
+        """The diagonal of T, (k,)."""
+        return self.transform.diagonal()
+
+    @property
+    def is_allowed(self) -> bool:
+        """Whether T is one of those that the freedom allows."""
+        one = bool(np.all(self.scale == self.scale[0]))
+        return {
+            Freedom.ANY: True,
+            Freedom.SCALES: self._is_diagonal,
+            Freedom.SCALE: self._is_diagonal and one,
+        }[self.freedom]
 
     @cached_property
     def _is_diagonal(self) -> bool:
@@ -109,8 +142,8 @@ class EffectBasis:
         return np.asarray(self.transform @ g @ other.transform.T)
 
     def to_user(self, lams: Array) -> Array:
-        """Triangular factors of the user's effects, (..., k, k), of those in these coordinates."""
-        if self._is_diagonal:
+        """Triangular factors of the user's effects, (..., k, k), of roots in these coordinates."""
+        if self._is_diagonal and not np.any(np.triu(lams, 1)):
             return np.asarray(self.transform @ lams)
         return lower_of(self.transform, lams)
 
@@ -130,7 +163,7 @@ class EffectBasis:
 
     def turn(self, lam: Array) -> Array:
         """Orthogonal Q with ``T Lambda_c = Lambda Q``, (k, k), Lambda the user's triangle."""
-        if self._is_diagonal:
+        if self._is_diagonal and not np.any(np.triu(lam, 1)):
             return np.eye(self.k)
         q, r = np.linalg.qr((self.transform @ lam).T, mode="complete")
         return np.asarray((q * np.where(np.diag(r) < 0.0, -1.0, 1.0)).T)

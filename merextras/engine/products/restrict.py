@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import scipy.sparse as sp
 
+from merextras.engine.covariance.structure import Freedom
 from merextras.engine.kernels import dense
 from merextras.engine.kernels.blocks import Array, block_diagonal
 from merextras.engine.products.change import sparse_times_both, times_both
@@ -18,7 +19,9 @@ from merextras.engine.products.effects import EffectBasis
 Kept = Sequence[tuple[int, Array]]
 
 
-def restricted(cp: CrossProducts, kept: Kept) -> CrossProducts:
+def restricted(
+    cp: CrossProducts, kept: Kept, freedoms: Sequence[Freedom] | None = None
+) -> CrossProducts:
     """The cross-products with ``Z_t (I x C_t)`` in place of Z_t, other terms left out.
 
     Parameters
@@ -27,14 +30,17 @@ def restricted(cp: CrossProducts, kept: Kept) -> CrossProducts:
     kept : sequence of (t, (k, r) array)
         In the new order; the identity leaves a term as it is. Parts of one term without their
         covariances are several terms of the same t.
+    freedoms : sequence of Freedom, optional
+        Of the new terms, by default those of the old.
 
     Notes
     -----
     O(numbers in the blocks times k). The pattern of the levels that share a row stays.
     """
     effects, turns = [], []
-    for t, c in kept:
-        new, turn = _combined(cp, t, c)
+    old = [cp.basis.effects[t].freedom for t, _ in kept]
+    for (t, c), free in zip(kept, old if freedoms is None else freedoms, strict=True):
+        new, turn = _combined(cp, t, c, free)
         effects.append(new)
         turns.append((t, turn))
     cross = {
@@ -52,12 +58,12 @@ def restricted(cp: CrossProducts, kept: Kept) -> CrossProducts:
     )
 
 
-def _combined(cp: CrossProducts, t: int, c: Array) -> tuple[EffectBasis, Array]:
+def _combined(cp: CrossProducts, t: int, c: Array, free: Freedom) -> tuple[EffectBasis, Array]:
     """Coordinates of combinations of a term's effects, and their own in the term's coordinates."""
     own, k = cp.basis.effects[t], len(c)
-    if c.shape[1] == k and np.array_equal(c, np.eye(k)):
+    if own.freedom is free and c.shape[1] == k and np.array_equal(c, np.eye(k)):
         return own, c
-    new = EffectBasis.from_rows(cp.effect_rows(t) @ c, cp.n)
+    new = EffectBasis.from_rows(cp.effect_rows(t) @ c, cp.n, freedom=free)
     return new, own.coordinates(dense.product(c, new.transform))
 
 

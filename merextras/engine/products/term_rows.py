@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
+from merextras.engine.covariance.structure import Freedom
 from merextras.engine.kernels.blocks import Array, IntArray
 
 
@@ -22,11 +23,14 @@ class TermRows:
         The row's covariates: a column of ones for a random intercept.
     n_levels : int
         J; a level may have no rows.
+    freedom : Freedom
+        In which coordinates the structure of their covariance lets the effects stand.
     """
 
     codes: IntArray
     values: Array
     n_levels: int
+    freedom: Freedom = Freedom.ANY
 
     @property
     def k(self) -> int:

@@ -81,6 +81,22 @@ class Target:
         """Effects of the term whose variance is not free to grow at a given u and z."""
         return self.effects
 
+    def inward(self, theta: Array, slope: Array, sizes: Array) -> tuple[Array, bool]:
+        """A change of the term's own covariance that leaves u and z as they are held.
+
+        Arguments and results are those of `Structure.inward`, of the free effects alone.
+        """
+        del theta
+        change = np.zeros((1, *slope.shape[1:]))
+        free = np.setdiff1d(np.arange(slope.shape[1]), self.frozen)
+        if len(free) == 0:
+            return change, False
+        among = np.ix_(free, free)
+        part = Unstructured(len(free))
+        inner, found = part.inward(np.zeros((1, part.n)), slope[0][among][None], sizes[free])
+        change[0][among] = inner[0]
+        return change, bool(found[0])
+
     @property
     def at(self) -> int:
         """Place in theta of the first element of the term's factor."""

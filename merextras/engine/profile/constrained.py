@@ -13,7 +13,6 @@ from functools import cached_property
 
 import numpy as np
 
-from merextras.engine.covariance.unstructured import Unstructured
 from merextras.engine.elimination.plan import System
 from merextras.engine.kernels.blocks import Array
 from merextras.engine.optimum.criterion import sizes_of
@@ -230,27 +229,14 @@ def _step_inside(problem: Problem, spot: Spot) -> Spot | None:
         if not structure.near_zero(own, sizes, _NEAR_BOUNDARY)[0]:
             continue
         if t == target.term:
-            inside = _own_inside(problem, spot, slope)
+            change, down = target.inward(own, slope[None], sizes)
         else:
             change, found = structure.inward(own, slope[None], sizes)
-            inside = _grown(problem, spot, t, slope, change) if found[0] else None
+            down = bool(found[0])
+        inside = _grown(problem, spot, t, slope, change) if down else None
         if inside is not None:
             return inside
     return None
-
-
-def _own_inside(problem: Problem, spot: Spot, slope: Array) -> Spot | None:
-    """The same in the effects of the parameter's own term that are free at a given u and z."""
-    target, t = problem.target, problem.target.term
-    free = np.setdiff1d(np.arange(problem.covariances.structures[t].k), target.frozen)
-    if len(free) == 0:
-        return None
-    among = np.ix_(free, free)
-    part = Unstructured(len(free))
-    inner, found = part.inward(np.zeros((1, part.n)), slope[among][None], problem.sizes[t][free])
-    change = np.zeros_like(slope)
-    change[among] = inner[0]
-    return _grown(problem, spot, t, slope, change[None]) if found[0] else None
 
 
 def _grown(problem: Problem, spot: Spot, t: int, slope: Array, change: Array) -> Spot | None:

@@ -296,7 +296,7 @@ class _Search:
         Returns the replicates that were changed.
         """
         reference = self.found.deviance[which]
-        size = np.abs(self.found.theta[which]) * self.units
+        size = self.covariances.amounts(self.found.theta[which], self.units)
         limit = NEAR_ZERO * np.maximum(1.0, np.max(size, axis=1, initial=0.0))
         changed = np.zeros(len(which), dtype=bool)
         for where in self.covariances.zero_groups():

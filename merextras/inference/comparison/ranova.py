@@ -148,7 +148,7 @@ def ranova(
     rows = [("<none>", fitted.n_parameters, fitted.solution.deviance(), np.nan, np.nan)]
     for label, reduced in _reductions(fitted.design, reduce_terms):
         small = _fitted(fitted, reduced.design)
-        npar = fixed + sum(t.k * (t.k + 1) // 2 for t in reduced.design.terms)
+        npar = fixed + reduced.design.covariances.n
         exact = bootstrap = np.nan
         if "exact" in wanted:
             exact, reason = _exact(fitted, reduced, exact_sims, rng)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from merextras._typing import Array
 from merextras.distributions.degrees import Moments
-from merextras.exceptions import NotPositiveDefiniteError, RefitWarning
+from merextras.exceptions import NotPositiveDefiniteError, RefitWarning, UnsupportedModelError
 from merextras.inference.ddf.contrasts import FTest, independent
 from merextras.inference.ddf.satterthwaite import in_basis, inverse_of
 from merextras.model.state.fitted import FittedModel, refitted
@@ -147,7 +147,13 @@ def kenward_roger(model: FittedModel, *, stacklevel: int = 2) -> KenwardRoger:
         P_i = -X'V^-1 V_i V^-1 X,     Q_ij = X'V^-1 V_i V^-1 V_j V^-1 X
         (W^-1)_ij = (tr(V^-1 V_i V^-1 V_j) - 2 tr(Phi Q_ij) + tr(Phi P_i Phi P_j)) / 2
 
-    The result does not depend on the linear coordinates of the parameters, and sigma**2 is replaced
+    Where a structure is not linear in its parameters (``ar1``, ``cs`` with several variances), the
+    covariances that it has are a curved surface, and ``- R_ij / 4`` is added in the braces with
+    ``R_ij = X'V^-1 (d2V / di dj) V^-1 X``; of the second derivatives only what leaves the surface
+    counts, the rest being undone by the bias that it gives the estimates (Kenward & Roger 2009).
+    The adjusted covariance can then be the smaller one.
+
+    The result does not depend on the coordinates of the parameters, and sigma**2 is replaced
     by the direction V itself, for which all of these are known. A W that is singular (variances
     that can't be told apart) is inverted in the directions that the design determines.
 
@@ -163,6 +169,8 @@ def kenward_roger(model: FittedModel, *, stacklevel: int = 2) -> KenwardRoger:
     ----------
     Kenward, M. G. and Roger, J. H. (1997). Small sample inference for fixed effects from
     restricted maximum likelihood. Biometrics 53, 983-997.
+    Kenward, M. G. and Roger, J. H. (2009). An improved approximation to the precision of fixed
+    effects from restricted maximum likelihood. Comput. Stat. Data Anal. 53, 2583-2595.
     Halekoh, U. and Hojsgaard, S. (2014). A Kenward-Roger approximation and parametric bootstrap
     methods for tests in linear mixed models: the R package pbkrtest. J. Stat. Softw. 59(9).
 
@@ -193,12 +201,33 @@ def kenward_roger(model: FittedModel, *, stacklevel: int = 2) -> KenwardRoger:
     found, sigma2 = model.information, model.solution.sigma2
     # Where effects are in coordinates of their own a direction without information is one that the
     # design does not determine, not one of covariates far from zero.
-    inverse, _ = inverse_of(found.expected())
-    parameters = 2.0 * inverse
+    slopes, second = found.nearly_linear()
+    if not np.all(np.isfinite(slopes)):
+        raise UnsupportedModelError(
+            "Kenward-Roger's method: one of several standard deviations that share a correlation "
+            "is estimated as zero, where the covariance has no derivative in its variance; take "
+            "ddf='satterthwaite', or leave that effect out"
+        )
+    expected = found.expected()
+    inverse, _ = inverse_of(slopes.T @ expected @ slopes)
+    parameters = 2.0 * slopes @ inverse @ slopes.T
     plain = sigma2 * found.unscaled
     adjusted = plain + 2.0 * sigma2 * found.excess(parameters)
     _check_adjusted(adjusted, plain)
+    if np.any(second):
+        adjusted = adjusted - 2.0 * sigma2 * found.bent(inverse, slopes, second, expected)
+        _check_positive(adjusted)
     return KenwardRoger(model, adjusted, plain, sigma2 * found.moves(), parameters)
+
+
+def _check_positive(adjusted: Array) -> None:
+    """Raise where the curvature of V is larger than what it corrects."""
+    if not np.linalg.eigvalsh(adjusted)[0] > 0.0:
+        raise NotPositiveDefiniteError(
+            "Kenward-Roger's method: the covariance of the random effects is so far from linear in "
+            "its parameters that the adjusted covariance of the fixed effects is not positive "
+            "definite; take ddf='satterthwaite'"
+        )
 
 
 def _check_adjusted(adjusted: Array, plain: Array) -> None:

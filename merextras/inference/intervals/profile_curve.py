@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from merextras._typing import Array
-from merextras.distributions.curve import FORWARD, Curve
+from merextras.distributions.curve import Curve, value_of
 from merextras.engine.kernels.cubic import hermite
 from merextras.engine.profile.constrained import Reached
 from merextras.engine.profile.trace import Side
@@ -41,7 +41,7 @@ def curve_of(
         _reason(side, points, float(bound), end)
         for side, points, bound in zip(sides, (low, high), bounds, strict=True)
     ]
-    estimate = float(FORWARD[kind](start.u))
+    estimate = float(value_of(kind, start.u, (bounds[0], bounds[1])))
     return Curve(
         estimate, kind, u, zeta, slopes, (bounds[0], bounds[1]), (reasons[0], reasons[1]), end
     )

@@ -9,9 +9,10 @@ from statistics import NormalDist
 import numpy as np
 
 from merextras._typing import Array
+from merextras.accessors.parameters import as_variances, parameters_at
 from merextras.distributions.curve import Curve
-from merextras.engine.covariance.cholesky import lower_indices
 from merextras.engine.covariance.covariances import Covariances
+from merextras.engine.covariance.structure import Freedom
 from merextras.engine.optimum.newton import minimise
 from merextras.engine.products.effects import EffectBasis
 from merextras.engine.profile.charts import (
@@ -23,6 +24,7 @@ from merextras.engine.profile.charts import (
     Target,
 )
 from merextras.engine.profile.constrained import Problem, Reached
+from merextras.engine.profile.own_charts import Own, OwnCorrelation, OwnDeviation
 from merextras.engine.profile.paths_by_strata import ResidualPaths
 from merextras.engine.profile.trace import Range, Side, trace
 from merextras.engine.solution.pls import Solution
@@ -39,7 +41,18 @@ _FAR = 12.0
 _LEVELS = (0.5, 0.8, 0.9, 0.95, 0.99)
 _APART = 0.75
 
-#: How a parameter is made of its coordinate (by scale), and where its space ends.
+
+def _kind_of(target: Target) -> tuple[str, str, float, float]:
+    """How a parameter is made of its coordinate (by scale), and where its space ends."""
+    if isinstance(target, OwnDeviation):
+        return (*_POWERS[target.power], 0.0, np.inf)
+    if isinstance(target, OwnCorrelation):
+        return ("sine", "sine", *target.structure.ends)
+    return _KINDS[type(target)]
+
+
+#: A standard deviation and a variance by the power of their coordinate.
+_POWERS = {1.0: ("identity", "square"), 2.0: ("square", "fourth")}
 _KINDS: dict[type[Target], tuple[str, str, float, float]] = {
     StandardDeviation: ("identity", "square", 0.0, np.inf),
     Correlation: ("sine", "sine", -1.0, 1.0),
@@ -56,6 +69,8 @@ class Profiler:
     Attributes
     ----------
     solution : Solution
+    covariances : Covariances
+        Of the model's terms.
     targets : dict parameter -> Target
     scale : str
     goals : tuple of float
@@ -67,6 +82,7 @@ class Profiler:
     """
 
     solution: Solution
+    covariances: Covariances
     targets: dict[str, Target]
     scale: str
     goals: tuple[float, ...]
@@ -92,10 +108,10 @@ class Profiler:
         if criterion.strata is not None:
             n_sigmas = len(criterion.strata)
             residuals = ResidualPaths.of(criterion, np.array(opt.theta))
-        effects = solution.cp.basis.effects
-        every = _targets(model.design.covariances, effects, solution.p, scale, n_sigmas)
+        effects, covariances = solution.cp.basis.effects, model.design.covariances
+        every = _targets(covariances, effects, solution.p, scale, n_sigmas)
         targets = dict(zip(names, every, strict=True))
-        return cls(solution, targets, scale, _goals(level_max), residuals=residuals)
+        return cls(solution, covariances, targets, scale, _goals(level_max), residuals=residuals)
 
     def run(self, names: Sequence[str]) -> dict[str, tuple[Curve, Array]]:
         """Profile the parameters: the curve of each, and all parameters at its points."""
@@ -107,7 +123,10 @@ class Profiler:
     def _profile(self, name: str) -> tuple[Curve, Array]:
         target = self.targets[name]
         at_zero = self._zero_effects(target)
-        if at_zero and isinstance(target, (Correlation, Covariance)):
+        needed = 1 if isinstance(target, (Correlation, Covariance)) else np.inf
+        if isinstance(target, OwnCorrelation):
+            needed = target.structure.k - 1  # two that vary have a correlation
+        if len(at_zero) >= needed:
             return self._undefined(target)
         problem, start = self._start(target, name)
         span = self._range(problem, start)
@@ -117,7 +136,7 @@ class Profiler:
         if isinstance(target, StandardDeviation) and low.status == "reached":
             self.far_from_zero.add((target.term, *target.effects))
         points = [*reversed(low.points), start, *high.points]
-        kind, squared, *bounds = _KINDS[type(target)]
+        kind, squared, *bounds = _kind_of(target)
         curve = curve_of(
             start, (low, high), squared if self.scale == "varcov" else kind, bounds, span.ceiling
         )
@@ -134,13 +153,13 @@ class Profiler:
     def _undefined(self, target: Target) -> tuple[Curve, Array]:
         """A correlation or covariance of an effect without variance."""
         nothing = np.empty(0)
-        if isinstance(target, Correlation):
+        kind, _, *ends = _kind_of(target)
+        if not isinstance(target, Covariance):
             reason = "a standard deviation is estimated as 0, where every correlation fits as well"
-            bounds = (-1.0, 1.0)
+            bounds = (ends[0], ends[1])
         else:
             reason = "a variance is estimated as 0, and the covariance's profile has no start there"
             bounds = (np.nan, np.nan)
-        kind = _KINDS[type(target)][0]
         curve = Curve(np.nan, kind, nothing, nothing, nothing, bounds, (reason, reason))
         return curve, np.empty((0, len(self.targets)))
 
@@ -175,6 +194,8 @@ class Profiler:
         if isinstance(target, StandardDeviation):
             one = sigma / problem.sizes[target.term][target.effects[0]]
             return Range(0.0, np.inf, max(start.u, one))
+        if isinstance(target, Own):
+            return self._own_range(problem, target, start)
         if isinstance(target, Correlation):
             return Range(-0.5 * np.pi, 0.5 * np.pi, 0.5, self._ceiling(target, start))
         if isinstance(target, Sigma):
@@ -184,6 +205,15 @@ class Profiler:
             sds = sigma * np.linalg.norm(lam[list(target.effects)], axis=1)
             return Range(-np.inf, np.inf, float(np.prod(sds)))
         return Range(-np.inf, np.inf, 3.0 / np.sqrt(0.5 * start.curvature))
+
+    def _own_range(self, problem: Problem, target: Own, start: Reached) -> Range:
+        if isinstance(target, OwnCorrelation):
+            return Range(-0.5 * np.pi, 0.5 * np.pi, 0.5)
+        assert isinstance(target, OwnDeviation)
+        size = problem.sizes[target.term][target.effects[0]]
+        scale = self.solution.cp.basis.effects[target.term].scale[target.effects[0]]
+        one = float(np.sqrt(self.solution.sigma2) * scale / size)
+        return Range(0.0, np.inf, max(start.u, one ** (1.0 / target.power)))
 
     def _ceiling(self, target: Correlation, start: Reached) -> float:
         """How much worse the best model is in which one of the effects has no variance."""
@@ -221,30 +251,18 @@ class Profiler:
         )
 
     def _values(self, points: Sequence[Reached]) -> Array:
-        rows = []
-        for point in points:
-            model = point.model
-            lams, sigma2 = model.solution.lams, model.sigma2
-            omega = np.ones(1) if point.log_omega is None else np.exp(point.log_omega)
-            rows.append(_values_of(lams, sigma2, omega, model.beta, self.scale))
-        return np.array(rows)
-
-
-def _values_of(
-    lams: Sequence[Array], sigma2: float, omega: Array, beta: Array, scale: str
-) -> Array:
-    """All parameters; NaN for the correlation of an effect without variance."""
-    parts = []
-    for lam in lams:
-        covariance = sigma2 * lam @ lam.T
-        if scale == "sdcor":
-            sd = np.sqrt(np.diag(covariance))
-            with np.errstate(invalid="ignore", divide="ignore"):
-                covariance = covariance / np.outer(sd, sd)
-            covariance[np.diag_indices_from(covariance)] = sd
-        parts.append(covariance[lower_indices(len(lam))])
-    residual = sigma2 / omega
-    return np.concatenate([*parts, np.sqrt(residual) if scale == "sdcor" else residual, beta])
+        """All parameters at the points; NaN for the correlation of an effect without variance."""
+        models = [point.model for point in points]
+        by_term = zip(*(model.solution.lams for model in models), strict=True)
+        gs = [np.array([lam @ lam.T for lam in lams]) for lams in by_term]
+        sigma2, beta = (np.array([getattr(m, name) for m in models]) for name in ("sigma2", "beta"))
+        omega = [np.ones(1) if p.log_omega is None else np.exp(p.log_omega) for p in points]
+        values = parameters_at(
+            self.covariances, gs, sigma2, beta.reshape(len(models), -1), np.array(omega)
+        )
+        if self.scale == "sdcor":
+            return values
+        return as_variances(self.covariances, values, np.shape(omega)[1])
 
 
 def _goals(level_max: float) -> tuple[float, ...]:
@@ -265,9 +283,24 @@ def _targets(
     """What the parameters are, in their order."""
     between = Correlation if scale == "sdcor" else Covariance
     targets: list[Target] = []
-    for t, k in enumerate(model.ks):
+    for t, structure in enumerate(model.structures):
+        k = structure.k
+        if structure.freedom is not Freedom.ANY:
+            targets += _own_targets(model, t, effects[t])
+            continue
         for j in range(k):
             targets.append(StandardDeviation(model, t, (j,), effects[t]))
             targets += [between(model, t, (j, i), effects[t]) for i in range(j + 1, k)]
     targets += [Sigma(model) for _ in range(n_sigmas)]
     return [*targets, *(FixedEffect(model, column=column) for column in range(p))]
+
+
+def _own_targets(model: Covariances, t: int, basis: EffectBasis) -> list[Target]:
+    """The parameters of a term whose structure has them as its own coordinates."""
+    structure, out = model.structures[t], list[Target]()
+    for place, (row, own) in enumerate(zip(structure.pairs[0], structure.is_sd, strict=True)):
+        if own:
+            out.append(OwnDeviation(model, t, (int(row),), basis, place))
+        else:
+            out.append(OwnCorrelation(model, t, tuple(range(structure.k)), basis, place))
+    return out

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from merextras._typing import Array, IntArray
+from merextras.engine.covariance.families import contains, has_equal
+from merextras.engine.covariance.structure import Structure
 from merextras.engine.kernels.dense import orthonormal
 from merextras.engine.products.term_rows import TermRows
 from merextras.exceptions import InvalidArgumentError, NoRowsError
@@ -65,6 +67,7 @@ class Candidate:
     names: tuple[str, ...]
     terms: tuple[TermRows, ...]
     log_det: float = 0.0
+    structures: tuple[Structure, ...] = ()
     strata: IntArray | None = None
 
 
@@ -121,6 +124,7 @@ def mixed_candidate(fit: FittedModel) -> AnyCandidate:
         names=tuple(design.fixed.names),
         terms=tuple(term.rows for term in design.terms),
         log_det=log_det,
+        structures=tuple(term.structure for term in design.terms),
         strata=None if design.residual is None else design.residual.codes,
     )
 
@@ -243,7 +247,8 @@ def check_nested(small: AnyCandidate, large: AnyCandidate, verb: str = "anova") 
 
     Decided by the span of X, and for the random effects term by term: a term is within one on the
     same groups whose effects span its own, or within one on coarser groups that has an effect for
-    each of its levels, as ``(1 | g:f)`` is within ``(0 + f | g)``. The response must be shared.
+    each of its levels, as ``(1 | g:f)`` is within ``(0 + f | g)``; and its covariances must be
+    among those of the other's structure. The response must be shared.
     """
     if isinstance(small, StreamedCandidate) or isinstance(large, StreamedCandidate):
         _check_nested(*_without_rows(small, large, verb), verb)
@@ -261,8 +266,9 @@ def check_nested(small: AnyCandidate, large: AnyCandidate, verb: str = "anova") 
             f"{verb}: {small.label!r} is not nested in {large.label!r}: its fixed effects "
             f"{outside} are not in the span of the other's; compare them by aic or bic"
         )
-    for term in small.terms:
-        if not any(_within(term, other) for other in large.terms):
+    others = list(zip(large.terms, large.structures, strict=True))
+    for term, own in zip(small.terms, small.structures, strict=True):
+        if not any(_within(term, other, own, wide) for other, wide in others):
             raise InvalidArgumentError(
                 f"{verb}: {small.label!r} is not nested in {large.label!r}: no random-effects term "
                 f"of it contains the one with {term.n_levels} levels and {term.k} effect(s); "
@@ -300,11 +306,30 @@ def _outside(columns: Array, of: Array) -> list[int]:
     return [int(j) for j in np.flatnonzero(rest > _SAME * size)]
 
 
-def _within(small: TermRows, large: TermRows) -> bool:
-    if same_groups(small, large):
-        return not _outside(small.values, large.values)
+def _within(small: TermRows, large: TermRows, own: Structure, wide: Structure) -> bool:
+    """Whether a term's covariances, of its structure, are among those of another's."""
     constant = small.k == 1 and bool(np.all(small.values == small.values[0]))
-    return constant and _refines(small.codes, large.codes) and _by_cell(small, large)
+    if same_groups(small, large):
+        if (
+            constant
+            and has_equal(wide)
+            and np.array_equal(large.values.sum(axis=1), small.values[:, 0])
+        ):
+            return True
+        at = _places(small.values, large.values)
+        return contains(wide, own, at) and not _outside(small.values, large.values)
+    cells = constant and _refines(small.codes, large.codes) and _by_cell(small, large)
+    return cells and (wide.is_full or _are_indicators(large.values))
+
+
+def _are_indicators(values: Array) -> bool:
+    return bool(np.all((values == 0.0) | (values == 1.0)) and np.all(values.sum(axis=1) == 1.0))
+
+
+def _places(columns: Array, of: Array) -> list[int] | None:
+    """Which columns these are of others; None if they are not among them."""
+    found = [np.flatnonzero(np.all(of == column[:, None], axis=0)) for column in columns.T]
+    return [int(at[0]) for at in found] if all(len(at) for at in found) else None
 
 
 def _refines(fine: IntArray, coarse: IntArray) -> bool:

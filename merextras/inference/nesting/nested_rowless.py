@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from merextras._typing import Array
+from merextras.engine.covariance.families import contains
 from merextras.engine.replicates.draws import Sums
 from merextras.engine.replicates.responses import Responses
 from merextras.exceptions import InvalidArgumentError, NoRowsError
@@ -82,7 +83,19 @@ def term_within(small: RandomTerm, large: RandomTerm) -> Array | None:
     if not same_levels(small, large) or small.coder.columns != large.coder.columns:
         return None
     mine, theirs = term_columns([small, large])
-    return combinations(mine, theirs)
+    found = combinations(mine, theirs)
+    if found is None or not contains(large.structure, small.structure, _places(found)):
+        return None
+    return found
+
+
+def _places(combinations: Array) -> list[int] | None:
+    """Which effects combinations are; None if one is of several."""
+    single = np.isclose(combinations, 1.0) & (np.abs(combinations) > 0.5)
+    rest = np.where(single, 0.0, combinations)
+    if np.any(single.sum(axis=0) != 1) or np.any(np.abs(rest) > _SAME):
+        return None
+    return [int(at) for at in np.argmax(single, axis=0)]
 
 
 def fixed_within(small: RowlessDesign, large: RowlessDesign) -> Array | None:

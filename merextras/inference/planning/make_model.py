@@ -160,7 +160,7 @@ def made_fit(
     design: RowDesign, beta: Array, gs: Sequence[Array], sigma: float, *, reml: bool
 ) -> Fit:
     """The fit that has these estimates, with a response of which they are the estimates."""
-    theta = design.covariances.from_covariances([g / sigma**2 for g in gs])
+    theta = design.covariances.natural_of([g / sigma**2 for g in gs])
     mean = design.x @ beta + (0.0 if design.offset is None else design.offset)
     rest = _unexplained(design)
     first = fit_at(replace(design, y=mean + rest), theta, reml=reml)

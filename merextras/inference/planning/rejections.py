@@ -92,7 +92,7 @@ def without(model: FittedModel, at: int) -> FittedModel:
     if not design.terms:
         return least_squares(model.design, reml=reml)
     gs = [g / model.solution.sigma2 for t, g in enumerate(model.covariances) if t != at]
-    return FittedModel(fit_at(design, design.covariances.from_covariances(gs), reml=reml))
+    return FittedModel(fit_at(design, design.covariances.natural_of(gs), reml=reml))
 
 
 def _pair_of_fixed(
@@ -104,7 +104,7 @@ def _pair_of_fixed(
     free = la.null_space(hypothesis.matrix)
     smaller = replace(design, x=design.x @ free)
     gs = [g / model.solution.sigma2 for g in model.covariances]
-    theta = design.covariances.from_covariances(gs)
+    theta = design.covariances.natural_of(gs)
     shift = design.x @ (np.linalg.pinv(hypothesis.matrix) @ hypothesis.rhs)
     return large, FittedModel(fit_at(smaller, theta, reml=False)), shift
 

@@ -123,7 +123,7 @@ class VarianceParts:
             Of the user's effects.
         """
         found, cov = [np.einsum("mi,ij,mj->m", beta, self.fixed, beta)], self.covariances
-        lambdas = cov.joint(theta)
+        lambdas = cov.joint(cov.from_natural(theta))
         for moment, span, own in zip(self.terms, cov.spans, self.effects, strict=True):
             lams = own.coordinates(lambdas[:, span, span])
             found.append(sigma2 * np.einsum("mac,ab,mbc->m", lams, moment, lams))

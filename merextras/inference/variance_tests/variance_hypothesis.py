@@ -122,7 +122,8 @@ def check_one_sigma(model: FittedModel, verb: str) -> None:
 def label_of(term: Term) -> str:
     """The term as lme4's formula has it: ``(0 + Days | Subject)``."""
     names = ["1" if name == INTERCEPT else name for name in term.names]
-    return f"({' + '.join(names if names[0] == '1' else ['0', *names])} | {term.factor})"
+    effects = " + ".join(names if names[0] == "1" else ["0", *names])
+    return term.tag.around(f"{effects} | {term.factor}")
 
 
 def read_hypothesis(
@@ -204,7 +205,9 @@ def _of_three(only: FittedModel, full: FittedModel, null: object | None) -> Vari
     tested = only.design.terms[0]
     mine = only.design.groups(0)
     every = range(len(full.design.terms))
+    own = only.design.covariances.structures[0]
     at = [t for t in every if same_term(mine, full.design.groups(t))]
+    at = [t for t in at if full.design.covariances.structures[t] == own]
     if not at:
         _refuse_covariances(full.design, only.design, 0, "model")
         there = ", ".join(label_of(term) for term in full.design.terms)
@@ -257,7 +260,9 @@ def _missing(design: Design, kept: Design | None, name: str) -> int:
     left = list(range(len(design.terms)))
     for s in range(0 if kept is None else len(kept.terms)):
         assert kept is not None
+        mine = kept.terms[s].structure
         same = [t for t in left if same_term(kept.groups(s), design.groups(t))]
+        same = [t for t in same if design.terms[t].structure == mine]
         if not same:
             _refuse(design, kept, s, name)
         left.remove(same[0])

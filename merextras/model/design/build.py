@@ -14,6 +14,7 @@ from merextras._typing import Array, BoolArray
 from merextras.engine.products.term_rows import TermRows
 from merextras.exceptions import DataWarning, InvalidArgumentError
 from merextras.model.columns.covariates import Covariates
+from merextras.model.columns.effect_levels import check_effects_of
 from merextras.model.columns.finite import check_finite
 from merextras.model.columns.fixed import FormulaPart, Scope
 from merextras.model.columns.levels import grouping, without_unused
@@ -226,10 +227,11 @@ def _terms(bar: Bar, frame: pd.DataFrame, labels: Mapping[str, str], scope: Scop
     levels, codes = grouping(frame, bar.factors)
     part = _part(bar.effects, frame, labels, scope)
     values = part.matrix(frame)
-    what = f"({bar.effects} | {':'.join(bar.factors)})"
+    what = bar.tag.around(f"{bar.effects} | {':'.join(bar.factors)}")
     if not part.names:
         raise InvalidArgumentError(f"formula: {what} has no effects")
     check_finite(values, part.names, what)
+    check_effects_of(bar.tag, part, what)
     every = list(range(len(part.names)))
     columns = [[i] for i in every] if bar.independent else [every]
     return [
@@ -239,6 +241,7 @@ def _terms(bar: Bar, frame: pd.DataFrame, labels: Mapping[str, str], scope: Scop
             levels,
             Covariates(tuple(part.names[i] for i in own), part),
             TermRows(codes, values[:, own], len(levels)),
+            bar.tag,
         )
         for own in columns
     ]

@@ -12,6 +12,8 @@ import pandas as pd
 import scipy.sparse as sp
 
 from merextras._typing import Array, BoolArray, IntArray
+from merextras.engine.covariance.structure import Structure
+from merextras.engine.covariance.tags import PLAIN, Tag
 from merextras.engine.products.crossprod import CrossProducts, effects_of
 from merextras.engine.products.strata import Strata
 from merextras.engine.products.term_rows import TermRows
@@ -51,6 +53,8 @@ class Term(ByRow):
         The k effects of a level: their names, and how to make them from new data.
     rows : TermRows
         Codes and values, row by row; `NoRowsError` where they were not kept.
+    tag : Tag
+        How the structure of the effects' covariance is written.
     """
 
     of_rows: ClassVar[Mapping[str, str]] = {"rows": "codes and covariates by row"}
@@ -60,6 +64,12 @@ class Term(ByRow):
     levels: pd.Index
     covariates: Covariates
     rows: TermRows
+    tag: Tag = PLAIN
+
+    def __post_init__(self) -> None:
+        free = self.tag.structure(self.rows.k).freedom
+        if self.rows.freedom is not free:
+            object.__setattr__(self, "rows", replace(self.rows, freedom=free))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -70,6 +80,16 @@ class Term(ByRow):
     def k(self) -> int:
         """Effects per level."""
         return len(self.covariates.names)
+
+    @property
+    def structure(self) -> Structure:
+        """Of the effects' covariance."""
+        return self.tag.structure(self.k)
+
+    @property
+    def label(self) -> str:
+        """As a formula has it, with the effects' names: ``(Intercept + Days | Subject)``."""
+        return self.tag.around(f"{' + '.join(self.names)} | {self.factor}")
 
     def codes_of(self, data: pd.DataFrame) -> IntArray:
         """The level of each row of new data, -1 for one the model does not know."""

@@ -312,7 +312,7 @@ class Design(ByRow, ABC):
     @property
     def covariances(self) -> Covariances:
         """The covariances of the terms as functions of theta."""
-        return Covariances.unstructured(self.ks)
+        return Covariances.of([term.structure for term in self.terms])
 
     @property
     def cov_priors(self) -> list[CovPrior | None]:
@@ -375,4 +375,4 @@ def bar_text(term: Term) -> str:
     if "1" not in names:
         names.insert(0, "0")
     columns = [name if name.isidentifier() else f"`{name}`" for name in term.columns]
-    return f"({' + '.join(names)} | {':'.join(columns)})"
+    return term.tag.around(f"{' + '.join(names)} | {':'.join(columns)}")

@@ -11,6 +11,7 @@ import pandas as pd
 import scipy.linalg as la
 
 from merextras._typing import Array, BoolArray
+from merextras.engine.covariance.tags import PLAIN, Tag
 from merextras.engine.products.accumulate import combined, triangle
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.products.restrict import restricted
@@ -39,19 +40,25 @@ class RowlessTerm(Term):
     """A random-effects term without its rows."""
 
     def __init__(
-        self, factor: str, columns: Sequence[str], levels: pd.Index, covariates: Covariates
+        self,
+        factor: str,
+        columns: Sequence[str],
+        levels: pd.Index,
+        covariates: Covariates,
+        tag: Tag = PLAIN,
     ) -> None:
         values = {
             "factor": factor,
             "columns": tuple(columns),
             "levels": levels,
             "covariates": covariates,
+            "tag": tag,
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
 
     def __repr__(self) -> str:
-        return f"<term ({' + '.join(self.names)} | {self.factor}) without rows>"
+        return f"<term {self.label} without rows>"
 
 
 class RowlessDesign(Design):
@@ -104,6 +111,7 @@ class RowlessDesign(Design):
                     term.coder.columns,
                     term.coder.levels,
                     Covariates(term.names, term.part),
+                    term.tag,
                 )
                 for term in structure.terms
             ),

@@ -88,7 +88,7 @@ def check_effects(term: Term, values: Array) -> None:
 def bar_of(term: Term) -> str:
     """A term as a formula has it."""
     effects = " + ".join("1" if name == INTERCEPT else name for name in term.names)
-    return f"({effects} | {term.factor})"
+    return term.tag.around(f"{effects} | {term.factor}")
 
 
 def check_twice(terms: Sequence[Term]) -> None:
@@ -123,7 +123,7 @@ def check_levels(term: Term, levels: int, n: int) -> None:
             f"formula: the grouping factor {term.factor!r} of {bar} has {levels} levels for {n} "
             "observations; its variance can't be told from the residual's"
         )
-    if levels * term.k >= n:
+    if levels * term.k >= n and term.structure.is_full:
         raise InvalidArgumentError(
             f"formula: {bar} has {levels * term.k} random effects for {n} observations; their "
             f"covariance can't be told from the residual variance. Write (1 | {term.factor}), or "

@@ -49,6 +49,10 @@ class Spec(ABC):
     def terms(self) -> list[tuple[tuple[str, ...], slice]]:
         """The code of each term's factors and the term's columns; the intercept has no code."""
 
+    def codings(self) -> list[Array]:
+        """The contrast matrices of its categories, as far as it keeps them."""
+        return []
+
     @abstractmethod
     def names_kept(self) -> dict[str, Any]:
         """What its code sees besides the data, as far as it keeps that itself."""
@@ -94,6 +98,11 @@ class PatsySpec(Spec):
         """In patsy's order, all factors before the numbers."""
         slices = self.own.term_slices.items()
         return [(tuple(f.name() for f in term.factors), where) for term, where in slices]
+
+    def codings(self) -> list[Array]:
+        """Of each term's factors."""
+        subterms = [each for found in self.own.term_codings.values() for each in found]
+        return [m.matrix for each in subterms for m in each.contrast_matrices.values()]
 
     def names_kept(self) -> dict[str, Any]:
         """Those of the call."""

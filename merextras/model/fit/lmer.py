@@ -138,6 +138,6 @@ def _fit_checked(design: Design, *, reml: bool, control: LmerControl, stacklevel
     theta = control.start_for(design.covariances.n)
     fit = fit_design(design, reml=reml, theta=theta, control=control.engine, products=products)
     check_told_apart(
-        design.terms, products, fit.opt, refuse=control.check, stacklevel=stacklevel + 1
+        design.terms, fit.solution, fit.opt, refuse=control.check, stacklevel=stacklevel + 1
     )
     return replace(fit, control=control)

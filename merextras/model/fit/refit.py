@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from merextras._typing import Array
+from merextras.engine.covariance.tags import Tag
 from merextras.exceptions import InvalidArgumentError, NoRowsError
 from merextras.model.design.cov_prior import check_cov_prior
 from merextras.model.design.design import Design
@@ -256,10 +257,10 @@ def _labels(bar: Bar) -> dict[tuple[str, ...], str]:
     return {effect_key(label): label for label in term_labels(bar.effects)}
 
 
-def _key(bar: Bar) -> tuple[frozenset[tuple[str, ...]], frozenset[str], bool]:
+def _key(bar: Bar) -> tuple[frozenset[tuple[str, ...]], frozenset[str], bool, Tag]:
     """What two ways to write the same term have in common; one effect is never correlated."""
     labels = frozenset(_labels(bar))
-    return labels, frozenset(bar.factors), bar.independent and len(labels) > 1
+    return labels, frozenset(bar.factors), bar.independent and len(labels) > 1, bar.tag
 
 
 def _taken_out(bar: Bar, of: Bar) -> Bar | None:

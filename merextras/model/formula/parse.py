@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 
+from merextras.engine.covariance.tags import PLAIN, Tag
 from merextras.exceptions import InvalidArgumentError
+from merextras.model.formula.structures import tag_of
 
 _OPEN, _CLOSE, _QUOTES = "([{", ")]}", "\"'`"
 
@@ -28,11 +30,14 @@ class Bar:
         Right of it, one grouping factor: ``("a",)``, or ``("b", "a")`` for ``b:a``.
     independent : bool
         Written with ``||``.
+    tag : Tag
+        The structure of its covariance, written as ``cs(0 + f | g)``.
     """
 
     effects: str
     factors: tuple[str, ...]
     independent: bool
+    tag: Tag = PLAIN
 
 
 @dataclass(frozen=True)
@@ -243,13 +248,36 @@ def summands(text: str, start: int, stop: int | None = None) -> Iterator[tuple[s
 
 
 def _bar(text: str, at: int, end: int, name: str) -> list[Bar] | None:
-    """The terms of ``(effects | factors)``, or None if it is not one."""
+    """The terms of ``(effects | factors)`` or ``cs(effects | factors)``, None if it is neither."""
     naked = [i for i in _outside(text, at, end) if text[i] == "|"]
     if naked:
         raise _error(text, naked[0], "a bar must stand in parentheses: (effects | factor)", name)
-    if not _is_group(text, at, end):
+    if _is_group(text, at, end):
+        return _split_bar(text, at + 1, end - 1, name)
+    called = re.match(r"([^\W\d]\w*)\s*\(", text[at:end])
+    opened = at + called.end() - 1 if called else end
+    if called is None or _closing(text, opened) != end - 1:
         return None
-    return _split_bar(text, at + 1, end - 1, name)
+    if not any(text[i] == "|" for i in _outside(text, opened + 1, end - 1)):
+        return None
+    return _tagged(text, called[1], opened, end - 1, name)
+
+
+def _tagged(text: str, word: str, opened: int, close: int, name: str) -> list[Bar] | None:
+    """The terms of a structure's call, or None if it is some function's."""
+    commas = [i for i in _outside(text, opened + 1, close) if text[i] == ","]
+    ends = [*commas, close]
+    try:
+        tag = tag_of(word, [text[a + 1 : b].strip() for a, b in pairwise(ends)])
+    except InvalidArgumentError as err:
+        raise _error(text, opened - len(word), str(err), name) from err
+    if tag is None:
+        return None
+    bars = _split_bar(text, opened + 1, ends[0], name) or []
+    if any(bar.independent for bar in bars):
+        what = f"{word}() says how the effects go together, which '||' does, too; write one bar"
+        raise _error(text, opened, what, name)
+    return [replace(bar, tag=tag) for bar in bars]
 
 
 def _split_bar(text: str, at: int, end: int, name: str) -> list[Bar] | None:

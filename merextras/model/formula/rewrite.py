@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import patsy
 
@@ -40,17 +41,16 @@ def rewritten(
         With ``a * b`` written as ``a + b + a:b``.
     """
     parsed = as_code(parse(formula), [str(c) for c in columns], {})
-    bars = [
-        bar_text(Bar(expanded(b.effects, change), b.factors, b.independent)) for b in parsed.bars
-    ]
+    bars = [bar_text(replace(b, effects=expanded(b.effects, change))) for b in parsed.bars]
     parts = [expanded(parsed.fixed, change), *bars]
     return f"{parsed.response if response is None else response} ~ {' + '.join(parts)}"
 
 
 def bar_text(bar: Bar) -> str:
-    """``(1 + x | a:b)``."""
+    """``(1 + x | a:b)``, or ``cs(0 + f | g)`` where its covariance has a structure."""
     factors = [c if c.isidentifier() else f"`{c}`" for c in bar.factors]
-    return f"({bar.effects} {'||' if bar.independent else '|'} {':'.join(factors)})"
+    sign = "||" if bar.independent else "|"
+    return bar.tag.around(f"{bar.effects} {sign} {':'.join(factors)}")
 
 
 def expanded(text: str, change: Callable[[str], str] | None = None) -> str:

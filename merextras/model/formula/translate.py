@@ -6,12 +6,13 @@ import ast
 import keyword
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import patsy
 
 from merextras._checks import unknown_column
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.formula.parse import Bar, MixedFormula, in_call, summands
+from merextras.model.formula.parse import MixedFormula, in_call, summands
 from merextras.model.formula.r_spelling import check_code, spelled
 
 
@@ -37,7 +38,7 @@ def as_code(
 
         return pattern.sub(swapped, spelled(text, columns))
 
-    bars = tuple(Bar(code(b.effects), b.factors, b.independent) for b in written.bars)
+    bars = tuple(replace(b, effects=code(b.effects)) for b in written.bars)
     return MixedFormula(code(written.response), code(written.fixed), bars)
 
 

@@ -160,9 +160,9 @@ class FittedGlmm(FittedModel):
         return tuple(own.modes(part) for own, part in pairs)
 
     @property
-    def relative_factors(self) -> tuple[Array, ...]:
-        """Lambda of each term in coordinates in which its covariates are orthonormal, (k, k)."""
-        return self.laplace.modes.lams
+    def relative_theta(self) -> Array:
+        """Theta in coordinates in which each term's covariates are orthonormal."""
+        return self._parts[0]
 
     @property
     def dispersion(self) -> float | None:

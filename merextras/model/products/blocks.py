@@ -12,6 +12,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from merextras._typing import Array, BoolArray, IntArray
+from merextras.engine.covariance.structure import Structure as CovarianceStructure
 from merextras.engine.products.basis import Basis
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.products.effects import EffectBasis
@@ -175,12 +176,17 @@ class Blocks:
         """The basis of X and y, with the coordinates of the terms' effects."""
         return Basis(self._change("transform", p), self.numbers("b0", p), tuple(effects))
 
-    def effects(self, sizes: Sequence[int], version: int) -> list[EffectBasis]:
-        """The coordinates of the terms' effects, of as many each; version 1 has the user's."""
+    def effects(self, structures: Sequence[CovarianceStructure], version: int) -> list[EffectBasis]:
+        """The coordinates of the terms' effects; version 1 has the user's."""
         if version == 1:
-            return [EffectBasis.identity(k) for k in sizes]
-        names = [f"effects_transform{t}" for t in range(len(sizes))]
-        return [EffectBasis(self._change(n, k)) for n, k in zip(names, sizes, strict=True)]
+            return [EffectBasis.identity(s.k, s.freedom) for s in structures]
+        out = []
+        for t, s in enumerate(structures):
+            made = EffectBasis(self._change(f"effects_transform{t}", s.k), s.freedom)
+            if not made.is_allowed:
+                raise ValueError(f"effects_transform{t} is not one of {s.freedom.value}")
+            out.append(made)
+        return out
 
     def _change(self, name: str, k: int) -> Array:
         """A change of basis."""
@@ -218,7 +224,7 @@ def products_of_arrays(
         blocks.gram("xy", p + 1, p + 1, rounding=rounding),
         Field(header["n"], "n").whole(1),
         Field(header["sum_log_w"], "sum_log_w").number(),
-        blocks.basis(p, blocks.effects([k for _, k in shapes], header["version"])),
+        blocks.basis(p, blocks.effects([t.structure for t in structure.terms], header["version"])),
     )
     _check_bessel(cp, np.diag(cp.xy) + rounding)
     if header["version"] == 1:

@@ -29,11 +29,11 @@ def check_same(one: Structure, other: Structure) -> None:
     if dict(one.contrasts) != dict(other.contrasts):
         refuse("the contrasts are", dict(one.contrasts), dict(other.contrasts))
     _check_parts(one.fixed, other.fixed, refuse)
-    terms = {(t.coder.columns, t.names): t for t in other.terms}
+    terms = {t.key: t for t in other.terms}
     for term in one.terms:
-        key = term.coder.columns, term.names
+        key = term.key
         if key not in terms:
-            refuse("the random-effects terms are", list(map(_named, one.terms)), list(terms))
+            refuse("the random-effects terms are", [t.key for t in one.terms], list(terms))
         theirs = terms[key]
         _check_parts(term.part, theirs.part, refuse)
         for column, a, b in zip(
@@ -43,10 +43,6 @@ def check_same(one: Structure, other: Structure) -> None:
             if kinds[0] != kinds[1]:
                 hint = "; give the column one type at all sites"
                 refuse(f"the labels of {column!r} are of types", str(a.dtype), str(b.dtype), hint)
-
-
-def _named(term: Any) -> tuple[Any, ...]:
-    return term.coder.columns, term.names
 
 
 def _check_parts(one: FixedPart, other: FixedPart, refuse: Any) -> None:

@@ -21,9 +21,11 @@ from merextras.model.structure.column_summaries import Facts
 from merextras.model.structure.structure import Value
 
 FORMAT = "merextras cross-products"
-VERSION = 2
+VERSION = 3
 #: Files of version 1 have the effects as the user counts them; reading one changes that.
-READABLE = (1, 2)
+READABLE = (1, 2, 3)
+#: The first version that says how the covariances are structured; before it they were free.
+WITH_STRUCTURES = 3
 
 
 def _described_facts(facts: Facts) -> dict[str, Any]:
@@ -75,6 +77,7 @@ def described(made: Any, arrays: Arrays) -> dict[str, Any]:
                 "part": next(i for i, part in enumerate(parts) if part is term.part),
                 "columns": list(term.columns),
                 "coder": _coder(term.coder, arrays, t),
+                "covariance": {"name": term.tag.name, "hom": term.tag.hom},
             }
             for t, term in enumerate(structure.terms)
         ],

@@ -35,6 +35,11 @@ class Field:
             self.refuse(f"must have {', '.join(names)}")
         return {name: self._within(found[name], f".{name}") for name in names}
 
+    def with_value(self, name: str, value: Any) -> Field:
+        """The same object with one more name."""
+        known = self.value if isinstance(self.value, dict) and name not in self.value else {}
+        return Field({**known, name: value}, self._place)
+
     def mapping(self) -> dict[str, Field]:
         """An object whose names are data."""
         if not isinstance(self.value, dict):

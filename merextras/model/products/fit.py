@@ -79,7 +79,7 @@ def fit_products(
             "large: change the unit of the response or of a predictor"
         )
     check_told_apart(
-        design.terms, products, fit.opt, refuse=control.check, stacklevel=stacklevel + 1
+        design.terms, fit.solution, fit.opt, refuse=control.check, stacklevel=stacklevel + 1
     )
     return replace(fit, control=control, n_dropped=made.n_dropped)
 

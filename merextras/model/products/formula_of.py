@@ -49,16 +49,17 @@ def check_formula(structure: Structure, parts: Sequence[FixedPart]) -> None:
     _check_values(structure.offsets, offsets, "offsets")
     labels = contrast_labels(structure.contrasts)
     _check_part(structure.fixed, fixed, labels, structure.columns)
-    bars = {(bar.factors, bar.effects) for bar in parsed.bars}
+    bars = {((bar.factors, bar.tag), bar.effects) for bar in parsed.bars}
     for term in structure.terms:
-        matching = [code for factors, code in bars if factors == term.coder.columns]
+        key = term.coder.columns, term.tag
+        matching = [code for own, code in bars if own == key]
         if not any(_is_of(term.part, code, labels, structure.columns) for code in matching):
             raise ValueError(
                 f"the header has a term on {term.factor[:200]!r} that its formula has not"
             )
     _check_variables(structure, parts)
-    known = {term.coder.columns for term in structure.terms}
-    if known != {bar.factors for bar in parsed.bars}:
+    known = {(term.coder.columns, term.tag) for term in structure.terms}
+    if known != {(bar.factors, bar.tag) for bar in parsed.bars}:
         raise ValueError("the header's formula has a term that its terms have not")
     for part in parts:
         own = [t.columns for t in structure.terms if t.part is part]

@@ -10,12 +10,14 @@ import numpy as np
 import pandas as pd
 
 from merextras._typing import Array
+from merextras.engine.covariance.tags import KINDS, Tag
 from merextras.model.columns.coded import Block, CodedPart, Factor
 from merextras.model.columns.levels import Coder
 from merextras.model.columns.part import FixedPart
 from merextras.model.columns.plain_columns import PlainPart
 from merextras.model.evaluation.computed import Computed
 from merextras.model.products.blocks import Blocks
+from merextras.model.products.described import WITH_STRUCTURES
 from merextras.model.products.fields import Field
 from merextras.model.products.formula_of import check_formula
 from merextras.model.structure.column_summaries import Facts
@@ -47,9 +49,10 @@ def read_header(
     parts = [_part(each, columns, trusted) for each in found["parts"].items()]
     if not parts:
         found["parts"].refuse("must not be empty")
-    terms = [
-        _term(each, parts, columns, blocks, t) for t, each in enumerate(found["terms"].items())
-    ]
+    every = found["terms"].items()
+    if header["version"] < WITH_STRUCTURES:
+        every = [each.with_value("covariance", {"name": "us", "hom": False}) for each in every]
+    terms = [_term(each, parts, columns, blocks, t) for t, each in enumerate(every)]
     if not terms:
         found["terms"].refuse("must not be empty")
     if [t.shape[0] for t in terms] != sorted((t.shape[0] for t in terms), reverse=True):
@@ -77,12 +80,16 @@ def read_header(
 def _term(
     field: Field, parts: Sequence[FixedPart], columns: Collection[str], blocks: Blocks, t: int
 ) -> RandomTerm:
-    found = field.fields("part", "columns", "coder")
+    found = field.fields("part", "columns", "coder", "covariance")
     part = parts[found["part"].whole(0, len(parts) - 1)]
     own = found["columns"].wholes(len(part.names) - 1)
     if not own:
         found["columns"].refuse("must not be empty")
-    return RandomTerm(_coder(found["coder"], columns, blocks, t), part, own)
+    written = found["covariance"].fields("name", "hom")
+    tag = Tag(written["name"].text(KINDS), written["hom"].flag())
+    if len(own) < tag.kind.least:
+        found["columns"].refuse(f"must be at least {tag.kind.least} for {tag.name}()")
+    return RandomTerm(_coder(found["coder"], columns, blocks, t), part, own, tag)
 
 
 def _coder(field: Field, columns: Collection[str], blocks: Blocks, t: int) -> Coder:

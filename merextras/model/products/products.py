@@ -132,9 +132,7 @@ class ModelProducts:
 
     def _term_of(self, other: ModelProducts, t: int) -> int:
         mine = self.structure.terms[t]
-        key = mine.coder.columns, mine.names
-        keys = [(term.coder.columns, term.names) for term in other.structure.terms]
-        return keys.index(key)
+        return [term.key for term in other.structure.terms].index(mine.key)
 
     def _matching(self, other: ModelProducts) -> list[Any]:
         every = range(len(self.structure.terms))
@@ -344,10 +342,11 @@ def products_within(design: RowlessDesign, formula: str, n_dropped: int) -> Mode
     if left and len(columns):
         chosen = la.lstsq(facts.x[:, left], facts.x[:, columns])[0]
     kept = [(t, np.eye(design.terms[t].k)[:, own]) for t, own in terms]
+    freedoms = [term.structure.freedom for term in structure.terms]
     rows = np.column_stack([design.rows[:, :-1] @ chosen, design.rows[:, -1]])
     return ModelProducts(
         structure,
-        restricted(combined(design.products, chosen, design.rows), kept),
+        restricted(combined(design.products, chosen, design.rows), kept, freedoms),
         triangle(rows),
         replace(
             facts,

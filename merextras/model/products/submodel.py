@@ -10,6 +10,7 @@ import patsy
 
 from merextras._typing import IntArray
 from merextras.exceptions import InvalidArgumentError, NoRowsError
+from merextras.model.columns.effect_levels import check_effects_of
 from merextras.model.columns.part import FixedPart
 from merextras.model.formula.parse import Bar, parse
 from merextras.model.formula.r_spelling import written_out
@@ -114,7 +115,8 @@ def _subset(part: FixedPart, code: str) -> tuple[FixedPart, IntArray]:
 
 def _terms_of(structure: Structure, bar: Bar) -> list[tuple[int, RandomTerm, IntArray]]:
     """The terms that a bar makes of an old one on the same factor."""
-    keys, text = _keys(bar.effects), f"({bar.effects} | {':'.join(bar.factors)})"
+    keys = _keys(bar.effects)
+    text = bar.tag.around(f"{bar.effects} | {':'.join(bar.factors)}")
     for t, old in enumerate(structure.terms):
         if set(old.coder.columns) != set(bar.factors):
             continue
@@ -123,7 +125,9 @@ def _terms_of(structure: Structure, bar: Bar) -> list[tuple[int, RandomTerm, Int
         part, columns = _subset(old.part, bar.effects)
         if not bar.independent and set(columns) <= set(old.columns):
             where = np.array([old.columns.index(j) for j in columns], dtype=np.intp)
-            return [(t, RandomTerm(old.coder, part, tuple(range(len(columns)))), where)]
+            check_effects_of(bar.tag, part, text)
+            every = tuple(range(len(columns)))
+            return [(t, RandomTerm(old.coder, part, every, bar.tag), where)]
         if bar.independent:
             return _independent(structure, old, part, columns, text)
     _refuse(f"the term {text}")

@@ -13,6 +13,7 @@ from tqdm import tqdm
 from merextras._checks import unknown_column
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
 from merextras.model.columns.coded import CodedPart, Factor, as_series
+from merextras.model.columns.effect_levels import check_effects_of
 from merextras.model.columns.fixed import FORMULA_WORDS, Scope
 from merextras.model.columns.levels import Coder, Seen
 from merextras.model.columns.part import FixedPart
@@ -284,11 +285,12 @@ class Learner:
         for bar in self._parsed.bars:
             part = self._part(bar.effects, factors, labels)
             every = list(range(len(part.names)))
+            what = bar.tag.around(f"{bar.effects} | {':'.join(bar.factors)}")
             if not every:
-                what = f"({bar.effects} | {':'.join(bar.factors)})"
                 raise InvalidArgumentError(f"formula: {what} has no effects")
+            check_effects_of(bar.tag, part, what)
             for own in [[i] for i in every] if bar.independent else [every]:
-                terms.append(RandomTerm(coders[bar.factors], part, tuple(own)))
+                terms.append(RandomTerm(coders[bar.factors], part, tuple(own), bar.tag))
         return Structure(
             self._formula,
             self._value(self._parsed.response),

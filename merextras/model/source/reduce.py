@@ -63,7 +63,8 @@ def reduce_source(source: Source, learnt: Learnt, *, progress: bool | None) -> R
     """
     structure = learnt.structure
     check_memory(structure, learnt.n_rows - learnt.n_dropped)
-    total = Accumulator(len(structure.fixed.names), structure.shapes)
+    freedoms = [term.structure.freedom for term in structure.terms]
+    total = Accumulator(len(structure.fixed.names), structure.shapes, freedoms)
     seen = tuple(np.zeros(levels, dtype=bool) for levels, _ in structure.shapes)
     facts: Facts | None = None
     n_rows, parts = 0, dict[int, Part]()

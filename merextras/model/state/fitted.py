@@ -198,9 +198,9 @@ class FittedModel:
         return Posterior(self.solution.sigma2, self.solution)
 
     @property
-    def relative_factors(self) -> tuple[Array, ...]:
-        """Lambda of each term in coordinates in which its covariates are orthonormal, (k, k)."""
-        return self.solution.factor.lams
+    def relative_theta(self) -> Array:
+        """Theta in coordinates in which each term's covariates are orthonormal."""
+        return self.point.theta
 
     @cached_property
     def information(self) -> Information:
@@ -387,6 +387,7 @@ def is_singular(model: FittedModel, tol: float = 1e-4) -> bool:
 
     True when a diagonal element of a relative covariance factor is below `tol`, that of effects
     whose covariates are orthogonal and of mean square one: what is called zero depends neither on
-    the unit of a covariate nor on where its zero is.
+    the unit of a covariate nor on where its zero is. Where a covariance has a structure, when a
+    standard deviation is, or the root of a correlation's distance from its end.
     """
-    return any(bool(np.any(np.diag(lam) < tol)) for lam in model.relative_factors)
+    return bool(model.design.covariances.is_singular(model.relative_theta[None], tol)[0])

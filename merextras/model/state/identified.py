@@ -8,12 +8,13 @@ from collections.abc import Sequence
 import numpy as np
 import scipy.linalg as la
 
+from merextras.engine.covariance.covariances import Covariances
 from merextras.engine.derivatives.identified import confounded
 from merextras.engine.elimination.plan import prepare
 from merextras.engine.optimum.summary import OptSummary
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.replicates.draws import gram_factor
-from merextras.engine.solution.pls import solve
+from merextras.engine.solution.pls import Solution, solve
 from merextras.exceptions import ConvergenceWarning, InvalidArgumentError
 from merextras.model.design.design import Term
 from merextras.model.design.sanity import bar_of
@@ -77,7 +78,7 @@ def _explained(products: CrossProducts) -> bool:
 
 def check_told_apart(
     terms: Sequence[Term],
-    products: CrossProducts,
+    solution: Solution,
     opt: OptSummary | None,
     *,
     refuse: bool,
@@ -92,7 +93,7 @@ def check_told_apart(
     InvalidArgumentError
     """
     known = opt is not None and opt.regular
-    found = [] if known else confounded_terms(terms, products)
+    found = [] if known else confounded_terms(terms, solution)
     if not found:
         return
     if refuse:
@@ -100,10 +101,15 @@ def check_told_apart(
     warnings.warn("; ".join(found), ConvergenceWarning, stacklevel=stacklevel + 1)
 
 
-def confounded_terms(terms: Sequence[Term], products: CrossProducts) -> list[str]:
-    """A sentence for each combination of variances that nothing in the data shows."""
+def confounded_terms(terms: Sequence[Term], solution: Solution) -> list[str]:
+    """A sentence for each combination of variances that nothing in the data shows.
+
+    A covariance that is not linear in its parameters is looked at near the solution's.
+    """
     found = []
-    for numbers, residual in confounded(products):
+    covariances = Covariances.of([term.structure for term in terms])
+    changes = covariances.directions(covariances.parameters(solution.factor.lams))
+    for numbers, residual in confounded(solution.cp, changes):
         bars = list(dict.fromkeys(bar_of(terms[t]) for t in numbers))
         what = " and ".join([*bars, *(["the residuals"] if residual else [])])
         if len(bars) == 1 and not residual:

@@ -18,7 +18,7 @@ from statsmodels.regression.mixed_linear_model import MixedLM, MixedLMResults, M
 
 from merextras._typing import Array
 from merextras.engine.covariance.cholesky import factors_of
-from merextras.engine.covariance.unstructured import Unstructured
+from merextras.engine.covariance.tags import PLAIN, Tag
 from merextras.engine.products.effects import EffectBasis
 from merextras.engine.products.term_rows import TermRows
 from merextras.engine.solution.pls import Solution
@@ -212,29 +212,30 @@ def _fixed(model: Any, names: list[str], frame: pd.DataFrame) -> FixedPart:
 def _group_terms(
     results: Any, groups: Groups, frame: pd.DataFrame, re_formula: str | None
 ) -> list[tuple[Term, Array]]:
-    """The terms on the groups: one, or several where `free` fixed covariances at zero."""
+    """The terms on the groups: one, or several where `free` has covariances of some effects."""
     model = results.model
     values = np.asarray(model.exog_re, dtype=float)
     names = effect_names(model, {str(c): frame[c] for c in frame.columns})
     relative = np.asarray(results.cov_re, dtype=float) / results.scale
     found = []
-    for block in _blocks(results, len(names)):
+    for block, tag in _blocks(results, len(names)):
         covariates = Covariates(tuple(names[i] for i in block))
         rows = TermRows(groups.codes, values[:, block], len(groups.levels))
-        term = Term(groups.name, (groups.name,), groups.levels, covariates, rows)
+        term = Term(groups.name, (groups.name,), groups.levels, covariates, rows, tag)
         if len(block) == len(names):
             term = with_formula(term, re_formula, frame)
-        own = EffectBasis.from_rows(rows.values, len(values))
+        free = term.structure.freedom
+        own = EffectBasis.from_rows(rows.values, len(values), freedom=free)
         inner = own.covariance_from_user(relative[np.ix_(block, block)])
         low = own.to_user(factors_of(inner[None]))
-        found.append((term, Unstructured(len(block)).from_factor(low)[0]))
+        found.append((term, term.structure.natural(term.structure.from_factor(low))[0]))
     return found
 
 
-def _blocks(results: Any, k: int) -> list[list[int]]:
-    """Sets of effects with free covariances among them, from the fit's `free` pattern."""
+def _blocks(results: Any, k: int) -> list[tuple[list[int], Tag]]:
+    """Sets of effects and how they vary together, from the fit's `free` pattern."""
     if results.freepat is None:
-        return [list(range(k))]
+        return [(list(range(k)), PLAIN)]
     free = np.asarray(results.freepat.cov_re) != 0
     if not np.all(np.diag(free)):
         raise UnsupportedModelError("free=: a variance held at a fixed value can't be represented")
@@ -252,7 +253,9 @@ def _blocks(results: Any, k: int) -> list[list[int]]:
     held = np.asarray(results.cov_re)[~free]
     if np.any(held != 0.0):
         raise UnsupportedModelError("free=: covariances held at values other than zero")
-    return blocks
+    if len(blocks) == k > 1:
+        return [(list(range(k)), Tag("diag"))]
+    return [(block, PLAIN) for block in blocks]
 
 
 def _used(response: str, fixed: FixedPart, terms: tuple[Term, ...]) -> set[str]:
@@ -359,5 +362,4 @@ def _warn(done: Fit, plain: Fit) -> None:
             stacklevel=4,
         )
     warn_of(done, stacklevel=4)
-    products = done.solution.cp
-    check_told_apart(done.design.terms, products, done.opt, refuse=False, stacklevel=4)
+    check_told_apart(done.design.terms, done.solution, done.opt, refuse=False, stacklevel=4)

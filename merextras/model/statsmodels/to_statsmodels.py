@@ -231,6 +231,19 @@ def _indicators(term: Term, labels: Array, rows: IntArray) -> tuple[list[str], A
     return [str(label) for label in labels[present]], mat
 
 
+def _free(term: Term) -> Array:
+    """Which elements of a term's covariance are free, statsmodels' ``free=``."""
+    rows, cols, places = term.structure.elements
+    if places is None or len(set(places.tolist())) < len(places):
+        raise UnsupportedModelError(
+            f"{term.label}: statsmodels has free covariances and none; effects that share a "
+            "standard deviation or a correlation can't be represented"
+        )
+    root = np.zeros((term.k, term.k))
+    root[rows, cols] = 1.0
+    return np.asarray(root @ root.T > 0.0, dtype=float)
+
+
 def _parameters(
     model: FittedModel, own: list[int], inner: list[int], order: list[int]
 ) -> tuple[MixedLMParams, MixedLMParams | None]:
@@ -241,7 +254,7 @@ def _parameters(
     at = 0
     for t, k in zip(own, sizes, strict=True):
         cov[at : at + k, at : at + k] = relative[t]
-        free[at : at + k, at : at + k] = 1.0
+        free[at : at + k, at : at + k] = _free(model.design.terms[t])
         at += k
     vcomp = np.array([relative[t][0, 0] for t in inner])
     beta = model.solution.beta[order]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import warnings
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,7 @@ def with_formula(term: Term, formula: str | None, frame: pd.DataFrame) -> Term:
             f"({', '.join(term.names)} | {term.factor})"
         )
     covariates = Covariates(term.names, part)
-    return Term(term.factor, term.columns, term.levels, covariates, term.rows)
+    return replace(term, covariates=covariates)
 
 
 def warn_of_bits(

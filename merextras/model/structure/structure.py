@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 
 from merextras._typing import Array, BoolArray, IntArray
+from merextras.engine.covariance.structure import Structure as CovarianceStructure
+from merextras.engine.covariance.tags import PLAIN, Tag
 from merextras.engine.products.term_rows import TermRows
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.columns.finite import check_finite
@@ -33,11 +35,14 @@ class RandomTerm:
         Makes the columns of the bar that the term was written in.
     columns : tuple of int
         Which of them are the term's.
+    tag : Tag
+        How the structure of their covariance is written.
     """
 
     coder: Coder
     part: FixedPart
     columns: tuple[int, ...]
+    tag: Tag = PLAIN
 
     @property
     def factor(self) -> str:
@@ -50,9 +55,24 @@ class RandomTerm:
         return tuple(self.part.names[i] for i in self.columns)
 
     @property
+    def key(self) -> tuple[object, ...]:
+        """What tells it from the other terms of a formula."""
+        return self.coder.columns, self.names, self.tag
+
+    @property
     def shape(self) -> tuple[int, int]:
         """(levels, effects)."""
         return len(self.coder.levels), len(self.columns)
+
+    @property
+    def structure(self) -> CovarianceStructure:
+        """Of the effects' covariance."""
+        return self.tag.structure(len(self.columns))
+
+    @property
+    def label(self) -> str:
+        """As a formula has it, with the effects' names."""
+        return self.tag.around(f"{' + '.join(self.names)} | {self.factor}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,7 +243,7 @@ class Structure:
             raise InvalidArgumentError(str(err).replace("newdata:", f"{what}:", 1)) from err
         check_finite(x, self.fixed.names, self.formula)
         terms = tuple(
-            TermRows(term.coder.codes(frame), v, len(term.coder.levels))
+            TermRows(term.coder.codes(frame), v, term.shape[0], term.structure.freedom)
             for term, v in zip(self.terms, values, strict=True)
         )
         extra = {name: self._by_row(frame, name) for name in BY_ROW}
@@ -250,7 +270,10 @@ class Structure:
             kept,
             np.empty((0, len(self.fixed.names))),
             none,
-            tuple(TermRows(codes, np.empty((0, k)), levels) for levels, k in self.shapes),
+            tuple(
+                TermRows(codes, np.empty((0, len(t.columns))), t.shape[0], t.structure.freedom)
+                for t in self.terms
+            ),
             weights,
             frequencies,
             none if self.offsets else offset,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -11,6 +11,23 @@ import pandas as pd
 
 from merextras._typing import Array
 from merextras.results.base import FrozenMapping, Parts, TextResult, format_numbers, freeze
+
+
+@dataclass(frozen=True)
+class Line:
+    """What is shown of some of a term's effects.
+
+    Attributes
+    ----------
+    name : str
+    std_dev : float
+    correlations : tuple of float
+        With the effects before it, or the one that all have.
+    """
+
+    name: str
+    std_dev: float
+    correlations: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -24,11 +41,23 @@ class Component:
     names : tuple of str
     covariance : (k, k) array
         Variances and covariances of the effects.
+    structure : str
+        That of the covariance, as a formula has it; empty where all are free.
+    lines : tuple of Line
+        Its parameters as they are shown; by default an effect each.
     """
 
     group: str
     names: tuple[str, ...]
     covariance: Array
+    structure: str = ""
+    lines: tuple[Line, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.lines:
+            sd, corr = self.std_dev, self.correlation
+            every = [Line(n, sd[i], tuple(corr[i, :i])) for i, n in enumerate(self.names)]
+            object.__setattr__(self, "lines", tuple(every))
 
     @property
     def std_dev(self) -> Array:
@@ -67,9 +96,7 @@ class VarCorr(TextResult, FrozenMapping[pd.DataFrame]):
         residual_by: str | None = None,
         sigmas: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
-        self.components = tuple(
-            Component(c.group, c.names, freeze(c.covariance)) for c in components
-        )
+        self.components = tuple(replace(c, covariance=freeze(c.covariance)) for c in components)
         self.sigma = None if sigma is None else float(sigma)
         self.residual_by = residual_by
         self.sigmas = FrozenMapping(dict(sigmas))
@@ -90,7 +117,8 @@ class VarCorr(TextResult, FrozenMapping[pd.DataFrame]):
             sd, corr = c.std_dev, c.correlation
             for i, name in enumerate(c.names):
                 rows.append((c.group, name, None, c.covariance[i, i], sd[i]))
-            for i in range(len(c.names)):
+            together = any(line.correlations for line in c.lines)
+            for i in range(len(c.names) if together else 0):
                 for j in range(i + 1, len(c.names)):
                     rows.append((c.group, c.names[i], c.names[j], c.covariance[i, j], corr[i, j]))
         rows += [("Residual", name, None, sd**2, sd) for name, sd in self._residuals()]
@@ -122,15 +150,17 @@ class VarCorr(TextResult, FrozenMapping[pd.DataFrame]):
     def _rows(self, digits: int | None) -> list[list[str]]:
         """Group, name, variance, standard deviation and correlations of each effect, as text."""
         residuals = self._residuals()
-        own = [value for _, value in residuals]
-        sd = np.concatenate([*(c.std_dev for c in self.components), own])
+        shown = [line.std_dev for c in self.components for line in c.lines]
+        sd = np.array([*shown, *(value for _, value in residuals)])
         text, squares = _formatted(sd, digits), _formatted(sd**2, digits)
         decimals = 2 if digits is None else digits
         rows, at = [], 0
         for c in self.components:
-            for i, name in enumerate(c.names):
-                corr = " ".join(f"{r:{decimals + 3}.{decimals}f}" for r in c.correlation[i, :i])
-                rows.append([c.group if i == 0 else "", name, squares[at], text[at], corr])
+            note = f" ({c.structure})" if c.structure else ""
+            for i, line in enumerate(c.lines):
+                corr = " ".join(f"{r:{decimals + 3}.{decimals}f}" for r in line.correlations)
+                corr += note if line.correlations else ""
+                rows.append([c.group if i == 0 else "", line.name, squares[at], text[at], corr])
                 at += 1
         first = "Residual" if self.residual_by is None else f"Residual, by {self.residual_by}"
         for i, (group, _) in enumerate(residuals):

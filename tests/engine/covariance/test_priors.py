@@ -7,7 +7,8 @@ import pytest
 from scipy import stats
 from tolerances import PRIOR
 
-from merextras.engine.covariance.correlated import Autoregressive, CompoundSymmetry
+from merextras.engine.covariance.autoregressive import Autoregressive
+from merextras.engine.covariance.compound_symmetry import CompoundSymmetry
 from merextras.engine.covariance.covariances import Covariances
 from merextras.engine.covariance.diagonal import Diagonal
 from merextras.engine.covariance.priors import Penalty

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from merextras.engine.covariance.correlated import Autoregressive, CompoundSymmetry
+from merextras.engine.covariance.autoregressive import Autoregressive
+from merextras.engine.covariance.compound_symmetry import CompoundSymmetry
 from merextras.engine.covariance.diagonal import Diagonal
 from merextras.engine.covariance.unstructured import Unstructured
 

@@ -150,14 +150,16 @@ QUADRATIC = {"groups": "Subject", "re_formula": "~Days + I(Days**2)"}
 
 
 def test_free_diagonal(uncorrelated):
-    assert uncorrelated.get_me("cnms") == [("Subject", ("Intercept",)), ("Subject", ("Days",))]
-    assert list(uncorrelated.var_corr()) == ["Subject", "Subject.1"]
+    assert uncorrelated.get_me("cnms") == [("Subject", ("Intercept", "Days"))]
+    assert uncorrelated.formula() == "Reaction ~ Days + diag(1 + Days | Subject)"
+    assert list(uncorrelated.var_corr()) == ["Subject"]
+    assert uncorrelated.var_corr()["Subject"].loc["Intercept", "Days"] == 0.0
 
 
 def test_the_same_by_variance_components(sleep, uncorrelated):
     components = {"z": "1", "d": "0 + Days"}  # statsmodels sorts them by name
     m = fitted("Reaction ~ Days", sleep, groups="Subject", vc_formula=components)
-    assert m.formula() == uncorrelated.formula()
+    assert m.formula() == "Reaction ~ Days + (1 | Subject) + (0 + Days | Subject)"
     same_fit(m, uncorrelated)
     m = fitted(
         "Reaction ~ Days", sleep, groups="Subject", re_formula="1", vc_formula={"d": "0 + Days"}

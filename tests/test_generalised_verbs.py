@@ -13,6 +13,8 @@ from chunk_models import table
 
 import merextras as mx
 from merextras.exceptions import MerextrasError, MerextrasWarning, UnsupportedModelError
+from merextras.model.generalised.fitted import FittedGlmm
+from merextras.model.state.fitted import FittedModel
 
 #: Methods that are a generalised model's own, or right for it as they are.
 SUPPORTED = {
@@ -31,6 +33,7 @@ REFUSED_ARGUMENTS = {
     "m.simulate: newdata",
 }  # fmt: skip
 
+PROPERTIES = (property, functools.cached_property)
 EVERY = {**linear.SAME, **linear.TEXT, **linear.RANDOM, **linear.NEEDS_ROWS}
 FURTHER = {
     "lmer_list": lambda m: mx.ModelList([m]),
@@ -106,7 +109,7 @@ def test_every_method_is_decided():
     methods = {n for n in dir(mx.MerMod) if not n.startswith("_")}
     methods = {n for n in methods if callable(getattr(mx.MerMod, n))} - {"adapter"}
     asked = {_method(name) for name in EVERY if name.startswith("m.")}
-    assert methods - asked - {"from_cross_products"} == set()
+    assert methods - asked - {"from_cross_products", "residual_squares"} == set()
     own = {n for n in methods if getattr(mx.GlmerMod, n).__doc__.startswith("Not available")}
     assert methods - own == SUPPORTED
 
@@ -124,7 +127,7 @@ def test_every_function_is_decided():
     # Take no model, or make one.
     others = {
         "cross_products", "glmer", "icc_from_data", "lmer", "load_cross_products", "load_dataset",
-        "lrt_sim", "make_model", "super_factor", "wiggle", "xyplot", "mcsamp",
+        "check_laplace", "lrt_sim", "make_model", "super_factor", "wiggle", "xyplot", "mcsamp",
         "extend",  # the variables of a model alone
     }  # fmt: skip
     assert functions - plots_of_results - asked - others == set()
@@ -134,6 +137,15 @@ def test_every_function_is_decided():
 def test_there_is_no_linear_solution(name):
     with pytest.raises(UnsupportedModelError):
         getattr(_model(), name)
+
+
+def test_no_property_has_a_linear_models_number():
+    names = [n for n in dir(FittedModel) if isinstance(getattr(FittedModel, n), PROPERTIES)]
+    for name in names:
+        if name.startswith("_") or name in vars(FittedGlmm):
+            continue
+        with pytest.raises(UnsupportedModelError):
+            getattr(_model(), name)
 
 
 def test_mixed_lists_of_models():

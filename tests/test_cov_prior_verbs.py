@@ -95,6 +95,7 @@ SAME = {
     "what_if_average": lambda m: mx.what_if_average(m, rows(), changes={"Days": [0.0, 5.0]}),
     "what_if_spread": lambda m: mx.what_if_spread(m, rows(), group="Subject", rng=1),
     "wiggle": lambda m: mx.wiggle(rows(), "Days", [1.0, 2.0]),
+    "m.residual_squares": lambda m: [m.residual_squares()],
     "m.fixef": lambda m: m.fixef(),
     "m.ranef": lambda m: m.ranef(cond_var=True).to_frame(),
     "m.coef": lambda m: m.coef()["Subject"],
@@ -146,6 +147,7 @@ PENALISED = {
     ).to_frame(),
     "joint_tests: satterthwaite": lambda m: mx.joint_tests(m, ddf="satterthwaite"),
     "tidy: satterthwaite": lambda m: mx.tidy(m, ddf="satterthwaite"),
+    "sat_modcomp": lambda m: [mx.sat_modcomp(m, _small(m)).p_value],
     "m.as_function": lambda m: [m.as_function()(1.1 * m.theta)],
     "m.anova: ddf": lambda m: m.anova(ddf="satterthwaite"),
     "m.drop1: F": lambda m: m.drop1(test="f"),
@@ -162,6 +164,7 @@ REFITS = {
     "bootstrap: cases": lambda m: mx.bootstrap(m, kind="cases", n_sims=4, rng=1).estimates,
     "cross_validate": lambda m: mx.cross_validate(m, by="Subject").to_frame(),
     "icc: intervals": lambda m: mx.icc(m, ci="bootstrap", n_sims=4, rng=1).to_frame(),
+    "ls_means": lambda m: mx.ls_means(m.update("Reaction ~ C(Days) + (Days | Subject)")),
     "power": lambda m: mx.power(m, "Days", n_sims=4, rng=1).p_values,
     "power_curve": lambda m: np.array(
         [
@@ -220,6 +223,7 @@ SAYS = {
     "emmeans": lambda m: mx.emmeans(m, "Days"),
     "emtrends": lambda m: mx.emtrends(m, [], var="Days"),
     "joint_tests": mx.joint_tests,
+    "kr_modcomp": lambda m: mx.kr_modcomp(m, _small(m)),
     "vcov_adj": mx.vcov_adj,
     "m.summary: kenward-roger": lambda m: m.summary(ddf="kenward-roger"),
     "R's AIC": mx.r.AIC,

@@ -4,6 +4,7 @@ Start with a fit, statsmodels' or our own::
 
     m = mx.MerMod(smf.mixedlm("y ~ x", data, groups="g").fit())
     m = mx.lmer("y ~ x + (x | g)", data)
+    m = mx.glmer("yes ~ x + (1 | g)", data, "binomial")
 
 Then, by what you want to know (``m.`` is a method of `MerMod`; a function of ``mx.`` takes ``m`` or
 statsmodels' own fit):
@@ -62,6 +63,7 @@ from merextras.diagnostics.rmse import rmse
 from merextras.diagnostics.shrinkage import shrinkage
 from merextras.diagnostics.singularity import check_singularity
 from merextras.distributions.rlrt_null import lrt_sim, rlrt_sim
+from merextras.glmermod import GlmerMod, glmer
 from merextras.inference.all_fit import all_fit
 from merextras.inference.arm.dic import extract_dic
 from merextras.inference.arm.display import display, fast_display
@@ -160,6 +162,7 @@ except PackageNotFoundError:  # run from a checkout
 __all__ = [
     "FEsim",
     "Gamma",
+    "GlmerMod",
     "InverseWishart",
     "LmerControl",
     "MerMod",
@@ -201,6 +204,7 @@ __all__ = [
     "find_form_funs",
     "for_summary_col",
     "glance",
+    "glmer",
     "icc",
     "icc_from_data",
     "joint_tests",

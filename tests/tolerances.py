@@ -266,15 +266,15 @@ RANGE_QUANTILE = 1e-4
 #: Columns of broom.mixed, relative to the largest of a column: see `LMER_ESTIMATE`. Worst: 2e-8.
 TIDY = 1e-6
 
-#: Statistics of pbkrtest, lmerTest and nlme on fits at their optimum, relative; pbkrtest rounds its
-#: restrictions to seven digits, and nlme's own fit stops a little before the optimum.
-MODCOMP = 1e-5
-NLME = 1e-4
+#: Statistics of pbkrtest, lmerTest and nlme on fits at their optimum, relative. Worst seen: 4e-9;
+#: nlme's own fit stops a little before the optimum.
+MODCOMP = 1e-7
+NLME = 1e-6
 
-#: Robust covariances, their degrees of freedom and tests: the same formulas dense, whose matrices
-#: of all rows lose digits; and R's dense version on fits at their optimum, which moves with theta.
-ROBUST_DENSE = 1e-7
-ROBUST = 1e-5
+#: Robust covariances, their degrees of freedom and tests: the same formulas dense (worst seen:
+#: 2e-13), and R's dense version on fits at their optimum, which moves with theta (1e-10).
+ROBUST_DENSE = 1e-9
+ROBUST = 1e-7
 
 # --- Effect sizes and checks ---------------------------------------------------------------------
 
@@ -396,3 +396,32 @@ BLME_CRITERION = 1e-8
 #: The fit of a file of the format's first version against that of its rows: the products with a
 #: covariate's mean of 17 standard deviations are rounded before that is taken off.
 OLD_FILE = 1e-9
+
+# --- Generalised models --------------------------------------------------------------------------
+
+#: Derivatives of log-densities against fourth-order differences with steps of 1e-4 of eta, over the
+#: largest: rounding of the density over the step.
+FAMILY_DERIVATIVE = 1e-8
+
+#: Closed forms of one number by two ways: logarithms of gamma functions lose a digit or two.
+ROUNDING_OF_SUMS = 1e-11
+
+#: The gradient of Laplace's criterion against fourth-order differences of it: what is asked for.
+LAPLACE_GRADIENT = 1e-7
+
+#: Log-likelihoods of two exact optima, relative: what is asked for; they agree to rounding, 1e-12.
+GLMM_LOG_LIK = 1e-8
+
+#: Fixed effects at both optima, in standard errors: what is asked for.
+GLMM_ESTIMATE = 1e-6
+
+#: Standard deviations (relative) and the covariance of the fixed effects (as a correlation): both
+#: sides' Hessians are fourth-order differences of exact gradients.
+GLMM_COVARIANCE = 1e-6
+
+#: lme4's glmer iterated as far as its criterion allows: its optimiser stops at about 1e-6 of an
+#: estimate.
+GLMM_AGAINST_LME4 = 1e-5
+
+#: Quadrature with many nodes against adaptive integration, relative: what the integration leaves.
+QUADRATURE_LIMIT = 1e-8

@@ -41,7 +41,7 @@ def fixef(model: FittedModel, *, add_dropped: bool = False) -> pd.Series:
     dtype: float64
     """
     fixed = model.design.fixed
-    found = pd.Series(model.solution.beta.copy(), index=list(fixed.names))
+    found = pd.Series(model.fixed_estimates.copy(), index=list(fixed.names))
     if add_dropped:
         return found.reindex(list(fixed.whole.names))
     return found
@@ -163,26 +163,25 @@ def pick_groups(model: FittedModel, groups: str | Sequence[str] | None) -> list[
 def _modes(model: FittedModel, factor: str) -> pd.DataFrame:
     terms = model.design.terms_of(factor)
     names = [name for t in terms for name in model.design.terms[t].names]
-    values = np.hstack([model.solution.b[t] for t in terms])
+    values = np.hstack([model.modes[t] for t in terms])
     index = model.design.terms[terms[0]].levels.rename(factor)
     return pd.DataFrame(values, index=index, columns=names)
 
 
 def _post_var(model: FittedModel, factor: str) -> Array:
-    terms = model.design.terms_of(factor)
-    solution = model.solution
+    terms, posterior = model.design.terms_of(factor), model.posterior
     sizes = [model.design.terms[t].k for t in terms]
     ends = np.cumsum(sizes)
     out = np.zeros((len(model.design.terms[terms[0]].levels), ends[-1], ends[-1]))
     for a, t in enumerate(terms):
         rows = slice(ends[a] - sizes[a], ends[a])
-        out[:, rows, rows] = solution.conditional(t)
+        out[:, rows, rows] = posterior.conditional(t)
         for b, s in enumerate(terms[:a]):
-            between = solution.between(s, t)
+            between = posterior.between(s, t)
             cols = slice(ends[b] - sizes[b], ends[b])
             out[:, cols, rows] = between
             out[:, rows, cols] = np.swapaxes(between, 1, 2)
-    return np.asarray(solution.sigma2 * out)
+    return out
 
 
 def coef(model: FittedModel) -> FrozenMapping[pd.DataFrame]:
@@ -198,7 +197,7 @@ def coef(model: FittedModel) -> FrozenMapping[pd.DataFrame]:
     for factor in design.factors:
         modes = _modes(model, factor)
         frame = pd.DataFrame(
-            np.tile(model.solution.beta, (len(modes), 1)),
+            np.tile(model.fixed_estimates, (len(modes), 1)),
             index=modes.index,
             columns=list(design.fixed.names),
         )
@@ -230,6 +229,6 @@ def var_corr(model: FittedModel) -> VarCorr:
         components.append(Component(label, term.names, covariance))
     groups = model.design.residual
     if groups is None:
-        return VarCorr(components, float(np.sqrt(model.solution.sigma2)))
+        return VarCorr(components, None if model.is_generalised else mean_sigma(model))
     by_group = dict(zip(map(str, groups.levels), group_sigmas(model).tolist(), strict=True))
     return VarCorr(components, mean_sigma(model), groups.name, by_group)

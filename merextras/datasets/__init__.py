@@ -1,9 +1,9 @@
 """Bundled data sets, small enough to travel with the package.
 
-``load_dataset`` reads one of them, ``dataset_names`` lists them. ``sleepstudy``, ``dyestuff``,
-``penicillin`` and ``pastes`` hold the values and the column names of the R package lme4, ``hsb``
-those of merTools, so that results can be laid beside published ones. ``students`` is synthetic;
-`load_dataset` says how it was made.
+``load_dataset`` reads one of them, ``dataset_names`` lists them. ``cbpp``, ``verb_agg``,
+``sleepstudy``, ``dyestuff``, ``penicillin`` and ``pastes`` hold the values and the column names of
+the R package lme4, ``hsb`` those of merTools and ``contraception`` those of mlmRev, so that results
+can be laid beside published ones. ``students`` is synthetic; `load_dataset` says how it was made.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ __all__ = ["dataset_names", "load_dataset"]
 #: The types convert the text of the file: `students` is exact to the last digit, pandas' default
 #: float parser has not always been, and the option that made it so is deprecated in pandas 3.1.
 _NUMERIC: dict[str, dict[str, type[float]]] = {
+    "cbpp": {"herd": int, "incidence": int, "size": int, "period": int},
+    "contraception": {"woman": int, "district": int, "age": float},
     "dyestuff": {"Yield": float},
     "hsb": {
         "schid": int,
@@ -38,6 +40,7 @@ _NUMERIC: dict[str, dict[str, type[float]]] = {
     "penicillin": {"diameter": float},
     "sleepstudy": {"Reaction": float, "Days": int, "Subject": int},
     "students": {"id": int, "extro": float, "open": float, "agree": float, "social": float},
+    "verb_agg": {"Anger": int, "id": int},
 }
 
 
@@ -57,7 +60,7 @@ def dataset_names() -> tuple[str, ...]:
     --------
     >>> from merextras.datasets import dataset_names
     >>> dataset_names()
-    ('dyestuff', 'hsb', 'pastes', 'penicillin', 'sleepstudy', 'students')
+    ('cbpp', 'contraception', 'dyestuff', 'hsb', 'pastes', ..., 'students', 'verb_agg')
     """
     return tuple(sorted(_NUMERIC))
 
@@ -67,7 +70,8 @@ def load_dataset(name: str) -> pd.DataFrame:
 
     Parameters
     ----------
-    name : {'dyestuff', 'hsb', 'pastes', 'penicillin', 'sleepstudy', 'students'}
+    name : {'cbpp', 'contraception', 'dyestuff', 'hsb', 'pastes', 'penicillin', 'sleepstudy', \
+'students', 'verb_agg'}
         Which one.
 
     Returns
@@ -151,10 +155,41 @@ def load_dataset(name: str) -> pd.DataFrame:
     - ``schtype``: 1 for a Catholic school, 0 for a public one.
     - ``meanses``: mean of ``ses`` in the school, as published (of more students than these).
 
-    The values of sleepstudy, dyestuff, penicillin and pastes are those distributed with lme4 [4]_
-    (version 1.1-31), which spells the last three ``Dyestuff``, ``Penicillin`` and ``Pastes``.
-    Those of hsb are in merTools (version 0.5.2) under these names. They are recorded facts; the
-    descriptions follow the packages' help pages.
+    **cbpp** (56 rows: 15 herds, up to 4 periods). New cases of contagious bovine pleuropneumonia in
+    zebu herds of the Ethiopian highlands, by blood tests every quarter; from Lesnoff et al. [6]_.
+
+    - ``herd``: number of the herd, a label.
+    - ``incidence``: new serological cases in the period, of ``size``.
+    - ``size``: animals of the herd at the beginning of the period.
+    - ``period``: 1 to 4, a label: write ``C(period)``.
+
+    **contraception** (1934 rows: women in 60 districts). Use of contraception in urban and rural
+    areas, from the 1989 Bangladesh Fertility Survey; Huq and Cleland [7]_.
+
+    - ``woman``: number of the woman, a label.
+    - ``district``: number of the district, a label; 54 has no women.
+    - ``use``: ``Y`` for a woman who used contraception at the time of the survey, else ``N``.
+    - ``livch``: living children, ``0``, ``1``, ``2`` or ``3+``.
+    - ``age``: in years, less the mean.
+    - ``urban``: ``Y`` in an urban area, else ``N``.
+
+    **verb_agg** (7584 rows: 316 persons crossed with 24 items). Answers to a questionnaire on
+    verbal aggression; from De Boeck and Wilson [8]_.
+
+    - ``Anger``: score of trait anger, of a scale.
+    - ``Gender``: ``F`` or ``M``.
+    - ``item``: situation, mode and behaviour together, such as ``S1WantCurse``.
+    - ``resp``: ``no``, ``perhaps`` or ``yes``.
+    - ``id``: number of the person, a label.
+    - ``btype``: behaviour, ``curse``, ``scold`` or ``shout``.
+    - ``situ``: whose fault the situation is, ``other`` or ``self``.
+    - ``mode``: ``want`` or ``do``.
+    - ``r2``: ``Y`` for perhaps or yes, else ``N``.
+
+    The values of cbpp, verb_agg, sleepstudy, dyestuff, penicillin and pastes are those distributed
+    with lme4 [4]_ (version 1.1-31), which spells some ``VerbAgg``, ``Dyestuff``, ``Penicillin`` and
+    ``Pastes``. Those of hsb are in merTools (version 0.5.2), those of contraception in mlmRev under
+    these names. They are recorded facts; the descriptions follow the packages' help pages.
 
     References
     ----------
@@ -171,6 +206,12 @@ def load_dataset(name: str) -> pd.DataFrame:
        models using lme4. *Journal of Statistical Software* 67(1), 1-48.
     .. [5] Raudenbush, S. W. and Bryk, A. S. (2002). *Hierarchical Linear Models: Applications and
        Data Analysis Methods*, 2nd ed. Sage.
+    .. [6] Lesnoff, M., Laval, G., Bonnet, P., Abdicho, S., Workalemahu, A., Kifle, D., Peyraud, A.,
+       Lancelot, R. and Thiaucourt, F. (2004). Within-herd spread of contagious bovine
+       pleuropneumonia in Ethiopian highlands. *Preventive Veterinary Medicine* 64, 27-40.
+    .. [7] Huq, N. M. and Cleland, J. (1990). *Bangladesh Fertility Survey 1989 (Main Report)*.
+       National Institute of Population Research and Training, Dhaka.
+    .. [8] De Boeck, P. and Wilson, M. (eds) (2004). *Explanatory Item Response Models*. Springer.
 
     Examples
     --------

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from merextras._typing import Array
-from merextras.accessors.estimates import ranef, var_corr
+from merextras.accessors.estimates import ranef, sigma, var_corr
 from merextras.model.state.fitted import FittedModel
 from merextras.results.estimates.ranef import Ranef
 from merextras.results.estimates.var_corr import Component, VarCorr
@@ -21,7 +21,7 @@ def pooled_var_corr(models: Sequence[FittedModel]) -> VarCorr:
         Component(same[0].group, same[0].names, np.mean([c.covariance for c in same], axis=0))
         for same in zip(*(one.components for one in every), strict=True)
     ]
-    return VarCorr(components, float(np.sqrt(np.mean([one.sigma**2 for one in every]))))
+    return VarCorr(components, float(np.sqrt(np.mean([sigma(model) ** 2 for model in models]))))
 
 
 def pooled_ranef(models: Sequence[FittedModel]) -> Ranef:

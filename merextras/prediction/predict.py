@@ -187,7 +187,7 @@ def predict(
         )
     se_fit, adjust = check_flag(se_fit, "se_fit"), check_flag(adjust, "adjust")
     newdata = None if newdata is None else read_new(model.design, newdata)
-    unseen = _unseen_levels(allow_new_levels)
+    unseen = unseen_levels(allow_new_levels)
     kept = kept_effects(model.design, re_form)
     unknown = "error" if unseen == "error" else "zero"
     target = target_rows(model, newdata, kept=kept, unknown=unknown)
@@ -225,7 +225,7 @@ def predict(
     return pd.DataFrame(columns, index=target.index)
 
 
-def _unseen_levels(allow_new_levels: object) -> str:
+def unseen_levels(allow_new_levels: object) -> str:
     """Read `allow_new_levels`: ``"error"``, ``"zero"`` or ``"draw"``."""
     if isinstance(allow_new_levels, (bool, np.bool_)):
         return "zero" if allow_new_levels else "error"

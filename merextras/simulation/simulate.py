@@ -110,7 +110,7 @@ def simulate(
     False
     """
     n_sims, generators = check_count(n_sims, "n_sims"), as_generator(rng).spawn(n_sims)
-    kept = _kept_terms(model, use_u, re_form)
+    kept = kept_terms(model, use_u, re_form)
     newdata = None if newdata is None else read_new(model.design, newdata)
     source = _source(model, kept, newdata, allow_new_levels)
     step = max(1, _BLOCK // max(1, len(source.mean)))
@@ -122,7 +122,7 @@ def simulate(
     )
 
 
-def _kept_terms(model: FittedModel, use_u: bool, re_form: str | float | None) -> set[int]:
+def kept_terms(model: FittedModel, use_u: bool, re_form: str | float | None) -> set[int]:
     """Find the terms that stay at their modes."""
     if use_u:
         if re_form is not None:

@@ -20,6 +20,15 @@ TOOLS = Path(__file__).resolve().parents[2] / "tools"
 MOMENTS_RTOL = 1e-10
 
 COLUMNS = {
+    "cbpp": {"herd": "int64", "incidence": "int64", "size": "int64", "period": "int64"},
+    "contraception": {
+        "woman": "int64",
+        "district": "int64",
+        "use": "text",
+        "livch": "text",
+        "age": "float64",
+        "urban": "text",
+    },
     "dyestuff": {"Batch": "text", "Yield": "float64"},
     "hsb": {
         "schid": "int64",
@@ -43,14 +52,28 @@ COLUMNS = {
         "class": "text",
         "school": "text",
     },
+    "verb_agg": {
+        "Anger": "int64",
+        "Gender": "text",
+        "item": "text",
+        "resp": "text",
+        "id": "int64",
+        "btype": "text",
+        "situ": "text",
+        "mode": "text",
+        "r2": "text",
+    },
 }
 ROWS = {
+    "cbpp": 56,
+    "contraception": 1934,
     "dyestuff": 30,
     "hsb": 7185,
     "pastes": 60,
     "penicillin": 144,
     "sleepstudy": 180,
     "students": 1200,
+    "verb_agg": 7584,
 }
 
 
@@ -84,6 +107,8 @@ def test_shape_and_dtypes(name: str) -> None:
     ("name", "cell", "n_cells", "size"),
     [
         ("dyestuff", ["Batch"], 6, 5),
+        ("verb_agg", ["item"], 24, 316),
+        ("verb_agg", ["id"], 316, 24),
         ("pastes", ["batch", "cask"], 30, 2),
         ("pastes", ["sample"], 30, 2),
         ("penicillin", ["plate", "sample"], 144, 1),
@@ -101,7 +126,11 @@ def test_balance(name: str, cell: list[str], n_cells: int, size: int) -> None:
 
 @pytest.mark.parametrize(
     ("name", "column", "total", "squares"),
-    [  # sum(x) and sum(x^2) computed by R from lme4 1.1-31 and merTools 0.5.2
+    [  # sum(x) and sum(x^2) computed by R from lme4 1.1-31, merTools 0.5.2 and mlmRev
+        ("cbpp", "incidence", 99.0, 553.0),
+        ("cbpp", "size", 842.0, 15730.0),
+        ("contraception", "age", 4.25070000000018, 157034.161443130),
+        ("verb_agg", "Anger", 151704.0, 3212280.0),
         ("dyestuff", "Yield", 45825.0, 70112875.0),
         ("hsb", "mathach", 91593.321, 1507495.090811),
         ("hsb", "meanses", 44.105, 1228.927385),
@@ -205,7 +234,7 @@ def test_each_call_gives_a_fresh_frame(name: str) -> None:
 def test_unknown_name_suggests_the_nearest(given: str, meant: str) -> None:
     message = (
         rf"^name='{given}' is not a bundled data set; the allowed names are "
-        rf"'dyestuff', 'hsb', 'pastes', .*'students'\. Did you mean '{meant}'\?$"
+        rf"'cbpp', 'contraception', 'dyestuff', .*'verb_agg'\. Did you mean '{meant}'\?$"
     )
     with pytest.raises(InvalidArgumentError, match=message):
         load_dataset(given)

@@ -34,7 +34,7 @@ def factor_slopes(solution: Solution, weight: Array | None = None) -> tuple[Arra
     products = _fit_products(solution, weight)
     out: list[Array] = [2.0 * -prod @ lam for prod, lam in zip(products, factor.lams, strict=True)]
     for lead in factor.leads:
-        out[lead.term] += 2.0 * _lead_trace(lead, lead.lam, selected.reach[lead.term])
+        out[lead.term] += 2.0 * lead_trace(lead, lead.lam, selected.reach[lead.term])
     for t, trace in selected.tail.scaled_traces().items():
         out[t] += 2.0 * trace
     return tuple(out)
@@ -49,13 +49,13 @@ def covariance_slopes(solution: Solution, weight: Array | None = None) -> tuple[
     factor, selected = solution.factor, solution.selected
     out = [-prod for prod in _fit_products(solution, weight)]
     for lead in factor.leads:
-        out[lead.term] += _lead_trace(lead, np.eye(len(lead.lam)), selected.reach[lead.term])
+        out[lead.term] += lead_trace(lead, np.eye(len(lead.lam)), selected.reach[lead.term])
     for t, trace in selected.tail.traces().items():
         out[t] += trace
     return tuple(0.5 * (d + d.T) for d in out)
 
 
-def _lead_trace(lead: Lead, right: Array, reach: Array) -> Array:
+def lead_trace(lead: Lead, right: Array, reach: Array) -> Array:
     """``sum_j (Z'V^-1 Z)_jj right`` of a leading term."""
     # I - N C, written so that a large C costs no digits.
     keep = blocks.inverse(np.eye(len(lead.lam)) + (lead.lam @ lead.lam.T) @ lead.own)

@@ -49,6 +49,14 @@ class TailSystem(Protocol):
         """Z_tail'WZ_tail."""
         ...
 
+    def places(self, rows: IntArray, cols: IntArray) -> IntArray:
+        """Where entries of the lower triangle are kept, for `refilled` and `TailInverse.at`."""
+        ...
+
+    def refilled(self, places: IntArray, values: Array) -> TailSystem:
+        """The same tail of other cross-products: values of the lower triangle, to be summed up."""
+        ...
+
 
 class TailFactor(Protocol):
     """The tail eliminated at one theta; S is ``Lambda' C Lambda + I = L L'``."""
@@ -88,6 +96,10 @@ class TailInverse(Protocol):
 
     def entries(self, rows: IntArray, cols: IntArray) -> Array:
         """W at some rows and columns, arrays of one shape; zero where C has no entry."""
+        ...
+
+    def at(self, places: IntArray) -> Array:
+        """W at some places of the system, see `TailSystem.places`."""
         ...
 
     def own(self) -> dict[int, Array]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -64,6 +64,19 @@ class DenseTail:
     def whole(self) -> sp.csc_array:
         """Z_tail'WZ_tail."""
         return sp.csc_array(self.matrix)
+
+    def places(self, rows: IntArray, cols: IntArray) -> IntArray:
+        """Numbers of entries in the matrix, row by row."""
+        return rows * len(self) + cols
+
+    def refilled(self, places: IntArray, values: Array) -> DenseTail:
+        """The same tail of other cross-products; O(q_tail**2 + values)."""
+        size = len(self)
+        flat: Array = np.bincount(places, values, size * size).astype(float)
+        low = flat.reshape(size, size)
+        whole = low + low.T
+        whole[np.diag_indices(size)] = low.diagonal()
+        return replace(self, matrix=whole)
 
 
 @dataclass(frozen=True)
@@ -169,6 +182,10 @@ class DenseTailInverse:
     def entries(self, rows: IntArray, cols: IntArray) -> Array:
         """W at some rows and columns."""
         return np.asarray(self.matrix[rows, cols])
+
+    def at(self, places: IntArray) -> Array:
+        """W at some places of the system."""
+        return np.asarray(self.matrix.reshape(-1)[places])
 
     def own(self) -> dict[int, Array]:
         """The diagonal blocks of each term."""

@@ -8,7 +8,7 @@ happen to be zero; an index into it is called a slot.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -113,6 +113,15 @@ class SparseTail:
         """Slots of some entries, arrays of one shape; -1 where there is none."""
         return slots_in(self.matrix, rows, cols)
 
+    def places(self, rows: IntArray, cols: IntArray) -> IntArray:
+        """Slots of stored entries."""
+        return _all_slots(self.matrix, rows, cols)
+
+    def refilled(self, places: IntArray, values: Array) -> SparseTail:
+        """The same tail of other cross-products; O(stored entries + values)."""
+        data: Array = np.bincount(places, values, minlength=self.matrix.nnz).astype(float)
+        return replace(self, matrix=self.lower(data))
+
     def by_term(self, entries: Array) -> dict[int, Array]:
         """The diagonal blocks of each term, (J, k, k)."""
         found, at = {}, 0
@@ -211,6 +220,10 @@ class SparseTailInverse:
         """W at some rows and columns; zero where C has no entry."""
         slots = self.system.slots(rows, cols)
         return np.where(slots >= 0, self.covariance[slots], 0.0)
+
+    def at(self, places: IntArray) -> Array:
+        """W at some slots."""
+        return np.asarray(self.covariance[places])
 
     def own(self) -> dict[int, Array]:
         """The diagonal blocks of each term."""

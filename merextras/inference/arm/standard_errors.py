@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from merextras.accessors.estimates import ranef, var_corr
+from merextras.accessors.estimates import mean_sigma, ranef, var_corr
 from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.base import FrozenMapping
@@ -207,10 +207,11 @@ def sigma_hat(m: object) -> SigmaHat:
     >>> sds.sigma["Subject"].round(2).to_dict()
     {'Intercept': 24.74, 'Days': 5.92}
     """
-    components = var_corr(as_fitted(m))
+    model = as_fitted(m)
+    components = var_corr(model)
     sigma, cors = {}, {}
     for c in components.components:
         names = list(c.names)
         sigma[c.group] = pd.Series(c.std_dev, index=names)
         cors[c.group] = pd.DataFrame(c.correlation, index=names, columns=names)
-    return SigmaHat(components.sigma, FrozenMapping(sigma), FrozenMapping(cors), components.sigmas)
+    return SigmaHat(mean_sigma(model), FrozenMapping(sigma), FrozenMapping(cors), components.sigmas)

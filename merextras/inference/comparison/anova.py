@@ -136,12 +136,11 @@ def anova(
         )
     more, names = check_models(others, names)
     refuse_penalised("anova(other)", model, *more)
-    return _compared(_candidates([model, *more], names, refit))
+    return compared(_candidates([model, *more], names, refit))
 
 
 def _by_term(model: FittedModel, ddf: str | None, kind: int | str, cluster: Any) -> pd.DataFrame:
-    if kind not in _TYPES or isinstance(kind, bool):
-        raise InvalidArgumentError(f"type={kind!r}: allowed: 1, 2, 3, 'marginal'")
+    kind = type_of(kind)
     if ddf is None and cluster is not None:
         raise InvalidArgumentError("cluster: is for ddf='CR0', 'CR1' or 'CR2'")
     if ddf is None and kind == "marginal":
@@ -150,11 +149,18 @@ def _by_term(model: FittedModel, ddf: str | None, kind: int | str, cluster: Any)
     if ddf is None:
         return _sequential(model)
     check_method(ddf)
-    contrasts = by_type(model.design, _TYPES[kind])
+    contrasts = by_type(model.design, kind)
     if not contrasts:
         return f_table({})
     method = method_of(model, ddf, cluster=cluster, stacklevel=4)
     return f_table({label: f_row(method, rows) for label, rows in contrasts.items()})
+
+
+def type_of(kind: int | str) -> int | str:
+    """The type of sums of squares: 1, 2 or 3, also of ``"III"``, or ``"marginal"``."""
+    if kind not in _TYPES or isinstance(kind, bool):
+        raise InvalidArgumentError(f"type={kind!r}: allowed: 1, 2, 3, 'marginal'")
+    return _TYPES[kind]
 
 
 def _sequential(model: FittedModel) -> pd.DataFrame:
@@ -228,7 +234,8 @@ def _check_comparable(candidates: Sequence[AnyCandidate], all_reml: bool) -> Non
         )
 
 
-def _compared(candidates: Sequence[AnyCandidate]) -> pd.DataFrame:
+def compared(candidates: Sequence[AnyCandidate]) -> pd.DataFrame:
+    """The table of likelihood ratio tests between models, from the smallest to the largest."""
     log_lik = np.array([c.log_lik for c in candidates])
     npar = np.array([c.n_parameters for c in candidates])
     for small, large in pairwise(candidates):

@@ -89,7 +89,7 @@ def read_contrasts(fixed: FixedPart, given: Any, rhs: Any) -> Contrasts:
         raise InvalidArgumentError("L: there are missing or infinite values")
     if len(matrix) == 0 or not np.all(np.any(matrix != 0.0, axis=1)):
         raise InvalidArgumentError("L: a contrast has no weight that is not zero")
-    right = _right_hand_side(rhs, len(matrix))
+    right = right_hand_side(rhs, len(matrix))
     return Contrasts(matrix, right, labels, single, np.zeros(len(matrix)))
 
 
@@ -137,7 +137,14 @@ def _by_position(fixed: FixedPart, given: Any) -> tuple[Array, bool]:
     return np.atleast_2d(values), values.ndim == 1
 
 
-def _right_hand_side(rhs: Any, rows: int) -> Array:
+def right_hand_side(rhs: Any, rows: int) -> Array:
+    """Hypothesised values, one for each row.
+
+    Raises
+    ------
+    InvalidArgumentError
+        Not a finite number, nor so many of them.
+    """
     try:
         values = np.asarray(rhs, dtype=float)
     except (TypeError, ValueError):

@@ -13,8 +13,8 @@ import pandas as pd
 from merextras._checks import one_of
 from merextras._typing import Array, BoolArray
 from merextras.distributions.uncertainty import estimable
-from merextras.exceptions import InvalidArgumentError
-from merextras.inference.ddf.contrasts import Contrasts
+from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
+from merextras.inference.ddf.contrasts import Contrasts, right_hand_side
 from merextras.inference.functions.averages import averaged, said_of
 from merextras.inference.functions.estimable import null_space
 from merextras.inference.functions.grid import Grid, reference_grid
@@ -33,12 +33,12 @@ class _Cells:
     rows: Array
     offset: Array
     variables: tuple[tuple[str, ...], ...]
-    grid: Grid
+    grid: Grid | None
 
     def notes(self, used: BoolArray) -> tuple[str, ...]:
         """Which names are means, and of what."""
         chosen = [name for name, u in zip(self.names, used, strict=True) if u]
-        if not chosen:
+        if not chosen or self.grid is None:
             return ()
         sets = [v for v, u in zip(self.variables, used, strict=True) if u]
         named = tuple(dict.fromkeys(name for variables in sets for name in variables))
@@ -67,7 +67,8 @@ def read_hypotheses(design: Design, given: str | Sequence[str], rhs: Any) -> Con
     """
     texts = [given] if isinstance(given, str) else list(given)
     coefficients = list(design.fixed.whole.names)
-    if np.any(np.asarray(rhs) != 0.0) and any("=" in text for text in texts):
+    none = np.ndim(rhs) == 0 and rhs == 0
+    if not none and any("=" in text for text in texts):
         raise InvalidArgumentError(
             f"rhs={rhs!r}: the text has an equals sign and its right-hand side already"
         )
@@ -85,7 +86,7 @@ def read_hypotheses(design: Design, given: str | Sequence[str], rhs: Any) -> Con
     rows = weights @ functions
     labels = [written(*line, names) for line in zip(weights, right, strict=True)]
     kept = _kept(design, rows, labels)
-    right = right + np.broadcast_to(np.asarray(rhs, dtype=float), right.shape)
+    right = right + right_hand_side(rhs, len(right))
     return Contrasts(kept, right, pd.Index(labels), len(labels) == 1, offset, notes)
 
 
@@ -117,8 +118,12 @@ def _is_known(word: str, known: Sequence[str]) -> bool:
 def _level_names(design: Design) -> dict[str, _Level]:
     """``f[a]`` of each level of each factor; ``C(f)[a]`` and ``Q('f')[a]`` are the same."""
     out: dict[str, _Level] = {}
+    try:
+        variables = design.variables()
+    except UnsupportedModelError:  # of a factor that is computed: it has no levels of a column
+        return out
     for form in ("{}", "C({})", "Q('{}')", 'Q("{}")', "C(Q('{}'))", 'C(Q("{}"))'):
-        for variable in design.variables():
+        for variable in variables:
             for level in variable.levels or ():
                 name = f"{form.format(variable.name)}[{level}]"
                 out.setdefault(name, (variable.name, level))
@@ -128,7 +133,6 @@ def _level_names(design: Design) -> dict[str, _Level]:
 def _cells(design: Design, texts: Sequence[str], coefficients: Sequence[str]) -> _Cells:
     """What the text has of levels and cells that are no coefficients' names."""
     levels = _level_names(design)
-    grid = reference_grid(design)
     one = "|".join(re.escape(name) for name in sorted(levels, key=len, reverse=True))
     found: dict[str, list[_Level]] = {}
     for text in texts if levels else ():
@@ -136,10 +140,14 @@ def _cells(design: Design, texts: Sequence[str], coefficients: Sequence[str]) ->
             parts = re.findall(one, match[0])
             if match[0] not in coefficients:
                 found[match[0]] = [levels[part] for part in parts]
+    if not found:
+        none = np.empty((0, len(coefficients)))
+        return _Cells((), none, np.empty(0), (), None)
+    grid = reference_grid(design)
     means = [_mean_of(grid, name, wanted) for name, wanted in found.items()]
     return _Cells(
         tuple(found),
-        np.reshape([row for row, _ in means], (-1, grid.rows.shape[1])),
+        np.array([row for row, _ in means]),
         np.array([shift for _, shift in means]),
         tuple(tuple(variable for variable, _ in wanted) for wanted in found.values()),
         grid,

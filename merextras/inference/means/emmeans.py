@@ -129,6 +129,11 @@ def emmeans(
     1     b    59.462      3.999  5.004    49.186     69.738
     2     c    61.116      3.999  5.004    50.839     71.392
     3     d    63.074      3.999  5.004    52.798     73.350
+    >>> mx.emmeans(m, "consec ~ class").contrasts().to_frame().iloc[:, :3].round(3)
+      contrast  estimate  std_error
+    0    b - a     2.044      0.136
+    1    c - b     1.654      0.136
+    2    d - c     1.958      0.136
     """
     fitted, level = as_fitted(m), check_level(level)
     check_choice(weights, ("equal", "proportional"), "weights")

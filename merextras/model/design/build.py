@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -38,11 +38,20 @@ from merextras.model.frame.kinds import numbers, responses
 from merextras.model.frame.labels import warn_user
 from merextras.model.frame.read import read_columns
 
+#: From the response's code, the complete rows and the names it is evaluated with to its values.
+Respond = Callable[[str, pd.DataFrame, Scope], Array]
+
 
 def build_design(
-    formula: str, data: pd.DataFrame, options: Options | None = None
+    formula: str,
+    data: pd.DataFrame,
+    options: Options | None = None,
+    *,
+    respond: Respond | None = None,
 ) -> tuple[RowDesign, int]:
     """The design of a formula on a frame, and the number of rows dropped for missing values.
+
+    `respond` reads the left side of the formula, by default a number for each row.
 
     Raises
     ------
@@ -68,7 +77,7 @@ def build_design(
     own = options.kept(keep, names)
     residual = ResidualBy.of_frame(frame, by) if by else None
     own = replace(own, whole=tuple(own.scope.looking_at_whole([f"I({c})" for c in offsets], frame)))
-    y = response_of(parsed.response, frame, options.scope)
+    y = (response_of if respond is None else respond)(parsed.response, frame, options.scope)
     fixed = _part(fixed_code, frame, labels, options.scope)
     x = fixed.matrix(frame)
     check_finite(x, fixed.names, formula)

@@ -139,7 +139,7 @@ def update(
     >>> mx.MerMod(fit).update(". ~ . - agree").formula()
     'extro ~ open + (1 | school)'
     """
-    text = model.design.formula if formula is None else _with_dots(formula, model.design)
+    text = model.design.formula if formula is None else with_dots(formula, model.design)
     reml = model.solution.reml if reml is None else reml
     if not model.design.keeps_rows:
         return _without_rows(model, text, data, reml, cov_prior, residual_by)
@@ -215,7 +215,7 @@ def _fit(
     return fit_options(formula, frame, options, reml=reml, control=control, stacklevel=3)
 
 
-def _with_dots(formula: str, design: Design) -> str:
+def with_dots(formula: str, design: Design) -> str:
     """Replace ``.`` by the old response or right-hand side, and drop what is subtracted."""
     if not isinstance(formula, str):
         raise InvalidArgumentError(

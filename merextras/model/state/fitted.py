@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 
@@ -76,6 +76,32 @@ class Fit:
     strata: Strata | None = None
 
 
+class ConditionalBlocks(Protocol):
+    """Covariances of random effects given the parameters, up to a scale."""
+
+    def conditional(self, t: int) -> Array:
+        """Of a term's effects by level, (J, k, k)."""
+
+    def between(self, s: int, t: int) -> Array:
+        """Between two terms on one grouping factor, (J, k_s, k_t)."""
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """Covariances of the random effects given the data and the parameters: scale times blocks."""
+
+    scale: float
+    blocks: ConditionalBlocks
+
+    def conditional(self, t: int) -> Array:
+        """Of a term's effects by level, (J, k, k)."""
+        return np.asarray(self.scale * self.blocks.conditional(t))
+
+    def between(self, s: int, t: int) -> Array:
+        """Between two terms on one grouping factor, (J, k_s, k_t)."""
+        return np.asarray(self.scale * self.blocks.between(s, t))
+
+
 class FittedModel:
     """A fitted linear mixed model, the argument of every verb.
 
@@ -86,9 +112,12 @@ class FittedModel:
     adapter : type
         The class that `as_fitted` makes of a raw fit: `MerMod`, which stands on a higher floor and
         sets this when it is imported.
+    is_generalised : bool
+        Whether it is a generalised model, which has no `solution`.
     """
 
     adapter: ClassVar[type[FittedModel]]
+    is_generalised: ClassVar[bool] = False
     _fit: Fit
 
     def __init__(self, fit: Fit) -> None:
@@ -177,6 +206,26 @@ class FittedModel:
     def n_parameters(self) -> int:
         """Number of parameters: p, the length of theta, and one for each residual variance."""
         return self.solution.p + self.criterion.parameters.n + 1
+
+    @property
+    def fixed_estimates(self) -> Array:
+        """Fixed effects, (p,)."""
+        return self.solution.beta
+
+    @property
+    def modes(self) -> tuple[Array, ...]:
+        """Conditional modes of the random effects, (J, k) by terms."""
+        return self.solution.b
+
+    @property
+    def posterior(self) -> Posterior:
+        """Covariances of the random effects given the data and the parameters."""
+        return Posterior(self.solution.sigma2, self.solution)
+
+    @property
+    def relative_factors(self) -> tuple[Array, ...]:
+        """Lambda of each term in coordinates in which its covariates are orthonormal, (k, k)."""
+        return self.solution.factor.lams
 
     @cached_property
     def information(self) -> Information:
@@ -365,4 +414,4 @@ def is_singular(model: FittedModel, tol: float = 1e-4) -> bool:
     whose covariates are orthogonal and of mean square one: what is called zero depends neither on
     the unit of a covariate nor on where its zero is.
     """
-    return any(bool(np.any(np.diag(lam) < tol)) for lam in model.solution.factor.lams)
+    return any(bool(np.any(np.diag(lam) < tol)) for lam in model.relative_factors)

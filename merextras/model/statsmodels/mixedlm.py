@@ -33,6 +33,7 @@ from merextras.model.formula.translate import names_in, unquoted
 from merextras.model.frame.read import read_columns
 from merextras.model.state.fitted import Fit, FittedModel, Origin, fit_at, fit_design, warn_of
 from merextras.model.state.identified import check_told_apart
+from merextras.model.state.linear_only import linear_only
 from merextras.model.statsmodels.fitted_frame import (
     check_columns_made,
     effect_names,
@@ -60,9 +61,12 @@ def as_fitted(model: object) -> FittedModel:
     Raises
     ------
     UnsupportedModelError
-        Anything else, such as an OLS or GLM fit.
+        Anything else, such as an OLS or GLM fit; a generalised mixed model, for verbs of linear
+        ones.
     """
     if isinstance(model, FittedModel):
+        if model.is_generalised:
+            raise linear_only()
         return model
     return FittedModel.adapter._of(read_mixedlm(model))
 
@@ -77,6 +81,8 @@ def read_mixedlm(
 ) -> Fit:
     """The design and estimates of a fit, moved to the optimum unless `polish` is False."""
     if isinstance(fit, FittedModel):
+        if fit.is_generalised:
+            raise linear_only()
         return fit._fit
     results = _results(fit)
     design, theta = _design(results, re_formula, vc_formula, groups)

@@ -14,12 +14,7 @@ from merextras.results.estimates.var_corr import VarCorr
 # With more fixed effects than this their correlations are not printed, as in lme4.
 _MOST_CORRELATED = 12
 
-_HEADERS = {
-    "estimate": "Estimate",
-    "std_error": "Std. Error",
-    "statistic": "t value",
-    "p_value": "Pr(>|t|)",
-}
+_HEADERS = {"estimate": "Estimate", "std_error": "Std. Error"}
 
 
 @dataclass(frozen=True, repr=False)
@@ -43,6 +38,8 @@ class Summary(TextResult):
         Of the fixed effects' estimates.
     notes : tuple of str
         What to be aware of: a singular fit, an estimate that moved.
+    tested : {"t", "z"}
+        What the statistic of a coefficient is.
     """
 
     title: str
@@ -55,6 +52,7 @@ class Summary(TextResult):
     coefficients: pd.DataFrame
     correlation: pd.DataFrame
     notes: tuple[str, ...]
+    tested: str = "t"
 
     def to_text(self) -> str:
         """The whole summary."""
@@ -108,7 +106,8 @@ class Summary(TextResult):
         frame = self.coefficients
         if "p_value" in frame:
             frame = frame.assign(p_value=[_p_text(float(p)) for p in frame["p_value"]])
-        return frame.rename(columns=_HEADERS)
+        names = {"statistic": f"{self.tested} value", "p_value": f"Pr(>|{self.tested}|)"}
+        return frame.rename(columns=_HEADERS | names)
 
     def _criteria(self) -> str:
         if "reml_crit" in self.criteria:

@@ -51,9 +51,9 @@ class VarCorr(TextResult, FrozenMapping[pd.DataFrame]):
     Attributes
     ----------
     components : tuple of Component
-    sigma : float
+    sigma : float or None
         Residual standard deviation; with residual variances by group the root of their mean over
-        the observations.
+        the observations; None for a generalised model, which has none.
     residual_by : str or None
         What the residual variance differs by.
     sigmas : mapping group -> float
@@ -63,14 +63,15 @@ class VarCorr(TextResult, FrozenMapping[pd.DataFrame]):
     def __init__(
         self,
         components: Sequence[Component],
-        sigma: float,
+        sigma: float | None,
         residual_by: str | None = None,
         sigmas: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
         self.components = tuple(
             Component(c.group, c.names, freeze(c.covariance)) for c in components
         )
-        self.sigma, self.residual_by = float(sigma), residual_by
+        self.sigma = None if sigma is None else float(sigma)
+        self.residual_by = residual_by
         self.sigmas = FrozenMapping(dict(sigmas))
         super().__init__(_frames(self.components))
 
@@ -138,6 +139,8 @@ class VarCorr(TextResult, FrozenMapping[pd.DataFrame]):
 
     def _residuals(self) -> list[tuple[str | None, float]]:
         """The residual standard deviations and the groups they are of."""
+        if self.sigma is None:
+            return []
         return list(self.sigmas.items()) if self.sigmas else [(None, self.sigma)]
 
 

@@ -133,6 +133,8 @@ def test_where_columns_were_dropped():
         ("1 = 2", {}, "no variables appear in constraint"),
         ("phase[a] = phase[a]", {}, "no variables appear in constraint"),
         ("phase[a] = 1", {"rhs": 1}, "rhs=1: the text has an equals sign"),
+        ("phase[a]", {"rhs": "x"}, "rhs='x': expected a finite number, or 1 of them"),
+        ("phase[a]", {"rhs": [1, 2]}, "expected a finite number, or 1 of them"),
         ("phase[a]:phase[b] = 0", {}, "has two levels of one factor"),
         ("phase[T.b] = 1, phase[T.b] = 2", {}, "contradict each other"),
     ],
@@ -160,3 +162,11 @@ def test_a_cell_that_can_not_be():
         InvalidArgumentError, match=r"the cell 'grp\[y\]:sub\[x0\]' is not in the data"
     ):
         mx.contest(m, "grp[y]:sub[x0] = 0")
+
+
+def test_a_computed_factor_takes_nothing_away(sleep):
+    m = mx.lmer("Reaction ~ C(Days > 4) + (1 | Subject)", sleep)
+    name = m.fixef().index[1]
+    assert mx.contest(m, f"{name} = 0")["estimate"].iloc[0] == pytest.approx(m.fixef().iloc[1])
+    with pytest.raises(InvalidArgumentError, match="L='no = 0': unrecognized token"):
+        mx.contest(m, "no = 0")

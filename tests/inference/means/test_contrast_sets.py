@@ -54,9 +54,9 @@ def assert_as_emmeans(found, wanted, labels=("contrast",)):
     wanted = wanted.set_axis(wanted[labels].astype(str).apply("/".join, axis=1)).loc[index]
     for column, tolerance in {"estimate": EMMEANS, "std_error": EMMEANS, "df": DDF}.items():
         np.testing.assert_allclose(
-            found[column], wanted[column], rtol=50 * tolerance, atol=1e-9, err_msg=column
+            found[column], wanted[column], rtol=tolerance, atol=1e-9, err_msg=column
         )
-    np.testing.assert_allclose(found["statistic"], wanted["statistic"], rtol=1e-4, atol=1e-7)
+    np.testing.assert_allclose(found["statistic"], wanted["statistic"], rtol=EMMEANS, atol=1e-7)
     np.testing.assert_allclose(
         found["p_value"], wanted["p_value"], rtol=EMMEANS_ADJUSTED, atol=EMMEANS_TAIL
     )

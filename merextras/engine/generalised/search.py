@@ -1,0 +1,365 @@
+"""The optimum of a generalised model's criterion, jointly in theta, beta and phi.
+
+Newton-type steps: the block of beta is the working model's own information, made anew at every
+point; all else follows it by BFGS updates, from rows that are differences of the exact gradient.
+theta is searched without bounds, as in the linear model (`optimum.newton`), and so is what happens
+at a boundary: what is nearly zero is put there, and D, the derivative in the covariance, says
+whether a zero is optimal. At the end the information matrix is made by central differences of the
+exact gradient, so that no standard error depends on a tolerance, and the last step is Newton's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from merextras.engine.generalised.laplace import Laplace, LaplacePoint
+from merextras.engine.generalised.start import start
+from merextras.engine.kernels.blocks import Array, BoolArray
+
+# Step of one-sided differences for the first Hessian, of central ones for the information (in
+# standard errors), and the least and largest parts of a step that are believed.
+_ROUGH, _FINE = 1e-3, 1e-3
+_FLAT, _HALF, _FAR = 1e-4, 0.5, 2.0
+# Steps in a row after which the decrement has not fallen to this share: the Hessian is a poor one.
+SLOW, PATIENCE = 0.3, 3
+# A decrease of the deviance that counts as one, relative to its size.
+_NOISE = 1e-12
+NEAR_ZERO, NEAR_BOUNDARY = 1e-4, 1e-3
+# A logarithm of a size from which on a negative binomial is Poisson, and where it is put then.
+_POISSON, _AT_POISSON = 16.0, 18.0
+
+
+@dataclass(frozen=True)
+class GlmmControl:
+    """When to stop.
+
+    Attributes
+    ----------
+    tolerance : float
+        On the decrement ``g'H^-1 g``, four times the log-likelihood that is still to gain.
+    max_iterations, max_restarts : int
+    """
+
+    tolerance: float = 1e-12
+    max_iterations: int = 200
+    max_restarts: int = 5
+
+
+@dataclass(frozen=True)
+class Optimum:
+    """Where the search ended.
+
+    Attributes
+    ----------
+    point : LaplacePoint
+    hessian : (m, m) array
+        Of the deviance in x, by differences of the exact gradient; rows of what is held are zero.
+    free : (m,) boolean array
+        Which parameters were searched: a size that goes to infinity is held.
+    gradient : (m,) array
+    decrement : float
+    n_iterations, n_evaluations, n_steps, n_restarts : int
+        Steps of the search, evaluations, Newton steps of the modes within them, restarts.
+    converged : bool
+    positive : bool
+        Whether the information of what is free is positive definite.
+    log : tuple of (deviance, decrement)
+    """
+
+    point: LaplacePoint
+    hessian: Array
+    free: BoolArray
+    gradient: Array
+    decrement: float
+    n_iterations: int
+    n_evaluations: int
+    n_steps: int
+    n_restarts: int
+    converged: bool
+    positive: bool
+    log: tuple[tuple[float, float], ...]
+
+    @property
+    def gain(self) -> float:
+        """The log-likelihood that is still to gain, by the quadratic at the end."""
+        return 0.25 * self.decrement
+
+    def covariance(self) -> Array:
+        """Of the estimates, (m, m): twice the inverse of the Hessian; zero for what is held.
+
+        NaN where the information is not positive definite.
+        """
+        m, free = len(self.free), np.flatnonzero(self.free)
+        out = np.zeros((m, m))
+        inner = self.hessian[np.ix_(free, free)]
+        found = 2.0 * _inverse(inner) if self.positive else np.full_like(inner, np.nan)
+        out[np.ix_(free, free)] = found
+        return out
+
+
+class _Search:
+    """The state of one search."""
+
+    def __init__(self, criterion: Laplace, control: GlmmControl) -> None:
+        self.criterion, self.control = criterion, control
+        self.free = np.ones(criterion.m, dtype=bool)
+        n = criterion.covariances.n
+        self.beta = slice(n, n + criterion.table.p)
+        self.theta = slice(0, n)
+        self.log: list[tuple[float, float]] = []
+
+    def noise(self, deviance: float) -> float:
+        return _NOISE * float(abs(deviance) + self.criterion.table.n)
+
+    def first_hessian(self, point: LaplacePoint, gradient: Array) -> Array:
+        """The block of beta, and rows of theta and phi by one-sided differences."""
+        m = self.criterion.m
+        out = np.eye(m)
+        out[self.beta, self.beta] = 2.0 * point.fixed_information()
+        for i in [i for i in range(m) if not self.beta.start <= i < self.beta.stop]:
+            x = point.x.copy()
+            x[i] += _ROUGH * max(0.3, abs(x[i]))
+            beside = self.criterion.at(x, point)
+            if np.isfinite(beside.deviance()):
+                row = (beside.gradient() - gradient) / (x[i] - point.x[i])
+                if np.isfinite(row).all():
+                    out[i] = out[:, i] = row
+        return out
+
+    def climb(self, point: LaplacePoint) -> tuple[LaplacePoint, float]:
+        """Iterate to a stationary point of what is free; its decrement."""
+        gradient = point.gradient()
+        hessian, block = self.first_hessian(point, gradient), 2.0 * point.fixed_information()
+        decrement, previous, slow = np.inf, np.inf, 0
+        for _ in range(self.control.max_iterations):
+            if self._size_is_infinite(point.x):
+                point = self._as_poisson(point)
+                gradient = point.gradient()
+            step, decrement = _step(hessian, np.where(self.free, gradient, 0.0), self.free)
+            slow = slow + 1 if decrement > SLOW * previous else 0
+            if slow >= PATIENCE:
+                # What the updates have made of it is a poor one.
+                hessian, slow = information(self.criterion, point, self.free, rough=True), 0
+                step, decrement = _step(hessian, np.where(self.free, gradient, 0.0), self.free)
+            previous = decrement
+            self.log.append((point.deviance(), decrement))
+            if decrement <= self.control.tolerance or not np.isfinite(decrement):
+                break
+            found = self._along(point, step, decrement)
+            if found is None:
+                break
+            after, now = found.gradient(), 2.0 * found.fixed_information()
+            if not (np.isfinite(after).all() and np.isfinite(now).all()):
+                break
+            hessian[self.beta, self.beta] += now - block
+            hessian = _updated(hessian, found.x - point.x, after - gradient)
+            point, gradient, block = found, after, now
+        return point, decrement
+
+    def _along(self, point: LaplacePoint, step: Array, decrement: float) -> LaplacePoint | None:
+        length, theta = 1.0, np.abs(point.x[self.theta])
+        most = _HALF * max(1.0, float(np.max(theta, initial=0.0)))
+        length = min(length, most / max(float(np.max(np.abs(step[self.theta]), initial=0)), most))
+        phi = float(np.max(np.abs(step[self.beta.stop :]), initial=0.0))
+        length = min(length, _FAR / max(phi, _FAR))
+        before = point.deviance()
+        while length > 1e-10:
+            trial = self.criterion.at(point.x + length * step, point)
+            enough = before - 1e-4 * length * decrement + self.noise(before)
+            if np.isfinite(trial.deviance()) and trial.deviance() <= enough:
+                return trial
+            length *= 0.5 if length > 0.1 else 0.2
+        return None
+
+    def _size_is_infinite(self, x: Array) -> bool:
+        """Whether a negative binomial's size is so large that it is a Poisson distribution."""
+        has = self.criterion.family.n_phi == 1 and self.criterion.family.has_limit
+        return has and bool(self.free[-1]) and bool(x[-1] > _POISSON)
+
+    def _as_poisson(self, point: LaplacePoint) -> LaplacePoint:
+        self.free[-1] = False
+        x = point.x.copy()
+        x[-1] = _AT_POISSON
+        return self.criterion.at(x, point)
+
+    def settle(self, point: LaplacePoint) -> tuple[LaplacePoint, float]:
+        """Climb, and put at zero what is nearly there."""
+        point, decrement = self.climb(point)
+        for _ in range(2):
+            snapped = self._snapped(point)
+            if snapped is None:
+                break
+            point, decrement = self.climb(snapped)
+        return point, decrement
+
+    def _snapped(self, point: LaplacePoint) -> LaplacePoint | None:
+        """The point with effects of nearly no variance at zero, where the deviance allows it."""
+        criterion, found = self.criterion, None
+        for where in criterion.covariances.zero_groups():
+            at = point if found is None else found
+            size = np.abs(at.x[self.theta]) * criterion.units
+            limit = NEAR_ZERO * max(1.0, float(np.max(size, initial=0.0)))
+            if not np.any(at.x[where]) or np.linalg.norm(size[where]) >= limit:
+                continue
+            x = at.x.copy()
+            x[where] = 0.0
+            trial = criterion.at(x, at)
+            if trial.deviance() <= point.deviance() + self.noise(point.deviance()):
+                found = trial
+        return found
+
+    def inside(self, point: LaplacePoint) -> LaplacePoint | None:
+        """A better point inside, if this is on a boundary and not optimal there."""
+        criterion, cov = self.criterion, self.criterion.covariances
+        theta = point.x[self.theta]
+        near = cov.near_zero(theta[None], criterion.sizes, NEAR_BOUNDARY)[0]
+        if not np.isfinite(point.deviance()) or not near.any():
+            return None
+        slopes = point.covariance_slopes()
+        for t in np.flatnonzero(near).tolist():
+            own = theta[None, cov.parts[t]]
+            change, found = cov.structures[t].inward(own, slopes[t][None], criterion.sizes[t])
+            better = self._grown(point, t, change) if found[0] else None
+            if better is not None:
+                return better
+        return None
+
+    def _grown(self, point: LaplacePoint, t: int, change: Array) -> LaplacePoint | None:
+        cov, sizes = self.criterion.covariances, self.criterion.sizes
+        lowest, best = None, point.deviance() - 10.0 * self.noise(point.deviance())
+        for size in 10.0 ** np.arange(2.0, -9.0, -1.0):
+            x = point.x.copy()
+            x[self.theta] = cov.grown(x[None, self.theta], t, change, size, sizes[t])[0]
+            trial = self.criterion.at(x, point)
+            if trial.deviance() < best:
+                lowest, best = trial, trial.deviance()
+            elif lowest is not None:
+                break
+        return lowest
+
+    def canonical(self, point: LaplacePoint) -> LaplacePoint:
+        """The same model with the theta that is reported."""
+        theta = self.criterion.covariances.canonical(point.x[self.theta])
+        if np.array_equal(theta, point.x[self.theta]):
+            return point
+        return self.criterion.at(np.concatenate([theta, point.x[self.beta.start :]]), point)
+
+
+def optimise(
+    criterion: Laplace, x: Array | None = None, *, control: GlmmControl | None = None
+) -> Optimum:
+    """Find the optimum, from a given start or one by penalised quasi-likelihood."""
+    control = GlmmControl() if control is None else control
+    search, restarts = _Search(criterion, control), 0
+    point = start(criterion) if x is None else criterion.at(x)
+    if not np.isfinite(point.deviance()):
+        return _nowhere(search, point)
+    point = search.inside(point) or point
+    while True:
+        point = search.settle(point)[0]
+        better = search.inside(point) if restarts < control.max_restarts else None
+        if better is None:
+            break
+        point, restarts = better, restarts + 1
+    return _finished(search, search.canonical(point), restarts)
+
+
+def _finished(search: _Search, point: LaplacePoint, restarts: int) -> Optimum:
+    """The information, and a last step by it."""
+    free, criterion = search.free, search.criterion
+    gradient = np.where(free, point.gradient(), 0.0)
+    hessian = information(criterion, point, free)
+    inner = hessian[np.ix_(free, free)]
+    positive = _is_positive(inner)
+    step, decrement = _step(hessian, gradient, free)
+    if positive and search.control.tolerance > 0.0:
+        trial = criterion.at(point.x + step, point)
+        if trial.deviance() <= point.deviance() + search.noise(point.deviance()):
+            point, gradient = trial, np.where(free, trial.gradient(), 0.0)
+            decrement = _step(hessian, gradient, free)[1]
+    converged = bool(np.isfinite(decrement)) and decrement <= 1e-8 and positive
+    return Optimum(
+        point, hessian, free, gradient, float(decrement), len(search.log),
+        criterion.n_evaluations, criterion.n_steps, restarts, converged, positive,
+        tuple(search.log),
+    )  # fmt: skip
+
+
+def _nowhere(search: _Search, point: LaplacePoint) -> Optimum:
+    """What is returned where the criterion has no finite value at any start."""
+    m, criterion = search.criterion.m, search.criterion
+    nothing = np.full(m, np.nan)
+    return Optimum(
+        point, np.full((m, m), np.nan), search.free, nothing, np.inf, 0,
+        criterion.n_evaluations, criterion.n_steps, 0, False, False, (),
+    )  # fmt: skip
+
+
+def information(
+    criterion: Laplace, point: LaplacePoint, free: BoolArray, *, rough: bool = False
+) -> Array:
+    """The Hessian of the deviance by fourth-order differences of the gradient, (m, m).
+
+    Steps are parts of a standard error; rows and columns of what is not free are zero. `rough` for
+    second-order differences, half the gradients.
+    """
+    m, where = criterion.m, np.flatnonzero(free)
+    scale = _scales(criterion, point)
+    out = np.zeros((m, m))
+    for i in where:
+        move = np.zeros(m)
+        move[i] = _FINE * scale[i]
+        ends = (1, -1) if rough else (1, -1, 2, -2)
+        slopes = [criterion.at(point.x + k * move, point).gradient() for k in ends]
+        slope = (slopes[0] - slopes[1]) / (2.0 * move[i])
+        if not rough:
+            slope = (4.0 * slope - (slopes[2] - slopes[3]) / (4.0 * move[i])) / 3.0
+        out[i, where] = slope[where]
+    return np.asarray(0.5 * (out + out.T))
+
+
+def _scales(criterion: Laplace, point: LaplacePoint) -> Array:
+    """About a standard error of each parameter, (m,)."""
+    theta, _, phi = criterion.split(point.x)
+    # Of the covariances a share of their own size.
+    sizes = 0.3 * np.maximum(np.abs(theta), 0.3 / criterion.units)
+    fixed = np.sqrt(np.maximum(point.fixed_information().diagonal(), 1e-10))
+    return np.concatenate([sizes, 1.0 / fixed, np.full(len(phi), 0.1)])
+
+
+def _step(hessian: Array, gradient: Array, free: BoolArray) -> tuple[Array, float]:
+    """``-H^-1 g`` by the sizes of the eigenvalues of the scaled Hessian, and ``g'H^-1 g``."""
+    where = np.flatnonzero(free)
+    inner = hessian[np.ix_(where, where)]
+    step = np.zeros(len(gradient))
+    if not (np.isfinite(inner).all() and np.isfinite(gradient).all()):
+        return step, np.inf
+    size = np.sqrt(np.maximum(np.abs(inner.diagonal()), 1e-8))
+    values, vectors = np.linalg.eigh(inner / np.outer(size, size))
+    values = np.maximum(np.abs(values), _FLAT * np.max(np.abs(values), initial=1e-300))
+    turned = vectors.T @ (gradient[where] / size)
+    step[where] = -(vectors @ (turned / values)) / size
+    return step, float(np.sum(turned**2 / values))
+
+
+def _updated(hessian: Array, dx: Array, dg: Array) -> Array:
+    """BFGS, where the curvature along the step is positive."""
+    moved = hessian @ dx
+    along, model = float(dx @ dg), float(dx @ moved)
+    if model <= 0.0 or along <= 1e-3 * model:
+        return hessian
+    return np.asarray(hessian - np.outer(moved, moved) / model + np.outer(dg, dg) / along)
+
+
+def _is_positive(inner: Array) -> bool:
+    if not np.isfinite(inner).all():
+        return False
+    size = np.sqrt(np.maximum(np.abs(inner.diagonal()), 1e-300))
+    return bool(np.linalg.eigvalsh(inner / np.outer(size, size))[0] > 1e-10) if len(inner) else True
+
+
+def _inverse(inner: Array) -> Array:
+    size = np.sqrt(np.abs(inner.diagonal()))
+    return np.asarray(np.linalg.inv(inner / np.outer(size, size)) / np.outer(size, size))

@@ -1,0 +1,51 @@
+"""Separation: a direction of the fixed effects along which the likelihood never falls.
+
+Where ``x_i'd >= 0`` for all rows that are all successes, ``<= 0`` for those that are all failures
+and zero for the others (Albert & Anderson 1984, Biometrika 71), every row's probability grows along
+d whatever the random effects are, and there is no maximum. Likewise for counts of zero.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import optimize
+
+from merextras.engine.kernels.blocks import Array, IntArray
+
+# What is zero in a linear programme's solution, of columns of length one.
+_ROUNDING = 1e-7
+# Rows' largest standard error of the fixed part up to which nothing is separated.
+_DOUBTFUL = 8.0
+
+
+def is_doubtful(x: Array, covariance: Array) -> bool:
+    """Whether some row's fixed part has a standard error that only separation explains."""
+    if not np.isfinite(covariance).all():
+        return True
+    squares = np.einsum("np,pq,nq->n", x, covariance, x)
+    return bool(np.max(squares, initial=0.0) > _DOUBTFUL**2)
+
+
+def separating(x: Array, signs: IntArray) -> Array | None:
+    """A direction d, (p,), or None where there is none; by linear programming.
+
+    Parameters
+    ----------
+    x : (n, p) array
+    signs : (n,) array
+        1: the row is best with an infinite linear predictor; -1: with minus infinity; 0: neither.
+    """
+    rows = np.unique(np.column_stack([x, signs]), axis=0)
+    free, side = rows[:, :-1][rows[:, -1] != 0.0], rows[:, -1][rows[:, -1] != 0.0]
+    held = rows[:, :-1][rows[:, -1] == 0.0]
+    if len(free) == 0:
+        return None
+    turned = side[:, None] * free
+    found = optimize.linprog(
+        -turned.sum(axis=0), A_ub=-turned, b_ub=np.zeros(len(turned)),
+        A_eq=held if len(held) else None, b_eq=np.zeros(len(held)) if len(held) else None,
+        bounds=[(-1.0, 1.0)] * x.shape[1], method="highs",
+    )  # fmt: skip
+    if found.x is None or np.max(turned @ found.x) <= _ROUNDING:
+        return None
+    return np.asarray(found.x)

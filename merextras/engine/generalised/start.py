@@ -1,0 +1,81 @@
+"""Starting values by rounds of penalised quasi-likelihood.
+
+Each round fits the linear mixed model of the working response ``eta + g / w`` with weights w by the
+linear engine (Breslow & Clayton 1993, J. Am. Stat. Assoc. 88): a start, not an estimate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import scipy.linalg as la
+
+from merextras.engine.elimination.plan import prepare
+from merextras.engine.generalised.laplace import Laplace, LaplacePoint
+from merextras.engine.kernels.blocks import Array
+from merextras.engine.optimum.criterion import Criterion
+from merextras.engine.optimum.newton import minimise
+from merextras.engine.optimum.start import moments
+from merextras.engine.optimum.summary import Control
+from merextras.engine.products.crossprod import CrossProducts
+
+_ROUNDS, _CLOSE = 3, 0.05
+# A weight that is not divided by, relative to their mean, and a step of eta that is believed.
+_LEAST, _LONGEST = 1e-6, 5.0
+# Relative standard deviations that a search starts from at least, and those of a plain start.
+_INSIDE, _PLAIN = 0.1, (0.5, 0.1)
+# Tolerance and steps of a round's fit.
+_ROUGH = Control(tolerance=1e-3, max_iterations=20, max_restarts=1)
+
+
+def start(criterion: Laplace) -> LaplacePoint:
+    """The first of several starts at which the criterion exists; else the last of them."""
+    point = None
+    for x in _candidates(criterion):
+        point = criterion.at(x)
+        if np.isfinite(point.deviance()):
+            break
+    assert point is not None
+    return point
+
+
+def _candidates(criterion: Laplace) -> Iterator[Array]:
+    found = _quasi(criterion)
+    if found is not None:
+        yield found
+    family, table, cov = criterion.family, criterion.table, criterion.covariances
+    eta = family.guess() - table.offset
+    for target in (eta, np.full(table.n, np.mean(eta))):
+        for size in _PLAIN:
+            theta = cov.from_covariances([size**2 * np.eye(k) for k in cov.ks])
+            yield np.concatenate([theta, table.x.T @ target, family.phi_of(0.5)])
+
+
+def _quasi(criterion: Laplace) -> Array | None:
+    """The parameters after some rounds; None where one fails."""
+    family, table, cov = criterion.family, criterion.table, criterion.covariances
+    eta, phi, x = family.guess(), np.zeros(family.n_phi), None
+    for _ in range(_ROUNDS):
+        with np.errstate(all="ignore"):
+            g, w = family.first(eta, phi)
+            w = w if family.concave else family.expected(eta, phi)
+        if not (np.isfinite(g).all() and np.isfinite(w).all()):
+            break
+        w = np.maximum(w, _LEAST * float(np.mean(w)))
+        response = eta - table.offset + np.clip(g / w, -_LONGEST, _LONGEST)
+        cp = CrossProducts.from_rows(table.x, response, table.terms, w)
+        linear = Criterion(prepare(cp, table.template.plan), cov, reml=False)
+        try:
+            solution, opt = minimise(linear, moments(cp, cov), control=_ROUGH)
+        except (la.LinAlgError, ValueError):
+            break
+        sigma2, beta = solution.sigma2, solution.beta
+        if opt.unbounded or not (sigma2 > 0.0 and np.isfinite(beta).all()):
+            break
+        theta = cov.inside(np.asarray(opt.theta) * np.sqrt(sigma2), _INSIDE)
+        x = np.concatenate([theta, beta, family.phi_of(sigma2)])
+        before, eta = eta, table.offset + table.x @ beta + table.rows(solution.b)
+        if float(np.max(np.abs(eta - before))) < _CLOSE:
+            break
+    return x

@@ -1,0 +1,229 @@
+"""`GlmerMod`: a fitted generalised linear mixed model, and `glmer`, which makes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from inspect import getattr_static
+from typing import Any, NoReturn
+
+from merextras.accessors import generalised
+from merextras.inference.comparison import anova_generalised
+from merextras.inference.intervals import confint_generalised
+from merextras.mermod import MerMod
+from merextras.model.generalised import refit as _refit
+from merextras.model.generalised.fit import fit_glmm, read_request
+from merextras.model.generalised.fitted import FittedGlmm
+from merextras.model.state.control import LmerControl
+from merextras.model.state.linear_only import linear_only
+from merextras.prediction import predict_generalised
+from merextras.simulation import simulate_generalised
+
+#: Methods of a linear model that are right for a generalised one as they are.
+SHARED = frozenset(
+    {
+        "adapter", "coef", "fixef", "formula", "is_nlmm", "is_singular", "model_frame",
+        "model_matrix", "ngrps", "ranef", "terms", "var_corr", "vcov",
+    }
+)  # fmt: skip
+
+
+class GlmerMod(FittedGlmm, MerMod):
+    """A fitted generalised linear mixed model, a `MerMod` of `glmer`.
+
+    The methods of a `MerMod` that are not available for such a model raise an error that says what
+    is.
+
+    Examples
+    --------
+    >>> import merextras as mx
+    >>> cbpp = mx.load_dataset("cbpp")
+    >>> m = mx.glmer("cbind(incidence, size - incidence) ~ C(period) + (1 | herd)", cbpp)
+    >>> m.is_glmm(), isinstance(m, mx.MerMod)
+    (True, True)
+    >>> m.sigma()
+    Traceback (most recent call last):
+    ...
+    merextras.exceptions.UnsupportedModelError: sigma: a generalised model has no residual ...
+    """
+
+    def __repr__(self) -> str:
+        return generalised.short(self)
+
+    def _repr_html_(self) -> str:
+        return generalised.short_html(self)
+
+    # Estimates
+    confint = confint_generalised.confint
+    summary = generalised.summary  # type: ignore[assignment]
+
+    # Likelihood
+    log_lik = generalised.log_lik
+    deviance = generalised.deviance
+    aic = generalised.aic
+    bic = generalised.bic
+    extract_aic = generalised.extract_aic
+    df_residual = generalised.df_residual
+    nobs = generalised.nobs
+
+    # Tests
+    anova = anova_generalised.anova  # type: ignore[assignment]
+
+    # Rows
+    fitted = generalised.fitted
+    residuals = generalised.residuals
+    predict = predict_generalised.predict  # type: ignore[assignment]
+    simulate = simulate_generalised.simulate  # type: ignore[assignment]
+
+    # The model
+    family = generalised.family
+    weights = generalised.weights
+    is_reml = generalised.is_reml
+    is_lmm = generalised.is_lmm
+    is_glmm = generalised.is_glmm
+    call = generalised.call
+
+    # Fitting again
+    refit = _refit.refit
+    update = _refit.update  # type: ignore[assignment]
+
+
+def _refusal(name: str) -> Callable[..., NoReturn]:
+    """A method that says what is available in its place."""
+
+    def refuse(*args: object, **kwargs: object) -> NoReturn:
+        del args, kwargs
+        raise linear_only(name)
+
+    refuse.__name__ = name
+    refuse.__doc__ = "Not available for a generalised model: an error that says what is."
+    return refuse
+
+
+for _name in dir(MerMod):
+    _same = getattr_static(GlmerMod, _name) is getattr_static(MerMod, _name)
+    _public = callable(getattr(MerMod, _name)) and not _name.startswith("_")
+    if _same and _public and _name not in SHARED:
+        setattr(GlmerMod, _name, staticmethod(_refusal(_name)))
+
+
+def glmer(
+    formula: str,
+    data: Any,
+    family: object = "binomial",
+    *,
+    n_agq: int = 1,
+    weights: Any = None,
+    offset: Any = None,
+    dispersion: float | None = None,
+    contrasts: Mapping[str, str] | None = None,
+    missing: str = "drop",
+    control: LmerControl | None = None,
+    reml: bool = False,
+) -> GlmerMod:
+    r"""Fit a generalised linear mixed model from lme4's formula, lme4's ``glmer``.
+
+    The likelihood by Laplace's approximation (or quadrature), with the observed information and all
+    constants, is maximised jointly over the covariances, the fixed effects and the dispersion.
+
+    Parameters
+    ----------
+    formula : str
+        As `lmer`'s: ``"y ~ x + (1 + x | g)"``. A binomial response is 0 and 1, truth values, two
+        labels (the first level in order is the failure), ``cbind(successes, failures)``, or a
+        proportion with the trials as `weights`.
+    data : DataFrame
+        pandas, polars, or anything with ``to_pandas``, in memory.
+    family : str, or a family of statsmodels
+        ``"binomial"`` (links ``logit``, ``probit``, ``cloglog``), ``"poisson"`` (``log``),
+        ``"negative_binomial"`` (``log``; variance ``mu + mu**2 / size``), ``"gamma"`` (``log``,
+        ``inverse``), ``"inverse_gaussian"`` (``log``), ``"gaussian"`` (``identity``, ``log``,
+        ``inverse``). A link is named as in ``"binomial(probit)"``; the first is the default. Of a
+        family of statsmodels its class and link are read, and a negative binomial's alpha, one
+        over the size, which is then held.
+    n_agq : int
+        1: Laplace's approximation. More: adaptive Gauss-Hermite quadrature with so many nodes in
+        each effect, for one grouping factor with up to three effects. Laplace's approximation is
+        poor for few trials in a level; 9 to 25 nodes settle it.
+    weights : (n,) array, Series or column name, optional
+        Numbers of trials of a response that is a proportion.
+    offset : the same, optional
+        A known part of the linear predictor, such as ``np.log(exposure)``.
+    dispersion : float, optional
+        The size of a negative binomial, if it is known; else it is estimated.
+    contrasts, missing
+        As `lmer`'s.
+    control : LmerControl, optional
+        `LmerControl.tolerance` is on four times the log-likelihood that is still to gain.
+    reml : bool
+        True is an error: there is no restricted likelihood.
+
+    Returns
+    -------
+    GlmerMod
+        A `MerMod` with ``is_glmm()`` true.
+
+    Raises
+    ------
+    InvalidArgumentError
+        As `lmer`; values that the family does not have, an unknown family or link.
+    UnsupportedModelError
+        REML, a quasi family, data in chunks, quadrature for several factors or many effects.
+
+    Warns
+    -----
+    ConvergenceWarning
+        The search did not end at an optimum; the response is separated by some columns; a negative
+        binomial's size went to infinity.
+    RankDeficientWarning, SingularFitWarning
+
+    Notes
+    -----
+    With u the spherical random effects at their mode and W the observed information of the rows,
+
+    .. math:: -2 \log L \approx -2 \sum_i l_i(\hat u) + \hat u'\hat u
+       + \log|\Lambda'Z'WZ\Lambda + I|.
+
+    Random effects have covariance :math:`\Lambda\Lambda'`, which no dispersion scales. The gradient
+    is exact, with the chain through the mode, and standard errors are from its differences: they do
+    not depend on where an iteration stopped. lme4's ``glmer`` uses the expected information, which
+    is the same for canonical links, and leaves the dispersion out of the criterion of gamma and
+    inverse Gaussian models; its standard errors are from differences of a criterion that is exact
+    to seven digits. glmmTMB maximises what is maximised here.
+
+    **Cost**: each evaluation takes some three to five factorisations, linear in rows and in levels
+    of nested factors, cubic in the smaller of two crossed ones; a fit about twenty evaluations and
+    four for each parameter.
+
+    References
+    ----------
+    .. [1] Bates, D., Maechler, M., Bolker, B. and Walker, S. (2015). Fitting linear mixed-effects
+       models using lme4. J. Stat. Softw. 67(1).
+    .. [2] Kristensen, K., Nielsen, A., Berg, C. W., Skaug, H. and Bell, B. M. (2016). TMB:
+       automatic differentiation and Laplace approximation. J. Stat. Softw. 70(5).
+
+    Examples
+    --------
+    >>> import merextras as mx
+    >>> cbpp = mx.load_dataset("cbpp")
+    >>> m = mx.glmer("cbind(incidence, size - incidence) ~ C(period) + (1 | herd)", cbpp)
+    >>> m.summary().coefficients.round(4)
+                    estimate  std_error  statistic  p_value
+    Intercept        -1.3985     0.2325    -6.0159   0.0000
+    C(period)[T.2]   -0.9923     0.3066    -3.2361   0.0012
+    C(period)[T.3]   -1.1287     0.3266    -3.4554   0.0005
+    C(period)[T.4]   -1.5803     0.4274    -3.6972   0.0002
+    >>> round(m.log_lik(), 4)
+    -92.0263
+    """
+    request = read_request(family, dispersion, n_agq, reml, control)
+    fit = fit_glmm(
+        formula,
+        data,
+        request,
+        weights=weights,
+        offset=offset,
+        contrasts=contrasts,
+        missing=missing,
+        depth=1,
+    )
+    return GlmerMod._of(fit)  # type: ignore[arg-type]

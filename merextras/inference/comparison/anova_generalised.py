@@ -1,0 +1,144 @@
+"""Analysis of variance of generalised models: likelihood ratios, and Wald tests by term."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import scipy.linalg as la
+from scipy import stats
+
+from merextras._checks import check_models
+from merextras._typing import Array
+from merextras.accessors.generalised import check_asymptotic
+from merextras.exceptions import InvalidArgumentError
+from merextras.inference.comparison.anova import compared, type_of
+from merextras.inference.fixed_effects.term_contrasts import by_type
+from merextras.inference.nesting.nested import AnyCandidate, Candidate, check_same_data
+from merextras.model.generalised.fitted import FittedGlmm
+from merextras.results.base import Table
+
+
+def anova(
+    model: FittedGlmm,
+    *others: object,
+    ddf: str | None = None,
+    type: int | str = 3,  # noqa: A002 (car's name)
+    names: Sequence[str] | None = None,
+) -> pd.DataFrame:
+    """Likelihood ratio tests between models, or Wald tests of one model's terms, lme4's ``anova``.
+
+    Parameters
+    ----------
+    *others : models of `glmer`
+        Of the same data and family, each nested in the next larger one; they can be one list.
+        Without others the table is by term.
+    ddf : None or "asymptotic"
+        Other degrees of freedom are defined for linear models alone.
+    type : {1, 2, 3}
+        Without others: terms tested in sequence (1), each given all that do not contain it (2), or
+        marginally (3), with hypotheses that do not depend on the coding of factors.
+    names : sequence of str, optional
+        Of the models in the index; their formulas by default.
+
+    Returns
+    -------
+    DataFrame
+        With others: ``npar aic bic log_lik deviance statistic df p_value``, a row per model from
+        the smallest to the largest. By term: ``statistic df p_value``, Wald's chi-square from the
+        covariance matrix of the fixed effects.
+
+    Raises
+    ------
+    InvalidArgumentError
+        Models of different data, families or links, models that are not nested, linear models.
+
+    Notes
+    -----
+    The chi-square p-value of a test of variances is conservative, as its hypothesis is at the
+    boundary. R: ``anova`` of lme4 (whose table by term has sums of squares and no p-values) and
+    ``Anova`` of car.
+    """
+    check_asymptotic(ddf, "anova")
+    if not others:
+        return _by_term(model, type_of(type))
+    more, names = check_models(others, names)
+    models = [model, *more]
+    fits = [m for m in models if isinstance(m, FittedGlmm)]
+    if len(fits) < len(models):
+        other = next(m for m in models if not isinstance(m, FittedGlmm))
+        raise InvalidArgumentError(
+            f"anova: a generalised model is compared with models of glmer, not with "
+            f"{other.__class__.__name__}"
+        )
+    _check_families(fits)
+    if names is not None and (isinstance(names, str) or len(names) != len(models)):
+        raise InvalidArgumentError(f"names={names!r}: expected {len(models)} names")
+    out: list[AnyCandidate] = [_candidate(fit) for fit in fits]
+    check_same_data(out)
+    _check_trials(fits)
+    if names is not None:
+        out = [replace(c, label=str(name)) for c, name in zip(out, names, strict=True)]
+    return compared(sorted(out, key=lambda c: c.n_parameters))
+
+
+def _check_families(fits: Sequence[FittedGlmm]) -> None:
+    first = fits[0].choice
+    for fit in fits[1:]:
+        if fit.choice != first:
+            raise InvalidArgumentError(
+                f"anova: the models have different families, {first.text} and {fit.choice.text}; "
+                "models of one family and link are nested. Compare others by aic or bic"
+            )
+        if fit.n_agq != fits[0].n_agq:
+            raise InvalidArgumentError(
+                f"anova: the likelihoods are approximated differently, by n_agq={fits[0].n_agq} "
+                f"and {fit.n_agq}; fit both alike, by m.update(n_agq={fits[0].n_agq})"
+            )
+
+
+def _check_trials(fits: Sequence[FittedGlmm]) -> None:
+    """The same trials and offset in all."""
+    first = fits[0]
+    for fit in fits[1:]:
+        for what, a, b in (
+            ("trials", first.response.trials, fit.response.trials),
+            ("offsets", first.design.offset, fit.design.offset),
+        ):
+            zero = np.zeros(first.design.n)
+            one, other = (zero if part is None else part for part in (a, b))
+            if not np.allclose(one, other, rtol=1e-9, atol=1e-12):
+                raise InvalidArgumentError(f"anova: the models are of different {what}")
+
+
+def _candidate(fit: FittedGlmm) -> Candidate:
+    return Candidate(
+        label=fit.design.formula,
+        n_parameters=fit.n_parameters,
+        log_lik=fit.log_likelihood,
+        n=fit.design.n,
+        y=fit.response.y,
+        weights=np.ones(fit.design.n),
+        x=fit.design.x,
+        names=tuple(fit.design.fixed.names),
+        terms=tuple(term.rows for term in fit.design.terms),
+    )
+
+
+def _by_term(model: FittedGlmm, kind: int | str) -> pd.DataFrame:
+    rows = {
+        label: _wald(model.fixed_estimates, model.fixed_covariance, contrast)
+        for label, contrast in by_type(model.design, kind).items()
+    }
+    columns = ["statistic", "df", "p_value"]
+    out = pd.DataFrame.from_dict(rows, orient="index", columns=columns, dtype=float)
+    return Table.of(out.astype({"df": int}))
+
+
+def _wald(beta: Array, covariance: Array, contrast: Array) -> list[float]:
+    value = contrast @ beta
+    inner = contrast @ covariance @ contrast.T
+    statistic = float(value @ la.solve(inner, value, assume_a="sym"))
+    return [statistic, float(len(contrast)), float(stats.chi2.sf(statistic, len(contrast)))]

@@ -1,0 +1,285 @@
+"""From a formula, a frame and a family to the optimum."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from merextras._checks import check_choice
+from merextras._typing import Array, IntArray
+from merextras.engine.generalised.family import Family
+from merextras.engine.generalised.laplace import Laplace
+from merextras.engine.generalised.quadrature import MOST_EFFECTS, Quadrature, one_factor
+from merextras.engine.generalised.search import GlmmControl, optimise
+from merextras.engine.generalised.separation import is_doubtful, separating
+from merextras.engine.generalised.start import start
+from merextras.engine.generalised.table import Table
+from merextras.exceptions import (
+    ConvergenceWarning,
+    InvalidArgumentError,
+    SingularFitWarning,
+    UnsupportedModelError,
+)
+from merextras.model.columns.fixed import Scope
+from merextras.model.design.build import build_design
+from merextras.model.design.design import RowDesign
+from merextras.model.design.options import Options, callers_names
+from merextras.model.design.rank import full_rank
+from merextras.model.design.sanity import (
+    bar_of,
+    check_effects,
+    check_factors,
+    check_levels,
+    check_scales,
+    check_size,
+    check_twice,
+)
+from merextras.model.formula.parse import parse
+from merextras.model.formula.r_spelling import written_out
+from merextras.model.frame.read import as_pandas
+from merextras.model.generalised.families import FamilyChoice, read_family
+from merextras.model.generalised.fitted import FittedGlmm, GlmmFit, message_of
+from merextras.model.generalised.response import Response, read_response
+from merextras.model.source.source import is_dask, is_source
+from merextras.model.state.control import LmerControl
+from merextras.model.state.fitted import is_singular
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is fitted besides the data: `glmer`'s arguments after they were checked."""
+
+    choice: FamilyChoice
+    control: LmerControl
+    n_agq: int = 1
+
+
+def read_request(
+    family: object, dispersion: object, n_agq: object, reml: object, control: object
+) -> Request:
+    """Check `glmer`'s arguments.
+
+    Raises
+    ------
+    InvalidArgumentError
+    UnsupportedModelError
+        REML, a quasi family, lme4's ``nAGQ=0``.
+    """
+    if reml is not False:
+        raise UnsupportedModelError(
+            f"reml={reml!r}: there is no restricted likelihood of a generalised model (no "
+            "contrasts of the response are free of the fixed effects); it is fitted by maximum "
+            "likelihood"
+        )
+    whole = isinstance(n_agq, (int, np.integer)) and not isinstance(n_agq, bool)
+    if not whole or n_agq < 0:  # type: ignore[operator]
+        raise InvalidArgumentError(f"n_agq={n_agq!r}: a whole number from 1")
+    if n_agq == 0:
+        raise UnsupportedModelError(
+            "n_agq=0: lme4's faster and less exact criterion, which is no likelihood; n_agq=1 is "
+            "Laplace's approximation"
+        )
+    control = LmerControl() if control is None else control
+    if not isinstance(control, LmerControl):
+        raise InvalidArgumentError(f"control={control!r}: expected an LmerControl")
+    return Request(read_family(family, dispersion), control, int(n_agq))  # type: ignore[call-overload]
+
+
+def fit_glmm(
+    formula: str,
+    data: Any,
+    request: Request,
+    *,
+    weights: Any,
+    offset: Any,
+    contrasts: Mapping[str, str] | None,
+    missing: str,
+    depth: int,
+) -> GlmmFit:
+    """Build the design, check it and find the optimum; see `merextras.glmer`.
+
+    Called by the function that the user called; `depth` is 1 then, more with calls between.
+    """
+    if is_dask(data) or is_source(data):
+        raise UnsupportedModelError(
+            "data: generalised models are fitted in memory; give a DataFrame"
+        )
+    if not isinstance(contrasts, Mapping | None):
+        raise InvalidArgumentError(
+            f'contrasts={contrasts!r}: expected a mapping such as {{"group": "Sum"}}'
+        )
+    frame = as_pandas(data)
+    options = Options(
+        missing=check_choice(missing, ("drop", "raise"), "missing"),
+        contrasts=dict(contrasts or {}),
+        scope=Scope(callers_names(depth + 1), request.control.formula_engine),
+    ).with_rows(frame, weights=weights, offset=offset)
+    fit = fit_options(formula, frame, options, request, stacklevel=depth + 2)
+    warn_of(fit, stacklevel=depth + 2)
+    return fit
+
+
+def fit_options(
+    formula: str, frame: pd.DataFrame, options: Options, request: Request, *, stacklevel: int
+) -> GlmmFit:
+    """Fit a formula on a frame, after the sanity checks."""
+    control = request.control
+    design, n_dropped = build_design(formula, frame, options, respond=_later)
+    design = full_rank(design, control.rank_deficient, stacklevel=stacklevel + 1)
+    code = parse(written_out(formula, frame.columns)).response
+    response = read_response(
+        code, design.frame, design.options.scope, request.choice, design.weights
+    )
+    design = replace(design, y=response.observed)
+    check_glmm(design, response, request.choice, control, stacklevel=stacklevel + 1)
+    return fit_response(design, response, request, n_dropped=n_dropped)
+
+
+def _later(code: str, frame: pd.DataFrame, scope: Scope) -> Array:
+    """In the response's place while the rest of the design is built."""
+    del code, scope
+    return np.zeros(len(frame))
+
+
+def fit_response(
+    design: RowDesign,
+    response: Response,
+    request: Request,
+    *,
+    n_dropped: int,
+    x: Array | None = None,
+) -> GlmmFit:
+    """Find the optimum, from given parameters in the engine's coordinates or from a start."""
+    control = request.control
+    table = Table(design.x, [term.rows for term in design.terms], design.offset)
+    family = request.choice.of(response.y, response.trials)
+    criterion = _criterion(table, family, design, request.n_agq)
+    theta = control.start_for(design.covariances.n)
+    if theta is not None and x is None:
+        x = start(criterion).x.copy()
+        x[: len(theta)] = criterion.own_theta(theta)
+    engine = GlmmControl(max(control.tolerance, 1e-14), control.max_iterations)
+    optimum = optimise(criterion, x, control=engine)
+    return GlmmFit(design, response, request.choice, optimum, n_dropped, control, request.n_agq)
+
+
+def _criterion(table: Table, family: Family, design: RowDesign, n_agq: int) -> Laplace:
+    """Laplace's criterion, or that of quadrature.
+
+    Raises
+    ------
+    UnsupportedModelError
+        Quadrature for several grouping factors, or too many effects.
+    """
+    covariances = design.covariances
+    if n_agq == 1:
+        return Laplace(table, family, covariances)
+    if not one_factor([term.codes for term in table.terms]):
+        raise UnsupportedModelError(
+            f"n_agq={n_agq}: quadrature is for one grouping factor, and the model has "
+            f"{' and '.join(design.factors)}, whose effects are integrated over together; n_agq=1 "
+            "is Laplace's approximation"
+        )
+    if covariances.k > MOST_EFFECTS:
+        raise UnsupportedModelError(
+            f"n_agq={n_agq}: quadrature is for up to {MOST_EFFECTS} effects of a level, and the "
+            f"model has {covariances.k}; n_agq=1 is Laplace's approximation"
+        )
+    return Quadrature(table, family, covariances, n_points=n_agq)
+
+
+def check_glmm(
+    design: RowDesign,
+    response: Response,
+    choice: FamilyChoice,
+    control: LmerControl,
+    *,
+    stacklevel: int,
+) -> None:
+    """Raise what makes the fit impossible, warn of what makes it doubtful.
+
+    An effect of each row is a model of overdispersion, for counts and for more than one trial.
+    """
+    if not control.check:
+        return
+    single = response.trials is not None and bool(np.all(response.trials == 1.0))
+    for term in design.terms:
+        n = len(term.levels)
+        dispersed = choice.name not in {"binomial", "poisson"}
+        check_levels(term, n, design.n if dispersed else n * term.k + design.n + 1)
+        if single and n >= design.n:
+            raise InvalidArgumentError(
+                f"formula: {bar_of(term)} has an effect for each row of one trial; its variance is "
+                "not determined by such data. Leave it out"
+            )
+        check_effects(term, term.rows.values)
+    check_twice(design.terms)
+    check_factors(design.fixed)
+    check_size(design.n, design.x.shape[1])
+    check_scales(design.x.std(axis=0), design.fixed.names, stacklevel + 1)
+
+
+def warn_of(fit: GlmmFit, *, stacklevel: int) -> None:
+    """Warn of a fit that is not at its optimum, singular, separated or Poisson.
+
+    The warning points `stacklevel` calls above this function, 1 being who called it.
+    """
+    optimum, model = fit.optimum, FittedGlmm(fit)  # type: ignore[arg-type]
+    separated = _separated(model)
+    if separated:
+        warnings.warn(separated, ConvergenceWarning, stacklevel=stacklevel + 1)
+    elif not optimum.converged:
+        warnings.warn(message_of(optimum), ConvergenceWarning, stacklevel=stacklevel + 1)
+    if model.is_poisson:
+        warnings.warn(
+            "the size of the negative binomial goes to infinity: there is no overdispersion beyond "
+            "the random effects, the fit is that of family='poisson'",
+            ConvergenceWarning,
+            stacklevel=stacklevel + 1,
+        )
+    if is_singular(model):
+        warnings.warn(
+            "singular fit: a variance is estimated at zero, or a correlation at its bound; "
+            "see var_corr() and is_singular()",
+            SingularFitWarning,
+            stacklevel=stacklevel + 1,
+        )
+
+
+def _signs(response: Response, choice: FamilyChoice) -> IntArray | None:
+    """Which rows are best with an infinite predictor; None for families that have no such rows."""
+    if response.trials is not None:
+        signs = (response.y == response.trials).astype(int) - (response.y == 0.0).astype(int)
+    elif choice.name in {"poisson", "negative_binomial"}:
+        signs = -(response.y == 0.0).astype(int)
+    else:
+        return None
+    return np.asarray(signs, dtype=np.intp)
+
+
+def _separated(model: FittedGlmm) -> str | None:
+    """A sentence on the columns that separate the response, if some do."""
+    signs = _signs(model.response, model.choice)
+    x = model.laplace.criterion.table.x
+    if signs is None or not x.shape[1] or not is_doubtful(x, model.basis_covariance):
+        return None
+    direction = separating(x, signs)
+    if direction is None:
+        return None
+    beta = np.abs(model.laplace.criterion.beta_of(direction))
+    weight = beta * np.sqrt(np.mean(model.design.x**2, axis=0))
+    names = [
+        name
+        for name, size in zip(model.design.fixed.names, weight, strict=True)
+        if size > 1e-4 * np.max(weight)
+    ]
+    return (
+        f"the response is separated by {names}: along them the likelihood rises without end, the "
+        "estimates and their standard errors have no meaning. Look at the response by these "
+        "columns; join levels that have one outcome only, or leave the column out"
+    )

@@ -1,0 +1,287 @@
+"""A fitted generalised linear mixed model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from merextras._typing import Array
+from merextras.engine.elimination.factor import factorise
+from merextras.engine.elimination.plan import prepare
+from merextras.engine.generalised.family import Family
+from merextras.engine.generalised.laplace import LaplacePoint
+from merextras.engine.generalised.search import Optimum
+from merextras.engine.optimum.criterion import Criterion, Point
+from merextras.engine.optimum.summary import Iteration, OptSummary
+from merextras.engine.products.basis import Basis
+from merextras.engine.products.crossprod import CrossProducts
+from merextras.engine.solution.pls import Solution
+from merextras.model.design.design import RowDesign
+from merextras.model.generalised.families import FamilyChoice
+from merextras.model.generalised.response import Response
+from merextras.model.state.control import LmerControl
+from merextras.model.state.fitted import FittedModel, Origin, Posterior
+from merextras.model.state.linear_only import linear_only
+
+
+@dataclass(frozen=True)
+class GlmmFit:
+    """Everything that is known after fitting; immutable and picklable.
+
+    Attributes
+    ----------
+    design : RowDesign
+        Its `y` is the response on the scale of its mean: the proportion of successes.
+    response : Response
+    choice : FamilyChoice
+    optimum : Optimum
+    n_dropped : int
+    control : LmerControl
+    n_agq : int
+        Nodes of the quadrature in each effect; 1 is Laplace's approximation.
+    """
+
+    design: RowDesign
+    response: Response
+    choice: FamilyChoice
+    optimum: Optimum
+    n_dropped: int
+    control: LmerControl
+    n_agq: int = 1
+
+
+class FittedGlmm(FittedModel):
+    """A fitted generalised linear mixed model, the argument of the verbs that are made for it.
+
+    What verbs of linear models compute from, `solution` and all that follows from it, it does not
+    have: there is an error in its place.
+    """
+
+    is_generalised = True
+    _fit: GlmmFit  # type: ignore[assignment]
+
+    @property
+    def design(self) -> RowDesign:
+        """The data and their names."""
+        return self._fit.design
+
+    @property
+    def response(self) -> Response:
+        """The response as successes and trials, counts or numbers."""
+        return self._fit.response
+
+    @property
+    def choice(self) -> FamilyChoice:
+        """The family and its link."""
+        return self._fit.choice
+
+    @property
+    def n_agq(self) -> int:
+        """Nodes of the quadrature in each effect; 1 is Laplace's approximation."""
+        return self._fit.n_agq
+
+    @property
+    def optimum(self) -> Optimum:
+        """Where the search ended."""
+        return self._fit.optimum
+
+    @property
+    def laplace(self) -> LaplacePoint:
+        """The criterion at the estimate."""
+        return self._fit.optimum.point
+
+    @property
+    def engine_family(self) -> Family:
+        """The log-density of the response."""
+        return self.laplace.criterion.family
+
+    @property
+    def solution(self) -> Solution:
+        """None: an error that names the verb."""
+        raise linear_only()
+
+    @property
+    def criterion(self) -> Criterion:
+        """None: an error that names the verb."""
+        raise linear_only()
+
+    @property
+    def point(self) -> Point:
+        """None: an error that names the verb."""
+        raise linear_only()
+
+    @property
+    def information(self) -> Any:
+        """None: an error that names the verb."""
+        raise linear_only()
+
+    @property
+    def control(self) -> LmerControl:
+        """How the model was fitted."""
+        return self._fit.control
+
+    @property
+    def n_dropped(self) -> int:
+        """Rows that were left out for missing values."""
+        return self._fit.n_dropped
+
+    @property
+    def origin(self) -> Origin | None:
+        """None: the model was fitted by `glmer`."""
+        return None
+
+    @property
+    def _parts(self) -> tuple[Array, Array, Array]:
+        return self.laplace.criterion.split(self.laplace.x)
+
+    @property
+    def phi(self) -> Array:
+        """The dispersion as the engine has it: a logarithm, or nothing."""
+        return self._parts[2]
+
+    @cached_property
+    def theta(self) -> Array:
+        """Covariance parameters: the lower triangles of the factors of the covariances."""
+        return self.laplace.criterion.user_theta(self._parts[0])
+
+    @cached_property
+    def fixed_estimates(self) -> Array:
+        """Fixed effects, (p,)."""
+        return self.laplace.criterion.beta_of(self._parts[1])
+
+    @cached_property
+    def modes(self) -> tuple[Array, ...]:
+        """Conditional modes of the random effects, (J, k) by terms."""
+        pairs = zip(self.laplace.criterion.table.effects, self.laplace.modes.b, strict=True)
+        return tuple(own.modes(part) for own, part in pairs)
+
+    @property
+    def relative_factors(self) -> tuple[Array, ...]:
+        """Lambda of each term in coordinates in which its covariates are orthonormal, (k, k)."""
+        return self.laplace.modes.lams
+
+    @property
+    def dispersion(self) -> float | None:
+        """What the family has besides the mean; None for binomial and Poisson.
+
+        A negative binomial's size t (variance ``mu + mu**2 / t``), infinite where the estimate is
+        Poisson; gamma's and the inverse Gaussian's phi (variance ``phi mu**2`` and ``phi mu**3``);
+        a normal distribution's variance.
+        """
+        if self.is_poisson:
+            return np.inf
+        return self.choice.dispersion_of(self._parts[2])
+
+    @property
+    def is_poisson(self) -> bool:
+        """Whether a negative binomial's size went to infinity."""
+        return self.engine_family.has_limit and not bool(self.optimum.free[-1])
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of parameters: theta, the fixed effects and an estimated dispersion."""
+        return self.laplace.criterion.m
+
+    @property
+    def log_likelihood(self) -> float:
+        """By Laplace's approximation or quadrature, with all constants."""
+        return -0.5 * self.laplace.deviance()
+
+    @cached_property
+    def covariances(self) -> tuple[Array, ...]:
+        """Covariance of each term's effects, (k, k)."""
+        pairs = zip(self.laplace.criterion.table.effects, self.laplace.modes.lams, strict=True)
+        return tuple(own.covariance(lam @ lam.T) for own, lam in pairs)
+
+    @cached_property
+    def _covariance(self) -> Array:
+        """Of all parameters in the engine's coordinates."""
+        return self.optimum.covariance()
+
+    @property
+    def basis_covariance(self) -> Array:
+        """Of the fixed effects in the engine's coordinates, (p, p)."""
+        at = slice(len(self._parts[0]), len(self._parts[0]) + len(self._parts[1]))
+        return self._covariance[at, at]
+
+    @cached_property
+    def fixed_covariance(self) -> Array:
+        """Covariance of the fixed effects, (p, p): from the observed information of all."""
+        transform = self.laplace.criterion.table.transform
+        return np.asarray(transform @ self.basis_covariance @ transform.T)
+
+    @property
+    def posterior(self) -> Posterior:
+        """Covariances of the random effects given the data and the parameters."""
+        return Posterior(1.0, _Blocks(self.laplace))
+
+    @property
+    def eta(self) -> Array:
+        """The linear predictor of each row with the conditional modes, (n,)."""
+        return self.laplace.modes.eta
+
+    @cached_property
+    def mu(self) -> Array:
+        """The conditional mean of each row: a probability, a rate, or a mean."""
+        return self.engine_family.mean(self.eta)
+
+    @cached_property
+    def working(self) -> Solution:
+        """The linear model of the working response at the mode, for variances of predictors."""
+        table, modes = self.laplace.criterion.table, self.laplace.modes
+        basis = Basis(table.transform, np.zeros(table.p), table.effects)
+        x = table.x @ np.linalg.inv(table.transform) if table.p else table.x
+        terms = [term.rows for term in self.design.terms]
+        cp = CrossProducts.from_rows(x, np.zeros(table.n), terms, modes.w, basis)
+        return Solution(factorise(prepare(cp, table.template.plan), modes.lams), reml=False)
+
+    @cached_property
+    def opt_summary(self) -> OptSummary:
+        """What the optimiser did; decrements are four times a gain in log-likelihood.
+
+        The gradient is in theta of covariates that are orthonormal.
+        """
+        optimum, criterion = self.optimum, self.laplace.criterion
+        theta = tuple(self.theta.tolist())
+        log = tuple(Iteration((), deviance, decrement, 1.0) for deviance, decrement in optimum.log)
+        return OptSummary(
+            theta, theta, log[0].deviance if log else np.nan, self.laplace.deviance(),
+            tuple(optimum.gradient[: criterion.covariances.n].tolist()),
+            optimum.decrement, optimum.n_evaluations, optimum.n_iterations, optimum.n_restarts,
+            optimum.converged, message_of(optimum), log,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Blocks:
+    """The inverse of the penalised information at the mode, by terms."""
+
+    point: LaplacePoint
+
+    def conditional(self, t: int) -> Array:
+        """Of a term's effects by level, (J, k, k)."""
+        return self.point.criterion.table.effects[t].covariance(self.point.selected.own[t])
+
+    def between(self, s: int, t: int) -> Array:
+        """Between two terms on one grouping factor, (J, k_s, k_t)."""
+        effects = self.point.criterion.table.effects
+        found = self.point.selected.between(self.point.modes.factor, s, t)
+        return effects[s].between(found, effects[t])
+
+
+def message_of(optimum: Optimum) -> str:
+    """How a search ended."""
+    if not np.isfinite(optimum.point.deviance()):
+        return "not converged: there is no start at which the likelihood is finite"
+    if not optimum.positive:
+        return (
+            "not converged: the information matrix is not positive definite, the data do not "
+            "determine all parameters"
+        )
+    if not optimum.converged:
+        return f"not converged: the log-likelihood could still rise by about {optimum.gain:.2g}"
+    restarted = f" after {optimum.n_restarts} restart(s)" if optimum.n_restarts else ""
+    return f"converged{restarted}: the log-likelihood could still rise by {optimum.gain:.1g}"

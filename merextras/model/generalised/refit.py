@@ -1,0 +1,117 @@
+"""Fitting a generalised model again: to another response, with another formula or other data."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import pandas as pd
+
+from merextras.exceptions import UnsupportedModelError
+from merextras.model.design.options import callers_names
+from merextras.model.fit.refit import with_dots
+from merextras.model.frame.read import as_pandas
+from merextras.model.generalised.fit import (
+    Request,
+    fit_options,
+    fit_response,
+    read_request,
+    warn_of,
+)
+from merextras.model.generalised.fitted import FittedGlmm
+
+M = TypeVar("M", bound=FittedGlmm)
+
+
+def refit(model: M, y: Any) -> M:
+    """The same model fitted to another response, lme4's ``refit``.
+
+    Parameters
+    ----------
+    y : (n,) array or Series, or (n, 2) frame
+        In the form of the fit's response, such as a column of `simulate`. Of ``cbind`` successes
+        and failures, or successes of the same trials; of proportions those of the same trials.
+
+    Raises
+    ------
+    InvalidArgumentError
+        Another length or index, values that the family does not allow.
+    """
+    choice = model.choice
+    response = model.response.again(y, model.design.index, choice)
+    design = replace(model.design, y=response.observed)
+    shown = response.shown(response.y)
+    if not isinstance(shown, list):
+        # Updating the refit must not undo it.
+        design = replace(design, frame=design.frame.assign(**{design.response: shown}))
+    request = Request(choice, replace(model.control, start=None), model.n_agq)
+    x = model.laplace.x.copy()
+    n = len(model.theta)
+    x[:n] = model.laplace.criterion.covariances.inside(x[:n], 0.1)
+    if model.is_poisson:
+        x = None  # type: ignore[assignment]
+    fit = fit_response(design, response, request, n_dropped=model.n_dropped, x=x)
+    warn_of(fit, stacklevel=2)
+    return model._like(fit)  # type: ignore[arg-type]
+
+
+def update(
+    model: M,
+    formula: str | None = None,
+    *,
+    data: pd.DataFrame | None = None,
+    family: object = None,
+    n_agq: int | None = None,
+    reml: bool = False,
+) -> M:
+    """The model with another formula, data or family, fitted again, R's ``update``.
+
+    Parameters
+    ----------
+    formula : str, optional
+        In lme4's notation; ``.`` stands for what was there, as in ``". ~ . - x"``.
+    data : DataFrame, optional
+        By default the model frame of the fit, which has the variables of the model only.
+    family : optional
+        As `glmer`'s, by default that of the fit.
+    n_agq : int, optional
+        As `glmer`'s, by default that of the fit.
+    reml : bool
+        True is an error: there is no restricted likelihood.
+
+    Raises
+    ------
+    InvalidArgumentError, UnsupportedModelError
+        As `glmer`; other data for a model with weights by array.
+    """
+    text = model.design.formula if formula is None else with_dots(formula, model.design)
+    control = replace(model.control, start=None)
+    n_agq = model.n_agq if n_agq is None else n_agq
+    request = read_request("poisson" if family is None else family, None, n_agq, reml, control)
+    if family is None:
+        request = replace(request, choice=model.choice)
+    options = model.design.options
+    options = replace(options, scope=options.scope.within(callers_names(1)))
+    n_dropped, frame = model.n_dropped, model.design.frame
+    if data is not None:
+        n_dropped, frame = 0, as_pandas(data)
+        options = options.for_data(frame)
+    elif model.response.form == "cbind" and not _has_parts(model):
+        raise UnsupportedModelError(
+            "update: the response was replaced by refit and is not in the model frame; give data="
+        )
+    there = {c: how for c, how in options.contrasts.items() if c in frame.columns}
+    fit = fit_options(text, frame, replace(options, contrasts=there), request, stacklevel=3)
+    warn_of(fit, stacklevel=2)
+    return model._like(replace(fit, n_dropped=fit.n_dropped + n_dropped))  # type: ignore[arg-type]
+
+
+def _has_parts(model: FittedGlmm) -> bool:
+    """Whether the frame still has the response that was fitted."""
+    from merextras.model.generalised.response import read_response  # noqa: PLC0415
+
+    design = model.design
+    found = read_response(
+        design.response, design.frame, design.options.scope, model.choice, design.weights
+    )
+    return bool((found.y == model.response.y).all())

@@ -1,0 +1,276 @@
+"""The response of a generalised model in any of its forms, as successes, counts or numbers."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from merextras._typing import Array
+from merextras.exceptions import InvalidArgumentError
+from merextras.model.columns.finite import check_finite
+from merextras.model.columns.fixed import Scope
+from merextras.model.design.build import response_of
+from merextras.model.formula.translate import unquoted
+from merextras.model.frame.kinds import kind_of
+from merextras.model.generalised.families import FamilyChoice
+
+#: Proportions times trials may be that far from a whole number, relatively.
+_WHOLE = 1e-6
+_CBIND = re.compile(r"\s*cbind\s*\((.*)\)\s*", re.DOTALL)
+
+
+@dataclass(frozen=True, eq=False)
+class Response:
+    """A response.
+
+    Attributes
+    ----------
+    y : (n,) array
+        Successes, counts, or numbers.
+    trials : (n,) array or None
+        Of a binomial response.
+    form : {"numbers", "booleans", "labels", "cbind", "proportions"}
+        How the user has it.
+    labels : tuple
+        Failure and success, of labels; names of the two columns, of ``cbind``.
+    """
+
+    y: Array
+    trials: Array | None
+    form: str = "numbers"
+    labels: tuple[Any, ...] = ()
+
+    @property
+    def observed(self) -> Array:
+        """The response on the scale of its mean: the proportion of successes, or itself."""
+        return self.y if self.trials is None else self.y / self.trials
+
+    def shown(self, y: Array) -> Array | list[Array]:
+        """New successes, counts or numbers in the response's own form; two arrays of ``cbind``."""
+        if self.form == "booleans":
+            return np.asarray(y > 0.5)
+        if self.form == "labels":
+            return np.asarray(np.array(self.labels, dtype=object)[(y > 0.5).astype(int)])
+        if self.form == "proportions" and self.trials is not None:
+            return np.asarray(y / self.trials)
+        if self.form == "cbind" and self.trials is not None:
+            return [y, self.trials - y]
+        return y
+
+    def again(self, y: Any, index: pd.Index, choice: FamilyChoice) -> Response:
+        """Another response of the same rows in the same form, such as a column of `simulate`.
+
+        Raises
+        ------
+        InvalidArgumentError
+            Another length or index, values that are not allowed.
+        """
+        n = len(self.y)
+        if isinstance(y, pd.DataFrame | pd.Series) and not y.index.equals(index):
+            raise InvalidArgumentError(
+                "y: it has another index than the rows of the fit (m.model_frame().index)"
+            )
+        values = y if isinstance(y, pd.DataFrame | pd.Series) else np.asarray(y)
+        if self.form == "cbind":
+            table = np.asarray(values, dtype=float)
+            if table.shape == (n, 2):
+                return _checked(_of_pair(table[:, 0], table[:, 1], self.labels), choice, "y")
+            if table.shape != (n,):
+                raise InvalidArgumentError(
+                    f"y: expected ({n}, 2) successes and failures, or {n} numbers of successes of "
+                    f"the same trials, got shape {table.shape}"
+                )
+            return _checked(replace(self, y=table), choice, "y")
+        if values.shape != (n,):
+            raise InvalidArgumentError(
+                f"y: expected {n} values, one per row of the fit, got shape {values.shape}"
+            )
+        column = values if isinstance(values, pd.Series) else pd.Series(values)
+        trials = self.trials if self.form == "proportions" else None
+        made = _of_column(column, "y", choice, trials)
+        if self.form == "labels":
+            _check_labels(column, self.labels)
+        return _checked(made, choice, "y")
+
+
+def read_response(
+    code: str, frame: pd.DataFrame, scope: Scope, choice: FamilyChoice, weights: Array | None
+) -> Response:
+    """The left side of a formula.
+
+    Raises
+    ------
+    InvalidArgumentError
+        Values that the family does not allow; weights where there are no trials.
+    """
+    name = unquoted(code)
+    found = _CBIND.fullmatch(code)
+    if found is not None and name not in frame.columns:
+        return _checked(_pair(found[1], code, frame, scope, choice, weights), choice, name)
+    if name in frame.columns:
+        column = frame[name]
+    else:
+        column = pd.Series(response_of(code, frame, scope), index=frame.index)
+    if weights is not None and not choice.has_trials:
+        raise InvalidArgumentError(
+            f"weights: for family={choice.name!r} they are not defined (a known number of trials "
+            "is a binomial response's; exposure is offset=np.log(exposure))"
+        )
+    return _checked(_of_column(column, name, choice, weights), choice, name)
+
+
+def _pair(
+    inside: str, code: str, frame: pd.DataFrame, scope: Scope, choice: FamilyChoice, weights: Any
+) -> Response:
+    """Successes and failures of ``cbind(a, b)``."""
+    if not choice.has_trials:
+        raise InvalidArgumentError(
+            f"formula: {code} is successes and failures, for family='binomial' alone"
+        )
+    if weights is not None:
+        raise InvalidArgumentError("weights: cbind(successes, failures) has the trials in it")
+    try:
+        parts = [ast.unparse(part) for part in _arguments(inside)]
+    except SyntaxError:
+        parts = []
+    if len(parts) != 2:
+        raise InvalidArgumentError(f"formula: {code}: cbind takes successes and failures")
+    successes, failures = (response_of(part, frame, scope) for part in parts)
+    return _of_pair(successes, failures, (parts[0], parts[1]))
+
+
+def _arguments(inside: str) -> list[ast.expr]:
+    call = ast.parse(f"f({inside})", mode="eval").body
+    assert isinstance(call, ast.Call)
+    return call.args
+
+
+def _of_pair(successes: Array, failures: Array, labels: tuple[Any, ...]) -> Response:
+    return Response(successes, successes + failures, "cbind", labels)
+
+
+def _of_column(
+    column: pd.Series, name: object, choice: FamilyChoice, weights: Array | None
+) -> Response:
+    kind = kind_of(column)
+    if not choice.has_trials:
+        if kind != "numbers":
+            raise InvalidArgumentError(
+                f"response {name!r} must be numeric for family={choice.name!r}, not {kind}"
+            )
+        return Response(column.to_numpy(dtype=float), None)
+    if kind not in {"numbers", "booleans"}:
+        return _of_labels(column, name, weights)
+    y = np.array(column.to_numpy(dtype=float))
+    check_finite(y[:, None], (str(name),), "response")
+    if weights is not None:
+        return _of_proportions(y, name, weights)
+    if not np.isin(y, (0.0, 1.0)).all():
+        bad = y[~np.isin(y, (0.0, 1.0))][0]
+        raise InvalidArgumentError(
+            f"response {name!r}: family='binomial' takes 0 and 1, got {bad:g}. For proportions "
+            "give the trials as weights=, for successes and failures write cbind(a, b)"
+        )
+    return Response(y, np.ones(len(y)), "booleans" if kind == "booleans" else "numbers")
+
+
+def _of_labels(column: pd.Series, name: object, weights: Array | None) -> Response:
+    """Two labels: the first level is a failure, as in R."""
+    if weights is not None:
+        raise InvalidArgumentError(f"weights: the response {name!r} is labels, one trial a row")
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        levels = [c for c in column.cat.categories if (column == c).any()]
+    else:
+        levels = sorted(column.unique().tolist(), key=str)
+    if len(levels) != 2:
+        raise InvalidArgumentError(
+            f"response {name!r}: family='binomial' takes two levels, got {len(levels)}: "
+            f"{[str(level) for level in levels[:5]]}"
+        )
+    y = (column == levels[1]).to_numpy(dtype=float)
+    return Response(y, np.ones(len(y)), "labels", tuple(levels))
+
+
+def _check_labels(column: pd.Series, labels: tuple[Any, ...]) -> None:
+    unknown = [value for value in column.unique().tolist() if value not in labels]
+    if unknown:
+        raise InvalidArgumentError(f"y: {unknown[0]!r} is not among the levels {list(labels)}")
+
+
+def _of_proportions(share: Array, name: object, weights: Array) -> Response:
+    if np.any(share < 0.0) or np.any(share > 1.0):
+        raise InvalidArgumentError(
+            f"response {name!r}: with weights= as trials it is a proportion, between 0 and 1; for "
+            "successes and failures write cbind(a, b)"
+        )
+    if np.any(weights <= 0.0):
+        raise InvalidArgumentError("weights: numbers of trials are positive; leave such rows out")
+    if np.any(weights != np.round(weights)):
+        raise InvalidArgumentError("weights: numbers of trials are whole numbers")
+    y = np.round(share * weights)
+    if np.any(np.abs(y - share * weights) > _WHOLE * np.maximum(weights, 1.0)):
+        raise InvalidArgumentError(
+            f"response {name!r}: a proportion times its trials (weights=) is not a whole number of "
+            "successes"
+        )
+    form = "numbers" if np.all(weights == 1.0) else "proportions"
+    return Response(y, weights, form)
+
+
+def _checked(found: Response, choice: FamilyChoice, name: object) -> Response:
+    """Refuse values that the family does not have, and responses without variation."""
+    y, trials = found.y, found.trials
+    check_finite(y[:, None], (str(name),), "response")
+    if trials is not None:
+        check_finite(trials[:, None], (str(name),), "response")
+        failures = trials - y
+        if np.any(y < 0.0) or np.any(failures < 0.0):
+            raise InvalidArgumentError(
+                f"response {name!r}: successes and failures can't be negative"
+            )
+        if np.any(y != np.round(y)) or np.any(failures != np.round(failures)):
+            raise InvalidArgumentError(
+                f"response {name!r}: successes and failures are whole numbers"
+            )
+        if np.any(trials == 0.0):
+            raise InvalidArgumentError(
+                f"response {name!r}: {int(np.sum(trials == 0.0))} row(s) have no trials; leave "
+                "them out"
+            )
+        for none, what in ((y, "successes"), (failures, "failures")):
+            if not np.any(none > 0.0):
+                raise InvalidArgumentError(
+                    f"response {name!r}: there are no {what} at all; the estimate is infinite"
+                )
+        return found
+    if choice.name in {"poisson", "negative_binomial"}:
+        if np.any(y < 0.0) or np.any(y != np.round(y)):
+            bad = y[(y < 0.0) | (y != np.round(y))][0]
+            raise InvalidArgumentError(
+                f"response {name!r}: family={choice.name!r} takes counts, whole numbers from 0, "
+                f"got {bad:g}"
+            )
+        if not np.any(y > 0.0):
+            raise InvalidArgumentError(
+                f"response {name!r}: all counts are zero; the estimate is infinite"
+            )
+    elif choice.name in {"gamma", "inverse_gaussian"} and np.any(y <= 0.0):
+        raise InvalidArgumentError(
+            f"response {name!r}: family={choice.name!r} takes positive numbers, got "
+            f"{float(np.min(y)):g}"
+        )
+    elif choice.link in {"log", "inverse"} and np.mean(y) <= 0.0:
+        raise InvalidArgumentError(
+            f"response {name!r}: with a {choice.link} link the mean is positive, that of these "
+            f"values is {float(np.mean(y)):g}"
+        )
+    if np.ptp(y) == 0.0 and choice.name not in {"poisson", "negative_binomial"}:
+        raise InvalidArgumentError(
+            f"response {name!r}: all values are {y[0]:g}; there is no variation to explain"
+        )
+    return found

@@ -235,7 +235,7 @@ OTHERS = {
     "load_cross_products", "cross_products", "load_dataset", "lrt_sim", "make_model",
     "model_checks", "report", "rlrt_sim", "stream_rows", "super_factor", "xyplot", "Gamma",
     "InverseWishart", "LmerControl", "MerMod", "ModelList", "ModelProducts", "Wishart",
-    "m.call", "m.from_cross_products", "m.plot", "m.qqmath",
+    "GlmerMod", "glmer", "m.call", "m.from_cross_products", "m.plot", "m.qqmath",
 }  # fmt: skip
 
 

@@ -95,7 +95,6 @@ SAME = {
     "what_if_average": lambda m: mx.what_if_average(m, rows(), changes={"Days": [0.0, 5.0]}),
     "what_if_spread": lambda m: mx.what_if_spread(m, rows(), group="Subject", rng=1),
     "wiggle": lambda m: mx.wiggle(rows(), "Days", [1.0, 2.0]),
-    "m.residual_squares": lambda m: [m.residual_squares()],
     "m.fixef": lambda m: m.fixef(),
     "m.ranef": lambda m: m.ranef(cond_var=True).to_frame(),
     "m.coef": lambda m: m.coef()["Subject"],
@@ -236,7 +235,7 @@ OTHERS = {
     "load_cross_products", "cross_products", "load_dataset", "lrt_sim", "make_model",
     "model_checks", "report", "rlrt_sim", "stream_rows", "super_factor", "xyplot", "Gamma",
     "InverseWishart", "LmerControl", "MerMod", "ModelList", "ModelProducts", "Wishart",
-    "GlmerMod", "glmer", "m.call", "m.from_cross_products", "m.plot", "m.qqmath",
+    "GlmerMod", "check_laplace", "glmer", "m.call", "m.from_cross_products", "m.plot", "m.qqmath",
 }  # fmt: skip
 
 

@@ -55,6 +55,7 @@ from merextras.datasets import load_dataset
 from merextras.diagnostics.collinearity import check_collinearity
 from merextras.diagnostics.convergence import check_convergence
 from merextras.diagnostics.heteroscedasticity import check_heteroscedasticity
+from merextras.diagnostics.laplace import check_laplace
 from merextras.diagnostics.normality import check_normality
 from merextras.diagnostics.outliers import check_outliers
 from merextras.diagnostics.predictions import check_predictions
@@ -180,6 +181,7 @@ __all__ = [
     "check_collinearity",
     "check_convergence",
     "check_heteroscedasticity",
+    "check_laplace",
     "check_model",
     "check_normality",
     "check_outliers",

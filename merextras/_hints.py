@@ -113,7 +113,6 @@ PACKAGE: Mapping[str, str] = MappingProxyType(
         "check_singular": "`mx.check_singularity(m)`",
         "ggpredict": "`mx.emmeans(m, 'factor')`, `m.predict(newdata, se_fit=True)`",
         "lsmeans": "`mx.emmeans(m, 'factor')`",
-        "ls_means": "`mx.emmeans(m, 'factor')`",
         "difflsmeans": "`mx.emmeans(m, 'factor').contrasts()`",
         "caterpillar": "`mx.plot_ranef(m.ranef())`",
         "plot_caterpillar": "`mx.plot_ranef(m.ranef())`",

@@ -191,8 +191,8 @@ def glmer(
     to seven digits. glmmTMB maximises what is maximised here.
 
     **Cost**: each evaluation takes some three to five factorisations, linear in rows and in levels
-    of nested factors, cubic in the smaller of two crossed ones; a fit about twenty evaluations and
-    four for each parameter.
+    of nested factors, cubic in the smaller of two crossed ones; a fit about ten evaluations and two
+    or three for each parameter.
 
     References
     ----------

@@ -100,6 +100,7 @@ SAME = {
     "m.coef": lambda m: m.coef()["Subject"],
     "m.sigma": lambda m: [m.sigma()],
     "m.vcov": lambda m: m.vcov(),
+    "m.vcov: robust": lambda m: m.vcov(kind="CR2"),
     "m.var_corr": lambda m: m.var_corr().to_frame(),
     "m.re_pca": lambda m: m.re_pca().to_frame(),
     "m.confint: wald": lambda m: m.confint(method="wald", parm="beta_"),
@@ -144,6 +145,7 @@ PENALISED = {
     "emtrends: satterthwaite": lambda m: mx.emtrends(
         m, [], var="Days", ddf="satterthwaite"
     ).to_frame(),
+    "sat_modcomp": lambda m: mx.sat_modcomp(m, "Days = 5").to_frame(),
     "joint_tests: satterthwaite": lambda m: mx.joint_tests(m, ddf="satterthwaite"),
     "tidy: satterthwaite": lambda m: mx.tidy(m, ddf="satterthwaite"),
     "m.as_function": lambda m: [m.as_function()(1.1 * m.theta)],
@@ -162,6 +164,7 @@ REFITS = {
     "bootstrap: cases": lambda m: mx.bootstrap(m, kind="cases", n_sims=4, rng=1).estimates,
     "cross_validate": lambda m: mx.cross_validate(m, by="Subject").to_frame(),
     "icc: intervals": lambda m: mx.icc(m, ci="bootstrap", n_sims=4, rng=1).to_frame(),
+    "ls_means": lambda m: mx.ls_means(m.update("Reaction ~ C(Days) + (Days | Subject)")),
     "power": lambda m: mx.power(m, "Days", n_sims=4, rng=1).p_values,
     "power_curve": lambda m: np.array(
         [
@@ -220,6 +223,7 @@ SAYS = {
     "emmeans": lambda m: mx.emmeans(m, "Days"),
     "emtrends": lambda m: mx.emtrends(m, [], var="Days"),
     "joint_tests": mx.joint_tests,
+    "kr_modcomp": lambda m: mx.kr_modcomp(m, "Days = 5"),
     "vcov_adj": mx.vcov_adj,
     "m.summary: kenward-roger": lambda m: m.summary(ddf="kenward-roger"),
     "R's AIC": mx.r.AIC,
@@ -231,7 +235,7 @@ OTHERS = {
     "load_cross_products", "cross_products", "load_dataset", "lrt_sim", "make_model",
     "model_checks", "report", "rlrt_sim", "stream_rows", "super_factor", "xyplot", "Gamma",
     "InverseWishart", "LmerControl", "MerMod", "ModelList", "ModelProducts", "Wishart",
-    "m.call", "m.from_cross_products", "m.plot", "m.qqmath",
+    "GlmerMod", "check_laplace", "glmer", "m.call", "m.from_cross_products", "m.plot", "m.qqmath",
 }  # fmt: skip
 
 

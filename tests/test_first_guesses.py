@@ -154,6 +154,7 @@ CALLS = {
     "mx.icc(m, ci=0.9, n_sims=9, rng=1)": ('mx.icc(m, ci="bootstrap", level=0.9, n_sims=9, rng=1)'),
     "mx.r2(m, ci=0.9, n_sims=9, rng=1)": 'mx.r2(m, ci="bootstrap", level=0.9, n_sims=9, rng=1)',
     'mx.emmeans(m, "~ class")': 'mx.emmeans(m, "class")',
+    'mx.emmeans(m, "pairwise ~ class").to_frame()': 'mx.emmeans(m, "class").to_frame()',
     'r.emmeans(m, "pairwise ~ class")["contrasts"]': 'mx.emmeans(m, "class").contrasts()',
     'm.confint(method="Wald")': 'm.confint(method="wald")',
     'mx.expected_rank(m, term="(Intercept)")': "mx.expected_rank(m)",
@@ -168,7 +169,6 @@ def test_calls_that_work(names, guess):
 
 #: Calls that do not, and what is said.
 REFUSED = {
-    'mx.emmeans(m, "pairwise ~ class")': r"specs=\['class'\] and call \.contrasts\('pairwise'\)",
     'm.predict(newdata.assign(school="XX"))': "Say allow_new_levels=True if such levels are meant",
     "mx.plot_ranef(m)": r"a model was given; write mx\.plot_ranef\(m\.ranef\(\)\)",
     "mx.plot_what_if(m)": r"write mx\.plot_what_if\(mx\.what_if\(m, cases, 'group'\)\)",

@@ -13,6 +13,8 @@ from chunk_models import table
 
 import merextras as mx
 from merextras.exceptions import MerextrasError, MerextrasWarning, UnsupportedModelError
+from merextras.model.generalised.fitted import FittedGlmm
+from merextras.model.state.fitted import FittedModel
 
 #: Methods that are a generalised model's own, or right for it as they are.
 SUPPORTED = {
@@ -25,17 +27,20 @@ SUPPORTED = {
 OTHERWISE = {"exact_lrt", "exact_rlrt: null"}
 #: Methods that are there, with arguments that are refused.
 REFUSED_ARGUMENTS = {
+    "m.vcov: robust",
     "m.summary: ddf", "m.anova: ddf", "m.log_lik: reml", "m.deviance: reml", "m.confint: profile",
     "m.confint: boot", "m.update: reml", "m.predict: prediction", "m.predict: population",
     "m.simulate: newdata",
 }  # fmt: skip
 
+PROPERTIES = (property, functools.cached_property)
 EVERY = {**linear.SAME, **linear.TEXT, **linear.RANDOM, **linear.NEEDS_ROWS}
 FURTHER = {
     "lmer_list": lambda m: mx.ModelList([m]),
     "power_curve": lambda m: mx.power_curve(m, "x", along="g", values=[30], n_sims=2, rng=1),
     "exact_lrt": lambda m: mx.exact_lrt(m, n_sims=9),
     "exact_rlrt: with a null": lambda m: mx.exact_rlrt(m, null=m, n_sims=9),
+    "m.vcov: robust": lambda m: m.vcov(kind="CR2"),
     "m.confint: profile": lambda m: m.confint(method="profile"),
     "m.confint: boot": lambda m: m.confint(method="boot", n_sims=4, rng=1),
     "m.update: reml": lambda m: m.update(reml=True),
@@ -122,7 +127,7 @@ def test_every_function_is_decided():
     # Take no model, or make one.
     others = {
         "cross_products", "glmer", "icc_from_data", "lmer", "load_cross_products", "load_dataset",
-        "lrt_sim", "make_model", "super_factor", "wiggle", "xyplot", "mcsamp",
+        "check_laplace", "lrt_sim", "make_model", "super_factor", "wiggle", "xyplot", "mcsamp",
         "extend",  # the variables of a model alone
     }  # fmt: skip
     assert functions - plots_of_results - asked - others == set()
@@ -132,6 +137,15 @@ def test_every_function_is_decided():
 def test_there_is_no_linear_solution(name):
     with pytest.raises(UnsupportedModelError):
         getattr(_model(), name)
+
+
+def test_no_property_has_a_linear_models_number():
+    names = [n for n in dir(FittedModel) if isinstance(getattr(FittedModel, n), PROPERTIES)]
+    for name in names:
+        if name.startswith("_") or name in vars(FittedGlmm):
+            continue
+        with pytest.raises(UnsupportedModelError):
+            getattr(_model(), name)
 
 
 def test_mixed_lists_of_models():

@@ -78,6 +78,8 @@ def test_variances(pair):
     for column in numbers:
         close(ours[column].fillna(0), theirs[column].fillna(0), SAME_MODEL)
     rest = [column for column in ours if column not in numbers]
+    if any(term.tag.name == "diag" for term in pair[1].design.terms):  # one term for several
+        ours["grp"] = ours["grp"].str.removesuffix(".1")
     pd.testing.assert_frame_equal(ours[rest], theirs[rest])
 
 

@@ -100,6 +100,8 @@ SAME = {
     "m.ranef": lambda m: m.ranef(cond_var=True),
     "m.coef": lambda m: m.coef()["Subject"],
     "m.vcov": lambda m: m.vcov(),
+    "m.vcov: robust": lambda m: m.vcov(kind="CR2"),
+    "contest: robust": lambda m: mx.contest(m, "Days = 0", ddf="CR2"),
     "m.re_pca": lambda m: m.re_pca(),
     "m.confint": lambda m: m.confint(method="wald", parm="beta_"),
     "m.log_lik": lambda m: [m.log_lik(), m.log_lik(reml=False)],
@@ -171,10 +173,14 @@ OWN = {
     "fast_display": mx.fast_display,
     "find_form_funs": mx.find_form_funs,
     "glance": mx.glance,
+    "ls_means": lambda m: mx.ls_means(
+        mx.lmer("Reaction ~ late + (Days | Subject)", data(), residual_by="late")
+    ),
     "model_checks": mx.model_checks,
     "model_info": mx.model_info,
     "performance": mx.performance,
     "ranova": mx.ranova,
+    "sat_modcomp": lambda m: mx.sat_modcomp(m, "Days"),
     "sigma_hat": mx.sigma_hat,
     "standardize": mx.standardize,
     "stream_rows": lambda m: None,
@@ -214,6 +220,7 @@ REFUSED = {
         mx.lmer("Reaction ~ Days + (Days || Subject)", data()), null=m
     ),
     "icc: intervals": lambda m: mx.icc(m, ci="bootstrap", n_sims=3),
+    "kr_modcomp": lambda m: mx.kr_modcomp(m, "Days"),
     "make_model": mx.make_model,
     "pb_modcomp": lambda m: mx.pb_modcomp(m, model("Reaction ~ 1 + (Days | Subject)"), n_sims=3),
     "power": lambda m: mx.power(m, "Days", n_sims=3),
@@ -273,7 +280,7 @@ def test_everything_public_is_here():
     functions |= {n for n in mx.__all__ if n[0].isupper() and hasattr(getattr(mx, n), "mro")}
     methods = {f"m.{n}" for n in dir(mx.MerMod) if not n.startswith("_")}
     properties = {f"m.{n}" for n in dir(mx.MerMod) if not callable(getattr(mx.MerMod, n))}
-    assert (functions | methods) - properties - {"m.adapter", "m.residual_squares"} - known == set()
+    assert (functions | methods) - properties - {"m.adapter"} - known == set()
 
 
 def test_plots_draw():

@@ -221,6 +221,7 @@ OTHERS = {
     "ModelProducts",
     "cross_products",
     "explore",
+    "check_laplace",
     "for_summary_col",
     "glmer",
     "icc_from_data",

@@ -61,15 +61,15 @@ def sigma(model: FittedModel) -> float | pd.Series:
     --------
     >>> import merextras as mx
     >>> students = mx.load_dataset("students")
-    >>> m = mx.lmer("extro ~ open + (1 | school)", students, residual_by="school")
-    >>> m.sigma().round(2)
+    >>> formula = "extro ~ open + agree + social + (1 | school)"
+    >>> mx.lmer(formula, students, residual_by="school").sigma().round(2)
     school
     I      4.29
     II     1.37
     III    1.12
     IV     1.22
-    V      1.31
-    VI     4.26
+    V      1.32
+    VI     4.24
     Name: sigma, dtype: float64
     """
     groups = model.design.residual

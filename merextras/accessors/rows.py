@@ -51,3 +51,14 @@ def residuals(model: FittedModel, type: str = "response", *, scaled: bool = Fals
         values = values / np.sqrt(model.solution.sigma2)
         values = values if by_group is None else values * by_group
     return pd.Series(values, index=model.design.index, name="residuals")
+
+
+def residual_squares(model: FittedModel) -> float:
+    """Sum of the squared conditional residuals, without rows, of a model without weights."""
+    solution, strata = model.solution, model._fit.strata
+    if strata is not None:
+        gram = strata.residual(solution.modes_map).gram.sum(axis=0)
+        return float(max(solution.contrast @ gram @ solution.contrast, 0.0))
+    # The penalised sum of squares less its penalty.
+    penalty = sum(float(np.sum(u**2)) for u in solution.u)
+    return max(solution.pwrss - penalty, 0.0)

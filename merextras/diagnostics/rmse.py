@@ -7,6 +7,7 @@ import pandas as pd
 from scipy import stats
 
 from merextras._checks import check_level
+from merextras.accessors.rows import residual_squares
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.design.rowless import RowlessDesign
 from merextras.model.state.fitted import FittedModel
@@ -83,7 +84,7 @@ def _rmse(model: FittedModel, scale: bool) -> float:
 def _from_products(model: FittedModel, design: RowlessDesign, scale: bool) -> float:
     """Without rows."""
     solution = model.solution
-    out = np.sqrt(model.residual_squares() / solution.n)
+    out = np.sqrt(residual_squares(model) / solution.n)
     if not scale:
         return float(out)
     if "offset" in design.by_row or design.constant is None:

@@ -119,6 +119,12 @@ class _Search:
         )
         return moves, decrement
 
+    def after(self, state: _State, moves: Sequence[Array]) -> _State | None:
+        """The whole step."""
+        pairs = zip(state.v, moves, strict=True)
+        trial = _State(self, [v + move for v, move in pairs])
+        return trial if np.isfinite(trial.h) else None
+
     def along(self, state: _State, moves: Sequence[Array]) -> _State | None:
         """The first of ever shorter steps after which h is not higher."""
         length = 1.0
@@ -159,12 +165,14 @@ def find_modes(
             if last or not usable or n_steps == _MOST_STEPS:
                 break
             moves, decrement = search.step(factor, state, g, used)
-            found = search.along(state, moves)
-            n_steps += 1
-            # No shorter step lowers h: what is left of the decrement is rounding.
-            last = decrement <= _TOLERANCE or found is None
-            state = state if found is None else found
+            n_steps, last = n_steps + 1, decrement <= _TOLERANCE
+            # So near the end h itself has no digits left that would tell whether it fell.
+            near = last and observed
+            found = search.after(state, moves) if near else search.along(state, moves)
             if found is None:
+                # No shorter step lowers h: what is left of the decrement is rounding.
+                last = True
                 break
+            state = found
         settled = usable and observed and last
     return Modes(lams, state.v, state.b, state.eta, g, w, state.h, factor, n_steps, settled)

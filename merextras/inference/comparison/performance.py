@@ -12,6 +12,7 @@ from merextras._checks import check_models
 from merextras._typing import Array
 from merextras.accessors import likelihood
 from merextras.accessors.estimates import mean_sigma
+from merextras.accessors.rows import residual_squares
 from merextras.exceptions import InvalidArgumentError, RefitWarning
 from merextras.inference.nesting.nested import (
     check_same_data,
@@ -184,7 +185,7 @@ def _rmse(model: FittedModel) -> float:
     """Root of the mean squared conditional residual over the observations."""
     design, solution = model.design, model.solution
     if design.weights is None:
-        return float(np.sqrt(model.residual_squares() / solution.n))
+        return float(np.sqrt(residual_squares(model) / solution.n))
     used = design.observed
     counts = np.ones(design.n) if design.frequencies is None else design.frequencies
     squares = (design.y - model.mu)[used] ** 2

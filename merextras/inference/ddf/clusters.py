@@ -123,7 +123,7 @@ def clusters(model: FittedModel, design: RowDesign, codes: IntArray) -> Sequence
     ]
     weights, counts = (
         np.ones(len(columns)) if given is None else np.asarray(given[design.observed], dtype=float)
-        for given in (design.weights, design.frequencies)
+        for given in (design.precision, design.frequencies)
     )
     order = np.argsort(codes, kind="stable")
     parts = np.split(order, np.flatnonzero(np.diff(codes[order])) + 1)

@@ -11,6 +11,7 @@ from merextras.accessors import estimates
 from merextras.exceptions import InvalidArgumentError
 from merextras.inference.ddf.robust import KINDS, robust
 from merextras.model.state.fitted import FittedModel
+from merextras.model.state.linear_only import linear_only
 
 
 def vcov(model: FittedModel, *, kind: str = "model", cluster: Any = None) -> pd.DataFrame:
@@ -37,8 +38,8 @@ def vcov(model: FittedModel, *, kind: str = "model", cluster: Any = None) -> pd.
     InvalidArgumentError
         An unknown `kind`; clusters that random effects go across, as crossed factors do, missing
         values or fewer than two clusters; a `cluster` for the model's own.
-    NoRowsError
-        A robust one of a model that keeps no rows.
+    UnsupportedModelError
+        A robust one of a generalised model, or of one that keeps no rows.
 
     See Also
     --------
@@ -66,6 +67,8 @@ def vcov(model: FittedModel, *, kind: str = "model", cluster: Any = None) -> pd.
     """
     name = kind.upper() if isinstance(kind, str) and kind.upper() in KINDS else kind
     if check_choice(name, ("model", *KINDS), "kind") != "model":
+        if model.is_generalised:
+            raise linear_only(f"vcov(kind={name!r})")
         names = list(model.design.fixed.names)
         return pd.DataFrame(robust(model, name, cluster).covariance, index=names, columns=names)
     if cluster is not None:

@@ -12,7 +12,6 @@ import pandas as pd
 
 from merextras._checks import check_choice
 from merextras._typing import Array, IntArray
-from merextras.engine.generalised.family import Family
 from merextras.engine.generalised.laplace import Laplace
 from merextras.engine.generalised.quadrature import MOST_EFFECTS, Quadrature, one_factor
 from merextras.engine.generalised.search import GlmmControl, optimise
@@ -156,9 +155,7 @@ def fit_response(
 ) -> GlmmFit:
     """Find the optimum, from given parameters in the engine's coordinates or from a start."""
     control = request.control
-    table = Table(design.x, [term.rows for term in design.terms], design.offset)
-    family = request.choice.of(response.y, response.trials)
-    criterion = _criterion(table, family, design, request.n_agq)
+    criterion = criterion_of(design, response, request)
     theta = control.start_for(design.covariances.n)
     if theta is not None and x is None:
         x = start(criterion).x.copy()
@@ -168,7 +165,7 @@ def fit_response(
     return GlmmFit(design, response, request.choice, optimum, n_dropped, control, request.n_agq)
 
 
-def _criterion(table: Table, family: Family, design: RowDesign, n_agq: int) -> Laplace:
+def criterion_of(design: RowDesign, response: Response, request: Request) -> Laplace:
     """Laplace's criterion, or that of quadrature.
 
     Raises
@@ -176,6 +173,8 @@ def _criterion(table: Table, family: Family, design: RowDesign, n_agq: int) -> L
     UnsupportedModelError
         Quadrature for several grouping factors, or too many effects.
     """
+    table = Table(design.x, [term.rows for term in design.terms], design.offset)
+    family, n_agq = request.choice.of(response.y, response.trials), request.n_agq
     covariances = design.covariances
     if n_agq == 1:
         return Laplace(table, family, covariances)

@@ -23,8 +23,9 @@ from merextras.model.design.design import RowDesign
 from merextras.model.generalised.families import FamilyChoice
 from merextras.model.generalised.response import Response
 from merextras.model.state.control import LmerControl
-from merextras.model.state.fitted import FittedModel, Origin, Posterior
+from merextras.model.state.fitted import FittedModel, Origin
 from merextras.model.state.linear_only import linear_only
+from merextras.model.state.posterior import Posterior
 
 
 @dataclass(frozen=True)

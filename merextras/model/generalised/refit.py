@@ -13,6 +13,7 @@ from merextras.model.fit.refit import with_dots
 from merextras.model.frame.read import as_pandas
 from merextras.model.generalised.fit import (
     Request,
+    criterion_of,
     fit_options,
     fit_response,
     read_request,
@@ -115,3 +116,15 @@ def _has_parts(model: FittedGlmm) -> bool:
         design.response, design.frame, design.options.scope, model.choice, design.weights
     )
     return bool((found.y == model.response.y).all())
+
+
+def by_quadrature(model: M, n_agq: int) -> tuple[float, M]:
+    """The log-likelihood by quadrature at the estimate, and the model fitted so from there."""
+    request = Request(model.choice, replace(model.control, start=None), n_agq)
+    criterion = criterion_of(model.design, model.response, request)
+    x = model.laplace.x.copy()
+    at_estimate = -0.5 * criterion.at(x).deviance()
+    n = len(model.theta)
+    x[:n] = criterion.covariances.inside(x[:n], 0.1)
+    fit = fit_response(model.design, model.response, request, n_dropped=model.n_dropped, x=x)
+    return at_estimate, model._like(fit)  # type: ignore[arg-type]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -29,6 +29,7 @@ from merextras.exceptions import (
 from merextras.model.design.design import Design
 from merextras.model.state.control import LmerControl
 from merextras.model.state.identified import check_left_by_fixed, check_left_by_random
+from merextras.model.state.posterior import Posterior
 
 # What a Schur complement may take before the user is told first: gigabytes, seconds a step. That
 # is 10 000 random effects of a dense one, and far more of a sparse one.
@@ -74,32 +75,6 @@ class Fit:
     theta: Array | None = None
     #: Cross-products by groups with residual variances of their own.
     strata: Strata | None = None
-
-
-class ConditionalBlocks(Protocol):
-    """Covariances of random effects given the parameters, up to a scale."""
-
-    def conditional(self, t: int) -> Array:
-        """Of a term's effects by level, (J, k, k)."""
-
-    def between(self, s: int, t: int) -> Array:
-        """Between two terms on one grouping factor, (J, k_s, k_t)."""
-
-
-@dataclass(frozen=True)
-class Posterior:
-    """Covariances of the random effects given the data and the parameters: scale times blocks."""
-
-    scale: float
-    blocks: ConditionalBlocks
-
-    def conditional(self, t: int) -> Array:
-        """Of a term's effects by level, (J, k, k)."""
-        return np.asarray(self.scale * self.blocks.conditional(t))
-
-    def between(self, s: int, t: int) -> Array:
-        """Between two terms on one grouping factor, (J, k_s, k_t)."""
-        return np.asarray(self.scale * self.blocks.between(s, t))
 
 
 class FittedModel:
@@ -247,16 +222,6 @@ class FittedModel:
     def fixed_covariance(self) -> Array:
         """Covariance of the fixed effects, (p, p)."""
         return self.solution.sigma2 * self.solution.fixed_covariance()
-
-    def residual_squares(self) -> float:
-        """Sum of the squared conditional residuals, without rows, of a model without weights."""
-        solution, strata = self.solution, self._fit.strata
-        if strata is not None:
-            gram = strata.residual(solution.modes_map).gram.sum(axis=0)
-            return float(max(solution.contrast @ gram @ solution.contrast, 0.0))
-        # The penalised sum of squares less its penalty.
-        penalty = sum(float(np.sum(u**2)) for u in solution.u)
-        return max(solution.pwrss - penalty, 0.0)
 
     @cached_property
     def mu(self) -> Array:

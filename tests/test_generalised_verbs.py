@@ -127,7 +127,8 @@ def test_every_function_is_decided():
     # Take no model, or make one.
     others = {
         "cross_products", "glmer", "icc_from_data", "lmer", "load_cross_products", "load_dataset",
-        "check_laplace", "lrt_sim", "make_model", "super_factor", "wiggle", "xyplot", "mcsamp",
+        "check_laplace", "lm_list", "load_bootstrap", "lrt_sim", "make_model", "super_factor",
+        "wiggle", "xyplot", "mcsamp",
         "extend",  # the variables of a model alone
     }  # fmt: skip
     assert functions - plots_of_results - asked - others == set()

@@ -8,9 +8,10 @@ from scipy import stats
 
 from merextras._checks import check_level
 from merextras.accessors.rows import residual_squares
-from merextras.exceptions import InvalidArgumentError
+from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
 from merextras.model.design.rowless import RowlessDesign
 from merextras.model.state.fitted import FittedModel
+from merextras.model.state.one_sigma import require_one_sigma
 from merextras.model.statsmodels.mixedlm import as_fitted
 
 
@@ -35,6 +36,8 @@ def rmse(m: object, *, scale: bool = False, ci: float | None = None) -> float | 
     ------
     InvalidArgumentError
         `scale` is not a bool, `ci` no level.
+    UnsupportedModelError
+        `ci` of a model whose residual standard deviation is known, or differs by group.
 
     Notes
     -----
@@ -61,6 +64,12 @@ def rmse(m: object, *, scale: bool = False, ci: float | None = None) -> float | 
     value = _rmse(model, scale)
     if level is None:
         return value
+    require_one_sigma(model, "rmse(ci=)", "the interval is that of one", "leave ci= out")
+    if model.has_known_sigma:
+        raise UnsupportedModelError(
+            "rmse(ci=): the interval is that of an estimated residual standard deviation, and this "
+            "model has a known one (sigma=); leave ci= out"
+        )
     df, tail = model.solution.n - model.solution.p, (1.0 - level) / 2.0
     low, high = value * np.sqrt(df / stats.chi2.ppf([1.0 - tail, tail], df))
     return pd.Series({"rmse": value, "conf_low": low, "conf_high": high})

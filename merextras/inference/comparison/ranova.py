@@ -12,6 +12,7 @@ from scipy import stats
 from merextras._checks import check_choice, check_count, check_jobs
 from merextras._rng import as_generator
 from merextras._typing import Rng
+from merextras.engine.covariance.tags import PLAIN
 from merextras.exceptions import UnsupportedModelError
 from merextras.inference.intervals.replicates import check_joint_refits
 from merextras.inference.variance_tests.exact_rlrt import rlrt
@@ -25,7 +26,7 @@ from merextras.inference.variance_tests.variance_hypothesis import (
     check_one_sigma,
     label_of,
 )
-from merextras.model.design.design import Design
+from merextras.model.design.design import Design, Term
 from merextras.model.state.fitted import FittedModel, fit_like
 from merextras.model.state.penalised import refuse_penalised
 from merextras.model.statsmodels.mixedlm import as_fitted
@@ -243,20 +244,22 @@ def reductions(design: Design) -> Iterator[tuple[str, str | None]]:
     for t, term in enumerate(design.terms):
         effects = design.term_effects(t)
         one = ["1"] if effects.rest else ["0"]
-        own = _bar([*one, *(e.label for e in effects.effects)], term.factor)
+        own = _bar([*one, *(e.label for e in effects.effects)], term)
         smaller = list(_smaller(design, t))
         names = [name for name, _ in smaller]
         for effect in effects.marginal():
             if effect.label in names:
-                left = [e.label for e in effects.effects if e is not effect]
-                bar = _bar([*one, *left], term.factor)
+                left = [e for e in effects.effects if e is not effect]
+                bar = _bar([*one, *(e.label for e in left)], term, effects.spanned(left).shape[1])
                 yield f"{effect.label} in {label_of(term)}", f". ~ . - {own} + {bar}"
         if not smaller:
             yield label_of(term), f". ~ . - {own}" if len(design.terms) > 1 else None
 
 
-def _bar(effects: Sequence[str], factor: str) -> str:
-    return f"({' + '.join(effects)} | {factor})"
+def _bar(effects: Sequence[str], term: Term, k: int | None = None) -> str:
+    """A term's bar with these effects, k of them; too few for its structure are a plain term."""
+    tag = term.tag if k is None or k >= term.tag.kind.least else PLAIN
+    return tag.around(f"{' + '.join(effects)} | {term.factor}")
 
 
 def _smaller(design: Design, t: int) -> Iterator[tuple[str, Design]]:

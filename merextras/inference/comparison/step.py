@@ -12,10 +12,11 @@ from merextras._checks import check_flag, one_of
 from merextras.accessors.description import terms
 from merextras.exceptions import ApproximationWarning, InvalidArgumentError, SingularFitWarning
 from merextras.inference.comparison.ranova import ranova, reductions
-from merextras.inference.ddf.method import check_method
+from merextras.inference.ddf.method import METHODS, check_method
 from merextras.inference.fixed_effects.drop1 import drop1
 from merextras.model.fit.refit import update
 from merextras.model.state.fitted import FittedModel
+from merextras.model.state.penalised import refuse_penalised
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.base import Table
 from merextras.results.tests.step import Step
@@ -61,7 +62,7 @@ def step(
     InvalidArgumentError
         A level that is none, an unknown term to keep.
     UnsupportedModelError
-        Not a mixed model.
+        Not a mixed model; one with a `cov_prior`, whose likelihoods are at no maximum.
 
     Warns
     -----
@@ -94,7 +95,8 @@ def step(
     (1 | batch)                1      0.658  1.0
     (1 | cask:batch)           0     62.531  1.0
     """
-    model, method = as_fitted(m), check_method(ddf)
+    model, method = as_fitted(m), check_method(ddf, METHODS)
+    refuse_penalised("step", model)
     alphas = _alpha(alpha_random, "alpha_random"), _alpha(alpha_fixed, "alpha_fixed")
     alphas = (
         alphas[0] if check_flag(reduce_random, "reduce_random") else 1.0,

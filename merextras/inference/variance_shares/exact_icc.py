@@ -8,6 +8,8 @@ from scipy import stats
 from merextras.exceptions import UnsupportedModelError
 from merextras.model.design.design import INTERCEPT
 from merextras.model.state.fitted import FittedModel
+from merextras.model.state.one_sigma import require_one_sigma
+from merextras.model.state.penalised import is_penalised
 
 
 def exact_interval(model: FittedModel, level: float) -> tuple[float, float]:
@@ -27,10 +29,12 @@ def exact_interval(model: FittedModel, level: float) -> tuple[float, float]:
     terms, plain = design.terms, design.constant is not None and design.x.shape[1] == 1
     single = len(terms) == 1 and terms[0].names == (INTERCEPT,)
     given = design.weights is not None or design.frequencies is not None
-    if not (plain and single) or given or design.offset is not None or model.has_known_sigma:
+    require_one_sigma(model, "ci='exact'", "the F distribution is that of one", "leave it out")
+    other = design.offset is not None or model.has_known_sigma or is_penalised(model)
+    if not (plain and single) or given or other:
         raise UnsupportedModelError(
-            "ci='exact': the model must be y ~ 1 + (1 | g), without weights, offset or a known "
-            "sigma; ci='bootstrap' is for any"
+            "ci='exact': the model must be y ~ 1 + (1 | g), without weights, offset, a known sigma "
+            "or a cov_prior; ci='bootstrap' is for any"
         )
     codes, y, levels = terms[0].rows.codes, design.y, terms[0].rows.n_levels
     counts = np.bincount(codes, minlength=levels)

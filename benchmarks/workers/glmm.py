@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from benchmarks.models import FAMILIES
 from benchmarks.workers.protocol import Job, Outcome, Prepared, optional, serve
 
 with optional("glmm"):
@@ -23,10 +24,11 @@ def read(fit: Any) -> Outcome:
 def fit(job: Job) -> Prepared:
     terms, table = job.plain_groups(at_most=2)
     frame, formula = job.frame(table), " + ".join([job.model.fixed_formula, *map(str, terms)])
-    return lambda: glmm.fit(frame, formula, satterthwaite=False, wald_se="rx"), read
+    family = job.model.family
+    return lambda: glmm.fit(frame, formula, family, satterthwaite=False, wald_se="rx"), read
 
 
 TASKS = {"fit": fit}
 
 if __name__ == "__main__":
-    serve("glmm", TASKS)
+    serve("glmm", TASKS, (FAMILIES,))

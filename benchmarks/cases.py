@@ -58,7 +58,8 @@ def _bundled(name: str, numbers: set[str], factors: set[str], _scale: float) -> 
 
 
 def _yes(table: Table, name: str) -> Numbers:
-    return (np.char.upper(factor(table, name).labels()) == "Y").astype(float)
+    yes: Numbers = (factor(table, name).labels() == "Y").astype(np.float64)
+    return yes
 
 
 def _cbpp(scale: float) -> Built:

@@ -25,8 +25,7 @@ def fitting(job: Job) -> Callable[[], Any]:
     model, frame = job.model, job.frame()
     if model.family != GAUSSIAN:
         return lambda: glmer(model.formula, frame, model.family)
-    options = {"residual_by": model.residual_by} if model.residual_by else {}
-    return lambda: lmer(model.formula, frame, **options)
+    return lambda: lmer(model.formula, frame, residual_by=model.residual_by or None)
 
 
 def fit(job: Job) -> Prepared:

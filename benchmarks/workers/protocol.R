@@ -86,7 +86,7 @@ measure <- function(call, read) {
   if (length(runs) == 0) runs <- list(first)
   array <- function(x) structure(x, array = TRUE)
   cpu <- vapply(runs, `[`, 0, 2)
-  cold <- identical(runs[[1]], first)
+  cold <- identical(runs, list(first))
   c(list(times = array(times()), cpu = array(cpu), cold = cold, peak = peak), outcome)
 }
 

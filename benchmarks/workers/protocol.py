@@ -150,7 +150,7 @@ def measure(prepared: Prepared, repeat: int, seconds: float) -> dict[str, Any]:
         runs.append(last)
     runs = runs or [first]
     times, cpu = [run.seconds for run in runs], [run.cpu for run in runs]
-    return {"times": times, "cpu": cpu, "cold": runs[0] is first, "peak": peak, **vars(outcome)}
+    return {"times": times, "cpu": cpu, "cold": runs == [first], "peak": peak, **vars(outcome)}
 
 
 def _run(

@@ -124,6 +124,7 @@ def _candidate(fit: FittedGlmm) -> Candidate:
         x=fit.design.x,
         names=tuple(fit.design.fixed.names),
         terms=tuple(term.rows for term in fit.design.terms),
+        structures=tuple(term.structure for term in fit.design.terms),
     )
 
 

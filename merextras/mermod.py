@@ -335,7 +335,8 @@ def lmer(
         The residual standard deviation of a row of weight one, where it is known and not to be
         estimated: ``sigma=1, weights=1 / v`` for estimates with sampling variances v, as in a
         meta-analysis. There may then be a group for each row. What is tested or simulated takes it
-        for known; what is a test of the ratio to an estimated sigma (`exact_rlrt`) is refused.
+        for known; what is a test of the ratio to an estimated sigma (`exact_rlrt`) is refused, and
+        so is `residual_by`. A `cov_prior` is of covariances over the sigma**2 that is given.
     chunk_size : int, optional
         Rows read at a time, 100 000 by default; given, a frame is read in chunks too.
     progress : bool, optional

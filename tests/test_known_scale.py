@@ -229,6 +229,7 @@ def test_what_is_refitted_keeps_it():
     expected = dense(m, [np.zeros((1, 1))], reml=True)[0]
     assert table["log_lik"].iloc[1] == pytest.approx(-0.5 * expected, rel=1e-9)
     assert "The residual standard deviation is given, 1." in str(m.summary())
+    assert m.call() == 'lmer("y ~ 1 + (1 | study)", data, weights="w", sigma=1.0)'
 
 
 def test_equal_estimates_have_no_variance_between_them():

@@ -13,6 +13,7 @@ from tolerances import STEP_TABLE
 
 import merextras as mx
 from merextras.exceptions import ApproximationWarning, InvalidArgumentError
+from merextras.inference.comparison.ranova import reductions
 
 FOLDER = Path(__file__).parents[2] / "reference" / "step"
 EXPECTED = json.loads((FOLDER / "expected.json").read_text())["models"]
@@ -126,3 +127,51 @@ def test_levels_and_kinds():
 def test_bad_arguments(options, message):
     with pytest.raises(InvalidArgumentError, match=message):
         mx.step(model_of("sleep"), **options)
+
+
+def _table():
+    rng = np.random.default_rng(1)
+    g, t = np.repeat(np.arange(40), 12), np.tile(np.arange(4), 120)
+    x, z, own = rng.normal(size=480), rng.normal(size=480), rng.normal(size=(40, 3))
+    y = 1.0 + x + own[g, 0] + 0.3 * own[g, 1] * x + rng.normal(size=480) * np.where(t > 1, 2.0, 1.0)
+    return pd.DataFrame(
+        {"y": y, "x": x, "z": z, "g": g, "f": np.array(list("abcd"))[t], "late": t > 1}
+    )
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "y ~ x + diag(1 + x + z | g)",
+        "y ~ x + diag(1 + x | g, hom=True)",
+        "y ~ x + cs(1 + x + z | g)",
+        "y ~ x + cs(1 + x | g)",
+        "y ~ x + ar1(0 + f | g, het=True) + (0 + x | g)",
+        "y ~ x + cs(0 + f | g, hom=True) + diag(0 + x + z | g)",
+    ],
+)
+def test_formulas_of_reductions_keep_the_structure(formula):
+    """Each is the model that `ranova` has in its place."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        m = mx.lmer(formula, _table())
+        table = mx.ranova(m)
+        found = list(reductions(m.design))
+        assert [label for label, _ in found] == list(table.index[1:])
+        for (_, smaller), (npar, log_lik) in zip(
+            found, table[["npar", "log_lik"]].iloc[1:].to_numpy(), strict=True
+        ):
+            again = m.update(smaller)
+            assert again.n_parameters == npar
+            assert again.log_lik() == pytest.approx(log_lik, abs=1e-6)
+
+
+def test_residual_variances_stay_through_the_steps():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        m = mx.lmer("y ~ x + z + (1 + z | g)", _table(), residual_by="late")
+        found = mx.step(m)
+        again = mx.lmer("y ~ x + (1 | g)", _table(), residual_by="late")
+    assert found.formula == "y ~ x + (1 | g)"
+    assert len(found.model.sigma()) == 2
+    assert found.model.log_lik() == pytest.approx(again.log_lik(), abs=1e-7)

@@ -22,6 +22,7 @@ from merextras.exceptions import (
     MerextrasWarning,
     NoRowsError,
     RefitWarning,
+    UnsupportedModelError,
 )
 
 STUDENTS = "extro ~ open + agree + social + (1 | school)"

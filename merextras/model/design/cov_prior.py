@@ -62,7 +62,7 @@ class Wishart(CovPrior):
     >>> dyestuff = mx.load_dataset("dyestuff")
     >>> m = mx.lmer("Yield ~ 1 + (1 | Batch)", dyestuff, cov_prior=mx.Wishart(df=3.5))
     >>> round(m.opt_summary.penalty, 4)
-    0.2424
+    -0.4019
     """
 
     df: float | None = None

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.columns import Factor, Numbers, Table
-from benchmarks.models import Bar, Model
+from benchmarks.columns import Factor, Numbers, Table, factor, numbers
+from benchmarks.models import GAUSSIAN, Bar, Model
 
 ROOT = Path(__file__).resolve().parents[1]
 BUNDLED = ROOT / "merextras" / "datasets"
@@ -52,6 +52,33 @@ def _table(rows: Iterable[dict[str, str]], numbers: set[str], factors: set[str])
 def _bundled(name: str, numbers: set[str], factors: set[str], _scale: float) -> Built:
     with (BUNDLED / f"{name}.csv").open(newline="", encoding="utf-8") as file:
         return Built(_table(csv.DictReader(file), numbers, factors), "bundled with merextras")
+
+
+# Yes or no as 1 and 0, and what packages write each in its own way as a column of its own.
+
+
+def _yes(table: Table, name: str) -> Numbers:
+    yes: Numbers = (factor(table, name).labels() == "Y").astype(np.float64)
+    return yes
+
+
+def _cbpp(scale: float) -> Built:
+    built = _bundled("cbpp", {"incidence", "size"}, {"herd", "period"}, scale)
+    healthy = numbers(built.table, "size") - numbers(built.table, "incidence")
+    return Built(built.table | {"healthy": healthy}, built.source)
+
+
+def _contraception(scale: float) -> Built:
+    factors = {"use", "livch", "urban", "district"}
+    built = _bundled("contraception", {"age"}, factors, scale)
+    made: Table = {"use": _yes(built.table, "use"), "age2": numbers(built.table, "age") ** 2}
+    return Built(built.table | made, built.source)
+
+
+def _verb_agg(scale: float) -> Built:
+    factors = {"r2", "Gender", "btype", "situ", "id", "item"}
+    built = _bundled("verb_agg", {"Anger"}, factors, scale)
+    return Built(built.table | {"r2": _yes(built.table, "r2")}, built.source)
 
 
 # InstEval -----------------------------------------------------------------------------------------
@@ -164,15 +191,65 @@ def _crossed(rows: int, levels: tuple[int, int, int], scale: float) -> Built:
     return Built({"y": y, **table}, "generated")
 
 
+def _repeated(rows: int, groups: int, cov: NDArray[np.float64], scale: float) -> Built:
+    """Groups seen at times, several rows at each: effects of the times with covariance `cov`."""
+    rng = np.random.default_rng(SEED)
+    n, q = _scaled(scale, rows, groups)
+    times = len(cov)
+    g, t, x = _codes(rng, n, q), _codes(rng, n, times), rng.standard_normal(n)
+    effects = rng.standard_normal((q, times)) @ np.linalg.cholesky(cov).T
+    y = 1 + 0.5 * x + effects[g, t] + rng.standard_normal(n)
+    table: Table = {"y": y, "x": x, "t": Factor.numbered(t, times, "t")}
+    return Built(table | {"g": Factor.numbered(g, q, "g")}, "generated")
+
+
+def _cs(times: int) -> NDArray[np.float64]:
+    """A correlation of a half between any two effects; standard deviations from .6 to 1.4."""
+    sd = np.linspace(0.6, 1.4, times)
+    return np.outer(sd, sd) * (0.5 + 0.5 * np.eye(times))
+
+
+def _ar1(times: int) -> NDArray[np.float64]:
+    """A correlation of .7 from one time to the next, and a standard deviation of .8."""
+    steps = np.arange(times)
+    cov: NDArray[np.float64] = 0.64 * 0.7 ** np.abs(steps[:, None] - steps)
+    return cov
+
+
+def _binary(rows: int, groups: int, scale: float) -> Built:
+    """Yes or no, by a continuous covariate and a group."""
+    rng = np.random.default_rng(SEED)
+    n, q = _scaled(scale, rows, groups)
+    g, x = _codes(rng, n, q), rng.standard_normal(n)
+    logit = -0.5 + 0.5 * x + _effects(rng, g, q, 0.8)
+    y = (rng.random(n) < 1 / (1 + np.exp(-logit))).astype(float)
+    return Built({"y": y, "x": x, "g": Factor.numbered(g, q, "g")}, "generated")
+
+
+def _plan(_scale: float) -> Built:
+    """A study to plan, the shape of simr's tutorial: ten values of x in each of three groups."""
+    rng = np.random.default_rng(SEED)
+    x, g = np.tile(np.arange(1.0, 11.0), 3), np.repeat(np.arange(3), 10)
+    y = 10 - 0.1 * x + _effects(rng, g, 3, 2.5) + 1.1 * rng.standard_normal(30)
+    return Built({"y": y, "x": x, "g": Factor.numbered(g, 3, "g")}, "generated")
+
+
 # The list -----------------------------------------------------------------------------------------
 
 
-def _model(response: str, fixed: str, *bars: tuple[str, str]) -> Model:
-    return Model(response, fixed, tuple(Bar(*bar) for bar in bars))
+def _model(
+    response: str,
+    fixed: str,
+    *bars: tuple[str, str] | tuple[str, str, str],
+    family: str = GAUSSIAN,
+    residual_by: str = "",
+) -> Model:
+    return Model(response, fixed, tuple(Bar(*bar) for bar in bars), family, residual_by)
 
 
 _SLOPES = _model("y", "x", ("1 + x", "g"))
 _CROSSED = (("1", "s"), ("1", "d"))
+_HSB = partial(_bundled, "hsb", {"mathach", "ses", "meanses"}, {"schid"})
 _STUDENTS = partial(_bundled, "students", {"extro", "open", "agree", "social"}, {"school", "class"})
 
 CASES: tuple[Case, ...] = (
@@ -219,9 +296,55 @@ CASES: tuple[Case, ...] = (
         partial(_nested, 100_000, 100, 10, 10),
     ),
     Case(
+        "us-4",
+        _model("y", "x", ("0 + t", "g")),
+        partial(_repeated, 4_000, 200, _cs(4)),
+    ),
+    Case(
+        "cs-10",
+        _model("y", "x", ("0 + t", "g", "cs")),
+        partial(_repeated, 100_000, 2_000, _cs(10)),
+    ),
+    Case(
+        "ar1-10",
+        _model("y", "x", ("0 + t", "g", "ar1")),
+        partial(_repeated, 100_000, 2_000, _ar1(10)),
+    ),
+    Case(
+        "hsb-residuals",
+        _model("mathach", "ses + meanses", ("1 + ses", "schid"), residual_by="schid"),
+        _HSB,
+    ),
+    Case(
+        "cbpp",
+        _model("cbind(incidence, healthy)", "period", ("1", "herd"), family="binomial"),
+        _cbpp,
+    ),
+    Case(
+        "contraception-slopes",
+        _model("use", "age + age2 + urban + livch", ("1 + urban", "district"), family="binomial"),
+        _contraception,
+    ),
+    Case(
+        "verb-agg",
+        _model(
+            "r2",
+            "Anger + Gender + btype + situ",
+            ("1", "id"),
+            ("1", "item"),
+            family="binomial",
+        ),
+        _verb_agg,
+    ),
+    Case(
+        "binary-1e5",
+        _model("y", "x", ("1", "g"), family="binomial"),
+        partial(_binary, 100_000, 10_000),
+    ),
+    Case(
         "hsb",
         _model("mathach", "ses + meanses", ("1 + ses", "schid")),
-        partial(_bundled, "hsb", {"mathach", "ses", "meanses"}, {"schid"}),
+        _HSB,
         for_tasks=True,
     ),
     Case(
@@ -230,6 +353,7 @@ CASES: tuple[Case, ...] = (
         partial(_crossed, 1_500, (60, 30, 12)),
         for_tasks=True,
     ),
+    Case("plan", _model("y", "x", ("1", "g")), _plan, for_tasks=True),
     *(
         Case(f"scaling-1e{k}", _SLOPES, partial(_one_factor, 10**k, 10**k // 10, True), True)
         for k in (4, 5, 6, 7)

@@ -63,6 +63,14 @@ def factor(table: Table, name: str) -> Factor:
     return column
 
 
+def numbers(table: Table, name: str) -> Numbers:
+    """Return a column that must be numeric."""
+    column = table[name]
+    if isinstance(column, Factor):
+        raise TypeError(f"column {name!r} is a factor")
+    return column
+
+
 def n_rows(table: Table) -> int:
     """Return the number of rows."""
     first = next(iter(table.values()))

@@ -6,30 +6,65 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+GAUSSIAN = "gaussian"
+
+#: What not every package can do; a worker names those that it can.
+FAMILIES = "families"
+STRUCTURES = "covariance structures"
+RESIDUAL_BY = "residual variance by group"
+
 
 @dataclass(frozen=True)
 class Bar:
-    """One ``(effects | group)`` of a formula; the group may be ``a/b``."""
+    """One ``(effects | group)`` of a formula; the group may be ``a/b``.
+
+    `structure` is that of the effects' covariance, ``cs`` or ``ar1``; without one it is free.
+    """
 
     effects: str
     group: str
+    structure: str = ""
 
     def __str__(self) -> str:
-        return f"({self.effects} | {self.group})"
+        return f"{self.structure}({self.effects} | {self.group})"
 
     def expanded(self) -> list[Bar]:
         """Write ``a/b/c`` as ``a``, ``a:b`` and ``a:b:c``."""
         parts = self.group.split("/")
-        return [Bar(self.effects, ":".join(parts[: i + 1])) for i in range(len(parts))]
+        groups = (":".join(parts[: i + 1]) for i in range(len(parts)))
+        return [Bar(self.effects, group, self.structure) for group in groups]
 
 
 @dataclass(frozen=True)
 class Model:
-    """Response, fixed part and random terms."""
+    """Response, fixed part and random terms.
+
+    `family` is that of the response (with the link that is its default everywhere), `residual_by`
+    the factor each of whose levels has a residual variance of its own.
+    """
 
     response: str
     fixed: str
     bars: tuple[Bar, ...]
+    family: str = GAUSSIAN
+    residual_by: str = ""
+
+    @property
+    def needs(self) -> list[str]:
+        """What a package must be able to do, beyond a linear model with free covariances."""
+        asked = {
+            FAMILIES: self.family != GAUSSIAN,
+            STRUCTURES: any(bar.structure for bar in self.bars),
+            RESIDUAL_BY: bool(self.residual_by),
+        }
+        return [ability for ability, needed in asked.items() if needed]
+
+    @property
+    def title(self) -> str:
+        """The formula, and what is said besides it."""
+        besides = [self.family] if self.family != GAUSSIAN else []
+        besides += [f"residual variance by {self.residual_by}"] if self.residual_by else []
+        return ", ".join([self.formula, *besides])
 
     @property
     def formula(self) -> str:
@@ -52,8 +87,15 @@ class Model:
         return [term for bar in self.bars for term in bar.expanded()]
 
     def write(self, folder: Path) -> None:
-        """Write to a folder, beside the data: the formula for R, the rest for Python."""
-        (folder / "formula.txt").write_text(self.formula + "\n", encoding="utf-8")
+        """Write to a folder, beside the data: a field a line for R, JSON for Python."""
+        fields = {
+            "formula": self.formula,
+            "family": self.family,
+            "residual_by": self.residual_by,
+            "needs": ", ".join(self.needs),
+        }
+        lines = [f"{name}: {value}\n" for name, value in fields.items()]
+        (folder / "model.dcf").write_text("".join(lines), encoding="utf-8")
         (folder / "model.json").write_text(json.dumps(asdict(self)), encoding="utf-8")
 
     @classmethod
@@ -61,4 +103,4 @@ class Model:
         """Read what `write` wrote."""
         raw = json.loads((folder / "model.json").read_text(encoding="utf-8"))
         bars = tuple(Bar(**bar) for bar in raw["bars"])
-        return cls(raw["response"], raw["fixed"], bars)
+        return cls(**raw | {"bars": bars})

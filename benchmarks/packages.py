@@ -11,6 +11,7 @@ from pathlib import Path
 WORKERS = Path(__file__).resolve().parent / "workers"
 OURS = "merextras"
 REFERENCE = "lme4"
+GLMMTMB = "glmmTMB"
 
 #: The same number of threads for every library that anyone of them uses.
 THREAD_VARIABLES = (
@@ -50,6 +51,7 @@ class Package:
 PACKAGES: tuple[Package, ...] = (
     Package(OURS, "merextras", peer=False),
     Package(REFERENCE, "lme4.R"),
+    Package(GLMMTMB, "glmmtmb.R"),
     Package("statsmodels", "statsmodels"),
     Package("mixedlm", "mixedlm"),
     Package("glmm", "glmm"),

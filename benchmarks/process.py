@@ -138,7 +138,8 @@ def _fill(result: Measurement, heard: Heard, code: int, errors: str) -> None:
     result.version = said.get("version", "")
     if heard.finished:
         result.status, result.note = said["status"], said["note"]
-        result.times, result.cold = said.get("times", []), said.get("cold", False)
+        result.times, result.cpu = said.get("times", []), said.get("cpu", [])
+        result.cold = said.get("cold", False)
         result.criterion, result.converged = said.get("criterion"), said.get("converged")
         result.singular, result.memory = said.get("singular"), said.get("memory", {})
     elif heard.too_big:
@@ -146,7 +147,7 @@ def _fill(result: Measurement, heard: Heard, code: int, errors: str) -> None:
     elif heard.timed_out and "event" in said:
         result.status = "timeout"
         if said["event"] == "first":
-            result.times, result.cold = [said["seconds"]], True
+            result.times, result.cpu, result.cold = [said["seconds"]], [said["cpu"]], True
             result.note = "killed in a later fit"
     elif heard.timed_out:
         result.note = f"not ready after {STARTUP:.0f} s"

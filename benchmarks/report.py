@@ -8,14 +8,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from benchmarks.packages import OURS, REFERENCE
+from benchmarks.packages import GLMMTMB, OURS, REFERENCE
 from benchmarks.results import CaseRun, Measurement, Run
 from benchmarks.tasks import TASKS, Task
 
 NOTHING = "–"
 LEGEND = """\
-Seconds are medians of {what}, not of reading the data. `× ours`: its time over ours; `× faster than
-lme4`: lme4's time over its own. Δ: {value} less {reference}; {judged}. Memory: the peak of a first
+Seconds are medians of {what}, not of reading the data; CPU seconds are those of all threads, which
+other work on the machine disturbs less. `× ours`: its time over ours; `× faster than lme4`: lme4's
+time over its own. Δ: {value} less {reference}; {judged}. Memory: the peak of a first
 run, the data included, over the process with its packages imported. `> N s`: killed at the time
 limit. `¹`: the first run of the process, there was no time for a second.
 """
@@ -42,7 +43,7 @@ def _legend(task: Task) -> str:
     return LEGEND.format(
         what=task.what,
         value=task.value,
-        reference="the lower of lme4's and ours" if task.name == "fit" else "lme4's",
+        reference="the lowest of lme4's, glmmTMB's and ours" if task.name == "fit" else "lme4's",
         judged="it is random and not judged"
         if task.tolerance is None
         else f"**!** where it is off by more than {task.tolerance:g}{share}, a wrong or "
@@ -105,6 +106,13 @@ def ratio(above: Measurement | None, below: Measurement | None) -> str:
     return _digits(above.seconds / below.seconds)
 
 
+def cpu_ratio(above: Measurement, below: Measurement | None) -> str:
+    """Write the ratio of two medians of CPU seconds."""
+    if above.cpu_seconds is None or below is None or not below.cpu_seconds:
+        return NOTHING
+    return _digits(above.cpu_seconds / below.cpu_seconds)
+
+
 def yes_no(value: bool | None) -> str:
     """Write a flag that may be unknown."""
     return NOTHING if value is None else "yes" if value else "no"
@@ -116,11 +124,12 @@ def yes_no(value: bool | None) -> str:
 def reference(case: CaseRun) -> float | None:
     """Return the value that the others are held against.
 
-    Of fits the lower of lme4's criterion and ours, of tasks lme4's; anyone's when that is missing.
+    Of fits the lowest criterion of lme4, glmmTMB and ours, of tasks the value of lme4; of anyone
+    when those are missing.
     """
-    ours, lme4 = case.of(OURS), case.of(REFERENCE)
     is_fit = all(m.task == "fit" for m in case.measurements)
-    known = [m.criterion for m in ((ours, lme4) if is_fit else (lme4,)) if m is not None]
+    trusted = map(case.of, (OURS, REFERENCE, GLMMTMB) if is_fit else (REFERENCE,))
+    known = [m.criterion for m in trusted if m is not None]
     values = [c for c in known if c is not None]
     values = values or [m.criterion for m in case.measurements if m.criterion is not None]
     return min(values, default=None)
@@ -175,8 +184,10 @@ def _case(case: CaseRun, task: Task) -> str:
     header = [
         "package",
         "seconds",
+        "CPU s",
         "runs",
         "× ours",
+        "CPU × ours",
         "× faster than lme4",
         task.value,
         "Δ",
@@ -193,8 +204,10 @@ def _row(case: CaseRun, m: Measurement) -> list[str]:
     return [
         m.package,
         seconds(m),
+        NOTHING if m.cpu_seconds is None else _digits(m.cpu_seconds),
         str(len(m.times)) if m.times else NOTHING,
         ratio(m, case.of(OURS)),
+        cpu_ratio(m, case.of(OURS)),
         ratio(case.of(REFERENCE), m),
         *_criterion(m, reference(case)),
         yes_no(m.converged),

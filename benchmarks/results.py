@@ -22,6 +22,7 @@ class Measurement:
     note: str = ""
     version: str = ""
     times: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)  # CPU seconds of the same runs
     cold: bool = False  # the first fit is among the times: there was no time for a second
     criterion: float | None = None
     converged: bool | None = None
@@ -33,6 +34,11 @@ class Measurement:
     def seconds(self) -> float | None:
         """The median of the times."""
         return median(self.times) if self.times else None
+
+    @property
+    def cpu_seconds(self) -> float | None:
+        """The median of the CPU seconds, which a busy machine disturbs least."""
+        return median(self.cpu) if self.cpu else None
 
     def extra_memory(self) -> float | None:
         """MB at the peak of a fit, the data included, over the process with its imports done."""

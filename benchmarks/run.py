@@ -118,7 +118,7 @@ def _description(case: Case, table: columns.Table, source: str) -> CaseRun:
     groups = {term.group for term in case.model.terms}
     levels = {g: len(columns.interaction(table, g).levels) for g in sorted(groups)}
     rows = columns.n_rows(table)
-    return CaseRun(case.name, case.model.formula, source, rows, levels, case.ours_only)
+    return CaseRun(case.name, case.model.title, source, rows, levels, case.ours_only)
 
 
 def _progress(m: Measurement) -> None:
@@ -138,7 +138,7 @@ def cases_run(options: argparse.Namespace, settings: Settings) -> Iterator[CaseR
 def main(argv: Sequence[str] | None = None) -> int:
     options = parser().parse_args(argv)
     if options.list:
-        print("cases:   ", *(f"{case.name}  {case.model.formula}" for case in CASES), sep="\n  ")
+        print("cases:   ", *(f"{case.name}  {case.model.title}" for case in CASES), sep="\n  ")
         print("tasks:   ", *(f"{task.name}  {task.what}" for task in TASKS.values()), sep="\n  ")
         print("packages:", *(package.name for package in PACKAGES), sep="\n  ")
         return 0

@@ -25,7 +25,7 @@ class Task:
 TASKS: dict[str, Task] = {
     task.name: task
     for task in (
-        Task("fit", "the fit, formula included", "REML criterion", 1e-3),
+        Task("fit", "the fit, formula included", "REML criterion or −2 log L", 1e-3),
         Task(
             "profile",
             "profiles of all parameters and their 95 % intervals; lme4's confint(profile(m))",
@@ -47,7 +47,15 @@ TASKS: dict[str, Task] = {
             "Roger's method; the loop of simr's powerSim, by lme4's refit and lmerTest",
             "mean p-value",
             None,
-            cases=("sleepstudy", "students"),
+            cases=("sleepstudy", "students", "plan"),
+        ),
+        Task(
+            "power_lrt",
+            "50 simulated studies, each refitted with its last fixed effect and without, and the "
+            "two compared by the likelihood ratio; the same loop, by lme4's refit and anova",
+            "mean p-value",
+            None,
+            cases=("plan",),
         ),
         Task(
             "kr",

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.workers.protocol import Job, Outcome, Prepared, optional, serve
+from benchmarks.models import FAMILIES
+from benchmarks.workers.protocol import Job, NotExpressible, Outcome, Prepared, optional, serve
 
 with optional("glmm"):
     import glmm
@@ -22,11 +23,14 @@ def read(fit: Any) -> Outcome:
 
 def fit(job: Job) -> Prepared:
     terms, table = job.plain_groups(at_most=2)
+    if any(term.effects.startswith("0") for term in terms):
+        raise NotExpressible("random effects without an intercept")
     frame, formula = job.frame(table), " + ".join([job.model.fixed_formula, *map(str, terms)])
-    return lambda: glmm.fit(frame, formula, satterthwaite=False, wald_se="rx"), read
+    family = job.model.family
+    return lambda: glmm.fit(frame, formula, family, satterthwaite=False, wald_se="rx"), read
 
 
 TASKS = {"fit": fit}
 
 if __name__ == "__main__":
-    serve("glmm", TASKS)
+    serve("glmm", TASKS, (FAMILIES,))

@@ -1,4 +1,4 @@
-"""merextras: `lmer` with lme4's formula, and what is asked of its fits."""
+"""merextras: `lmer` and `glmer` with lme4's formula, and what is asked of their fits."""
 
 from __future__ import annotations
 
@@ -6,27 +6,37 @@ import pickle
 from collections.abc import Callable
 from typing import Any
 
+from benchmarks.models import FAMILIES, GAUSSIAN, RESIDUAL_BY, STRUCTURES
 from benchmarks.workers.protocol import Job, Outcome, Prepared, Task, optional, serve
 
 with optional("merextras"):
     import merextras as mx
+    from merextras.glmermod import glmer
     from merextras.mermod import lmer
 
 
 def read(fit: Any) -> Outcome:
-    return Outcome(fit.reml_crit(), fit.opt_summary.converged, fit.is_singular())
+    criterion = fit.reml_crit() if fit.is_reml() else -2.0 * fit.log_lik()
+    return Outcome(float(criterion), fit.opt_summary.converged, fit.is_singular())
+
+
+def fitting(job: Job) -> Callable[[], Any]:
+    """The call that fits the job's model."""
+    model, frame = job.model, job.frame()
+    if model.family != GAUSSIAN:
+        return lambda: glmer(model.formula, frame, model.family)
+    return lambda: lmer(model.formula, frame, residual_by=model.residual_by or None)
 
 
 def fit(job: Job) -> Prepared:
-    formula, frame = job.model.formula, job.frame()
-    return lambda: lmer(formula, frame), read
+    return fitting(job), read
 
 
 def after(task: Callable[[Any], Any], value: Callable[[Any], float]) -> Task:
     """A task on a fit that is made beforehand; each run gets a fit without caches."""
 
     def prepare(job: Job) -> Prepared:
-        state = pickle.dumps(lmer(job.model.formula, job.frame()))
+        state = pickle.dumps(fitting(job)())
         return lambda: task(pickle.loads(state)), lambda result: Outcome(float(value(result)))
 
     return prepare
@@ -48,6 +58,10 @@ TASKS = {
         ),
         lambda found: found.p_values.mean(),
     ),
+    "power_lrt": after(
+        lambda m: mx.power(m, m.fixef().index[-1], method="lrt", alpha=0.05, n_sims=50, rng=1),
+        lambda found: found.p_values.mean(),
+    ),
     "kr": after(lambda m: m.anova(ddf="kenward-roger"), lambda table: table["den_df"].sum()),
     "predict_interval": after(
         lambda m: mx.predict_interval(m, level=0.8, n_sims=1000, rng=1),
@@ -58,4 +72,4 @@ TASKS = {
 }
 
 if __name__ == "__main__":
-    serve("merextras", TASKS)
+    serve("merextras", TASKS, (FAMILIES, STRUCTURES, RESIDUAL_BY))

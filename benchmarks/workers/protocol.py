@@ -12,9 +12,9 @@ import resource
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -73,7 +73,7 @@ class Job:
             if crossed:
                 table[name] = columns.interaction(self.table, term.group)
                 self.notes.append(f"column for {term.group} made beforehand, not timed")
-            terms.append(Bar(term.effects, name))
+            terms.append(replace(term, group=name))
         return terms, table
 
 
@@ -115,14 +115,23 @@ def forget_peak() -> None:
         return
 
 
-def _timed(call: Callable[[], Any]) -> tuple[float, Any]:
-    start = time.perf_counter()
+@dataclass(frozen=True)
+class Took:
+    """Seconds of one run: by the clock, and of all threads' work."""
+
+    seconds: float
+    cpu: float
+
+
+def _timed(call: Callable[[], Any]) -> tuple[Took, Any]:
+    start, work = time.perf_counter(), time.process_time()
     value = call()
-    return time.perf_counter() - start, value
+    return Took(time.perf_counter() - start, time.process_time() - work), value
 
 
-def _enough(times: list[float], repeat: int) -> bool:
-    return len(times) >= MAX_RUNS or (len(times) >= repeat and sum(times) >= MIN_TOTAL)
+def _enough(runs: list[Took], repeat: int) -> bool:
+    total = sum(run.seconds for run in runs)
+    return len(runs) >= MAX_RUNS or (len(runs) >= repeat and total >= MIN_TOTAL)
 
 
 def measure(prepared: Prepared, repeat: int, seconds: float) -> dict[str, Any]:
@@ -131,23 +140,30 @@ def measure(prepared: Prepared, repeat: int, seconds: float) -> dict[str, Any]:
     start = time.perf_counter()
     first, value = _timed(call)
     peak = memory("VmHWM")
-    tell(event="first", seconds=first, peak=peak)
+    tell(event="first", **vars(first), peak=peak)
     outcome = read(value)
     del value
-    times = [first] if first >= WARM_ENOUGH else []
+    runs = [first] if first.seconds >= WARM_ENOUGH else []
     last = first
-    while not _enough(times, repeat) and time.perf_counter() - start + last < seconds:
+    while not _enough(runs, repeat) and time.perf_counter() - start + last.seconds < seconds:
         last = _timed(call)[0]
-        times.append(last)
-    cold = not times or times[0] == first
-    return {"times": times or [first], "cold": cold, "peak": peak, **vars(outcome)}
+        runs.append(last)
+    runs = runs or [first]
+    times, cpu = [run.seconds for run in runs], [run.cpu for run in runs]
+    return {"times": times, "cpu": cpu, "cold": runs == [first], "peak": peak, **vars(outcome)}
 
 
-def _run(distribution: str, tasks: Mapping[str, Task], base: float | None) -> dict[str, Any]:
+def _run(
+    distribution: str, tasks: Mapping[str, Task], abilities: Collection[str], base: float | None
+) -> dict[str, Any]:
     folder, task, repeat, seconds = sys.argv[1:5]
     if task not in tasks:
         raise NotExpressible(f"no task {task!r}")
-    job = Job(Model.read(Path(folder)), columns.read(Path(folder)))
+    model = Model.read(Path(folder))
+    lacking = [need for need in model.needs if need not in abilities]
+    if lacking:
+        raise NotExpressible(f"no {', '.join(lacking)}")
+    job = Job(model, columns.read(Path(folder)))
     prepared = tasks[task](job)
     job.table.clear()
     forget_peak()
@@ -165,12 +181,15 @@ def _version(distribution: str) -> str:
         return str(getattr(sys.modules.get(distribution), "__version__", "source"))
 
 
-def serve(distribution: str, tasks: Mapping[str, Task]) -> None:
-    """Do what the command line asks and report it; the package is imported by now."""
+def serve(distribution: str, tasks: Mapping[str, Task], abilities: Collection[str] = ()) -> None:
+    """Do what the command line asks and report it; the package is imported by now.
+
+    `abilities` are those of `benchmarks.models` that the package has.
+    """
     warnings.simplefilter("ignore")
     base = memory("VmRSS")
     try:
-        result = _run(distribution, tasks, base)
+        result = _run(distribution, tasks, abilities, base)
     except NotExpressible as reason:
         result = {"status": "n/a", "note": str(reason)}
     except MemoryError as error:

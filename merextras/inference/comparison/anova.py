@@ -79,8 +79,9 @@ def anova(
     DataFrame
         With others: ``npar aic bic log_lik deviance statistic df p_value``, a row per model from
         the smallest to the largest; `statistic` is twice the difference in log-likelihood to the
-        row above. By term: ``sum_sq mean_sq num_df den_df statistic p_value``, or ``sum_sq mean_sq
-        num_df statistic`` without `ddf`.
+        row above, and ``attrs["notes"]`` names the tests whose hypothesis may be at a boundary. By
+        term: ``sum_sq mean_sq num_df den_df statistic p_value``, or ``sum_sq mean_sq num_df
+        statistic`` without `ddf`.
 
     Raises
     ------
@@ -234,6 +235,13 @@ def _check_comparable(candidates: Sequence[AnyCandidate], all_reml: bool) -> Non
         )
 
 
+_AT_A_BOUNDARY = (
+    "{0!r} against {1!r} is a test of covariance parameters: where its hypothesis is at a boundary "
+    "(a variance of zero, a correlation at its end) the chi-square p-value is conservative; see "
+    "`ranova`, `exact_rlrt`, `pb_modcomp`"
+)
+
+
 def compared(candidates: Sequence[AnyCandidate]) -> pd.DataFrame:
     """The table of likelihood ratio tests between models, from the smallest to the largest."""
     log_lik = np.array([c.log_lik for c in candidates])
@@ -244,7 +252,7 @@ def compared(candidates: Sequence[AnyCandidate]) -> pd.DataFrame:
     # Equal likelihoods differ by rounding, and by how well their optima are known.
     statistic = np.where(np.abs(statistic) < 1e-9 * np.abs(log_lik[1:]), 0.0, statistic)
     p_value = np.where(df > 0, stats.chi2.sf(statistic, np.maximum(df, 1)), np.nan)
-    return Table.of(
+    table = Table.of(
         pd.DataFrame(
             {
                 "npar": npar,
@@ -259,6 +267,12 @@ def compared(candidates: Sequence[AnyCandidate]) -> pd.DataFrame:
             index=[c.label for c in candidates],
         )
     )
+    table.attrs["notes"] = tuple(
+        _AT_A_BOUNDARY.format(small.label, large.label)
+        for small, large in pairwise(candidates)
+        if large.n_parameters - len(large.names) > small.n_parameters - len(small.names)
+    )
+    return table
 
 
 def _first_missing(values: Array) -> Array:

@@ -320,7 +320,7 @@ def test_at_the_end_of_a_correlation(rho):
 
 
 def test_tests_between_structures():
-    table = data("machines")
+    rows = data("machines")
     texts = {
         "us": "(0 + Machine | Worker)",
         "cs": "cs(0 + Machine | Worker)",
@@ -331,11 +331,15 @@ def test_tests_between_structures():
         "one": "(1 | Worker)",
         "cells": "(1 | Worker:Machine)",
     }
-    fits = {k: mx.lmer(f"score ~ Machine + {v}", table, reml=False) for k, v in texts.items()}
+    fits = {k: mx.lmer(f"score ~ Machine + {v}", rows, reml=False) for k, v in texts.items()}
     table = fits["us"].anova(fits["cs"], fits["homcs"], fits["homdiag"])
     assert table["npar"].tolist() == [5, 6, 8, 10]
     assert table["df"].tolist()[1:] == [1.0, 2.0, 2.0]
     assert np.all(table["statistic"].to_numpy()[1:] > 0.0)
+    assert len(table.attrs["notes"]) == 3
+    assert "a correlation at its end" in table.attrs["notes"][0]
+    fixed = mx.lmer("score ~ 1 + (1 | Worker)", rows, reml=False)
+    assert fixed.anova(fits["one"]).attrs["notes"] == ()
     within = [("one", "homcs"), ("one", "ar1"), ("cells", "homdiag"), ("cells", "homcs")]
     within += [("diag", "cs"), ("diag", "ar1"), ("homdiag", "diag"), ("homcs", "cs")]
     for small, large in within:
@@ -343,8 +347,8 @@ def test_tests_between_structures():
     for small, large in [("cs", "ar1"), ("diag", "homcs"), ("one", "diag")]:
         with pytest.raises(InvalidArgumentError, match="is not nested in"):
             fits[small].anova(fits[large])
-    rows = mx.ranova(fits["cs"])
-    assert rows["npar"].tolist() == [8, 4]
+    table = mx.ranova(fits["cs"])
+    assert table["npar"].tolist() == [8, 4]
 
 
 def test_statsmodels_gets_independent_effects_and_gives_them():

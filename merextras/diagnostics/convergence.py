@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from merextras._typing import Array
 from merextras.accessors.theta import parameter_labels
 from merextras.engine.optimum.criterion import Point
 from merextras.model.state.fitted import FittedModel, is_singular
@@ -72,7 +73,7 @@ def check_convergence(m: object) -> ConvergenceCheck:
     free = ~(bounded & (theta == 0.0))
     scaled_hessian = model.criterion.differenced(theta) / np.outer(units, units)
     hessian = scaled_hessian[np.ix_(free, free)]
-    values, vectors = np.linalg.eigh(hessian) if np.any(free) else (np.empty(0), np.empty((0, 0)))
+    values, vectors = _curvatures(hessian)
     size = np.maximum(np.abs(values), 1e-12 * np.max(np.abs(values), initial=1e-300))
     rotated = vectors.T @ slope[free]
     scaled = np.zeros(len(theta))
@@ -88,6 +89,14 @@ def check_convergence(m: object) -> ConvergenceCheck:
         model.opt_summary is not None and model.opt_summary.unbounded,
     )  # fmt: skip
     return replace(check, advice=_advice(check, model))
+
+
+def _curvatures(hessian: Array) -> tuple[Array, Array]:
+    """Eigenvalues and vectors; NaN, which is no minimum, where there are no digits left."""
+    if not np.all(np.isfinite(hessian)):
+        return np.full(len(hessian), np.nan), np.eye(len(hessian))
+    values, vectors = np.linalg.eigh(hessian)
+    return values, vectors
 
 
 def _pushes_inside(point: Point) -> bool:

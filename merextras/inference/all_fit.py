@@ -50,12 +50,14 @@ class _Criterion:
     def __call__(self, scaled: Array) -> float:
         """The criterion; huge where there is none."""
         self.count += 1
-        value = self._point(scaled).value()
+        with np.errstate(all="ignore"):  # no digits are left at some thetas that are tried
+            value = self._point(scaled).value()
         return value if np.isfinite(value) else _NONE
 
     def slope(self, scaled: Array) -> Array:
         """Its gradient."""
-        return self._point(scaled).gradient() / self.units
+        with np.errstate(all="ignore"):  # no digits are left at some thetas that are tried
+            return self._point(scaled).gradient() / self.units
 
     def _point(self, scaled: Array) -> Point:
         return self.model.criterion.at(scaled / self.units)

@@ -27,7 +27,8 @@ class ConvergenceCheck(TextResult):
         Hessian: how far off the estimate is, in standard errors (times the square root of two).
     eigenvalues : array
         Of the Hessian over the elements that are not at their bound, theta in units of the
-        residual standard deviation.
+        residual standard deviation; NaN, which is no minimum, where the criterion has lost its
+        digits.
     still_to_gain : float
         How much the criterion could still fall, by its quadratic approximation.
     at_bound : tuple of str

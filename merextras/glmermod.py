@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from merextras.accessors import generalised
 from merextras.inference.comparison import anova_generalised
+from merextras.inference.fixed_effects import drop1_generalised
 from merextras.inference.intervals import confint_generalised
 from merextras.mermod import MerMod
 from merextras.model.generalised import refit as _refit
@@ -67,6 +68,7 @@ class GlmerMod(FittedGlmm, MerMod):
 
     # Tests
     anova = anova_generalised.anova  # type: ignore[assignment]
+    drop1 = drop1_generalised.drop1  # type: ignore[assignment]
 
     # Rows
     fitted = generalised.fitted

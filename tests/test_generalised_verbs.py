@@ -18,19 +18,21 @@ from merextras.model.state.fitted import FittedModel
 
 #: Methods that are a generalised model's own, or right for it as they are.
 SUPPORTED = {
-    "aic", "anova", "bic", "call", "coef", "confint", "deviance", "df_residual", "extract_aic",
+    "aic", "anova", "bic", "call", "coef", "confint", "deviance", "df_residual", "drop1",
+    "extract_aic",
     "family", "fitted", "fixef", "formula", "is_glmm", "is_lmm", "is_nlmm", "is_reml",
     "is_singular", "log_lik", "model_frame", "model_matrix", "ngrps", "nobs", "predict", "ranef",
     "refit", "residuals", "simulate", "summary", "terms", "update", "var_corr", "vcov", "weights",
 }  # fmt: skip
+#: Functions that are there, asked as of a linear model: numbers.
+FUNCTIONS = {"bootstrap", "pb_modcomp", "ranova", "ranova: bootstrap", "ranova: terms"}
 #: Calls of a linear model's that are another one's for a generalised model; asked below.
 OTHERWISE = {"exact_lrt", "exact_rlrt: null"}
 #: Methods that are there, with arguments that are refused.
 REFUSED_ARGUMENTS = {
     "m.vcov: robust",
     "m.summary: ddf", "m.anova: ddf", "m.log_lik: reml", "m.deviance: reml", "m.confint: profile",
-    "m.confint: boot", "m.update: reml", "m.predict: prediction", "m.predict: population",
-    "m.simulate: newdata",
+    "m.update: reml", "m.predict: prediction", "m.simulate: newdata",
 }  # fmt: skip
 
 PROPERTIES = (property, functools.cached_property)
@@ -42,14 +44,12 @@ FURTHER = {
     "exact_rlrt: with a null": lambda m: mx.exact_rlrt(m, null=m, n_sims=9),
     "m.vcov: robust": lambda m: m.vcov(kind="CR2"),
     "m.confint: profile": lambda m: m.confint(method="profile"),
-    "m.confint: boot": lambda m: m.confint(method="boot", n_sims=4, rng=1),
     "m.update: reml": lambda m: m.update(reml=True),
     "m.summary: ddf": lambda m: m.summary(ddf="satterthwaite"),
     "m.anova: ddf": lambda m: m.anova(ddf="kenward-roger"),
     "m.log_lik: reml": lambda m: m.log_lik(reml=True),
     "m.deviance: reml": lambda m: m.deviance(reml=True),
     "m.predict: prediction": lambda m: m.predict(interval="prediction"),
-    "m.predict: population": lambda m: m.predict(re_form="population"),
     "m.simulate: newdata": lambda m: m.simulate(newdata=_data()),
     "for_summary_col": mx.for_summary_col,
     "report": lambda m: mx.report(m, "/nonexistent/report.html"),
@@ -80,7 +80,9 @@ def _method(name):
     return name.split(":")[0].removeprefix("m.") if name.startswith("m.") else None
 
 
-REFUSED = [n for n in EVERY if _method(n) not in SUPPORTED and n not in OTHERWISE]
+REFUSED = [
+    n for n in EVERY if _method(n) not in SUPPORTED and n not in OTHERWISE and n not in FUNCTIONS
+]
 
 
 @pytest.fixture(autouse=True)
@@ -97,6 +99,14 @@ def test_what_is_for_linear_models_says_what_to_do(name):
         ask(_model())
     # What to do instead: a method, an argument or a function.
     assert re.search(r"m\.\w+\(|m\.\w+ is|=|maximum likelihood", str(refused.value))
+
+
+@pytest.mark.parametrize("name", sorted(FUNCTIONS - {"pb_modcomp"}))
+def test_functions_that_are_there_have_numbers(name):
+    found = EVERY[name](_model())
+    numbers = linear._numbers(found)
+    assert numbers.size
+    assert np.isfinite(numbers).any()
 
 
 @pytest.mark.parametrize("name", [n for n in REFUSED if n.startswith("m.")])

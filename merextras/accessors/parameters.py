@@ -11,6 +11,7 @@ from merextras._typing import Array
 from merextras.accessors.estimates import group_sigmas
 from merextras.engine.covariance.covariances import Covariances
 from merextras.engine.covariance.structure import Structure
+from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.state.fitted import FittedModel
 
 #: What the parameters beside standard deviations are called, by scale.
@@ -29,7 +30,12 @@ def parameter_names(model: FittedModel, scale: str = "sdcor") -> tuple[str, ...]
 
 
 def residual_names(model: FittedModel, scale: str = "sdcor") -> list[str]:
-    """Names of the residual standard deviations: ``sigma``, or ``sigma_I`` for each group."""
+    """Names of the residual standard deviations: ``sigma``, or ``sigma_I`` for each group.
+
+    Of a generalised model ``dispersion``, if its family has one that is estimated.
+    """
+    if isinstance(model, FittedGlmm):
+        return ["dispersion"] if model.engine_family.n_phi else []
     name, groups = "sigma" if scale == "sdcor" else "sigma2", model.design.residual
     return [name] if groups is None else [f"{name}_{level}" for level in groups.levels]
 
@@ -120,8 +126,19 @@ def as_variances(covariances: Covariances, values: Array, n_sigmas: int = 1) -> 
 
 def parameters_of(model: FittedModel) -> Array:
     """The parameters of one model."""
+    if isinstance(model, FittedGlmm):
+        own = generalised_parameters(model.design.covariances, model.covariances)
+        dispersion = [model.dispersion] if model.engine_family.n_phi else []
+        return np.concatenate([own, np.array(dispersion, dtype=float), model.fixed_estimates])
     solution = model.solution
     sigma2 = np.array([solution.sigma2])
     found = parameters(model.design.covariances, model.theta[None], sigma2, solution.beta[None])
     at = len(found[0]) - solution.p
     return np.concatenate([found[0, : at - 1], group_sigmas(model), found[0, at:]])
+
+
+def generalised_parameters(covariances: Covariances, gs: Sequence[Array]) -> Array:
+    """Standard deviations and correlations of covariances by terms, (k, k), (n_theta,)."""
+    pairs = zip(covariances.structures, gs, strict=True)
+    found = [structure.reported(g[None])[0] for structure, g in pairs]
+    return np.concatenate(found) if found else np.empty(0)

@@ -26,6 +26,8 @@ _FLAT, _HALF, _FAR = 1e-4, 0.5, 2.0
 SLOW, PATIENCE = 0.3, 3
 # A decrease of the deviance that counts as one, relative to its size.
 _NOISE = 1e-12
+# The decrement of a refit to one of many responses: four times the log-likelihood to gain.
+AGAIN = 1e-9
 NEAR_ZERO, NEAR_BOUNDARY = 1e-4, 1e-3
 # A logarithm of a size from which on a negative binomial is Poisson, and where it is put then.
 _POISSON, _AT_POISSON = 16.0, 18.0
@@ -99,6 +101,20 @@ class Optimum:
         return out
 
 
+@dataclass(frozen=True)
+class Again:
+    """Where a search for another response ended.
+
+    Attributes
+    ----------
+    point : LaplacePoint
+    converged : bool
+    """
+
+    point: LaplacePoint
+    converged: bool
+
+
 class _Search:
     """The state of one search."""
 
@@ -128,10 +144,15 @@ class _Search:
                     out[i] = out[:, i] = row
         return out
 
-    def climb(self, point: LaplacePoint) -> tuple[LaplacePoint, float]:
-        """Iterate to a stationary point of what is free; its decrement."""
-        gradient = point.gradient()
-        hessian, block = self.first_hessian(point, gradient), 2.0 * point.fixed_information()
+    def climb(
+        self, point: LaplacePoint, hessian: Array | None = None
+    ) -> tuple[LaplacePoint, float]:
+        """Iterate to a stationary point of what is free; its decrement.
+
+        `hessian` is one from nearby parameters or responses.
+        """
+        gradient, block = point.gradient(), 2.0 * point.fixed_information()
+        hessian = self.first_hessian(point, gradient) if hessian is None else hessian.copy()
         decrement, previous, slow = np.inf, np.inf, 0
         for _ in range(self.control.max_iterations):
             if self._size_is_infinite(point.x):
@@ -184,9 +205,11 @@ class _Search:
         x[-1] = _AT_POISSON
         return self.criterion.at(x, point)
 
-    def settle(self, point: LaplacePoint) -> tuple[LaplacePoint, float]:
+    def settle(
+        self, point: LaplacePoint, hessian: Array | None = None
+    ) -> tuple[LaplacePoint, float]:
         """Climb, and put at zero what is nearly there."""
-        point, decrement = self.climb(point)
+        point, decrement = self.climb(point, hessian)
         for _ in range(2):
             snapped = self._snapped(point)
             if snapped is None:
@@ -251,19 +274,43 @@ def optimise(
     criterion: Laplace, x: Array | None = None, *, control: GlmmControl | None = None
 ) -> Optimum:
     """Find the optimum, from a given start or one by penalised quasi-likelihood."""
-    control = GlmmControl() if control is None else control
-    search, restarts = _Search(criterion, control), 0
+    search = _Search(criterion, GlmmControl() if control is None else control)
     point = start(criterion) if x is None else criterion.at(x)
     if not np.isfinite(point.deviance()):
         return _nowhere(search, point)
     point = search.inside(point) or point
-    while True:
-        point = search.settle(point)[0]
-        better = search.inside(point) if restarts < control.max_restarts else None
-        if better is None:
-            break
-        point, restarts = better, restarts + 1
+    point, _, restarts = _settled(search, point)
     return _finished(search, search.canonical(point), restarts)
+
+
+def reoptimise(criterion: Laplace, x: Array, hessian: Array | None) -> Again:
+    """The optimum for another response, from the parameters and the Hessian of the first one.
+
+    Without the information matrix, which takes most of a small fit: for many responses.
+    """
+    search = _Search(criterion, GlmmControl(tolerance=AGAIN))
+    point = criterion.at(x)
+    if not np.isfinite(point.deviance()):
+        point, hessian = start(criterion), None
+    if not np.isfinite(point.deviance()):
+        return Again(point, False)
+    point, decrement, _ = _settled(search, point, hessian)
+    point = search.canonical(point)
+    found = bool(np.isfinite(decrement)) and decrement <= 100.0 * AGAIN
+    return Again(point, found and bool(np.isfinite(point.deviance())))
+
+
+def _settled(
+    search: _Search, point: LaplacePoint, hessian: Array | None = None
+) -> tuple[LaplacePoint, float, int]:
+    """A point that no growth of a variance makes better, its decrement, and the restarts."""
+    restarts = 0
+    while True:
+        point, decrement = search.settle(point, hessian)
+        better = search.inside(point) if restarts < search.control.max_restarts else None
+        if better is None:
+            return point, decrement, restarts
+        point, restarts, hessian = better, restarts + 1, None
 
 
 def _finished(search: _Search, point: LaplacePoint, restarts: int) -> Optimum:

@@ -202,6 +202,40 @@ class FittedGlmm(FittedModel):
         """Of all parameters in the engine's coordinates."""
         return self.optimum.covariance()
 
+    @cached_property
+    def covariance_slopes(self) -> tuple[Array, ...]:
+        """Derivatives of each term's covariance in all of the engine's theta, (n_theta, k, k)."""
+        criterion = self.laplace.criterion
+        own = criterion.covariances.covariance_slopes(self._parts[0])
+        out = []
+        for at, slopes, basis in zip(
+            criterion.covariances.parts, own, criterion.table.effects, strict=True
+        ):
+            whole = np.zeros((criterion.covariances.n, basis.k, basis.k))
+            whole[at] = basis.covariance(slopes)
+            out.append(whole)
+        return tuple(out)
+
+    def delta_variances(self, by_fixed: Array, by_theta: Array, by_phi: Array | None) -> Array:
+        """Variances by the delta method, (m,), from derivatives in the parameters.
+
+        Parameters
+        ----------
+        by_fixed : (m, p) array
+            In the fixed effects as the user counts them.
+        by_theta : (m, n_theta) array
+            In the engine's theta.
+        by_phi : (m, n_phi) array or None
+            In the dispersion; None is zero.
+        """
+        rows = np.zeros((len(by_fixed), self.laplace.criterion.m))
+        n, p = by_theta.shape[1], by_fixed.shape[1]
+        rows[:, :n] = by_theta
+        rows[:, n : n + p] = by_fixed @ self.laplace.criterion.table.transform
+        if by_phi is not None:
+            rows[:, n + p :] = by_phi
+        return np.asarray(np.einsum("im,mn,in->i", rows, self._covariance, rows))
+
     @property
     def basis_covariance(self) -> Array:
         """Of the fixed effects in the engine's coordinates, (p, p)."""

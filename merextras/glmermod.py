@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from merextras.accessors import generalised
 from merextras.inference.comparison import anova_generalised
 from merextras.inference.fixed_effects import drop1_generalised
-from merextras.inference.intervals import confint_generalised
+from merextras.inference.intervals import confint_generalised, profile_generalised
 from merextras.mermod import MerMod
 from merextras.model.generalised import refit as _refit
 from merextras.model.generalised.fit import fit_glmm, read_request
@@ -55,6 +55,7 @@ class GlmerMod(FittedGlmm, MerMod):
 
     # Estimates
     confint = confint_generalised.confint
+    profile = profile_generalised.profile
     summary = generalised.summary  # type: ignore[assignment]
 
     # Likelihood

@@ -21,8 +21,9 @@ SUPPORTED = {
     "aic", "anova", "bic", "call", "coef", "confint", "deviance", "df_residual", "drop1",
     "extract_aic",
     "family", "fitted", "fixef", "formula", "is_glmm", "is_lmm", "is_nlmm", "is_reml",
-    "is_singular", "log_lik", "model_frame", "model_matrix", "ngrps", "nobs", "predict", "ranef",
-    "refit", "residuals", "simulate", "summary", "terms", "update", "var_corr", "vcov", "weights",
+    "is_singular", "log_lik", "model_frame", "model_matrix", "ngrps", "nobs", "predict",
+    "profile", "ranef", "refit", "residuals", "simulate", "summary", "terms", "update", "var_corr",
+    "vcov", "weights",
 }  # fmt: skip
 #: Functions that are there, asked as of a linear model: numbers.
 FUNCTIONS = {"bootstrap", "pb_modcomp", "ranova", "ranova: bootstrap", "ranova: terms"}
@@ -31,8 +32,8 @@ OTHERWISE = {"exact_lrt", "exact_rlrt: null"}
 #: Methods that are there, with arguments that are refused.
 REFUSED_ARGUMENTS = {
     "m.vcov: robust",
-    "m.summary: ddf", "m.anova: ddf", "m.log_lik: reml", "m.deviance: reml", "m.confint: profile",
-    "m.update: reml", "m.predict: prediction", "m.simulate: newdata",
+    "m.summary: ddf", "m.anova: ddf", "m.log_lik: reml", "m.deviance: reml", "m.update: reml",
+    "m.predict: prediction", "m.simulate: newdata",
 }  # fmt: skip
 
 PROPERTIES = (property, functools.cached_property)
@@ -43,7 +44,6 @@ FURTHER = {
     "exact_lrt": lambda m: mx.exact_lrt(m, n_sims=9),
     "exact_rlrt: with a null": lambda m: mx.exact_rlrt(m, null=m, n_sims=9),
     "m.vcov: robust": lambda m: m.vcov(kind="CR2"),
-    "m.confint: profile": lambda m: m.confint(method="profile"),
     "m.update: reml": lambda m: m.update(reml=True),
     "m.summary: ddf": lambda m: m.summary(ddf="satterthwaite"),
     "m.anova: ddf": lambda m: m.anova(ddf="kenward-roger"),

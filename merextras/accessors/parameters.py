@@ -11,6 +11,7 @@ from merextras._typing import Array
 from merextras.accessors.estimates import group_sigmas
 from merextras.engine.covariance.covariances import Covariances
 from merextras.engine.covariance.structure import Structure
+from merextras.engine.generalised.laplace import LaplacePoint
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.state.fitted import FittedModel
 
@@ -127,9 +128,7 @@ def as_variances(covariances: Covariances, values: Array, n_sigmas: int = 1) -> 
 def parameters_of(model: FittedModel) -> Array:
     """The parameters of one model."""
     if isinstance(model, FittedGlmm):
-        own = generalised_parameters(model.design.covariances, model.covariances)
-        dispersion = [model.dispersion] if model.engine_family.n_phi else []
-        return np.concatenate([own, np.array(dispersion, dtype=float), model.fixed_estimates])
+        return parameters_at_point(model, model.laplace)
     solution = model.solution
     sigma2 = np.array([solution.sigma2])
     found = parameters(model.design.covariances, model.theta[None], sigma2, solution.beta[None])
@@ -137,8 +136,20 @@ def parameters_of(model: FittedModel) -> Array:
     return np.concatenate([found[0, : at - 1], group_sigmas(model), found[0, at:]])
 
 
-def generalised_parameters(covariances: Covariances, gs: Sequence[Array]) -> Array:
-    """Standard deviations and correlations of covariances by terms, (k, k), (n_theta,)."""
-    pairs = zip(covariances.structures, gs, strict=True)
-    found = [structure.reported(g[None])[0] for structure, g in pairs]
-    return np.concatenate(found) if found else np.empty(0)
+def parameters_at_point(model: FittedGlmm, point: LaplacePoint) -> Array:
+    """The parameters of a generalised model at another point of its criterion."""
+    criterion = point.criterion
+    _, beta, phi = criterion.split(point.x)
+    found = []
+    for structure, basis, lam in zip(
+        model.design.covariances.structures,
+        criterion.table.effects,
+        point.modes.lams,
+        strict=True,
+    ):
+        found.append(structure.reported(basis.covariance(lam @ lam.T)[None])[0])
+    if len(phi):
+        poisson = point is model.laplace and model.is_poisson
+        size = np.inf if poisson else model.choice.dispersion_of(phi)
+        found.append(np.array([size], dtype=float))
+    return np.concatenate([*found, criterion.beta_of(beta)])

@@ -80,8 +80,9 @@ def ranova(
     DataFrame
         ``npar log_lik aic statistic df p_value`` of the model (``<none>``) and of each reduced one,
         then ``p_exact`` or ``p_mixture`` and ``p_bootstrap``; the log-likelihood is restricted for
-        a REML fit, whose fixed effects stay the same. ``attrs["notes"]`` says, by row, why a p-value is NaN, that
-        one of 0 is below 1 / n_sims, and how many replicates of the bootstrap failed.
+        a REML fit, whose fixed effects stay the same. ``attrs["notes"]`` says, by row, why a
+        p-value is NaN, that one of 0 is below 1 / n_sims, and how many replicates of the bootstrap
+        failed.
 
     Raises
     ------

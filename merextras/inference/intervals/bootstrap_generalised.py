@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from merextras.accessors.parameters import generalised_parameters
-from merextras.engine.generalised.laplace import LaplacePoint
+from merextras.accessors.parameters import parameters_at_point
 from merextras.exceptions import InvalidArgumentError, MerextrasWarning, UnsupportedModelError
 from merextras.inference.intervals.refits import Block, Statistic
 from merextras.inference.intervals.replicates import in_blocks
@@ -99,15 +98,4 @@ def _values(
     point = again.point
     theta = point.criterion.split(point.x)[0]
     singular = point.criterion.covariances.is_singular(theta[None])[0]
-    return _parameters(refits.model, point), bool(singular)
-
-
-def _parameters(model: FittedGlmm, point: LaplacePoint) -> Any:
-    """In the order of `parameter_names`."""
-    criterion = point.criterion
-    _, beta, phi = criterion.split(point.x)
-    pairs = zip(criterion.table.effects, point.modes.lams, strict=True)
-    gs = [own.covariance(lam @ lam.T) for own, lam in pairs]
-    own = generalised_parameters(model.design.covariances, gs)
-    dispersion = [model.choice.dispersion_of(phi)] if len(phi) else []
-    return np.concatenate([own, np.array(dispersion, dtype=float), criterion.beta_of(beta)])
+    return parameters_at_point(refits.model, point), bool(singular)

@@ -11,8 +11,8 @@ from scipy import stats
 from merextras._checks import check_choice, check_level
 from merextras._typing import Rng
 from merextras.accessors.parameters import parameter_names
-from merextras.exceptions import UnsupportedModelError
 from merextras.inference.intervals.bootstrap import bootstrap
+from merextras.inference.intervals.profile_generalised import profile
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.results.profiles.profile import select
 from merextras.results.replicates.bootstrap import TYPES
@@ -22,7 +22,7 @@ def confint(
     model: FittedGlmm,
     *,
     level: float = 0.95,
-    method: str = "wald",
+    method: str = "profile",
     parm: str | Sequence[str] | None = None,
     n_sims: int = 500,
     rng: Rng = None,
@@ -34,11 +34,12 @@ def confint(
     Parameters
     ----------
     level : float
-    method : {"wald", "boot"}
-        ``"wald"``: ``estimate -+ z sqrt(vcov)`` for the fixed effects, with the observed
-        information. For standard deviations, correlations and the dispersion a Wald interval has no
-        good reason, and they are NaN, as in lme4. ``"boot"``: from a parametric bootstrap of
-        `n_sims` replicates, see `bootstrap`. Profiles are not available yet: an error.
+    method : {"profile", "wald", "boot"}
+        ``"profile"``: where the signed root of the deviance is within the normal quantiles, for all
+        parameters; see `GlmerMod.profile`. ``"wald"``: ``estimate -+ z sqrt(vcov)`` for the fixed
+        effects, with the observed information. For standard deviations, correlations and the
+        dispersion a Wald interval has no good reason, and they are NaN, as in lme4. ``"boot"``:
+        from a parametric bootstrap of `n_sims` replicates, see `bootstrap`.
     parm : str or sequence of str, optional
         Names of parameters, ``"theta_"`` (standard deviations, correlations, dispersion) or
         ``"beta_"`` (fixed effects); by default all.
@@ -55,19 +56,26 @@ def confint(
     ------
     InvalidArgumentError
         A level outside (0, 1), an unknown method or parameter; for the bootstrap's arguments.
-    UnsupportedModelError
-        ``method="profile"``.
+    ProfileError
+        A profile that can't be followed.
+
+    Examples
+    --------
+    >>> import merextras as mx
+    >>> cbpp = mx.load_dataset("cbpp")
+    >>> m = mx.glmer("cbind(incidence, size - incidence) ~ C(period) + (1 | herd)", cbpp)
+    >>> m.confint(parm="theta_").round(3)
+                       conf_low  conf_high
+    sd_Intercept|herd     0.346        1.1
     """
     level = check_level(level)
     method = "wald" if method == "Wald" else method
-    if check_choice(method, ("profile", "wald", "boot"), "method") == "profile":
-        raise UnsupportedModelError(
-            "method='profile': not available for a generalised model yet; method='wald' has "
-            "intervals of the fixed effects, method='boot' of all parameters"
-        )
+    check_choice(method, ("profile", "wald", "boot"), "method")
     names = parameter_names(model)
     n_covariance = len(names) - len(model.fixed_estimates)
     wanted = select(parm, names, names[:n_covariance])
+    if method == "profile":
+        return profile(model, wanted, level_max=level).confint(level)
     if method == "boot":
         check_choice(boot_type, TYPES, "boot_type")
         found = bootstrap(model, n_sims=n_sims, rng=rng, n_jobs=n_jobs)

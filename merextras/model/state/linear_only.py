@@ -11,8 +11,8 @@ import sys
 from merextras.exceptions import UnsupportedModelError
 
 _GENERAL = (
-    "m.summary(), m.confint(), m.anova(other), m.ranef(), m.predict(), m.residuals(), "
-    "m.simulate() and m.refit() are available"
+    "m.summary(), m.confint(), m.profile(), m.anova(other), m.drop1(), m.ranef(), m.predict(), "
+    "m.residuals(), m.simulate() and m.refit() are available"
 )
 _EXACT = (
     "the exact null distribution is known for linear models alone; compare the models with and "
@@ -34,8 +34,6 @@ INSTEAD = {
     "exact_lrt": _EXACT,
     "to_statsmodels": "statsmodels has no such maximum-likelihood model; m.fixef(), m.vcov() and "
     "m.var_corr() have the estimates",
-    "profile": "profiles are not there yet; m.confint(method='wald') has intervals of the fixed "
-    "effects",
     "contest": "t and F tests are for linear models; m.summary() and m.anova() have Wald tests",
 }
 

@@ -41,7 +41,8 @@ ratios <- list(
 
 # ------------------------------------------------------------------ profiles
 # Ends of 95 % intervals of all parameters (standard deviations by their logarithm): roots of the
-# profile deviance, the others by nlminb with TMB's exact gradient.
+# profile deviance, the others by nlminb with TMB's exact gradient. Not of the dispersion, whose
+# deviance is flat.
 nb <- glmmTMB(size ~ period + (1 | herd), cbpp, nbinom2())
 limits <- function(fit) {
   obj <- fit$obj
@@ -62,11 +63,11 @@ limits <- function(fit) {
     z <<- best$par[-i]
     uniroot(f, sort(ends), tol = 1e-10)$root
   }
-  n <- seq_along(best$par)
+  n <- which(!names(best$par) %in% c("betad", "betadisp"))
   low <- vapply(n, end, 1, sign = -1)
   high <- vapply(n, end, 1, sign = 1)
   print(cbind(low, high))
-  list(parameters = vec(names(best$par)), low = lapply(low, unbox_na), high = lapply(high, unbox_na))
+  list(parameters = vec(names(best$par)[n]), low = lapply(low, unbox_na), high = lapply(high, unbox_na))
 }
 profiles <- list(cbpp = limits(herds), nb = limits(nb))
 

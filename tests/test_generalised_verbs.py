@@ -26,7 +26,10 @@ SUPPORTED = {
     "vcov", "weights",
 }  # fmt: skip
 #: Functions that are there, asked as of a linear model: numbers.
-FUNCTIONS = {"bootstrap", "pb_modcomp", "ranova", "ranova: bootstrap", "ranova: terms"}
+FUNCTIONS = {
+    "bootstrap", "fe_sim", "pb_modcomp", "ranova", "ranova: bootstrap", "ranova: terms", "re_sim",
+    "sim", "sim_fitted",
+}  # fmt: skip
 #: Calls of a linear model's that are another one's for a generalised model; asked below.
 OTHERWISE = {"exact_lrt", "exact_rlrt: null"}
 #: Methods that are there, with arguments that are refused.

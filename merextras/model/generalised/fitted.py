@@ -19,6 +19,7 @@ from merextras.engine.optimum.summary import Iteration, OptSummary
 from merextras.engine.products.basis import Basis
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.solution.pls import Solution
+from merextras.exceptions import MerextrasError
 from merextras.model.design.design import RowDesign
 from merextras.model.generalised.families import FamilyChoice
 from merextras.model.generalised.response import Response
@@ -235,6 +236,22 @@ class FittedGlmm(FittedModel):
         if by_phi is not None:
             rows[:, n + p :] = by_phi
         return np.asarray(np.einsum("im,mn,in->i", rows, self._covariance, rows))
+
+    @cached_property
+    def fixed_precision_factor(self) -> Array:
+        """Lower factor of the inverse of `basis_covariance`, (p, p).
+
+        Raises
+        ------
+        MerextrasError
+            The information matrix is not positive definite.
+        """
+        if not self.optimum.positive:
+            raise MerextrasError(
+                "the information matrix is not positive definite: the data do not determine all "
+                "parameters, and there is no distribution to draw them from"
+            )
+        return np.asarray(np.linalg.cholesky(np.linalg.inv(self.basis_covariance)))
 
     @property
     def basis_covariance(self) -> Array:

@@ -127,6 +127,8 @@ _BROOM = {"x": "m", "conf_level": "level", "ddf_method": "ddf", "nsim": "n_sims"
 TABLE: dict[str, Spelling] = {
     # Fitting
     "lmer": _idiom("lmer(...)", "fitting.lmer", REML="reml"),
+    "glmer": _idiom("glmer(...)", "fitting.glmer", nAGQ="n_agq"),
+    "glmer.nb": _function("glmermod", "glmer_nb", nAGQ="n_agq"),
     "lmerControl": _idiom("LmerControl(...)", "fitting.lmer_control"),
     # The estimates, from lme4
     "fixef": _method("fixef"),
@@ -241,6 +243,7 @@ TABLE: dict[str, Spelling] = {
             merMod="m",
             whichel="groups",
             nsims="n_sims",
+            oddsRatio="odds_ratio",
             seed="rng",
         ),
         also={"x": "m"},

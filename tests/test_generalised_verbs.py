@@ -27,8 +27,8 @@ SUPPORTED = {
 }  # fmt: skip
 #: Functions that are there, asked as of a linear model: numbers.
 FUNCTIONS = {
-    "bootstrap", "fe_sim", "pb_modcomp", "ranova", "ranova: bootstrap", "ranova: terms", "re_sim",
-    "sim", "sim_fitted",
+    "bootstrap", "fe_sim", "icc", "pb_modcomp", "r2", "ranova", "ranova: bootstrap",
+    "ranova: terms", "re_sim", "sim", "sim_fitted", "tidy",
 }  # fmt: skip
 #: Calls of a linear model's that are another one's for a generalised model; asked below.
 OTHERWISE = {"exact_lrt", "exact_rlrt: null"}
@@ -139,7 +139,8 @@ def test_every_function_is_decided():
     asked = {name.split(":")[0] for name in [*EVERY, *FURTHER]}
     # Take no model, or make one.
     others = {
-        "cross_products", "glmer", "icc_from_data", "lmer", "load_cross_products", "load_dataset",
+        "cross_products", "glmer", "glmer_nb", "icc_from_data", "lmer", "load_cross_products",
+        "load_dataset", "median_odds_ratio",
         "check_laplace", "lrt_sim", "make_model", "super_factor", "wiggle", "xyplot", "mcsamp",
         "extend",  # the variables of a model alone
     }  # fmt: skip

@@ -223,6 +223,8 @@ OTHERS = {
     "check_laplace",
     "for_summary_col",
     "glmer",
+    "glmer_nb",
+    "median_odds_ratio",
     "icc_from_data",
     "lmer",
     "lmer_list",

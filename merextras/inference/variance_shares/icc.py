@@ -7,7 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from merextras._typing import Array, Rng
+from merextras.inference.variance_shares.generalised import check_no_interval, latent_variances
 from merextras.inference.variance_shares.variance_parts import Interval, VarianceParts, by_residual
+from merextras.model.design.design import Design
+from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.replicates.effect_size import Icc
 
@@ -81,6 +84,8 @@ def icc(
 
     Notes
     -----
+    Of a generalised model the shares are on the scale of the linear predictor, see `r2`.
+
     R: ``performance::icc``; for what differs see `r2`. Its ``by_group = TRUE`` takes the variances
     of the intercepts only; here a factor's part is the mean of diag(ZGZ') over all its terms, so
     that the parts add up. Cost: as `r2`.
@@ -102,16 +107,30 @@ def icc(
     cask:batch     0.783       0.783
     batch          0.154       0.154
     """
+    if isinstance(m, FittedGlmm):
+        check_no_interval(ci)
+        latent = latent_variances(m)
+        own = _shares_of(m.design)
+        values = own(latent.parts[None])[0]
+        return Icc(*_labels(m.design), values, None, level, None, latent.how)
     model, interval = as_fitted(m), Interval.of(ci, n_sims, level, rng)
-    design, parts = model.design, VarianceParts.of(model)
-    shares = _Shares(tuple(tuple(design.terms_of(factor)) for factor in design.factors))
-    groups = tuple(group for group in ("", *design.factors) for _ in _NAMES)
-    terms = _NAMES * (1 + len(design.factors))
+    parts, shares = VarianceParts.of(model), _shares_of(model.design)
+    groups, terms = _labels(model.design)
     names = [f"{t}|{g}" if g else t for g, t in zip(groups, terms, strict=True)]
     boot = interval.bootstrap(model, parts, names, shares)
     variances = parts.at(model)
     by = by_residual(model, variances, shares, _NAMES)
     return Icc(groups, terms, shares(variances[None])[0], boot, interval.level, by)
+
+
+def _shares_of(design: Design) -> _Shares:
+    return _Shares(tuple(tuple(design.terms_of(factor)) for factor in design.factors))
+
+
+def _labels(design: Design) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Groups and terms of the numbers."""
+    groups = tuple(group for group in ("", *design.factors) for _ in _NAMES)
+    return groups, _NAMES * (1 + len(design.factors))
 
 
 def adjusted(parts: Array) -> Array:

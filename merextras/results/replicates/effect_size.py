@@ -31,6 +31,8 @@ class EffectSizes(TextResult):
     by_residual : DataFrame or None
         Under ``residual_by=``: the same with the residual variance of each group, a row each, in
         place of the mean over the observations.
+    distribution : str
+        Of a generalised model: what its distribution's variance is.
     """
 
     groups: tuple[str, ...]
@@ -39,6 +41,7 @@ class EffectSizes(TextResult):
     bootstrap: Bootstrap | None
     level: float
     by_residual: pd.DataFrame | None = None
+    distribution: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", freeze(self.values))
@@ -56,6 +59,8 @@ class EffectSizes(TextResult):
         return columns
 
     def _note(self) -> Parts:
+        if self.distribution:
+            return [f"distribution variance: {self.distribution}"]
         if self.by_residual is not None:
             name = self.by_residual.index.name
             return [f"of the mean residual variance; by its groups, {name}:", self.by_residual]

@@ -54,6 +54,7 @@ from merextras.checking import check_model, model_checks
 from merextras.datasets import load_dataset
 from merextras.diagnostics.collinearity import check_collinearity
 from merextras.diagnostics.convergence import check_convergence
+from merextras.diagnostics.dispersion import check_overdispersion, check_zero_inflation
 from merextras.diagnostics.heteroscedasticity import check_heteroscedasticity
 from merextras.diagnostics.laplace import check_laplace
 from merextras.diagnostics.normality import check_normality
@@ -183,8 +184,10 @@ __all__ = [
     "check_model",
     "check_normality",
     "check_outliers",
+    "check_overdispersion",
     "check_predictions",
     "check_singularity",
+    "check_zero_inflation",
     "compare",
     "compare_table",
     "contest",

@@ -221,6 +221,8 @@ OTHERS = {
     "cross_products",
     "explore",
     "check_laplace",
+    "check_overdispersion",
+    "check_zero_inflation",
     "for_summary_col",
     "glmer",
     "glmer_nb",

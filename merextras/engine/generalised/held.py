@@ -18,7 +18,7 @@ from merextras.engine.covariance.covariances import Covariances
 from merextras.engine.generalised.laplace import Laplace, LaplacePoint
 from merextras.engine.generalised.search import NEAR_BOUNDARY, information
 from merextras.engine.generalised.steps import newton_step, updated
-from merextras.engine.kernels.blocks import Array
+from merextras.engine.kernels.blocks import Array, BoolArray
 from merextras.engine.profile.charts import Target
 from merextras.engine.profile.constrained import Reached
 
@@ -209,7 +209,7 @@ class Held:
 
 
 def of_covariance(
-    criterion: Laplace, point: LaplacePoint, target: Target, free: Array
+    criterion: Laplace, point: LaplacePoint, target: Target, free: BoolArray
 ) -> tuple[Held, float, Array]:
     """A standard deviation or a correlation, with its estimate's u and z."""
     own = copy(criterion)
@@ -227,7 +227,7 @@ def of_covariance(
 
 
 def of_linear(
-    criterion: Laplace, point: LaplacePoint, hessian: Array, row: Array, free: Array
+    criterion: Laplace, point: LaplacePoint, hessian: Array, row: Array, free: BoolArray
 ) -> tuple[Held, float, Array]:
     """A parameter ``row'x``, such as a fixed effect, with its estimate's u and z."""
     x = np.where(free, point.x, 0.0)

@@ -160,9 +160,9 @@ class _Profiler:
             self._check(name, side, start)
         if isinstance(target, StandardDeviation) and low_side.status == "reached":
             self.far_from_zero.add((target.term, *target.effects))
-        kind, squared, *bounds = _kind_of(target)
+        kind, squared, lowest, highest = _kind_of(target)
         used = squared if self.scale == "varcov" else kind
-        curve = curve_of(start, (low_side, high_side), used, bounds, span.ceiling)
+        curve = curve_of(start, (low_side, high_side), used, (lowest, highest), span.ceiling)
         points = [*reversed(low_side.points), start, *high_side.points]
         return curve, self._values(points)
 

@@ -27,8 +27,8 @@ SUPPORTED = {
 }  # fmt: skip
 #: Functions that are there, asked as of a linear model: numbers.
 FUNCTIONS = {
-    "bootstrap", "fe_sim", "icc", "pb_modcomp", "r2", "ranova", "ranova: bootstrap",
-    "ranova: terms", "re_sim", "sim", "sim_fitted", "tidy",
+    "bootstrap", "fe_sim", "icc", "pb_modcomp", "predict_interval", "r2", "ranova",
+    "ranova: bootstrap", "ranova: terms", "re_sim", "sim", "sim_fitted", "tidy",
 }  # fmt: skip
 #: Calls of a linear model's that are another one's for a generalised model; asked below.
 OTHERWISE = {"exact_lrt", "exact_rlrt: null"}

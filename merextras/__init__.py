@@ -11,7 +11,7 @@ statsmodels' own fit):
 
 ========================  ==========================================================================
 the estimates             m.summary  m.fixef  m.var_corr  m.sigma  m.vcov;  display  tidy  glance
-each group's effect       m.ranef  m.coef;  re_sim  plot_ranef  plot_re_sim
+each group's effect       m.ranef  m.coef;  re_sim  plot_ranef  plot_re_sim;  lm_list
 intervals                 m.confint  m.profile;  bootstrap
 a test of fixed effects   m.anova  m.drop1  m.summary(ddf=...);  contest  kr_modcomp
 means and contrasts       emmeans  emtrends  ls_means  joint_tests
@@ -24,7 +24,7 @@ who ranks where           expected_rank  re_impact  re_margins
 what is uncertain         sim  re_sim  fe_sim  m.simulate
 can I trust the fit       model_checks  check_model  m.is_singular  check_convergence  all_fit
 who decides the result    m.influence  m.cooks_distance  m.hatvalues;  shrinkage
-which model               compare  performance  m.aic  m.bic  m.anova(other)
+which model               compare  performance  m.aic  m.bic  m.anova(other)  step
 for the paper             compare_table  tidy  augment  variance_decomposition
 imputed data              lmer_list  ModelList.pool
 data beyond memory        lmer(formula, "*.parquet")  stream_rows  cross_products
@@ -75,10 +75,13 @@ from merextras.inference.comparison.f_modcomp import kr_modcomp, sat_modcomp
 from merextras.inference.comparison.pb_modcomp import pb_modcomp
 from merextras.inference.comparison.performance import compare, performance
 from merextras.inference.comparison.ranova import ranova
+from merextras.inference.comparison.step import step
 from merextras.inference.ddf.kenward_roger import vcov_adj
 from merextras.inference.fixed_effects.contest import contest
 from merextras.inference.intervals.bootstrap import bootstrap
+from merextras.inference.intervals.load_bootstrap import load_bootstrap
 from merextras.inference.intervals.sub_boot import sub_boot
+from merextras.inference.lm_list import lm_list
 from merextras.inference.means.emmeans import emmeans, emtrends
 from merextras.inference.means.joint_tests import joint_tests
 from merextras.inference.means.ls_means import ls_means
@@ -216,8 +219,10 @@ __all__ = [
     "icc_from_data",
     "joint_tests",
     "kr_modcomp",
+    "lm_list",
     "lmer",
     "lmer_list",
+    "load_bootstrap",
     "load_cross_products",
     "load_dataset",
     "lrt_sim",
@@ -280,6 +285,7 @@ __all__ = [
     "sim",
     "sim_fitted",
     "standardize",
+    "step",
     "stream_rows",
     "sub_boot",
     "super_factor",

@@ -20,6 +20,7 @@ from merextras.inference.fixed_effects import summary as _tested
 from merextras.inference.fixed_effects import vcov as _vcov
 from merextras.inference.intervals import confint as _confint
 from merextras.inference.intervals import profile as _profile
+from merextras.model.design.options import check_sigma, refuse_two_sigmas
 from merextras.model.fit import refit as _refit
 from merextras.model.fit.lmer import check_order, fit_formula, fit_source, read_products
 from merextras.model.products.products import ModelProducts
@@ -132,6 +133,7 @@ class MerMod(FittedModel):
         reml: bool = True,
         cov_prior: Any = None,
         control: LmerControl | None = None,
+        sigma: float | None = None,
     ) -> MerMod:
         """Fit a model from cross-products, without a row of the data.
 
@@ -142,6 +144,8 @@ class MerMod(FittedModel):
         reml : bool
         cov_prior : as of `lmer`, optional
         control : LmerControl, optional
+        sigma : float, optional
+            The residual standard deviation where it is known, as in `lmer`.
 
         Raises
         ------
@@ -153,9 +157,10 @@ class MerMod(FittedModel):
         The fit is that of all rows. What needs rows raises `NoRowsError`; `stream_rows` makes it in
         another pass over the data.
         """
-        return cls._of(
-            fit_source(products, reml=reml, cov_prior=cov_prior, control=control, depth=1)
+        fit = fit_source(
+            products, reml=reml, cov_prior=cov_prior, control=control, sigma=sigma, depth=1
         )
+        return cls._of(fit)
 
     # Estimates
     fixef = estimates.fixef
@@ -275,6 +280,7 @@ def lmer(
     missing: str = "drop",
     cov_prior: Any = None,
     control: LmerControl | None = None,
+    sigma: float | None = None,
     chunk_size: int | None = None,
     progress: bool | None = None,
 ) -> MerMod:
@@ -325,6 +331,12 @@ def lmer(
         (``{"school": "wishart"}``) or term (``{"(1 + x | school)": mx.Wishart(scale=4)}``), and
         terms that are not in it have no prior.
     control : LmerControl, optional
+    sigma : float, optional
+        The residual standard deviation of a row of weight one, where it is known and not to be
+        estimated: ``sigma=1, weights=1 / v`` for estimates with sampling variances v, as in a
+        meta-analysis. There may then be a group for each row. What is tested or simulated takes it
+        for known; what is a test of the ratio to an estimated sigma (`exact_rlrt`) is refused, and
+        so is `residual_by`. A `cov_prior` is of covariances over the sigma**2 that is given.
     chunk_size : int, optional
         Rows read at a time, 100 000 by default; given, a frame is read in chunks too.
     progress : bool, optional
@@ -366,6 +378,7 @@ def lmer(
     """
     check_order(formula, data)
     if chunk_size is not None or is_dask(data) or is_source(data):
+        refuse_two_sigmas(check_sigma(sigma), residual_by)
         products = read_products(
             formula,
             data,
@@ -379,9 +392,10 @@ def lmer(
             progress=progress,
             depth=1,
         )
-        return MerMod._of(
-            fit_source(products, reml=reml, cov_prior=cov_prior, control=control, depth=1)
+        fit = fit_source(
+            products, reml=reml, cov_prior=cov_prior, control=control, sigma=sigma, depth=1
         )
+        return MerMod._of(fit)
     fit = fit_formula(
         formula,
         data,
@@ -394,6 +408,7 @@ def lmer(
         missing=missing,
         cov_prior=cov_prior,
         control=control,
+        sigma=sigma,
         depth=1,
     )
     return MerMod._of(fit)

@@ -129,6 +129,7 @@ TABLE: dict[str, Spelling] = {
     "lmer": _idiom("lmer(...)", "fitting.lmer", REML="reml"),
     "glmer": _idiom("glmer(...)", "fitting.glmer", nAGQ="n_agq"),
     "glmer.nb": _function("glmermod", "glmer_nb", nAGQ="n_agq"),
+    "lmList": _function("inference.lm_list", "lm_list"),
     "lmerControl": _idiom("LmerControl(...)", "fitting.lmer_control"),
     # The estimates, from lme4
     "fixef": _method("fixef"),
@@ -168,6 +169,7 @@ TABLE: dict[str, Spelling] = {
         "inference.means.ls_means", "ls_means", model="m", pairwise="differences"
     ),
     "ranova": _function("inference.comparison.ranova", "ranova", model="m"),
+    "step": _function("inference.comparison.step", "step", object="m"),
     "rand": _function("inference.comparison.ranova", "ranova", model="m"),
     "vcovAdj": _function("inference.ddf.kenward_roger", "vcov_adj", object="m"),
     # Row by row

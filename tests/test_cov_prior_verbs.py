@@ -196,6 +196,8 @@ REFUSES = {
     "power: lrt": lambda m: mx.power(m, "Days", method="lrt", n_sims=4, rng=1),
     "power: kenward-roger": lambda m: mx.power(m, "Days", method="kenward-roger", n_sims=4, rng=1),
     "ranova": mx.ranova,
+    "step": mx.step,
+    "step: fixed": lambda m: mx.step(m, reduce_random=False),
     "m.anova: models": lambda m: m.anova(_small(m)),
     "m.anova: other": lambda m: _small(plain()).anova(m),
     "m.confint": lambda m: m.confint(),
@@ -231,10 +233,10 @@ SAYS = {
 
 #: No model, or one that they make; figures and pages of what is above.
 OTHERS = {
-    "check_model", "explore", "mcsamp", "extend", "icc_from_data", "lmer", "lmer_list",
-    "load_cross_products", "cross_products", "load_dataset", "lrt_sim", "make_model",
-    "model_checks", "report", "rlrt_sim", "stream_rows", "super_factor", "xyplot", "Gamma",
-    "InverseWishart", "LmerControl", "MerMod", "ModelList", "ModelProducts", "Wishart",
+    "check_model", "explore", "mcsamp", "extend", "icc_from_data", "lm_list", "lmer", "lmer_list",
+    "load_bootstrap", "load_cross_products", "cross_products", "load_dataset", "lrt_sim",
+    "make_model", "model_checks", "report", "rlrt_sim", "stream_rows", "super_factor", "xyplot",
+    "Gamma", "InverseWishart", "LmerControl", "MerMod", "ModelList", "ModelProducts", "Wishart",
     "GlmerMod", "check_laplace", "glmer", "m.call", "m.from_cross_products", "m.plot", "m.qqmath",
 }  # fmt: skip
 

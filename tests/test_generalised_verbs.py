@@ -140,9 +140,9 @@ def test_every_function_is_decided():
     # Take no model, or make one.
     others = {
         "cross_products", "glmer", "glmer_nb", "icc_from_data", "lmer", "load_cross_products",
-        "load_dataset", "median_odds_ratio",
-        "check_laplace", "check_overdispersion", "check_zero_inflation", "lrt_sim",
-        "make_model", "super_factor", "wiggle", "xyplot", "mcsamp",
+        "load_dataset", "median_odds_ratio", "check_laplace", "check_overdispersion",
+        "check_zero_inflation", "lm_list", "load_bootstrap", "lrt_sim", "make_model",
+        "super_factor", "wiggle", "xyplot", "mcsamp",
         "extend",  # the variables of a model alone
     }  # fmt: skip
     assert functions - plots_of_results - asked - others == set()

@@ -30,7 +30,8 @@ WANTED = """
     summary REsim FEsim predictInterval plotREsim plotFEsim exactLRT exactRLRT LRTSim RLRTSim sim
     display se.fixef
     se.ranef se.coef sigma.hat extractDIC standardize mcsamp dotplot xyplot anova drop1 contest
-    ranova rand vcovAdj tidy glance augment emmeans emtrends joint_tests contrast pairs emmip
+    ranova rand step lmList
+    vcovAdj tidy glance augment emmeans emtrends joint_tests contrast pairs emmip
     profile densityplot splom
     rePCA plot qqmath coefplot r2_nakagawa icc get_variance model_performance compare_performance
     check_collinearity check_convergence check_heteroscedasticity check_model check_normality

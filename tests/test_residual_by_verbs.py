@@ -183,6 +183,7 @@ OWN = {
     "sat_modcomp": lambda m: mx.sat_modcomp(m, "Days"),
     "sigma_hat": mx.sigma_hat,
     "standardize": mx.standardize,
+    "step": lambda m: mx.step(m, alpha_random=1e-30, alpha_fixed=1e-30),
     "stream_rows": lambda m: None,
     "sub_boot": lambda m: mx.sub_boot(m, n_sims=2, rng=1),
     "tidy": mx.tidy,
@@ -219,6 +220,7 @@ REFUSED = {
     "exact_rlrt: null": lambda m: mx.exact_rlrt(
         mx.lmer("Reaction ~ Days + (Days || Subject)", data()), null=m
     ),
+    "icc: exact": lambda m: mx.icc(m, ci="exact"),
     "icc: intervals": lambda m: mx.icc(m, ci="bootstrap", n_sims=3),
     "kr_modcomp": lambda m: mx.kr_modcomp(m, "Days"),
     "make_model": mx.make_model,
@@ -232,6 +234,7 @@ REFUSED = {
     "re_margins: residuals": lambda m: mx.re_margins(
         m, rows(), group="Subject", include_resid_var=True
     ),
+    "rmse: interval": lambda m: mx.rmse(m, ci=0.9),
     "vcov_adj": mx.vcov_adj,
     "m.influence: one step": lambda m: m.influence("Subject", method="one-step"),
     "m.summary: kenward-roger": lambda m: m.summary(ddf="kenward-roger"),

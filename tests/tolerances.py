@@ -369,6 +369,29 @@ TWO_DIGITS = 0.06
 #: below any difference between two minima, above what either search leaves.
 SEVERAL_MINIMA = 1e-6
 
+# --- A given residual standard deviation ---------------------------------------------------------
+
+#: The criterion at a given theta and sigma against the density of N(X beta, V) through V, n x n.
+KNOWN_SCALE = 1e-10
+
+#: How far the criterion may lie above what a numeric search of the dense one finds. Absolute.
+DENSE_OPTIMUM = 1e-7
+
+#: metafor's figures are printed with four decimals; its Fisher scoring stops at steps of 1e-5.
+METAFOR = 6e-5
+
+#: nlme's optimum: its own search stops at 1e-8 or so of the log-likelihood, 1e-4 of a covariance.
+NLME_OPTIMUM = 2e-4
+
+#: The exact Hessian against central differences of the gradient with steps of 1e-5.
+NUMERIC_HESSIAN = 1e-5
+
+#: Least squares by groups, ours by Gram and Schmidt twice, R's by Householder: rounding.
+LEAST_SQUARES = 1e-8
+
+#: lmerTest's tables at its optima, whose theta are good to 1e-4 or so.
+STEP_TABLE = 2e-3
+
 # --- Covariance structures ------------------------------------------------------------------------
 
 #: Log-likelihoods of structured covariances, absolute: glmmTMB's optimum is polished to a gradient

@@ -129,6 +129,7 @@ def call(model: FittedModel) -> str:
         by = design.residual.columns
         parts.append(f"residual_by={json.dumps(by[0] if len(by) == 1 else list(by))}")
     parts += [f"contrasts={dict(options.contrasts)}"] if options.contrasts else []
+    parts += [] if options.sigma is None else [f"sigma={options.sigma!r}"]
     prior = options.cov_prior
     parts += [f"cov_prior={as_code(prior)}"] if prior is not None else []
     return f"lmer({', '.join(parts)})"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -181,7 +184,10 @@ def re_corr_extract(m: object) -> pd.Series:
 
 
 def re_quantile(
-    m: object, quantile: float, group: str | None = None, term: str | None = "Intercept"
+    m: object,
+    quantile: float | Sequence[float],
+    group: str | None = None,
+    term: str | None = "Intercept",
 ) -> object:
     """Return the level whose random effect is at a quantile of the factor's.
 
@@ -189,7 +195,7 @@ def re_quantile(
     ----------
     m : MerMod or MixedLMResults
         A fitted model.
-    quantile : float
+    quantile : float or sequence of float
         From 0 to 1: 0 is the smallest effect's level, 1 the largest's.
     group : str, optional
         Grouping factor, by default the first of the model.
@@ -198,8 +204,8 @@ def re_quantile(
 
     Returns
     -------
-    label
-        As it is in the data.
+    label, or Series of them
+        As it is in the data; of several quantiles a Series with these as its index.
 
     Raises
     ------
@@ -227,14 +233,22 @@ def re_quantile(
     >>> m = mx.lmer("Reaction ~ Days + (Days | Subject)", mx.load_dataset("sleepstudy"))
     >>> print(mx.re_quantile(m, 0), mx.re_quantile(m, 0.5), mx.re_quantile(m, 1))
     309 308 337
+    >>> mx.re_quantile(m, [0.25, 0.75]).to_dict()
+    {0.25: 350, 0.75: 333}
     """
     model = as_fitted(m)
-    is_number = isinstance(quantile, (int, float, np.number)) and not isinstance(quantile, bool)
-    if not is_number or not 0.0 <= float(quantile) <= 1.0:
-        raise InvalidArgumentError(f"quantile={quantile!r}: a number from 0 to 1")
+    several = isinstance(quantile, (Sequence, np.ndarray)) and not isinstance(quantile, str)
+    given: list[Any] = list(quantile) if several else [quantile]  # type: ignore[arg-type]
+    for one in given:
+        is_number = isinstance(one, (int, float, np.number)) and not isinstance(one, bool)
+        if not is_number or not 0.0 <= float(one) <= 1.0:
+            raise InvalidArgumentError(f"quantile={one!r}: a number from 0 to 1")
     effect = pick_effect(model.design, group, term)
-    modes = model.solution.b[effect.term][:, effect.place]
-    return model.design.terms[effect.term].levels[at_quantile(modes, float(quantile))]
+    modes, levels = model.solution.b[effect.term], model.design.terms[effect.term].levels
+    found = [levels[at_quantile(modes[:, effect.place], float(one))] for one in given]
+    if not several:
+        return found[0]
+    return pd.Series(found, index=pd.Index(given, name="quantile", dtype=float), name="level")
 
 
 def at_quantile(modes: Array, quantile: float) -> int:

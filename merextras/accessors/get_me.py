@@ -194,7 +194,7 @@ def _devcomp(model: FittedModel) -> dict[str, dict[str, float] | dict[str, int]]
         "nmp": solution.n - solution.p,
         "q": design.q,
         "nth": len(model.theta),
-        "useSc": 1,
+        "useSc": 0 if model.has_known_sigma else 1,
         "reTrms": len(design.terms),
         "spFe": 0,
         "REML": solution.p if solution.reml else 0,

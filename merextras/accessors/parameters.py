@@ -22,8 +22,9 @@ _OWN = {"sdcor": "sd", "varcov": "var"}
 def parameter_names(model: FittedModel, scale: str = "sdcor") -> tuple[str, ...]:
     """Names in the order of `parameters_of`: ``sd_x|g``, ``cor_y.x|g``, ``sigma``, fixed effects.
 
-    With ``scale="varcov"`` ``var_x|g``, ``cov_y.x|g`` and ``sigma2``. Where effects share a
-    parameter it is ``sd_*|g`` or ``cor_rho|g``, a correlation on either scale.
+    With ``scale="varcov"`` ``var_x|g``, ``cov_y.x|g`` and ``sigma2``; no sigma where it is known.
+    Where effects share a parameter it is ``sd_*|g`` or ``cor_rho|g``, a correlation on either
+    scale.
     """
     return (
         *covariance_names(model, scale), *residual_names(model, scale), *model.design.fixed.names,
@@ -33,10 +34,13 @@ def parameter_names(model: FittedModel, scale: str = "sdcor") -> tuple[str, ...]
 def residual_names(model: FittedModel, scale: str = "sdcor") -> list[str]:
     """Names of the residual standard deviations: ``sigma``, or ``sigma_I`` for each group.
 
-    Of a generalised model ``dispersion``, if its family has one that is estimated.
+    None where sigma is known: it is no parameter. Of a generalised model ``dispersion``, if its
+    family has one that is estimated.
     """
     if isinstance(model, FittedGlmm):
         return ["dispersion"] if model.engine_family.n_phi else []
+    if model.has_known_sigma:
+        return []
     name, groups = "sigma" if scale == "sdcor" else "sigma2", model.design.residual
     return [name] if groups is None else [f"{name}_{level}" for level in groups.levels]
 
@@ -65,13 +69,12 @@ def kinds(
     return [(_OWN[scale] if own else between, label) for own, label in pairs]
 
 
-def parameters(covariances: Covariances, theta: Array, sigma2: Array, beta: Array) -> Array:
-    """The parameters of many fits, (m, n_theta + 1 + p).
+def parameters(model: FittedModel, theta: Array, sigma2: Array, beta: Array) -> Array:
+    """The parameters of many fits of a model's design, (m, n_theta + 1 + p); no known sigma.
 
     Parameters
     ----------
-    covariances : Covariances
-        Of the terms.
+    model : FittedModel
     theta, sigma2, beta : (m, n_theta), (m,) and (m, p) arrays
         Theta of the effects as the user counts them.
 
@@ -80,10 +83,12 @@ def parameters(covariances: Covariances, theta: Array, sigma2: Array, beta: Arra
     array
         A correlation with an effect of zero variance does not exist and is NaN.
     """
+    covariances = model.design.covariances
     lams = covariances.joint(covariances.from_natural(theta))
     own = [lams[:, span, span] for span in covariances.spans]
     gs = [lam @ np.swapaxes(lam, 1, 2) for lam in own]
-    return parameters_at(covariances, gs, sigma2, beta, np.ones((len(theta), 1)))
+    omega = np.ones((len(theta), 0 if model.has_known_sigma else 1))
+    return parameters_at(covariances, gs, sigma2, beta, omega)
 
 
 def parameters_at(
@@ -92,7 +97,8 @@ def parameters_at(
     """The same of covariances over sigma**2, (m, k, k) by terms.
 
     `omega`, (m, H), are precisions of groups of residuals relative to the first's, whose standard
-    deviations take the place of sigma.
+    deviations take the place of sigma: one of ones where there are no groups, none where sigma is
+    known.
     """
     sigma = np.sqrt(sigma2)[:, None]
     found = []
@@ -131,9 +137,11 @@ def parameters_of(model: FittedModel) -> Array:
         return parameters_at_point(model, model.laplace)
     solution = model.solution
     sigma2 = np.array([solution.sigma2])
-    found = parameters(model.design.covariances, model.theta[None], sigma2, solution.beta[None])
-    at = len(found[0]) - solution.p
-    return np.concatenate([found[0, : at - 1], group_sigmas(model), found[0, at:]])
+    found = parameters(model, model.theta[None], sigma2, solution.beta[None])[0]
+    if model.design.residual is None:
+        return np.asarray(found)
+    at = len(found) - solution.p
+    return np.concatenate([found[: at - 1], group_sigmas(model), found[at:]])
 
 
 def parameters_at_point(model: FittedGlmm, point: LaplacePoint) -> Array:

@@ -108,6 +108,8 @@ def _notes_on_data(model: FittedModel) -> list[str]:
             notes.append(f"With {name} {column!r}.")
         elif name in design.by_row:
             notes.append(f"With {name}.")
+    if design.options.sigma is not None:
+        notes.append(f"The residual standard deviation is given, {design.options.sigma:g}.")
     if model.n_dropped:
         notes.append(f"{model.n_dropped} row(s) with missing values were left out.")
     if dropped := design.fixed.dropped:

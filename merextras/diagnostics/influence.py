@@ -13,7 +13,7 @@ from tqdm import tqdm
 from merextras._checks import check_choice, check_jobs, one_of
 from merextras._jobs import in_order
 from merextras._typing import Array, IntArray
-from merextras.accessors.parameters import covariance_names, parameters
+from merextras.accessors.parameters import parameter_names, parameters
 from merextras.diagnostics.influence_by_strata import influence_by_strata
 from merextras.engine.deletion.estimates import Refits
 from merextras.engine.deletion.refitter import Refitter
@@ -234,21 +234,21 @@ def _all(refitter: Refitter, n_jobs: int) -> Refits:
 def _result(
     model: FittedModel, found: Refits, name: str, levels: pd.Index, sizes: Array, method: str
 ) -> Influence:
-    solution, cov = model.solution, model.design.covariances
+    solution = model.solution
     thetas = model.criterion.to_user(found.theta)
-    own = parameters(cov, model.theta[None], np.array([solution.sigma2]), np.empty((1, 0)))[0]
+    own = parameters(model, model.theta[None], np.array([solution.sigma2]), np.empty((1, 0)))[0]
     return Influence(
         group=name,
         levels=levels,
         names=tuple(model.design.fixed.names),
-        parameter_names=(*covariance_names(model), "sigma"),
+        parameter_names=parameter_names(model)[: len(own)],
         beta=solution.beta,
         vcov=model.fixed_covariance,
         parameters=own,
         theta=model.theta,
         betas=found.beta,
         std_errors=found.std_error,
-        parameter_values=parameters(cov, thetas, found.sigma2, np.empty((len(found), 0))),
+        parameter_values=parameters(model, thetas, found.sigma2, np.empty((len(found), 0))),
         thetas=thetas,
         cov_ratio=found.cov_ratio,
         cov_trace=found.cov_trace,
@@ -258,4 +258,5 @@ def _result(
         reml=solution.reml,
         reasons=found.reasons,
         whitening=solution.whitening(),
+        known_sigma=model.design.options.sigma,
     )

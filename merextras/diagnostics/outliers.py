@@ -115,6 +115,9 @@ def _positive(threshold: object) -> float:
 def _studentised(model: FittedModel, values: Array) -> tuple[Array, Array]:
     """Studentised residuals and their Bonferroni p-values."""
     solution = model.solution
+    if model.has_known_sigma:  # nothing of it is estimated from the row itself
+        p = 2.0 * stats.norm.sf(np.abs(values))
+        return values, np.minimum(p * len(values), 1.0)
     df = solution.n - solution.p - 1
     if df < 1:
         return np.full(len(values), np.nan), np.full(len(values), np.nan)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
+from scipy import stats
 
+from merextras._checks import check_level
 from merextras.accessors.rows import residual_squares
-from merextras.exceptions import InvalidArgumentError
+from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
 from merextras.model.design.rowless import RowlessDesign
 from merextras.model.state.fitted import FittedModel
+from merextras.model.state.one_sigma import require_one_sigma
 from merextras.model.statsmodels.mixedlm import as_fitted
 
 
-def rmse(m: object, *, scale: bool = False) -> float:
+def rmse(m: object, *, scale: bool = False, ci: float | None = None) -> float | pd.Series:
     """Return the root mean squared error of the fitted values.
 
     Parameters
@@ -20,16 +24,20 @@ def rmse(m: object, *, scale: bool = False) -> float:
         A fitted model.
     scale : bool, default False
         In units of the standard deviation of the response.
+    ci : float, optional
+        Level of an interval.
 
     Returns
     -------
-    float
-        On the scale of the response, or without unit.
+    float, or Series
+        On the scale of the response, or without unit; with `ci` ``rmse conf_low conf_high``.
 
     Raises
     ------
     InvalidArgumentError
-        `scale` is not a bool.
+        `scale` is not a bool, `ci` no level.
+    UnsupportedModelError
+        `ci` of a model whose residual standard deviation is known, or differs by group.
 
     Notes
     -----
@@ -37,6 +45,9 @@ def rmse(m: object, *, scale: bool = False) -> float:
     The modes b follow the data, so that it is smaller than `sigma` and says little of new groups.
     The divisor of the response's standard deviation is n - 1. A row of weight zero is not an
     observation, a row with a frequency counts as often; precision weights are not used, as in R.
+
+    The interval is that of sigma, ``sqrt((n - p) / chi2(n - p))`` of the estimate at the quantiles
+    of the chi-square distribution, exact if the ratio of the two were known.
 
     **R counterpart**: ``merTools::RMSE.merMod``.
 
@@ -49,7 +60,19 @@ def rmse(m: object, *, scale: bool = False) -> float:
     """
     if not isinstance(scale, bool):
         raise InvalidArgumentError(f"scale={scale!r}: True or False")
-    return _rmse(as_fitted(m), scale)
+    model, level = as_fitted(m), None if ci is None else check_level(ci, "ci")
+    value = _rmse(model, scale)
+    if level is None:
+        return value
+    require_one_sigma(model, "rmse(ci=)", "the interval is that of one", "leave ci= out")
+    if model.has_known_sigma:
+        raise UnsupportedModelError(
+            "rmse(ci=): the interval is that of an estimated residual standard deviation, and this "
+            "model has a known one (sigma=); leave ci= out"
+        )
+    df, tail = model.solution.n - model.solution.p, (1.0 - level) / 2.0
+    low, high = value * np.sqrt(df / stats.chi2.ppf([1.0 - tail, tail], df))
+    return pd.Series({"rmse": value, "conf_low": low, "conf_high": high})
 
 
 def _rmse(model: FittedModel, scale: bool) -> float:

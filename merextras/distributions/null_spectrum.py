@@ -111,7 +111,18 @@ def spectrum_of(products: CrossProducts, term: int = 0) -> Spectrum:
 
     Weights and frequencies are in them, and no rows are needed. Cost as for a sparse Z in
     `spectrum`, without what is of order n.
+
+    Raises
+    ------
+    UnsupportedModelError
+        The residual variance is known.
     """
+    if products.scale.is_known:
+        raise UnsupportedModelError(
+            "exact tests: the model has a known residual standard deviation (sigma=), and their "
+            "null distribution is that of a variance relative to an estimated one; take "
+            "pb_modcomp, or ranova(p_values='bootstrap')"
+        )
     p = products.p
     low = la.cholesky(products.xy[:p, :p], lower=True)
     unit = products.basis.effects[term].transform[0, 0]

@@ -195,7 +195,7 @@ class _Folding:
             precision > 0.0, 1.0 / np.where(precision > 0.0, precision, 1.0), np.nan
         )
         error = np.sqrt(found.sigma2 * (relative_variances(found, rows) + residual))
-        df = found.n - found.p
+        df = found.sigma_df
         half = stats.t.isf((1.0 - self.level) / 2.0, df) * error
         density = stats.t.logpdf(self.whole.rows.y[left_out], df, loc=fit, scale=error)
         new = self._new(left_out, rows)

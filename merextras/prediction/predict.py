@@ -12,7 +12,7 @@ from merextras._checks import check_choice, check_flag, check_level
 from merextras._typing import Array, IntArray
 from merextras.exceptions import InvalidArgumentError
 from merextras.inference.ddf.method import check_method
-from merextras.model.newdata.re_form import kept_effects
+from merextras.model.newdata.re_form import Kept, kept_effects
 from merextras.model.newdata.rows import read_new
 from merextras.model.newdata.target import left_out_rows, precisions, residual_groups, target_rows
 from merextras.model.state.fitted import FittedModel
@@ -27,6 +27,7 @@ def predict(
     newdata: Any = None,
     *,
     re_form: str | float | None = None,
+    random_only: bool = False,
     allow_new_levels: bool | str = False,
     se_fit: bool = False,
     interval: str | None = None,
@@ -47,6 +48,9 @@ def predict(
         None: all random effects. ``"NA"`` (or ``"~0"``, or NaN as in R): none, the population's
         expectation. A formula of bars such as ``"~ (1 | school)"``: only these effects; they must
         be among the model's.
+    random_only : bool
+        ``Z b`` alone, without the fixed effects and the offset, lme4's ``random.only``: of the
+        effects that `re_form` keeps. A standard error is then that of the random part.
     allow_new_levels : bool, "zero" or "draw"
         What a level that the model has not seen is. False: an error. ``"zero"`` (or True): its
         effects are taken for zero, and known to be. ``"draw"``: expected to be zero, with the
@@ -189,8 +193,11 @@ def predict(
     newdata = None if newdata is None else read_new(model.design, newdata)
     unseen = unseen_levels(allow_new_levels)
     kept = kept_effects(model.design, re_form)
+    random_only = check_flag(random_only, "random_only")
+    _check_random_only(random_only, kept, kind)
     unknown = "error" if unseen == "error" else "zero"
     target = target_rows(model, newdata, kept=kept, unknown=unknown)
+    target = target.without_fixed() if random_only else target
     fit = target.rows.estimates(model.solution)
     fit = fit if target.offset is None else fit + target.offset
     if not se_fit and interval is None:
@@ -216,13 +223,22 @@ def predict(
             groups = residual_groups(model.design, newdata)[known]
         df = near.df(rows, drawn, residual, groups)
     else:
-        df = np.array(model.solution.n - model.solution.p if ddf == "residual" else np.inf)
+        df = np.array(model.solution.sigma_df if ddf == "residual" else np.inf)
     quantile = stats.t.isf((1.0 - level) / 2.0, df)
     std_error, half = np.full((2, len(target)), np.nan)
     std_error[known] = np.sqrt(model.solution.sigma2 * error)
     half[known] = quantile * np.sqrt(model.solution.sigma2 * variance)
     columns = {"fit": fit, "std_error": std_error, "lower": fit - half, "upper": fit + half}
     return pd.DataFrame(columns, index=target.index)
+
+
+def _check_random_only(random_only: bool, kept: Kept, kind: str) -> None:
+    if random_only and not kept:
+        raise InvalidArgumentError("random_only=True and re_form='NA' leave nothing to predict")
+    if random_only and kind == "prediction":
+        raise InvalidArgumentError(
+            "random_only=True: an observation has its fixed part, too; take interval='confidence'"
+        )
 
 
 def unseen_levels(allow_new_levels: object) -> str:

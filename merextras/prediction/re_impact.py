@@ -173,7 +173,7 @@ def re_impact(
     n_bins = len(edges) - 1
     fit = fit + np.repeat(shift, n_bins)
     std_error = np.sqrt(model.solution.sigma2 * variance)
-    half = stats.t.isf((1.0 - level) / 2.0, model.solution.n - model.solution.p) * std_error
+    half = stats.t.isf((1.0 - level) / 2.0, model.solution.sigma_df) * std_error
     columns = {
         "case": newdata.index.to_flat_index()[np.repeat(np.arange(len(newdata)), n_bins)],
         "bin": np.tile(np.arange(1, n_bins + 1), len(newdata)),

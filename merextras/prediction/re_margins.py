@@ -162,7 +162,7 @@ def re_margins(
     moves = table["effect"].isin([COMBINED, FIXED]).to_numpy()
     table["fit"] += np.where(moves, shift[at], 0.0)
     noise = (table["effect"] == COMBINED).to_numpy() * float(include_resid_var)
-    sigma2, df = model.solution.sigma2, model.solution.n - model.solution.p
+    sigma2, df = model.solution.sigma2, model.solution.sigma_df
     half = stats.t.isf((1.0 - level) / 2.0, df) * np.sqrt(table["std_error"] ** 2 + sigma2 * noise)
     table["lower"], table["upper"] = table["fit"] - half, table["fit"] + half
     own = pd.Series(own_levels(model.design, cases, first.group)[at])

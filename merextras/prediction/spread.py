@@ -90,8 +90,8 @@ class Neighbourhood:
     pairs : list of (Solution, Solution, float, int or None)
         Up and down in each parameter, their distance, and for one of the residuals its group.
     parameters : (m + 1, m + 1) array
-        Asymptotic covariance of (theta, sigma); with residual variances by group the logarithms
-        of their relative precisions come after theta.
+        Asymptotic covariance of (theta, sigma), of theta alone where sigma is known; with residual
+        variances by group the logarithms of their relative precisions come after theta.
 
     Notes
     -----
@@ -131,7 +131,8 @@ class Neighbourhood:
             if group is not None and groups is not None:
                 slope -= sigma2 * np.where(groups == group, residual, 0.0)
             slopes.append(slope)
-        g = np.array([*slopes, 2.0 / np.sqrt(sigma2) * variance])
+        by_sigma = 2.0 / np.sqrt(sigma2) * variance
+        g = np.array([*slopes, by_sigma])[: len(self.parameters)]
         spread = np.einsum("im,ij,jm->m", g, self.parameters, g)
         known = spread > 0.0
         out = np.full(len(rows), np.inf)
@@ -146,7 +147,8 @@ class Neighbourhood:
         slopes = [
             (rows.estimates(up) - rows.estimates(down)) / step for up, down, step, _ in self.pairs
         ]
-        d, own = np.array(slopes), self.parameters[:-1, :-1]
+        m = len(slopes)
+        d, own = np.array(slopes), self.parameters[:m, :m]
         return np.asarray(np.einsum("im,ij,jm->m", d, own, d) / self.solution.sigma2)
 
 

@@ -132,8 +132,8 @@ def distribution(
 def _exact(model: FittedModel, rows: Combination, estimates: Array, level: float) -> Distribution:
     """Student's t: theta known, sigma**2 from n - p degrees of freedom."""
     solution = model.solution
-    df = solution.n - solution.p
-    std_error = np.sqrt(solution.pwrss / df * relative_variances(solution, rows, (rows,)))
+    df, sigma2 = solution.sigma_df, solution.unbiased_sigma2
+    std_error = np.sqrt(sigma2 * relative_variances(solution, rows, (rows,)))
     half = float(stats.t.isf((1.0 - level) / 2.0, df)) * std_error
     moves = std_error > 0.0
     ratio = np.full(len(rows), np.nan)

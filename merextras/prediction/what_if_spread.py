@@ -150,9 +150,12 @@ def what_if_spread(
     made = move_cases(model, cases, group, levels, None, along)
     grid = _Grid.of(made, _level_weights(model.design, made.targets, weights))
     solution = model.solution
-    df = solution.n - solution.p
+    df = solution.sigma_df
     noise = _residual_noise(model, made, grid)
-    scale = solution.pwrss / (df - 2) if df > 2 else np.nan
+    # The mean of a scaled inverse chi-square.
+    scale = solution.unbiased_sigma2
+    if np.isfinite(df):
+        scale = solution.pwrss / (df - 2) if df > 2 else np.nan
     found = [*grid.variances(_expected_squares(model, scale)), noise * scale, outcome]
     ends = np.full((2, len(_SOURCES)), np.nan)
     if n_sims is not None:

@@ -14,7 +14,7 @@ from merextras.exceptions import InvalidArgumentError
 from merextras.model.design.design import INTERCEPT, Design
 from merextras.model.state.fitted import FittedModel
 from merextras.simulation.linear_predictor import Drawer
-from merextras.simulation.sim import Draws
+from merextras.simulation.sim import Draws, draw_sigma
 
 #: Random numbers made at a time (8 MB). The stream of draws depends on it.
 _BLOCK = 2**20
@@ -28,7 +28,7 @@ def independent_drawer(model: FittedModel, n_sims: int, covariance: Array) -> Dr
     """
     solution = model.solution
     df = solution.n - model.n_parameters
-    if df < 1:
+    if df < 1 and not model.has_known_sigma:
         raise InvalidArgumentError(
             f"joint=False: {solution.n} observations and {model.n_parameters} parameters leave no "
             "degrees of freedom for sigma"
@@ -39,7 +39,7 @@ def independent_drawer(model: FittedModel, n_sims: int, covariance: Array) -> Dr
     roots = {factor: _root(variance) for factor, variance in modes.post_var.items()}
 
     def drawer(rng: np.random.Generator, keep: Sequence[IntArray]) -> Draws:
-        sigma = np.sqrt(solution.pwrss / rng.chisquare(df, n_sims))
+        sigma = draw_sigma(solution, df, n_sims, rng)
         beta = solution.beta + rng.standard_normal((n_sims, solution.p)) @ half.T
         found: dict[int, Array] = {}
         for factor, root in roots.items():

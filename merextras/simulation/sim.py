@@ -13,6 +13,7 @@ from merextras._rng import as_generator
 from merextras._typing import Array, IntArray, Rng
 from merextras.accessors.estimates import group_sigmas, mean_sigma
 from merextras.engine.posterior import joint
+from merextras.engine.solution.pls import Solution
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.design.design import Design
 from merextras.model.generalised.fitted import FittedGlmm
@@ -41,6 +42,13 @@ class Draws:
     b: tuple[Array, ...]
 
 
+def draw_sigma(solution: Solution, df: int, n_sims: int, rng: np.random.Generator) -> Array:
+    """``r / sqrt(chi2(df))``, (n_sims,); the value itself where sigma is known."""
+    if solution.cp.scale.is_known:
+        return np.full(n_sims, np.sqrt(solution.sigma2))
+    return np.asarray(np.sqrt(solution.pwrss / rng.chisquare(df, n_sims)))
+
+
 def draw_effects(
     model: FittedModel, n_sims: int, rng: np.random.Generator, keep: Sequence[IntArray]
 ) -> Draws:
@@ -61,7 +69,7 @@ def draw_effects(
         sigma = np.ones(n_sims)
     else:
         solution = model.solution
-        sigma = np.sqrt(solution.pwrss / rng.chisquare(solution.n - solution.p, n_sims))
+        sigma = draw_sigma(solution, solution.n - solution.p, n_sims, rng)
     beta = np.empty((n_sims, len(estimate)))
     ks = [b.shape[1] for b in modes]
     found = [np.empty((len(levels), k, n_sims)) for levels, k in zip(keep, ks, strict=True)]

@@ -230,6 +230,8 @@ def _parameters(model: FittedModel, scales: str) -> pd.DataFrame:
         return _parameters_of_glmm(model, groups, terms, scale)
     by = model.design.residual
     levels = [np.nan] if by is None else list(by.levels)
+    if model.has_known_sigma:
+        levels = []
     values = parameters_of(model)[: len(terms) + len(levels)]
     if scales == "vcov":
         values = as_variances(model.design.covariances, values[None], len(levels))[0]

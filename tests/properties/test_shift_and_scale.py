@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
+from fuzz_share import part
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from properties.compare import close
@@ -91,7 +92,7 @@ def quiet(function, *args, **kwargs):
         return function(*args, **kwargs)
 
 
-@settings(max_examples=40)
+@settings(max_examples=max(15, part(40)))
 @given(
     st.sampled_from(list(FORMULAS)),
     st.integers(0, 10_000),

@@ -61,7 +61,7 @@ class DeletionProblem(Problem):
         return super().local_model(which, point)
 
     def _deviance(self, log_det: Array, pwrss: Array, low: Array) -> Array:
-        fit = self.df * (1.0 + np.log(2.0 * np.pi * np.maximum(pwrss, 0.0) / self.df))
+        fit = self.cp.scale.fit(pwrss, self.df)
         deviance = log_det + fit - self.found.log_w[self._which]
         if self.reml:
             fixed = np.log(np.diagonal(low, axis1=1, axis2=2)).sum(axis=1)

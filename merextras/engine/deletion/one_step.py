@@ -20,6 +20,7 @@ from merextras.engine.deletion.estimates import Estimates
 from merextras.engine.kernels import blocks
 from merextras.engine.kernels.blocks import Array
 from merextras.engine.products.basis import Basis
+from merextras.engine.products.scale import ESTIMATED, Scale
 
 # The least share of the curvature of all rows, and what of a Hessian's largest eigenvalue is zero.
 _LEAST, _FLAT = 0.5, 1e-6
@@ -48,7 +49,12 @@ class Slopes:
 
 
 def one_step(
-    at: Slopes, theta: Array, hessian: Array, covariances: Covariances, basis: Basis
+    at: Slopes,
+    theta: Array,
+    hessian: Array,
+    covariances: Covariances,
+    basis: Basis,
+    scale: Scale = ESTIMATED,
 ) -> Estimates:
     """Newton's step in theta from a common one, and the other estimates after it.
 
@@ -63,7 +69,8 @@ def one_step(
     along = np.einsum("mcd,md->mc", moved, contrast)
     fall = np.einsum("mc,mc->m", along, contrast)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        sigma2 = pwrss / at.df * np.exp(-fall / pwrss)
+        moves = 0.0 if scale.is_known else -fall / pwrss
+        sigma2 = scale.sigma2(pwrss, at.df) * np.exp(moves)
     beta = beta - np.einsum("mpq,mq->mp", inverse, along[:, :p])
     # C^(1/2) exp(C^(1/2) dX'V^-1 X C^(1/2)) C^(1/2), which stays positive definite.
     turned = blocks.solve_lower(low, np.swapaxes(blocks.solve_lower(low, moved[:, :p, :p]), 1, 2))

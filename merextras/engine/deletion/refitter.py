@@ -125,7 +125,7 @@ class Refitter:
             point.theta,
             point.deviance,
             basis.offset + point.beta @ basis.transform.T,
-            point.pwrss / problem.all_df,
+            self.whole.cp.scale.sigma2(point.pwrss, problem.all_df),
             converged,
             covariances.is_singular(point.theta),
         )
@@ -165,7 +165,7 @@ class Refitter:
         off = (found.beta - cp.basis.offset) @ np.linalg.inv(cp.basis.transform).T - point.beta
         turned = np.einsum("mpq,mp->mq", point.low, off)
         quadratic = np.einsum("mq,mq->m", turned, turned)
-        at_best = point.deviance, point.pwrss / whole.df, quadratic
+        at_best = point.deviance, cp.scale.sigma2(point.pwrss, whole.df), quadratic
         return displacements(whole, found, *at_best, least=self.whole.point.value())
 
     @cached_property
@@ -213,9 +213,9 @@ class Refitter:
         low, inverse, beta = profiled(gram)
         contrast = np.concatenate([-beta, np.ones((len(beta), 1))], axis=1)
         r2 = np.einsum("mc,mcd,md->m", contrast, gram, contrast)
-        df = found.n - p if reml else found.n
+        df, scale = found.n - p if reml else found.n, self.whole.cp.scale
         r2 = np.where(r2 > 0.0, r2, np.nan)
-        weight = (df / r2)[:, None, None] * contrast[:, :, None] * contrast[:, None, :]
+        weight = scale.weight(r2, df)[:, None, None] * contrast[:, :, None] * contrast[:, None, :]
         if reml:
             weight[:, :p, :p] += inverse
         slopes = inner - np.einsum("mabcd,mcd->mab", spread, weight)
@@ -224,9 +224,8 @@ class Refitter:
         half = blocks.solve_lower(low, np.swapaxes(along[:, :, :p], 1, 2))
         quadratic = np.einsum("milcd,mc,md->mil", turned, contrast, contrast, optimize=True)
         quadratic -= np.swapaxes(half, 1, 2) @ half
-        q, square = np.einsum("mic,mc->mi", along, contrast), r2[:, None, None]
-        hessian = quadratic / square - q[:, :, None] * q[:, None, :] / square**2
-        hessian = hessian * df[:, None, None] + self.whole.gap
+        q = np.einsum("mic,mc->mi", along, contrast)
+        hessian = scale.information(quadratic, q, r2, df) + self.whole.gap
         theta = np.broadcast_to(self.whole.theta, (len(gram), len(self.whole.theta)))
         if penalty is not None:
             slopes = slopes + penalty.slopes(theta)
@@ -239,8 +238,9 @@ class Refitter:
         """One step of each refit."""
         whole, slopes = self.whole, self._slopes(found)
         return one_step(
-            slopes, whole.theta, whole.hessian, whole.criterion.covariances, whole.cp.basis
-        )
+            slopes, whole.theta, whole.hessian, whole.criterion.covariances, whole.cp.basis,
+            whole.cp.scale,
+        )  # fmt: skip
 
 
 def _half_inverse(point: Point, transform: Array) -> Array:

@@ -200,7 +200,9 @@ def _one(whole: Whole, deletions: Deletions, g: int, *, full: bool) -> Refits:
     if not full:
         criterion.take_general()
         slopes = _slopes(criterion.at(whole.theta), whole.gap)
-        found = one_step(slopes, whole.theta, whole.hessian, criterion.covariances, cp.basis)
+        found = one_step(
+            slopes, whole.theta, whole.hessian, criterion.covariances, cp.basis, cp.scale
+        )
         return stepped(measured(whole.solution, found, np.full(1, np.nan)))
     optimum = _optimum(whole, criterion)
     if optimum is None:
@@ -287,7 +289,10 @@ def _products(
     if any(np.sum(counts > 0.5) < 2 for counts in left):
         return NO_LEVELS
     found = _without(whole, deletions, rows, left) or _made_again(whole, deletions, rows)
-    if full or isinstance(found, str):
+    if isinstance(found, str):
+        return found
+    found = found.at_sigma2(whole.cp.scale.given)
+    if full:
         return found
     return found.in_basis(found.basis.with_effects(whole.cp.basis.effects))
 

@@ -7,7 +7,8 @@ Written for the deviance with sigma**2 profiled out, ``a_ij = y'P V_i P V_j P y`
 
     H_ij = df (a_ij / r**2 - q_i q_j / r**4) + tr(D_t d2G_t / d theta_i d theta_j),
 
-whose first part is positive semidefinite, and is here, and whose second vanishes at an interior
+whose first part is positive semidefinite, and is here (``a_ij / sigma**2`` alone where sigma is
+given), and whose second vanishes at an interior
 optimum (`Covariances.curvature`). How G depends on theta is the caller's: all that is needed of it
 is dG / d theta.
 """
@@ -37,8 +38,8 @@ def average_information(solution: Solution, moves: Sequence[Array]) -> Array:
     if not moves:
         return np.zeros((0, 0))
     quadratic, scores, half = working_products(solution, solution.scores, moves)
-    r2, quadratic = solution.pwrss, quadratic - half.T @ half
-    return np.asarray(solution.df * (quadratic / r2 - np.outer(scores / r2, scores / r2)))
+    scale = solution.cp.scale
+    return scale.information(quadratic - half.T @ half, scores, solution.pwrss, solution.df)
 
 
 def working_products(

@@ -3,7 +3,7 @@
 The covariance of the observations is linear in the elements g of the terms' covariances and in
 sigma**2, ``V = sigma**2 W^-1 + sum_i g_i V_i`` with ``V_i = Z_t E_i Z_t'``, E_i a way in which the
 structure of the covariance lets it change. With the fixed effects taken out by P, ``P V_i P`` are
-what the elements can be seen by. If they and P itself are linearly
+what the elements can be seen by. If they and P itself (unless sigma**2 is known) are linearly
 dependent, a change of the elements exists that nothing shows, and their estimates are one of many:
 their Gram matrix ``tr(P V_i P V_j)`` is then singular. It comes from the cross-products alone.
 """
@@ -56,13 +56,16 @@ def confounded(
     else:
         units = [_rotated(e, root) for e, root in zip(changes, roots, strict=True)]
     gram, size = _gram(_Rotated(cp, roots), cp, units)
+    known = cp.scale.is_known
+    if known:  # nothing is taken for the residual variance's share
+        gram, size = gram[:-1, :-1], size[:-1]
     values, vectors = np.linalg.eigh(gram / np.outer(size, size))
     term_of = np.repeat(np.arange(len(roots)), [len(own) for own in units])
     found = []
     for null in vectors[:, values < _NONE].T:
         taking = np.abs(null) > _PART * np.max(np.abs(null))
-        terms = tuple(int(t) for t in np.unique(term_of[taking[:-1]]))
-        found.append((terms, bool(taking[-1])))
+        terms = tuple(int(t) for t in np.unique(term_of[taking[: len(term_of)]]))
+        found.append((terms, bool(not known and taking[-1])))
     return found
 
 

@@ -105,7 +105,8 @@ class Information:
         Returns
         -------
         slopes : (m + 1, n + 1) array
-            Derivatives of the elements, V itself being the last of them and of the directions.
+            Derivatives of the elements, V itself being the last of them and of the directions;
+            (m, n) without V where sigma**2 is given.
         second : (n, n, m) array
             Second derivatives of the elements in the parameters.
         """
@@ -115,13 +116,15 @@ class Information:
             rows, cols = lower_indices(own.slopes.shape[1])
             parts.append(own.slopes[:, rows, cols].T)
             bends.append(own.second[:, :, rows, cols])
-        slopes = np.asarray(la.block_diag(*parts, 1.0))
-        second, i, e = np.zeros((slopes.shape[1] - 1, slopes.shape[1] - 1, self.m)), 0, 0
+        own = la.block_diag(*parts)
+        n = own.shape[1]
+        slopes = own if self.solution.cp.scale.is_known else la.block_diag(own, 1.0)
+        second, i, e = np.zeros((n, n, self.m)), 0, 0
         for bend in bends:
-            n, _, m = bend.shape
-            second[i : i + n, i : i + n, e : e + m] = bend
-            i, e = i + n, e + m
-        return slopes, second
+            k, _, m = bend.shape
+            second[i : i + k, i : i + k, e : e + m] = bend
+            i, e = i + k, e + m
+        return np.asarray(slopes), second
 
     @cached_property
     def near_linear(self) -> list[NearLinear]:
@@ -148,8 +151,9 @@ class Information:
         """
         # A move along V moves each variance by its share, and sigma**2.
         values = np.concatenate([own.values for own in self.near_linear])
-        turn = np.column_stack([np.eye(len(values)), values])
-        moved = np.append(np.einsum("ij,ije->e", 2.0 * turn @ inverse @ turn.T, second), 0.0)
+        turn = np.column_stack([np.eye(len(values)), values])[:, : len(inverse)]
+        moved = np.zeros(len(expected))
+        moved[: self.m] = np.einsum("ij,ije->e", 2.0 * turn @ inverse @ turn.T, second)
         rest = moved - slopes @ (inverse @ (slopes.T @ (expected @ moved)))
         return np.asarray(0.25 * np.einsum("e,ekl->kl", rest, self.moves()))
 
@@ -181,10 +185,13 @@ class Information:
     def expected(self) -> Array:
         """``tr(P V_i P V_j)`` with V itself as the last element, (m + 1, m + 1).
 
-        Twice the expected information of REML in directions that span the elements and sigma**2.
-        V is a combination of the others and of W^-1, so that it serves in the place of that.
+        Without V, (m, m), where sigma**2 is given. Twice the expected information of REML in
+        directions that span the elements and sigma**2: V is a combination of the others and of
+        W^-1, so that it serves in the place of that.
         """
         p, n = self.solution.p, self.solution.n
+        if self.solution.cp.scale.is_known:
+            return self.projected_pairs()
         out = np.empty((self.m + 1, self.m + 1))
         out[:-1, :-1] = self.projected_pairs()
         explained = np.einsum("ikl,lk->i", self.first[:, :p, :p], self.unscaled)
@@ -195,19 +202,21 @@ class Information:
     def moves(self) -> Array:
         """``M X'V^-1 V_i V^-1 X M`` with ``M = (X'V^-1 X)^-1``, X in the basis, (m + 1, p, p).
 
-        How M changes with each element, V itself being the last, for which it is M.
+        How M changes with each element, V itself being the last, for which it is M; without it,
+        (m, p, p), where sigma**2 is given.
         """
         p, middle = self.solution.p, self.unscaled
-        return np.concatenate([middle @ self.first[:, :p, :p] @ middle, middle[None]])
+        moved = middle @ self.first[:, :p, :p] @ middle
+        return moved if self.solution.cp.scale.is_known else np.concatenate([moved, middle[None]])
 
     def excess(self, weights: Array) -> Array:
         """``M (sum_ij w_ij (Q_ij - P_i M P_j)) M``, (p, p); `weights` are (m + 1, m + 1).
 
-        With ``P_i = X'V^-1 V_i V^-1 X`` and ``Q_ij = X'V^-1 V_i V^-1 V_j V^-1 X``; where i or j is
-        V itself the difference is zero. X in the basis.
+        Or (m, m) without V. With ``P_i = X'V^-1 V_i V^-1 X`` and ``Q_ij = X'V^-1 V_i V^-1 V_j
+        V^-1 X``; where i or j is V itself the difference is zero. X in the basis.
         """
         p = self.solution.p
-        middle, own = self.unscaled, weights[:-1, :-1]
+        middle, own = self.unscaled, weights[: self.m, : self.m]
         inner = self.first[:, :p, :p]
         total = np.einsum("ij,ijkl->kl", own, self.second[:, :, :p, :p])
         total -= np.einsum("ij,ika,ab,jbl->kl", own, inner, middle, inner, optimize=True)
@@ -216,7 +225,8 @@ class Information:
     def hessian(self) -> Array:
         """Second derivative of the unprofiled criterion in (theta, sigma), (n + 1, n + 1).
 
-        Exact. Of the REML criterion or the ML deviance as the solution is, at the profiled sigma.
+        Exact. Of the REML criterion or the ML deviance as the solution is, at the profiled sigma;
+        in theta alone, (n, n), where sigma is given.
         """
         p, sigma2, jacobian = self.solution.p, self.solution.sigma2, self.jacobian()
         cross = self.first[:, :p, p]
@@ -232,15 +242,20 @@ class Information:
             out[:n, :n] += self.penalty.hessian(self.theta[None])[0]
         out[:n, n] = out[n, :n] = jacobian.T @ self.first[:, p, p] * 2.0 / sigma2**1.5
         out[n, n] = 4.0 * self.solution.df / sigma2
+        if self.solution.cp.scale.is_known:
+            out = out[:n, :n]
         return 0.5 * (out + out.T)
 
     def covariance_slopes(self) -> Array:
         """Derivative in (theta, sigma) of the covariance of beta, (n + 1, p, p).
 
-        X in the basis, theta in the coordinates of the cross-products.
+        In theta alone where sigma is given. X in the basis, theta in the coordinates of the
+        cross-products.
         """
         solution, moved = self.solution, self.moves()
-        by_theta = solution.sigma2 * np.einsum("it,ikl->tkl", self.jacobian(), moved[:-1])
+        by_theta = solution.sigma2 * np.einsum("it,ikl->tkl", self.jacobian(), moved[: self.m])
+        if solution.cp.scale.is_known:
+            return np.asarray(by_theta)
         by_sigma = 2.0 * np.sqrt(solution.sigma2) * moved[-1]
         return np.concatenate([by_theta, by_sigma[None]])
 

@@ -325,6 +325,15 @@ class Criterion:
         return Point(self, theta, lams, _Eliminated(solution))
 
     @property
+    def has_minimum(self) -> bool:
+        """Whether there is one for any data.
+
+        Where the residual variance is known it does not go to zero; a prior alone may still grow
+        with a variance faster than the data speak against it.
+        """
+        return self.system.cp.scale.is_known and self.penalty is None
+
+    @property
     def is_quick(self) -> bool:
         """Whether an evaluation does not see the levels."""
         return self._levels is not None

@@ -237,6 +237,8 @@ def _is_doubtful(search: _Search, end: _End) -> bool:
 
 def _is_unbounded(search: _Search, end: _End) -> bool:
     """Whether the criterion does not rise as what is large of the random effects grows further."""
+    if search.criterion.has_minimum:
+        return False
     size = search.relative_sizes(end.theta)
     largest = np.max(size, initial=0.0)
     unsettled = end.decrement > 1e-8 and largest > FEW_DIGITS

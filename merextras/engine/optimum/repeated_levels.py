@@ -150,9 +150,7 @@ class ExchangeablePoint(Profiled):
             across = sums.sum(axis=0).reshape(p, k * k) @ moved.T
             half = dense.solve_lower(self.fixed_low, across)
             quadratic = quadratic - half.T @ half
-        r2 = self.pwrss
-        slopes = slopes / r2
-        return np.asarray(self.df * (quadratic / r2 - slopes[:, None] * slopes))
+        return self.cp.scale.information(quadratic, slopes, self.pwrss, self.df)
 
 
 def _inverse(grown: Array) -> tuple[Array, Array]:

@@ -41,17 +41,19 @@ def moments(cp: CrossProducts, covariances: Covariances | None = None) -> Array:
     # In coordinates in which each effect moves a row by one on average.
     pairs = zip(cp.own, cp.to_xy, units, strict=True)
     equations = [_Equations(u[:, None] * own * u, to_xy[:, :, -1] * u) for own, to_xy, u in pairs]
-    sigma2 = total
+    sigma2 = total if cp.scale.given is None else cp.scale.given
     for _ in range(_ROUNDS):
         found = [each.solve(sigma2) for each in equations]
         explained = sum(
             float((each.own * g).sum()) / cp.n for each, g in zip(equations, found, strict=True)
         )
-        sigma2 = max(total - explained, 0.05 * total)
+        if not cp.scale.is_known:
+            sigma2 = max(total - explained, 0.05 * total)
     started = []
+    most = np.inf if cp.scale.is_known else _MOST
     for unit, g in zip(units, found, strict=True):
         values, vectors = np.linalg.eigh(g / sigma2)
-        bounded = vectors * np.minimum(np.maximum(values, _LEAST**2), _MOST**2) @ vectors.T
+        bounded = vectors * np.minimum(np.maximum(values, _LEAST**2), most**2) @ vectors.T
         started.append(unit[:, None] * bounded * unit)
     return covariances.from_covariances(started)
 

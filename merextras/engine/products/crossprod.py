@@ -6,7 +6,7 @@ They form an additive monoid: the cross-products of two tables stacked are the s
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -17,6 +17,7 @@ from merextras.engine.kernels.blocks import Array
 from merextras.engine.products.basis import Basis
 from merextras.engine.products.change import sparse_times_both, times_both
 from merextras.engine.products.effects import EffectBasis
+from merextras.engine.products.scale import ESTIMATED, Scale
 from merextras.engine.products.term_rows import TermRows
 
 # Pivots of X'V^-1 X that are rounding: relative to the column's own size, and for a column that was
@@ -45,6 +46,8 @@ class CrossProducts:
         Sum of the logarithms of the precision weights.
     basis : Basis
         What Z, X and y were transformed by.
+    scale : Scale
+        What is known of the residual variance besides the weights; nothing by default.
     """
 
     own: tuple[Array, ...]
@@ -54,11 +57,16 @@ class CrossProducts:
     n: int
     sum_log_w: float
     basis: Basis
+    scale: Scale = ESTIMATED
 
     @property
     def p(self) -> int:
         """Fixed effects."""
         return len(self.xy) - 1
+
+    def at_sigma2(self, sigma2: float | None) -> CrossProducts:
+        """The same with the residual variance given, or none."""
+        return self if self.scale.given == sigma2 else replace(self, scale=Scale(sigma2))
 
     @cached_property
     def noise(self) -> Array:
@@ -133,9 +141,12 @@ class CrossProducts:
             self.n,
             self.sum_log_w,
             basis,
+            self.scale,
         )
 
     def __add__(self, other: CrossProducts) -> CrossProducts:
+        if self.scale != other.scale:
+            raise ValueError("cross-products with different residual variances cannot be added")
         if self.shapes != other.shapes or self.p != other.p:
             raise ValueError(
                 "cross-products of different models cannot be added: terms "
@@ -151,6 +162,7 @@ class CrossProducts:
             one.n + other.n,
             one.sum_log_w + other.sum_log_w,
             basis,
+            one.scale,
         )
 
     def _joint_basis(self, other: CrossProducts) -> Basis:

@@ -104,6 +104,8 @@ class Spot:
         out = self._in_w @ self.jacobian
         if self.model.held is not None:
             out[0] = self.model.held_slope
+        if self.problem.sigma_is_known:
+            out[-1] = 0.0
         return np.asarray(out)
 
     @cached_property
@@ -115,6 +117,9 @@ class Spot:
         out += self.problem.target.bend(self.w, self._in_w)
         if self.model.held is not None:
             out[0, 0] = self.model.held_curvature
+        if self.problem.sigma_is_known:  # log sigma, the last of z, stays where it is
+            out[-1] = out[:, -1] = 0.0
+            out[-1, -1] = 1.0
         return np.asarray(out)
 
 
@@ -130,7 +135,7 @@ class Problem:
 
     def __init__(self, system: System, target: Target) -> None:
         self.system, self.target = system, target
-        self.covariances = target.covariances
+        self.covariances, self.sigma_is_known = target.covariances, system.cp.scale.is_known
         self.frames, self.units = target.frames, sizes_of(system.cp)
         self.sizes = target.sizes(self.units)
         self.curvature_correction: Array | float = 0.0

@@ -68,6 +68,8 @@ def keep_lower(
     place = np.searchsorted(at, of[better])
     for name in ("theta", "deviance", "beta", "sigma2", "converged", "singular"):
         getattr(found, name)[which[better]] = getattr(other, name)[place]
+    if criterion.has_minimum:
+        return
     changed = which[better]
     size = np.max(np.abs(found.theta[changed]) * criterion.units, axis=1, initial=0.0)
     found.converged[changed[size > LARGE]] = False

@@ -150,7 +150,7 @@ class Problem(ABC):
     def _deviance(self, log_det: Array, pwrss: Array, low: Array) -> Array:
         if self.df <= 0:
             return np.full(len(pwrss), np.nan)
-        fit = self.df * (1.0 + np.log(2.0 * np.pi * np.maximum(pwrss, 0.0) / self.df))
+        fit = self.cp.scale.fit(pwrss, self.df)
         deviance = log_det + fit - self.cp.sum_log_w
         if self.reml:
             fixed = np.log(np.diagonal(low, axis1=1, axis2=2)).sum(axis=1)
@@ -183,7 +183,7 @@ class Problem(ABC):
             shrink, _ = self._shrinkage(theta)
             score = self.times(shrink, self.responses(which) - self.fitted(point.beta))
             inverse = self._inverse(point) if self.reml else None
-            slopes = self.slopes(shrink, score, self.df / point.pwrss, inverse)
+            slopes = self.slopes(shrink, score, self.cp.scale.weight(point.pwrss, self.df), inverse)
             slopes = 0.5 * (slopes + blocks.transpose(slopes))
             working = self.working(cov.joint_covariance_slopes(theta), score)
             hessian = self._information(point, shrink, score, working)
@@ -213,7 +213,6 @@ class Problem(ABC):
             totals.append(self.dot(column, score))
         half = blocks.solve_lower(point.low, np.stack(to_x, axis=2))
         quadratic -= blocks.transpose(half) @ half
-        total, r2 = np.stack(totals, axis=1), point.pwrss[:, None, None]
-        spread = total[:, :, None] * total[:, None, :]
-        df = np.reshape(self.df, (-1, 1, 1))
-        return np.asarray(df * (quadratic / r2 - spread / r2**2))
+        return self.cp.scale.information(
+            quadratic, np.stack(totals, axis=1), point.pwrss, np.asarray(self.df)
+        )

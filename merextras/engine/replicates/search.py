@@ -142,7 +142,8 @@ def _alone(criterion: Criterion, responses: Responses, theta: Array, control: Co
 def _together(problem: Problem, responses: Responses, theta: Array, control: Control) -> ManyFits:
     found, converged = search(problem, theta, control)
     basis = problem.cp.basis
-    sigma2 = found.pwrss / problem.df if problem.df > 0 else np.full(len(found.pwrss), np.nan)
+    scale, none = problem.cp.scale, np.full(len(found.pwrss), np.nan)
+    sigma2 = scale.sigma2(found.pwrss, problem.df) if problem.df > 0 else none
     beta = responses.offset.T + found.beta @ basis.transform.T
     singular = problem.covariances.is_singular(found.theta)
     return ManyFits(found.theta, found.deviance, beta, sigma2, converged, singular)

@@ -5,7 +5,6 @@ Bates, Maechler, Bolker & Walker (2015), J. Stat. Softw. 67(1); equation numbers
 
 from __future__ import annotations
 
-import math
 from functools import cache, cached_property
 from typing import Any
 
@@ -108,11 +107,21 @@ class Profiled:
 
     @property
     def sigma2(self) -> float:
-        """Profiled residual variance, r**2 / n (eq. 34) or r**2 / (n - p) (eq. 41)."""
-        return self.pwrss / self.df if self.df > 0 else np.nan
+        """Residual variance: given, or profiled, r**2 / n (eq. 34) or r**2 / (n - p) (eq. 41)."""
+        return self.cp.scale.sigma2(self.pwrss, self.df) if self.df > 0 else np.nan
+
+    @property
+    def sigma_df(self) -> float:
+        """Degrees of freedom that sigma**2 is estimated with, n - p; infinite where it is given."""
+        return np.inf if self.cp.scale.is_known else self.n - self.p
+
+    @property
+    def unbiased_sigma2(self) -> float:
+        """sigma**2 given, or r**2 / (n - p) by either criterion."""
+        return self.cp.scale.sigma2(self.pwrss, np.float64(self.n - self.p))
 
     def deviance(self, *, reml: bool | None = None) -> float:
-        """Profiled deviance (eq. 35), or the REML criterion (eq. 42).
+        """Profiled deviance (eq. 35), or the REML criterion (eq. 42); at a given sigma before that.
 
         NaN where it does not exist: no degrees of freedom, a matrix that is not positive definite;
         minus infinity where the model fits exactly.
@@ -122,19 +131,21 @@ class Profiled:
         if df <= 0:
             return np.nan
         log_det = self.log_det + (self.log_det_fixed if reml else 0.0)
-        if self.pwrss <= 0.0:
+        scale = self.cp.scale
+        if self.pwrss <= 0.0 and not scale.is_known:
             return -np.inf
-        fit = df * (1.0 + math.log(2.0 * math.pi * self.pwrss / df))
+        fit = scale.fit(self.pwrss, df)
         return float(log_det + fit - self.cp.sum_log_w)
 
     @cached_property
     def slope_weight(self) -> Array:
         """What stands between ``Z'V^-1 [X y]`` and its transpose in the deviance's derivative.
 
-        ``c c' df / r**2`` and, under REML, (X'V^-1 X)^-1; (p + 1, p + 1), in the basis.
+        ``c c' df / r**2``, or over a given sigma**2, and, under REML, (X'V^-1 X)^-1;
+        (p + 1, p + 1), in the basis.
         """
-        p = self.p
-        weight = self.contrast[:, None] * self.contrast * self.df / self.pwrss
+        p, (df, square) = self.p, self.cp.scale.ratio(self.pwrss, self.df)
+        weight = self.contrast[:, None] * self.contrast * df / square
         if self.reml and p:
             weight[:p, :p] += dense.solve(self.fixed_low, np.eye(p))
         return np.asarray(weight)

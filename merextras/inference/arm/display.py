@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from merextras.accessors.description import call
@@ -97,8 +99,8 @@ def fast_display(m: object, *, digits: int = 2, detail: bool = False) -> Display
 
     Parameters
     ----------
-    m : MerMod or MixedLMResults
-        A fitted model.
+    m : MerMod, MixedLMResults or ModelList
+        A fitted model, or several: fixed effects by Rubin's rules, variances and AIC their means.
     digits : int, default 2
         Decimals that are printed, 0 to 15.
     detail : bool, default False
@@ -138,7 +140,31 @@ def fast_display(m: object, *, digits: int = 2, detail: bool = False) -> Display
     number of obs: 30, groups: Batch, 6
     AIC = 325.7
     """
+    if is_several(m):
+        return _of_several(m, digits, detail)
     return _short(as_fitted(m), digits, detail)
+
+
+def is_several(m: object) -> bool:
+    """Whether it is a list of fits of one model, which stands on a higher floor."""
+    return all(hasattr(m, name) for name in ("names", "pool", "var_corr", "estimates"))
+
+
+def _of_several(m: Any, digits: int, detail: bool) -> Display:
+    first, pooled = _short(m[0], digits, detail), m.pool().table.set_index("term")
+    table = {"coef_est": pooled["estimate"], "coef_se": pooled["std_error"]}
+    if detail:
+        table["statistic"] = pooled["statistic"]
+    counts = pd.DataFrame([ngrps(model) for model in m])
+    return replace(
+        first,
+        call=f"{len(m)} fits: {first.call}",
+        coefficients=pd.DataFrame(table).rename_axis(None),
+        var_corr=m.var_corr(),
+        n=round(float(np.mean([model.design.n for model in m]))),
+        ngrps=counts.mean().round().astype(int),
+        aic=float(np.mean([aic(model) for model in m])),
+    )
 
 
 def _short(model: FittedModel, digits: int, detail: bool) -> Display:

@@ -102,6 +102,11 @@ def standardize(
     how = check_choice(binary_inputs, _BINARY, "binary_inputs")
     inputs = _Inputs(design, _names(unchanged, design.frame), how)
     response = None
+    if standardize_y and model.has_known_sigma:
+        raise UnsupportedModelError(
+            "standardize_y: the model has a known residual standard deviation (sigma=), which is "
+            "on the scale of the response; rescale both and fit again"
+        )
     if standardize_y:
         if design.offset is not None:
             raise UnsupportedModelError(

@@ -13,7 +13,7 @@ from merextras._rng import as_generator
 from merextras._typing import Rng
 from merextras.exceptions import UnsupportedModelError
 from merextras.inference.comparison import ranova_generalised
-from merextras.inference.comparison.reductions import Reduced, reductions, wanted_p_values
+from merextras.inference.comparison.reductions import Reduced, reduced_designs, wanted_p_values
 from merextras.inference.intervals.replicates import check_joint_refits
 from merextras.inference.variance_tests.exact_rlrt import rlrt
 from merextras.inference.variance_tests.null_bootstrap import (
@@ -153,7 +153,7 @@ def ranova(
     n_jobs, notes = check_jobs(n_jobs), dict[str, str]()
     fixed = fitted.n_parameters - len(fitted.theta)
     rows = [("<none>", fitted.n_parameters, fitted.solution.deviance(), np.nan, np.nan)]
-    for label, reduced in reductions(fitted.design, reduce_terms):
+    for label, reduced in reduced_designs(fitted.design, reduce_terms):
         small = _fitted(fitted, reduced.design)
         npar = fixed + reduced.design.covariances.n
         exact = bootstrap = np.nan

@@ -14,7 +14,7 @@ from merextras._rng import as_generator
 from merextras._typing import Array, Rng
 from merextras.engine.covariance.structure import Freedom
 from merextras.exceptions import UnsupportedModelError
-from merextras.inference.comparison.reductions import Reduced, reductions, wanted_p_values
+from merextras.inference.comparison.reductions import Reduced, reduced_designs, wanted_p_values
 from merextras.inference.intervals.replicates import in_blocks
 from merextras.model.generalised.again import Refits, drawn
 from merextras.model.generalised.fitted import FittedGlmm
@@ -50,7 +50,7 @@ def ranova(
     as_generator(rng)
     fixed = model.n_parameters - model.design.covariances.n
     rows = [("<none>", model.n_parameters, model.log_likelihood, np.nan, np.nan)]
-    for label, reduced in reductions(model.design, reduce_terms):
+    for label, reduced in reduced_designs(model.design, reduce_terms):
         small = with_design(model, reduced.design, f"ranova: without {label}")  # type: ignore[arg-type]
         statistic = ratio(small.log_likelihood, model.log_likelihood)
         mixture = bootstrap = np.nan

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from merextras._checks import check_choice
+from merextras.engine.covariance.tags import PLAIN
 from merextras.inference.variance_tests.variance_hypothesis import label_of
-from merextras.model.design.design import Design
+from merextras.model.design.design import Design, Term
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def wanted_p_values(p_values: object, added: Sequence[str]) -> set[str]:
     return {check_choice(name, ("chisq", *added), "p_values") for name in given}
 
 
-def reductions(design: Design, reduce_terms: bool) -> Iterator[tuple[str, Reduced]]:
+def reduced_designs(design: Design, reduce_terms: bool) -> Iterator[tuple[str, Reduced]]:
     """What is left out, and the model with a term less or with one that has an effect less."""
     for t, term in enumerate(design.terms):
         smaller = list(_smaller(design, t)) if reduce_terms else []
@@ -49,6 +50,32 @@ def reductions(design: Design, reduce_terms: bool) -> Iterator[tuple[str, Reduce
             yield f"{name} in {label_of(term)}", Reduced(left, t, whole=False)
         if not smaller:
             yield label_of(term), Reduced(design.without_term(t), t, whole=True)
+
+
+def reductions(design: Design) -> Iterator[tuple[str, str | None]]:
+    """The rows of `ranova`, each with the formula that `update` takes for it.
+
+    None where no random term would be left.
+    """
+    for t, term in enumerate(design.terms):
+        effects = design.term_effects(t)
+        one = ["1"] if effects.rest else ["0"]
+        own = _bar([*one, *(e.label for e in effects.effects)], term)
+        smaller = list(_smaller(design, t))
+        names = [name for name, _ in smaller]
+        for effect in effects.marginal():
+            if effect.label in names:
+                left = [e for e in effects.effects if e is not effect]
+                bar = _bar([*one, *(e.label for e in left)], term, effects.spanned(left).shape[1])
+                yield f"{effect.label} in {label_of(term)}", f". ~ . - {own} + {bar}"
+        if not smaller:
+            yield label_of(term), f". ~ . - {own}" if len(design.terms) > 1 else None
+
+
+def _bar(effects: Sequence[str], term: Term, k: int | None = None) -> str:
+    """A term's bar with these effects, k of them; too few for its structure are a plain term."""
+    tag = term.tag if k is None or k >= term.tag.kind.least else PLAIN
+    return tag.around(f"{' + '.join(effects)} | {term.factor}")
 
 
 def _smaller(design: Design, t: int) -> Iterator[tuple[str, Design]]:

@@ -154,7 +154,8 @@ def kenward_roger(model: FittedModel, *, stacklevel: int = 2) -> KenwardRoger:
     The adjusted covariance can then be the smaller one.
 
     The result does not depend on the coordinates of the parameters, and sigma**2 is replaced
-    by the direction V itself, for which all of these are known. A W that is singular (variances
+    by the direction V itself, for which all of these are known; where sigma is given there is no
+    such parameter. A W that is singular (variances
     that can't be told apart) is inverted in the directions that the design determines.
 
     R: ``pbkrtest::KRmodcomp`` and ``vcovAdj``. With precision weights pbkrtest takes sigma**2 I for

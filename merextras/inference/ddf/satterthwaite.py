@@ -39,7 +39,8 @@ class Satterthwaite:
     slopes : (m + 1, p, p) array
         dC / d(theta, sigma), likewise.
     parameters : (m + 1, m + 1) array
-        A, of theta in the coordinates of the cross-products.
+        A, of theta in the coordinates of the cross-products. Where sigma is known it is no
+        parameter, here and in `slopes`.
 
     Notes
     -----
@@ -82,7 +83,9 @@ class Satterthwaite:
     def _df(self, contrast: Array) -> float:
         variance = contrast @ self.inner @ contrast
         slope = self.slopes @ contrast @ contrast
-        return float(2.0 * variance**2 / (slope @ self.parameters @ slope))
+        spread = float(slope @ self.parameters @ slope)
+        # With sigma known and a variance at zero nothing is uncertain to first order.
+        return float(2.0 * variance**2 / spread) if spread > 0.0 else np.inf
 
     def joint(self, matrix: Array, gap: Array) -> FTest:
         """F test of several contrasts, (r, p), whose estimates are off by `gap`, (r,).
@@ -109,6 +112,9 @@ def in_basis(model: FittedModel, matrix: Array) -> Array:
 
 
 def _pooled(each: Array) -> float:
+    if np.all(np.isinf(each)):
+        return np.inf
+    each = np.where(np.isinf(each), 1e300, each)
     if np.all(np.abs(np.diff(each)) < _SAME_DF):
         return float(np.mean(each))
     if np.any(each <= 2.0):
@@ -148,9 +154,10 @@ def satterthwaite(model: FittedModel, *, stacklevel: int = 2) -> Satterthwaite:
     found = model.information
     free = found.free_directions()
     m, r = free.shape
-    # sigma is free too.
-    basis = np.zeros((m + 1, r + 1))
-    basis[:m, :r], basis[m, r] = free, 1.0
+    # sigma is free too, unless it is known.
+    one = 0 if model.has_known_sigma else 1
+    basis = np.zeros((m + one, r + one))
+    basis[:m, :r], basis[m:, r:] = free, np.eye(one)
     parameters = _covariance(found.hessian(), basis, stacklevel + 1)
     inner = model.solution.sigma2 * found.unscaled
     return Satterthwaite(model, inner, found.covariance_slopes(), parameters)

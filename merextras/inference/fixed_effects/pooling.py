@@ -85,7 +85,7 @@ def _complete_df(models: Sequence[FittedModel], ddf: str | None) -> Array:
     """Of each coefficient: n - p, or the mean of a method's over the models."""
     p = models[0].solution.p
     if ddf is None:
-        return np.full(p, float(np.mean([model.solution.n - p for model in models])))
+        return np.full(p, float(np.mean([model.solution.sigma_df for model in models])))
     if check_method(ddf, METHODS) == METHODS[-1]:
         return np.full(p, np.inf)
     found = []

@@ -169,9 +169,9 @@ def _together(
     generators: Sequence[np.random.Generator],
 ) -> Block:
     """All parameters of some replicates, through one design."""
-    covariances, fits = model.design.covariances, refit_drawn(model, source, generators)
+    fits = refit_drawn(model, source, generators)
     failed = ~fits.converged
-    values = parameters(covariances, fits.theta, np.where(failed, np.nan, fits.sigma2), fits.beta)
+    values = parameters(model, fits.theta, np.where(failed, np.nan, fits.sigma2), fits.beta)
     values[failed] = np.nan
     singular = fits.singular & ~failed
     count = int(np.sum(failed))

@@ -47,7 +47,7 @@ def confint(
         (fixed effects); by default all. Only these are profiled.
     n_sims, rng, boot_type, n_jobs
         For ``"boot"``: the number of replicates, their seed or generator, ``"percentile"``,
-        ``"basic"`` or ``"normal"``, and the number of processes.
+        ``"basic"``, ``"normal"`` or ``"shortest"``, and the number of processes.
 
     Returns
     -------

@@ -104,7 +104,7 @@ class Profiler:
                 f"the ML estimate, at which a profile starts, was not found ({opt.message}); "
                 "rescale the covariates or simplify the random effects"
             )
-        n_sigmas, residuals = 1, None
+        n_sigmas, residuals = 0 if solution.cp.scale.is_known else 1, None
         if criterion.strata is not None:
             n_sigmas = len(criterion.strata)
             residuals = ResidualPaths.of(criterion, np.array(opt.theta))
@@ -256,7 +256,8 @@ class Profiler:
         by_term = zip(*(model.solution.lams for model in models), strict=True)
         gs = [np.array([lam @ lam.T for lam in lams]) for lams in by_term]
         sigma2, beta = (np.array([getattr(m, name) for m in models]) for name in ("sigma2", "beta"))
-        omega = [np.ones(1) if p.log_omega is None else np.exp(p.log_omega) for p in points]
+        one = np.ones(0 if self.solution.cp.scale.is_known else 1)
+        omega = [one if p.log_omega is None else np.exp(p.log_omega) for p in points]
         values = parameters_at(
             self.covariances, gs, sigma2, beta.reshape(len(models), -1), np.array(omega)
         )

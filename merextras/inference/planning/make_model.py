@@ -141,6 +141,11 @@ def make_model(
         design = _design_of(old, data)
     beta = _fixed_effects(design, fixef, old)
     scale = _sigma(sigma, old)
+    if old is not None and old.has_known_sigma and scale != old.design.options.sigma:
+        raise InvalidArgumentError(
+            f"sigma={sigma!r}: the model has a known residual standard deviation, "
+            f"{old.design.options.sigma:g}; fit it with another sigma= to change that"
+        )
     gs = _covariances(design, var_corr, old)
     reml = (True if old is None else old.solution.reml) if reml is None else reml
     fit = made_fit(design, beta, gs, scale, reml=reml)
@@ -162,6 +167,9 @@ def made_fit(
     """The fit that has these estimates, with a response of which they are the estimates."""
     theta = design.covariances.natural_of([g / sigma**2 for g in gs])
     mean = design.x @ beta + (0.0 if design.offset is None else design.offset)
+    if design.options.sigma is not None:  # nothing is to be estimated from residuals
+        frame = design.frame.assign(**{design.response: mean})
+        return fit_at(replace(design, y=mean, frame=frame), theta, reml=reml)
     rest = _unexplained(design)
     first = fit_at(replace(design, y=mean + rest), theta, reml=reml)
     scale = sigma / np.sqrt(first.solution.sigma2)

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
+from merextras._checks import check_flag
 from merextras._typing import Array, Rng
+from merextras.inference.variance_shares.exact_icc import exact_interval
 from merextras.inference.variance_shares.generalised import check_no_interval, latent_variances
 from merextras.inference.variance_shares.variance_parts import Interval, VarianceParts, by_residual
 from merextras.model.design.design import Design
@@ -47,7 +50,8 @@ def icc(
     n_sims: int = 1000,
     level: float = 0.95,
     rng: Rng = None,
-) -> Icc:
+    by_group: bool = False,
+) -> Icc | pd.DataFrame:
     r"""Share of the variance that is between groups: intraclass correlations.
 
     .. math:: \text{adjusted} = \frac{s^2_r}{s^2_r + s^2_e}, \qquad
@@ -59,9 +63,13 @@ def icc(
     Parameters
     ----------
     m : MerMod or MixedLMResults
-    ci : {None, "bootstrap"} or float
-        Intervals by a parametric bootstrap: percentiles over refits to simulated responses. A
-        number, as in R, is their level.
+    ci : {None, "bootstrap", "exact"} or float
+        ``"bootstrap"``: percentiles over refits to simulated responses. ``"exact"``: from the F
+        distribution, for a balanced one-way design, ``y ~ 1 + (1 | g)`` with as many rows in each
+        group. A number, as in R, is the level of the bootstrap's.
+    by_group : bool
+        Return the frame by grouping factor, performance's ``by_group = TRUE``:
+        ``group term estimate``, with the intervals if they were asked for.
     n_sims : int, default 1000
         Its replicates.
     level : float, default 0.95
@@ -80,7 +88,7 @@ def icc(
     InvalidArgumentError
         Another `ci`, `n_sims`, `level` or `rng`.
     UnsupportedModelError
-        ``ci="bootstrap"`` of a model with frequency weights.
+        ``ci="bootstrap"`` of a model with frequency weights; ``ci="exact"`` of another design.
 
     Notes
     -----
@@ -107,20 +115,31 @@ def icc(
     cask:batch     0.783       0.783
     batch          0.154       0.154
     """
+    exact = isinstance(ci, str) and ci == "exact"
+    by_group = check_flag(by_group, "by_group")
     if isinstance(m, FittedGlmm):
         check_no_interval(ci)
         latent = latent_variances(m)
-        own = _shares_of(m.design)
-        values = own(latent.parts[None])[0]
-        return Icc(*_labels(m.design), values, None, level, None, latent.how)
-    model, interval = as_fitted(m), Interval.of(ci, n_sims, level, rng)
+        values = _shares_of(m.design)(latent.parts[None])[0]
+        found = Icc(*_labels(m.design), values, None, level, distribution=latent.how)
+        return _by_group(found) if by_group else found
+    model, interval = as_fitted(m), Interval.of(None if exact else ci, n_sims, level, rng)
+    limits = exact_interval(model, interval.level) if exact else None
     parts, shares = VarianceParts.of(model), _shares_of(model.design)
     groups, terms = _labels(model.design)
     names = [f"{t}|{g}" if g else t for g, t in zip(groups, terms, strict=True)]
     boot = interval.bootstrap(model, parts, names, shares)
     variances = parts.at(model)
     by = by_residual(model, variances, shares, _NAMES)
-    return Icc(groups, terms, shares(variances[None])[0], boot, interval.level, by)
+    value = shares(variances[None])[0]
+    found = Icc(groups, terms, value, boot, interval.level, by, limits)
+    return _by_group(found) if by_group else found
+
+
+def _by_group(found: Icc) -> pd.DataFrame:
+    """The rows of single factors."""
+    frame = found.to_frame()
+    return frame[frame["group"] != ""].reset_index(drop=True)
 
 
 def _shares_of(design: Design) -> _Shares:

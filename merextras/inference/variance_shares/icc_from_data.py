@@ -77,6 +77,7 @@ def icc_from_data(outcome: str, group: str, data: Any, subset: object = None) ->
         residual_by=None,
         contrasts=None,
         missing="drop",
+        sigma=None,
         cov_prior=None,
         control=None,
         depth=1,

@@ -112,9 +112,8 @@ def r2(
     if isinstance(m, FittedGlmm):
         check_no_interval(ci)
         latent = latent_variances(m)
-        return RSquared(
-            ("", ""), _NAMES, shares(latent.parts[None])[0], None, level, None, latent.how
-        )
+        values = shares(latent.parts[None])[0]
+        return RSquared(("", ""), _NAMES, values, None, level, distribution=latent.how)
     model, interval = as_fitted(m), Interval.of(ci, n_sims, level, rng)
     parts = VarianceParts.of(model)
     boot = interval.bootstrap(model, parts, _NAMES, shares)

@@ -111,5 +111,6 @@ def deviances_of(model: FittedModel, responses: Responses) -> Array:
     if model.design.terms:
         fits = refit_reduced(model, responses)
         return np.where(fits.converged, fits.deviance, np.nan)
-    solution = model.solution
-    return np.asarray(solution.deviance() + solution.df * np.log(responses.yy / solution.pwrss))
+    solution, scale = model.solution, model.solution.cp.scale
+    own = scale.fit(np.float64(solution.pwrss), solution.df)
+    return np.asarray(solution.deviance() - own + scale.fit(responses.yy, solution.df))

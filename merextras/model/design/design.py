@@ -205,9 +205,10 @@ class RowDesign(Design):
         rows = [term.rows for term in self.terms]
         weights, frequencies = self.precision, self.frequencies
         effects = effects_of(rows, weights, frequencies)
-        return CrossProducts.from_rows(
+        made = CrossProducts.from_rows(
             self.x, y, rows, weights, frequencies=frequencies, effects=effects
         )
+        return made.at_sigma2(self.options.sigma2)
 
     def with_residual(self, residual: ResidualBy) -> RowDesign:
         """The same rows."""

@@ -40,6 +40,8 @@ class Options:
         Which of its arguments by row are columns of the data.
     whole : tuple of str
         Code of the formula's offsets that looks at the whole column.
+    sigma : float or None
+        The residual standard deviation of a row of weight one, where it is known.
     residual_by : tuple of str
         Columns whose combinations have residual variances of their own.
     cov_prior : CovPrior, mapping of them by grouping factor or term, or None
@@ -56,6 +58,12 @@ class Options:
     whole: tuple[str, ...] = ()
     residual_by: tuple[str, ...] = ()
     cov_prior: CovPrior | Mapping[str, CovPrior] | None = None
+    sigma: float | None = None
+
+    @property
+    def sigma2(self) -> float | None:
+        """The residual variance of a row of weight one, where it is known."""
+        return None if self.sigma is None else self.sigma**2
 
     def with_rows(self, frame: pd.DataFrame, **given: Any) -> Options:
         """The options with ``weights=``, ``freq_weights=``, ``offset=``, by row of a frame.
@@ -110,6 +118,29 @@ class Options:
         columns = {name: column for name, column in self.columns.items() if name in wanted}
         without = replace(self, weights=None, frequencies=None, offset=None)
         return without.with_rows(frame, **columns)
+
+
+def check_sigma(sigma: Any) -> float | None:
+    """A known residual standard deviation: a positive number, or None."""
+    if sigma is None:
+        return None
+    is_number = isinstance(sigma, (int, float, np.number)) and not isinstance(sigma, bool)
+    if not is_number or not 0.0 < float(sigma) < np.inf:
+        raise InvalidArgumentError(
+            f"sigma={sigma!r}: the known residual standard deviation of a row of weight one, a "
+            "positive number (1 with weights=1/variance), or None to estimate it"
+        )
+    return float(sigma)
+
+
+def refuse_two_sigmas(sigma: float | None, residual_by: object) -> None:
+    """Refuse a known residual standard deviation of all rows beside estimated ones by group."""
+    if sigma is not None and residual_by:
+        raise InvalidArgumentError(
+            f"sigma={sigma:g} is the known residual standard deviation of all rows, and "
+            "residual_by= estimates one for each group; leave one of the two out. What is known "
+            "of the rows' own variances are weights: sigma=1, weights=1/variance"
+        )
 
 
 def by_row(values: Any, frame: pd.DataFrame, name: str, *, signed: bool = False) -> Array | None:

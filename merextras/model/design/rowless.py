@@ -121,6 +121,7 @@ class RowlessDesign(Design):
                 scope=Scope(trusted=structure.trusted),
                 columns=structure.by_row,
                 cov_prior=cov_prior,
+                sigma=None if products.scale.given is None else float(products.scale.given**0.5),
                 residual_by=() if residual is None else residual.columns,
             ),
             "structure": structure,

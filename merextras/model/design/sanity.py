@@ -31,11 +31,14 @@ def check_design(design: Design, n_observations: int, *, stacklevel: int = 1) ->
         same factor, or is made of others; a response without variation; a factor of the fixed part
         with one level, of which its coding leaves no column.
     """
-    used = design.observed
-    check_response(design.y[used] if design.offset is None else (design.y - design.offset)[used])
+    used, known = design.observed, design.options.sigma is not None
+    if not known:
+        check_response(
+            design.y[used] if design.offset is None else (design.y - design.offset)[used]
+        )
     for term in design.terms:
         levels = len(term.levels) if isinstance(used, slice) else _n_levels(term, used)
-        check_levels(term, levels, n_observations)
+        check_levels(term, levels, n_observations, known=known)
         check_effects(term, term.rows.values[used])
     check_twice(design.terms)
     check_factors(design.fixed)
@@ -109,8 +112,11 @@ def _n_levels(term: Term, used: BoolArray) -> int:
     return int(np.count_nonzero(np.bincount(term.rows.codes[used], minlength=len(term.levels))))
 
 
-def check_levels(term: Term, levels: int, n: int) -> None:
-    """Refuse factors with one level, or as many levels or effects as observations."""
+def check_levels(term: Term, levels: int, n: int, *, known: bool = False) -> None:
+    """Refuse factors with one level, or as many levels or effects as observations.
+
+    Where the residual variance is `known` there may be a level for each observation.
+    """
     bar = bar_of(term)
     if levels < 2:
         raise InvalidArgumentError(
@@ -118,10 +124,13 @@ def check_levels(term: Term, levels: int, n: int) -> None:
             f"({str(term.levels[0])!r}) in the rows that are used; a variance between levels needs "
             "at least two"
         )
+    if known:
+        return
     if levels >= n:
         raise InvalidArgumentError(
             f"formula: the grouping factor {term.factor!r} of {bar} has {levels} levels for {n} "
-            "observations; its variance can't be told from the residual's"
+            "observations; its variance can't be told from the residual's, unless that is known "
+            "(sigma=1, weights=1/variance)"
         )
     if levels * term.k >= n and term.structure.is_full:
         raise InvalidArgumentError(

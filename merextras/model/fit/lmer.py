@@ -12,7 +12,7 @@ from merextras.model.columns.fixed import Scope
 from merextras.model.design.build import build_design
 from merextras.model.design.cov_prior import check_cov_prior
 from merextras.model.design.design import Design
-from merextras.model.design.options import Options, callers_names
+from merextras.model.design.options import Options, callers_names, check_sigma, refuse_two_sigmas
 from merextras.model.design.rank import full_rank
 from merextras.model.design.residual import residual_columns
 from merextras.model.design.sanity import check_design
@@ -38,6 +38,7 @@ def fit_formula(
     missing: str,
     cov_prior: Any,
     control: LmerControl | None,
+    sigma: float | None,
     depth: int,
 ) -> Fit:
     """Build the design, check it and find the optimum; see `merextras.lmer`.
@@ -59,6 +60,7 @@ def fit_formula(
         contrasts=dict(contrasts or {}),
         scope=Scope(callers_names(depth + 1), control.formula_engine),
         residual_by=residual_columns(residual_by, frame.columns),
+        sigma=check_sigma(sigma),
         cov_prior=check_cov_prior(cov_prior),
     ).with_rows(frame, weights=weights, freq_weights=freq_weights, offset=offset)
     fit = fit_options(formula, frame, options, reml=reml, control=control, stacklevel=depth + 2)
@@ -96,6 +98,7 @@ def fit_source(
     *,
     reml: bool,
     control: LmerControl | None,
+    sigma: float | None,
     cov_prior: Any,
     depth: int,
 ) -> Fit:
@@ -104,6 +107,8 @@ def fit_source(
         raise InvalidArgumentError(
             f"products: expected what cross_products() makes, got {type(products).__name__}"
         )
+    products = products.at_sigma(check_sigma(sigma))
+    refuse_two_sigmas(sigma, products.structure.residual)
     fit = fit_products(
         products, reml=reml, control=control, cov_prior=cov_prior, stacklevel=depth + 2
     )
@@ -124,6 +129,7 @@ def fit_options(
 
     Warnings of the design point `stacklevel` calls above this function, 1 being who called it.
     """
+    refuse_two_sigmas(options.sigma, options.residual_by)
     design, n_dropped = build_design(formula, frame, options)
     design.check_cov_prior()
     design = full_rank(design, control.rank_deficient, stacklevel=stacklevel + 1)

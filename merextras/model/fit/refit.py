@@ -32,13 +32,14 @@ from merextras.model.state.fitted import Fit, FittedModel, refitted, warn_of
 M = TypeVar("M", bound=FittedModel)
 
 
-def refit(model: M, y: Array | pd.Series) -> M:
+def refit(model: M, y: Array | pd.Series | pd.DataFrame) -> M:
     """The same model fitted to another response, lme4's ``refit``.
 
     Parameters
     ----------
-    y : (n,) array or Series
-        A Series must have the index of the fit, in any order; it is aligned.
+    y : (n,) array, Series, or frame of one column
+        A Series must have the index of the fit, in any order, or that of the data of which the fit
+        left out rows; it is aligned. So is the frame that ``simulate()`` returns.
 
     Returns
     -------
@@ -67,10 +68,17 @@ def refit_ml(model: M) -> M:
     return new
 
 
-def _response(model: FittedModel, y: Array | pd.Series) -> Array:
+def _response(model: FittedModel, y: Array | pd.Series | pd.DataFrame) -> Array:
     index = model.design.index
+    if isinstance(y, pd.DataFrame):
+        if y.shape[1] != 1:
+            raise InvalidArgumentError(
+                f"y: a frame of {y.shape[1]} columns; refit one at a time, m.refit(y.iloc[:, 0])"
+            )
+        y = y.iloc[:, 0]
     if isinstance(y, pd.Series) and not y.index.equals(index):
-        if not (index.is_unique and y.index.is_unique and set(y.index) == set(index)):
+        same = len(y) == len(index) or len(y) == len(index) + model.n_dropped
+        if not (index.is_unique and y.index.is_unique and same and index.isin(y.index).all()):
             raise InvalidArgumentError(
                 "y: the Series has another index than the rows of the fit; give one with that "
                 "index (m.model_frame().index) or an array"
@@ -87,7 +95,10 @@ def _response(model: FittedModel, y: Array | pd.Series) -> Array:
     if not np.all(np.isfinite(values)):
         raise InvalidArgumentError("y: there are missing or infinite values")
     design = model.design
-    check_response((values if design.offset is None else values - design.offset)[design.observed])
+    if not model.has_known_sigma:
+        check_response(
+            (values if design.offset is None else values - design.offset)[design.observed]
+        )
     return values
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,11 @@ class Target:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def without_fixed(self) -> Target:
+        """The random part alone; rows that miss a predictor stay incomplete."""
+        x = np.where(np.isfinite(self.rows.x), 0.0, np.nan)
+        return replace(self, rows=replace(self.rows, x=x), offset=None)
 
     def complete(self) -> IntArray:
         """Return the numbers of the rows without a missing value in what they are made of."""

@@ -151,6 +151,10 @@ class ModelProducts:
             seen=tuple(self.seen[t] for t in order),
         )
 
+    def at_sigma(self, sigma: float | None) -> ModelProducts:
+        """The same for a known residual standard deviation; it is no part of what is saved."""
+        return replace(self, products=self.products.at_sigma2(None if sigma is None else sigma**2))
+
     def save(self, path: str | Path) -> None:
         """Write it to a file, whole or not at all; `load_cross_products` reads it.
 

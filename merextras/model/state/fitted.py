@@ -178,9 +178,15 @@ class FittedModel:
         return criterion.parameters.theta(criterion.to_user(self.point.theta))
 
     @property
+    def has_known_sigma(self) -> bool:
+        """Whether the residual standard deviation was given and not estimated."""
+        return self.solution.cp.scale.is_known
+
+    @property
     def n_parameters(self) -> int:
-        """Number of parameters: p, the length of theta, and one for each residual variance."""
-        return self.solution.p + self.criterion.parameters.n + 1
+        """Number of parameters: p, the covariances', and one for each unknown residual variance."""
+        sigma = 0 if self.has_known_sigma else 1
+        return self.solution.p + self.criterion.parameters.n + sigma
 
     @property
     def fixed_estimates(self) -> Array:
@@ -255,7 +261,8 @@ def fit_design(
     products = design.cross_products() if products is None else products
     plan = make_plan(products)
     _warn_of_size(design, products, plan)
-    check_left_by_fixed(products)
+    if not products.scale.is_known:
+        check_left_by_fixed(products)
     system = prepare(products, plan)
     criterion = Criterion(
         system, design.covariances, reml=reml, prior=design.penalty, strata=strata

@@ -133,6 +133,10 @@ def _engine() -> str:
 
 def _check_expressible(model: FittedModel) -> None:
     design = model.design
+    if model.has_known_sigma:
+        raise UnsupportedModelError(
+            "statsmodels' MixedLM estimates the residual variance; this model has a known one"
+        )
     require_one_sigma(model, "to_statsmodels", "statsmodels' MixedLM has one")
     refuse_penalised("to_statsmodels", model)
     if design.weights is not None or design.frequencies is not None:

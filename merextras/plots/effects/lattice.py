@@ -8,11 +8,12 @@ from typing import Any
 
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 
 from merextras._checks import check_count
 from merextras.exceptions import InvalidArgumentError
 from merextras.plots.drawing import arguments, style
-from merextras.plots.drawing.panels import finish, levels_of
+from merextras.plots.drawing.panels import facets, finish, levels_of
 
 __all__ = ["xyplot"]
 
@@ -32,8 +33,9 @@ def xyplot(
     aspect: float = 1.0,
     palette: str | Sequence[Any] | None = None,
     size: float = 14.0,
+    ax: Axes | None = None,
     title: str | None = None,
-) -> sns.FacetGrid:
+) -> sns.FacetGrid | Axes:
     """Draw an outcome against several predictors, in one panel for each group.
 
     This is lattice's ``xyplot(y ~ x1 + x2 | by)``, and with `and_by` its
@@ -66,19 +68,22 @@ def xyplot(
         where that is matplotlib's own.
     size : float, default 14.0
         Area of a point in square points.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw, if there is only one panel; it is what is returned then.
     title : str, optional
         Title of the figure.
 
     Returns
     -------
-    seaborn.FacetGrid
+    seaborn.FacetGrid, or Axes
         The panels; ``.axes_dict`` has them by group, or by ``(and_by, by)``.
 
     Raises
     ------
     InvalidArgumentError
         If `data` is empty or lacks a column, if the outcome or a predictor is not numeric, if the
-        same column is given twice, or if there would be more than 200 panels.
+        same column is given twice, if there would be more than 200 panels,
+        or if `ax` is given and there are several.
 
     Examples
     --------
@@ -106,6 +111,8 @@ def xyplot(
     levels = levels_of(data[by], sort=True)
     rows = None if and_by is None else levels_of(data[and_by], sort=True)
     _check_groups(levels, rows, by, and_by)
+    if ax is not None:
+        return _on_axes(ax, data, y, names, by, levels, and_by, rows, palette, size, title)
     if col_wrap is None and rows is None and len(levels) > 4:
         col_wrap = math.ceil(math.sqrt(len(levels)))
     grid = sns.FacetGrid(
@@ -119,8 +126,7 @@ def xyplot(
         aspect=aspect,
         margin_titles=True,
     )
-    found = style.palette(len(names)) if palette is None else sns.color_palette(palette, len(names))
-    colours = dict(zip(names, found, strict=True))
+    colours = _colours(names, palette)
     handles = _draw(grid, data, y, colours, size)
     across, down = "{col_var} {col_name}", "{row_var} {row_name}"
     grid.set_titles(template=across, col_template=across, row_template=down)
@@ -129,6 +135,58 @@ def xyplot(
     grid.add_legend(handles, title="", label_order=names)
     finish(grid, title)
     return grid
+
+
+def _colours(names: list[str], palette: str | Sequence[Any] | None) -> dict[str, Any]:
+    found = style.palette(len(names)) if palette is None else sns.color_palette(palette, len(names))
+    return dict(zip(names, found, strict=True))
+
+
+def _on_axes(
+    ax: Axes,
+    data: pd.DataFrame,
+    y: str,
+    names: list[str],
+    by: str,
+    levels: list[Any],
+    and_by: str | None,
+    rows: list[Any] | None,
+    palette: str | Sequence[Any] | None,
+    size: float,
+    title: str | None,
+) -> Axes:
+    """Draw the one panel that there is on the caller's axes."""
+    sides = {"row": None if and_by is None or rows is None else (and_by, rows)}
+    grid = facets(data, ax=ax, col=(by, levels), **sides)
+    part = data[data[by] == levels[0]]
+    text = f"{by} {levels[0]}"
+    if and_by is not None and rows is not None:
+        part = part[part[and_by] == rows[0]]
+        text = f"{and_by} {rows[0]}, {text}"
+    raster = len(part) * len(names) > _RASTER_POINTS
+    for name, colour in _colours(names, palette).items():
+        _points(ax, part, name, y, colour, size, raster)
+    ax.set(title=text, xlabel=" + ".join(names), ylabel=y)
+    if len(names) > 1:
+        ax.legend(fontsize="small", frameon=False)
+    made: Axes = finish(grid, title)
+    return made
+
+
+def _points(
+    ax: Axes, part: pd.DataFrame, name: str, y: str, colour: Any, size: float, raster: bool
+) -> Any:
+    return ax.scatter(
+        part[name].astype(float),
+        part[y].astype(float),
+        s=size,
+        facecolors="none",
+        edgecolors=[colour],
+        linewidths=0.8,
+        alpha=0.8,
+        label=name,
+        rasterized=raster,
+    )
 
 
 def _check(
@@ -175,15 +233,5 @@ def _draw(
     for (i, j, _), part in grid.facet_data():
         ax = grid.facet_axis(i, j, modify_state=False)
         for name, colour in colours.items():
-            handles[name] = ax.scatter(
-                part[name].astype(float),
-                part[y].astype(float),
-                s=size,
-                facecolors="none",
-                edgecolors=[colour],
-                linewidths=0.8,
-                alpha=0.8,
-                label=name,
-                rasterized=raster,
-            )
+            handles[name] = _points(ax, part, name, y, colour, size, raster)
     return handles

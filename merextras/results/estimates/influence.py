@@ -59,6 +59,8 @@ class Influence(TextResult):
     whitening : (p, p) array, optional
         H with ``H vcov H' = 1``; by default from `vcov`, which has fewer digits where zero is far
         from a covariate's values.
+    known_sigma : float, optional
+        The residual standard deviation where it is given; it is no parameter then.
 
     Notes
     -----
@@ -86,6 +88,7 @@ class Influence(TextResult):
     reml: bool
     reasons: Mapping[int, str] = field(default_factory=dict)
     whitening: Array | None = None
+    known_sigma: float | None = None
 
     def __post_init__(self) -> None:
         for name in _ARRAYS:
@@ -118,6 +121,13 @@ class Influence(TextResult):
     def var_corr(self) -> pd.DataFrame:
         """Standard deviations and correlations of the random effects and sigma without each."""
         return self._frame(self.parameter_values, self.parameter_names)
+
+    def _sigmas(self) -> Array | float:
+        """The residual standard deviation without each, the largest of several, or the known."""
+        if self.known_sigma is not None:
+            return self.known_sigma
+        at = [i for i, name in enumerate(self.parameter_names) if name.startswith("sigma")]
+        return np.asarray(np.fmax.reduce(self.parameter_values[:, at], axis=1))
 
     @property
     def change(self) -> pd.DataFrame:
@@ -189,9 +199,7 @@ class Influence(TextResult):
             48, 133-169; for REML of the restricted one, in theta and sigma alone), NaN for one
             step; ``singular``, whether a variance or correlation without it is at its bound.
         """
-        low = np.zeros(len(self), dtype=bool)
-        at = [i for i, name in enumerate(self.parameter_names) if name.startswith("sigma")]
-        sigma = np.fmax.reduce(self.parameter_values[:, at], axis=1)
+        low, sigma = np.zeros(len(self), dtype=bool), self._sigmas()
         for j, name in enumerate(self.parameter_names):
             values = self.parameter_values[:, j]
             if name.startswith("sd_"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,13 @@ from merextras._checks import check_choice, check_level
 from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError
 from merextras.results.base import Parts, TextResult, freeze
+from merextras.results.replicates import bootstrap_file
 
 __all__ = ["Bootstrap"]
 
-TYPES = ("percentile", "basic", "normal")
+TYPES = ("percentile", "basic", "normal", "shortest")
+# A share of replicates this close to a whole number of them is that number: rounding.
+_WHOLE = 1e-9
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -143,11 +147,13 @@ class Bootstrap(TextResult):
         Parameters
         ----------
         level : float, default 0.95
-        type : {"percentile", "basic", "normal"}
+        type : {"percentile", "basic", "normal", "shortest"}
             The replicates' own quantiles ``(q_low, q_high)``; these reflected at the observed value
             ``(2 t - q_high, 2 t - q_low)``; or ``t - bias -+ z std_error`` (Davison & Hinkley 1997,
-            *Bootstrap Methods and their Application*, chapter 5). Standard deviations may get
-            negative limits from the last two.
+            *Bootstrap Methods and their Application*, chapter 5); or the shortest interval that
+            holds ``ceil(level n)`` of the n replicates, a variance's shorter than the percentile's
+            and to its left (the highest density's of draws with one mode). Standard deviations may
+            get negative limits from the second and third.
 
         Returns
         -------
@@ -161,7 +167,9 @@ class Bootstrap(TextResult):
         """
         level, tail = check_level(level), (1.0 - check_level(level)) / 2.0
         check_choice(type, TYPES, "type")
-        if type == "normal":
+        if type == "shortest":
+            low, high = np.array([shortest(column, level) for column in self.replicates.T]).T
+        elif type == "normal":
             centre = self.values - self.bias.to_numpy()
             half = stats.norm.isf(tail) * self.std_error.to_numpy()
             low, high = centre - half, centre + half
@@ -184,6 +192,17 @@ class Bootstrap(TextResult):
             "n_used": self.n_used.to_numpy(),
         }
         return pd.DataFrame(columns)
+
+    def save(self, path: str | Path) -> None:
+        """Write the replicates to a parquet file, whole or not at all; `load_bootstrap` reads it.
+
+        Parameters
+        ----------
+        path : path
+            A column for each parameter, and what else there is as text in the file's metadata. It
+            needs pyarrow (``merextras[arrow]``).
+        """
+        bootstrap_file.write(self, Path(path))
 
     def _parts(self) -> Parts:
         """The summary and what went wrong."""
@@ -209,6 +228,17 @@ class Bootstrap(TextResult):
         """A function of the finite replicates of each parameter; NaN if there are none."""
         finite = [column[np.isfinite(column)] for column in self.replicates.T]
         return np.array([function(values) if len(values) else np.nan for values in finite])
+
+
+def shortest(values: Array, level: float) -> tuple[float, float]:
+    """Ends of the shortest interval that holds a share of the finite values; NaN without any."""
+    ordered = np.sort(values[np.isfinite(values)])
+    if not len(ordered):
+        return np.nan, np.nan
+    count = int(np.ceil(level * len(ordered) - _WHOLE))
+    widths = ordered[count - 1 :] - ordered[: len(ordered) - count + 1]
+    at = int(np.argmin(widths))
+    return float(ordered[at]), float(ordered[at + count - 1])
 
 
 def _sd(values: Array) -> float:

@@ -31,6 +31,8 @@ class EffectSizes(TextResult):
     by_residual : DataFrame or None
         Under ``residual_by=``: the same with the residual variance of each group, a row each, in
         place of the mean over the observations.
+    limits : (low, high), optional
+        An interval of all the values by the F distribution, in place of the bootstrap's.
     distribution : str
         Of a generalised model: what its distribution's variance is.
     """
@@ -41,6 +43,7 @@ class EffectSizes(TextResult):
     bootstrap: Bootstrap | None
     level: float
     by_residual: pd.DataFrame | None = None
+    limits: tuple[float, float] | None = None
     distribution: str = ""
 
     def __post_init__(self) -> None:
@@ -56,11 +59,15 @@ class EffectSizes(TextResult):
             limits = self.bootstrap.confint(self.level)
             columns["conf_low"] = limits["conf_low"].to_numpy()
             columns["conf_high"] = limits["conf_high"].to_numpy()
+        if self.limits is not None:
+            columns["conf_low"], columns["conf_high"] = self.limits
         return columns
 
     def _note(self) -> Parts:
         if self.distribution:
             return [f"distribution variance: {self.distribution}"]
+        if self.limits is not None:
+            return [f"{100.0 * self.level:g} % intervals, exact, by the F distribution"]
         if self.by_residual is not None:
             name = self.by_residual.index.name
             return [f"of the mean residual variance; by its groups, {name}:", self.by_residual]

@@ -65,7 +65,7 @@ def responses_of(model, n, *, null=False, seed=3):
 @pytest.mark.parametrize("reml", [True, False], ids=["REML", "ML"])
 def test_each_ends_where_its_own_fit_does(model, reml, null):
     system, start = model.solution.factor.system, refit_start(model)
-    responses, y = responses_of(model, 20, null=null)
+    responses, y = responses_of(model, 10, null=null)
     found = minimise_many(system, responses, start, reml=reml)
     rows = [term.rows for term in model.design.terms]
     for r in range(len(responses)):
@@ -106,7 +106,7 @@ def test_blocks_do_not_matter(model, monkeypatch):
     close(blocked.beta, found.beta, SAME_REPLICATES)
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(designs(min_rows=20), st.booleans())
 def test_deviance_and_derivatives_at_a_theta(design, reml):
     system = design.system()

@@ -28,7 +28,8 @@ SUPPORTED = {
 #: Functions that are there, asked as of a linear model: numbers.
 FUNCTIONS = {
     "bootstrap", "fe_sim", "icc", "pb_modcomp", "predict_interval", "r2", "ranova",
-    "ranova: bootstrap", "ranova: terms", "re_sim", "sim", "sim_fitted", "tidy",
+    "ranova: bootstrap", "ranova: terms", "re_sim", "sim", "sim_fitted", "tidy", "what_if",
+    "what_if: changes",
 }  # fmt: skip
 #: Calls of a linear model's that are another one's for a generalised model; asked below.
 OTHERWISE = {"exact_lrt", "exact_rlrt: null"}

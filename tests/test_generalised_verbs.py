@@ -27,7 +27,8 @@ SUPPORTED = {
 }  # fmt: skip
 #: Functions that are there, asked as of a linear model: numbers.
 FUNCTIONS = {
-    "bootstrap", "fe_sim", "icc", "pb_modcomp", "predict_interval", "r2", "ranova",
+    "bootstrap", "emmeans", "emmeans: at", "emmeans: weights", "fe_sim", "icc", "pb_modcomp",
+    "predict_interval", "r2", "ranova",
     "ranova: bootstrap", "ranova: terms", "re_sim", "sim", "sim_fitted", "tidy", "what_if",
     "what_if: changes",
 }  # fmt: skip

@@ -6,9 +6,7 @@ from merextras._checks import check_flag
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.state.fitted import FittedModel
-
-#: By link: what the exponential of an effect is.
-RATIOS = {"logit": "odds ratio", "log": "ratio", "cloglog": "hazard ratio"}
+from merextras.results.means.transformed import RATIOS
 
 
 def check_ratio(model: FittedModel, wanted: object, argument: str) -> bool:

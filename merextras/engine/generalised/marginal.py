@@ -95,6 +95,22 @@ _LINKED: dict[str, Callable[[Array], Array]] = {
 }
 
 
+_UNLINKED: dict[str, tuple[Callable[[Array], Array], Callable[[Array], Array]]] = {
+    "identity": (lambda eta: eta, np.ones_like),
+    "log": (np.exp, np.exp),
+    "inverse": (lambda eta: 1.0 / eta, lambda eta: -1.0 / eta**2),
+    "logit": (special.expit, lambda eta: special.expit(eta) * special.expit(-eta)),
+    "probit": (special.ndtr, lambda eta: np.exp(-0.5 * eta**2) / np.sqrt(2.0 * np.pi)),
+    "cloglog": (lambda eta: -np.expm1(-np.exp(eta)), lambda eta: np.exp(eta - np.exp(eta))),
+}
+
+
+def unlinked(link: str, eta: Array) -> tuple[Array, Array]:
+    """The means of linear predictors and their derivatives, whatever the family."""
+    mean, slope = _UNLINKED[link]
+    return np.asarray(mean(eta)), np.asarray(slope(eta))
+
+
 def linked(link: str, mean: Array) -> Array:
     """The linear predictor of a mean."""
     return np.asarray(_LINKED[link](mean))

@@ -32,7 +32,7 @@ N_SIMS = 20_000
 UNSEEN = {
     "intercept": ({"school": ["I", "X", "X", "Y"]}, [[None, "X", "X", "Y"]]),
     "slopes": ({"Subject": [308, 1, 1, 2]}, [[None, 1, 1, 2]]),
-    "uncorrelated": ({"Subject": [308, 1, 1, 2]}, [[None, 1, 1, 2], [None, 1, 1, 2]]),
+    "uncorrelated": ({"Subject": [308, 1, 1, 2]}, [[None, 1, 1, 2]]),
     "nested": (
         {"school": ["I", "I", "X", "X"], "class": ["a", "e", "a", "e"]},
         [[None, "e:I", "a:X", "e:X"], [None, None, "X", "X"]],

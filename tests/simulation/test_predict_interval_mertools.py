@@ -134,8 +134,8 @@ def test_independent_draws_of_uncorrelated_terms():
         return_sims=True,
         include_resid_var=False,
     ).sims["random"]
-    lams = model.solution.lams
-    inside = np.linalg.inv(np.diag([1 / lam[0, 0] ** 2 for lam in lams]) + _gram(data, model))
+    (lam,) = model.solution.lams
+    inside = np.linalg.inv(np.diag(1 / np.diag(lam) ** 2) + _gram(data, model))
     z = np.column_stack([np.ones(2), data["Days"]])
     exact = model.solution.sigma2 * z @ inside @ z.T
     gap = np.cov(made) - exact

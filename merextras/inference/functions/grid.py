@@ -143,6 +143,8 @@ def _nested(
     if len(several) < 2:
         return frame, {}
     cells = _occurring(design, frame, several)
+    if cells.empty:  # no mean is determined: all will be NaN, and said
+        return frame, {}
     if given is None:
         nests = find_nests(cells, design.term_variables())
     for name, outer in nests.items():

@@ -77,7 +77,8 @@ def test_an_update_of_a_refit_has_the_new_response(sleep, formula):
         (lambda y: y.where(y.index > 3), "y: there are missing or infinite values"),
         (lambda y: y.to_numpy() * np.inf, "y: there are missing or infinite values"),
         (lambda _: ["a"] * 180, "y: the response must be numeric"),
-        (lambda y: y.to_frame(), r"y: expected 180 values.* got shape \(180, 1\)"),
+        (lambda y: y.to_frame().to_numpy(), r"y: expected 180 values.* got shape \(180, 1\)"),
+        (lambda y: y.to_frame().assign(z=1.0), "y: a frame of 2 columns; refit one at a time"),
         (lambda _: None, "y: "),
     ],
 )

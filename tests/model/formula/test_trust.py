@@ -31,6 +31,7 @@ ALLOWED = {
     "model/products/formula_of.py": "EvalFactor's name of a piece of code, which is not compiled",
     "model/products/file.py": "json.loads",
     "model/products/blocks.py": "json.loads",
+    "results/replicates/bootstrap_file.py": "json.loads",
 }
 
 

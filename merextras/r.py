@@ -122,6 +122,7 @@ _PB = {**_MODCOMP, "nsim": "n_sims", "seed": "rng"}
 _SIMR = {"fit": "m", "nsim": "n_sims", "seed": "rng"}
 _PLOT = {"dat": "data", "var": "stat", "sigmaScale": "sigma_scale"}
 _MERTOOLS = {"merMod": "m", "groupFctr": "group"}
+_SIM = {"merMod": "m", "nsims": "n_sims", "seed": "rng"}
 _DRAW = {"merMod": "m", "varList": "var_list"}
 _BROOM = {"x": "m", "conf_level": "level", "ddf_method": "ddf", "nsim": "n_sims", "seed": "rng"}
 TABLE: dict[str, Spelling] = {
@@ -239,21 +240,10 @@ TABLE: dict[str, Spelling] = {
     "RLRTSim": _function("distributions.rlrt_null", "rlrt_sim", **_NULL),
     # merTools and the tutorial
     "REsim": replace(
-        _function(
-            "simulation.re_sim",
-            "re_sim",
-            merMod="m",
-            whichel="groups",
-            nsims="n_sims",
-            oddsRatio="odds_ratio",
-            seed="rng",
-        ),
+        _function("simulation.re_sim", "re_sim", whichel="groups", oddsRatio="odds_ratio", **_SIM),
         also={"x": "m"},
     ),
-    "FEsim": replace(
-        _function("simulation.re_sim", "fe_sim", merMod="m", nsims="n_sims", seed="rng"),
-        also={"x": "m"},
-    ),
+    "FEsim": replace(_function("simulation.re_sim", "fe_sim", **_SIM), also={"x": "m"}),
     "predictInterval": _idiom(
         "predict_interval(...)",
         "verbs.predict_interval_of",

@@ -59,6 +59,29 @@ def test_moments_of_the_draws(response):
     assert np.isnan(sims.sigma).all()
 
 
+@pytest.mark.parametrize("response", ["yes", "spread", "linear"])
+def test_variances_of_modes_with_the_part_from_the_fixed_effects(response):
+    if response == "linear":
+        m = mx.lmer("number ~ x + c + (1 | g) + (1 | h)", models.rows())
+        found = m.ranef(fixed_uncertainty=True).post_var["h"][:, 0, 0]
+        given = m.ranef().post_var["h"][:, 0, 0]
+        draws = mx.sim(m, N, rng=1).ranef["h"][:, :, 0]
+        # The draws have n - p - 2 for n - p in their variance.
+        df = len(models.rows()) - 4.0
+        sd = draws.std(axis=0) / np.sqrt(df / (df - 2.0))
+        assert np.max(np.abs(sd / np.sqrt(found) - 1.0)) < MONTE_CARLO / np.sqrt(2.0 * N)
+        assert (found > given).all()
+        return
+    m = models.generated(response)
+    exact, _ = _dense(m)
+    found = m.ranef(fixed_uncertainty=True).post_var
+    n = found["g"].shape[0]
+    for j in range(n):
+        own = slice(2 * j, 2 * j + 2)
+        np.testing.assert_allclose(found["g"][j], exact[own, own], rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(found["h"][:, 0, 0], np.diag(exact)[2 * n :], rtol=1e-6)
+
+
 def test_re_sim_and_fe_sim_are_summaries():
     m = models.cbpp()
     draws = mx.sim(m, 500, rng=3)

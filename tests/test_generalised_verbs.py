@@ -27,11 +27,14 @@ SUPPORTED = {
 }  # fmt: skip
 #: Functions that are there, asked as of a linear model: numbers.
 FUNCTIONS = {
-    "bootstrap", "emmeans", "emmeans: at", "emmeans: weights", "fe_sim", "icc", "pb_modcomp",
+    "bootstrap", "emmeans", "emmeans: at", "emmeans: weights", "fe_sim", "glance", "icc",
+    "pb_modcomp", "re_extract", "re_sd_extract", "theta_extract",
     "predict_interval", "r2", "ranova",
     "ranova: bootstrap", "ranova: terms", "re_sim", "sim", "sim_fitted", "tidy", "what_if",
     "what_if: changes",
 }  # fmt: skip
+#: Likewise: a level, and correlations that this model has none of.
+WITHOUT_NUMBERS = {"re_corr_extract", "re_quantile"}
 #: Calls of a linear model's that are another one's for a generalised model; asked below.
 OTHERWISE = {"exact_lrt", "exact_rlrt: null"}
 #: Methods that are there, with arguments that are refused.
@@ -86,7 +89,9 @@ def _method(name):
 
 
 REFUSED = [
-    n for n in EVERY if _method(n) not in SUPPORTED and n not in OTHERWISE and n not in FUNCTIONS
+    n
+    for n in EVERY
+    if _method(n) not in SUPPORTED and n not in OTHERWISE and n not in FUNCTIONS | WITHOUT_NUMBERS
 ]
 
 
@@ -112,6 +117,14 @@ def test_functions_that_are_there_have_numbers(name):
     numbers = linear._numbers(found)
     assert numbers.size
     assert np.isfinite(numbers).any()
+
+
+def test_functions_that_are_there_without_numbers():
+    model = _model()
+    assert mx.re_quantile(model, 1.0, group="h") == model.ranef()["h"].iloc[:, 0].idxmax()
+    assert len(mx.re_corr_extract(model)) == 0
+    found = mx.re_sd_extract(model)
+    np.testing.assert_allclose(found, [np.sqrt(g[0, 0]) for g in model.covariances])
 
 
 @pytest.mark.parametrize("name", [n for n in REFUSED if n.startswith("m.")])

@@ -12,11 +12,12 @@ from merextras.exceptions import UnsupportedModelError
 
 _GENERAL = (
     "m.summary(), m.confint(), m.profile(), m.anova(other), m.drop1(), m.ranef(), m.predict(), "
-    "m.residuals(), m.simulate() and m.refit() are available"
+    "m.residuals(), m.simulate() and m.refit() are available, and ranova, bootstrap, sim, tidy, "
+    "emmeans, what_if, r2 and icc"
 )
 _EXACT = (
-    "the exact null distribution is known for linear models alone; compare the models with and "
-    "without the term by m.anova(other), conservative for a variance"
+    "the exact null distribution is known for linear models alone; "
+    "ranova(m, p_values=['mixture', 'bootstrap']) has its limit and simulates it"
 )
 #: What is not defined for a generalised model, or named otherwise: the reason and what to do.
 INSTEAD = {

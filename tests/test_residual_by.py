@@ -22,6 +22,7 @@ from merextras.exceptions import (
     MerextrasWarning,
     NoRowsError,
     RefitWarning,
+    UnsupportedModelError,
 )
 
 STUDENTS = "extro ~ open + agree + social + (1 | school)"
@@ -501,3 +502,9 @@ def test_dates_stay_groups():
         warnings.simplefilter("error", DataWarning)
         m = mx.lmer(STUDENTS, data, residual_by="day")
     assert len(m.sigma()) == 2
+
+
+def test_replicates_of_a_model_without_rows_are_refused():
+    m = mx.lmer("extro ~ open + (1 | school)", [mx.load_dataset("students")], residual_by="school")
+    with pytest.raises(UnsupportedModelError, match="bootstrap: .* no rows are kept"):
+        mx.bootstrap(m, n_sims=2, rng=1)

@@ -30,7 +30,6 @@ from merextras.engine.optimum.newton import (
 from merextras.engine.optimum.step import newton_steps
 from merextras.engine.optimum.summary import Control
 from merextras.engine.replicates import by_levels, elsewhere
-from merextras.engine.replicates.by_levels import LevelProblem
 from merextras.engine.replicates.fits import ManyFits
 from merextras.engine.replicates.problem import Point, Problem
 from merextras.engine.replicates.responses import Responses
@@ -102,7 +101,7 @@ def _kernel(criterion: Criterion) -> tuple[int, Callable[[Responses], Problem] |
     joint, p2 = by_levels.joint_blocks(system), max(cp.p, 1) ** 2
     if joint is not None and joint[0].size * p2 <= _MOST_PRODUCTS:
         size = max(1, _BLOCK // max(joint[0].size, p2))
-        return size, lambda part: LevelProblem(criterion, joint, part)
+        return size, lambda part: by_levels.LevelProblem(criterion, joint, part)
     q = sum(levels * k for levels, k in cp.shapes)
     if q <= _MOST_EFFECTS:
         size = max(1, _BLOCK // max(q * q, q * cp.p, p2))

@@ -21,6 +21,7 @@ from merextras.model.fit.response_draws import Source
 from merextras.model.fit.response_draws_by_products import ProductSource, response_source
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.state.fitted import FittedModel
+from merextras.model.state.one_sigma import require_one_sigma
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.replicates.bootstrap import Bootstrap
 
@@ -151,6 +152,13 @@ def bootstrap(
     source = None
     if kind != "cases":
         source = response_source(model, use_u=use_u, resampled=kind == "semiparametric")
+    if not model.design.keeps_rows:
+        require_one_sigma(
+            model,
+            "bootstrap",
+            "no rows are kept, from which each replicate's would be estimated",
+            "fit the model in memory",
+        )
     statistic = Statistic.of(func, model)
     if func is None and source is not None and model.design.residual is None:
         size, long = block_size(model), is_long(model, n_sims)

@@ -54,6 +54,7 @@ from merextras.checking import check_model, model_checks
 from merextras.datasets import load_dataset
 from merextras.diagnostics.collinearity import check_collinearity
 from merextras.diagnostics.convergence import check_convergence
+from merextras.diagnostics.dispersion import check_overdispersion, check_zero_inflation
 from merextras.diagnostics.heteroscedasticity import check_heteroscedasticity
 from merextras.diagnostics.laplace import check_laplace
 from merextras.diagnostics.normality import check_normality
@@ -64,7 +65,7 @@ from merextras.diagnostics.rmse import rmse
 from merextras.diagnostics.shrinkage import shrinkage
 from merextras.diagnostics.singularity import check_singularity
 from merextras.distributions.rlrt_null import lrt_sim, rlrt_sim
-from merextras.glmermod import GlmerMod, glmer
+from merextras.glmermod import GlmerMod, glmer, glmer_nb
 from merextras.inference.all_fit import all_fit
 from merextras.inference.arm.dic import extract_dic
 from merextras.inference.arm.display import display, fast_display
@@ -88,6 +89,7 @@ from merextras.inference.planning.extend import extend
 from merextras.inference.planning.make_model import make_model
 from merextras.inference.planning.power import power
 from merextras.inference.planning.power_curve import power_curve
+from merextras.inference.variance_shares.generalised import median_odds_ratio
 from merextras.inference.variance_shares.icc import icc
 from merextras.inference.variance_shares.icc_from_data import icc_from_data
 from merextras.inference.variance_shares.r2 import r2
@@ -185,8 +187,10 @@ __all__ = [
     "check_model",
     "check_normality",
     "check_outliers",
+    "check_overdispersion",
     "check_predictions",
     "check_singularity",
+    "check_zero_inflation",
     "compare",
     "compare_table",
     "contest",
@@ -210,6 +214,7 @@ __all__ = [
     "for_summary_col",
     "glance",
     "glmer",
+    "glmer_nb",
     "icc",
     "icc_from_data",
     "joint_tests",
@@ -224,6 +229,7 @@ __all__ = [
     "ls_means",
     "make_model",
     "mcsamp",
+    "median_odds_ratio",
     "model_checks",
     "model_info",
     "pb_modcomp",

@@ -8,7 +8,8 @@ from typing import Any, NoReturn
 
 from merextras.accessors import generalised
 from merextras.inference.comparison import anova_generalised
-from merextras.inference.intervals import confint_generalised
+from merextras.inference.fixed_effects import drop1_generalised
+from merextras.inference.intervals import confint_generalised, profile_generalised
 from merextras.mermod import MerMod
 from merextras.model.generalised import refit as _refit
 from merextras.model.generalised.fit import fit_glmm, read_request
@@ -54,6 +55,7 @@ class GlmerMod(FittedGlmm, MerMod):
 
     # Estimates
     confint = confint_generalised.confint
+    profile = profile_generalised.profile
     summary = generalised.summary  # type: ignore[assignment]
 
     # Likelihood
@@ -67,6 +69,7 @@ class GlmerMod(FittedGlmm, MerMod):
 
     # Tests
     anova = anova_generalised.anova  # type: ignore[assignment]
+    drop1 = drop1_generalised.drop1  # type: ignore[assignment]
 
     # Rows
     fitted = generalised.fitted
@@ -221,6 +224,53 @@ def glmer(
         data,
         request,
         weights=weights,
+        offset=offset,
+        contrasts=contrasts,
+        missing=missing,
+        depth=1,
+    )
+    return GlmerMod._of(fit)  # type: ignore[arg-type]
+
+
+def glmer_nb(
+    formula: str,
+    data: Any,
+    *,
+    n_agq: int = 1,
+    offset: Any = None,
+    dispersion: float | None = None,
+    contrasts: Mapping[str, str] | None = None,
+    missing: str = "drop",
+    control: LmerControl | None = None,
+) -> GlmerMod:
+    """Fit a negative binomial mixed model, lme4's ``glmer.nb``.
+
+    ``glmer(formula, data, "negative_binomial", ...)``, whose arguments these are. The size is a
+    parameter of the likelihood as the others; lme4 searches it around fits with the size given, and
+    stops short of the optimum.
+
+    Returns
+    -------
+    GlmerMod
+
+    Raises
+    ------
+    InvalidArgumentError, UnsupportedModelError
+        As `glmer`.
+
+    Examples
+    --------
+    >>> import merextras as mx
+    >>> m = mx.glmer_nb("size ~ C(period) + (1 | herd)", mx.load_dataset("cbpp"))
+    >>> m.family(), round(m.dispersion)
+    ('negative_binomial(log)', 120)
+    """
+    request = read_request("negative_binomial", dispersion, n_agq, False, control)
+    fit = fit_glmm(
+        formula,
+        data,
+        request,
+        weights=None,
         offset=offset,
         contrasts=contrasts,
         missing=missing,

@@ -122,11 +122,14 @@ _PB = {**_MODCOMP, "nsim": "n_sims", "seed": "rng"}
 _SIMR = {"fit": "m", "nsim": "n_sims", "seed": "rng"}
 _PLOT = {"dat": "data", "var": "stat", "sigmaScale": "sigma_scale"}
 _MERTOOLS = {"merMod": "m", "groupFctr": "group"}
+_SIM = {"merMod": "m", "nsims": "n_sims", "seed": "rng"}
 _DRAW = {"merMod": "m", "varList": "var_list"}
 _BROOM = {"x": "m", "conf_level": "level", "ddf_method": "ddf", "nsim": "n_sims", "seed": "rng"}
 TABLE: dict[str, Spelling] = {
     # Fitting
     "lmer": _idiom("lmer(...)", "fitting.lmer", REML="reml"),
+    "glmer": _idiom("glmer(...)", "fitting.glmer", nAGQ="n_agq"),
+    "glmer.nb": _function("glmermod", "glmer_nb", nAGQ="n_agq"),
     "lmList": _function("inference.lm_list", "lm_list"),
     "lmerControl": _idiom("LmerControl(...)", "fitting.lmer_control"),
     # The estimates, from lme4
@@ -237,20 +240,10 @@ TABLE: dict[str, Spelling] = {
     "RLRTSim": _function("distributions.rlrt_null", "rlrt_sim", **_NULL),
     # merTools and the tutorial
     "REsim": replace(
-        _function(
-            "simulation.re_sim",
-            "re_sim",
-            merMod="m",
-            whichel="groups",
-            nsims="n_sims",
-            seed="rng",
-        ),
+        _function("simulation.re_sim", "re_sim", whichel="groups", oddsRatio="odds_ratio", **_SIM),
         also={"x": "m"},
     ),
-    "FEsim": replace(
-        _function("simulation.re_sim", "fe_sim", merMod="m", nsims="n_sims", seed="rng"),
-        also={"x": "m"},
-    ),
+    "FEsim": replace(_function("simulation.re_sim", "fe_sim", **_SIM), also={"x": "m"}),
     "predictInterval": _idiom(
         "predict_interval(...)",
         "verbs.predict_interval_of",

@@ -18,19 +18,30 @@ from merextras.model.state.fitted import FittedModel
 
 #: Methods that are a generalised model's own, or right for it as they are.
 SUPPORTED = {
-    "aic", "anova", "bic", "call", "coef", "confint", "deviance", "df_residual", "extract_aic",
+    "aic", "anova", "bic", "call", "coef", "confint", "deviance", "df_residual", "drop1",
+    "extract_aic",
     "family", "fitted", "fixef", "formula", "is_glmm", "is_lmm", "is_nlmm", "is_reml",
-    "is_singular", "log_lik", "model_frame", "model_matrix", "ngrps", "nobs", "predict", "ranef",
-    "refit", "residuals", "simulate", "summary", "terms", "update", "var_corr", "vcov", "weights",
+    "is_singular", "log_lik", "model_frame", "model_matrix", "ngrps", "nobs", "predict",
+    "profile", "ranef", "refit", "residuals", "simulate", "summary", "terms", "update", "var_corr",
+    "vcov", "weights",
 }  # fmt: skip
+#: Functions that are there, asked as of a linear model: numbers.
+FUNCTIONS = {
+    "bootstrap", "emmeans", "emmeans: at", "emmeans: weights", "fe_sim", "glance", "icc",
+    "pb_modcomp", "re_extract", "re_sd_extract", "theta_extract",
+    "predict_interval", "r2", "ranova",
+    "ranova: bootstrap", "ranova: terms", "re_sim", "sim", "sim_fitted", "tidy", "what_if",
+    "what_if: changes",
+}  # fmt: skip
+#: Likewise: a level, and correlations that this model has none of.
+WITHOUT_NUMBERS = {"re_corr_extract", "re_quantile"}
 #: Calls of a linear model's that are another one's for a generalised model; asked below.
 OTHERWISE = {"exact_lrt", "exact_rlrt: null"}
 #: Methods that are there, with arguments that are refused.
 REFUSED_ARGUMENTS = {
     "m.vcov: robust",
-    "m.summary: ddf", "m.anova: ddf", "m.log_lik: reml", "m.deviance: reml", "m.confint: profile",
-    "m.confint: boot", "m.update: reml", "m.predict: prediction", "m.predict: population",
-    "m.simulate: newdata",
+    "m.summary: ddf", "m.anova: ddf", "m.log_lik: reml", "m.deviance: reml", "m.update: reml",
+    "m.predict: prediction", "m.simulate: newdata",
 }  # fmt: skip
 
 PROPERTIES = (property, functools.cached_property)
@@ -41,15 +52,12 @@ FURTHER = {
     "exact_lrt": lambda m: mx.exact_lrt(m, n_sims=9),
     "exact_rlrt: with a null": lambda m: mx.exact_rlrt(m, null=m, n_sims=9),
     "m.vcov: robust": lambda m: m.vcov(kind="CR2"),
-    "m.confint: profile": lambda m: m.confint(method="profile"),
-    "m.confint: boot": lambda m: m.confint(method="boot", n_sims=4, rng=1),
     "m.update: reml": lambda m: m.update(reml=True),
     "m.summary: ddf": lambda m: m.summary(ddf="satterthwaite"),
     "m.anova: ddf": lambda m: m.anova(ddf="kenward-roger"),
     "m.log_lik: reml": lambda m: m.log_lik(reml=True),
     "m.deviance: reml": lambda m: m.deviance(reml=True),
     "m.predict: prediction": lambda m: m.predict(interval="prediction"),
-    "m.predict: population": lambda m: m.predict(re_form="population"),
     "m.simulate: newdata": lambda m: m.simulate(newdata=_data()),
     "for_summary_col": mx.for_summary_col,
     "report": lambda m: mx.report(m, "/nonexistent/report.html"),
@@ -80,7 +88,11 @@ def _method(name):
     return name.split(":")[0].removeprefix("m.") if name.startswith("m.") else None
 
 
-REFUSED = [n for n in EVERY if _method(n) not in SUPPORTED and n not in OTHERWISE]
+REFUSED = [
+    n
+    for n in EVERY
+    if _method(n) not in SUPPORTED and n not in OTHERWISE and n not in FUNCTIONS | WITHOUT_NUMBERS
+]
 
 
 @pytest.fixture(autouse=True)
@@ -97,6 +109,22 @@ def test_what_is_for_linear_models_says_what_to_do(name):
         ask(_model())
     # What to do instead: a method, an argument or a function.
     assert re.search(r"m\.\w+\(|m\.\w+ is|=|maximum likelihood", str(refused.value))
+
+
+@pytest.mark.parametrize("name", sorted(FUNCTIONS - {"pb_modcomp"}))
+def test_functions_that_are_there_have_numbers(name):
+    found = EVERY[name](_model())
+    numbers = linear._numbers(found)
+    assert numbers.size
+    assert np.isfinite(numbers).any()
+
+
+def test_functions_that_are_there_without_numbers():
+    model = _model()
+    assert mx.re_quantile(model, 1.0, group="h") == model.ranef()["h"].iloc[:, 0].idxmax()
+    assert len(mx.re_corr_extract(model)) == 0
+    found = mx.re_sd_extract(model)
+    np.testing.assert_allclose(found, [np.sqrt(g[0, 0]) for g in model.covariances])
 
 
 @pytest.mark.parametrize("name", [n for n in REFUSED if n.startswith("m.")])
@@ -126,9 +154,10 @@ def test_every_function_is_decided():
     asked = {name.split(":")[0] for name in [*EVERY, *FURTHER]}
     # Take no model, or make one.
     others = {
-        "cross_products", "glmer", "icc_from_data", "lmer", "load_cross_products", "load_dataset",
-        "check_laplace", "lm_list", "load_bootstrap", "lrt_sim", "make_model", "super_factor",
-        "wiggle", "xyplot", "mcsamp",
+        "cross_products", "glmer", "glmer_nb", "icc_from_data", "lmer", "load_cross_products",
+        "load_dataset", "median_odds_ratio", "check_laplace", "check_overdispersion",
+        "check_zero_inflation", "lm_list", "load_bootstrap", "lrt_sim", "make_model",
+        "super_factor", "wiggle", "xyplot", "mcsamp",
         "extend",  # the variables of a model alone
     }  # fmt: skip
     assert functions - plots_of_results - asked - others == set()

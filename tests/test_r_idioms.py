@@ -360,3 +360,16 @@ def test_no_statistics_in_the_idioms():
 def test_ml_fit_by_kenward_roger_warns(models):
     with pytest.warns(RefitWarning):
         models["correlated"].refit_ml().summary(ddf="KR")
+
+
+def test_glmer_as_r_spells_it():
+    from merextras import r
+
+    cbpp = mx.load_dataset("cbpp")
+    formula = "cbind(incidence, size - incidence) ~ C(period) + (1 | herd)"
+    m = r.glmer(formula, cbpp, "binomial", nAGQ=5, subset=cbpp["herd"] != cbpp["herd"].iloc[0])
+    same = mx.glmer(formula, cbpp[cbpp["herd"] != cbpp["herd"].iloc[0]], "binomial", n_agq=5)
+    assert m.log_lik() == same.log_lik()
+    nb = r.glmer_nb("size ~ C(period) + (1 | herd)", cbpp)
+    assert nb.family() == "negative_binomial(log)"
+    assert r.REsim(m, nsims=50, oddsRatio=True, seed=1)["mean"].gt(0.0).all()

@@ -461,3 +461,23 @@ GLMM_AGAINST_LME4 = 1e-5
 
 #: Quadrature with many nodes against adaptive integration, relative: what the integration leaves.
 QUADRATURE_LIMIT = 1e-8
+
+#: glmmTMB as its own optimiser leaves it, relative, of a log-likelihood.
+GLMM_AGAINST_GLMMTMB = 1e-7
+
+#: Means over a normal distribution against adaptive integration: what both leave.
+POPULATION_MEAN = 1e-11
+
+#: Standard errors by exact derivatives against those by differences, relative.
+DELTA_METHOD = 1e-6
+
+#: Parameters of a refit in a bootstrap and of a whole fit, which goes on to the last digit:
+#: the refit stops where 2.5e-10 of the log-likelihood is left to gain, 2e-5 standard errors.
+REFIT_OF_A_REPLICATE = 2e-5
+
+#: Ends of profile intervals against roots of TMB's profile deviance, relative.
+PROFILE_END = 1e-6
+
+#: The rise of the deviance at an end against a model with the parameter given: of a curve between
+#: exact points.
+PROFILE_RISE = 1e-5

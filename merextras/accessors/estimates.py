@@ -7,9 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from merextras._checks import one_of
+from merextras._checks import check_flag, one_of
 from merextras._typing import Array
+from merextras.engine.elimination import columns
 from merextras.exceptions import InvalidArgumentError
+from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.state.fitted import FittedModel
 from merextras.results.base import FrozenMapping
 from merextras.results.estimates.ranef import Ranef
@@ -102,7 +104,11 @@ def vcov(model: FittedModel) -> pd.DataFrame:
 
 
 def ranef(
-    model: FittedModel, *, cond_var: bool = True, groups: str | Sequence[str] | None = None
+    model: FittedModel,
+    *,
+    cond_var: bool = True,
+    groups: str | Sequence[str] | None = None,
+    fixed_uncertainty: bool = False,
 ) -> Ranef:
     """Conditional modes of the random effects (BLUPs), lme4's ``ranef``.
 
@@ -112,6 +118,9 @@ def ranef(
         Also the conditional variances ``sigma**2 Lambda (Lambda'Z'WZ Lambda + I)^-1 Lambda'``
         (Bates et al. 2015, eq. 58). They hold theta and the fixed effects at their estimates; the
         spread of `re_sim` has the fixed effects' uncertainty in it.
+    fixed_uncertainty : bool
+        The variances with the part from the fixed effects, ``J S J'`` with J = db/dbeta and S the
+        covariance of the fixed effects: those of `re_sim`.
     groups : str or list of str, optional
         Grouping factors wanted (lme4's `whichel`); all by default.
 
@@ -144,7 +153,15 @@ def ranef(
     """
     wanted = pick_groups(model, groups)
     frames = {factor: _modes(model, factor) for factor in wanted}
-    post_var = {factor: _post_var(model, factor) for factor in wanted} if cond_var else None
+    added = check_flag(fixed_uncertainty, "fixed_uncertainty")
+    post_var = None
+    if cond_var or added:
+        post_var = {factor: _post_var(model, factor) for factor in wanted}
+    if added and post_var is not None:
+        slopes = _slopes(model)
+        for factor in wanted:
+            own = [slopes[t] for t in model.design.terms_of(factor)]
+            post_var[factor] = post_var[factor] + _from_fixed(model, own)
     return Ranef(frames, post_var)
 
 
@@ -182,6 +199,24 @@ def _post_var(model: FittedModel, factor: str) -> Array:
             out[:, cols, rows] = between
             out[:, rows, cols] = np.swapaxes(between, 1, 2)
     return out
+
+
+def _slopes(model: FittedModel) -> list[Array]:
+    """``db / dbeta`` of each term but for its sign, (J, k, p), beta in the basis."""
+    solution = model.working if isinstance(model, FittedGlmm) else model.solution
+    found = columns.modes(solution.factor, solution.reduced)
+    pairs = zip(solution.cp.basis.effects, found, strict=True)
+    return [own.transform @ part[:, :, : solution.p] for own, part in pairs]
+
+
+def _from_fixed(model: FittedModel, slopes: Sequence[Array]) -> Array:
+    """Variances of a factor's effects that come from the fixed ones', (J, k, k)."""
+    if isinstance(model, FittedGlmm):
+        covariance = model.basis_covariance
+    else:
+        covariance = model.solution.sigma2 * model.solution.basis_covariance()
+    whole = np.concatenate(slopes, axis=1)
+    return np.asarray(np.einsum("jap,pq,jbq->jab", whole, covariance, whole))
 
 
 def coef(model: FittedModel) -> FrozenMapping[pd.DataFrame]:

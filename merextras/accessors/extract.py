@@ -57,7 +57,7 @@ def re_extract(m: object) -> pd.DataFrame:
     0  Subject    308       2.26  9.20         12.07      2.3
     1  Subject    309     -40.40 -8.62         12.07      2.3
     """
-    modes = ranef(as_fitted(m))
+    modes = ranef(as_fitted(m, generalised=True))
     assert modes.post_var is not None
     names: list[str] = list(dict.fromkeys(n for frame in modes.values() for n in frame.columns))
     columns = ["group", "level", *names, *(f"{name}_se" for name in names)]
@@ -104,7 +104,7 @@ def theta_extract(m: object) -> Array:
     >>> mx.theta_extract(m).round(4)
     array([0.9667, 0.0152, 0.2309])
     """
-    return as_fitted(m).theta
+    return as_fitted(m, generalised=True).theta
 
 
 def re_sd_extract(m: object) -> pd.Series:
@@ -141,7 +141,7 @@ def re_sd_extract(m: object) -> pd.Series:
     return pd.Series(
         {
             f"{c.group}.{name}": sd
-            for c in var_corr(as_fitted(m)).components
+            for c in var_corr(as_fitted(m, generalised=True)).components
             for name, sd in zip(c.names, c.std_dev, strict=True)
         },
         dtype=float,
@@ -176,7 +176,7 @@ def re_corr_extract(m: object) -> pd.Series:
     dtype: float64
     """
     found = {}
-    for c in var_corr(as_fitted(m)).components:
+    for c in var_corr(as_fitted(m, generalised=True)).components:
         for i, one in enumerate(c.names):
             for j, other in enumerate(c.names[:i]):
                 found[f"{c.group}.{other}.{one}"] = c.correlation[i, j]
@@ -236,7 +236,7 @@ def re_quantile(
     >>> mx.re_quantile(m, [0.25, 0.75]).to_dict()
     {0.25: 350, 0.75: 333}
     """
-    model = as_fitted(m)
+    model = as_fitted(m, generalised=True)
     several = isinstance(quantile, (Sequence, np.ndarray)) and not isinstance(quantile, str)
     given: list[Any] = list(quantile) if several else [quantile]  # type: ignore[arg-type]
     for one in given:
@@ -244,7 +244,7 @@ def re_quantile(
         if not is_number or not 0.0 <= float(one) <= 1.0:
             raise InvalidArgumentError(f"quantile={one!r}: a number from 0 to 1")
     effect = pick_effect(model.design, group, term)
-    modes, levels = model.solution.b[effect.term], model.design.terms[effect.term].levels
+    modes, levels = model.modes[effect.term], model.design.terms[effect.term].levels
     found = [levels[at_quantile(modes[:, effect.place], float(one))] for one in given]
     if not several:
         return found[0]

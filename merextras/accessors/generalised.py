@@ -9,17 +9,19 @@ import pandas as pd
 from scipy import stats
 
 from merextras._checks import check_choice, check_flag
-from merextras._typing import Array
+from merextras._rng import as_generator
+from merextras._typing import Array, Rng
 from merextras.accessors.estimates import fixef, var_corr, vcov
 from merextras.accessors.likelihood import ngrps
 from merextras.exceptions import UnsupportedModelError
 from merextras.model.generalised.fitted import FittedGlmm
+from merextras.model.generalised.probabilities import quantile_residuals
 from merextras.model.state.fitted import is_singular
 from merextras.model.state.linear_only import linear_only
 from merextras.results.base import format_numbers, to_html
 from merextras.results.estimates.summary import Summary, quantiles5
 
-_RESIDUALS = ("deviance", "pearson", "working", "response")
+_RESIDUALS = ("deviance", "pearson", "working", "response", "quantile")
 
 
 def log_lik(model: FittedGlmm, *, reml: bool | None = None) -> float:
@@ -133,27 +135,37 @@ def residuals(
     type: str = "deviance",  # noqa: A002 (R's name)
     *,
     scaled: bool = False,
+    rng: Rng = None,
 ) -> pd.Series:
     """Residuals given the conditional modes, lme4's ``residuals``.
 
     Parameters
     ----------
-    type : {"deviance", "pearson", "working", "response"}
+    type : {"deviance", "pearson", "working", "response", "quantile"}
         ``"response"``: ``y - mu``, of a binomial response the proportion less the probability.
         ``"pearson"``: that over the root of the variance function, of m trials
         ``sqrt(m) (y - mu) / sqrt(mu (1 - mu))``; a negative binomial's is ``mu + mu**2 / t``.
         ``"working"``: ``(y - mu) / (dmu / deta)``. ``"deviance"``: the signed root of twice what
-        the log-density lacks of its largest, without the dispersion.
+        the log-density lacks of its largest, without the dispersion. ``"quantile"``: the normal
+        quantile of the response's place in its distribution given the modes, standard normal where
+        the model is right but for the shrinkage of the modes; of whole numbers drawn from the jump
+        at the response (Dunn & Smyth 1996, J. Comput. Graph. Stat. 5).
     scaled : bool
         Divided by the root of the dispersion, for gamma, inverse Gaussian and normal responses.
+    rng : int, numpy.random.Generator or None
+        Of the draws of quantile residuals.
 
     Returns
     -------
     Series, (n,)
     """
     type = check_choice(type, _RESIDUALS, "type")  # noqa: A001
+    scaled = check_flag(scaled, "scaled")
+    if type == "quantile":
+        values = quantile_residuals(model, model.eta, as_generator(rng))
+        return pd.Series(values, index=model.design.index, name="residuals")
     values = _residuals(model, type)
-    unit = _unit(model) if check_flag(scaled, "scaled") else 1.0
+    unit = _unit(model) if scaled else 1.0
     return pd.Series(values / np.sqrt(unit), index=model.design.index, name="residuals")
 
 

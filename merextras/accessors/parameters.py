@@ -11,6 +11,8 @@ from merextras._typing import Array
 from merextras.accessors.estimates import group_sigmas
 from merextras.engine.covariance.covariances import Covariances
 from merextras.engine.covariance.structure import Structure
+from merextras.engine.generalised.laplace import LaplacePoint
+from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.state.fitted import FittedModel
 
 #: What the parameters beside standard deviations are called, by scale.
@@ -32,8 +34,11 @@ def parameter_names(model: FittedModel, scale: str = "sdcor") -> tuple[str, ...]
 def residual_names(model: FittedModel, scale: str = "sdcor") -> list[str]:
     """Names of the residual standard deviations: ``sigma``, or ``sigma_I`` for each group.
 
-    None where sigma is known: it is no parameter.
+    None where sigma is known: it is no parameter. Of a generalised model ``dispersion``, if its
+    family has one that is estimated.
     """
+    if isinstance(model, FittedGlmm):
+        return ["dispersion"] if model.engine_family.n_phi else []
     if model.has_known_sigma:
         return []
     name, groups = "sigma" if scale == "sdcor" else "sigma2", model.design.residual
@@ -128,6 +133,8 @@ def as_variances(covariances: Covariances, values: Array, n_sigmas: int = 1) -> 
 
 def parameters_of(model: FittedModel) -> Array:
     """The parameters of one model."""
+    if isinstance(model, FittedGlmm):
+        return parameters_at_point(model, model.laplace)
     solution = model.solution
     sigma2 = np.array([solution.sigma2])
     found = parameters(model, model.theta[None], sigma2, solution.beta[None])[0]
@@ -135,3 +142,22 @@ def parameters_of(model: FittedModel) -> Array:
         return np.asarray(found)
     at = len(found) - solution.p
     return np.concatenate([found[: at - 1], group_sigmas(model), found[at:]])
+
+
+def parameters_at_point(model: FittedGlmm, point: LaplacePoint) -> Array:
+    """The parameters of a generalised model at another point of its criterion."""
+    criterion = point.criterion
+    _, beta, phi = criterion.split(point.x)
+    found = []
+    for structure, basis, lam in zip(
+        model.design.covariances.structures,
+        criterion.table.effects,
+        point.modes.lams,
+        strict=True,
+    ):
+        found.append(structure.reported(basis.covariance(lam @ lam.T)[None])[0])
+    if len(phi):
+        poisson = point is model.laplace and model.is_poisson
+        size = np.inf if poisson else model.choice.dispersion_of(phi)
+        found.append(np.array([size], dtype=float))
+    return np.concatenate([*found, criterion.beta_of(beta)])

@@ -15,6 +15,7 @@ from merextras.model.columns.levels import labels_of
 from merextras.model.design.design import Design
 from merextras.model.design.offset import offset_of
 from merextras.model.frame.kinds import responses
+from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.newdata.rows import NewRows, new_rows, read_new
 from merextras.model.state.fitted import FittedModel
 from merextras.prediction.combination import Combination
@@ -105,7 +106,7 @@ def move_cases(
     known = np.zeros(len(cases), dtype=bool)
     own_fit = np.full(len(cases), np.nan)
     if own_rows is not None:
-        own_fit = own_rows.estimates(model.solution) + own_offset
+        own_fit = np.asarray(sum(_parts(model, own_rows)) + own_offset)
         known = np.isfinite(own_fit)
         for move in targets.moves:
             known &= move.is_known(design, cases, own_rows)
@@ -122,7 +123,7 @@ def move_cases(
         known,
         own,
         np.where(known, own_fit, np.nan),
-        _observed(design, cases),
+        _observed(model, cases),
         frame,
     )
     _check_finite(made, name)
@@ -138,8 +139,8 @@ def _check_finite(made: MovedCases, name: str) -> None:
 
 def _parts(model: FittedModel, rows: NewRows) -> tuple[Array, Array]:
     """Add up the fixed and the random part of each row, in an order that rows do not change."""
-    fixed = np.einsum("mp,p->m", rows.x, model.solution.beta)
-    return fixed, np.sum(rows.effects(model.solution.b), axis=0)
+    fixed = np.einsum("mp,p->m", rows.x, model.fixed_estimates)
+    return fixed, np.sum(rows.effects(model.modes), axis=0)
 
 
 def _offset(design: Design, data: pd.DataFrame) -> Array:
@@ -191,7 +192,11 @@ def _combinations(
     return combined, Combination.of(blank, own_at, counts, np.where(known, own_offset, 0.0))
 
 
-def _observed(design: Design, cases: pd.DataFrame) -> Array:
-    if design.response not in cases.columns:
+def _observed(model: FittedModel, cases: pd.DataFrame) -> Array:
+    name = model.design.response
+    if name not in cases.columns:
         return np.full(len(cases), np.nan)
-    return responses(cases[design.response], design.response, "cases: the response")
+    if isinstance(model, FittedGlmm) and model.response.form in {"labels", "booleans"}:
+        success = model.response.labels[1] if model.response.form == "labels" else True
+        return np.asarray(cases[name] == success, dtype=float)
+    return responses(cases[name], name, "cases: the response")

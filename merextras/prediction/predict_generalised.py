@@ -16,6 +16,7 @@ from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.newdata.re_form import kept_effects
 from merextras.model.newdata.rows import NewRows, read_new
 from merextras.model.newdata.target import target_rows
+from merextras.prediction import population
 from merextras.prediction.predict import unseen_levels
 
 # Numbers held at a time (32 MB).
@@ -42,10 +43,11 @@ def predict(
     type : {"response", "link"}
         ``"response"``: a probability, a rate, a mean: the inverse link of the linear predictor
         (lme4's default is ``"link"``). ``"link"``: the linear predictor itself.
-    re_form : None, "NA" or a formula
+    re_form : None, "NA", "population" or a formula
         None: all random effects at their conditional modes. ``"NA"``: all at zero, which is the
-        median level and *not* the population's mean on the scale of the response. A formula of bars
-        such as ``"~ (1 | herd)"``: only these effects.
+        median level and *not* the population's mean on the scale of the response. That mean, over
+        the normal distribution of all random effects, is ``"population"``; `newdata` needs no
+        grouping columns. A formula of bars such as ``"~ (1 | herd)"``: only these effects.
     allow_new_levels : bool, "zero" or "draw"
         What a level that the model has not seen is. False: an error. ``"zero"`` (or True): its
         effects are taken for zero, and known to be. ``"draw"``: expected to be zero, with their
@@ -70,9 +72,9 @@ def predict(
     ------
     InvalidArgumentError
         A missing column, an unseen level or category, a term that is not in the model, another
-        `type`.
+        `type`; ``type="link"`` of the population, whose mean on that scale is ``re_form="NA"``.
     UnsupportedModelError
-        ``interval="prediction"``, ``re_form="population"``.
+        ``interval="prediction"``; the population's mean with an inverse link, which does not exist.
 
     Notes
     -----
@@ -85,6 +87,11 @@ def predict(
     information of all parameters. R's lme4 has ``se.fit`` since 1.1-32, with S as if theta were
     known.
 
+    The population's mean is ``E h(x beta + s Z)`` with h the inverse link, Z standard normal and
+    ``s**2 = z'Gz``: one integral for any number of random effects, to rounding. Its standard error
+    is by the delta method from exact derivatives in the fixed effects and the covariances. R's
+    emmeans has a second-order approximation of it (``bias.adjust``), which is off where s is large.
+
     Examples
     --------
     >>> import merextras as mx
@@ -94,13 +101,12 @@ def predict(
          fit  std_error  lower  upper
     0  0.308      0.079  0.177  0.480
     1  0.142      0.051  0.068  0.272
+    >>> m.predict(cbpp.head(2), re_form="population", se_fit=True).round(3)
+         fit  std_error  lower  upper
+    0  0.216      0.036  0.153  0.296
+    1  0.097      0.027  0.056  0.164
     """
     type = check_choice(type, ("response", "link"), "type")  # noqa: A001
-    if isinstance(re_form, str) and re_form == "population":
-        raise UnsupportedModelError(
-            "re_form='population': means over the population are not available yet; re_form='NA' "
-            "is the median level"
-        )
     if interval == "prediction":
         raise UnsupportedModelError(
             "interval='prediction': not available for a generalised model yet; m.simulate() draws "
@@ -110,6 +116,9 @@ def predict(
         check_choice(interval, ("confidence",), "interval")
     se_fit, level = check_flag(se_fit, "se_fit"), check_level(level)
     newdata = None if newdata is None else read_new(model.design, newdata)
+    if isinstance(re_form, str) and re_form == "population":
+        wanted = se_fit or interval is not None
+        return population.predict(model, newdata, scale=type, errors=wanted, level=level)
     unseen = unseen_levels(allow_new_levels)
     kept = kept_effects(model.design, re_form)
     unknown = "error" if unseen == "error" else "zero"

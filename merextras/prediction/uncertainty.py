@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ from merextras._typing import Array, IntArray
 from merextras.model.state.fitted import FittedModel
 from merextras.prediction.combination import Combination
 from merextras.prediction.spread import relative_variances
-from merextras.simulation.linear_predictor import draw_unseen
+from merextras.simulation.linear_predictor import draw_unseen, effect_factors
 from merextras.simulation.sim import draw_effects
 
 #: Numbers held at a time for draws (32 MB).
@@ -69,7 +69,7 @@ class Draws:
         rng: np.random.Generator,
     ) -> Draws:
         """Draw all that the given combinations need, so that they share their draws."""
-        lams = model.solution.lams
+        lams = effect_factors(model)
         keep, columns = [], []
         for t, lam in enumerate(lams):
             k = len(lam)
@@ -106,6 +106,29 @@ class Draws:
                 bar.update(part.stop - start)
 
 
+def of_means(
+    draws: Draws, rows: Combination, inverse_link: Callable[[Array], Array], level: float
+) -> Distribution:
+    """How uncertain the means are whose linear predictors are combinations."""
+    blocks = ((part, inverse_link(values)) for part, values in draws.in_blocks(rows))
+    return summarised(blocks, len(rows), level)
+
+
+def of_shifts(
+    draws: Draws,
+    rows: Combination,
+    own: Combination,
+    inverse_link: Callable[[Array], Array],
+    level: float,
+) -> Distribution:
+    """How uncertain the differences of means are, row by row."""
+    blocks = (
+        (part, inverse_link(values) - inverse_link(draws.values(own.take(part))))
+        for part, values in draws.in_blocks(rows)
+    )
+    return summarised(blocks, len(rows), level)
+
+
 def distribution(
     model: FittedModel, rows: Combination, estimates: Array, level: float, draws: Draws | None
 ) -> Distribution:
@@ -118,9 +141,14 @@ def distribution(
     """
     if draws is None:
         return _exact(model, rows, estimates, level)
+    return summarised(draws.in_blocks(rows), len(rows), level)
+
+
+def summarised(blocks: Iterator[tuple[slice, Array]], n: int, level: float) -> Distribution:
+    """What is said of n numbers whose draws come in blocks of rows, (rows, n_sims)."""
     tails = [(1.0 - level) / 2.0, (1.0 + level) / 2.0]
-    out = np.full((5, len(rows)), np.nan)
-    for part, values in draws.in_blocks(rows):
+    out = np.full((5, n), np.nan)
+    for part, values in blocks:
         out[0, part] = np.std(values, axis=1, ddof=1) if values.shape[1] > 1 else np.nan
         out[1:3, part] = np.quantile(values, tails, axis=1)
         moves = np.ptp(values, axis=1) > 0.0 if values.shape[1] > 1 else values[:, 0] != 0.0

@@ -11,9 +11,17 @@ import pandas as pd
 from merextras._checks import check_choice, check_count, check_level
 from merextras._rng import as_generator
 from merextras._typing import Array, Rng
+from merextras.exceptions import UnsupportedModelError
+from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.prediction.moved_cases import MovedCases, move_cases
-from merextras.prediction.uncertainty import Distribution, Draws, distribution
+from merextras.prediction.uncertainty import (
+    Distribution,
+    Draws,
+    distribution,
+    of_means,
+    of_shifts,
+)
 from merextras.results.base import Table
 
 BETTER = ("higher", "lower")
@@ -94,6 +102,9 @@ def what_if(
         - `p_better`: the probability that the shift is above zero (below, for ``better="lower"``);
           NaN where nothing moves and its standard error is zero.
 
+        Of a generalised model (`glmer`) `fixed` and `effect` are parts of the linear predictor;
+        `fit`, its interval, `shift` and `p_better` are of the mean: a probability or a rate.
+
         ``attrs`` has the names of the response and, of one factor, of the group.
 
     Raises
@@ -106,7 +117,8 @@ def what_if(
         does not move; an offset that was given by array; `level` outside (0, 1); `n_sims` not
         positive; another `better`.
     UnsupportedModelError
-        A random effect's covariate can't be made from its name alone.
+        A random effect's covariate can't be made from its name alone; ``n_sims=None`` of a
+        generalised model.
 
     Warns
     -----
@@ -190,20 +202,36 @@ def what_if(
     2   V, open=30        30   4.15         3.39         4.91      1.00
     3   V, open=60        60   4.44         3.87         5.02      1.00
     """
-    model = as_fitted(m)
+    model = as_fitted(m, generalised=True)
     level = check_level(level)
     n_sims = None if n_sims is None else check_count(n_sims, "n_sims")
     better = check_choice(better, BETTER, "better")
     generator = as_generator(rng)
+    if model.is_generalised and n_sims is None:
+        raise UnsupportedModelError(
+            "n_sims=None: intervals on the scale of a generalised model's response have no closed "
+            "form; give a number of draws, n_sims=1000"
+        )
     made = move_cases(model, cases, group, levels, changes, along)
     known = np.flatnonzero(made.is_known[made.each])
-    shifts = made.combined.take(known) - made.own.take(made.each[known])
+    own = made.own.take(made.each[known])
     draws = None
     if n_sims is not None:
         draws = Draws.of(model, [made.combined, made.own], n_sims, generator)
-    of_fit = distribution(model, made.combined, made.fit, level, draws)
-    of_shift = distribution(model, shifts, made.shift[known], level, draws)
-    out = _frame(made, of_fit, shift_columns(len(made.each), known, of_shift, better))
+    if isinstance(model, FittedGlmm):
+        assert draws is not None
+        mean = model.engine_family.mean
+        fit = mean(made.fit)
+        shift = fit - mean(made.own_fit)[made.each]
+        of_fit = of_means(draws, made.combined, mean, level)
+        of_shift = of_shifts(draws, made.combined.take(known), own, mean, level)
+    else:
+        fit, shift = made.fit, made.shift
+        of_fit = distribution(model, made.combined, fit, level, draws)
+        shifts = made.combined.take(known) - own
+        of_shift = distribution(model, shifts, shift[known], level, draws)
+    columns = shift_columns(len(made.each), known, of_shift, better)
+    out = _frame(made, fit, shift, of_fit, columns)
     out.attrs |= {"response": model.design.response}
     if isinstance(group, str):
         out.attrs["group"] = group
@@ -225,7 +253,9 @@ def shift_columns(n: int, known: Any, of_shift: Distribution, better: str) -> di
     return out
 
 
-def _frame(made: MovedCases, of_fit: Distribution, of_shift: dict[str, Array]) -> pd.DataFrame:
+def _frame(
+    made: MovedCases, fit: Array, shift: Array, of_fit: Distribution, of_shift: dict[str, Array]
+) -> pd.DataFrame:
     """Lay out the result, a row for each case and target."""
     fixed, effect = made.parts
     observed = made.observed[made.each]
@@ -235,13 +265,13 @@ def _frame(made: MovedCases, of_fit: Distribution, of_shift: dict[str, Array]) -
         "level": made.targets.labels[again],
         "fixed": fixed,
         "effect": effect,
-        "fit": made.fit,
+        "fit": fit,
         "lower": of_fit.lower,
         "upper": of_fit.upper,
         "own_level": made.own_labels[made.each],
         "observed": observed,
-        "shift": made.shift,
-        "distance": made.fit - observed,
+        "shift": shift,
+        "distance": fit - observed,
         **of_shift,
     }
     for name, values in made.targets.new_columns().items():

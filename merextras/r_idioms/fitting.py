@@ -1,4 +1,4 @@
-"""R's ``lmer`` and ``lmerControl``."""
+"""R's ``lmer``, ``glmer`` and ``lmerControl``."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ import pandas as pd
 
 from merextras._checks import check_choice, one_of
 from merextras.exceptions import InvalidArgumentError
+from merextras.glmermod import GlmerMod
+from merextras.glmermod import glmer as fit_glmer
 from merextras.mermod import MerMod
 from merextras.mermod import lmer as fit_lmer
 from merextras.model.state.control import LmerControl
 
-__all__ = ["lmer", "lmer_control"]
+__all__ = ["glmer", "lmer", "lmer_control"]
 
 _OPTIMIZERS = ("nloptwrap", "bobyqa", "Nelder_Mead", "nlminbwrap", "optimx", "nmkbw", "nlminb")
 #: Options of R's `lmerControl` that have nothing to act on here: the optimum is found by Newton
@@ -69,21 +71,84 @@ def lmer(
         Another `na_action`, a `subset` that is not of that form, and what `merextras.lmer` raises.
     """
     del verbose
-    known = {"na.omit": "drop", "na.exclude": "drop", "na.fail": "raise"}
-    ours.setdefault("missing", known[check_choice(na_action, tuple(known), "na_action")])
-    if subset is not None:
-        kept = np.asarray(subset)
-        if kept.dtype != bool or not isinstance(data, pd.DataFrame) or kept.shape != (len(data),):
-            raise InvalidArgumentError(
-                "subset: an array of True and False, one for each row, such as data['x'] > 2"
-            )
-        data = data[kept]
+    ours.setdefault("missing", _missing(na_action))
+    data = _rows(data, subset)
     if start is not None:
         theta = start["theta"] if isinstance(start, Mapping) and "theta" in start else start
         control = replace(control or LmerControl(), start=theta)
     return fit_lmer(
         formula, data, reml=reml, control=control, weights=weights, offset=offset,
         contrasts=contrasts, **ours,
+    )  # fmt: skip
+
+
+def _missing(na_action: str) -> str:
+    known = {"na.omit": "drop", "na.exclude": "drop", "na.fail": "raise"}
+    return known[check_choice(na_action, tuple(known), "na_action")]
+
+
+def _rows(data: Any, subset: Any) -> Any:
+    if subset is None:
+        return data
+    kept = np.asarray(subset)
+    if kept.dtype != bool or not isinstance(data, pd.DataFrame) or kept.shape != (len(data),):
+        raise InvalidArgumentError(
+            "subset: an array of True and False, one for each row, such as data['x'] > 2"
+        )
+    return data[kept]
+
+
+def glmer(
+    formula: str,
+    data: Any,
+    family: object,
+    control: LmerControl | None = None,
+    start: Any = None,
+    verbose: int = 0,
+    n_agq: int = 1,
+    *,
+    subset: Any = None,
+    weights: Any = None,
+    na_action: str = "na.omit",
+    offset: Any = None,
+    contrasts: Mapping[str, str] | None = None,
+    **ours: Any,
+) -> GlmerMod:
+    """Fit a generalised linear mixed model, with the arguments of R's ``glmer`` in its order.
+
+    Parameters
+    ----------
+    formula, data, family, weights, offset, contrasts
+        As in `merextras.glmer`; the family has no default here (R's is gaussian, which is `lmer`).
+    control : LmerControl, optional
+    start : array of theta, or mapping with ``theta``, optional
+    verbose : int
+        Not used: ``m.opt_summary`` has the steps.
+    n_agq : int
+        R's ``nAGQ``; 0 is an error.
+    subset : (n,) array of bool, or Series, optional
+        Rows to keep.
+    na_action : {"na.omit", "na.exclude", "na.fail"}
+    **ours
+        Other arguments of `merextras.glmer`.
+
+    Returns
+    -------
+    GlmerMod
+
+    Raises
+    ------
+    InvalidArgumentError
+        Another `na_action`, a `subset` that is not of that form, what `merextras.glmer` raises.
+    """
+    del verbose
+    ours.setdefault("missing", _missing(na_action))
+    if start is not None:
+        theta = start["theta"] if isinstance(start, Mapping) and "theta" in start else start
+        control = replace(control or LmerControl(), start=theta)
+    return fit_glmer(
+        formula, _rows(data, subset), family, n_agq=n_agq, control=control, weights=weights,
+        offset=offset, contrasts=contrasts, **ours,
     )  # fmt: skip
 
 

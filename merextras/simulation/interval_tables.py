@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,6 +10,8 @@ import numpy as np
 from merextras._typing import Array
 from merextras.accessors.pick import COMBINED, FIXED, parts_of
 from merextras.model.design.design import Design
+from merextras.model.generalised.draws import of_means
+from merextras.model.generalised.fitted import FittedGlmm
 from merextras.simulation.linear_predictor import RowDraws
 
 
@@ -40,6 +42,32 @@ class Residuals:
 
 
 @dataclass(frozen=True, eq=False)
+class Observations:
+    """New responses of a generalised model in place of their means.
+
+    Attributes
+    ----------
+    model : FittedGlmm
+    trials : (n,) array or None
+        Of each row of the target, for a binomial family: responses are proportions of them.
+    rng : Generator
+    """
+
+    model: FittedGlmm
+    trials: Array | None
+    rng: np.random.Generator
+    to_parts: bool = False
+
+    def add(self, out: Array, draws: RowDraws, part: slice) -> None:
+        """Draw responses with the means in ``out``, (rows, n_sims), in place."""
+        if self.trials is None:
+            out[:] = of_means(self.model, out, None, self.rng)
+            return
+        trials = np.broadcast_to(self.trials[draws.at[part], None], out.shape)
+        out[:] = of_means(self.model, out, trials, self.rng) / trials
+
+
+@dataclass(frozen=True, eq=False)
 class IntervalTables:
     """Fit, lower and upper of each effect by rows, filled as the draws come.
 
@@ -52,7 +80,9 @@ class IntervalTables:
         ``"median"`` or ``"mean"``.
     level : float
     offset : (n,) array or None
-    residuals : Residuals or None
+    residuals : Residuals, Observations or None
+    inverse_link : callable or None
+        Of a generalised model.
     tables : dict effect -> (n, 3) array
     sims : dict effect -> (n, n_sims) array
         Empty if the draws are not wanted.
@@ -63,7 +93,8 @@ class IntervalTables:
     stat: str
     level: float
     offset: Array | None
-    residuals: Residuals | None
+    residuals: Residuals | Observations | None
+    inverse_link: Callable[[Array], Array] | None = None
     tables: dict[str, Array] = field(default_factory=dict)
     sims: dict[str, Array] = field(default_factory=dict)
 
@@ -84,6 +115,8 @@ class IntervalTables:
         at = draws.at[part]
         for effect, made in self._made(draws, part):
             whole = effect in {"full", COMBINED}
+            if self.inverse_link is not None and effect != "random":
+                made[:] = self.inverse_link(made)
             if self.residuals is not None and (whole or self.residuals.to_parts):
                 self.residuals.add(made, draws, part)
             if effect in self.sims:

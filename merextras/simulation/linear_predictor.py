@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from merextras._typing import Array, IntArray
+from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.newdata.rows import NewRows
 from merextras.model.newdata.target import Target
 from merextras.model.state.fitted import FittedModel
@@ -115,7 +116,7 @@ def row_draws(
         ]
         draws = drawer(generator, [own[:at] for own, at in zip(used, split, strict=True)])
         b = []
-        for t, lam in enumerate(model.solution.lams):
+        for t, lam in enumerate(effect_factors(model)):
             keep = used[t][split[t] :] - part.n_levels[t]
             more = draw_unseen(lam, draws.sigma, counts[t], keep, generator)
             b.append(np.concatenate([draws.b[t], more]) if len(more) else draws.b[t])
@@ -132,6 +133,14 @@ def row_draws(
             np.ascontiguousarray(draws.beta.T),
             tuple(b),
         )
+
+
+def effect_factors(model: FittedModel) -> tuple[Array, ...]:
+    """Factors of each term's covariance over sigma**2, (k, k), as the user counts the effects."""
+    if not isinstance(model, FittedGlmm):
+        return model.solution.lams
+    pairs = zip(model.laplace.criterion.table.effects, model.laplace.modes.lams, strict=True)
+    return tuple(own.to_user(lam) for own, lam in pairs)
 
 
 def _with_unseen(part: NewRows, unseen: Sequence[IntArray], new_levels: str) -> list[IntArray]:

@@ -13,8 +13,9 @@ from tqdm import tqdm
 from merextras._checks import check_choice, check_count, check_flag, check_level
 from merextras._rng import as_generator
 from merextras._typing import Array, Rng
-from merextras.exceptions import ApproximationWarning, InvalidArgumentError
+from merextras.exceptions import ApproximationWarning, InvalidArgumentError, UnsupportedModelError
 from merextras.model.columns.levels import labels_of
+from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.newdata.re_form import kept_effects
 from merextras.model.newdata.rows import read_new, unseen
 from merextras.model.newdata.target import Target, precisions, target_rows
@@ -23,7 +24,12 @@ from merextras.model.state.one_sigma import require_one_sigma
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.replicates.predict_interval import PredictIntervalResult, interval_frame
 from merextras.simulation.independent import fixed_covariance, independent_drawer
-from merextras.simulation.interval_tables import IntervalTables, Residuals, blocks_of_rows
+from merextras.simulation.interval_tables import (
+    IntervalTables,
+    Observations,
+    Residuals,
+    blocks_of_rows,
+)
 from merextras.simulation.linear_predictor import Drawer, row_draws
 from merextras.simulation.sim import draw_effects
 
@@ -105,7 +111,8 @@ def predict_interval(
         whole number; a missing column, an unseen category; merTools' corrections with
         ``joint=True``, for a term that is not there, or where they leave no variance.
     UnsupportedModelError
-        A random slope that can't be made from its name.
+        A random slope that can't be made from its name; of a generalised model ``which="all"``,
+        ``joint=False``, and new responses of `newdata` with several trials.
 
     Warns
     -----
@@ -121,6 +128,11 @@ def predict_interval(
 
     Notes
     -----
+    Of a generalised model (`glmer`) all is on the scale of the response but the part ``"random"``,
+    which is one of the linear predictor. ``include_resid_var=True`` has intervals of a new response
+    drawn from the family (a proportion of the row's trials, a count, a number), False of its mean
+    given the effects, a probability or a rate. The parameters are drawn as in `sim`.
+
     ``joint=True`` draws :math:`\sigma^2 \sim r^2/\chi^2_{n-p}`, then (beta, b) from their joint
     normal distribution given sigma, as `sim` does, and :math:`e \sim N(0, \sigma^2/w)`. As `n_sims`
     grows, ``which="full"`` becomes ``predict(interval="prediction")``, without residuals
@@ -169,14 +181,17 @@ def predict_interval(
     >>> [float((f["upper"] - f["lower"]).iloc[0].round(1)) for f in (ours, theirs)]
     [0.6, 10.1]
     """
-    model, which = as_fitted(m), check_choice(which, _WHICH, "which")
+    model = as_fitted(m, generalised=True)
+    which = check_choice(which, _WHICH, "which")
     stat = check_choice(stat, ("median", "mean"), "stat")
     new_levels = check_choice(new_levels, ("zero", "draw"), "new_levels")
     level, n_sims, generator = check_level(level), check_count(n_sims, "n_sims"), as_generator(rng)
     joint, return_sims = check_flag(joint, "joint"), check_flag(return_sims, "return_sims")
     include_resid_var = check_flag(include_resid_var, "include_resid_var")
     newdata = None if newdata is None else read_new(model.design, newdata)
-    if include_resid_var and not joint:
+    if isinstance(model, FittedGlmm):
+        _check_generalised(model, which, joint, weights)
+    elif include_resid_var and not joint:
         require_one_sigma(
             model,
             "joint=False",
@@ -187,11 +202,16 @@ def predict_interval(
     target = target_rows(model, newdata, kept=kept_effects(model.design, None), unknown="zero")
     if new_levels == "zero":
         _warn_of_unseen(model, newdata, target)
-    residuals = None
-    if include_resid_var:
+    residuals: Residuals | Observations | None = None
+    inverse_link = None
+    if isinstance(model, FittedGlmm):
+        inverse_link = model.engine_family.mean
+        if include_resid_var and which == "full":
+            residuals = Observations(model, _trials(model, newdata), generator)
+    elif include_resid_var:
         scale = _scale(precisions(model.design, newdata, weights)) if joint else None
         residuals = Residuals(scale, not joint, generator)
-    made = IntervalTables(model.design, which, stat, level, target.offset, residuals)
+    made = IntervalTables(model.design, which, stat, level, target.offset, residuals, inverse_link)
     made.prepare(len(target), n_sims, keep=return_sims)
     known = target.complete()
     work = row_draws(model, target, known, drawer, n_sims, generator, new_levels=new_levels)
@@ -232,6 +252,37 @@ def _drawer(
                 f"{name}={given!r}: corrects for independent draws; say joint=False to have them"
             )
     return lambda rng, keep: draw_effects(model, n_sims, rng, keep)
+
+
+def _check_generalised(model: FittedGlmm, which: str, joint: bool, weights: Any) -> None:
+    """Refuse what is defined for linear models alone."""
+    if which == "all":
+        raise UnsupportedModelError(
+            "which='all': the parts of a generalised model add up on the scale of the linear "
+            "predictor alone, not on that of the response; which='full', 'fixed' or 'random'"
+        )
+    if not joint:
+        raise UnsupportedModelError(
+            "joint=False: merTools' independent draws are there for linear models alone; "
+            "joint=True is right for all"
+        )
+    if weights is not None:
+        raise InvalidArgumentError(
+            f"weights: family={model.choice.name!r} has no precision weights; leave weights=None"
+        )
+
+
+def _trials(model: FittedGlmm, newdata: pd.DataFrame | None) -> Array | None:
+    """Numbers of trials of the rows to predict for; None for other families."""
+    trials = model.response.trials
+    if trials is None or newdata is None:
+        return trials
+    if np.all(trials == 1.0):
+        return np.ones(len(newdata))
+    raise UnsupportedModelError(
+        "newdata: the numbers of trials of its rows are not known, and with them how much a new "
+        "proportion varies; include_resid_var=False has intervals of the probability"
+    )
 
 
 def _warn_of_unseen(model: FittedModel, newdata: pd.DataFrame | None, target: Target) -> None:

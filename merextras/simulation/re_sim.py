@@ -11,6 +11,7 @@ import pandas as pd
 from merextras._checks import check_choice, check_count
 from merextras._rng import as_generator
 from merextras._typing import Array, IntArray, Rng
+from merextras.accessors.ratios import check_ratio
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.design.design import Design
 from merextras.model.state.fitted import FittedModel
@@ -27,6 +28,7 @@ def re_sim(
     groups: str | Sequence[str] | None = None,
     *,
     n_sims: int = 1000,
+    odds_ratio: bool = False,
     rng: Rng = None,
 ) -> pd.DataFrame:
     """Simulate the random effects and summarise each: mean, median and standard deviation.
@@ -39,6 +41,9 @@ def re_sim(
         Grouping factors, all by default.
     n_sims : int, default 1000
         Number of draws.
+    odds_ratio : bool, default False
+        Of a model of `glmer` with a logit or log link: the exponentials of the draws, which are
+        ratios of odds or of rates.
     rng : int, numpy.random.Generator or None
         Seed or source of the random numbers. The draws are those of ``sim(m, n_sims, rng=rng)``,
         whatever `groups` is.
@@ -104,11 +109,12 @@ def re_sim(
     4  school     V  Intercept   6.4     6.4  4.0
     5  school    VI  Intercept  14.0    14.0  4.0
     """
-    model = as_fitted(m)
+    model = as_fitted(m, generalised=True)
+    check_ratio(model, odds_ratio, "odds_ratio")
     factors = _factors(model.design, groups)
     n_sims = check_count(n_sims, "n_sims")
     terms = [t for factor in factors for t in model.design.terms_of(factor)]
-    found = _summaries(model, terms, n_sims, as_generator(rng))
+    found = _summaries(model, terms, n_sims, as_generator(rng), ratio=odds_ratio)
     frames = [
         effects_frame(term.factor, term.levels, term.names, found[t])
         for t, term in ((t, model.design.terms[t]) for t in terms)
@@ -168,7 +174,7 @@ def fe_sim(m: object, *, n_sims: int = 1000, rng: Rng = None) -> pd.DataFrame:
     0  Intercept  251.3   251.4  6.8
     1       Days   10.4    10.4  1.5
     """
-    model = as_fitted(m)
+    model = as_fitted(m, generalised=True)
     n_sims = check_count(n_sims, "n_sims")
     nothing = [np.empty(0, dtype=np.intp) for _ in model.design.terms]
     draws = draw_effects(model, n_sims, as_generator(rng), nothing)
@@ -189,15 +195,20 @@ def _factors(design: Design, groups: object) -> list[str]:
 
 
 def _summaries(
-    model: FittedModel, terms: Sequence[int], n_sims: int, rng: np.random.Generator
+    model: FittedModel,
+    terms: Sequence[int],
+    n_sims: int,
+    rng: np.random.Generator,
+    *,
+    ratio: bool,
 ) -> dict[int, dict[str, Array]]:
     """Mean, median and sd of the wanted terms' effects, (J, k) each."""
-    shapes = [b.shape for b in model.solution.b]
+    shapes = [b.shape for b in model.modes]
     out = {t: {s: np.empty(shapes[t]) for s in ("mean", "median", "sd")} for t in terms}
     passes = list(_passes(shapes, terms, _HELD // n_sims))
     for i, keep in enumerate(passes):
         last = i == len(passes) - 1
-        _one_pass(model, n_sims, rng if last else copy.deepcopy(rng), keep, out)
+        _one_pass(model, n_sims, rng if last else copy.deepcopy(rng), keep, out, ratio=ratio)
     return out
 
 
@@ -207,12 +218,14 @@ def _one_pass(
     rng: np.random.Generator,
     keep: list[IntArray],
     out: dict[int, dict[str, Array]],
+    *,
+    ratio: bool,
 ) -> None:
     """Summarise the effects that are kept; the draws are gone when it returns."""
     draws = draw_effects(model, n_sims, rng, keep)
     for t, levels in enumerate(keep):
         if len(levels):
-            for name, values in summarise(draws.b[t]).items():
+            for name, values in summarise(np.exp(draws.b[t]) if ratio else draws.b[t]).items():
                 out[t][name][levels] = values
 
 

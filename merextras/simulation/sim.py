@@ -16,6 +16,7 @@ from merextras.engine.posterior import joint
 from merextras.engine.solution.pls import Solution
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.design.design import Design
+from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.replicates.simulation import SimResult
@@ -62,18 +63,23 @@ def draw_effects(
     -----
     Time is that of n_sims times all random effects, kept or not: they are drawn jointly.
     """
-    solution = model.solution
-    sigma = draw_sigma(solution, solution.n - solution.p, n_sims, rng)
-    beta = np.empty((n_sims, solution.p))
-    ks = [b.shape[1] for b in solution.b]
+    estimate, modes, fixed_low = model.fixed_estimates, model.modes, None
+    if isinstance(model, FittedGlmm):
+        solution, fixed_low = model.working, model.fixed_precision_factor
+        sigma = np.ones(n_sims)
+    else:
+        solution = model.solution
+        sigma = draw_sigma(solution, solution.n - solution.p, n_sims, rng)
+    beta = np.empty((n_sims, len(estimate)))
+    ks = [b.shape[1] for b in modes]
     found = [np.empty((len(levels), k, n_sims)) for levels, k in zip(keep, ks, strict=True)]
-    step = max(1, _BLOCK // (solution.p + sum(b.size for b in solution.b)))
+    step = max(1, _BLOCK // (len(estimate) + sum(b.size for b in modes)))
     for start in range(0, n_sims, step):
         at = slice(start, min(start + step, n_sims))
         scale = sigma[at]
-        deviations, effects = joint.draw(solution, len(scale), rng)
-        beta[at] = solution.beta + scale[:, None] * deviations
-        for out, part, mode, levels in zip(found, effects, solution.b, keep, strict=True):
+        deviations, effects = joint.draw(solution, len(scale), rng, fixed_low)
+        beta[at] = estimate + scale[:, None] * deviations
+        for out, part, mode, levels in zip(found, effects, modes, keep, strict=True):
             kept = np.moveaxis(part, 0, 2)[levels]
             kept *= scale
             kept += mode[levels][:, :, None]
@@ -104,7 +110,7 @@ def sim(m: object, n_sims: int = 100, *, rng: Rng = None) -> SimResult:
 
     Parameters
     ----------
-    m : MerMod or MixedLMResults
+    m : MerMod, of `lmer` or `glmer`, or MixedLMResults
         A fitted model. REML and ML fits differ only in their estimates.
     n_sims : int, default 100
         Number of draws.
@@ -152,6 +158,10 @@ def sim(m: object, n_sims: int = 100, *, rng: Rng = None) -> SimResult:
     high, the random effects are low. ``ranef(cond_var=True)`` is given the fixed effects, and its
     SDs are smaller.
 
+    Of a generalised model (`glmer`) beta is drawn from a normal distribution with the covariance
+    ``m.vcov()``, from the observed information of all parameters, and b from its normal
+    approximation at the mode given beta; there is no residual SD, `sigma` is NaN.
+
     **R counterpart**: ``arm::sim``. It means this distribution, but its code (to version 1.14-4)
     has :math:`\Lambda'` for :math:`\Lambda` and leaves out the permutation of the sparse factor.
     Its draws are right for one scalar term. They are wrong for correlated slopes (the SD of a
@@ -182,7 +192,7 @@ def sim(m: object, n_sims: int = 100, *, rng: Rng = None) -> SimResult:
     >>> print(f"{sims.ranef['school'][:, 0].std():.1f} {sims.coef('school')[:, 0].std():.1f}")
     4.0 0.9
     """
-    model = as_fitted(m)
+    model = as_fitted(m, generalised=True)
     n_sims = check_count(n_sims, "n_sims")
     design = model.design
     draws = draw_effects(model, n_sims, as_generator(rng), all_levels(design))
@@ -194,7 +204,7 @@ def sim(m: object, n_sims: int = 100, *, rng: Rng = None) -> SimResult:
         ranef[factor] = np.moveaxis(_joined(design, draws, at, levels[factor]), -1, 0)
     partners = {f: tuple(map(design.fixed_name, names)) for f, names in terms.items()}
     by_group: dict[str, Array] = {}
-    sigma = draws.sigma
+    sigma = np.full(n_sims, np.nan) if model.is_generalised else draws.sigma
     if design.residual is not None:
         ratios = group_sigmas(model) / np.sqrt(model.solution.sigma2)
         by_group = {
@@ -223,7 +233,8 @@ def _joined(design: Design, draws: Draws, terms: Sequence[int], levels: pd.Index
 def sim_fitted(m: object, sims: SimResult) -> Array:
     """Conditional means of the model's own rows under each draw: X beta + Z b + offset.
 
-    R counterpart: ``fitted(sim(m), regression = m)`` of arm. No residual noise is added.
+    R counterpart: ``fitted(sim(m), regression = m)`` of arm. No residual noise is added. Of a
+    generalised model the inverse link is applied: probabilities, rates, means.
 
     Parameters
     ----------
@@ -256,7 +267,7 @@ def sim_fitted(m: object, sims: SimResult) -> Array:
     >>> sim_fitted(fit, sim(fit, 200, rng=1)).shape
     (30, 200)
     """
-    model = as_fitted(m)
+    model = as_fitted(m, generalised=True)
     design = model.design
     _check_same(design, sims)
     out = np.asarray(design.x @ sims.fixef.T)
@@ -272,7 +283,7 @@ def sim_fitted(m: object, sims: SimResult) -> Array:
                     out, sims.ranef[factor][:, :, first + j], codes, term.rows.values[:, j]
                 )
             first += term.k
-    return out
+    return model.engine_family.mean(out) if isinstance(model, FittedGlmm) else out
 
 
 def _add_effects(out: Array, effects: Array, codes: IntArray, values: Array) -> None:

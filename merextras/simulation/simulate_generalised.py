@@ -9,9 +9,9 @@ import pandas as pd
 
 from merextras._checks import check_count
 from merextras._rng import as_generator
-from merextras._typing import Array, Rng
+from merextras._typing import Rng
 from merextras.exceptions import UnsupportedModelError
-from merextras.model.generalised.draws import effects_anew, response_given
+from merextras.model.generalised.again import drawn
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.simulation.simulate import kept_terms
 
@@ -76,19 +76,10 @@ def simulate(
             "newdata: responses of other rows are not simulated for a generalised model yet; "
             "m.predict(newdata) has their means"
         )
-    columns = [model.response.shown(_drawn(model, kept, g)) for g in generators]
+    columns = [model.response.shown(drawn(model, kept, g)) for g in generators]
     names, index = [f"sim_{i + 1}" for i in range(n_sims)], model.design.index
     if model.response.form != "cbind":
         return pd.DataFrame(dict(zip(names, columns, strict=True)), index=index)
     parts = [str(label) for label in model.response.labels]
     pairs = pd.MultiIndex.from_product([names, parts])
     return pd.DataFrame(np.column_stack([c for pair in columns for c in pair]), index, pairs)
-
-
-def _drawn(model: FittedGlmm, kept: set[int], generator: np.random.Generator) -> Array:
-    design = model.design
-    eta = design.x @ model.fixed_estimates + (0.0 if design.offset is None else design.offset)
-    for t, term in enumerate(design.terms):
-        b = model.modes[t] if t in kept else effects_anew(model, t, generator)
-        eta = eta + np.einsum("nk,nk->n", term.rows.values, b[term.rows.codes])
-    return response_given(model, eta, generator)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from merextras.accessors import likelihood
+from merextras.accessors import generalised, likelihood
 from merextras.accessors.estimates import mean_sigma
+from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.base import Table
 
@@ -24,7 +25,8 @@ def glance(m: object) -> pd.DataFrame:
     DataFrame
         One row: ``nobs sigma log_lik aic bic reml_crit df_residual``, with ``deviance`` instead of
         ``reml_crit`` for an ML fit. Likelihood, AIC and BIC are of the fit's own criterion. With
-        residual variances by group `sigma` is the root of their mean over the observations.
+        residual variances by group `sigma` is the root of their mean over the observations; a model
+        of `glmer` has none.
 
     Raises
     ------
@@ -39,7 +41,18 @@ def glance(m: object) -> pd.DataFrame:
        nobs  sigma  log_lik      aic      bic  reml_crit  df_residual
     0   180  25.59  -871.81  1755.63  1774.79    1743.63          174
     """
-    model = as_fitted(m)
+    model = as_fitted(m, generalised=True)
+    if isinstance(model, FittedGlmm):
+        return Table(
+            {
+                "nobs": [generalised.nobs(model)],
+                "log_lik": [generalised.log_lik(model)],
+                "aic": [generalised.aic(model)],
+                "bic": [generalised.bic(model)],
+                "deviance": [generalised.deviance(model)],
+                "df_residual": [generalised.df_residual(model)],
+            }
+        )
     name = "reml_crit" if model.solution.reml else "deviance"
     return Table(
         {

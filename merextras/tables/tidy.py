@@ -13,12 +13,17 @@ from scipy import stats
 from merextras._checks import check_choice, check_ci, one_of
 from merextras._renamed import new_names
 from merextras._typing import Rng
+from merextras.accessors import generalised
 from merextras.accessors.estimates import ranef, var_corr
+from merextras.accessors.generalised import check_asymptotic
 from merextras.accessors.parameters import as_variances, kinds, parameter_names, parameters_of
+from merextras.accessors.ratios import check_ratio
 from merextras.exceptions import InvalidArgumentError
 from merextras.inference.ddf.method import method_of, t_table
+from merextras.inference.intervals import profile_generalised
 from merextras.inference.intervals.bootstrap import bootstrap
 from merextras.inference.intervals.profile import profile
+from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.base import Table
@@ -46,6 +51,7 @@ def tidy(
     level: float = 0.95,
     ddf: str | None = None,
     scales: str = "sdcor",
+    exponentiate: bool = False,
     n_sims: int = 500,
     rng: Rng = None,
     **old: Any,
@@ -70,6 +76,10 @@ def tidy(
     scales : {"sdcor", "vcov"}
         Standard deviations and correlations, or variances and covariances, with intervals on that
         scale.
+    exponentiate : bool, default False
+        Of a model of `glmer` with a logit, log or complementary log-log link: the fixed effects as
+        ratios (of odds, rates or hazards) with the ends of their intervals, and standard errors by
+        the delta method; statistics and p-values are those of the effects.
     n_sims, rng
         Replicates and seed of ``ci="bootstrap"``.
     **old
@@ -134,24 +144,47 @@ def tidy(
     if old:
         new_names("tidy", old, _OLD, {} if ci is None else {"ci": ci}, until="0.2")
         ci = old.get("conf_method", "wald") if old.get("conf_int", False) else None
-    model, (how, level) = as_fitted(m), check_ci(ci, level, ("wald", "profile", "bootstrap"))
+    model = as_fitted(m, generalised=True)
+    how, level = check_ci(ci, level, ("wald", "profile", "bootstrap"))
+    ratio = check_ratio(model, exponentiate, "exponentiate")
     wanted = _checked(effects)
     check_choice(scales, ("sdcor", "vcov"), "scales")
-    method = method_of(model, "asymptotic" if ddf is None else ddf, stacklevel=3)
-    model = method.model
     parts = {}
+    if isinstance(model, FittedGlmm):
+        fixed = _fixed_of_glmm(model, ddf)
+    else:
+        method = method_of(model, "asymptotic" if ddf is None else ddf, stacklevel=3)
+        model = method.model
+        fixed = t_table(method, np.eye(model.solution.p))
+        fixed.insert(0, "term", list(model.design.fixed.names))
+        fixed = fixed if ddf is not None else fixed.drop(columns=["df", "p_value"])
     if "fixed" in wanted:
-        table = t_table(method, np.eye(model.solution.p))
-        table.insert(0, "term", list(model.design.fixed.names))
-        parts["fixed"] = table if ddf is not None else table.drop(columns=["df", "p_value"])
+        parts["fixed"] = fixed
     if "ran_pars" in wanted:
         parts["ran_pars"] = _parameters(model, scales)
     if how is not None and parts:
         _add_intervals(model, parts, level, how, scales, n_sims, rng)
+    if ratio and "fixed" in parts:
+        parts["fixed"] = _as_ratios(parts["fixed"])
     for effect in _BY_LEVEL & wanted:
         table = ranef(model).to_frame() if effect == "ran_vals" else ran_coefs(model)
         parts[effect] = _with_wald(table, level) if how is not None else table
     return Table.of(_joined(parts))
+
+
+def _fixed_of_glmm(model: FittedGlmm, ddf: str | None) -> pd.DataFrame:
+    check_asymptotic(ddf, "tidy")
+    table = generalised.summary(model).coefficients.copy()
+    table.insert(0, "term", list(model.design.fixed.names))
+    return table.reset_index(drop=True)
+
+
+def _as_ratios(table: pd.DataFrame) -> pd.DataFrame:
+    out = table.copy()
+    for name in ("estimate", "conf_low", "conf_high"):
+        if name in out:
+            out[name] = np.exp(out[name])
+    return out.assign(std_error=out["std_error"] * out["estimate"])
 
 
 def _checked(effects: str | Sequence[str]) -> set[str]:
@@ -193,6 +226,8 @@ def _parameters(model: FittedModel, scales: str) -> pd.DataFrame:
         groups += [component.group] * len(found)
         # broom.mixed names a correlation by its effects in their order.
         terms += [f"{kind}__{'.'.join(reversed(label))}" for kind, label in found]
+    if isinstance(model, FittedGlmm):
+        return _parameters_of_glmm(model, groups, terms, scale)
     by = model.design.residual
     levels = [np.nan] if by is None else list(by.levels)
     if model.has_known_sigma:
@@ -211,6 +246,19 @@ def _parameters(model: FittedModel, scales: str) -> pd.DataFrame:
     return out
 
 
+def _parameters_of_glmm(
+    model: FittedGlmm, groups: list[str], terms: list[str], scale: str
+) -> pd.DataFrame:
+    """The same with the dispersion, if it is estimated, in the residual's place."""
+    values = parameters_of(model)[: len(parameter_names(model)) - len(model.fixed_estimates)]
+    if scale == "varcov":
+        values = as_variances(model.design.covariances, values[None], 0)[0]
+    table: dict[str, Any] = {"group": groups, "term": terms}
+    if model.engine_family.n_phi:
+        table = {"group": [*groups, "Residual"], "term": [*terms, "dispersion"]}
+    return pd.DataFrame({**table, "estimate": values, "std_error": np.nan})
+
+
 def _add_intervals(
     model: FittedModel,
     parts: dict[str, pd.DataFrame],
@@ -221,7 +269,7 @@ def _add_intervals(
     rng: Rng,
 ) -> None:
     names = parameter_names(model, "sdcor" if scales == "sdcor" else "varcov")
-    count = len(names) - model.solution.p
+    count = len(names) - len(model.fixed_estimates)
     where = {"ran_pars": slice(None, count), "fixed": slice(count, None)}
     if how == "wald":
         for effect, table in parts.items():
@@ -230,12 +278,18 @@ def _add_intervals(
     if how == "profile":
         wanted = [name for effect in parts for name in names[where[effect]]]
         scale = "sdcor" if scales == "sdcor" else "varcov"
-        found = profile(model, wanted, level_max=level, scale=scale).confint(level)
+        profiled = (
+            profile_generalised.profile(model, wanted, level_max=level, scale=scale)
+            if isinstance(model, FittedGlmm)
+            else profile(model, wanted, level_max=level, scale=scale)
+        )
+        found = profiled.confint(level)
     else:
         boot = bootstrap(model, n_sims=n_sims, rng=rng)
         if scales == "vcov":
             cov = model.design.covariances
-            made = [as_variances(cov, v) for v in (boot.values[None], boot.replicates)]
+            n_sigmas = 0 if model.is_generalised else 1
+            made = [as_variances(cov, v, n_sigmas) for v in (boot.values[None], boot.replicates)]
             boot = replace(boot, names=names, values=made[0][0], replicates=made[1])
         found = boot.confint(level)
     for effect, table in parts.items():

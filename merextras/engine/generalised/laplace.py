@@ -19,6 +19,7 @@ D_t the derivative in the covariance itself, as in the linear model's `gradient`
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -168,6 +169,12 @@ class Laplace:
         ks = [term.k for term in table.terms]
         self.covariances = Covariances.unstructured(ks) if covariances is None else covariances
         self.n_evaluations = self.n_steps = 0
+
+    def of(self, family: Family) -> Laplace:
+        """The criterion of another response of the same rows."""
+        out = copy(self)
+        out.family, out.n_evaluations, out.n_steps = family, 0, 0
+        return out
 
     @property
     def m(self) -> int:

@@ -16,16 +16,19 @@ import numpy as np
 
 from merextras.engine.generalised.laplace import Laplace, LaplacePoint
 from merextras.engine.generalised.start import start
+from merextras.engine.generalised.steps import inverse, is_positive, newton_step, updated
 from merextras.engine.kernels.blocks import Array, BoolArray
 
 # Step of one-sided differences for the first Hessian, of central ones for the information (in
-# standard errors), and the least and largest parts of a step that are believed.
+# standard errors), and the largest parts of a step that are believed.
 _ROUGH, _FINE = 1e-3, 2e-4
-_FLAT, _HALF, _FAR = 1e-4, 0.5, 2.0
+_HALF, _FAR = 0.5, 2.0
 # Steps in a row after which the decrement has not fallen to this share: the Hessian is a poor one.
 SLOW, PATIENCE = 0.3, 3
 # A decrease of the deviance that counts as one, relative to its size.
 _NOISE = 1e-12
+# The decrement of a refit to one of many responses: four times the log-likelihood to gain.
+AGAIN = 1e-9
 NEAR_ZERO, NEAR_BOUNDARY = 1e-4, 1e-3
 # A logarithm of a size from which on a negative binomial is Poisson, and where it is put then.
 _POISSON, _AT_POISSON = 16.0, 18.0
@@ -94,9 +97,23 @@ class Optimum:
         m, free = len(self.free), np.flatnonzero(self.free)
         out = np.zeros((m, m))
         inner = self.hessian[np.ix_(free, free)]
-        found = 2.0 * _inverse(inner) if self.positive else np.full_like(inner, np.nan)
+        found = 2.0 * inverse(inner) if self.positive else np.full_like(inner, np.nan)
         out[np.ix_(free, free)] = found
         return out
+
+
+@dataclass(frozen=True)
+class Again:
+    """Where a search for another response ended.
+
+    Attributes
+    ----------
+    point : LaplacePoint
+    converged : bool
+    """
+
+    point: LaplacePoint
+    converged: bool
 
 
 class _Search:
@@ -128,21 +145,28 @@ class _Search:
                     out[i] = out[:, i] = row
         return out
 
-    def climb(self, point: LaplacePoint) -> tuple[LaplacePoint, float]:
-        """Iterate to a stationary point of what is free; its decrement."""
-        gradient = point.gradient()
-        hessian, block = self.first_hessian(point, gradient), 2.0 * point.fixed_information()
+    def climb(
+        self, point: LaplacePoint, hessian: Array | None = None
+    ) -> tuple[LaplacePoint, float]:
+        """Iterate to a stationary point of what is free; its decrement.
+
+        `hessian` is one from nearby parameters or responses.
+        """
+        gradient, block = point.gradient(), 2.0 * point.fixed_information()
+        hessian = self.first_hessian(point, gradient) if hessian is None else hessian.copy()
         decrement, previous, slow = np.inf, np.inf, 0
         for _ in range(self.control.max_iterations):
             if self._size_is_infinite(point.x):
                 point = self._as_poisson(point)
                 gradient = point.gradient()
-            step, decrement = _step(hessian, np.where(self.free, gradient, 0.0), self.free)
+            step, decrement = newton_step(hessian, np.where(self.free, gradient, 0.0), self.free)
             slow = slow + 1 if decrement > SLOW * previous else 0
             if slow >= PATIENCE:
                 # What the updates have made of it is a poor one.
                 hessian, slow = information(self.criterion, point, self.free), 0
-                step, decrement = _step(hessian, np.where(self.free, gradient, 0.0), self.free)
+                step, decrement = newton_step(
+                    hessian, np.where(self.free, gradient, 0.0), self.free
+                )
             previous = decrement
             self.log.append((point.deviance(), decrement))
             if decrement <= self.control.tolerance or not np.isfinite(decrement):
@@ -154,7 +178,7 @@ class _Search:
             if not (np.isfinite(after).all() and np.isfinite(now).all()):
                 break
             hessian[self.beta, self.beta] += now - block
-            hessian = _updated(hessian, found.x - point.x, after - gradient)
+            hessian = updated(hessian, found.x - point.x, after - gradient)
             point, gradient, block = found, after, now
         return point, decrement
 
@@ -184,9 +208,11 @@ class _Search:
         x[-1] = _AT_POISSON
         return self.criterion.at(x, point)
 
-    def settle(self, point: LaplacePoint) -> tuple[LaplacePoint, float]:
+    def settle(
+        self, point: LaplacePoint, hessian: Array | None = None
+    ) -> tuple[LaplacePoint, float]:
         """Climb, and put at zero what is nearly there."""
-        point, decrement = self.climb(point)
+        point, decrement = self.climb(point, hessian)
         for _ in range(2):
             snapped = self._snapped(point)
             if snapped is None:
@@ -251,19 +277,43 @@ def optimise(
     criterion: Laplace, x: Array | None = None, *, control: GlmmControl | None = None
 ) -> Optimum:
     """Find the optimum, from a given start or one by penalised quasi-likelihood."""
-    control = GlmmControl() if control is None else control
-    search, restarts = _Search(criterion, control), 0
+    search = _Search(criterion, GlmmControl() if control is None else control)
     point = start(criterion) if x is None else criterion.at(x)
     if not np.isfinite(point.deviance()):
         return _nowhere(search, point)
     point = search.inside(point) or point
-    while True:
-        point = search.settle(point)[0]
-        better = search.inside(point) if restarts < control.max_restarts else None
-        if better is None:
-            break
-        point, restarts = better, restarts + 1
+    point, _, restarts = _settled(search, point)
     return _finished(search, search.canonical(point), restarts)
+
+
+def reoptimise(criterion: Laplace, x: Array, hessian: Array | None) -> Again:
+    """The optimum for another response, from the parameters and the Hessian of the first one.
+
+    Without the information matrix, which takes most of a small fit: for many responses.
+    """
+    search = _Search(criterion, GlmmControl(tolerance=AGAIN))
+    point = criterion.at(x)
+    if not np.isfinite(point.deviance()):
+        point, hessian = start(criterion), None
+    if not np.isfinite(point.deviance()):
+        return Again(point, False)
+    point, decrement, _ = _settled(search, point, hessian)
+    point = search.canonical(point)
+    found = bool(np.isfinite(decrement)) and decrement <= 100.0 * AGAIN
+    return Again(point, found and bool(np.isfinite(point.deviance())))
+
+
+def _settled(
+    search: _Search, point: LaplacePoint, hessian: Array | None = None
+) -> tuple[LaplacePoint, float, int]:
+    """A point that no growth of a variance makes better, its decrement, and the restarts."""
+    restarts = 0
+    while True:
+        point, decrement = search.settle(point, hessian)
+        better = search.inside(point) if restarts < search.control.max_restarts else None
+        if better is None:
+            return point, decrement, restarts
+        point, restarts, hessian = better, restarts + 1, None
 
 
 def _finished(search: _Search, point: LaplacePoint, restarts: int) -> Optimum:
@@ -272,13 +322,13 @@ def _finished(search: _Search, point: LaplacePoint, restarts: int) -> Optimum:
     gradient = np.where(free, point.gradient(), 0.0)
     hessian = information(criterion, point, free)
     inner = hessian[np.ix_(free, free)]
-    positive = _is_positive(inner)
-    step, decrement = _step(hessian, gradient, free)
+    positive = is_positive(inner)
+    step, decrement = newton_step(hessian, gradient, free)
     if positive and search.control.tolerance > 0.0:
         trial = criterion.at(point.x + step, point)
         if trial.deviance() <= point.deviance() + search.noise(point.deviance()):
             point, gradient = trial, np.where(free, trial.gradient(), 0.0)
-            decrement = _step(hessian, gradient, free)[1]
+            decrement = newton_step(hessian, gradient, free)[1]
     converged = bool(np.isfinite(decrement)) and decrement <= 1e-8 and positive
     return Optimum(
         point, hessian, free, gradient, float(decrement), len(search.log),
@@ -321,39 +371,3 @@ def _scales(criterion: Laplace, point: LaplacePoint) -> Array:
     sizes = 0.3 * np.maximum(np.abs(theta), 0.3 / criterion.units)
     fixed = np.sqrt(np.maximum(point.fixed_information().diagonal(), 1e-10))
     return np.concatenate([sizes, 1.0 / fixed, np.full(len(phi), 0.1)])
-
-
-def _step(hessian: Array, gradient: Array, free: BoolArray) -> tuple[Array, float]:
-    """``-H^-1 g`` by the sizes of the eigenvalues of the scaled Hessian, and ``g'H^-1 g``."""
-    where = np.flatnonzero(free)
-    inner = hessian[np.ix_(where, where)]
-    step = np.zeros(len(gradient))
-    if not (np.isfinite(inner).all() and np.isfinite(gradient).all()):
-        return step, np.inf
-    size = np.sqrt(np.maximum(np.abs(inner.diagonal()), 1e-8))
-    values, vectors = np.linalg.eigh(inner / np.outer(size, size))
-    values = np.maximum(np.abs(values), _FLAT * np.max(np.abs(values), initial=1e-300))
-    turned = vectors.T @ (gradient[where] / size)
-    step[where] = -(vectors @ (turned / values)) / size
-    return step, float(np.sum(turned**2 / values))
-
-
-def _updated(hessian: Array, dx: Array, dg: Array) -> Array:
-    """BFGS, where the curvature along the step is positive."""
-    moved = hessian @ dx
-    along, model = float(dx @ dg), float(dx @ moved)
-    if model <= 0.0 or along <= 1e-3 * model:
-        return hessian
-    return np.asarray(hessian - np.outer(moved, moved) / model + np.outer(dg, dg) / along)
-
-
-def _is_positive(inner: Array) -> bool:
-    if not np.isfinite(inner).all():
-        return False
-    size = np.sqrt(np.maximum(np.abs(inner.diagonal()), 1e-300))
-    return bool(np.linalg.eigvalsh(inner / np.outer(size, size))[0] > 1e-10) if len(inner) else True
-
-
-def _inverse(inner: Array) -> Array:
-    size = np.sqrt(np.abs(inner.diagonal()))
-    return np.asarray(np.linalg.inv(inner / np.outer(size, size)) / np.outer(size, size))

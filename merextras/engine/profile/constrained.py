@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -48,7 +49,8 @@ class Reached:
         Its second derivative, by the average information.
     tangent : array
         dz / du along the minima, by the average information: good near the optimum.
-    model : Conditional
+    model : Conditional or LaplacePoint
+        The second of a generalised model.
     converged : bool
     log_omega : array or None
         Of the strata of the residuals, relative to that whose sigma is the model's.
@@ -60,7 +62,7 @@ class Reached:
     slope: float
     curvature: float
     tangent: Array
-    model: Conditional
+    model: Any
     converged: bool
     log_omega: Array | None = None
 

@@ -8,12 +8,13 @@ point (the envelope theorem), few points determine the curve.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 
 from merextras.engine.kernels.blocks import Array
 from merextras.engine.kernels.cubic import cubic
-from merextras.engine.profile.constrained import Problem, Reached
+from merextras.engine.profile.constrained import Reached
 
 # The last point lies beyond the rise asked for by this much, so that nothing is extrapolated.
 _BEYOND = 1.003
@@ -65,13 +66,23 @@ class Side:
     status: str
 
 
+class Followed(Protocol):
+    """What has a minimum at each value of a parameter."""
+
+    curvature_correction: Any
+
+    def minimum(self, u: float, z: Array) -> Reached:
+        """The least deviance with the parameter at u, from other coordinates z."""
+        ...
+
+
 @dataclass
 class Tracer:
     """One parameter's path.
 
     Attributes
     ----------
-    problem : Problem
+    problem : Followed
     start : Reached
         At the optimum.
     span : Range
@@ -79,7 +90,7 @@ class Tracer:
         Values of zeta to have a point near to, ascending; the last is reached if it can be.
     """
 
-    problem: Problem
+    problem: Followed
     start: Reached
     span: Range
     goals: tuple[float, ...]
@@ -152,7 +163,7 @@ class Tracer:
 
 
 def trace(
-    problem: Problem, start: Reached, span: Range, goals: tuple[float, ...]
+    problem: Followed, start: Reached, span: Range, goals: tuple[float, ...]
 ) -> tuple[Side, Side]:
     """Both sides of a parameter's profile, the lower and the upper.
 

@@ -65,55 +65,63 @@ def anova(
     if not others:
         return _by_term(model, type_of(type))
     more, names = check_models(others, names)
-    models = [model, *more]
-    fits = [m for m in models if isinstance(m, FittedGlmm)]
-    if len(fits) < len(models):
-        other = next(m for m in models if not isinstance(m, FittedGlmm))
-        raise InvalidArgumentError(
-            f"anova: a generalised model is compared with models of glmer, not with "
-            f"{other.__class__.__name__}"
-        )
-    _check_families(fits)
-    if names is not None and (isinstance(names, str) or len(names) != len(models)):
-        raise InvalidArgumentError(f"names={names!r}: expected {len(models)} names")
-    out: list[AnyCandidate] = [_candidate(fit) for fit in fits]
+    fits = comparable([model, *more], "anova")
+    if names is not None and (isinstance(names, str) or len(names) != len(fits)):
+        raise InvalidArgumentError(f"names={names!r}: expected {len(fits)} names")
+    out: list[AnyCandidate] = [candidate(fit) for fit in fits]
     check_same_data(out)
-    _check_trials(fits)
     if names is not None:
         out = [replace(c, label=str(name)) for c, name in zip(out, names, strict=True)]
     return compared(sorted(out, key=lambda c: c.n_parameters))
 
 
-def _check_families(fits: Sequence[FittedGlmm]) -> None:
-    first = fits[0].choice
-    for fit in fits[1:]:
-        if fit.choice != first:
-            raise InvalidArgumentError(
-                f"anova: the models have different families, {first.text} and {fit.choice.text}; "
-                "models of one family and link are nested. Compare others by aic or bic"
-            )
-        if fit.n_agq != fits[0].n_agq:
-            raise InvalidArgumentError(
-                f"anova: the likelihoods are approximated differently, by n_agq={fits[0].n_agq} "
-                f"and {fit.n_agq}; fit both alike, by m.update(n_agq={fits[0].n_agq})"
-            )
+def comparable(models: Sequence[object], verb: str) -> list[FittedGlmm]:
+    """Models of one family, approximation, trials and offset.
 
-
-def _check_trials(fits: Sequence[FittedGlmm]) -> None:
-    """The same trials and offset in all."""
+    Raises
+    ------
+    InvalidArgumentError
+    """
+    fits = [m for m in models if isinstance(m, FittedGlmm)]
+    if len(fits) < len(models):
+        other = next(m for m in models if not isinstance(m, FittedGlmm))
+        raise InvalidArgumentError(
+            f"{verb}: a generalised model is compared with models of glmer, not with "
+            f"{other.__class__.__name__}"
+        )
     first = fits[0]
     for fit in fits[1:]:
-        for what, a, b in (
-            ("trials", first.response.trials, fit.response.trials),
-            ("offsets", first.design.offset, fit.design.offset),
-        ):
-            zero = np.zeros(first.design.n)
-            one, other = (zero if part is None else part for part in (a, b))
-            if not np.allclose(one, other, rtol=1e-9, atol=1e-12):
-                raise InvalidArgumentError(f"anova: the models are of different {what}")
+        if fit.choice != first.choice:
+            raise InvalidArgumentError(
+                f"{verb}: the models have different families, {first.choice.text} and "
+                f"{fit.choice.text}; models of one family and link are nested. Compare others by "
+                "aic or bic"
+            )
+        if fit.n_agq != first.n_agq:
+            raise InvalidArgumentError(
+                f"{verb}: the likelihoods are approximated differently, by n_agq={first.n_agq} "
+                f"and {fit.n_agq}; fit both alike, by m.update(n_agq={first.n_agq})"
+            )
+        _check_trials(first, fit, verb)
+    return fits
 
 
-def _candidate(fit: FittedGlmm) -> Candidate:
+def _check_trials(first: FittedGlmm, fit: FittedGlmm, verb: str) -> None:
+    """The same trials and offset in both; models of other rows are refused elsewhere."""
+    if fit.design.n != first.design.n:
+        return
+    for what, a, b in (
+        ("trials", first.response.trials, fit.response.trials),
+        ("offsets", first.design.offset, fit.design.offset),
+    ):
+        zero = np.zeros(first.design.n)
+        one, other = (zero if part is None else part for part in (a, b))
+        if not np.allclose(one, other, rtol=1e-9, atol=1e-12):
+            raise InvalidArgumentError(f"{verb}: the models are of different {what}")
+
+
+def candidate(fit: FittedGlmm) -> Candidate:
+    """A generalised model in a comparison."""
     return Candidate(
         label=fit.design.formula,
         n_parameters=fit.n_parameters,

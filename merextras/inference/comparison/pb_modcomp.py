@@ -11,6 +11,7 @@ from merextras._rng import as_generator
 from merextras._typing import Rng
 from merextras.engine.kernels.dense import orthonormal
 from merextras.exceptions import InvalidArgumentError, MerextrasError
+from merextras.inference.comparison import anova_generalised, ranova_generalised
 from merextras.inference.intervals.replicates import check_joint_refits
 from merextras.inference.nesting.nested import (
     AnyCandidate,
@@ -25,6 +26,7 @@ from merextras.inference.variance_tests.null_bootstrap import (
     null_sample,
 )
 from merextras.model.fit.refit import refit_ml
+from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.state.fitted import FittedModel
 from merextras.model.state.penalised import refuse_penalised
 from merextras.model.statsmodels.mixedlm import as_fitted
@@ -90,6 +92,9 @@ def pb_modcomp(
     meant for d = 1 only. Statistics equal to t count as extreme. The rows other than PBtest take T
     to be nearly chi-square, which it is not when a variance is tested.
 
+    Models of `glmer` are tested alike, of one family and approximation; their refits are one by
+    one.
+
     Cost: two refits a replicate, all of them together (see `bootstrap`): 1000 samples for models
     of the size of ``sleepstudy`` take a fraction of a second.
 
@@ -116,6 +121,8 @@ def pb_modcomp(
         raise InvalidArgumentError("n_sims=1: the reference distribution needs at least 2 samples")
     refuse_penalised("pb_modcomp", large, small)
     generators = as_generator(rng).spawn(n_sims)
+    if isinstance(large, FittedGlmm) or isinstance(small, FittedGlmm):
+        return _generalised(large, small, generators, n_jobs)
     check_joint_refits(as_fitted(large), "pb_modcomp")
     if not is_ols(small):
         check_joint_refits(as_fitted(small), "pb_modcomp")
@@ -130,6 +137,23 @@ def pb_modcomp(
     observed = likelihood_ratio(-2.0 * candidate.log_lik, -2.0 * full.log_lik, full.n)
     failed = n_sims - len(used)
     return PBModcomp(float(observed), df, used, full.label, candidate.label, failed)
+
+
+def _generalised(
+    large: object, small: object, generators: list[np.random.Generator], n_jobs: int
+) -> PBModcomp:
+    """The test of two models of `glmer`."""
+    models = anova_generalised.comparable([large, small], "pb_modcomp")
+    candidates = [anova_generalised.candidate(each) for each in models]
+    df = _tested(*candidates)
+    sample = ranova_generalised.null_sample(models[0], models[1], generators, n_jobs)
+    used = sample[np.isfinite(sample)]
+    if len(used) < 2:
+        raise MerextrasError("pb_modcomp: the refits to simulated data did not converge")
+    observed = ranova_generalised.ratio(models[1].log_likelihood, models[0].log_likelihood)
+    labels = [candidate.label for candidate in candidates]
+    failed = len(generators) - len(used)
+    return PBModcomp(float(observed), df, used, labels[0], labels[1], failed)
 
 
 def _smaller(small: object, big: FittedModel) -> tuple[FittedModel, AnyCandidate]:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from merextras._checks import check_choice, check_count, check_jobs
+from merextras._checks import check_count, check_jobs
 from merextras._rng import as_generator
 from merextras._typing import Rng
-from merextras.engine.covariance.tags import PLAIN
 from merextras.exceptions import UnsupportedModelError
+from merextras.inference.comparison import ranova_generalised
+from merextras.inference.comparison.reductions import Reduced, reduced_designs, wanted_p_values
 from merextras.inference.intervals.replicates import check_joint_refits
 from merextras.inference.variance_tests.exact_rlrt import rlrt
 from merextras.inference.variance_tests.null_bootstrap import (
@@ -24,9 +24,9 @@ from merextras.inference.variance_tests.null_bootstrap import (
 from merextras.inference.variance_tests.variance_hypothesis import (
     VarianceHypothesis,
     check_one_sigma,
-    label_of,
 )
-from merextras.model.design.design import Design, Term
+from merextras.model.design.design import Design
+from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.state.fitted import FittedModel, fit_like
 from merextras.model.state.penalised import refuse_penalised
 from merextras.model.statsmodels.mixedlm import as_fitted
@@ -37,14 +37,6 @@ __all__ = ["ranova"]
 # The p-values beside that of the chi-square distribution, and their default numbers of draws.
 _ADDED = ("exact", "bootstrap")
 _EXACT, _BOOTSTRAP = 10_000, 1000
-
-
-@dataclass(frozen=True)
-class _Reduced:
-    """A design with less, and the number of the term that was left out as a whole."""
-
-    design: Design
-    without: int | None
 
 
 def ranova(
@@ -60,18 +52,22 @@ def ranova(
 
     Parameters
     ----------
-    m : MerMod or fit of a statsmodels MixedLM
+    m : MerMod, of `lmer` or `glmer`, or fit of a statsmodels MixedLM
     reduce_terms : bool
         Test the covariates of a term one by one, each left out with its covariances: of
         ``(1 + Days | Subject)`` what is left is ``(1 | Subject)``. A term whose last covariate goes
         is left out itself. False leaves out whole terms.
-    p_values : {"chisq", "exact", "bootstrap"} or several of them
+    p_values : {"chisq", "exact", "mixture", "bootstrap"} or several of them
         ``p_value``, from the chi-square distribution with as many degrees of freedom as parameters
         are left out, is always there. ``"exact"`` adds ``p_exact``, simulated from the
         finite-sample null distribution of a single variance (`exact_rlrt`, always from the
         restricted likelihood). ``"bootstrap"`` adds ``p_bootstrap``: the share of responses
         simulated from the reduced model, at its estimates, whose likelihood ratio is at least the
         one observed, ``(count + 1) / (n + 1)``.
+        A model of `glmer` has no exact null distribution; ``"mixture"`` adds ``p_mixture``, half
+        the chi-square probability of one degree of freedom less and half of that of all, the limit
+        for one variance (and its covariances) at its boundary. Without any random effects its
+        likelihood is that of a generalised linear model.
     n_sims : int, optional
         Draws a row; by default 10 000 for exact p-values, 1000 for the bootstrap.
     rng : int, Generator or None
@@ -83,17 +79,18 @@ def ranova(
     -------
     DataFrame
         ``npar log_lik aic statistic df p_value`` of the model (``<none>``) and of each reduced one,
-        then ``p_exact`` and ``p_bootstrap``; the log-likelihood is restricted for a REML fit, whose
-        fixed effects stay the same. ``attrs["notes"]`` says, by row, why a p-value is NaN, that
-        one of 0 is below 1 / n_sims, and how many replicates of the bootstrap failed.
+        then ``p_exact`` or ``p_mixture`` and ``p_bootstrap``; the log-likelihood is restricted for
+        a REML fit, whose fixed effects stay the same. ``attrs["notes"]`` says, by row, why a
+        p-value is NaN, that one of 0 is below 1 / n_sims, and how many replicates of the bootstrap
+        failed.
 
     Raises
     ------
     InvalidArgumentError
         An unknown `p_values`; for `n_sims`, `rng` or `n_jobs`.
     UnsupportedModelError
-        Not a mixed model; frequency weights with the bootstrap (a row needs one response); a model
-        with a `cov_prior`.
+        Not a mixed model; exact p-values of a generalised one; frequency weights with the
+        bootstrap (a row needs one response); a model with a `cov_prior`.
 
     See Also
     --------
@@ -135,7 +132,16 @@ def ranova(
     (1 | cask:batch)     0.00     0.00         0.00
     (1 | batch)          0.42     0.16         0.17
     """
-    fitted, wanted = as_fitted(m), _wanted(p_values)
+    if isinstance(m, FittedGlmm):
+        return ranova_generalised.ranova(
+            m,
+            reduce_terms=reduce_terms,
+            p_values=p_values,
+            n_sims=n_sims,
+            rng=rng,
+            n_jobs=n_jobs,
+        )
+    fitted, wanted = as_fitted(m), wanted_p_values(p_values, _ADDED)
     refuse_penalised("ranova", fitted)
     exact_sims = _EXACT if n_sims is None else check_count(n_sims, "n_sims")
     boot_sims = _BOOTSTRAP if n_sims is None else exact_sims
@@ -147,7 +153,7 @@ def ranova(
     n_jobs, notes = check_jobs(n_jobs), dict[str, str]()
     fixed = fitted.n_parameters - len(fitted.theta)
     rows = [("<none>", fitted.n_parameters, fitted.solution.deviance(), np.nan, np.nan)]
-    for label, reduced in _reductions(fitted.design, reduce_terms):
+    for label, reduced in reduced_designs(fitted.design, reduce_terms):
         small = _fitted(fitted, reduced.design)
         npar = fixed + reduced.design.covariances.n
         exact = bootstrap = np.nan
@@ -163,14 +169,7 @@ def ranova(
     return Table.of(out)
 
 
-def _wanted(p_values: object) -> set[str]:
-    given = [p_values] if isinstance(p_values, str) else p_values
-    if not isinstance(given, Iterable):
-        given = [given]
-    return {check_choice(name, ("chisq", *_ADDED), "p_values") for name in given}
-
-
-def _exact(model: FittedModel, reduced: _Reduced, n_sims: int, rng: Rng) -> tuple[float, str]:
+def _exact(model: FittedModel, reduced: Reduced, n_sims: int, rng: Rng) -> tuple[float, str]:
     """The exact p-value of leaving a term out, and why there is none or what it means."""
     if reduced.without is None:
         return np.nan, "p_exact: a variance with its covariances has no exact test"
@@ -224,48 +223,3 @@ def _fitted(model: FittedModel, design: Design) -> FittedModel:
     if not design.terms:
         return least_squares(design, reml=model.solution.reml)
     return FittedModel(fit_like(model, design))
-
-
-def _reductions(design: Design, reduce_terms: bool) -> Iterator[tuple[str, _Reduced]]:
-    """What is left out, and the model with a term less or with one that has an effect less."""
-    for t, term in enumerate(design.terms):
-        smaller = list(_smaller(design, t)) if reduce_terms else []
-        for name, left in smaller:
-            yield f"{name} in {label_of(term)}", _Reduced(left, None)
-        if not smaller:
-            yield label_of(term), _Reduced(design.without_term(t), t)
-
-
-def reductions(design: Design) -> Iterator[tuple[str, str | None]]:
-    """The rows of `ranova`, each with the formula that `update` takes for it.
-
-    None where no random term would be left.
-    """
-    for t, term in enumerate(design.terms):
-        effects = design.term_effects(t)
-        one = ["1"] if effects.rest else ["0"]
-        own = _bar([*one, *(e.label for e in effects.effects)], term)
-        smaller = list(_smaller(design, t))
-        names = [name for name, _ in smaller]
-        for effect in effects.marginal():
-            if effect.label in names:
-                left = [e for e in effects.effects if e is not effect]
-                bar = _bar([*one, *(e.label for e in left)], term, effects.spanned(left).shape[1])
-                yield f"{effect.label} in {label_of(term)}", f". ~ . - {own} + {bar}"
-        if not smaller:
-            yield label_of(term), f". ~ . - {own}" if len(design.terms) > 1 else None
-
-
-def _bar(effects: Sequence[str], term: Term, k: int | None = None) -> str:
-    """A term's bar with these effects, k of them; too few for its structure are a plain term."""
-    tag = term.tag if k is None or k >= term.tag.kind.least else PLAIN
-    return tag.around(f"{' + '.join(effects)} | {term.factor}")
-
-
-def _smaller(design: Design, t: int) -> Iterator[tuple[str, Design]]:
-    """The design with a term that lacks one of its covariates, for each, if something is left."""
-    effects = design.term_effects(t)
-    for effect in effects.marginal():
-        left = [e for e in effects.effects if e is not effect]
-        if left or effects.rest:
-            yield effect.label, design.with_covariates(t, effects.spanned(left))

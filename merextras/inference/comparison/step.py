@@ -11,7 +11,8 @@ import pandas as pd
 from merextras._checks import check_flag, one_of
 from merextras.accessors.description import terms
 from merextras.exceptions import ApproximationWarning, InvalidArgumentError, SingularFitWarning
-from merextras.inference.comparison.ranova import ranova, reductions
+from merextras.inference.comparison.ranova import ranova
+from merextras.inference.comparison.reductions import reductions
 from merextras.inference.ddf.method import METHODS, check_method
 from merextras.inference.fixed_effects.drop1 import drop1
 from merextras.model.fit.refit import update

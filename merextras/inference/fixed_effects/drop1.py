@@ -79,9 +79,9 @@ def drop1(
     agree   1.0  5819.8215     3.3008   0.0692
     social  1.0  5816.7093     0.1886   0.6641
     """
-    chosen = _chosen(test, ddf)
+    chosen = chosen_test(test, ddf)
     effects = model.design.effects(as_written=True)
-    wanted = _in_scope(effects, scope)
+    wanted = in_scope(effects, scope)
     if chosen != "f":
         if cluster is not None:
             raise InvalidArgumentError("cluster: is for F tests with ddf='CR0', 'CR1' or 'CR2'")
@@ -96,7 +96,7 @@ def drop1(
     return f_table(rows)
 
 
-def _chosen(test: object, ddf: object) -> str:
+def chosen_test(test: object, ddf: object) -> str:
     """The test's name; the one that goes with `ddf` by default."""
     if test == "default":
         return "chisq" if ddf is None else "f"
@@ -111,7 +111,8 @@ def _chosen(test: object, ddf: object) -> str:
     return str(name)
 
 
-def _in_scope(effects: Effects, scope: Sequence[str] | None) -> list[Effect]:
+def in_scope(effects: Effects, scope: Sequence[str] | None) -> list[Effect]:
+    """The terms of `scope`; by default all that no other term contains."""
     marginal = {effect.label: effect for effect in effects.marginal()}
     if scope is None:
         return list(marginal.values())

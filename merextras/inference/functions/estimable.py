@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from merextras._typing import Array, IntArray
+from merextras.distributions.degrees import Moments
 from merextras.distributions.uncertainty import Uncertainty
-from merextras.inference.ddf.method import Method
+from merextras.inference.ddf.method import Asymptotic, Method
 from merextras.model.design.design import Design
+from merextras.model.generalised.fitted import FittedGlmm
 
 
 def uncertainty_of(method: Method) -> Uncertainty:
@@ -23,6 +25,22 @@ def uncertainty_of(method: Method) -> Uncertainty:
         null=null,
         scale=scale,
         title=method.title,
+    )
+
+
+def uncertainty_of_glmm(model: FittedGlmm) -> Uncertainty:
+    """The normal distribution with the covariance of the observed information."""
+    kept, null, scale = null_space(model.design)
+    covariance, p = model.basis_covariance, len(model.fixed_estimates)
+    return Uncertainty(
+        beta=model.fixed_estimates,
+        transform=model.laplace.criterion.table.transform,
+        covariance=covariance,
+        degrees=Moments(covariance, np.empty((0, p, p)), np.empty((0, 0))),
+        kept=kept,
+        null=null,
+        scale=scale,
+        title=Asymptotic.title,
     )
 
 

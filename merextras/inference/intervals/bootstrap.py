@@ -13,11 +13,13 @@ from merextras._rng import as_generator
 from merextras._typing import Rng
 from merextras.accessors.parameters import parameters
 from merextras.exceptions import InvalidArgumentError, MerextrasError
+from merextras.inference.intervals import bootstrap_generalised
 from merextras.inference.intervals.refits import Block, Statistic, one_by_one
 from merextras.inference.intervals.replicates import block_size, in_blocks, is_long, refit_drawn
 from merextras.model.design.resample_groups import outermost
 from merextras.model.fit.response_draws import Source
 from merextras.model.fit.response_draws_by_products import ProductSource, response_source
+from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.state.fitted import FittedModel
 from merextras.model.state.one_sigma import require_one_sigma
 from merextras.model.statsmodels.mixedlm import as_fitted
@@ -102,6 +104,10 @@ def bootstrap(
     place of a response; the replicates are others than those of the same model with its rows, and
     frequency weights are allowed. Residuals and groups can't be resampled without rows.
 
+    A replicate of a generalised model (`glmer`) has new random effects and a response of its family
+    with the fit's trials, offset and dispersion; ``kind`` is ``"parametric"``. Refits start from
+    the estimates, with the fit's Hessian: some milliseconds each, with `func` several times that.
+
     Without `func`, all replicates share the design: a replicate costs its n normal numbers, its
     cross-products with X and Z, and a share of vectorised Newton steps. 1000 refits to 1200
     rows in 6 groups take about 0.1 s, bootMer 8 s. With `func` and for ``"cases"`` each replicate
@@ -124,12 +130,18 @@ def bootstrap(
     >>> icc.estimates.shape
     (20, 1)
     """
-    model = as_fitted(m)
+    model = m if isinstance(m, FittedGlmm) else as_fitted(m)
     n_sims = check_count(n_sims, "n_sims")
     n_jobs = check_jobs(n_jobs)
     check_choice(kind, KINDS, "kind")
     if func is not None and not callable(func):
         raise InvalidArgumentError(f"func={func!r}: expected a function of a model, or None")
+    if isinstance(model, FittedGlmm):
+        drawn = as_generator(rng).spawn(n_sims)
+        found = bootstrap_generalised.replicates(
+            model, func, drawn, use_u=use_u, kind=kind, n_jobs=n_jobs
+        )
+        return _result(*found, kind, use_u)
     if kind == "cases":
         if use_u:
             raise InvalidArgumentError(

@@ -9,34 +9,43 @@ import pandas as pd
 from scipy import stats
 
 from merextras._checks import check_choice, check_level
-from merextras.accessors.parameters import covariance_names
-from merextras.exceptions import UnsupportedModelError
+from merextras._typing import Rng
+from merextras.accessors.parameters import parameter_names
+from merextras.inference.intervals.bootstrap import bootstrap
+from merextras.inference.intervals.profile_generalised import profile
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.results.profiles.profile import select
+from merextras.results.replicates.bootstrap import TYPES
 
 
 def confint(
     model: FittedGlmm,
     *,
     level: float = 0.95,
-    method: str = "wald",
+    method: str = "profile",
     parm: str | Sequence[str] | None = None,
-    **of_boot: object,
+    n_sims: int = 500,
+    rng: Rng = None,
+    boot_type: str = "percentile",
+    n_jobs: int = 1,
 ) -> pd.DataFrame:
     """Confidence intervals, lme4's ``confint``.
 
     Parameters
     ----------
     level : float
-    method : {"wald"}
-        ``estimate -+ z sqrt(vcov)`` for the fixed effects, with the observed information. For
-        standard deviations and correlations a Wald interval has no good reason, and they are NaN,
-        as in lme4. Profiles and the bootstrap are not available yet: an error.
+    method : {"profile", "wald", "boot"}
+        ``"profile"``: where the signed root of the deviance is within the normal quantiles, for all
+        parameters; see `GlmerMod.profile`. ``"wald"``: ``estimate -+ z sqrt(vcov)`` for the fixed
+        effects, with the observed information. For standard deviations, correlations and the
+        dispersion a Wald interval has no good reason, and they are NaN, as in lme4. ``"boot"``:
+        from a parametric bootstrap of `n_sims` replicates, see `bootstrap`.
     parm : str or sequence of str, optional
-        Names of parameters, ``"theta_"`` (standard deviations, correlations) or ``"beta_"`` (fixed
-        effects); by default all.
-    **of_boot
-        Arguments of the bootstrap: an error, whatever they are.
+        Names of parameters, ``"theta_"`` (standard deviations, correlations, dispersion) or
+        ``"beta_"`` (fixed effects); by default all.
+    n_sims, rng, boot_type, n_jobs
+        For ``"boot"``: the number of replicates, their seed or generator, ``"percentile"``,
+        ``"basic"`` or ``"normal"``, and the number of processes.
 
     Returns
     -------
@@ -46,22 +55,33 @@ def confint(
     Raises
     ------
     InvalidArgumentError
-        A level outside (0, 1), an unknown method or parameter.
-    UnsupportedModelError
-        ``method="profile"`` or ``"boot"``.
+        A level outside (0, 1), an unknown method or parameter; for the bootstrap's arguments.
+    ProfileError
+        A profile that can't be followed.
+
+    Examples
+    --------
+    >>> import merextras as mx
+    >>> cbpp = mx.load_dataset("cbpp")
+    >>> m = mx.glmer("cbind(incidence, size - incidence) ~ C(period) + (1 | herd)", cbpp)
+    >>> m.confint(parm="theta_").round(3)
+                       conf_low  conf_high
+    sd_Intercept|herd     0.346        1.1
     """
     level = check_level(level)
     method = "wald" if method == "Wald" else method
-    if check_choice(method, ("profile", "wald", "boot"), "method") != "wald" or of_boot:
-        raise UnsupportedModelError(
-            f"method={method!r}: not available for a generalised model yet; method='wald' has "
-            "intervals of the fixed effects"
-        )
-    of_theta = covariance_names(model)
-    names = [*of_theta, *model.design.fixed.names]
-    wanted = select(parm, names, of_theta)
+    check_choice(method, ("profile", "wald", "boot"), "method")
+    names = parameter_names(model)
+    n_covariance = len(names) - len(model.fixed_estimates)
+    wanted = select(parm, names, names[:n_covariance])
+    if method == "profile":
+        return profile(model, wanted, level_max=level).confint(level)
+    if method == "boot":
+        check_choice(boot_type, TYPES, "boot_type")
+        found = bootstrap(model, n_sims=n_sims, rng=rng, n_jobs=n_jobs)
+        return found.confint(level, boot_type).loc[wanted]
     half = stats.norm.isf((1.0 - level) / 2.0) * np.sqrt(np.diag(model.fixed_covariance))
-    out = pd.DataFrame(np.nan, index=names, columns=["conf_low", "conf_high"])
-    out.iloc[len(of_theta) :, 0] = model.fixed_estimates - half
-    out.iloc[len(of_theta) :, 1] = model.fixed_estimates + half
+    out = pd.DataFrame(np.nan, index=list(names), columns=["conf_low", "conf_high"])
+    out.iloc[n_covariance:, 0] = model.fixed_estimates - half
+    out.iloc[n_covariance:, 1] = model.fixed_estimates + half
     return out.loc[wanted]

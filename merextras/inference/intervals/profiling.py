@@ -42,7 +42,7 @@ _LEVELS = (0.5, 0.8, 0.9, 0.95, 0.99)
 _APART = 0.75
 
 
-def _kind_of(target: Target) -> tuple[str, str, float, float]:
+def kind_of(target: Target) -> tuple[str, str, float, float]:
     """How a parameter is made of its coordinate (by scale), and where its space ends."""
     if isinstance(target, OwnDeviation):
         return (*_POWERS[target.power], 0.0, np.inf)
@@ -109,9 +109,9 @@ class Profiler:
             n_sigmas = len(criterion.strata)
             residuals = ResidualPaths.of(criterion, np.array(opt.theta))
         effects, covariances = solution.cp.basis.effects, model.design.covariances
-        every = _targets(covariances, effects, solution.p, scale, n_sigmas)
+        every = targets_of(covariances, effects, solution.p, scale, n_sigmas)
         targets = dict(zip(names, every, strict=True))
-        return cls(solution, covariances, targets, scale, _goals(level_max), residuals=residuals)
+        return cls(solution, covariances, targets, scale, goals_of(level_max), residuals=residuals)
 
     def run(self, names: Sequence[str]) -> dict[str, tuple[Curve, Array]]:
         """Profile the parameters: the curve of each, and all parameters at its points."""
@@ -136,7 +136,7 @@ class Profiler:
         if isinstance(target, StandardDeviation) and low.status == "reached":
             self.far_from_zero.add((target.term, *target.effects))
         points = [*reversed(low.points), start, *high.points]
-        kind, squared, *bounds = _kind_of(target)
+        kind, squared, *bounds = kind_of(target)
         curve = curve_of(
             start, (low, high), squared if self.scale == "varcov" else kind, bounds, span.ceiling
         )
@@ -153,7 +153,7 @@ class Profiler:
     def _undefined(self, target: Target) -> tuple[Curve, Array]:
         """A correlation or covariance of an effect without variance."""
         nothing = np.empty(0)
-        kind, _, *ends = _kind_of(target)
+        kind, _, *ends = kind_of(target)
         if not isinstance(target, Covariance):
             reason = "a standard deviation is estimated as 0, where every correlation fits as well"
             bounds = (ends[0], ends[1])
@@ -266,7 +266,7 @@ class Profiler:
         return as_variances(self.covariances, values, np.shape(omega)[1])
 
 
-def _goals(level_max: float) -> tuple[float, ...]:
+def goals_of(level_max: float) -> tuple[float, ...]:
     """The usual levels' quantiles up to the highest, and more where they are far apart."""
     levels = [level for level in _LEVELS if level < level_max]
     cuts = [NormalDist().inv_cdf(0.5 + 0.5 * level) for level in [*levels, level_max]]
@@ -278,7 +278,7 @@ def _goals(level_max: float) -> tuple[float, ...]:
     return tuple(goals)
 
 
-def _targets(
+def targets_of(
     model: Covariances, effects: Sequence[EffectBasis], p: int, scale: str, n_sigmas: int
 ) -> list[Target]:
     """What the parameters are, in their order."""

@@ -12,13 +12,15 @@ import pandas as pd
 from merextras._checks import check_choice, check_count, check_level
 from merextras._typing import Array, BoolArray
 from merextras.distributions.uncertainty import Uncertainty
-from merextras.exceptions import InvalidArgumentError
+from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
 from merextras.inference.ddf.method import method_of
 from merextras.inference.functions.averages import averaged, equal, proportional, said_of
-from merextras.inference.functions.estimable import uncertainty_of
+from merextras.inference.functions.estimable import uncertainty_of, uncertainty_of_glmm
 from merextras.inference.functions.grid import Grid, reference_grid
 from merextras.inference.functions.slopes import DEGREES, trends
 from merextras.inference.means.specs import Wanted, wanted_of
+from merextras.model.generalised.fitted import FittedGlmm
+from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.means.emmeans import Emmeans
 
@@ -36,6 +38,7 @@ def emmeans(
     weights: str = "equal",
     nesting: Mapping[str, Any] | None = None,
     level: float = 0.95,
+    type: str = "link",  # noqa: A002 (R's name)
 ) -> Emmeans:
     """Estimated marginal means of factors, emmeans' ``emmeans``.
 
@@ -73,6 +76,10 @@ def emmeans(
         over within the cells of what it is in before anything else is.
     level : float, default 0.95
         Of the confidence intervals.
+    type : {"link", "response"}
+        Of a model of `glmer`: the means of the linear predictor, or these transformed to
+        probabilities, rates or means, with their intervals; contrasts are then ratios (of odds with
+        a logit link) where the link is a logarithm of one.
 
     Returns
     -------
@@ -110,6 +117,11 @@ def emmeans(
     one by `lmer`'s argument is at its mean. L is estimable if it is orthogonal to the null space of
     X with all its columns. Means are on the scale of the response as it is in the formula.
 
+    Of a generalised model tests and intervals are by the normal distribution whatever the default
+    of `ddf`; other methods are refused. Means are averaged as linear predictors with the random
+    effects at zero and then transformed, as in emmeans: those of a median level.
+    ``m.predict(newdata, re_form="population")`` has means over the random effects.
+
     **Cost**: that of `merextras.engine.derivatives.information` once per model and O(cells p) for
     the grid.
 
@@ -135,13 +147,21 @@ def emmeans(
     1    c - b     1.654      0.136
     2    d - c     1.958      0.136
     """
-    fitted, level = as_fitted(m), check_level(level)
+    fitted, level = as_fitted(m, generalised=True), check_level(level)
     check_choice(weights, ("equal", "proportional"), "weights")
+    type = check_choice(type, ("link", "response"), "type")  # noqa: A001
     grid = reference_grid(fitted.design, at, nesting)
     wanted = wanted_of(grid, specs, by)
-    method = method_of(fitted, ddf, cluster=cluster, stacklevel=3)
+    uncertainty = _uncertainty(fitted, ddf, cluster)
     found = averaged(grid, wanted.names, _shares(grid, weights, wanted.names))
-    return _result(grid, wanted, found, uncertainty_of(method), level, "Estimated marginal means")
+    out = _result(grid, wanted, found, uncertainty, level, "Estimated marginal means")
+    if not isinstance(fitted, FittedGlmm):
+        return out
+    if type == "link":
+        note = f"On the scale of the {fitted.choice.link} link."
+        return replace(out, notes=(*out.notes, note))
+    note = f"Back-transformed from the {fitted.choice.link} link, random effects at zero."
+    return replace(out, notes=(*out.notes, note), link=fitted.choice.link)
 
 
 def emtrends(
@@ -226,6 +246,17 @@ def emtrends(
         )
     what = f"Trends in {var}"
     return _result(grid, wanted, found, uncertainty_of(method), level, what, var)
+
+
+def _uncertainty(model: FittedModel, ddf: str, cluster: Any) -> Uncertainty:
+    if not isinstance(model, FittedGlmm):
+        return uncertainty_of(method_of(model, ddf, cluster=cluster, stacklevel=4))
+    if cluster is not None or ddf not in {"kenward-roger", "asymptotic"}:
+        raise UnsupportedModelError(
+            f"emmeans: ddf={ddf!r}: degrees of freedom and robust standard errors are defined for "
+            "linear models alone; those of a generalised model are asymptotic, ddf='asymptotic'"
+        )
+    return uncertainty_of_glmm(model)
 
 
 def _shares(grid: Grid, weights: str, names: Sequence[str]) -> Array:

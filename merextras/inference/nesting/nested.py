@@ -51,6 +51,8 @@ class Candidate:
     names : tuple of str
     terms : tuple of TermRows
         None for a linear model.
+    structures : tuple of Structure
+        Of the terms' covariances.
     log_det : float
         log |X'WX|, in which the restricted likelihoods of two codings of one model differ.
     strata : (rows,) integer array or None
@@ -66,8 +68,8 @@ class Candidate:
     x: Array
     names: tuple[str, ...]
     terms: tuple[TermRows, ...]
+    structures: tuple[Structure, ...]
     log_det: float = 0.0
-    structures: tuple[Structure, ...] = ()
     strata: IntArray | None = None
 
 
@@ -149,6 +151,7 @@ def ols_candidate(obj: object, response: str, name: str) -> Candidate:
         x=found.x,
         names=found.names,
         terms=(),
+        structures=(),
     )
 
 

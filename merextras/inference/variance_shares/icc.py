@@ -10,7 +10,10 @@ import pandas as pd
 from merextras._checks import check_flag
 from merextras._typing import Array, Rng
 from merextras.inference.variance_shares.exact_icc import exact_interval
+from merextras.inference.variance_shares.generalised import check_no_interval, latent_variances
 from merextras.inference.variance_shares.variance_parts import Interval, VarianceParts, by_residual
+from merextras.model.design.design import Design
+from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.replicates.effect_size import Icc
 
@@ -89,6 +92,8 @@ def icc(
 
     Notes
     -----
+    Of a generalised model the shares are on the scale of the linear predictor, see `r2`.
+
     R: ``performance::icc``; for what differs see `r2`. Its ``by_group = TRUE`` takes the variances
     of the intercepts only; here a factor's part is the mean of diag(ZGZ') over all its terms, so
     that the parts add up. Cost: as `r2`.
@@ -112,22 +117,39 @@ def icc(
     """
     exact = isinstance(ci, str) and ci == "exact"
     by_group = check_flag(by_group, "by_group")
+    if isinstance(m, FittedGlmm):
+        check_no_interval(ci)
+        latent = latent_variances(m)
+        values = _shares_of(m.design)(latent.parts[None])[0]
+        found = Icc(*_labels(m.design), values, None, level, distribution=latent.how)
+        return _by_group(found) if by_group else found
     model, interval = as_fitted(m), Interval.of(None if exact else ci, n_sims, level, rng)
     limits = exact_interval(model, interval.level) if exact else None
-    design, parts = model.design, VarianceParts.of(model)
-    shares = _Shares(tuple(tuple(design.terms_of(factor)) for factor in design.factors))
-    groups = tuple(group for group in ("", *design.factors) for _ in _NAMES)
-    terms = _NAMES * (1 + len(design.factors))
+    parts, shares = VarianceParts.of(model), _shares_of(model.design)
+    groups, terms = _labels(model.design)
     names = [f"{t}|{g}" if g else t for g, t in zip(groups, terms, strict=True)]
     boot = interval.bootstrap(model, parts, names, shares)
     variances = parts.at(model)
     by = by_residual(model, variances, shares, _NAMES)
     value = shares(variances[None])[0]
     found = Icc(groups, terms, value, boot, interval.level, by, limits)
-    if not by_group:
-        return found
+    return _by_group(found) if by_group else found
+
+
+def _by_group(found: Icc) -> pd.DataFrame:
+    """The rows of single factors."""
     frame = found.to_frame()
     return frame[frame["group"] != ""].reset_index(drop=True)
+
+
+def _shares_of(design: Design) -> _Shares:
+    return _Shares(tuple(tuple(design.terms_of(factor)) for factor in design.factors))
+
+
+def _labels(design: Design) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Groups and terms of the numbers."""
+    groups = tuple(group for group in ("", *design.factors) for _ in _NAMES)
+    return groups, _NAMES * (1 + len(design.factors))
 
 
 def adjusted(parts: Array) -> Array:

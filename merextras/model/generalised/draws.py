@@ -10,7 +10,13 @@ from merextras.model.generalised.fitted import FittedGlmm
 
 def response_given(model: FittedGlmm, eta: Array, generator: np.random.Generator) -> Array:
     """One response of the model's rows with these linear predictors: successes, counts, numbers."""
-    mu, trials = model.engine_family.mean(eta), model.response.trials
+    return of_means(model, model.engine_family.mean(eta), model.response.trials, generator)
+
+
+def of_means(
+    model: FittedGlmm, mu: Array, trials: Array | None, generator: np.random.Generator
+) -> Array:
+    """Responses with these means, of a binomial family successes of so many trials."""
     name, dispersion = model.choice.name, model.dispersion
     if trials is not None:
         return generator.binomial(trials.astype(np.int64), mu).astype(float)

@@ -19,6 +19,7 @@ from merextras.engine.optimum.summary import Iteration, OptSummary
 from merextras.engine.products.basis import Basis
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.solution.pls import Solution
+from merextras.exceptions import MerextrasError
 from merextras.model.design.design import RowDesign
 from merextras.model.generalised.families import FamilyChoice
 from merextras.model.generalised.response import Response
@@ -201,6 +202,56 @@ class FittedGlmm(FittedModel):
     def _covariance(self) -> Array:
         """Of all parameters in the engine's coordinates."""
         return self.optimum.covariance()
+
+    @cached_property
+    def covariance_slopes(self) -> tuple[Array, ...]:
+        """Derivatives of each term's covariance in all of the engine's theta, (n_theta, k, k)."""
+        criterion = self.laplace.criterion
+        own = criterion.covariances.covariance_slopes(self._parts[0])
+        out = []
+        for at, slopes, basis in zip(
+            criterion.covariances.parts, own, criterion.table.effects, strict=True
+        ):
+            whole = np.zeros((criterion.covariances.n, basis.k, basis.k))
+            whole[at] = basis.covariance(slopes)
+            out.append(whole)
+        return tuple(out)
+
+    def delta_variances(self, by_fixed: Array, by_theta: Array, by_phi: Array | None) -> Array:
+        """Variances by the delta method, (m,), from derivatives in the parameters.
+
+        Parameters
+        ----------
+        by_fixed : (m, p) array
+            In the fixed effects as the user counts them.
+        by_theta : (m, n_theta) array
+            In the engine's theta.
+        by_phi : (m, n_phi) array or None
+            In the dispersion; None is zero.
+        """
+        rows = np.zeros((len(by_fixed), self.laplace.criterion.m))
+        n, p = by_theta.shape[1], by_fixed.shape[1]
+        rows[:, :n] = by_theta
+        rows[:, n : n + p] = by_fixed @ self.laplace.criterion.table.transform
+        if by_phi is not None:
+            rows[:, n + p :] = by_phi
+        return np.asarray(np.einsum("im,mn,in->i", rows, self._covariance, rows))
+
+    @cached_property
+    def fixed_precision_factor(self) -> Array:
+        """Lower factor of the inverse of `basis_covariance`, (p, p).
+
+        Raises
+        ------
+        MerextrasError
+            The information matrix is not positive definite.
+        """
+        if not self.optimum.positive:
+            raise MerextrasError(
+                "the information matrix is not positive definite: the data do not determine all "
+                "parameters, and there is no distribution to draw them from"
+            )
+        return np.asarray(np.linalg.cholesky(np.linalg.inv(self.basis_covariance)))
 
     @property
     def basis_covariance(self) -> Array:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from typing import Any, TypeVar
 
 import pandas as pd
 
-from merextras.exceptions import UnsupportedModelError
+from merextras.exceptions import ConvergenceWarning, UnsupportedModelError
+from merextras.model.design.design import RowDesign
 from merextras.model.design.options import callers_names
 from merextras.model.fit.refit import with_dots
 from merextras.model.frame.read import as_pandas
@@ -19,7 +21,7 @@ from merextras.model.generalised.fit import (
     read_request,
     warn_of,
 )
-from merextras.model.generalised.fitted import FittedGlmm
+from merextras.model.generalised.fitted import FittedGlmm, message_of
 
 M = TypeVar("M", bound=FittedGlmm)
 
@@ -116,6 +118,23 @@ def _has_parts(model: FittedGlmm) -> bool:
         design.response, design.frame, design.options.scope, model.choice, design.weights
     )
     return bool((found.y == model.response.y).all())
+
+
+def with_design(model: FittedGlmm, design: RowDesign, what: str) -> FittedGlmm:
+    """The model with less in its design, fitted to the same response.
+
+    Warns
+    -----
+    ConvergenceWarning
+        The fit did not end at an optimum; the message begins with `what`.
+    """
+    # Without random effects the likelihood is exact.
+    n_agq = model.n_agq if design.terms else 1
+    request = Request(model.choice, replace(model.control, start=None), n_agq)
+    fit = fit_response(design, model.response, request, n_dropped=model.n_dropped)
+    if not fit.optimum.converged:
+        warnings.warn(f"{what}: {message_of(fit.optimum)}", ConvergenceWarning, stacklevel=3)
+    return FittedGlmm(fit)  # type: ignore[arg-type]
 
 
 def by_quadrature(model: M, n_agq: int) -> tuple[float, M]:

@@ -11,12 +11,13 @@ import sys
 from merextras.exceptions import UnsupportedModelError
 
 _GENERAL = (
-    "m.summary(), m.confint(), m.anova(other), m.ranef(), m.predict(), m.residuals(), "
-    "m.simulate() and m.refit() are available"
+    "m.summary(), m.confint(), m.profile(), m.anova(other), m.drop1(), m.ranef(), m.predict(), "
+    "m.residuals(), m.simulate() and m.refit() are available, and ranova, bootstrap, sim, tidy, "
+    "emmeans, what_if, r2 and icc"
 )
 _EXACT = (
-    "the exact null distribution is known for linear models alone; compare the models with and "
-    "without the term by m.anova(other), conservative for a variance"
+    "the exact null distribution is known for linear models alone; "
+    "ranova(m, p_values=['mixture', 'bootstrap']) has its limit and simulates it"
 )
 #: What is not defined for a generalised model, or named otherwise: the reason and what to do.
 INSTEAD = {
@@ -34,8 +35,6 @@ INSTEAD = {
     "exact_lrt": _EXACT,
     "to_statsmodels": "statsmodels has no such maximum-likelihood model; m.fixef(), m.vcov() and "
     "m.var_corr() have the estimates",
-    "profile": "profiles are not there yet; m.confint(method='wald') has intervals of the fixed "
-    "effects",
     "contest": "t and F tests are for linear models; m.summary() and m.anova() have Wald tests",
 }
 

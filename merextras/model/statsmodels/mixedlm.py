@@ -56,8 +56,13 @@ _RUN_AWAY = 1e3
 _NO_DIGITS = 1e6
 
 
-def as_fitted(model: object) -> FittedModel:
+def as_fitted(model: object, *, generalised: bool = False) -> FittedModel:
     """A fitted model from a `MerMod` or a raw statsmodels `MixedLM` fit; the one coercion.
+
+    Parameters
+    ----------
+    generalised : bool
+        Whether the verb is there for generalised models, too.
 
     Raises
     ------
@@ -66,7 +71,7 @@ def as_fitted(model: object) -> FittedModel:
         ones.
     """
     if isinstance(model, FittedModel):
-        if model.is_generalised:
+        if model.is_generalised and not generalised:
             raise linear_only()
         return model
     return FittedModel.adapter._of(read_mixedlm(model))

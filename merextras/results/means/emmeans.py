@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from merextras._checks import check_level, one_of
 from merextras._typing import Array
@@ -35,6 +34,7 @@ from merextras.results.means.family_tests import (
 )
 from merextras.results.means.letters import with_letters
 from merextras.results.means.points import points
+from merextras.results.means.transformed import as_ratios, with_ends
 
 __all__ = ["Emmeans"]
 
@@ -62,6 +62,8 @@ class Emmeans(TextResult):
         The set of contrasts left of a formula's tilde, ``""`` for none.
     nesting : mapping name -> tuple of str
         By factor those that it is nested in.
+    link : str
+        What the means are transformed back from; ``""`` for means as they are.
     """
 
     labels: pd.DataFrame
@@ -74,6 +76,7 @@ class Emmeans(TextResult):
     notes: tuple[str, ...] = ()
     comparison: str = ""
     nesting: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    link: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rows", freeze(self.rows))
@@ -101,9 +104,7 @@ class Emmeans(TextResult):
         """
         level = self.level if level is None else check_level(level)
         table = self.uncertainty.table(self.rows, self.offset)
-        half = stats.t.isf((1.0 - level) / 2.0, table["df"]) * table["std_error"]
-        table["conf_low"], table["conf_high"] = table["estimate"] - half, table["estimate"] + half
-        return Table.of(pd.concat([self.labels, table], axis=1))
+        return Table.of(pd.concat([self.labels, with_ends(table, level, self.link)], axis=1))
 
     def as_frame(
         self, x: str | None = None, trace: str | None = None, panel: str | None = None
@@ -228,7 +229,8 @@ class Emmeans(TextResult):
         asked = method if interaction in (None, False) else interaction
         how = adjustment(adjust, sets[0].kind, asked, what)
         level = self.level if level is None else check_level(level)
-        return self._tested(within, where, sets, Asked(how, cross_adjust, what, level))
+        asked_for = Asked(how, cross_adjust, what, level)
+        return as_ratios(self._tested(within, where, sets, asked_for), self.link)
 
     def test(
         self,
@@ -336,8 +338,7 @@ class Emmeans(TextResult):
         alpha = check_level(alpha)
         pairs = self.contrasts("pairwise", adjust=adjust, by=by, delta=delta)
         families = [at for _, at in groups(self.labels, self._by(by))]
-        p_value = pairs.frame["p_value"].to_numpy()
-        good = p_value < alpha  # False where it is missing
+        good = pairs.frame["p_value"].to_numpy() < alpha  # False where it is missing
         out = with_letters(self.to_frame(), families, ~good if delta > 0.0 else good)
         said_so = "are equivalent" if delta > 0.0 else "are not told apart, which is not the same"
         out.attrs["notes"] = (*pairs.notes, f"Means that share a letter {said_so}.")
@@ -363,9 +364,8 @@ class Emmeans(TextResult):
         return where, made
 
     def _by(self, given: str | Sequence[str] | None) -> list[str]:
-        wanted = list(self.by)
-        if given is not None:
-            wanted = [given] if isinstance(given, str) else list(given)
+        given = self.by if given is None else given
+        wanted = [given] if isinstance(given, str) else list(given)
         for name in wanted:
             if name not in self.labels.columns:
                 known = [str(c) for c in self.labels.columns]

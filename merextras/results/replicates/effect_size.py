@@ -33,6 +33,8 @@ class EffectSizes(TextResult):
         place of the mean over the observations.
     limits : (low, high), optional
         An interval of all the values by the F distribution, in place of the bootstrap's.
+    distribution : str
+        Of a generalised model: what its distribution's variance is.
     """
 
     groups: tuple[str, ...]
@@ -42,6 +44,7 @@ class EffectSizes(TextResult):
     level: float
     by_residual: pd.DataFrame | None = None
     limits: tuple[float, float] | None = None
+    distribution: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", freeze(self.values))
@@ -61,6 +64,8 @@ class EffectSizes(TextResult):
         return columns
 
     def _note(self) -> Parts:
+        if self.distribution:
+            return [f"distribution variance: {self.distribution}"]
         if self.limits is not None:
             return [f"{100.0 * self.level:g} % intervals, exact, by the F distribution"]
         if self.by_residual is not None:

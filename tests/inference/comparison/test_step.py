@@ -13,7 +13,7 @@ from tolerances import STEP_TABLE
 
 import merextras as mx
 from merextras.exceptions import ApproximationWarning, InvalidArgumentError
-from merextras.inference.comparison.ranova import reductions
+from merextras.inference.comparison.reductions import reductions
 
 FOLDER = Path(__file__).parents[2] / "reference" / "step"
 EXPECTED = json.loads((FOLDER / "expected.json").read_text())["models"]

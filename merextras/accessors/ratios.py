@@ -1,0 +1,28 @@
+"""Whether exponentials of a model's effects are ratios, of odds or of rates."""
+
+from __future__ import annotations
+
+from merextras._checks import check_flag
+from merextras.exceptions import InvalidArgumentError
+from merextras.model.generalised.fitted import FittedGlmm
+from merextras.model.state.fitted import FittedModel
+from merextras.results.means.transformed import RATIOS
+
+
+def check_ratio(model: FittedModel, wanted: object, argument: str) -> bool:
+    """Refuse exponentials of effects that are no logarithms of ratios.
+
+    Raises
+    ------
+    InvalidArgumentError
+        A linear model, or a link whose exponential is no ratio.
+    """
+    if not check_flag(wanted, argument):
+        return False
+    link = model.choice.link if isinstance(model, FittedGlmm) else "identity"
+    if link not in RATIOS:
+        raise InvalidArgumentError(
+            f"{argument}=True: with link {link!r} the exponential of an effect is no ratio; it is "
+            f"one with links {', '.join(map(repr, RATIOS))}"
+        )
+    return True

@@ -1,0 +1,48 @@
+"""Newton's step and BFGS updates of a Hessian in parameters of different units."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from merextras.engine.kernels.blocks import Array, BoolArray
+
+# The least part of the largest eigenvalue that a step believes.
+_FLAT = 1e-4
+
+
+def newton_step(hessian: Array, gradient: Array, free: BoolArray) -> tuple[Array, float]:
+    """``-H^-1 g`` by the sizes of the eigenvalues of the scaled Hessian, and ``g'H^-1 g``."""
+    where = np.flatnonzero(free)
+    inner = hessian[np.ix_(where, where)]
+    step = np.zeros(len(gradient))
+    if not (np.isfinite(inner).all() and np.isfinite(gradient).all()):
+        return step, np.inf
+    size = np.sqrt(np.maximum(np.abs(inner.diagonal()), 1e-8))
+    values, vectors = np.linalg.eigh(inner / np.outer(size, size))
+    values = np.maximum(np.abs(values), _FLAT * np.max(np.abs(values), initial=1e-300))
+    turned = vectors.T @ (gradient[where] / size)
+    step[where] = -(vectors @ (turned / values)) / size
+    return step, float(np.sum(turned**2 / values))
+
+
+def updated(hessian: Array, dx: Array, dg: Array) -> Array:
+    """BFGS, where the curvature along the step is positive."""
+    moved = hessian @ dx
+    along, model = float(dx @ dg), float(dx @ moved)
+    if model <= 0.0 or along <= 1e-3 * model:
+        return hessian
+    return np.asarray(hessian - np.outer(moved, moved) / model + np.outer(dg, dg) / along)
+
+
+def is_positive(inner: Array) -> bool:
+    """Whether a symmetric matrix, scaled, is positive definite beyond rounding."""
+    if not np.isfinite(inner).all():
+        return False
+    size = np.sqrt(np.maximum(np.abs(inner.diagonal()), 1e-300))
+    return bool(np.linalg.eigvalsh(inner / np.outer(size, size))[0] > 1e-10) if len(inner) else True
+
+
+def inverse(inner: Array) -> Array:
+    """The inverse of a symmetric matrix, by its scaled version."""
+    size = np.sqrt(np.abs(inner.diagonal()))
+    return np.asarray(np.linalg.inv(inner / np.outer(size, size)) / np.outer(size, size))

@@ -1,0 +1,95 @@
+"""Single term deletions from the fixed part of a generalised model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from merextras.accessors.generalised import check_asymptotic
+from merextras.exceptions import UnsupportedModelError
+from merextras.inference.fixed_effects.drop1 import chosen_test, in_scope
+from merextras.model.generalised.fitted import FittedGlmm
+from merextras.model.generalised.refit import with_design
+from merextras.results.base import Table
+
+
+def drop1(
+    model: FittedGlmm,
+    *,
+    test: str | None = "default",
+    ddf: str | None = None,
+    scope: Sequence[str] | None = None,
+) -> pd.DataFrame:
+    """Leave out each term of the fixed part in turn, lme4's ``drop1``.
+
+    Parameters
+    ----------
+    test : {"chisq", None}, optional
+        Likelihood ratio tests and AIC, or AIC alone. F tests are for linear models.
+    ddf : None or "asymptotic"
+        Other degrees of freedom are defined for linear models alone.
+    scope : sequence of str, optional
+        Labels of the terms; by default all that no other term contains.
+
+    Returns
+    -------
+    DataFrame
+        ``df aic statistic p_value`` or ``df aic`` by term, with the model itself first as
+        ``<none>``.
+
+    Raises
+    ------
+    InvalidArgumentError
+        An unknown `test` or term, or a term that another contains.
+    UnsupportedModelError
+        F tests.
+
+    Warns
+    -----
+    ConvergenceWarning
+        A smaller model's fit did not end at an optimum.
+
+    Notes
+    -----
+    ``statistic`` is the difference in deviance by the fit's own approximation (Laplace's or
+    quadrature), ``df`` that in rank. R: ``drop1(m, test = "Chisq")`` of lme4 and glmmTMB. Cost: a
+    fit per term.
+
+    Examples
+    --------
+    >>> import merextras as mx
+    >>> cbpp = mx.load_dataset("cbpp")
+    >>> m = mx.glmer("cbind(incidence, size - incidence) ~ C(period) + (1 | herd)", cbpp)
+    >>> m.drop1().round(4)
+                df       aic  statistic  p_value
+    <none>     NaN  194.0526        NaN      NaN
+    C(period)  3.0  213.6626    25.6101      0.0
+    """
+    check_asymptotic(ddf, "drop1")
+    chosen = chosen_test(test, None)
+    if chosen == "f":
+        raise UnsupportedModelError(
+            "drop1: test='f': F tests are for linear models; test='chisq' is by likelihood, "
+            "m.anova() has Wald tests"
+        )
+    effects = model.design.effects(as_written=True)
+    wanted = in_scope(effects, scope)
+    rows = [(np.nan, model.n_parameters, -2.0 * model.log_likelihood)]
+    for effect in wanted:
+        x = effects.spanned([e for e in effects.effects if e is not effect])
+        lost = model.design.x.shape[1] - x.shape[1]
+        small = model
+        if lost:
+            what = f"drop1: without {effect.label}"
+            small = with_design(model, model.design.with_fixed_columns(x), what)
+        rows.append((lost, model.n_parameters - lost, -2.0 * small.log_likelihood))
+    df, npar, deviance = np.array(rows, dtype=float).T
+    index = ["<none>", *(effect.label for effect in wanted)]
+    out = pd.DataFrame({"df": df, "aic": deviance + 2.0 * npar}, index=index)
+    if chosen == "chisq":
+        out["statistic"] = np.where(np.isnan(df), np.nan, np.maximum(deviance - deviance[0], 0.0))
+        out["p_value"] = stats.chi2.sf(out["statistic"], np.where(df > 0, df, np.nan))
+    return Table.of(out)

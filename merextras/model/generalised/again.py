@@ -1,0 +1,74 @@
+"""One generalised model fitted to many responses of its rows, through one layout."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from merextras._typing import Array
+from merextras.engine.generalised.laplace import Laplace
+from merextras.engine.generalised.search import Again, reoptimise
+from merextras.model.generalised.draws import effects_anew, response_given
+from merextras.model.generalised.fit import Request, fit_response
+from merextras.model.generalised.fitted import FittedGlmm
+
+# Relative standard deviations that a refit starts from at least, and a logarithm of a size that it
+# starts from where the fit's own is infinite.
+_INSIDE, _SIZE = 0.1, 4.0
+
+
+@dataclass(frozen=True, eq=False)
+class Refits:
+    """The refits of a model, warm: from its estimates and its Hessian."""
+
+    model: FittedGlmm
+
+    @cached_property
+    def _start(self) -> tuple[Array, Array | None]:
+        optimum = self.model.optimum
+        x, covariances = optimum.point.x.copy(), self.criterion.covariances
+        theta = x[: covariances.n]
+        inside = covariances.inside(theta, _INSIDE)
+        moved = not np.array_equal(inside, theta)
+        x[: covariances.n] = inside
+        if self.model.is_poisson:
+            x[-1], moved = _SIZE, True
+        return x, None if moved or not optimum.positive else optimum.hessian
+
+    @property
+    def criterion(self) -> Laplace:
+        """That of the model's own response."""
+        return self.model.laplace.criterion
+
+    def model_of(self, y: Array) -> FittedGlmm:
+        """The whole fit to successes, counts or numbers y, (n,)."""
+        response = replace(self.model.response, y=y)
+        shown = response.shown(y)
+        design = replace(self.model.design, y=response.observed)
+        if not isinstance(shown, list):
+            design = replace(design, frame=design.frame.assign(**{design.response: shown}))
+        request = Request(
+            self.model.choice, replace(self.model.control, start=None), self.model.n_agq
+        )
+        x = None if self.model.is_poisson else self._start[0]
+        fit = fit_response(design, response, request, n_dropped=self.model.n_dropped, x=x)
+        return self.model._like(fit)  # type: ignore[arg-type]
+
+    def fit(self, y: Array) -> Again:
+        """The optimum for successes, counts or numbers y, (n,)."""
+        family = self.model.choice.of(y, self.model.response.trials)
+        x, hessian = self._start
+        with np.errstate(all="ignore"):
+            return reoptimise(self.criterion.of(family), x, hessian)
+
+
+def drawn(model: FittedGlmm, kept: set[int], generator: np.random.Generator) -> Array:
+    """A response of the model: the terms of `kept` at their modes, the effects of others anew."""
+    design = model.design
+    eta = design.x @ model.fixed_estimates + (0.0 if design.offset is None else design.offset)
+    for t, term in enumerate(design.terms):
+        b = model.modes[t] if t in kept else effects_anew(model, t, generator)
+        eta = eta + np.einsum("nk,nk->n", term.rows.values, b[term.rows.codes])
+    return response_given(model, eta, generator)

@@ -10,17 +10,14 @@ from scipy import stats
 
 from merextras._checks import check_choice, check_flag, check_level
 from merextras._typing import Array
-from merextras.engine.posterior import joint
 from merextras.exceptions import UnsupportedModelError
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.newdata.re_form import kept_effects
-from merextras.model.newdata.rows import NewRows, read_new
+from merextras.model.newdata.rows import read_new
 from merextras.model.newdata.target import target_rows
 from merextras.prediction import population
 from merextras.prediction.predict import unseen_levels
-
-# Numbers held at a time (32 MB).
-_BLOCK = 1 << 22
+from merextras.prediction.spread import relative_variances
 
 
 def predict(
@@ -130,7 +127,7 @@ def predict(
         return pd.Series(mean(eta), index=target.index, name="fit")
     known = target.complete()
     rows = target.rows.take(known)
-    variance = predictor_variances(model, rows)
+    variance = relative_variances(model.joint, rows)
     if unseen == "draw":
         pairs = zip(rows.codes, rows.values, model.covariances, strict=True)
         for codes, values, g in pairs:
@@ -148,20 +145,3 @@ def predict(
 
 def _same(eta: Array) -> Array:
     return eta
-
-
-def predictor_variances(model: FittedGlmm, rows: NewRows) -> Array:
-    """Variances of the linear predictors of rows around their true values, (m,)."""
-    solution, out = model.working, np.empty(len(rows))
-    width = 1 + solution.p + sum(model.design.ks)
-    step = max(1, _BLOCK // (width + len(solution.factor.tail)))
-    for at in range(0, len(rows), step):
-        part = rows.take(slice(at, at + step))
-        halves, rest, tail = joint.whitened(solution, part.z, part.x)
-        found = np.einsum("im,im->m", tail, tail)
-        for half in halves:
-            found += np.asarray(half.multiply(half).sum(axis=1)).reshape(-1)
-        fixed = solution.fixed_low @ rest
-        found += np.einsum("pm,pq,qm->m", fixed, model.basis_covariance, fixed)
-        out[at : at + step] = found
-    return out

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from merextras._typing import Array, IntArray
-from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.newdata.rows import NewRows
 from merextras.model.newdata.target import Target
 from merextras.model.state.fitted import FittedModel
@@ -137,10 +136,7 @@ def row_draws(
 
 def effect_factors(model: FittedModel) -> tuple[Array, ...]:
     """Factors of each term's covariance over sigma**2, (k, k), as the user counts the effects."""
-    if not isinstance(model, FittedGlmm):
-        return model.solution.lams
-    pairs = zip(model.laplace.criterion.table.effects, model.laplace.modes.lams, strict=True)
-    return tuple(own.to_user(lam) for own, lam in pairs)
+    return model.joint.lams
 
 
 def _with_unseen(part: NewRows, unseen: Sequence[IntArray], new_levels: str) -> list[IntArray]:

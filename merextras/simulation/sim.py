@@ -63,13 +63,10 @@ def draw_effects(
     -----
     Time is that of n_sims times all random effects, kept or not: they are drawn jointly.
     """
-    estimate, modes, fixed_low = model.fixed_estimates, model.modes, None
+    estimate, modes, solution = model.fixed_estimates, model.modes, model.joint
     if isinstance(model, FittedGlmm):
-        solution, fixed_low = model.working, model.fixed_precision_factor
-        sigma = np.ones(n_sims)
-    else:
-        solution = model.solution
-        sigma = draw_sigma(solution, solution.n - solution.p, n_sims, rng)
+        model.require_information()
+    sigma = draw_sigma(solution, solution.n - solution.p, n_sims, rng)
     beta = np.empty((n_sims, len(estimate)))
     ks = [b.shape[1] for b in modes]
     found = [np.empty((len(levels), k, n_sims)) for levels, k in zip(keep, ks, strict=True)]
@@ -77,7 +74,7 @@ def draw_effects(
     for start in range(0, n_sims, step):
         at = slice(start, min(start + step, n_sims))
         scale = sigma[at]
-        deviations, effects = joint.draw(solution, len(scale), rng, fixed_low)
+        deviations, effects = joint.draw(solution, len(scale), rng)
         beta[at] = estimate + scale[:, None] * deviations
         for out, part, mode, levels in zip(found, effects, modes, keep, strict=True):
             kept = np.moveaxis(part, 0, 2)[levels]

@@ -117,15 +117,8 @@ def draw(
     solution: Solution,
     n_sims: int,
     rng: np.random.Generator,
-    fixed_low: Array | None = None,
 ) -> tuple[Array, tuple[Array, ...]]:
     """Draws of (beta^ - beta, b^ - b) over sigma: normal, jointly, around zero.
-
-    Parameters
-    ----------
-    fixed_low : (p, p) array, optional
-        Lower factor of the precision of beta in the basis, if it is another than X'V^-1 X; the
-        random effects given beta are drawn as ever.
 
     Returns
     -------
@@ -140,7 +133,7 @@ def draw(
     """
     factor, p = solution.factor, solution.p
     noise = rng.standard_normal((p, n_sims))
-    beta = dense.solve_upper(solution.fixed_low if fixed_low is None else fixed_low, noise)
+    beta = dense.solve_upper(solution.fixed_low, noise)
     found: dict[int, Array] = {}
     if len(factor.tail):
         noise = rng.standard_normal((len(factor.tail), n_sims))

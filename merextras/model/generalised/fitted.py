@@ -11,6 +11,7 @@ import numpy as np
 from merextras._typing import Array
 from merextras.engine.elimination.factor import factorise
 from merextras.engine.elimination.plan import prepare
+from merextras.engine.generalised.at_mode import AtMode
 from merextras.engine.generalised.family import Family
 from merextras.engine.generalised.laplace import LaplacePoint
 from merextras.engine.generalised.search import Optimum
@@ -237,9 +238,8 @@ class FittedGlmm(FittedModel):
             rows[:, n + p :] = by_phi
         return np.asarray(np.einsum("im,mn,in->i", rows, self._covariance, rows))
 
-    @cached_property
-    def fixed_precision_factor(self) -> Array:
-        """Lower factor of the inverse of `basis_covariance`, (p, p).
+    def require_information(self) -> None:
+        """Refuse what is drawn around the estimate where there is no distribution around it.
 
         Raises
         ------
@@ -251,7 +251,6 @@ class FittedGlmm(FittedModel):
                 "the information matrix is not positive definite: the data do not determine all "
                 "parameters, and there is no distribution to draw them from"
             )
-        return np.asarray(np.linalg.cholesky(np.linalg.inv(self.basis_covariance)))
 
     @property
     def basis_covariance(self) -> Array:
@@ -287,8 +286,21 @@ class FittedGlmm(FittedModel):
         basis = Basis(table.transform, np.zeros(table.p), table.effects)
         x = table.x @ np.linalg.inv(table.transform) if table.p else table.x
         terms = [term.rows for term in self.design.terms]
-        cp = CrossProducts.from_rows(x, np.zeros(table.n), terms, modes.w, basis)
+        cp = CrossProducts.from_rows(x, np.zeros(table.n), terms, modes.w, basis).at_sigma2(1.0)
         return Solution(factorise(prepare(cp, table.template.plan), modes.lams), reml=False)
+
+    @cached_property
+    def joint(self) -> Solution:
+        """The normal distribution of all effects around the estimate and the modes.
+
+        With the covariance of the fixed effects from the information of all parameters; NaN where
+        that is not positive definite.
+        """
+        p = len(self.fixed_estimates)
+        low = np.full((p, p), np.nan)
+        if self.optimum.positive:
+            low = np.linalg.cholesky(np.linalg.inv(self.basis_covariance))
+        return AtMode(self.working.factor, False, low, self.fixed_estimates, self.modes)
 
     @cached_property
     def opt_summary(self) -> OptSummary:

@@ -127,6 +127,15 @@ class FittedModel:
         return self._fit.solution
 
     @property
+    def joint(self) -> Solution:
+        """The normal distribution of all effects given the data, theta at its estimate.
+
+        For a linear model the solution itself; what the verbs of linear combinations of effects
+        ask, of a generalised model too.
+        """
+        return self.solution
+
+    @property
     def opt_summary(self) -> OptSummary | None:
         """What the optimiser did; None if the fit's own estimate was kept."""
         return self._fit.opt

@@ -63,6 +63,10 @@ class Combination:
     def __len__(self) -> int:
         return len(self.x)
 
+    def shifted(self, offset: Array) -> Combination:
+        """Add a known part to each row, (m,)."""
+        return Combination(self.x, self.z, self.u, self.constant + offset)
+
     def take(self, rows: slice | IntArray) -> Combination:
         """Take some of the rows, perhaps several times."""
         return Combination(

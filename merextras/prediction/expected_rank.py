@@ -44,7 +44,7 @@ def expected_rank(
     Parameters
     ----------
     m : MerMod or MixedLMResults
-        A fitted model.
+        A fitted model; of `glmer` its effects are on the scale of the link.
     group : str or sequence of str, optional
         Grouping factors, all by default.
     term : str or sequence of str, optional
@@ -127,7 +127,7 @@ def expected_rank(
     1  Subject    309  Days      -8.6        2.3   2.1     9.1
     2  Subject    310  Days      -5.4        2.3   4.0    19.2
     """
-    model = as_fitted(m)
+    model = as_fitted(m, generalised=True)
     effects = pick_effects(model.design, group, term)
     joint = check_flag(joint, "joint")
     parts = [_ranked(model, effect, joint) for effect in effects]
@@ -136,7 +136,7 @@ def expected_rank(
 
 def ranks_of(model: FittedModel, effect: Effect, *, joint: bool) -> Array:
     """Expected ranks of the levels of one effect, (J,)."""
-    values = model.solution.b[effect.term][:, effect.place]
+    values = model.joint.b[effect.term][:, effect.place]
     variances = _joint(model, effect) if joint else _independent(model, effect)
     return _sum_of_probabilities(values, variances)
 
@@ -152,7 +152,7 @@ def _ranked(model: FittedModel, effect: Effect, joint: bool) -> pd.DataFrame:
         "group": effect.group,
         "level": model.design.terms[effect.term].levels,
         "term": effect.name,
-        "estimate": model.solution.b[effect.term][:, effect.place],
+        "estimate": model.joint.b[effect.term][:, effect.place],
         "std_error": np.sqrt(_conditional(model, effect)),
         "er": ranks,
         "pct_er": percentiles(ranks),
@@ -162,8 +162,7 @@ def _ranked(model: FittedModel, effect: Effect, joint: bool) -> pd.DataFrame:
 
 def _conditional(model: FittedModel, effect: Effect) -> Array:
     """Conditional variances of the modes, theta and beta held at their estimates."""
-    own = model.solution.conditional(effect.term)[:, effect.place, effect.place]
-    return np.asarray(model.solution.sigma2 * own)
+    return model.posterior.conditional(effect.term)[:, effect.place, effect.place]
 
 
 def _independent(model: FittedModel, effect: Effect) -> Variances:
@@ -172,7 +171,7 @@ def _independent(model: FittedModel, effect: Effect) -> Variances:
 
 
 def _joint(model: FittedModel, effect: Effect) -> Variances:
-    solution, levels = model.solution, np.arange(len(model.solution.b[effect.term]))
+    solution, levels = model.joint, np.arange(len(model.joint.b[effect.term]))
 
     def made(at: slice) -> differences.Effects:
         return differences.effects(solution, effect.term, effect.place, levels[at])

@@ -20,6 +20,7 @@ from merextras.model.newdata.rows import NewRows, new_rows, read_new
 from merextras.model.state.fitted import FittedModel
 from merextras.prediction.combination import Combination
 from merextras.prediction.moves import check_others
+from merextras.prediction.response_scale import inverse_link
 from merextras.prediction.targets import Changes, Group, Targets, targets_of
 
 
@@ -81,6 +82,17 @@ class MovedCases:
     def shift(self) -> Array:
         """The change of each row's prediction from its case's own, (m L,); NaN where not known."""
         return np.asarray(self.fit - self.own_fit[self.each])
+
+    @property
+    def mean_fit(self) -> Array:
+        """The prediction of each row on the scale of the response, (m L,)."""
+        return inverse_link(self.model)(self.fit)
+
+    @property
+    def mean_shift(self) -> Array:
+        """The same of `shift`."""
+        own = inverse_link(self.model)(self.own_fit)
+        return np.asarray(self.mean_fit - own[self.each])
 
 
 def move_cases(

@@ -41,8 +41,8 @@ def variances(model: FittedModel, rows: NewRows, *, joint: bool) -> Array:
     Not jointly: the variances of the fixed part and of each term's effects, added up.
     """
     if joint:
-        return relative_variances(model.solution, rows, (rows,))
-    solution = model.solution
+        return relative_variances(model.joint, rows, (rows,))
+    solution = model.joint
     x = solution.cp.basis.columns(rows.x)
     out = np.einsum("mp,pr,mr->m", x, solution.basis_covariance(), x)
     out += rows.prior(solution.lams)

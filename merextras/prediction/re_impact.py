@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
-from scipy import stats
 
 from merextras._checks import check_choice, check_level
 from merextras._typing import Array, IntArray
 from merextras.accessors.pick import pick_effect
-from merextras.exceptions import InvalidArgumentError
+from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
 from merextras.model.newdata.rows import NewRows, read_new
 from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
@@ -21,6 +20,7 @@ from merextras.prediction.combination import Combination
 from merextras.prediction.expected_rank import percentiles, ranks_of
 from merextras.prediction.moved_rows import moved_rows, offsets, variances
 from merextras.prediction.moves import check_cases
+from merextras.prediction.response_scale import ends, inverse_link, linearised
 from merextras.prediction.spread import relative_variances
 from merextras.results.base import Table
 
@@ -95,7 +95,8 @@ def re_impact(
         within 0 to 100; cases that are empty, lack a column, have a repeated index label, a missing
         value or an unseen level of another factor; another `weights`; `level` outside (0, 1).
     UnsupportedModelError
-        A random effect's covariate can't be made from its name alone.
+        A random effect's covariate can't be made from its name alone; ``weights="interval"`` of a
+        model of `glmer`.
 
     Warns
     -----
@@ -116,6 +117,10 @@ def re_impact(
     of all effects (see `merextras.sim`), exact at the estimated theta: nothing is simulated.
     Cases move as in `what_if`: with the columns of the factor, all that is made of them changes; an
     inner level that does not exist is expected to be zero and has its variance before any data.
+
+    Of a model of `glmer` the averages are of means, probabilities or rates, each with its offset;
+    standard errors and the weights of ``"precision"`` are by the delta method in the joint
+    distribution of all effects, and intervals are symmetric on the scale of the link.
 
     With n levels and weights that sum to one (Cochran [1]_, in the form of Gatz and Smith [2]_)
 
@@ -152,10 +157,15 @@ def re_impact(
     1     0    2  60.41       0.21  60.01  60.82         2
     2     0    3  70.60       0.21  70.19  71.01         2
     """
-    model = as_fitted(m)
+    model = as_fitted(m, generalised=True)
     effect = pick_effect(model.design, group, term)
     newdata = read_new(model.design, newdata)
     check_choice(weights, _WEIGHTS, "weights")
+    if model.is_generalised and weights == "interval":
+        raise UnsupportedModelError(
+            "weights='interval': merTools' intervals have the residual's variance in them, which a "
+            "generalised model does not have; weights='precision' or 'equal'"
+        )
     level = check_level(level)
     asked = _checked(breaks)
     check_cases(model.design, newdata, effect.group, "newdata")
@@ -168,12 +178,12 @@ def re_impact(
     for start in range(0, len(newdata), step):
         cases = newdata.iloc[start : start + step]
         rows = moved_rows(model, cases, effect.group, levels)
-        found.append(_averages(model, rows, bins, len(edges) - 1, weights))
+        offset = np.repeat(shift[start : start + step], len(levels))
+        found.append(_averages(model, rows, offset, bins, len(edges) - 1, weights))
     fit, variance, spread = (np.concatenate(part) for part in zip(*found, strict=True))
     n_bins = len(edges) - 1
-    fit = fit + np.repeat(shift, n_bins)
-    std_error = np.sqrt(model.solution.sigma2 * variance)
-    half = stats.t.isf((1.0 - level) / 2.0, model.solution.sigma_df) * std_error
+    std_error = np.sqrt(model.joint.sigma2 * variance)
+    lower, upper = ends(model, fit, std_error, model.joint.sigma_df, level)
     columns = {
         "case": newdata.index.to_flat_index()[np.repeat(np.arange(len(newdata)), n_bins)],
         "bin": np.tile(np.arange(1, n_bins + 1), len(newdata)),
@@ -181,8 +191,8 @@ def re_impact(
         "pct_high": np.tile(edges[1:], len(newdata)),
         "fit": fit,
         "std_error": std_error,
-        "lower": fit - half,
-        "upper": fit + half,
+        "lower": lower,
+        "upper": upper,
         "spread_error": spread,
         "n_levels": np.tile(np.bincount(bins[bins >= 0], minlength=n_bins), len(newdata)),
     }
@@ -226,13 +236,15 @@ def _bins(pct: Array, edges: Array) -> IntArray:
 
 
 def _averages(
-    model: FittedModel, rows: NewRows, bins: IntArray, n_bins: int, weights: str
+    model: FittedModel, rows: NewRows, offset: Array, bins: IntArray, n_bins: int, weights: str
 ) -> tuple[Array, Array, Array]:
     """Averages by case and bin, their variances over sigma**2, and Cochran's standard errors."""
     n_levels = len(bins)
     n_cases = len(rows) // n_levels
-    fit = rows.estimates(model.solution)
-    weight = _weights(model, rows, weights).reshape(n_cases, n_levels)
+    means = linearised(model, Combination.of_rows(rows).shifted(offset))
+    fit = rows.estimates(model.joint) + offset
+    fit = inverse_link(model)(fit)
+    weight = _weights(model, rows, means, weights).reshape(n_cases, n_levels)
     case, place = np.nonzero(np.broadcast_to(bins >= 0, weight.shape))
     target, source = case * n_bins + bins[place], case * n_levels + place
     size = n_cases * n_bins
@@ -240,8 +252,8 @@ def _averages(
     share = weight[case, place] / total[target]
     average = sp.csr_array((share, (target, source)), shape=(size, len(rows)))
     count = np.bincount(target, minlength=size)
-    averages = Combination.of_rows(rows).mix(average)
-    variance = relative_variances(model.solution, averages, (averages,))
+    averages = means.mix(average)
+    variance = relative_variances(model.joint, averages, (averages,))
     mean = average @ fit
     off = share * (fit[source] - mean[target])
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -251,12 +263,12 @@ def _averages(
     return mean, variance, spread
 
 
-def _weights(model: FittedModel, rows: NewRows, weights: str) -> Array:
+def _weights(model: FittedModel, rows: NewRows, means: Combination, weights: str) -> Array:
     if weights == "equal":
         return np.ones(len(rows))
     if weights == "interval":
         return 1.0 / np.sqrt(variances(model, rows, joint=False) + 1.0)
-    variance = variances(model, rows, joint=True)
+    variance = relative_variances(model.joint, means, (means,))
     largest = float(np.max(variance))
     if largest <= 0.0:
         return np.ones(len(rows))

@@ -12,7 +12,8 @@ from scipy import stats
 from merextras._checks import check_flag, check_level
 from merextras._typing import Array, IntArray
 from merextras.accessors.pick import COMBINED, FIXED, Effect, parts_of, pick_effect, pick_effects
-from merextras.exceptions import InvalidArgumentError
+from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
+from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.newdata.rows import read_new
 from merextras.model.state.fitted import FittedModel
 from merextras.model.state.one_sigma import require_one_sigma
@@ -25,6 +26,7 @@ from merextras.prediction.moved_rows import (
     variances,
 )
 from merextras.prediction.moves import check_cases, own_levels
+from merextras.prediction.response_scale import ends_of_predictors
 from merextras.results.base import Table
 
 #: Distances of percentiles that differ by less are the same.
@@ -81,7 +83,9 @@ def re_margins(
         percentile, `own_level` the one in the data (NaN if its columns are not there). `effect` is
         what is predicted: ``"combined"``, all of it; the part of each grouping factor; ``"fixed"``,
         ``x'beta``. The first and the last have the offset in them. `std_error` is a standard
-        deviation.
+        deviation. Of a model of `glmer` ``"combined"`` is the mean, a probability or a rate, and
+        its interval that of the linear predictor transformed; the other parts are of the linear
+        predictor.
 
     Raises
     ------
@@ -90,7 +94,8 @@ def re_margins(
         cases that are empty, lack a column, have a repeated index label, a missing value or an
         unseen level of another factor; `level` outside (0, 1).
     UnsupportedModelError
-        A random effect's covariate can't be made from its name alone.
+        A random effect's covariate can't be made from its name alone; ``include_resid_var=True`` of
+        a model of `glmer`.
 
     Warns
     -----
@@ -137,13 +142,18 @@ def re_margins(
     7       100.0    VI        IV    school  13.95       4.00
     8       100.0    VI        IV     fixed  60.34       4.00
     """
-    model = as_fitted(m)
+    model = as_fitted(m, generalised=True)
     first = pick_effect(model.design, group, None)
     effects = pick_effects(model.design, first.group, term)
     newdata = None if newdata is None else read_new(model.design, newdata)
     cases = model.design.frame if newdata is None else newdata
     level = check_level(level)
     include_resid_var = check_flag(include_resid_var, "include_resid_var")
+    if include_resid_var and model.is_generalised:
+        raise UnsupportedModelError(
+            "include_resid_var=True: a generalised model has no residual variance; say "
+            "include_resid_var=False, or see predict_interval for new observations"
+        )
     if include_resid_var:
         require_one_sigma(
             model,
@@ -161,10 +171,16 @@ def re_margins(
     at = table.pop("at").to_numpy()
     moves = table["effect"].isin([COMBINED, FIXED]).to_numpy()
     table["fit"] += np.where(moves, shift[at], 0.0)
-    noise = (table["effect"] == COMBINED).to_numpy() * float(include_resid_var)
-    sigma2, df = model.solution.sigma2, model.solution.sigma_df
+    combined = (table["effect"] == COMBINED).to_numpy()
+    noise = combined * float(include_resid_var)
+    sigma2, df = model.joint.sigma2, model.joint.sigma_df
     half = stats.t.isf((1.0 - level) / 2.0, df) * np.sqrt(table["std_error"] ** 2 + sigma2 * noise)
-    table["lower"], table["upper"] = table["fit"] - half, table["fit"] + half
+    eta = table["fit"].to_numpy()
+    table["lower"], table["upper"] = ends_of_predictors(model, eta, half.to_numpy(), combined)
+    if isinstance(model, FittedGlmm):
+        family = model.engine_family
+        table["std_error"] *= np.where(combined, np.abs(family.mean_slope(eta)), 1.0)
+        table["fit"] = np.where(combined, family.mean(eta), eta)
     own = pd.Series(own_levels(model.design, cases, first.group)[at])
     table.insert(0, "case", pd.Series(cases.index.to_flat_index()[at]))
     table.insert(list(table.columns).index("effect"), "own_level", own)
@@ -211,8 +227,8 @@ def _of_effect(
     std_error = np.empty_like(fit)
     for i, part in enumerate(parts):
         mine = part_of(model, rows, part)
-        fit[:, i] = mine.estimates(model.solution)
-        std_error[:, i] = np.sqrt(model.solution.sigma2 * variances(model, mine, joint=joint))
+        fit[:, i] = mine.estimates(model.joint)
+        std_error[:, i] = np.sqrt(model.joint.sigma2 * variances(model, mine, joint=joint))
     n, p = len(cases), len(parts)
     source = (np.arange(n)[:, None] * len(different) + again).reshape(-1)
     each = np.tile(np.repeat(np.arange(len(targets)), p), n)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.sparse as sp
 from scipy import stats
 from tqdm import tqdm
 
@@ -129,6 +130,19 @@ def of_shifts(
     return summarised(blocks, len(rows), level)
 
 
+def of_mixed(
+    draws: Draws,
+    rows: Combination,
+    weights: sp.csr_array,
+    inverse_link: Callable[[Array], Array],
+) -> Array:
+    """Weighted sums of the means of rows under each draw, (new rows, n_sims)."""
+    out = np.zeros((weights.shape[0], len(draws.sigma)))
+    for part, values in draws.in_blocks(rows):
+        out += weights[:, part] @ inverse_link(values)
+    return out
+
+
 def distribution(
     model: FittedModel, rows: Combination, estimates: Array, level: float, draws: Draws | None
 ) -> Distribution:
@@ -159,7 +173,7 @@ def summarised(blocks: Iterator[tuple[slice, Array]], n: int, level: float) -> D
 
 def _exact(model: FittedModel, rows: Combination, estimates: Array, level: float) -> Distribution:
     """Student's t: theta known, sigma**2 from n - p degrees of freedom."""
-    solution = model.solution
+    solution = model.joint
     df, sigma2 = solution.sigma_df, solution.unbiased_sigma2
     std_error = np.sqrt(sigma2 * relative_variances(solution, rows, (rows,)))
     half = float(stats.t.isf((1.0 - level) / 2.0, df)) * std_error

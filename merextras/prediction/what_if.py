@@ -11,10 +11,10 @@ import pandas as pd
 from merextras._checks import check_choice, check_count, check_level
 from merextras._rng import as_generator
 from merextras._typing import Array, Rng
-from merextras.exceptions import UnsupportedModelError
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.prediction.moved_cases import MovedCases, move_cases
+from merextras.prediction.response_scale import exact_means, exact_shifts
 from merextras.prediction.uncertainty import (
     Distribution,
     Draws,
@@ -117,8 +117,7 @@ def what_if(
         does not move; an offset that was given by array; `level` outside (0, 1); `n_sims` not
         positive; another `better`.
     UnsupportedModelError
-        A random effect's covariate can't be made from its name alone; ``n_sims=None`` of a
-        generalised model.
+        A random effect's covariate can't be made from its name alone.
 
     Warns
     -----
@@ -165,6 +164,10 @@ def what_if(
 
     Precision weights do not enter: they are about the residual.
 
+    Of a generalised model ``n_sims=None`` transforms the ends of the linear predictor's interval,
+    takes the shift's standard error by the delta method, and `p_better`, which does not depend on
+    the scale, from the linear predictors' difference.
+
     **R counterpart**: none as a function; the tutorial's section "What Do Random Effects Matter?"
     builds `fit` by hand from the mean of simulated effects, without intervals. Here `fit` has the
     conditional mode itself. ``merTools::REimpact`` averages over bins of groups.
@@ -207,29 +210,24 @@ def what_if(
     n_sims = None if n_sims is None else check_count(n_sims, "n_sims")
     better = check_choice(better, BETTER, "better")
     generator = as_generator(rng)
-    if model.is_generalised and n_sims is None:
-        raise UnsupportedModelError(
-            "n_sims=None: intervals on the scale of a generalised model's response have no closed "
-            "form; give a number of draws, n_sims=1000"
-        )
     made = move_cases(model, cases, group, levels, changes, along)
     known = np.flatnonzero(made.is_known[made.each])
     own = made.own.take(made.each[known])
     draws = None
     if n_sims is not None:
         draws = Draws.of(model, [made.combined, made.own], n_sims, generator)
-    if isinstance(model, FittedGlmm):
-        assert draws is not None
-        mean = model.engine_family.mean
-        fit = mean(made.fit)
-        shift = fit - mean(made.own_fit)[made.each]
-        of_fit = of_means(draws, made.combined, mean, level)
-        of_shift = of_shifts(draws, made.combined.take(known), own, mean, level)
-    else:
-        fit, shift = made.fit, made.shift
+    fit, shift = made.mean_fit, made.mean_shift
+    taken = made.combined.take(known)
+    if not isinstance(model, FittedGlmm):
         of_fit = distribution(model, made.combined, fit, level, draws)
-        shifts = made.combined.take(known) - own
-        of_shift = distribution(model, shifts, shift[known], level, draws)
+        of_shift = distribution(model, taken - own, shift[known], level, draws)
+    elif draws is None:
+        of_fit = exact_means(model, made.combined, made.fit, level)
+        of_shift = exact_shifts(model, taken, own, shift[known], level)
+    else:
+        mean = model.engine_family.mean
+        of_fit = of_means(draws, made.combined, mean, level)
+        of_shift = of_shifts(draws, taken, own, mean, level)
     columns = shift_columns(len(made.each), known, of_shift, better)
     out = _frame(made, fit, shift, of_fit, columns)
     out.attrs |= {"response": model.design.response}

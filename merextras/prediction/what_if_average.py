@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,11 @@ import scipy.sparse as sp
 from merextras._checks import check_choice, check_count, check_level
 from merextras._rng import as_generator
 from merextras._typing import Array, IntArray, Rng
+from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.statsmodels.mixedlm import as_fitted
-from merextras.prediction.moved_cases import move_cases
-from merextras.prediction.uncertainty import Draws, distribution
+from merextras.prediction.moved_cases import MovedCases, move_cases
+from merextras.prediction.response_scale import ends, inverse_link, linearised
+from merextras.prediction.uncertainty import Distribution, Draws, distribution, of_mixed, summarised
 from merextras.prediction.what_if import BETTER, shift_columns
 from merextras.results.base import Table
 
@@ -83,6 +86,10 @@ def what_if_average(
     have in common do not average out; to divide a case's standard error by the root of the number
     of cases is wrong.
 
+    Of a model of `glmer` the mean is that of probabilities or rates. Without draws its standard
+    error, and that of the shift, are by the delta method in the same joint distribution; the
+    interval of the mean is symmetric on the scale of the link.
+
     The mean is over these cases, as they are. Nothing is said of the students that the cases might
     be a sample of.
 
@@ -104,22 +111,19 @@ def what_if_average(
     0   III      200  58.32       0.19   4.21             0.27
     1    IV      200  62.26       0.19   8.15             0.27
     """
-    model = as_fitted(m)
+    model = as_fitted(m, generalised=True)
     level = check_level(level)
     n_sims = None if n_sims is None else check_count(n_sims, "n_sims")
     better = check_choice(better, BETTER, "better")
     generator = as_generator(rng)
     made = move_cases(model, cases, group, levels, changes, along)
     n, size = len(cases), len(made.targets)
-    means = made.combined.mix(averaging(np.tile(np.arange(size), n), np.full(n * size, 1.0 / n)))
-    own = made.own.mix(averaging(np.zeros(n, dtype=np.intp), np.full(n, 1.0 / n)))
-    fit = made.fit.reshape(n, size).mean(axis=0)
-    shift = made.shift.reshape(n, size).mean(axis=0)
-    shifts = means - own.take(np.zeros(size, dtype=np.intp))
+    shift = made.mean_shift.reshape(n, size).mean(axis=0)
     known = np.arange(size if np.all(made.is_known) else 0)
-    draws = None if n_sims is None else Draws.of(model, [means, own], n_sims, generator)
-    of_fit = distribution(model, means, fit, level, draws)
-    of_shift = distribution(model, shifts.take(known), shift[known], level, draws)
+    by_draws = isinstance(model, FittedGlmm) and n_sims is not None
+    how = _by_draws if by_draws else _by_combinations
+    fit = made.mean_fit.reshape(n, size).mean(axis=0)
+    of_fit, of_shift = how(made, fit, shift, known, level, n_sims, generator)
     columns: dict[str, Any] = {
         "level": made.targets.labels,
         "n_cases": np.full(size, n),
@@ -132,6 +136,56 @@ def what_if_average(
         **made.targets.new_columns(),
     }
     return Table.of(pd.DataFrame({name: pd.Series(values) for name, values in columns.items()}))
+
+
+def _to_means(made: MovedCases) -> tuple[sp.csr_array, sp.csr_array]:
+    """What averages the moved cases by targets, and the cases as they are."""
+    n, size = len(made.index), len(made.targets)
+    moved = averaging(np.tile(np.arange(size), n), np.full(n * size, 1.0 / n))
+    return moved, averaging(np.zeros(n, dtype=np.intp), np.full(n, 1.0 / n))
+
+
+def _by_combinations(
+    made: MovedCases,
+    fit: Array,
+    shift: Array,
+    known: IntArray,
+    level: float,
+    n_sims: int | None,
+    rng: np.random.Generator,
+) -> tuple[Distribution, Distribution]:
+    """Of means that are linear combinations, a generalised model's to first order."""
+    model, (to_means, to_own) = made.model, _to_means(made)
+    means = linearised(model, made.combined).mix(to_means)
+    own = linearised(model, made.own).mix(to_own)
+    shifts = means - own.take(np.zeros(len(fit), dtype=np.intp))
+    draws = None if n_sims is None else Draws.of(model, [means, own], n_sims, rng)
+    of_fit = distribution(model, means, fit, level, draws)
+    if isinstance(model, FittedGlmm):
+        low, high = ends(model, fit, of_fit.std_error, np.inf, level)
+        of_fit = replace(of_fit, lower=low, upper=high)
+    return of_fit, distribution(model, shifts.take(known), shift[known], level, draws)
+
+
+def _by_draws(
+    made: MovedCases,
+    fit: Array,
+    shift: Array,
+    known: IntArray,
+    level: float,
+    n_sims: int | None,
+    rng: np.random.Generator,
+) -> tuple[Distribution, Distribution]:
+    """Of means on the scale of a generalised model's response."""
+    del fit, shift
+    assert n_sims is not None
+    to_means, to_own = _to_means(made)
+    draws, mean = Draws.of(made.model, [made.combined, made.own], n_sims, rng), inverse_link
+    drawn = of_mixed(draws, made.combined, to_means, mean(made.model))
+    moved = (drawn - of_mixed(draws, made.own, to_own, mean(made.model)))[known]
+    return tuple(  # type: ignore[return-value]
+        summarised(iter([(slice(0, len(part)), part)]), len(part), level) for part in (drawn, moved)
+    )
 
 
 def averaging(to: IntArray, weights: Array) -> sp.csr_array:

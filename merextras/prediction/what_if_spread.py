@@ -16,11 +16,14 @@ from merextras.exceptions import InvalidArgumentError
 from merextras.inference.variance_shares.variance_parts import VarianceParts
 from merextras.model.columns.levels import labels_of
 from merextras.model.design.design import Design
+from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.prediction.combination import Combination
 from merextras.prediction.moved_cases import MovedCases, move_cases
+from merextras.prediction.response_scale import linearised
 from merextras.prediction.spread import relative_variances
+from merextras.prediction.spread_of_means import drawn_sources, single_noise
 from merextras.prediction.targets import Targets
 from merextras.prediction.uncertainty import Draws
 from merextras.prediction.what_if_average import averaging
@@ -111,6 +114,10 @@ def what_if_spread(
     alone, which are shrunken, vary too little. Intervals are quantiles over joint draws. theta is
     held at its estimate.
 
+    Of a model of `glmer` predictions are means, probabilities or rates; their expected squares
+    are to first order around the estimates, and the residual is what a single response varies
+    around its mean (of proportions with the trials of the data, 1 / m on average).
+
     **Relation to the intraclass correlation.** In a model with a random intercept,
     ``levels / (levels + residual)`` is like the adjusted `icc`, with the variance of the levels
     there are for that of all there could be. Of J equally large groups the former is about
@@ -141,7 +148,7 @@ def what_if_spread(
     2  residual     7.146  2.673  0.082  0.076  0.089
     3   outcome    87.027  9.329  1.000    NaN    NaN
     """
-    model = as_fitted(m)
+    model = as_fitted(m, generalised=True)
     level = check_level(level)
     n_sims = None if n_sims is None else check_count(n_sims, "n_sims")
     check_choice(weights, _WEIGHTS, "weights")
@@ -149,18 +156,10 @@ def what_if_spread(
     outcome = _outcome(model.design)
     made = move_cases(model, cases, group, levels, None, along)
     grid = _Grid.of(made, _level_weights(model.design, made.targets, weights))
-    solution = model.solution
-    df = solution.sigma_df
-    noise = _residual_noise(model, made, grid)
-    # The mean of a scaled inverse chi-square.
-    scale = solution.unbiased_sigma2
-    if np.isfinite(df):
-        scale = solution.pwrss / (df - 2) if df > 2 else np.nan
-    found = [*grid.variances(_expected_squares(model, scale)), noise * scale, outcome]
+    found, drawn = _sources(made, grid, n_sims, generator)
+    found.append(outcome)
     ends = np.full((2, len(_SOURCES)), np.nan)
     if n_sims is not None:
-        draws = Draws.of(model, [grid.rows], n_sims, generator)
-        drawn = [*grid.variances(_drawn_squares(draws)), noise * draws.sigma**2]
         tails = [(1.0 - level) / 2.0, (1.0 + level) / 2.0]
         ends[:, : len(drawn)] = np.quantile(drawn, tails, axis=1) / outcome
     variance = np.array(found)
@@ -174,6 +173,34 @@ def what_if_spread(
             "upper": ends[1],
         }
     )
+
+
+def _sources(
+    made: MovedCases, grid: _Grid, n_sims: int | None, rng: np.random.Generator
+) -> tuple[list[float], list[Array]]:
+    """Variances between levels, between cases and of the residual: expected, and their draws."""
+    model, drawn = made.model, []
+    scale = _expected_sigma2(model)
+    draws = None if n_sims is None else Draws.of(model, [made.combined], n_sims, rng)
+    if isinstance(model, FittedGlmm):
+        noise = single_noise(model, made.fit, np.tile(grid.weights / grid.n, grid.n))
+        if draws is not None:
+            drawn = drawn_sources(model, made.combined, draws, grid.weights, grid.centre)
+    else:
+        noise = _residual_noise(model, made, grid) * scale
+        if draws is not None:
+            noises = noise / scale * draws.sigma**2
+            drawn = [*grid.variances(_drawn_squares(draws)), noises]
+    return [*grid.variances(_expected_squares(model, scale)), noise], drawn
+
+
+def _expected_sigma2(model: FittedModel) -> float:
+    """The posterior expectation of sigma**2: the mean of a scaled inverse chi-square."""
+    solution = model.joint
+    df = solution.sigma_df
+    if np.isfinite(df):
+        return float(solution.pwrss / (df - 2)) if df > 2 else np.nan
+    return float(solution.unbiased_sigma2)
 
 
 def _residual_noise(model: FittedModel, made: MovedCases, grid: _Grid) -> float:
@@ -207,6 +234,8 @@ class _Grid:
     n : int
     weights : (L,) array
         Of the levels; they sum to one.
+    centre : float
+        The overall mean.
     """
 
     rows: Combination
@@ -214,19 +243,20 @@ class _Grid:
     of_levels: Combination
     n: int
     weights: Array
+    centre: float
 
     @classmethod
     def of(cls, made: MovedCases, weights: Array) -> _Grid:
         n, size = len(made.index), len(weights)
         every = np.tile(weights / n, n)
         # Squares of small numbers lose no digits.
-        centre = every @ made.fit
-        rows = made.combined
+        centre = float(every @ made.mean_fit)
+        rows = linearised(made.model, made.combined)
         rows = Combination(rows.x, rows.z, rows.u, rows.constant - centre)
         by_case = rows.mix(averaging(made.each, np.tile(weights, n)))
         again = np.tile(np.arange(size), n)
         by_level = rows.mix(averaging(again, np.full(n * size, 1.0 / n)))
-        return cls(rows, by_case, by_level, n, weights)
+        return cls(rows, by_case, by_level, n, weights, centre)
 
     def variances(self, squares: _Squares) -> tuple[Any, Any]:
         """Those between levels and between cases, from what sums of squares are."""
@@ -243,8 +273,8 @@ def _expected_squares(model: FittedModel, scale: float) -> _Squares:
     """Posterior expectations; `scale` is that of sigma**2."""
 
     def squares(rows: Combination, weights: Array) -> float:
-        estimates = rows.estimates(model.solution)
-        variances = relative_variances(model.solution, rows, (rows,))
+        estimates = rows.estimates(model.joint)
+        variances = relative_variances(model.joint, rows, (rows,))
         return float(weights @ (estimates**2 + scale * variances))
 
     return squares

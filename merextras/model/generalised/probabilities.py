@@ -32,6 +32,20 @@ def distribution(model: FittedGlmm, eta: Array) -> Any:
     return stats.norm(mu, np.sqrt(dispersion))
 
 
+def variance_at(model: FittedGlmm, mu: Array) -> Array:
+    """Variances of responses (of one trial) with these means, of any shape."""
+    name, dispersion = model.choice.name, model.dispersion
+    if name == "binomial":
+        return mu * (1.0 - mu)
+    if name == "poisson" or model.is_poisson:
+        return mu
+    assert dispersion is not None
+    if name == "negative_binomial":
+        return mu + mu**2 / dispersion
+    power = {"gamma": 2.0, "inverse_gaussian": 3.0, "gaussian": 0.0}[name]
+    return np.asarray(dispersion * mu**power)
+
+
 def quantile_residuals(model: FittedGlmm, eta: Array, generator: np.random.Generator) -> Array:
     """Normal quantiles of the responses' places in their distributions, (n,).
 

@@ -75,7 +75,7 @@ class GlmerMod(FittedGlmm, MerMod):
     fitted = generalised.fitted
     residuals = generalised.residuals
     predict = predict_generalised.predict  # type: ignore[assignment]
-    simulate = simulate_generalised.simulate  # type: ignore[assignment]
+    simulate = simulate_generalised.simulate
 
     # The model
     family = generalised.family

@@ -19,6 +19,7 @@ from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.newdata.re_form import kept_effects
 from merextras.model.newdata.rows import read_new, unseen
 from merextras.model.newdata.target import Target, precisions, target_rows
+from merextras.model.newdata.trials import trials_of
 from merextras.model.state.fitted import FittedModel
 from merextras.model.state.one_sigma import require_one_sigma
 from merextras.model.statsmodels.mixedlm import as_fitted
@@ -89,6 +90,8 @@ def predict_interval(
         merTools' corrections for ``joint=False`` (see Notes).
     weights : number, array, Series or column name, optional
         Precision weights w of the rows, as in `predict`: residuals have variance ``sigma**2 / w``.
+        Of a binomial model of `glmer` numbers of trials, by default those that the columns of
+        `newdata` say.
     rng : int, numpy.random.Generator or None
         Seed or source of the random numbers. The parameters' draws are those of
         ``sim(m, n_sims, rng=rng)``.
@@ -112,7 +115,7 @@ def predict_interval(
         ``joint=True``, for a term that is not there, or where they leave no variance.
     UnsupportedModelError
         A random slope that can't be made from its name; of a generalised model ``which="all"``,
-        ``joint=False``, and new responses of `newdata` with several trials.
+        ``joint=False``.
 
     Warns
     -----
@@ -190,7 +193,7 @@ def predict_interval(
     include_resid_var = check_flag(include_resid_var, "include_resid_var")
     newdata = None if newdata is None else read_new(model.design, newdata)
     if isinstance(model, FittedGlmm):
-        _check_generalised(model, which, joint, weights)
+        _check_generalised(model, which, joint)
     elif include_resid_var and not joint:
         require_one_sigma(
             model,
@@ -205,9 +208,11 @@ def predict_interval(
     residuals: Residuals | Observations | None = None
     inverse_link = None
     if isinstance(model, FittedGlmm):
-        inverse_link = model.engine_family.mean
-        if include_resid_var and which == "full":
-            residuals = Observations(model, _trials(model, newdata), generator)
+        inverse_link, new = model.engine_family.mean, include_resid_var and which == "full"
+        if new or weights is not None:
+            trials = trials_of(model, newdata, weights)
+        if new:
+            residuals = Observations(model, trials, generator)
     elif include_resid_var:
         scale = _scale(precisions(model.design, newdata, weights)) if joint else None
         residuals = Residuals(scale, not joint, generator)
@@ -254,7 +259,7 @@ def _drawer(
     return lambda rng, keep: draw_effects(model, n_sims, rng, keep)
 
 
-def _check_generalised(model: FittedGlmm, which: str, joint: bool, weights: Any) -> None:
+def _check_generalised(model: FittedGlmm, which: str, joint: bool) -> None:
     """Refuse what is defined for linear models alone."""
     if which == "all":
         raise UnsupportedModelError(
@@ -266,23 +271,6 @@ def _check_generalised(model: FittedGlmm, which: str, joint: bool, weights: Any)
             "joint=False: merTools' independent draws are there for linear models alone; "
             "joint=True is right for all"
         )
-    if weights is not None:
-        raise InvalidArgumentError(
-            f"weights: family={model.choice.name!r} has no precision weights; leave weights=None"
-        )
-
-
-def _trials(model: FittedGlmm, newdata: pd.DataFrame | None) -> Array | None:
-    """Numbers of trials of the rows to predict for; None for other families."""
-    trials = model.response.trials
-    if trials is None or newdata is None:
-        return trials
-    if np.all(trials == 1.0):
-        return np.ones(len(newdata))
-    raise UnsupportedModelError(
-        "newdata: the numbers of trials of its rows are not known, and with them how much a new "
-        "proportion varies; include_resid_var=False has intervals of the probability"
-    )
 
 
 def _warn_of_unseen(model: FittedModel, newdata: pd.DataFrame | None, target: Target) -> None:

@@ -33,9 +33,12 @@ def of_means(
     return np.asarray(generator.normal(mu, np.sqrt(dispersion)))
 
 
-def effects_anew(model: FittedGlmm, t: int, generator: np.random.Generator) -> Array:
-    """Effects of all levels of a term drawn from their normal distribution, (J, k)."""
+def effects_anew(
+    model: FittedGlmm, t: int, generator: np.random.Generator, n_levels: int | None = None
+) -> Array:
+    """Effects of all (or so many) levels of a term drawn from their normal distribution, (J, k)."""
     term = model.design.terms[t]
+    count = len(term.levels) if n_levels is None else n_levels
     own = model.laplace.criterion.table.effects[t]
     lam = own.to_user(model.laplace.modes.lams[t])
-    return np.asarray(generator.standard_normal((len(term.levels), term.k)) @ lam.T)
+    return np.asarray(generator.standard_normal((count, term.k)) @ lam.T)

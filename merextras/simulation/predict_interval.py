@@ -193,7 +193,7 @@ def predict_interval(
     include_resid_var = check_flag(include_resid_var, "include_resid_var")
     newdata = None if newdata is None else read_new(model.design, newdata)
     if isinstance(model, FittedGlmm):
-        _check_generalised(model, which, joint)
+        _check_generalised(which, joint)
     elif include_resid_var and not joint:
         require_one_sigma(
             model,
@@ -259,7 +259,7 @@ def _drawer(
     return lambda rng, keep: draw_effects(model, n_sims, rng, keep)
 
 
-def _check_generalised(model: FittedGlmm, which: str, joint: bool) -> None:
+def _check_generalised(which: str, joint: bool) -> None:
     """Refuse what is defined for linear models alone."""
     if which == "all":
         raise UnsupportedModelError(

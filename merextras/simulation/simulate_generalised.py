@@ -51,8 +51,8 @@ def simulate(
         Whether `newdata` may have levels that the model has not seen. Each gets its own effect,
         drawn from the normal distribution, also when the known ones are at their modes.
     weights : number, (m,) array, Series or column name, optional
-        Numbers of trials of a binomial response; by default the fit's, and of `newdata` one where all of the fit's
-        are, else what its columns of the fit's formula or `weights` say.
+        Numbers of trials of a binomial response; by default the fit's, and of `newdata` one where
+        all of the fit's are, else what its columns of the fit's formula or `weights` say.
     rng : int, numpy.random.Generator or None
         Each response has a generator of its own (``Generator.spawn``).
 

@@ -14,7 +14,7 @@ from merextras._checks import check_choice
 from merextras._typing import Array
 from merextras.accessors.estimates import mean_sigma
 from merextras.distributions.degrees import Degrees, Moments
-from merextras.exceptions import InvalidArgumentError
+from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
 from merextras.inference.ddf.contrasts import FTest, independent
 from merextras.inference.ddf.kenward_roger import kenward_roger
 from merextras.inference.ddf.robust import KINDS, robust
@@ -89,19 +89,19 @@ class Asymptotic:
 
     @property
     def covariance(self) -> Array:
-        """``sigma**2 (X'V^-1 X)^-1``."""
+        """``sigma**2 (X'V^-1 X)^-1``; of a generalised model from its information."""
         return self.model.fixed_covariance
 
     @property
     def inner(self) -> Array:
         """The same of X in the basis of the cross-products."""
-        solution = self.model.solution
+        solution = self.model.joint
         return solution.sigma2 * solution.basis_covariance()
 
     @property
     def degrees(self) -> Degrees:
         """Infinite ones."""
-        p = self.model.solution.p
+        p = self.model.joint.p
         return Moments(self.inner, np.empty((0, p, p)), np.empty((0, 0)))
 
     def df(self, contrast: Array) -> float:
@@ -124,12 +124,28 @@ def check_method(ddf: object, allowed: Sequence[str] = ALL_METHODS) -> str:
     return check_choice(_SHORT.get(word, word) if isinstance(word, str) else word, allowed, "ddf")
 
 
-def method_of(model: FittedModel, ddf: str, *, cluster: Any = None, stacklevel: int = 2) -> Method:
+def method_of(
+    model: FittedModel,
+    ddf: str,
+    *,
+    cluster: Any = None,
+    stacklevel: int = 2,
+    default: str = "asymptotic",
+) -> Method:
     """The method of that name for a model; a warning points `stacklevel` calls above this.
 
-    `cluster` is for the robust ones, see `merextras.inference.ddf.robust.robust`.
+    `cluster` is for the robust ones, see `merextras.inference.ddf.robust.robust`. A generalised
+    model has the asymptotic one alone, which the verb's `default` stands for.
     """
     name = check_method(ddf)
+    if model.is_generalised:
+        if cluster is not None or name not in {default, "asymptotic"}:
+            raise UnsupportedModelError(
+                f"ddf={ddf!r}: degrees of freedom and robust standard errors are defined for "
+                "linear models alone; those of a generalised model are asymptotic, "
+                "ddf='asymptotic'"
+            )
+        return Asymptotic(model)
     if name in KINDS:
         return robust(model, name, cluster)
     if cluster is not None:
@@ -148,13 +164,21 @@ def f_row(method: Method, matrix: Array, rhs: Array | None = None) -> list[float
     """The F test of ``L beta = rhs`` as a row of `F_COLUMNS`.
 
     The sums of squares are the unscaled F times sigma**2 (with residual variances by group their
-    mean), on the scale of the response.
+    mean), on the scale of the response; a generalised model has none.
     """
-    gap = matrix @ method.model.solution.beta - (0.0 if rhs is None else rhs)
+    gap = matrix @ method.model.fixed_estimates - (0.0 if rhs is None else rhs)
     test = method.joint(matrix, gap)
-    mean_sq = test.unscaled * mean_sigma(method.model) ** 2
+    scale = np.nan if method.model.is_generalised else mean_sigma(method.model) ** 2
+    mean_sq = test.unscaled * scale
     p_value = _f_tail(test)
     return [mean_sq * test.num_df, mean_sq, test.num_df, test.den_df, test.statistic, p_value]
+
+
+def chi2_row(method: Method, matrix: Array, rhs: Array | None = None) -> list[float]:
+    """Wald's test of ``L beta = rhs``: chi-square, its degrees of freedom, p-value."""
+    gap = matrix @ method.model.fixed_estimates - (0.0 if rhs is None else rhs)
+    test = method.joint(matrix, gap)
+    return [test.statistic * test.num_df, test.num_df, _f_tail(test)]
 
 
 def f_table(rows: dict[str, list[float]]) -> pd.DataFrame:
@@ -171,7 +195,7 @@ def _f_tail(test: FTest) -> float:
 
 def t_table(method: Method, matrix: Array, rhs: Array | None = None) -> pd.DataFrame:
     """A t test for each contrast: ``estimate std_error df statistic p_value``."""
-    estimate = matrix @ method.model.solution.beta
+    estimate = matrix @ method.model.fixed_estimates
     own = in_basis(method.model, matrix)
     std_error = np.sqrt(np.einsum("rk,kl,rl->r", own, method.inner, own))
     df = np.array([method.df(row) for row in matrix], dtype=float)

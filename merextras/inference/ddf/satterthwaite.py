@@ -108,7 +108,7 @@ def in_basis(model: FittedModel, matrix: Array) -> Array:
 
     There the variances of a contrast's parts do not cancel, wherever zero is.
     """
-    return model.solution.cp.basis.columns(matrix)
+    return model.joint.cp.basis.columns(matrix)
 
 
 def _pooled(each: Array) -> float:

@@ -9,10 +9,11 @@ from scipy import stats
 
 from merextras._checks import check_level
 from merextras.inference.ddf.contrasts import Contrasts, read_contrasts
-from merextras.inference.ddf.method import f_row, f_table, method_of, t_table
+from merextras.inference.ddf.method import chi2_row, f_row, f_table, method_of, t_table
 from merextras.inference.functions.hypotheses import is_text, read_hypotheses
 from merextras.model.design.design import Design
 from merextras.model.statsmodels.mixedlm import as_fitted
+from merextras.results.base import Table
 
 __all__ = ["contest"]
 
@@ -58,7 +59,9 @@ def contest(
     DataFrame
         A row per contrast with ``estimate std_error df statistic p_value conf_low conf_high``, or
         for a joint test one row with ``sum_sq mean_sq num_df den_df statistic p_value``. Rows that
-        depend on others don't count in `num_df`. Of text, the hypotheses as they were read are the
+        depend on others don't count in `num_df`. Of a model of `glmer` tests are asymptotic,
+        whatever the default of `ddf`, and a joint one is Wald's chi-square, ``statistic df
+        p_value``. Of text, the hypotheses as they were read are the
         index, or of a joint test ``attrs["hypotheses"]``, and ``attrs["notes"]`` says which names
         are marginal means, and over what these are averaged.
 
@@ -117,13 +120,18 @@ def contest(
     >>> found.attrs["notes"][0]
     'Marginal means: class[a], class[b], class[d].'
     """
-    fitted, level = as_fitted(m), check_level(level)
+    fitted, level = as_fitted(m, generalised=True), check_level(level)
     given = _read(fitted.design, L, rhs)
-    method = method_of(fitted, ddf, cluster=cluster, stacklevel=3)
+    method = method_of(fitted, ddf, cluster=cluster, stacklevel=3, default="satterthwaite")
     right = given.rhs - given.offset
+    table: pd.DataFrame
     if joint and not given.single:
-        table = f_table({"0": f_row(method, given.matrix, right)})
-        table = table.set_axis(pd.RangeIndex(1), axis=0)
+        if fitted.is_generalised:
+            row = chi2_row(method, given.matrix, right)
+            table = Table(dict(zip(["statistic", "df", "p_value"], zip(row), strict=True)))
+        else:
+            table = f_table({"0": f_row(method, given.matrix, right)})
+            table = table.set_axis(pd.RangeIndex(1), axis=0)
         table.attrs["hypotheses"] = tuple(map(str, given.labels))
     else:
         table = t_table(method, given.matrix, right).set_axis(given.labels, axis=0)

@@ -5,11 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from merextras._typing import Array, IntArray
-from merextras.distributions.degrees import Moments
 from merextras.distributions.uncertainty import Uncertainty
-from merextras.inference.ddf.method import Asymptotic, Method
+from merextras.inference.ddf.method import Method
 from merextras.model.design.design import Design
-from merextras.model.generalised.fitted import FittedGlmm
 
 
 def uncertainty_of(method: Method) -> Uncertainty:
@@ -17,30 +15,14 @@ def uncertainty_of(method: Method) -> Uncertainty:
     model = method.model
     kept, null, scale = null_space(model.design)
     return Uncertainty(
-        beta=model.solution.beta,
-        transform=model.solution.cp.basis.transform,
+        beta=model.fixed_estimates,
+        transform=model.joint.cp.basis.transform,
         covariance=method.inner,
         degrees=method.degrees,
         kept=kept,
         null=null,
         scale=scale,
         title=method.title,
-    )
-
-
-def uncertainty_of_glmm(model: FittedGlmm) -> Uncertainty:
-    """The normal distribution with the covariance of the observed information."""
-    kept, null, scale = null_space(model.design)
-    covariance, p = model.basis_covariance, len(model.fixed_estimates)
-    return Uncertainty(
-        beta=model.fixed_estimates,
-        transform=model.laplace.criterion.table.transform,
-        covariance=covariance,
-        degrees=Moments(covariance, np.empty((0, p, p)), np.empty((0, 0))),
-        kept=kept,
-        null=null,
-        scale=scale,
-        title=Asymptotic.title,
     )
 
 

@@ -12,15 +12,15 @@ import pandas as pd
 from merextras._checks import check_choice, check_count, check_level
 from merextras._typing import Array, BoolArray
 from merextras.distributions.uncertainty import Uncertainty
-from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
+from merextras.exceptions import InvalidArgumentError
 from merextras.inference.ddf.method import method_of
 from merextras.inference.functions.averages import averaged, equal, proportional, said_of
-from merextras.inference.functions.estimable import uncertainty_of, uncertainty_of_glmm
+from merextras.inference.functions.estimable import uncertainty_of
 from merextras.inference.functions.grid import Grid, reference_grid
 from merextras.inference.functions.slopes import DEGREES, trends
+from merextras.inference.means.population_means import check_re_form, of_population
 from merextras.inference.means.specs import Wanted, wanted_of
 from merextras.model.generalised.fitted import FittedGlmm
-from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.means.emmeans import Emmeans
 
@@ -39,6 +39,7 @@ def emmeans(
     nesting: Mapping[str, Any] | None = None,
     level: float = 0.95,
     type: str = "link",  # noqa: A002 (R's name)
+    re_form: str = "NA",
 ) -> Emmeans:
     """Estimated marginal means of factors, emmeans' ``emmeans``.
 
@@ -80,6 +81,10 @@ def emmeans(
         Of a model of `glmer`: the means of the linear predictor, or these transformed to
         probabilities, rates or means, with their intervals; contrasts are then ratios (of odds with
         a logit link) where the link is a logarithm of one.
+    re_form : {"NA", "population"}
+        Of a model of `glmer` with ``type="response"``: the random effects are zero, a median level;
+        or the means are those of the population, over the normal distribution of all random
+        effects, as ``m.predict(re_form="population")`` has them.
 
     Returns
     -------
@@ -119,8 +124,12 @@ def emmeans(
 
     Of a generalised model tests and intervals are by the normal distribution whatever the default
     of `ddf`; other methods are refused. Means are averaged as linear predictors with the random
-    effects at zero and then transformed, as in emmeans: those of a median level.
-    ``m.predict(newdata, re_form="population")`` has means over the random effects.
+    effects at zero and then transformed, as in emmeans: those of a median level. With
+    ``re_form="population"`` each cell's mean over the random effects is exact, by one integral
+    (emmeans' ``bias.adjust`` is an approximation of second order); cells are averaged as means, and
+    standard errors are by the delta method in the fixed effects and the covariances. Intervals and
+    contrasts are on the scale of the link of these means, transformed back: ratios of odds of the
+    population.
 
     **Cost**: that of `merextras.engine.derivatives.information` once per model and O(cells p) for
     the grid.
@@ -152,8 +161,12 @@ def emmeans(
     type = check_choice(type, ("link", "response"), "type")  # noqa: A001
     grid = reference_grid(fitted.design, at, nesting)
     wanted = wanted_of(grid, specs, by)
-    uncertainty = _uncertainty(fitted, ddf, cluster)
-    found = averaged(grid, wanted.names, _shares(grid, weights, wanted.names))
+    method = method_of(fitted, ddf, cluster=cluster, stacklevel=3, default="kenward-roger")
+    uncertainty, shares = uncertainty_of(method), _shares(grid, weights, wanted.names)
+    if check_re_form(fitted, re_form, type):
+        assert isinstance(fitted, FittedGlmm)
+        return _population(fitted, grid, wanted, shares, uncertainty, level)
+    found = averaged(grid, wanted.names, shares)
     out = _result(grid, wanted, found, uncertainty, level, "Estimated marginal means")
     if not isinstance(fitted, FittedGlmm):
         return out
@@ -207,6 +220,8 @@ def emtrends(
 
     Notes
     -----
+    Of a generalised model slopes are those of the linear predictor, with asymptotic tests.
+
     The derivative of the population's prediction averaged over the grid, by central differences of
     the fourth order with steps of a thousandth of the range of `var`: exact for polynomials up to
     the fourth degree, and within some 1e-11 for smooth transforms. emmeans takes one-sided
@@ -224,7 +239,7 @@ def emtrends(
     2     c   -0.0022     0.0167
     3     d    0.0272     0.0173
     """
-    fitted, level = as_fitted(m), check_level(level)
+    fitted, level = as_fitted(m, generalised=True), check_level(level)
     check_choice(weights, ("equal", "proportional"), "weights")
     degree = check_count(max_degree, "max_degree")
     if degree > len(DEGREES):
@@ -232,7 +247,7 @@ def emtrends(
     grid = reference_grid(fitted.design, at, nesting)
     wanted = wanted_of(grid, specs, by)
     slopes = trends(grid, var, degree)
-    method = method_of(fitted, ddf, cluster=cluster, stacklevel=3)
+    method = method_of(fitted, ddf, cluster=cluster, stacklevel=3, default="kenward-roger")
     shares = _shares(grid, weights, wanted.names)
     parts = [averaged(each, wanted.names, shares) for each in slopes]
     found = parts[0]
@@ -245,18 +260,30 @@ def emtrends(
             np.concatenate([offset for _, _, offset in parts]),
         )
     what = f"Trends in {var}"
-    return _result(grid, wanted, found, uncertainty_of(method), level, what, var)
+    out = _result(grid, wanted, found, uncertainty_of(method), level, what, var)
+    if not isinstance(fitted, FittedGlmm):
+        return out
+    return replace(out, notes=(*out.notes, f"On the scale of the {fitted.choice.link} link."))
 
 
-def _uncertainty(model: FittedModel, ddf: str, cluster: Any) -> Uncertainty:
-    if not isinstance(model, FittedGlmm):
-        return uncertainty_of(method_of(model, ddf, cluster=cluster, stacklevel=4))
-    if cluster is not None or ddf not in {"kenward-roger", "asymptotic"}:
-        raise UnsupportedModelError(
-            f"emmeans: ddf={ddf!r}: degrees of freedom and robust standard errors are defined for "
-            "linear models alone; those of a generalised model are asymptotic, ddf='asymptotic'"
-        )
-    return uncertainty_of_glmm(model)
+def _population(
+    model: FittedGlmm,
+    grid: Grid,
+    wanted: Wanted,
+    shares: Array,
+    uncertainty: Uncertainty,
+    level: float,
+) -> Emmeans:
+    """Means over the random effects, linear functions of themselves on the scale of the link."""
+    cells = replace(grid, rows=np.eye(len(grid.frame)), offset=np.zeros(len(grid.frame)))
+    labels, averages, _ = averaged(cells, wanted.names, shares)
+    good = uncertainty.estimable(averaged(grid, wanted.names, shares)[1])
+    own, title = of_population(model, grid, averages, good), uncertainty.title
+    found = labels, np.eye(len(labels)), np.zeros(len(labels))
+    what = "Estimated marginal means of the population"
+    made = _result(grid, wanted, found, replace(own, title=title), level, what)
+    note = f"Over the random effects; intervals by the {model.choice.link} link."
+    return replace(made, notes=(*made.notes, note), link=model.choice.link)
 
 
 def _shares(grid: Grid, weights: str, names: Sequence[str]) -> Array:

@@ -77,7 +77,9 @@ def joint_tests(
     mean (or at `at`). The F test is that of `contest`. emmeans has the same hypotheses (for
     covariates with differences over two units instead of derivatives), but its F of several
     contrasts lacks Kenward and Roger's scale factor and takes other degrees of freedom; for one
-    contrast the two are the same. The offset is not tested.
+    contrast the two are the same. The offset is not tested. Of a model of `glmer` the means are
+    linear predictors and the test Wald's: `statistic` is the chi-square over `num_df`, `den_df`
+    infinite, whatever the default of `ddf`.
 
     Examples
     --------
@@ -90,10 +92,10 @@ def joint_tests(
     1       class       3  1187.000    622.900    0.000
     2  open:class       3  1187.002      0.833    0.476
     """
-    fitted = as_fitted(m)
+    fitted = as_fitted(m, generalised=True)
     grid = reference_grid(fitted.design, at)
     within = grid.closed(grid.names(by, "by"))
-    method = method_of(fitted, ddf, cluster=cluster, stacklevel=3)
+    method = method_of(fitted, ddf, cluster=cluster, stacklevel=3, default="kenward-roger")
     uncertainty = uncertainty_of(method)
     functions = {term: _functions(grid, term, within) for term in _terms(grid, within)}
     made, tested = [], [np.empty((0, grid.rows.shape[1]))]

@@ -219,7 +219,12 @@ class FittedGlmm(FittedModel):
         return tuple(out)
 
     def delta_variances(self, by_fixed: Array, by_theta: Array, by_phi: Array | None) -> Array:
-        """Variances by the delta method, (m,), from derivatives in the parameters.
+        """The diagonal of `delta_covariance`, (m,)."""
+        rows = self._in_parameters(by_fixed, by_theta, by_phi)
+        return np.asarray(np.einsum("im,mn,in->i", rows, self._covariance, rows))
+
+    def delta_covariance(self, by_fixed: Array, by_theta: Array, by_phi: Array | None) -> Array:
+        """Covariances by the delta method, (m, m), from derivatives in the parameters.
 
         Parameters
         ----------
@@ -230,13 +235,17 @@ class FittedGlmm(FittedModel):
         by_phi : (m, n_phi) array or None
             In the dispersion; None is zero.
         """
+        rows = self._in_parameters(by_fixed, by_theta, by_phi)
+        return np.asarray(rows @ self._covariance @ rows.T)
+
+    def _in_parameters(self, by_fixed: Array, by_theta: Array, by_phi: Array | None) -> Array:
         rows = np.zeros((len(by_fixed), self.laplace.criterion.m))
         n, p = by_theta.shape[1], by_fixed.shape[1]
         rows[:, :n] = by_theta
         rows[:, n : n + p] = by_fixed @ self.laplace.criterion.table.transform
         if by_phi is not None:
             rows[:, n + p :] = by_phi
-        return np.asarray(np.einsum("im,mn,in->i", rows, self._covariance, rows))
+        return rows
 
     def require_information(self) -> None:
         """Refuse what is drawn around the estimate where there is no distribution around it.

@@ -7,6 +7,7 @@ from inspect import getattr_static
 from typing import Any, NoReturn
 
 from merextras.accessors import generalised
+from merextras.diagnostics import influence_generalised
 from merextras.inference.comparison import anova_generalised
 from merextras.inference.fixed_effects import drop1_generalised
 from merextras.inference.intervals import confint_generalised, profile_generalised
@@ -22,8 +23,9 @@ from merextras.simulation import simulate_generalised
 #: Methods of a linear model that are right for a generalised one as they are.
 SHARED = frozenset(
     {
-        "adapter", "coef", "fixef", "formula", "is_nlmm", "is_singular", "model_frame",
-        "model_matrix", "ngrps", "ranef", "terms", "var_corr", "vcov",
+        "adapter", "coef", "cooks_distance", "fixef", "formula", "hat_trace", "hatvalues",
+        "is_nlmm", "is_singular", "model_frame",
+        "model_matrix", "ngrps", "ranef", "rstudent", "terms", "var_corr", "vcov",
     }
 )  # fmt: skip
 
@@ -76,6 +78,8 @@ class GlmerMod(FittedGlmm, MerMod):
     residuals = generalised.residuals
     predict = predict_generalised.predict  # type: ignore[assignment]
     simulate = simulate_generalised.simulate
+
+    influence = influence_generalised.influence
 
     # The model
     family = generalised.family

@@ -165,11 +165,11 @@ def residuals(
         values = quantile_residuals(model, model.eta, as_generator(rng))
         return pd.Series(values, index=model.design.index, name="residuals")
     values = _residuals(model, type)
-    unit = _unit(model) if scaled else 1.0
+    unit = unit_of(model) if scaled else 1.0
     return pd.Series(values / np.sqrt(unit), index=model.design.index, name="residuals")
 
 
-def _unit(model: FittedGlmm) -> float:
+def unit_of(model: FittedGlmm) -> float:
     """The dispersion that a variance is proportional to; one for the families without."""
     name, dispersion = model.choice.name, model.dispersion
     if name in {"binomial", "poisson", "negative_binomial"} or dispersion is None:
@@ -186,10 +186,10 @@ def _residuals(model: FittedGlmm, kind: str) -> Array:
         return np.asarray(raw / family.mean_slope(model.eta))
     if kind == "pearson":
         trials = 1.0 if model.response.trials is None else model.response.trials
-        variance = family.variance(model.eta, phi) / _unit(model)
+        variance = family.variance(model.eta, phi) / unit_of(model)
         return np.asarray(raw * trials / np.sqrt(variance))
     lacking = family.saturated(phi) - family.log_density(model.eta, phi)
-    return np.asarray(np.sign(raw) * np.sqrt(2.0 * _unit(model) * np.maximum(lacking, 0.0)))
+    return np.asarray(np.sign(raw) * np.sqrt(2.0 * unit_of(model) * np.maximum(lacking, 0.0)))
 
 
 def summary(model: FittedGlmm, *, ddf: str | None = None) -> Summary:

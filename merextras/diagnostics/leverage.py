@@ -6,8 +6,11 @@ import numpy as np
 import pandas as pd
 
 from merextras._typing import Array
+from merextras.accessors import generalised
 from merextras.accessors.rows import residuals
 from merextras.engine.posterior import leverage
+from merextras.engine.solution.pls import Solution
+from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.state.fitted import FittedModel
 
 
@@ -36,9 +39,12 @@ def hatvalues(model: FittedModel) -> pd.Series:
 
     Notes
     -----
-    Theta is taken as known. Cost: O(n) for one factor, nested ones, and a factor that others cross
-    (73 000 rows of 2972 by 1128 levels take 0.1 s); O(n q**2) for two or more nested factors that
-    others of q levels in all cross. Memory is that of a block of rows: no n x n or n x q matrix.
+    Theta is taken as known. Of a generalised model it is the hat matrix of the working linear model
+    at the conditional modes, w being the observed weights of the rows: lme4 warns that its own, of
+    which many exceed one, may make no sense. Cost: O(n) for one factor, nested ones, and a factor
+    that others cross (73 000 rows of 2972 by 1128 levels take 0.1 s); O(n q**2) for two or more
+    nested factors that others of q levels in all cross. Memory is that of a block of rows: no n x n
+    or n x q matrix.
 
     Examples
     --------
@@ -66,7 +72,7 @@ def hat_trace(model: FittedModel) -> float:
     -------
     float
     """
-    return leverage.hat_trace(model.solution)
+    return leverage.hat_trace(_linear(model))
 
 
 def rstudent(model: FittedModel) -> pd.Series:
@@ -76,16 +82,23 @@ def rstudent(model: FittedModel) -> pd.Series:
     :math:`r_i = \sqrt{w_i} (y_i - \hat y_i)` and the leverage h: the residual over its standard
     error at the given covariance parameters. Sigma is that of the fit to all rows; for a linear
     model R calls this ``rstandard``. lme4 writes it as
-    ``sign(r) sqrt(r**2 + h r**2 / (1 - h)) / sigma``, the same number.
+    ``sign(r) sqrt(r**2 + h r**2 / (1 - h)) / sigma``, the same number. Of a generalised model the
+    first square is of the deviance residual (Williams, D. A. (1987), *Appl. Statist.* 36, 181-191)
+    and sigma**2 is the dispersion, one for binomial and Poisson.
 
     Returns
     -------
     Series, (n,)
         Zero for a row of weight zero; NaN for a row with a leverage of one, which has no residual.
     """
-    pearson = residuals(model, "pearson").to_numpy()
+    pearson, hat = _pearson(model), _hat(model)
     with np.errstate(invalid="ignore", divide="ignore"):
-        values = pearson / np.sqrt(model.solution.sigma2 * _left(_hat(model)))
+        if isinstance(model, FittedGlmm):
+            own = generalised.residuals(model, "deviance").to_numpy()
+            squares = (own**2 + hat * pearson**2 / _left(hat)) / generalised.unit_of(model)
+            values = np.sign(own) * np.sqrt(squares)
+        else:
+            values = pearson / np.sqrt(model.solution.sigma2 * _left(hat))
     return pd.Series(values, index=model.design.index, name="rstudent")
 
 
@@ -97,7 +110,8 @@ def cooks_distance(model: FittedModel) -> pd.Series:
     with the Pearson residual r and the leverage h: by how much all conditional fitted values move,
     in units of :math:`p \hat\sigma^2`, when the row is left out at the same covariance parameters.
     Random effects move too, so that it is not the distance of the fixed effects alone; that, with
-    the parameters estimated again, is ``m.influence().cooks_distance()``.
+    the parameters estimated again, is ``m.influence().cooks_distance()``. Of a generalised model
+    sigma**2 is the dispersion, one for binomial and Poisson.
 
     Returns
     -------
@@ -105,10 +119,12 @@ def cooks_distance(model: FittedModel) -> pd.Series:
         Zero for a row of weight zero; NaN for a row with a leverage of one, and for a model without
         fixed effects.
     """
-    pearson, hat = residuals(model, "pearson").to_numpy(), _hat(model)
+    pearson, hat = _pearson(model), _hat(model)
+    linear = _linear(model)
+    unit = generalised.unit_of(model) if isinstance(model, FittedGlmm) else linear.sigma2
     with np.errstate(invalid="ignore", divide="ignore"):
-        size = np.divide(hat, _left(hat) ** 2) / np.float64(model.solution.p)
-        values = pearson**2 / model.solution.sigma2 * size
+        size = np.divide(hat, _left(hat) ** 2) / np.float64(linear.p)
+        values = pearson**2 / unit * size
     values[~np.isfinite(values)] = np.nan
     return pd.Series(values, index=model.design.index, name="cooks_distance")
 
@@ -131,4 +147,17 @@ def _hat(model: FittedModel) -> Array:
         # A row that stands for no observation has no leverage either.
         seen = (design.frequencies > 0).astype(float)
         weights = seen if weights is None else weights * seen
-    return leverage.hat_values(model.solution, design.x, rows, weights)
+    if isinstance(model, FittedGlmm):
+        weights = model.laplace.modes.w
+    return leverage.hat_values(_linear(model), design.x, rows, weights)
+
+
+def _linear(model: FittedModel) -> Solution:
+    """The linear model whose hat matrix it is: a generalised model's working one."""
+    return model.working if isinstance(model, FittedGlmm) else model.solution
+
+
+def _pearson(model: FittedModel) -> Array:
+    if isinstance(model, FittedGlmm):
+        return generalised.residuals(model, "pearson").to_numpy()
+    return residuals(model, "pearson").to_numpy()

@@ -6,12 +6,15 @@ import numpy as np
 import pandas as pd
 
 from merextras._checks import check_frame
+from merextras._typing import Array
+from merextras.accessors import generalised
 from merextras.accessors.description import model_frame
 from merextras.accessors.rows import residuals
 from merextras.diagnostics.leverage import cooks_distance, hatvalues
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.frame.kinds import responses
 from merextras.model.frame.read import read_column
+from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
 
@@ -37,7 +40,9 @@ def augment(m: object, data: pd.DataFrame | None = None, *, prefix: str = "") ->
         ``resid`` (.resid), ``hat`` (.hat), ``cooks_distance`` (.cooksd), ``fixed`` (.fixed: without
         random effects), ``offset`` (.offset), ``weights`` (.weights; the square of .sqrtXwt and
         .sqrtrwt) and ``weighted_resid`` (.wtres: residuals times the root of the weights). All but
-        ``hat`` and ``cooks_distance`` are on the scale of the response.
+        ``hat`` and ``cooks_distance`` are on the scale of the response. Of a model of `glmer`
+        ``fitted`` and ``fixed`` are means, ``linear_predictor`` (.fitted there) comes with them,
+        ``resid`` are deviance and ``weighted_resid`` Pearson's residuals, ``weights`` the trials.
 
     Raises
     ------
@@ -64,7 +69,7 @@ def augment(m: object, data: pd.DataFrame | None = None, *, prefix: str = "") ->
     0      308  253.664  -4.104  0.229           0.005  251.405          -4.104
     1      308  273.330 -14.625  0.170           0.040  261.872         -14.625
     """
-    model = as_fitted(m)
+    model = as_fitted(m, generalised=True)
     frame = model_frame(model) if data is None else _checked(model, check_frame(data, "data"))
     made = _columns(model)
     made.columns = [f"{prefix}{name}" for name in made.columns]
@@ -83,6 +88,8 @@ def augment(m: object, data: pd.DataFrame | None = None, *, prefix: str = "") ->
 def _columns(model: FittedModel) -> pd.DataFrame:
     design = model.design
     offset = np.zeros(design.n) if design.offset is None else design.offset
+    if isinstance(model, FittedGlmm):
+        return _of_glmm(model, offset)
     weights = np.ones(design.n) if design.weights is None else design.weights
     return pd.DataFrame(
         {
@@ -99,6 +106,25 @@ def _columns(model: FittedModel) -> pd.DataFrame:
     )
 
 
+def _of_glmm(model: FittedGlmm, offset: Array) -> pd.DataFrame:
+    """The same of a generalised model, with its linear predictor."""
+    fixed = model.engine_family.mean(model.design.x @ model.fixed_estimates + offset)
+    return pd.DataFrame(
+        {
+            "fitted": model.mu,
+            "linear_predictor": model.eta,
+            "resid": generalised.residuals(model),
+            "hat": hatvalues(model),
+            "cooks_distance": cooks_distance(model),
+            "fixed": fixed,
+            "offset": offset,
+            "weights": generalised.weights(model),
+            "weighted_resid": generalised.residuals(model, "pearson"),
+        },
+        index=model.design.index,
+    )
+
+
 def _checked(model: FittedModel, data: pd.DataFrame) -> pd.DataFrame:
     """The data, whose rows must contain those of the fit."""
     index, response = model.design.index, model.design.response
@@ -111,8 +137,13 @@ def _checked(model: FittedModel, data: pd.DataFrame) -> pd.DataFrame:
         )
     if response in data.columns and response in model.design.frame.columns:
         rows = data if same else data.loc[index]
-        given = responses(read_column(rows[response]), response, "data: the response")
-        if not np.array_equal(given, model.design.y):
+        if model.is_generalised:  # in any form: truth values, labels, numbers
+            own = model.design.frame[response].astype(object).to_numpy()
+            differs = not np.array_equal(rows[response].astype(object).to_numpy(), own)
+        else:
+            given = responses(read_column(rows[response]), response, "data: the response")
+            differs = not np.array_equal(given, model.design.y)
+        if differs:
             raise InvalidArgumentError(
                 f"data: column {response!r} is not the response of the fit; give the data that the "
                 "model was fitted to"

@@ -103,7 +103,11 @@ ARRAYS = [f.name for f in fields(Refits) if f.name != "reasons"]
 
 def measured(whole: Solution, found: Estimates, displacement: Array) -> Refits:
     """Compare the covariances of refits with that of the fit to all rows."""
-    full = whole.sigma2 * whole.fixed_covariance()
+    return against(whole.sigma2 * whole.fixed_covariance(), found, displacement)
+
+
+def against(full: Array, found: Estimates, displacement: Array) -> Refits:
+    """The same with the covariance of the fixed effects of the fit to all rows, (p, p)."""
     # Effects come in units of any size.
     size = np.sqrt(np.diag(full))
     units = np.outer(size, size)

@@ -71,23 +71,27 @@ def _part(
     assert design.residual is not None
     assert design.residual.codes is not None
     kept, codes = np.unique(design.residual.codes[rows], return_inverse=True)
-    frame = design.frame.iloc[rows]
-    residual = ResidualBy.of_frame(frame, design.residual.columns)
+    residual = ResidualBy.of_frame(design.frame.iloc[rows], design.residual.columns)
     residual = replace(residual, codes=codes.reshape(-1))
-    made = replace(
+    made = part_of(design, rows, keep_levels=keep_levels)
+    frequencies = None if design.frequencies is None else observations
+    return replace(made, frequencies=frequencies, residual=residual), kept
+
+
+def part_of(design: RowDesign, rows: IntArray, *, keep_levels: bool) -> RowDesign:
+    """The design of some rows, but for residual variances by group."""
+    return replace(
         design,
         y=design.y[rows],
         x=design.x[rows],
         terms=tuple(_term(term, rows, keep_levels) for term in design.terms),
         index=design.index[rows],
-        frame=frame,
+        frame=design.frame.iloc[rows],
         weights=None if design.weights is None else design.weights[rows],
         offset=None if design.offset is None else design.offset[rows],
-        frequencies=None if design.frequencies is None else observations,
+        frequencies=None if design.frequencies is None else design.frequencies[rows],
         options=design.options.at(rows),
-        residual=residual,
     )
-    return made, kept
 
 
 def _term(term: Term, rows: IntArray, keep_levels: bool) -> Term:

@@ -229,7 +229,7 @@ def warn_of(fit: GlmmFit, *, stacklevel: int) -> None:
     The warning points `stacklevel` calls above this function, 1 being who called it.
     """
     optimum, model = fit.optimum, FittedGlmm(fit)  # type: ignore[arg-type]
-    separated = _separated(model)
+    separated = separation_of(model)
     if separated:
         warnings.warn(separated, ConvergenceWarning, stacklevel=stacklevel + 1)
     elif not optimum.converged:
@@ -261,7 +261,7 @@ def _signs(response: Response, choice: FamilyChoice) -> IntArray | None:
     return np.asarray(signs, dtype=np.intp)
 
 
-def _separated(model: FittedGlmm) -> str | None:
+def separation_of(model: FittedGlmm) -> str | None:
     """A sentence on the columns that separate the response, if some do."""
     signs = _signs(model.response, model.choice)
     x = model.laplace.criterion.table.x

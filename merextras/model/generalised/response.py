@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merextras._typing import Array
+from merextras._typing import Array, IntArray
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.columns.finite import check_finite
 from merextras.model.columns.fixed import Scope
@@ -61,6 +61,17 @@ class Response:
         if self.form == "cbind" and self.trials is not None:
             return [y, self.trials - y]
         return y
+
+    def part(self, rows: IntArray, choice: FamilyChoice) -> Response:
+        """The response of some rows.
+
+        Raises
+        ------
+        InvalidArgumentError
+            No variation is left in it.
+        """
+        trials = None if self.trials is None else self.trials[rows]
+        return _checked(replace(self, y=self.y[rows], trials=trials), choice, "y")
 
     def again(self, y: Any, index: pd.Index, choice: FamilyChoice) -> Response:
         """Another response of the same rows in the same form, such as a column of `simulate`.

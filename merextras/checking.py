@@ -4,21 +4,32 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from merextras._checks import check_count
+from merextras._rng import as_generator
 from merextras._typing import Rng
 from merextras.accessors.estimates import ranef
+from merextras.diagnostics.checks_generalised import heteroscedasticity
 from merextras.diagnostics.collinearity import check_collinearity
 from merextras.diagnostics.convergence import check_convergence
+from merextras.diagnostics.dispersion import check_overdispersion, check_zero_inflation
 from merextras.diagnostics.heteroscedasticity import check_heteroscedasticity
-from merextras.diagnostics.normality import check_normality
+from merextras.diagnostics.normality import check_normality, of_glmm
 from merextras.diagnostics.outliers import check_outliers
 from merextras.diagnostics.predictions import check_predictions
 from merextras.diagnostics.residual_table import qq_residuals, residual_table
+from merextras.diagnostics.simulated import Simulated
 from merextras.diagnostics.singularity import check_singularity
+from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.checks.check import Check
 from merextras.results.checks.model_check import ModelCheck
 
 __all__ = ["check_model", "model_checks"]
+
+#: Simulated responses among which a generalised model's residuals are placed.
+_SIMULATED = 250
 
 
 def model_checks(m: object, *, n_sims: int = 50, rng: Rng = None) -> ModelCheck:
@@ -28,7 +39,8 @@ def model_checks(m: object, *, n_sims: int = 50, rng: Rng = None) -> ModelCheck:
     ----------
     m : MerMod or MixedLMResults
     n_sims : int, default 50
-        Simulated responses of the predictive check.
+        Simulated responses of the predictive check; of a model of `glmer` also those that it is
+        refitted to for overdispersion. Its other checks take 250.
     rng : int, numpy.random.Generator or None
 
     Returns
@@ -36,7 +48,8 @@ def model_checks(m: object, *, n_sims: int = 50, rng: Rng = None) -> ModelCheck:
     ModelCheck
         Prints all verdicts; `to_frame()` is ``check ok verdict``; `checks` has each result. A model
         with frequency weights has no check of outliers and no predictive check, which need a row
-        per observation.
+        per observation. A model of `glmer` has besides ``overdispersion`` (counts, and proportions
+        of several trials) and ``zero_inflation``; its residuals are quantile residuals.
 
     Raises
     ------
@@ -45,7 +58,8 @@ def model_checks(m: object, *, n_sims: int = 50, rng: Rng = None) -> ModelCheck:
 
     Notes
     -----
-    Cost: that of the leverages, a few gradients and `n_sims` simulated responses.
+    Cost: that of the leverages, a few gradients and `n_sims` simulated responses, of a model of
+    `glmer` `n_sims` refits.
 
     Examples
     --------
@@ -61,7 +75,9 @@ def model_checks(m: object, *, n_sims: int = 50, rng: Rng = None) -> ModelCheck:
     5            outliers  False
     6         predictions   True
     """
-    model = as_fitted(m)
+    model = as_fitted(m, generalised=True)
+    if isinstance(model, FittedGlmm):
+        return _of_glmm(model, check_count(n_sims, "n_sims"), as_generator(rng))
     checks: dict[str, Check] = {
         "singularity": check_singularity(model),
         "collinearity": check_collinearity(model),
@@ -81,13 +97,38 @@ def model_checks(m: object, *, n_sims: int = 50, rng: Rng = None) -> ModelCheck:
     )
 
 
+def _of_glmm(model: FittedGlmm, n_sims: int, rng: np.random.Generator) -> ModelCheck:
+    """The checks of a generalised model, which share their simulated responses."""
+    simulated = Simulated.of(model, _SIMULATED, rng)
+    checks: dict[str, Check] = {
+        "singularity": check_singularity(model),
+        "collinearity": check_collinearity(model),
+        "normality": of_glmm(model, simulated, True, 0.05),
+        "heteroscedasticity": heteroscedasticity(model, simulated, 0.05),
+        "outliers": check_outliers(model),
+    }
+    counts = model.choice.name in {"binomial", "poisson", "negative_binomial"}
+    trials = model.response.trials
+    if counts and (trials is None or bool(np.any(trials > 1.0))):
+        dispersion = check_overdispersion(model, n_sims=n_sims, rng=rng)
+        checks["overdispersion"] = dispersion.as_check()
+        checks["zero_inflation"] = check_zero_inflation(model, rng=rng).as_check()
+    checks["predictions"] = check_predictions(model, n_sims=n_sims, rng=rng)
+    state = int(rng.integers(2**32))
+    return ModelCheck(
+        model.design.formula, check_convergence(model), checks,
+        residual_table(model, rng=state), qq_residuals(model, rng=state), ranef(model),
+    )  # fmt: skip
+
+
 def check_model(
     m: object, *, n_sims: int = 50, rng: Rng = None, columns: int = 2, size: float = 3.2
 ) -> Any:
     """Draw the panel of a model's checks.
 
     Predictive check, residuals against fitted values, scale against location, influence,
-    collinearity, quantiles of residuals and of random effects: see `plot_model_check`.
+    collinearity, quantiles of residuals and of random effects: see `plot_model_check`. Of a model
+    of `glmer` residuals are quantile residuals, but against leverage.
 
     Parameters
     ----------

@@ -13,9 +13,9 @@ from merextras._rng import as_generator
 from merextras._typing import Array, Rng
 from merextras.accessors.estimates import fixef, var_corr, vcov
 from merextras.accessors.likelihood import ngrps
-from merextras.exceptions import UnsupportedModelError
+from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
 from merextras.model.generalised.fitted import FittedGlmm
-from merextras.model.generalised.probabilities import quantile_residuals
+from merextras.model.generalised.probabilities import places_given, places_over_effects
 from merextras.model.state.fitted import is_singular
 from merextras.model.state.linear_only import linear_only
 from merextras.results.base import format_numbers, to_html
@@ -135,6 +135,7 @@ def residuals(
     type: str = "deviance",  # noqa: A002 (R's name)
     *,
     scaled: bool = False,
+    re_form: str | None = None,
     rng: Rng = None,
 ) -> pd.Series:
     """Residuals given the conditional modes, lme4's ``residuals``.
@@ -152,6 +153,10 @@ def residuals(
         at the response (Dunn & Smyth 1996, J. Comput. Graph. Stat. 5).
     scaled : bool
         Divided by the root of the dispersion, for gamma, inverse Gaussian and normal responses.
+    re_form : None or "population"
+        Of quantile residuals: the distribution given the modes, or, by one integral, over the
+        random effects; the latter are standard normal where the model is right, and alike within a
+        group.
     rng : int, numpy.random.Generator or None
         Of the draws of quantile residuals.
 
@@ -161,8 +166,13 @@ def residuals(
     """
     type = check_choice(type, _RESIDUALS, "type")  # noqa: A001
     scaled = check_flag(scaled, "scaled")
+    if re_form not in {None, "population"} or (re_form and type != "quantile"):
+        raise InvalidArgumentError(
+            f"re_form={re_form!r}: None, or 'population' for type='quantile'"
+        )
     if type == "quantile":
-        values = quantile_residuals(model, model.eta, as_generator(rng))
+        law = places_given(model, model.eta) if re_form is None else places_over_effects(model)
+        values = law.residuals(as_generator(rng))
         return pd.Series(values, index=model.design.index, name="residuals")
     values = _residuals(model, type)
     unit = unit_of(model) if scaled else 1.0

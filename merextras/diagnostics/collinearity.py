@@ -55,7 +55,7 @@ def check_collinearity(m: object) -> CollinearityCheck:
     0   open   1  1.000     1.000    0.9999
     1  agree   1  1.000     1.000    0.9999
     """
-    model = as_fitted(m)
+    model = as_fitted(m, generalised=True)
     effects = model.design.effects()
     kept = [effect for effect in effects.effects if effect.columns]
     covariance = model.fixed_covariance

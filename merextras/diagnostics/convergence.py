@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from merextras._typing import Array
 from merextras.accessors.theta import parameter_labels
+from merextras.diagnostics.convergence_generalised import of_glmm, rooted
 from merextras.engine.optimum.criterion import Point
+from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.state.fitted import FittedModel, is_singular
 from merextras.model.state.identified import confounded_terms
 from merextras.model.statsmodels.mixedlm import as_fitted
@@ -33,7 +34,8 @@ def check_convergence(m: object) -> ConvergenceCheck:
     observations are linearly dependent, given the fixed effects, can be split in any way.
 
     A singular fit can be a perfect minimum; it is reported beside the others. With a `cov_prior`
-    the criterion is the penalised one.
+    the criterion is the penalised one. Of a model of `glmer` the parameters are theta, the fixed
+    effects and the dispersion, and a separated response, which has no maximum, is named.
 
     Parameters
     ----------
@@ -65,7 +67,9 @@ def check_convergence(m: object) -> ConvergenceCheck:
     >>> check.converged, check.singular, check.advice
     (True, False, ())
     """
-    model = as_fitted(m)
+    model = as_fitted(m, generalised=True)
+    if isinstance(model, FittedGlmm):
+        return of_glmm(model)
     point, theta, units = model.point, model.point.theta, model.criterion.units
     slope = point.gradient() / units
     n_residual = model.criterion.parameters.n_residual
@@ -73,30 +77,18 @@ def check_convergence(m: object) -> ConvergenceCheck:
     free = ~(bounded & (theta == 0.0))
     scaled_hessian = model.criterion.differenced(theta) / np.outer(units, units)
     hessian = scaled_hessian[np.ix_(free, free)]
-    values, vectors = _curvatures(hessian)
-    size = np.maximum(np.abs(values), 1e-12 * np.max(np.abs(values), initial=1e-300))
-    rotated = vectors.T @ slope[free]
-    scaled = np.zeros(len(theta))
-    scaled[free] = vectors @ (rotated / np.sqrt(size))
+    values, scaled, left = rooted(hessian, slope, free)
     names = parameter_labels(model.design)
     user = model.theta if model.design.residual is None else model.criterion.to_user(theta)
     check = ConvergenceCheck(
         names, user, point.user_gradient(), scaled, values,
-        0.5 * float(np.sum(rotated**2 / size)),
+        left,
         tuple(name for name, inside in zip(names, free, strict=True) if not inside),
         _pushes_inside(point), is_singular(model), (),
         tuple(confounded_terms(model.design.terms, model.solution)),
         model.opt_summary is not None and model.opt_summary.unbounded,
     )  # fmt: skip
     return replace(check, advice=_advice(check, model))
-
-
-def _curvatures(hessian: Array) -> tuple[Array, Array]:
-    """Eigenvalues and vectors; NaN, which is no minimum, where there are no digits left."""
-    if not np.all(np.isfinite(hessian)):
-        return np.full(len(hessian), np.nan), np.eye(len(hessian))
-    values, vectors = np.linalg.eigh(hessian)
-    return values, vectors
 
 
 def _pushes_inside(point: Point) -> bool:

@@ -6,13 +6,17 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from merextras._checks import check_level
-from merextras._typing import Array
+from merextras._checks import check_count, check_level
+from merextras._rng import as_generator
+from merextras._typing import Array, Rng
+from merextras.diagnostics.checks_generalised import heteroscedasticity
+from merextras.diagnostics.simulated import Simulated
 from merextras.diagnostics.standardized import Standardized
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.columns.levels import grouping
 from merextras.model.design.residual import shown
 from merextras.model.frame.kinds import is_number
+from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.checks.check import HeteroscedasticityCheck
@@ -26,7 +30,12 @@ _CLEAR = 1e-4
 
 
 def check_heteroscedasticity(
-    m: object, *, robust: bool = False, alpha: float = 0.05
+    m: object,
+    *,
+    robust: bool = False,
+    alpha: float = 0.05,
+    n_sims: int = 250,
+    rng: Rng = None,
 ) -> HeteroscedasticityCheck:
     r"""Score test of a residual variance that rises or falls with the fitted value.
 
@@ -42,6 +51,10 @@ def check_heteroscedasticity(
         Koenker's version, n times the squared correlation, which does not take the residuals for
         normal: heavy tails alone do not reject.
     alpha : float, default 0.05
+    n_sims : int, default 250
+        Of a model of `glmer`: simulated responses.
+    rng : int, numpy.random.Generator or None
+        Of these.
 
     Returns
     -------
@@ -61,8 +74,10 @@ def check_heteroscedasticity(
     R: ``performance::check_heteroscedasticity`` means Cook and Weisberg's test; for a mixed model
     version 0.10.2 divides the residuals by a scale made of the log-likelihood instead of the
     residual variance, so that its p-value is not one. With precision weights the residuals are
-    Pearson's. A frequency weight counts as so many rows. Cost: that of the leverages,
-    O(n (p + k)**2).
+    Pearson's. A frequency weight counts as so many rows. Of a model of `glmer` the residuals are
+    normal quantiles of the responses among simulated ones, along the fixed part of the linear
+    predictor, and the p-value is from the simulated responses; `robust` makes no difference there.
+    Cost: that of the leverages, O(n (p + k)**2).
 
     References
     ----------
@@ -78,10 +93,13 @@ def check_heteroscedasticity(
              test statistic  df p_value
     0  Cook-Weisberg    0.1326   1   0.716
     """
-    model = as_fitted(m)
+    model = as_fitted(m, generalised=True)
     if not isinstance(robust, (bool, np.bool_)):
         raise InvalidArgumentError(f"robust={robust!r}: True or False")
-    alpha = check_level(alpha, "alpha")
+    alpha, n_sims = check_level(alpha, "alpha"), check_count(n_sims, "n_sims")
+    if isinstance(model, FittedGlmm):
+        simulated = Simulated.of(model, n_sims, as_generator(rng))
+        return heteroscedasticity(model, simulated, alpha)
     found = Standardized.of(model)
     counts = model.design.frequencies
     counts = np.ones(len(found.rows)) if counts is None else counts[found.rows]

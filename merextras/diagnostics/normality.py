@@ -6,9 +6,13 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from merextras._checks import check_choice, check_level
-from merextras._typing import Array
+from merextras._checks import check_choice, check_count, check_level
+from merextras._rng import as_generator
+from merextras._typing import Array, Rng
+from merextras.diagnostics.checks_generalised import uniformity
+from merextras.diagnostics.simulated import Simulated
 from merextras.diagnostics.standardized import Standardized
+from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.checks.check import NormalityCheck
@@ -21,6 +25,12 @@ _MOST = 5000
 _LARGE = 1000
 #: Residuals are repeated by their frequencies up to here.
 _COUNTED = 10_000_000
+#: How advice begins that is for linear models, and what to do of a generalised one.
+_LINEAR = ("the residuals are skewed", "light tails", "heavy tails")
+_REMEDY = (
+    "the responses are not distributed as the family has it: another family or link, a missing "
+    "predictor; see check_overdispersion(m) and check_zero_inflation(m)"
+)
 _WHAT = ("all", "residuals", "random")
 _Tested = tuple[int, float, float, float, float, str, str]
 _COLUMNS = [
@@ -28,8 +38,15 @@ _COLUMNS = [
 ]  # fmt: skip
 
 
-def check_normality(m: object, *, what: str = "all", alpha: float = 0.05) -> NormalityCheck:
+def check_normality(
+    m: object, *, what: str = "all", alpha: float = 0.05, n_sims: int = 250, rng: Rng = None
+) -> NormalityCheck:
     r"""Test the residuals and the random effects for normality.
+
+    Of a model of `glmer` the residuals are the responses' places in their distributions, among
+    simulated responses, and the test is whether these are uniform, with its p-value from the
+    simulated responses themselves: exact whatever the correlation in a group, but for the
+    estimation of the parameters. DHARMa tests the same as if all rows were independent.
 
     Residuals are standardised, :math:`r_i / (\hat\sigma \sqrt{1 - h_i})` with h the leverage, and
     so is a level's conditional mode, by its own standard deviation
@@ -43,6 +60,10 @@ def check_normality(m: object, *, what: str = "all", alpha: float = 0.05) -> Nor
     what : {"all", "residuals", "random"}
     alpha : float, default 0.05
         A p-value below it speaks against normality.
+    n_sims : int, default 250
+        Of a model of `glmer`: simulated responses.
+    rng : int, numpy.random.Generator or None
+        Of these.
 
     Returns
     -------
@@ -80,9 +101,14 @@ def check_normality(m: object, *, what: str = "all", alpha: float = 0.05) -> Nor
     0  residuals         30    0.110
     1     random  Batch   6    0.837
     """
-    model = as_fitted(m)
+    model = as_fitted(m, generalised=True)
     check_choice(what, _WHAT, "what")
-    alpha = check_level(alpha, "alpha")
+    alpha, n_sims = check_level(alpha, "alpha"), check_count(n_sims, "n_sims")
+    if isinstance(model, FittedGlmm):
+        simulated = None
+        if what != "random":
+            simulated = Simulated.of(model, n_sims, as_generator(rng))
+        return of_glmm(model, simulated, what != "residuals", alpha)
     rows: list[tuple[object, ...]] = []
     if what != "random":
         rows.append(("residuals", "", "", *_residuals(model)))
@@ -90,6 +116,23 @@ def check_normality(m: object, *, what: str = "all", alpha: float = 0.05) -> Nor
         rows += _random(model)
     table = pd.DataFrame(rows, columns=_COLUMNS)
     return NormalityCheck(*_judged(table, alpha), table)
+
+
+def of_glmm(
+    model: FittedGlmm, simulated: Simulated | None, random: bool, alpha: float
+) -> NormalityCheck:
+    """The same of a generalised model among simulated responses."""
+    rows: list[tuple[object, ...]] = []
+    if simulated is not None:
+        rows.append(("residuals", "", "", *uniformity(simulated)))
+    rows += _random(model) if random else []
+    table = pd.DataFrame(rows, columns=_COLUMNS)
+    ok, text, advice = _judged(table, alpha)
+    kept = tuple(line for line in advice if not line.startswith(_LINEAR))
+    low = table["p_value"].iloc[0] < alpha if simulated is not None else False
+    if low:
+        kept = (*kept, _REMEDY)
+    return NormalityCheck(ok, text, kept, table)
 
 
 def _residuals(model: FittedModel) -> _Tested:
@@ -110,17 +153,16 @@ def _residuals(model: FittedModel) -> _Tested:
 def _random(model: FittedModel) -> list[tuple[object, ...]]:
     """A row per effect of every term."""
     rows: list[tuple[object, ...]] = []
-    sigma2 = model.solution.sigma2
     for t, term in enumerate(model.design.terms):
         prior = np.diag(model.covariances[t])
-        spread = prior - sigma2 * np.einsum("jkk->jk", model.solution.conditional(t))
+        spread = prior - np.einsum("jkk->jk", model.posterior.conditional(t))
         for k, name in enumerate(term.names):
             if prior[k] <= 0.0:
                 found = (0, np.nan, np.nan, np.nan, np.nan, "", "its variance is zero")
             else:
                 known = spread[:, k] > 1e-8 * prior[k]  # a level without data has a mode of zero
                 scale = np.sqrt(spread[known, k])
-                found = _tested(model.solution.b[t][known, k] / scale)
+                found = _tested(model.modes[t][known, k] / scale)
             rows.append(("random", term.factor, name, *found))
     return rows
 

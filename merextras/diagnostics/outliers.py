@@ -8,8 +8,10 @@ from scipy import stats
 
 from merextras._checks import check_level
 from merextras._typing import Array, IntArray
+from merextras.diagnostics.checks_generalised import outliers
 from merextras.diagnostics.standardized import Standardized
 from merextras.exceptions import InvalidArgumentError
+from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.checks.check import OutlierCheck
@@ -62,8 +64,11 @@ def check_outliers(
     -----
     R: ``performance::check_outliers(m)`` has Cook's distances with the same threshold; ``lme4``'s
     ``cooks.distance`` and ``hatvalues``. A whole level may be odd without any odd row: see
-    `check_normality` of the random effects. Cook, R. D. and Weisberg, S. (1982). *Residuals and
-    Influence in Regression*, chapters 2 and 3. Cost: that of the leverages.
+    `check_normality` of the random effects. Of a model of `glmer` the residual is that of
+    `MerMod.rstudent`, and the p-value twice the probability of a response as far out, over the
+    random effects, by one integral; Cook's distance is that of `MerMod.cooks_distance`. Cook, R. D.
+    and Weisberg, S. (1982). *Residuals and Influence in Regression*, chapters 2 and 3. Cost: that
+    of the leverages.
 
     Examples
     --------
@@ -73,9 +78,9 @@ def check_outliers(
     >>> found.rows.tolist(), round(found.threshold, 4)
     ([7, 56, 59, 130], 0.6959)
     """
-    model = as_fitted(m)
+    model = as_fitted(m, generalised=True)
     alpha = check_level(alpha, "alpha")
-    design, solution = model.design, model.solution
+    design, solution = model.design, model.joint
     if design.frequencies is not None:
         raise InvalidArgumentError(
             "m: the model has frequency weights, so that a row is several observations; repeat the "
@@ -86,6 +91,9 @@ def check_outliers(
         limit = float(stats.f.isf(0.5, solution.p, solution.n - solution.p)) if known else np.nan
     else:
         limit = _positive(threshold)
+    if isinstance(model, FittedGlmm):
+        of_glmm = outliers(model, limit, alpha)
+        return OutlierCheck(*_judged(of_glmm.table), of_glmm.table, limit, alpha)
     found = Standardized.of(model)
     squares = found.values**2
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 import pandas as pd
 from scipy import stats
@@ -11,6 +13,9 @@ from merextras._checks import check_count, check_level
 from merextras._rng import as_generator
 from merextras._typing import Array, Rng
 from merextras.model.fit.response_draws import own_source
+from merextras.model.generalised.again import drawn
+from merextras.model.generalised.fitted import FittedGlmm
+from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.checks.prediction_check import PredictionCheck
 
@@ -65,7 +70,8 @@ def check_predictions(
     -----
     R: ``performance::check_predictions``, which draws densities. Parameters stay at their
     estimates. Mean and standard deviation are fitted, so that only a wrong model of the variance
-    moves them; skewness and extremes show more. Densities have Gaussian kernels on bins, with
+    moves them; skewness and extremes show more. Of a model of `glmer` responses are on the scale of
+    their means, proportions of the trials. Densities have Gaussian kernels on bins, with
     Silverman's bandwidth for the observed response. Gelman, A., Meng, X.-L. and Stern, H. (1996).
     Statistica Sinica 6, 733-760. Cost: n normal numbers per simulated response; by blocks.
 
@@ -77,19 +83,19 @@ def check_predictions(
     >>> check.ok, check.table["statistic"].tolist()
     (True, ['mean', 'sd', 'min', 'max', 'skewness'])
     """
-    model = as_fitted(m)
+    model = as_fitted(m, generalised=True)
     n_sims, alpha = check_count(n_sims, "n_sims"), check_level(alpha, "alpha")
-    source, used = own_source(model, use_u=use_u), model.design.observed
+    draw, used = _drawer(model, use_u), model.design.observed
     y = model.design.y[used]
     generators = as_generator(rng).spawn(n_sims)
     edges, width = _edges(y)
     size = max(1, _DRAWN // (model.design.n + model.design.q))
     found, densities = [], []
     for at in range(0, n_sims, size):
-        drawn = source.draw(generators[at : at + size])[used]
-        found.append(_statistics(drawn))
-        kept = max(0, min(_KEPT - at, drawn.shape[1]))
-        densities += [_density(column, edges, width) for column in drawn.T[:kept]]
+        made = draw(generators[at : at + size])[used]
+        found.append(_statistics(made))
+        kept = max(0, min(_KEPT - at, made.shape[1]))
+        densities += [_density(column, edges, width) for column in made.T[:kept]]
     table = _table(_statistics(y[:, None])[0], np.concatenate(found), alpha)
     grid = 0.5 * (edges[1:] + edges[:-1])
     low = table[table["p_value"] < alpha]
@@ -97,6 +103,16 @@ def check_predictions(
         len(low) == 0, *_judged(low, alpha), table, model.design.response, n_sims, grid,
         _density(y, edges, width), np.array(densities),
     )  # fmt: skip
+
+
+def _drawer(model: FittedModel, use_u: bool) -> Callable[[Sequence[np.random.Generator]], Array]:
+    """What makes responses, (n, m), on the scale of their means."""
+    if not isinstance(model, FittedGlmm):
+        return own_source(model, use_u=use_u).draw
+    kept = set(range(len(model.design.terms))) if use_u else set()
+    trials = model.response.trials
+    size = np.ones(model.design.n) if trials is None else trials
+    return lambda generators: np.column_stack([drawn(model, kept, g) / size for g in generators])
 
 
 def _statistics(y: Array) -> Array:

@@ -7,21 +7,27 @@ import pandas as pd
 from scipy import stats
 
 from merextras._checks import check_level
-from merextras._typing import Array
+from merextras._rng import as_generator
+from merextras._typing import Array, IntArray, Rng
+from merextras.diagnostics.checks_generalised import residual_columns
 from merextras.diagnostics.smooth import trend
 from merextras.diagnostics.standardized import Standardized
+from merextras.model.generalised.fitted import FittedGlmm
+from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.checks.residual_table import ResidualTable
 
 __all__ = ["qq_residuals", "residual_table"]
 
 
-def residual_table(m: object) -> ResidualTable:
+def residual_table(m: object, *, rng: Rng = None) -> ResidualTable:
     r"""Observed and fitted values, residuals, leverage and Cook's distance, row by row.
 
     Parameters
     ----------
     m : MerMod or MixedLMResults
+    rng : int, numpy.random.Generator or None
+        Of a model of `glmer`: of the draws that tell equal responses apart.
 
     Returns
     -------
@@ -30,7 +36,10 @@ def residual_table(m: object) -> ResidualTable:
         and in the response's units, ``observed fitted residual`` (given the random effects), and
         ``standardized`` (:math:`r / (\hat\sigma \sqrt{1 - h})` with the prior weights),
         ``leverage`` (h) and ``cooks_distance``, which have no unit; rows of weight zero are left
-        out. ``.groups`` has the levels.
+        out. ``.groups`` has the levels. Of a model of `glmer` ``residual`` and ``standardized`` are
+        quantile residuals over the random effects, ``m.residuals("quantile",
+        re_form="population")``, and a further column ``pearson`` has Pearson's residuals over
+        :math:`\sqrt{\phi (1 - h)}`.
 
     See Also
     --------
@@ -50,7 +59,10 @@ def residual_table(m: object) -> ResidualTable:
     0    249.56  253.66     -4.10         -0.18      0.23            0.00
     1    258.70  273.33    -14.63         -0.63      0.17            0.04
     """
-    model = as_fitted(m)
+    model = as_fitted(m, generalised=True)
+    if isinstance(model, FittedGlmm):
+        columns = residual_columns(model, as_generator(rng))
+        return _table(model, columns, np.arange(model.design.n), "quantile residual")
     design, found = model.design, Standardized.of(model)
     y = design.y[found.rows]
     left = 1.0 - found.leverage
@@ -64,21 +76,28 @@ def residual_table(m: object) -> ResidualTable:
         "leverage": found.leverage,
         "cooks_distance": cook / design.x.shape[1] if design.x.shape[1] else np.nan * cook,
     }
-    index = design.index[found.rows]
-    levels = {}
+    return _table(model, columns, found.rows, "residual")
+
+
+def _table(
+    model: FittedModel, columns: dict[str, Array], rows: IntArray, what: str
+) -> ResidualTable:
+    """The table with the levels and the trends."""
+    design, index, levels = model.design, model.design.index[rows], {}
     for factor in design.factors:
         term = design.terms[design.terms_of(factor)[0]]
-        levels[factor] = np.asarray(term.levels, dtype=object)[term.rows.codes[found.rows]]
+        levels[factor] = np.asarray(term.levels, dtype=object)[term.rows.codes[rows]]
+    fitted, values = columns["fitted"], columns["standardized"]
     trends = pd.concat(
         [
-            _curve("residual", found.fitted, y - found.fitted),
-            _curve("scale", found.fitted, np.sqrt(np.abs(found.values))),
-            _curve("leverage", found.leverage, found.values),
+            _curve("residual", fitted, columns["residual"]),
+            _curve("scale", fitted, np.sqrt(np.abs(values))),
+            _curve("leverage", columns["leverage"], columns.get("pearson", values)),
         ],
         ignore_index=True,
     )
     table, groups = pd.DataFrame(columns, index=index), pd.DataFrame(levels, index=index)
-    return ResidualTable(design.response, table, groups, trends, design.x.shape[1])
+    return ResidualTable(design.response, table, groups, trends, design.x.shape[1], what)
 
 
 def _curve(name: str, x: Array, y: Array) -> pd.DataFrame:
@@ -86,7 +105,7 @@ def _curve(name: str, x: Array, y: Array) -> pd.DataFrame:
     return pd.DataFrame({"of": name, "fitted": at, "value": value})
 
 
-def qq_residuals(m: object, *, level: float = 0.95) -> pd.DataFrame:
+def qq_residuals(m: object, *, level: float = 0.95, rng: Rng = None) -> pd.DataFrame:
     r"""Quantiles of the standardised residuals beside normal ones.
 
     Parameters
@@ -94,6 +113,9 @@ def qq_residuals(m: object, *, level: float = 0.95) -> pd.DataFrame:
     m : MerMod or MixedLMResults
     level : float, default 0.95
         Of the pointwise interval of each order statistic of n independent normal numbers.
+    rng : int, numpy.random.Generator or None
+        Of a model of `glmer`, whose residuals are quantile residuals over the random effects: of
+        the draws that tell equal responses apart.
 
     Returns
     -------
@@ -122,10 +144,17 @@ def qq_residuals(m: object, *, level: float = 0.95) -> pd.DataFrame:
     59        -2.77   -4.57     -3.63      -2.05
     7         -2.39   -4.32     -3.00      -1.87
     """
-    model, level = as_fitted(m), check_level(level)
-    found = Standardized.of(model)
-    known = np.isfinite(found.values)
-    values, rows = found.values[known], found.rows[known]
+    model, level = as_fitted(m, generalised=True), check_level(level)
+    if isinstance(model, FittedGlmm):
+        values, rows = (
+            residual_columns(model, as_generator(rng))["residual"],
+            np.arange(model.design.n),
+        )
+    else:
+        found = Standardized.of(model)
+        values, rows = found.values, found.rows
+    known = np.isfinite(values)
+    values, rows = values[known], rows[known]
     order = np.argsort(values, kind="stable")
     n = len(values)
     rank = np.arange(1, n + 1)

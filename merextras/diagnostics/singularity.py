@@ -27,9 +27,9 @@ def check_singularity(m: object, *, tol: float = 1e-4) -> SingularityCheck:
     -------
     SingularityCheck
         `singular`, `verdict`, `advice`; the table has a row per random effect: `relative_sd` is its
-        standard deviation over sigma, `given_others` what is left of it given the effects before
-        it in the term, the diagonal of theta. It is zero, while the former is not, where the
-        effect is a combination of the others.
+        standard deviation over sigma (of a model of `glmer` itself), `given_others` what is left of
+        it given the effects before it in the term, the diagonal of theta. It is zero, while the
+        former is not, where the effect is a combination of the others.
 
     Raises
     ------
@@ -55,12 +55,12 @@ def check_singularity(m: object, *, tol: float = 1e-4) -> SingularityCheck:
     0  Subject  Intercept      0.9667       0.9667
     1  Subject       Days      0.2314       0.2309
     """
-    model = as_fitted(m)
+    model = as_fitted(m, generalised=True)
     is_number = isinstance(tol, (int, float, np.number)) and not isinstance(tol, bool)
     if not is_number or not 0.0 <= tol < 1.0:
         raise InvalidArgumentError(f"tol={tol!r}: a number from 0 to below 1")
     rows, found = [], []
-    solution = model.solution
+    solution = model.joint
     each = zip(model.design.terms, solution.lams, solution.factor.lams, strict=True)
     for (term, lam, free), own in zip(each, solution.cp.basis.effects, strict=True):
         size, given = np.linalg.norm(lam, axis=1), np.diag(lam)
@@ -73,11 +73,12 @@ def check_singularity(m: object, *, tol: float = 1e-4) -> SingularityCheck:
     if not is_singular(model, tol):
         text = "no covariance of the random effects is singular"
         return SingularityCheck(True, text, (), table)
+    tests = "ranova or pb_modcomp" if model.is_generalised else "ranova, exact_rlrt or pb_modcomp"
     advice = (
         "the fixed effects and the other variances are valid; check_convergence(m) says whether "
         "the fit is a minimum",
         "the data do not support what was lost: leave that effect out, or its correlations with "
-        "'||', and test what stays by ranova, exact_rlrt or pb_modcomp",
+        f"'||', and test what stays by {tests}",
     )
     return SingularityCheck(False, "; ".join(found), advice, table)
 

@@ -14,11 +14,13 @@ from scipy import optimize
 from merextras._checks import check_count, check_jobs
 from merextras._rng import as_generator
 from merextras._typing import Array, Rng
-from merextras.accessors.theta import parameter_labels
+from merextras.accessors.theta import parameter_labels, theta_names
 from merextras.engine.covariance.covariances import SINGULAR
 from merextras.engine.optimum.criterion import Point
 from merextras.engine.optimum.newton import minimise
 from merextras.engine.optimum.start import moments, residual_start
+from merextras.inference import all_fit_generalised
+from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.estimates.all_fit import AllFit, OneFit
@@ -98,7 +100,9 @@ def all_fit(m: object, *, n_random: int = 3, rng: Rng = None, n_jobs: int = 1) -
     2015, eq. 35 and 42 for the criterion) from moments, from the identity and from random starts,
     and scipy's L-BFGS-B and SLSQP with the analytic gradient, Nelder-Mead and Powell without, from
     moments. BOBYQA, lme4's, is not in scipy. Criteria may have several optima (a variance at
-    zero and one inside): the starts are for that. Cost: some 10 factorisations for a Newton
+    zero and one inside): the starts are for that. Of a model of `glmer` the search is over theta,
+    the fixed effects and the dispersion together, from a start by penalised quasi-likelihood
+    instead of moments, with the exact gradient. Cost: some 10 factorisations for a Newton
     start, 20 to 50 with a gradient, hundreds to thousands without.
 
     Examples
@@ -109,20 +113,27 @@ def all_fit(m: object, *, n_random: int = 3, rng: Rng = None, n_jobs: int = 1) -
     >>> round(found.best, 4), found.agree
     (1743.6283, True)
     """
-    model = as_fitted(m)
+    model = as_fitted(m, generalised=True)
     n_random, n_jobs = check_count(n_random, "n_random"), check_jobs(n_jobs)
     generator = as_generator(rng)
+    if isinstance(model, FittedGlmm):
+        own = all_fit_generalised.work(model, _METHODS, n_random, generator)
+        return AllFit(_done(own, n_jobs), theta_names(model.design), model.laplace.deviance())
     units = model.criterion.units
-    work = [delayed(_newton)(model, *each) for each in _starts(model, n_random, generator)]
+    work: list[Any] = [
+        delayed(_newton)(model, *each) for each in _starts(model, n_random, generator)
+    ]
     start = _moments(model)
     if len(start):
         work += [delayed(_scipy)(model, method, start * units, units) for method in _METHODS]
-    if n_jobs == 1:
-        fits = [function(*args, **kwargs) for function, args, kwargs in work]
-    else:
-        fits = Parallel(n_jobs=n_jobs)(work)
     current = model.point.value()
-    return AllFit(tuple(fits), parameter_labels(model.design), current)
+    return AllFit(_done(work, n_jobs), parameter_labels(model.design), current)
+
+
+def _done(work: list[Any], n_jobs: int) -> tuple[OneFit, ...]:
+    if n_jobs == 1:
+        return tuple(function(*args, **kwargs) for function, args, kwargs in work)
+    return tuple(Parallel(n_jobs=n_jobs)(work))
 
 
 def _moments(model: FittedModel) -> Array:

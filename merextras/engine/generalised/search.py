@@ -286,6 +286,11 @@ def optimise(
     return _finished(search, search.canonical(point), restarts)
 
 
+def pushes_inside(criterion: Laplace, point: LaplacePoint) -> bool:
+    """Whether the deviance would fall if a variance left zero, or a correlation its bound."""
+    return _Search(criterion, GlmmControl()).inside(point) is not None
+
+
 def reoptimise(criterion: Laplace, x: Array, hessian: Array | None) -> Again:
     """The optimum for another response, from the parameters and the Hessian of the first one.
 

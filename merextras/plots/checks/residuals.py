@@ -96,7 +96,11 @@ def draw_residuals(ax: Axes, residuals: ResidualTable) -> None:
     zero_line(ax)
     curve(ax, residuals.trend("residual"))
     mark(ax, table, "fitted", "residual", "standardized", _MARKED)
-    ax.set(xlabel="fitted value", ylabel="residual", title="Residuals and fitted values")
+    ax.set(xlabel="fitted value", ylabel=residuals.what, title="Residuals and fitted values")
+
+
+def _standardised(residuals: ResidualTable) -> str:
+    return "standardised residual" if residuals.what == "residual" else residuals.what
 
 
 def draw_scale(ax: Axes, residuals: ResidualTable) -> None:
@@ -108,7 +112,7 @@ def draw_scale(ax: Axes, residuals: ResidualTable) -> None:
     mark(ax, table, "fitted", "scale", "standardized", _MARKED)
     ax.set(
         xlabel="fitted value",
-        ylabel="√|standardised residual|",
+        ylabel=f"√|{_standardised(residuals)}|",
         title="Scale and location",
     )
 
@@ -116,6 +120,8 @@ def draw_scale(ax: Axes, residuals: ResidualTable) -> None:
 def draw_leverage(ax: Axes, residuals: ResidualTable) -> None:
     """Standardised residuals against leverage, with contours of Cook's distance."""
     table = residuals.table
+    if "pearson" in table:  # of a generalised model, whose other residuals are quantiles
+        table = table.assign(standardized=table["pearson"])
     cloud(ax, table["leverage"], table["standardized"])
     zero_line(ax)
     curve(ax, residuals.trend("leverage"))

@@ -27,7 +27,8 @@ class ModelCheck(TextResult):
     convergence : ConvergenceCheck
     checks : mapping name -> Check
         ``singularity collinearity normality heteroscedasticity outliers predictions``; outliers and
-        predictions are missing for a model with frequency weights.
+        predictions are missing for a model with frequency weights. Of a generalised model
+        ``overdispersion zero_inflation`` too, where they are defined.
     residuals : ResidualTable
     qq : DataFrame
         What `qq_residuals` returned.

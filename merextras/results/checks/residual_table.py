@@ -29,6 +29,8 @@ class ResidualTable(TextResult):
         residual over the leverage, its x in the column `fitted`.
     p : int
         Number of fixed effects, for contours of Cook's distance.
+    what : str
+        What kind of residuals they are.
     """
 
     response: str
@@ -36,6 +38,7 @@ class ResidualTable(TextResult):
     groups: pd.DataFrame
     trends: pd.DataFrame
     p: int
+    what: str = "residual"
 
     def to_frame(self) -> pd.DataFrame:
         """A fresh copy of the table."""

@@ -10,6 +10,7 @@ import pandas as pd
 
 from merextras._typing import Array
 from merextras.results.base import Parts, TextResult, freeze
+from merextras.results.checks.check import Check
 
 __all__ = ["SimulatedCheck"]
 
@@ -69,6 +70,11 @@ class SimulatedCheck(TextResult):
         count = np.count_nonzero(self.sample >= self.observed * (1.0 - 1e-12))
         return float((count + 1.0) / (len(self.sample) + 1.0))
 
+    def as_check(self, alpha: float = 0.05) -> Check:
+        """The same as one of the checks of a model."""
+        ok, text = self.p_value >= alpha, self._head()
+        return Check(ok, text, () if ok or not self.remedy else (self.remedy,), self.to_frame())
+
     def to_frame(self) -> pd.DataFrame:
         """A row: ``statistic observed expected ratio p_value n_sims n_failed``."""
         row = {
@@ -80,10 +86,13 @@ class SimulatedCheck(TextResult):
 
     def _parts(self) -> Parts:
         """The numbers, and what follows from them."""
+        head = self._head()
+        return [head, self.remedy] if self.p_value < 0.05 and self.remedy else [head]
+
+    def _head(self) -> str:
         failed = f", {self.n_failed} refits failed" if self.n_failed else ""
-        head = (
+        return (
             f"{self.name}: {self.observed:.5g} observed, {self.expected:.5g} expected "
             f"(ratio {self.ratio:.3g}), p = {self.p_value:.3g} of {len(self.sample)} simulated "
             f"responses{failed}"
         )
-        return [head, self.remedy] if self.p_value < 0.05 and self.remedy else [head]

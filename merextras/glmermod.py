@@ -25,7 +25,7 @@ SHARED = frozenset(
     {
         "adapter", "coef", "cooks_distance", "fixef", "formula", "hat_trace", "hatvalues",
         "is_nlmm", "is_singular", "model_frame",
-        "model_matrix", "ngrps", "ranef", "rstudent", "terms", "var_corr", "vcov",
+        "model_matrix", "ngrps", "ranef", "re_pca", "rstudent", "terms", "var_corr", "vcov",
     }
 )  # fmt: skip
 

@@ -110,7 +110,7 @@ class ModelList(Sequence[MerMod]):
     def estimates(self) -> pd.DataFrame:
         """Fixed effects of each fit, (m, p)."""
         first = self._models[0]
-        values = np.array([model.solution.beta for model in self])
+        values = np.array([model.fixed_estimates for model in self])
         return pd.DataFrame(values, index=list(self.names), columns=list(first.design.fixed.names))
 
     def ranef(self) -> Ranef:
@@ -157,7 +157,7 @@ class ModelList(Sequence[MerMod]):
 
 
 def _as_mermod(model: object) -> MerMod:
-    fitted = as_fitted(model)
+    fitted = as_fitted(model, generalised=True)
     return fitted if isinstance(fitted, MerMod) else MerMod._of(fitted._fit)
 
 
@@ -177,7 +177,8 @@ _SHOWN: Mapping[str, Callable[[MerMod], str]] = {
     "random effects": lambda m: " + ".join(
         f"({' + '.join(term.names)} | {term.factor})" for term in m.design.terms
     ),
-    "criterion": lambda m: "REML" if m.solution.reml else "ML",
+    "criterion": lambda m: "REML" if m.is_reml() else "ML",
+    "family": lambda m: m.family(),
 }
 
 

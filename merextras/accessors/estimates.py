@@ -87,7 +87,12 @@ def group_sigmas(model: FittedModel) -> Array:
 
 
 def mean_sigma(model: FittedModel) -> float:
-    """Root of the mean residual variance of the observations, at weight one; sigma if it is one."""
+    """Root of the mean residual variance of the observations, at weight one; sigma if it is one.
+
+    NaN for a generalised model, which has no residual standard deviation.
+    """
+    if model.is_generalised:
+        return np.nan
     strata = model._fit.strata
     if strata is None:
         return float(np.sqrt(model.solution.sigma2))

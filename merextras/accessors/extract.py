@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from merextras._typing import Array
+from merextras.accessors.criteria import number_of
 from merextras.accessors.estimates import mean_sigma, ranef, var_corr
-from merextras.accessors.likelihood import aic, nobs
 from merextras.accessors.pick import pick_effect
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.statsmodels.mixedlm import as_fitted
@@ -270,7 +270,7 @@ def model_info(m: object) -> pd.DataFrame:
     DataFrame
         One row: ``n_obs`` observations, ``n_lvls`` grouping factors, ``aic`` by the fit's own
         criterion, ``sigma`` the residual standard deviation (with residual variances by group the
-        root of their mean over the observations).
+        root of their mean over the observations; NaN of a model of `glmer`).
 
     Notes
     -----
@@ -285,11 +285,11 @@ def model_info(m: object) -> pd.DataFrame:
        n_obs  n_lvls      aic  sigma
     0    180       1  1755.63  25.59
     """
-    model = as_fitted(m)
+    model = as_fitted(m, generalised=True)
     row = {
-        "n_obs": nobs(model),
+        "n_obs": int(number_of(model, "nobs")),
         "n_lvls": len(model.design.factors),
-        "aic": aic(model),
+        "aic": number_of(model, "aic"),
         "sigma": mean_sigma(model),
     }
     return pd.DataFrame([row])

@@ -23,6 +23,8 @@ def re_pca(model: FittedModel) -> RePca:
 
     Notes
     -----
+    Of a generalised model the covariance is that of the effects itself.
+
     A component without variance is a dimension that the model need not have: a perfect correlation,
     or a variance of zero. The components depend on the units of the covariates. R:
     ``lme4::rePCA(m)``; a component's sign is free, and here its largest coefficient is positive.
@@ -43,7 +45,7 @@ def re_pca(model: FittedModel) -> RePca:
     Intercept  0.99986 -0.01664
     Days       0.01664  0.99986
     """
-    design, lams = model.design, model.solution.lams
+    design, lams = model.design, model.joint.lams
     found = {}
     for factor in design.factors:
         terms = design.terms_of(factor)

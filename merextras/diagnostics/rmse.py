@@ -60,10 +60,15 @@ def rmse(m: object, *, scale: bool = False, ci: float | None = None) -> float | 
     """
     if not isinstance(scale, bool):
         raise InvalidArgumentError(f"scale={scale!r}: True or False")
-    model, level = as_fitted(m), None if ci is None else check_level(ci, "ci")
+    model, level = as_fitted(m, generalised=True), None if ci is None else check_level(ci, "ci")
     value = _rmse(model, scale)
     if level is None:
         return value
+    if model.is_generalised:
+        raise UnsupportedModelError(
+            "rmse(ci=): the interval is that of a residual standard deviation, which a generalised "
+            "model does not have; leave ci= out"
+        )
     require_one_sigma(model, "rmse(ci=)", "the interval is that of one", "leave ci= out")
     if model.has_known_sigma:
         raise UnsupportedModelError(

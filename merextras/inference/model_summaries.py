@@ -21,6 +21,8 @@ def pooled_var_corr(models: Sequence[FittedModel]) -> VarCorr:
         Component(same[0].group, same[0].names, np.mean([c.covariance for c in same], axis=0))
         for same in zip(*(one.components for one in every), strict=True)
     ]
+    if models[0].is_generalised:
+        return VarCorr(components, None)
     return VarCorr(components, float(np.sqrt(np.mean([sigma(model) ** 2 for model in models]))))
 
 

@@ -86,7 +86,7 @@ def average_obs(m: object, var_list: VarList | None = None, data: Any = None) ->
        extro  open school
     0   74.2  40.4     VI
     """
-    model = as_fitted(m)
+    model = as_fitted(m, generalised=True)
     frame, counts = _observations(model, data)
     keep = _matching(frame, var_list)
     out = {
@@ -139,7 +139,7 @@ def random_obs(m: object, var_list: VarList | None = None, *, rng: Rng = None) -
         Reaction  Days  Subject
     90  312.3666     0      337
     """
-    frame, counts = _observations(as_fitted(m), None)
+    frame, counts = _observations(as_fitted(m, generalised=True), None)
     rows = np.flatnonzero(_matching(frame, var_list))
     weight = counts[rows] / np.sum(counts[rows])
     chosen = as_generator(rng).choice(rows, p=weight)
@@ -230,7 +230,7 @@ def find_form_funs(m: object, data: Any = None) -> pd.DataFrame:
        Reaction  Days  Subject  I(Days ** 2)
     0     298.5   4.5      330          20.2
     """
-    model = as_fitted(m)
+    model = as_fitted(m, generalised=True)
     out = average_obs(model, data=data)
     design = model.design
     parts = [(design.fixed.names, design.fixed.matrix(out))]
@@ -337,7 +337,7 @@ def _median_levels(model: FittedModel, given: VarList) -> dict[str, Any]:
     plain_first = sorted(design.terms, key=lambda term: (len(term.columns), len(term.levels)))
     for factor in dict.fromkeys(term.factor for term in plain_first):
         effect = pick_effect(design, factor, None)
-        term, modes = design.terms[effect.term], model.solution.b[effect.term][:, effect.place]
+        term, modes = design.terms[effect.term], model.modes[effect.term][:, effect.place]
         rows = allowed.copy()
         for column in set(term.columns) & set(found) & set(frame.columns):
             rows &= (frame[column] == found[column]).to_numpy(dtype=bool)

@@ -11,9 +11,11 @@ import pandas as pd
 
 from merextras._checks import check_models
 from merextras.accessors import likelihood
+from merextras.accessors.criteria import number_of
 from merextras.exceptions import InvalidArgumentError, NoRowsError
 from merextras.inference.ddf.method import check_method, method_of
 from merextras.inference.variance_shares.r2 import r2
+from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.model.statsmodels.ols import is_ols
@@ -179,7 +181,7 @@ def _response(m: object) -> str:
     if is_ols(m):
         model: Any = getattr(m, "model", None)
         return str(model.endog_names)
-    return as_fitted(m).design.response
+    return as_fitted(m, generalised=True).design.response
 
 
 def _ordered(
@@ -210,7 +212,9 @@ def _column(
 ) -> _Column:
     if is_ols(m):
         return _of_ols(m, digits, levels)
-    model = as_fitted(m)
+    model = as_fitted(m, generalised=True)
+    if isinstance(model, FittedGlmm) and check_method(ddf) == "satterthwaite":
+        ddf = "asymptotic"
     # Kenward and Roger's method changes an ML fit's estimates, and with it the whole column.
     wanted = ddf if levels or check_method(ddf) == "kenward-roger" else None
     model = model if wanted is None else method_of(model, wanted, stacklevel=4).model
@@ -225,11 +229,15 @@ def _column(
             rest["group"], rest["term"], levels_of, rest["estimate"], strict=True
         )
     }
-    footer = {"observations": str(likelihood.nobs(model))}
+    footer = {"observations": str(int(number_of(model, "nobs")))}
     footer |= {f"levels: {name}": str(count) for name, count in likelihood.ngrps(model).items()}
-    footer["fit by"] = "REML" if model.solution.reml else "ML"
+    if isinstance(model, FittedGlmm):
+        footer["family"] = model.choice.text
+        footer["fit by"] = "ML"
+    else:
+        footer["fit by"] = "REML" if model.solution.reml else "ML"
     for name, title in _FOOTER.items():
-        footer[title] = _number(float(getattr(likelihood, name)(model)), digits)
+        footer[title] = _number(number_of(model, name), digits)
     if r_squared:
         footer |= _r_squared(model, digits)
     return _Column(_texts(fixed, digits, levels), variances, footer)

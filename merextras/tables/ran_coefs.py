@@ -45,7 +45,7 @@ def ran_coefs(model: FittedModel) -> pd.DataFrame:
 
 def _std_errors(model: FittedModel, factor: str, name: str) -> Array:
     """Standard errors of one coefficient at all levels of a factor, (J,), in blocks of levels."""
-    solution, design = model.solution, model.design
+    solution, design = model.joint, model.design
     x_row = np.array([float(own == name) for own in design.fixed.names])
     terms = design.terms_of(factor)
     varying = [

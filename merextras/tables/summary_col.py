@@ -12,6 +12,7 @@ from scipy import stats
 
 from merextras._typing import Array
 from merextras.accessors import likelihood
+from merextras.accessors.criteria import number_of
 from merextras.accessors.estimates import mean_sigma, var_corr
 from merextras.inference.ddf.method import method_of, t_table
 from merextras.model.statsmodels.mixedlm import as_fitted
@@ -106,10 +107,10 @@ def for_summary_col(m: object, *, ddf: str = "satterthwaite") -> ForSummaryCol:
     >>> table.tables[0].loc["Days"].tolist()
     ['10.4673', '10.4673']
     """
-    method = method_of(as_fitted(m), ddf, stacklevel=3)
+    method = method_of(as_fitted(m, generalised=True), ddf, stacklevel=3, default="satterthwaite")
     model = method.model
     names = [str(name) for name in model.design.fixed.names]
-    table = t_table(method, np.eye(model.solution.p)).set_axis(names, axis=0)
+    table = t_table(method, np.eye(len(names))).set_axis(names, axis=0)
     return ForSummaryCol(
         params=table["estimate"],
         bse=table["std_error"],
@@ -117,21 +118,23 @@ def for_summary_col(m: object, *, ddf: str = "satterthwaite") -> ForSummaryCol:
         pvalues=table["p_value"],
         df=table["df"].to_numpy(),
         model=_Model(model.design.response, names),
-        nobs=likelihood.nobs(model),
-        llf=likelihood.log_lik(model),
-        aic=likelihood.aic(model),
-        bic=likelihood.bic(model),
+        nobs=int(number_of(model, "nobs")),
+        llf=number_of(model, "log_lik"),
+        aic=number_of(model, "aic"),
+        bic=number_of(model, "bic"),
         scale=mean_sigma(model) ** 2,
         default_model_infos=_infos(model),
     )
 
 
 def _infos(model: Any) -> dict[str, Callable[[Any], str]]:
-    texts = {"N": str(likelihood.nobs(model))}
+    texts = {"N": str(int(number_of(model, "nobs")))}
     texts |= {f"Levels: {name}": str(count) for name, count in likelihood.ngrps(model).items()}
     for component in var_corr(model).components:
         for name, sd in zip(component.names, component.std_dev, strict=True):
             texts[f"SD {name} ({component.group})"] = f"{sd:.4f}"
+    if model.is_generalised:
+        return {name: _always(text) for name, text in texts.items()}
     sigmas = var_corr(model).sigmas or {"": mean_sigma(model)}
     texts |= {f"SD residual {name}".strip(): f"{sd:.4f}" for name, sd in sigmas.items()}
     return {name: _always(text) for name, text in texts.items()}

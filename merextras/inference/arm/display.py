@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from merextras.accessors import generalised
+from merextras.accessors.criteria import number_of
 from merextras.accessors.description import call
 from merextras.accessors.estimates import fixef, var_corr
 from merextras.accessors.likelihood import aic, ngrps
 from merextras.exceptions import InvalidArgumentError
 from merextras.inference.arm.dic import deviance_and_dic
 from merextras.inference.arm.standard_errors import se_fixef
+from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.estimates.display import Display
@@ -57,6 +60,8 @@ def display(m: object, *, digits: int = 2, detail: bool = False) -> Display:
     model refitted by ML. There are no p-values, as in arm: the ratio has no t distribution with
     known degrees of freedom.
 
+    Of a model of `glmer` there is no DIC, and the deviance is minus twice the log-likelihood.
+
     **R counterpart**: ``arm::display`` (Gelman and Hill [1]_, appendix C). **Cost**: one refit of a
     REML fit.
 
@@ -89,7 +94,9 @@ def display(m: object, *, digits: int = 2, detail: bool = False) -> Display:
     AIC = 5836.1, DIC = 5788.9
     deviance = 5806.5
     """
-    model = as_fitted(m)
+    model = as_fitted(m, generalised=True)
+    if model.is_generalised:
+        return replace(_short(model, digits, detail), deviance=number_of(model, "deviance"))
     deviance, dic = deviance_and_dic(model)
     return replace(_short(model, digits, detail), dic=dic, deviance=deviance)
 
@@ -142,7 +149,7 @@ def fast_display(m: object, *, digits: int = 2, detail: bool = False) -> Display
     """
     if is_several(m):
         return _of_several(m, digits, detail)
-    return _short(as_fitted(m), digits, detail)
+    return _short(as_fitted(m, generalised=True), digits, detail)
 
 
 def is_several(m: object) -> bool:
@@ -176,11 +183,11 @@ def _short(model: FittedModel, digits: int, detail: bool) -> Display:
     if detail:
         coefficients["statistic"] = estimate / se
     return Display(
-        call=call(model),
+        call=generalised.call(model) if isinstance(model, FittedGlmm) else call(model),
         coefficients=coefficients,
         var_corr=var_corr(model),
         n=model.design.n,
         ngrps=ngrps(model),
-        aic=aic(model),
+        aic=number_of(model, "aic"),
         digits=digits,
     )

@@ -57,7 +57,7 @@ def se_fixef(m: object) -> pd.Series:
     open         0.013
     dtype: float64
     """
-    return _se_fixef(as_fitted(m))
+    return _se_fixef(as_fitted(m, generalised=True))
 
 
 def _se_fixef(model: FittedModel) -> pd.Series:
@@ -114,7 +114,7 @@ def se_ranef(m: object) -> FrozenMapping[pd.DataFrame]:
     308          12.07   2.3
     309          12.07   2.3
     """
-    return FrozenMapping(_se_ranef(as_fitted(m)))
+    return FrozenMapping(_se_ranef(as_fitted(m, generalised=True)))
 
 
 def _se_ranef(model: FittedModel) -> dict[str, pd.DataFrame]:
@@ -162,7 +162,7 @@ def se_coef(m: object) -> FrozenMapping[pd.Series | pd.DataFrame]:
     >>> list(se_coef(fit))
     ['fixef', 'school']
     """
-    model = as_fitted(m)
+    model = as_fitted(m, generalised=True)
     return FrozenMapping({"fixef": _se_fixef(model), **_se_ranef(model)})
 
 

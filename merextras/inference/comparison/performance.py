@@ -10,11 +10,13 @@ import pandas as pd
 
 from merextras._checks import check_models
 from merextras._typing import Array
-from merextras.accessors import likelihood
+from merextras.accessors.criteria import number_of
 from merextras.accessors.estimates import mean_sigma
 from merextras.accessors.rows import residual_squares
 from merextras.exceptions import InvalidArgumentError, RefitWarning
+from merextras.inference.comparison.anova_generalised import candidate
 from merextras.inference.nesting.nested import (
+    AnyCandidate,
     check_same_data,
     mixed_candidate,
     same_criterion,
@@ -23,6 +25,7 @@ from merextras.inference.nesting.nested import (
 from merextras.inference.variance_shares import icc as _icc
 from merextras.inference.variance_shares import r2 as _r2
 from merextras.inference.variance_shares.variance_parts import VarianceParts
+from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.state.fitted import FittedModel, refitted
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.base import Table
@@ -43,7 +46,8 @@ def performance(m: object) -> pd.DataFrame:
         One row: ``aic aicc bic r2_conditional r2_marginal icc rmse sigma``. The criteria are of the
         fit's own likelihood, restricted for a REML fit; `icc` is the adjusted one; `rmse` is the
         root of the mean squared residual given the random effects, in units of the response, and
-        so smaller than `sigma`.
+        so smaller than `sigma`. Of a model of `glmer` the response is a proportion, a count or a
+        number, and `sigma`, which it does not have, NaN.
 
     See Also
     --------
@@ -71,7 +75,7 @@ def performance(m: object) -> pd.DataFrame:
     rmse            23.438
     sigma             25.592
     """
-    model = as_fitted(m)
+    model = as_fitted(m, generalised=True)
     return Table.of(pd.DataFrame([{**_criteria(model), **_fit_of(model)}]))
 
 
@@ -97,7 +101,8 @@ def compare(*models: object, names: Sequence[str] | None = None) -> pd.DataFrame
     Raises
     ------
     InvalidArgumentError
-        Fewer than two models, another number of names than models, models of different data.
+        Fewer than two models, another number of names than models, models of different data, some
+        of `lmer` and some of `glmer`.
 
     Warns
     -----
@@ -133,7 +138,7 @@ def compare(*models: object, names: Sequence[str] | None = None) -> pd.DataFrame
         raise InvalidArgumentError(f"models: {len(given)} given; a comparison needs two or more")
     if names is not None and (isinstance(names, str) or len(names) != len(given)):
         raise InvalidArgumentError(f"names={names!r}: expected {len(given)} names")
-    fits = [as_fitted(m) for m in given]
+    fits = [as_fitted(m, generalised=True) for m in given]
     judged = _comparable(fits)
     rows = []
     for fit, other in zip(fits, judged, strict=True):
@@ -146,6 +151,9 @@ def compare(*models: object, names: Sequence[str] | None = None) -> pd.DataFrame
 
 def _comparable(fits: Sequence[FittedModel]) -> list[FittedModel]:
     """The fits themselves, or all by ML where their likelihoods are of different kinds."""
+    if any(fit.is_generalised for fit in fits):
+        check_same_data(_of_glmms(fits), "compare")
+        return list(fits)
     candidates = [mixed_candidate(fit) for fit in fits]
     check_same_data(candidates, "compare")
     by_reml = [fit.solution.reml for fit in fits]
@@ -163,13 +171,34 @@ def _comparable(fits: Sequence[FittedModel]) -> list[FittedModel]:
     return [refitted(fit, reml=False) if fit.solution.reml else fit for fit in fits]
 
 
+def _of_glmms(fits: Sequence[FittedModel]) -> list[AnyCandidate]:
+    """Generalised models of any families, whose densities of one response can be compared."""
+    out: list[AnyCandidate] = [candidate(fit) for fit in fits if isinstance(fit, FittedGlmm)]
+    if len(out) < len(fits):
+        raise InvalidArgumentError(
+            "compare: models of lmer and of glmer are not compared; fit all by glmer, "
+            "family='gaussian'"
+        )
+    return out
+
+
 def _criteria(model: FittedModel) -> dict[str, float]:
-    aic, k, n = likelihood.aic(model), model.n_parameters, model.solution.n
+    aic, k = number_of(model, "aic"), model.n_parameters
+    n = model.design.n if model.is_generalised else model.solution.n
     correction = 2.0 * k * (k + 1) / (n - k - 1) if n > k + 1 else np.nan
-    return {"aic": aic, "aicc": aic + correction, "bic": likelihood.bic(model)}
+    return {"aic": aic, "aicc": aic + correction, "bic": number_of(model, "bic")}
 
 
 def _fit_of(model: FittedModel) -> dict[str, float]:
+    if isinstance(model, FittedGlmm):
+        found = _r2.r2(model)
+        return {
+            "r2_conditional": found.conditional,
+            "r2_marginal": found.marginal,
+            "icc": float(_icc.icc(model).adjusted),  # type: ignore[arg-type]
+            "rmse": float(np.sqrt(np.mean((model.response.observed - model.mu) ** 2))),
+            "sigma": np.nan,
+        }
     variances = VarianceParts.of(model).at(model)[None]
     marginal, conditional = _r2.shares(variances)[0]
     return {

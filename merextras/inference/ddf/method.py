@@ -168,8 +168,7 @@ def f_row(method: Method, matrix: Array, rhs: Array | None = None) -> list[float
     """
     gap = matrix @ method.model.fixed_estimates - (0.0 if rhs is None else rhs)
     test = method.joint(matrix, gap)
-    scale = np.nan if method.model.is_generalised else mean_sigma(method.model) ** 2
-    mean_sq = test.unscaled * scale
+    mean_sq = test.unscaled * mean_sigma(method.model) ** 2
     p_value = _f_tail(test)
     return [mean_sq * test.num_df, mean_sq, test.num_df, test.den_df, test.statistic, p_value]
 

@@ -25,7 +25,7 @@ def pool_fixef(models: Sequence[FittedModel], *, level: float, ddf: str | None) 
     All models have the same fixed effects in the same order.
     """
     level = check_level(level)
-    estimates = np.array([model.solution.beta for model in models])
+    estimates = np.array([model.fixed_estimates for model in models])
     covariances = np.array([model.fixed_covariance for model in models])
     complete = _complete_df(models, ddf)
     m = len(models)
@@ -83,9 +83,9 @@ def barnard_rubin(share: Array, complete: Array, m: int) -> Array:
 
 def _complete_df(models: Sequence[FittedModel], ddf: str | None) -> Array:
     """Of each coefficient: n - p, or the mean of a method's over the models."""
-    p = models[0].solution.p
+    p = len(models[0].fixed_estimates)
     if ddf is None:
-        return np.full(p, float(np.mean([model.solution.sigma_df for model in models])))
+        return np.full(p, float(np.mean([model.joint.sigma_df for model in models])))
     if check_method(ddf, METHODS) == METHODS[-1]:
         return np.full(p, np.inf)
     found = []

@@ -47,8 +47,10 @@ class Display(TextResult):
         """All of it, as arm prints it."""
         groups = "; ".join(f"{name}, {count}" for name, count in self.ngrps.items())
         lines = [f"AIC = {self.aic:.1f}"]
-        if self.dic is not None and self.deviance is not None:
-            lines = [f"{lines[0]}, DIC = {self.dic:.1f}", f"deviance = {self.deviance:.1f}"]
+        if self.dic is not None:
+            lines = [f"{lines[0]}, DIC = {self.dic:.1f}"]
+        if self.deviance is not None:
+            lines.append(f"deviance = {self.deviance:.1f}")
         return "\n".join(
             [
                 self.call,

@@ -24,8 +24,8 @@ from merextras.simulation import simulate_generalised
 SHARED = frozenset(
     {
         "adapter", "coef", "cooks_distance", "fixef", "formula", "hat_trace", "hatvalues",
-        "is_nlmm", "is_singular", "model_frame",
-        "model_matrix", "ngrps", "ranef", "re_pca", "rstudent", "terms", "var_corr", "vcov",
+        "is_nlmm", "is_singular", "model_frame", "model_matrix", "ngrps", "plot", "qqmath", "ranef",
+        "re_pca", "rstudent", "terms", "var_corr", "vcov",
     }
 )  # fmt: skip
 

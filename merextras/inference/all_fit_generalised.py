@@ -21,6 +21,8 @@ from merextras.results.estimates.all_fit import OneFit
 
 #: The deviance where there is none: huge, and its cubes are still numbers.
 _NONE = 1e90
+#: Evaluations without a gradient, for each parameter.
+_TRIES = 200
 
 
 def work(
@@ -89,6 +91,8 @@ def _scipy(model: FittedGlmm, method: str, x: Array, options: dict[str, Any]) ->
     fixed = laplace.at(x).fixed_information().diagonal()
     units[n : n + len(fixed)] = np.sqrt(np.maximum(fixed, 1e-10))
     criterion = _Criterion(laplace, units)
+    if "maxfev" in options:  # without a gradient: what a simplex needs, and not the whole day
+        options |= {"maxfev": _TRIES * len(x), "maxiter": _TRIES * len(x)}
     low = np.append(laplace.covariances.lower, np.full(len(x) - n, -np.inf))
     with np.errstate(all="ignore"):
         found: Any = optimize.minimize(

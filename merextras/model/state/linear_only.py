@@ -11,9 +11,13 @@ import sys
 from merextras.exceptions import UnsupportedModelError
 
 _GENERAL = (
-    "m.summary(), m.confint(), m.profile(), m.anova(other), m.drop1(), m.ranef(), m.predict(), "
-    "m.residuals(), m.simulate() and m.refit() are available, and ranova, bootstrap, sim, tidy, "
-    "emmeans, what_if, r2 and icc"
+    "m.summary(), m.confint(), m.anova(other), m.predict(), m.residuals(), m.simulate(), "
+    "m.influence() and m.refit() are available, and emmeans, what_if, re_sim, expected_rank, "
+    "model_checks, bootstrap, tidy, r2 and icc"
+)
+_FTEST = (
+    "its F test needs degrees of freedom, which are defined for linear models alone; "
+    "contest(m, ...) and m.anova() have Wald tests, pb_modcomp(m, small) simulates"
 )
 _EXACT = (
     "the exact null distribution is known for linear models alone; "
@@ -35,7 +39,30 @@ INSTEAD = {
     "exact_lrt": _EXACT,
     "to_statsmodels": "statsmodels has no such maximum-likelihood model; m.fixef(), m.vcov() and "
     "m.var_corr() have the estimates",
-    "contest": "t and F tests are for linear models; m.summary() and m.anova() have Wald tests",
+    "kr_modcomp": _FTEST,
+    "sat_modcomp": _FTEST,
+    "ls_means": "its t tests need degrees of freedom, which are defined for linear models alone; "
+    "emmeans(m, specs='x') has the same means with asymptotic tests",
+    "extract_dic": "the DIC is of a deviance that a restricted likelihood is compared with; "
+    "m.aic() is of the likelihood",
+    "step": "it drops terms by exact tests and F tests of linear models; m.drop1() and ranova "
+    "test the terms of a generalised one",
+    "variance_decomposition": "the parts of a response's variance add up in a linear model; "
+    "r2(m) and icc(m) have shares on the scale of the link, m.var_corr() the variances",
+    "shrinkage": "a level on its own has no finite estimate where all of its responses are alike; "
+    "m.ranef(cond_var=True) has the levels' effects, plot_ranef draws them",
+    "plot_shrinkage": "a level on its own has no finite estimate where all of its responses are "
+    "alike; plot_ranef(m.ranef()) draws the levels' effects",
+    "stream_rows": "it goes through rows that a model of chunks did not keep; a generalised model "
+    "keeps its rows, m.residuals() and augment(m) have them",
+    "sub_boot": "it refits to resampled rows by a linear model's cross-products; "
+    "m.influence(method='full') and bootstrap(m) refit a generalised model",
+    "get_l": "it is a linear model's factor at the estimate; m.var_corr() and m.vcov() have what "
+    "follows from it",
+    "block_description": "it is about a linear model's factor; m.opt_summary is what the search "
+    "of a generalised one did",
+    "as_function": "a generalised model's deviance is a function of all parameters; m.profile() "
+    "follows it, all_fit(m) searches it from other starts",
 }
 
 

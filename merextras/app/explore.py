@@ -83,7 +83,7 @@ def explore(
     """
     need("shiny", "app", "mx.explore")
     need("jinja2", "app", "mx.explore")
-    model = as_fitted(m)
+    model = as_fitted(m, generalised=True)
     if data is not None:
         rows_of(model, data)
     port = _checked_port(port)

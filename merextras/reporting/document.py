@@ -124,7 +124,7 @@ def report(
     ('report.html', True)
     """
     need("jinja2", "report", "mx.report")
-    model = as_fitted(m)
+    model = as_fitted(m, generalised=True)
     check_choice(ddf, list(summary.DDF), "ddf")
     level = check_level(level)
     where = _checked_path(path)

@@ -26,12 +26,15 @@ def summary(m: Any, *, ddf: str = "satterthwaite", level: float = 0.95) -> View:
     ----------
     m : MerMod
     ddf : {"satterthwaite", "kenward-roger", "asymptotic"}
-        Degrees of freedom of tests and intervals of fixed effects.
+        Degrees of freedom of tests and intervals of fixed effects; a generalised model's are
+        asymptotic.
     level : float
         Of the intervals.
     """
     script, model = Script(), Named("m", m)
-    fixed = script.call("fixed", MX.of("tidy"), model, "fixed", ci="wald", level=level, ddf=ddf)
+    # The tests of a generalised model are asymptotic.
+    tested = {} if m.is_glmm() else {"ddf": ddf}
+    fixed = script.call("fixed", MX.of("tidy"), model, "fixed", ci="wald", level=level, **tested)
     random = script.call("random", script.call("var_corr", model.of("var_corr")).of("to_frame"))
     fit = script.call("fit", MX.of("glance"), model)
     empty = [name for name in ("effect", "group", "level") if name in fixed.value]

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import functools
+import json
+from pathlib import Path
+
 import glmm_models as models
 import numpy as np
+import pandas as pd
 import pytest
+from scipy import special, stats
 from tolerances import GLMM_AGAINST_LME4
 
 import merextras as mx
-from merextras.exceptions import UnsupportedModelError
+from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
 
 #: lme4's covariance is of differences of its criterion, with three digits.
 _VCOV = 2e-3
@@ -57,3 +63,108 @@ def test_what_is_refused_and_said():
         mx.emmeans(m, "period", ddf="satterthwaite")
     assert "probit link" in repr(mx.emmeans(m, "period"))
     assert "probit link" in repr(mx.emmeans(m, "period", type="response").contrasts())
+
+
+@functools.cache
+def _expected_of_trends():
+    path = Path(__file__).resolve().parents[2] / "reference" / "glmer_influence" / "expected.json"
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+@functools.cache
+def _women():
+    formula = "use ~ age * urban + livch + (1 | district)"
+    return mx.glmer(formula, mx.load_dataset("contraception"))
+
+
+def test_trends_and_joint_tests_are_rs():
+    found, expected = mx.emtrends(_women(), "urban", "age"), _expected_of_trends()
+    frame = found.to_frame()
+    assert frame["urban"].tolist() == expected["slopes"]["urban"]
+    np.testing.assert_allclose(frame["estimate"], expected["slopes"]["estimate"], rtol=1e-4)
+    np.testing.assert_allclose(frame["std_error"], expected["slopes"]["se"], rtol=_VCOV)
+    assert "logit link" in repr(found)
+    tests = mx.joint_tests(_women()).set_index("term")
+    ours = tests.loc[expected["tests"]["term"]]
+    # emmeans shows three decimals.
+    np.testing.assert_allclose(ours["statistic"], expected["tests"]["f"], rtol=5e-3, atol=6e-4)
+    np.testing.assert_allclose(ours["p_value"], expected["tests"]["p"], rtol=2e-2)
+    assert ours["num_df"].tolist() == expected["tests"]["df1"]
+    assert np.isinf(ours["den_df"]).all()
+
+
+def test_wald_tests_of_contrasts():
+    m = models.cbpp()
+    names = list(m.fixef().index)
+    found = mx.contest(m, np.eye(4)[1:])
+    exact = m.anova()
+    np.testing.assert_allclose(found.iloc[0], exact.iloc[0], rtol=1e-9)
+    one = mx.contest(m, {names[1]: 1.0, names[2]: -1.0}).iloc[0]
+    row = np.array([0.0, 1.0, -1.0, 0.0])
+    se = np.sqrt(row @ m.vcov().to_numpy() @ row)
+    np.testing.assert_allclose(one["std_error"], se, rtol=1e-10)
+    np.testing.assert_allclose(one["p_value"], 2 * stats.norm.sf(abs(row @ m.fixef() / se)))
+    text = mx.contest(m, "period[2] = period[3]", joint=False).iloc[0]
+    np.testing.assert_allclose(text["estimate"], one["estimate"], rtol=1e-10)
+    for ask in (mx.contest, mx.joint_tests):
+        with pytest.raises(UnsupportedModelError, match="ddf='asymptotic'"):
+            ask(m, *([np.eye(4)[1]] if ask is mx.contest else []), ddf="CR2")
+
+
+@pytest.mark.parametrize("family", ["binomial", "binomial(probit)", "binomial(cloglog)"])
+def test_population_means_are_predictions_of_the_population(family):
+    m = models.cbpp(family)
+    found = mx.emmeans(m, "period", type="response", re_form="population")
+    frame = found.to_frame()
+    exact = m.predict(frame[["period"]].copy(), re_form="population", se_fit=True)
+    for ours, theirs in (
+        ("estimate", "fit"), ("std_error", "std_error"), ("conf_low", "lower"),
+        ("conf_high", "upper"),
+    ):  # fmt: skip
+        np.testing.assert_allclose(frame[ours], exact[theirs], rtol=1e-9)
+    assert "Over the random effects" in repr(found)
+
+
+def test_contrasts_of_population_means_are_their_odds_ratios():
+    m = models.cbpp()
+    means = mx.emmeans(m, "period", type="response", re_form="population")
+    odds = special.logit(means.to_frame()["estimate"].to_numpy())
+    found = means.contrasts(adjust="none").to_frame()
+    np.testing.assert_allclose(found["estimate"].iloc[0], np.exp(odds[0] - odds[1]), rtol=1e-10)
+    # By a bootstrap of the parameters around the estimate.
+    rng = np.random.default_rng(1)
+    draws = rng.multivariate_normal(m.laplace.x, m.optimum.covariance(), size=4000)
+    n = len(m.theta)
+    x, z = m.design.fixed.matrix(means.to_frame()[["period"]]), np.linspace(-8, 8, 161)
+    weight = np.exp(-0.5 * z**2) / np.sum(np.exp(-0.5 * z**2))
+    moved = []
+    for draw in draws:
+        eta = x[:2] @ m.laplace.criterion.beta_of(draw[n : n + 4])
+        sd = abs(m.laplace.criterion.user_theta(draw[:n])[0])
+        moved.append(special.logit(special.expit(eta[:, None] + sd * z) @ weight))
+    spread = np.std(np.diff(moved, axis=1))
+    own = found["std_error"].iloc[0] / found["estimate"].iloc[0]
+    np.testing.assert_allclose(own, spread, rtol=0.05)
+
+
+def test_population_means_are_averaged_as_means():
+    data = models.rows(n=200)
+    m = mx.glmer("yes ~ x + c + (1 + x | g)", data)
+    found = mx.emmeans(m, (), type="response", re_form="population").to_frame()
+    cells = pd.DataFrame({"c": ["a", "b", "c"], "x": data["x"].mean()})
+    exact = m.predict(cells, re_form="population")
+    np.testing.assert_allclose(found["estimate"], exact.mean(), rtol=1e-10)
+    outside = mx.glmer("yes ~ c + (0 + x | g)", data)
+    with pytest.raises(InvalidArgumentError, match="random slope is in a variable"):
+        mx.emmeans(outside, "c", type="response", re_form="population")
+
+
+def test_the_population_is_asked_for_on_its_scale():
+    m = models.cbpp()
+    with pytest.raises(InvalidArgumentError, match="type='response'"):
+        mx.emmeans(m, "period", re_form="population")
+    with pytest.raises(InvalidArgumentError, match="re_form"):
+        mx.emmeans(m, "period", re_form="none")
+    linear = mx.lmer("Reaction ~ Days + (1 | Subject)", mx.load_dataset("sleepstudy"))
+    with pytest.raises(UnsupportedModelError, match="already"):
+        mx.emmeans(linear, "Days", type="response", re_form="population")

@@ -171,8 +171,17 @@ def re_margins(
     at = table.pop("at").to_numpy()
     moves = table["effect"].isin([COMBINED, FIXED]).to_numpy()
     table["fit"] += np.where(moves, shift[at], 0.0)
+    _with_ends(model, table, level, include_resid_var)
+    own = pd.Series(own_levels(model.design, cases, first.group)[at])
+    table.insert(0, "case", pd.Series(cases.index.to_flat_index()[at]))
+    table.insert(list(table.columns).index("effect"), "own_level", own)
+    return Table.of(table)
+
+
+def _with_ends(model: FittedModel, table: pd.DataFrame, level: float, noisy: bool) -> None:
+    """Add the intervals; of a generalised model what is combined becomes a mean."""
     combined = (table["effect"] == COMBINED).to_numpy()
-    noise = combined * float(include_resid_var)
+    noise = combined * float(noisy)
     sigma2, df = model.joint.sigma2, model.joint.sigma_df
     half = stats.t.isf((1.0 - level) / 2.0, df) * np.sqrt(table["std_error"] ** 2 + sigma2 * noise)
     eta = table["fit"].to_numpy()
@@ -181,10 +190,6 @@ def re_margins(
         family = model.engine_family
         table["std_error"] *= np.where(combined, np.abs(family.mean_slope(eta)), 1.0)
         table["fit"] = np.where(combined, family.mean(eta), eta)
-    own = pd.Series(own_levels(model.design, cases, first.group)[at])
-    table.insert(0, "case", pd.Series(cases.index.to_flat_index()[at]))
-    table.insert(list(table.columns).index("effect"), "own_level", own)
-    return Table.of(table)
 
 
 def _targets(breaks: object) -> Array:

@@ -208,11 +208,8 @@ def predict_interval(
     residuals: Residuals | Observations | None = None
     inverse_link = None
     if isinstance(model, FittedGlmm):
-        inverse_link, new = model.engine_family.mean, include_resid_var and which == "full"
-        if new or weights is not None:
-            trials = trials_of(model, newdata, weights)
-        if new:
-            residuals = Observations(model, trials, generator)
+        inverse_link, wanted = model.engine_family.mean, include_resid_var and which == "full"
+        residuals = _observations(model, newdata, weights, wanted, generator)
     elif include_resid_var:
         scale = _scale(precisions(model.design, newdata, weights)) if joint else None
         residuals = Residuals(scale, not joint, generator)
@@ -230,6 +227,20 @@ def predict_interval(
     if return_sims:
         return PredictIntervalResult(which, level, target.index, made.tables, made.sims)
     return interval_frame(which, target.index, made.tables)
+
+
+def _observations(
+    model: FittedGlmm,
+    newdata: pd.DataFrame | None,
+    weights: Any,
+    wanted: bool,
+    rng: np.random.Generator,
+) -> Observations | None:
+    """What makes new responses of means, if they are wanted."""
+    if not wanted and weights is None:
+        return None
+    trials = trials_of(model, newdata, weights)
+    return Observations(model, trials, rng) if wanted else None
 
 
 def _drawer(

@@ -59,13 +59,25 @@ def test_a_level_that_is_new_is_drawn():
     assert drawn.std() == pytest.approx(np.sqrt(z @ g @ z + h[0, 0]), rel=MONTE_CARLO / 89.0)
 
 
+def test_trials_of_new_rows_are_read_from_their_columns():
+    m, data = models.cbpp(), mx.load_dataset("cbpp")
+    whole = mx.predict_interval(m, n_sims=200, rng=1)
+    again = mx.predict_interval(m, data, n_sims=200, rng=1)
+    np.testing.assert_array_equal(again, whole)
+    rows = data.head(2)[["period", "herd"]]
+    given = mx.predict_interval(m, rows, weights=data["size"].head(2), n_sims=200, rng=1)
+    # Medians and quantiles of proportions of so many trials, and between two of them.
+    counts = given["fit"] * data["size"].head(2)
+    np.testing.assert_allclose(2.0 * counts, np.round(2.0 * counts), atol=1e-9)
+
+
 def test_what_is_refused():
     m = models.cbpp()
-    with pytest.raises(UnsupportedModelError, match="include_resid_var=False"):
-        mx.predict_interval(m, mx.load_dataset("cbpp").head(2))
+    with pytest.raises(InvalidArgumentError, match="numbers of trials"):
+        mx.predict_interval(m, mx.load_dataset("cbpp").head(2)[["period", "herd"]])
     with pytest.raises(UnsupportedModelError, match="which='all'"):
         mx.predict_interval(m, which="all")
     with pytest.raises(UnsupportedModelError, match="joint=True is right"):
         mx.predict_interval(m, joint=False)
     with pytest.raises(InvalidArgumentError, match="weights"):
-        mx.predict_interval(m, weights=2.0)
+        mx.predict_interval(m, weights=2.5)

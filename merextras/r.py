@@ -81,7 +81,10 @@ def _unbound(name: str) -> Callable[..., Any]:
         # R's confint(profile(m)), cooks.distance(influence(m)), ranef(lmerModList(...))
         if isinstance(m, (Bootstrap, Influence, ModelList, Profile)) and hasattr(m, name):
             return getattr(m, name)(*args, **kwargs)
-        return target(as_fitted(m), *args, **kwargs)
+        model = as_fitted(m, generalised=True)
+        if model.is_generalised:  # which has methods of its own, and refusals
+            return getattr(model, name)(*args, **kwargs)
+        return target(model, *args, **kwargs)
 
     own = inspect.signature(target)
     first, *others = own.parameters.values()

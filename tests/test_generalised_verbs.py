@@ -277,3 +277,67 @@ def test_results_of_the_model_plot():
     mpl.use("Agg")
     assert mx.plot_ranef(_model().ranef()) is not None
     assert np.isfinite(_model().summary().coefficients.to_numpy()).all()
+
+
+def _drawn():
+    m, cases = _model(), _data().head(3)
+    return {
+        "plot_coef": lambda: mx.plot_coef(mx.tidy(m, "fixed", ci="wald")),
+        "plot_emmeans": lambda: mx.plot_emmeans(mx.emmeans(m, "c", type="response")),
+        "plot_expected_rank": lambda: mx.plot_expected_rank(mx.expected_rank(m, "h")),
+        "plot_fe_sim": lambda: mx.plot_fe_sim(mx.fe_sim(m, n_sims=20, rng=1)),
+        "plot_fitted": lambda: mx.plot_fitted(mx.residual_table(m, rng=1), "h"),
+        "plot_influence": lambda: mx.plot_influence(m.influence("h", method="one-step")),
+        "plot_predictions": lambda: mx.plot_predictions(m.predict(cases, se_fit=True)),
+        "plot_profile_zeta": lambda: mx.plot_profile_zeta(m.profile(["sd_Intercept|h"])),
+        "plot_profile_density": lambda: mx.plot_profile_density(m.profile(["x"])),
+        "plot_qq": lambda: mx.plot_qq(mx.qq_residuals(m, rng=1)),
+        "plot_qqmath": lambda: mx.plot_qqmath(m.ranef(cond_var=True)),
+        "plot_ranef": lambda: mx.plot_ranef(m.ranef(cond_var=True)),
+        "plot_re_impact": lambda: mx.plot_re_impact(mx.re_impact(m, cases, "h")),
+        "plot_re_sim": lambda: mx.plot_re_sim(mx.re_sim(m, n_sims=20, rng=1, odds_ratio=True)),
+        "plot_residuals": lambda: mx.plot_residuals(mx.residual_table(m, rng=1)),
+        "plot_what_if": lambda: mx.plot_what_if(mx.what_if(m, cases, "h", n_sims=None)),
+    }
+
+
+def test_every_result_draws():
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    for draw in _drawn().values():
+        assert draw() is not None
+        plt.close("all")
+
+
+def test_what_draws_only_linear_models_says_so():
+    for name in ("plot_shrinkage", "plot_model_check", "plot_re_sim"):
+        with pytest.raises(MerextrasError):
+            getattr(mx, name)(_model())
+
+
+def test_r_spellings():
+    from merextras import r
+
+    m = _model()
+    small = m.update(". ~ . - c")
+    assert r.AIC(m) == m.aic()
+    assert r.AIC(m, small)["AIC"].tolist() == [m.aic(), small.aic()]
+    assert r.fixef(m).equals(m.fixef())
+    np.testing.assert_array_equal(r.hatvalues(m), m.hatvalues())
+    assert r.summary(m).coefficients.equals(m.summary().coefficients)
+    assert r.anova(m, small).equals(m.anova(small))
+    assert r.confint(m, method="Wald").equals(m.confint(method="wald"))
+    found = r.influence(m, "h", method="one-step")
+    np.testing.assert_allclose(r.cooks_distance(found), found.cooks_distance())
+    with pytest.raises(UnsupportedModelError, match="dispersion"):
+        r.sigma(m)
+
+
+def test_the_explorer_has_its_tabs():
+    pytest.importorskip("shiny")
+    from merextras.app.explore import application
+
+    assert application(_model()) is not None

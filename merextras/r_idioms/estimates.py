@@ -11,11 +11,15 @@ import pandas as pd
 
 from merextras._checks import one_of
 from merextras._typing import Rng
+from merextras.accessors import generalised
 from merextras.accessors.parameters import parameter_names
 from merextras.exceptions import InvalidArgumentError
 from merextras.inference.comparison.anova import anova as compare
+from merextras.inference.comparison.anova_generalised import anova as compare_generalised
 from merextras.inference.fixed_effects.summary import summary as summarise
 from merextras.inference.intervals.confint import confint as intervals
+from merextras.inference.intervals.confint_generalised import confint as intervals_generalised
+from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.state.penalised import CRITERIA, is_penalised, say_penalised
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.estimates.summary import Summary
@@ -76,7 +80,7 @@ def bic(m: object, *others: object) -> float | pd.DataFrame:
 
 
 def _criterion(name: str, models: Sequence[object], penalty: Any) -> float | pd.DataFrame:
-    fits: list[Any] = [as_fitted(m) for m in models]
+    fits: list[Any] = [as_fitted(m, generalised=True) for m in models]
     penalised = next((m for m in fits if is_penalised(m)), fits[0])
     say_penalised(penalised, CRITERIA, stacklevel=3)
     values = [-2.0 * m.log_lik() + penalty(m) * m.n_parameters for m in fits]
@@ -100,7 +104,10 @@ def summary(m: object, *, ddf: str | None = None) -> Summary:
     -------
     Summary
     """
-    return summarise(as_fitted(m), ddf=_tested(ddf))
+    model = as_fitted(m, generalised=True)
+    if isinstance(model, FittedGlmm):
+        return generalised.summary(model, ddf=_tested(ddf))
+    return summarise(model, ddf=_tested(ddf))
 
 
 def _tested(ddf: str | None) -> str | None:
@@ -139,11 +146,15 @@ def anova(
     InvalidArgumentError
         A `test` that does not go with the models; and what `MerMod.anova` raises.
     """
-    allowed = ("Chisq", "LRT") if others else ("F",)
+    generalised_one = isinstance(m, FittedGlmm)
+    allowed = ("Chisq", "LRT") if others or generalised_one else ("F",)
     if test is not None and test not in allowed:
         kind = "several models" if others else "the terms of one model"
         raise InvalidArgumentError(f"test={test!r}: for {kind}, {one_of(test, allowed)}")
-    return compare(as_fitted(m), *others, ddf=_tested(ddf), names=names, **options)
+    model = as_fitted(m, generalised=True)
+    if isinstance(model, FittedGlmm):
+        return compare_generalised(model, *others, ddf=_tested(ddf), names=names, **options)
+    return compare(model, *others, ddf=_tested(ddf), names=names, **options)
 
 
 def confint(
@@ -191,9 +202,10 @@ def confint(
         names = list(m.curves)
         found = m.confint(level, parm=_ours(parm, names), **options)
     else:
-        model = as_fitted(m)
+        model = as_fitted(m, generalised=True)
         names = list(parameter_names(model))
-        found = intervals(model, level=level, parm=_ours(parm, names), **options)
+        own: Any = intervals_generalised if isinstance(model, FittedGlmm) else intervals
+        found = own(model, level=level, parm=_ours(parm, names), **options)
     return found.rename(index=_old(names)) if old_names else found
 
 

@@ -185,3 +185,21 @@ def test_studentised_residuals_and_cooks_distances():
 def test_a_displacement_is_no_smaller_than_nothing():
     found = herds()
     assert (found.displacement > -GLMM_LOG_LIK).all()
+
+
+def test_refits_by_quadrature_and_of_slopes():
+    m = models.cbpp(n_agq=7)
+    data = mx.load_dataset("cbpp")
+    found = m.influence("herd")
+    alone = m.update(data=data[data["herd"] != 5].reset_index(drop=True))
+    assert alone.n_agq == 7
+    se = np.sqrt(np.diag(alone.vcov()))
+    at = list(found.levels).index(5)
+    assert np.max(np.abs(found.betas[at] - alone.fixef()) / se) < GLMM_ESTIMATE
+    women = models.women()
+    frame = women.model_frame()
+    some = women.influence(np.where(frame["district"] == 14, "14", "rest"))
+    left = women.update(data=frame[frame["district"] != 14].reset_index(drop=True))
+    np.testing.assert_allclose(some.betas[0], left.fixef(), rtol=1e-5)
+    sds = left.var_corr().to_frame()["sdcor"].to_numpy()
+    np.testing.assert_allclose(np.sort(some.parameter_values[0]), np.sort(sds), rtol=1e-5)

@@ -13,7 +13,7 @@ from tolerances import INVARIANCE, MONTE_CARLO, ORACLE
 
 from merextras.datasets import load_dataset
 from merextras.exceptions import InvalidArgumentError
-from merextras.mermod import lmer
+from merextras.fit_lmer import lmer
 from merextras.prediction.what_if import what_if
 
 STUDENTS = "extro ~ open + agree + social"

@@ -13,8 +13,8 @@ from tolerances import MONTE_CARLO, ORACLE
 
 from merextras.datasets import load_dataset
 from merextras.exceptions import InvalidArgumentError
+from merextras.fit_lmer import lmer
 from merextras.inference.variance_shares.icc import icc
-from merextras.mermod import lmer
 from merextras.prediction.what_if_spread import what_if_spread
 
 GRID = ("slopes", "nested", "crossed", "singular_slopes")

@@ -19,7 +19,7 @@ from merextras.model.design.sanity import check_design
 from merextras.model.frame.read import as_pandas
 from merextras.model.products.fit import fit_products
 from merextras.model.products.products import ModelProducts, products_of
-from merextras.model.source.asked import Asked
+from merextras.model.source.request import ModelRequest
 from merextras.model.state.control import LmerControl
 from merextras.model.state.fitted import Fit, fit_design, warn_of
 from merextras.model.state.identified import check_told_apart
@@ -89,7 +89,9 @@ def read_products(
 ) -> ModelProducts:
     """Reduce a source of chunks; see `merextras.cross_products`. For `depth`, see `fit_formula`."""
     names = callers_names(depth + 1)
-    asked = Asked.checked(formula, contrasts=contrasts, missing=missing, names=names, **by_row)
+    asked = ModelRequest.checked(
+        formula, contrasts=contrasts, missing=missing, names=names, **by_row
+    )
     return products_of(asked, source, chunk_size, progress)
 
 

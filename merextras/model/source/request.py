@@ -12,7 +12,7 @@ from merextras.model.design.residual import residual_columns
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
+class ModelRequest:
     """What the user wants of a source.
 
     Attributes
@@ -49,7 +49,7 @@ class Asked:
         levels: Any = None,
         residual_by: Any = None,
         **by_row: Any,
-    ) -> Asked:
+    ) -> ModelRequest:
         """From arguments of a user."""
         for name, given in by_row.items():
             if given is not None and not isinstance(given, str):

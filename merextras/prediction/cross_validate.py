@@ -27,7 +27,7 @@ from merextras.model.fit.part_of_rows import fit_to_part
 from merextras.model.newdata.rows import NewRows, own_rows
 from merextras.model.state.fitted import FittedModel, refit_start
 from merextras.model.statsmodels.mixedlm import as_fitted
-from merextras.prediction.spread import relative_variances
+from merextras.prediction.prediction_variance import relative_variances
 from merextras.results.replicates.cross_validation import CrossValidation
 
 __all__ = ["cross_validate"]

@@ -16,7 +16,7 @@ from merextras.model.newdata.re_form import Kept, kept_effects
 from merextras.model.newdata.rows import read_new
 from merextras.model.newdata.target import left_out_rows, precisions, residual_groups, target_rows
 from merextras.model.state.fitted import FittedModel
-from merextras.prediction.spread import Neighbourhood, relative_variances
+from merextras.prediction.prediction_variance import ThetaNeighbourhood, relative_variances
 
 _INTERVALS = ("confidence", "prediction")
 _DDF = ("residual", "satterthwaite", "asymptotic")
@@ -207,7 +207,7 @@ def predict(
     drawn, residual = [rows] if unseen == "draw" else [], np.zeros(len(known))
     near = None
     if adjust or ddf == "satterthwaite":
-        near = Neighbourhood.of(model, stacklevel=3)
+        near = ThetaNeighbourhood.of(model, stacklevel=3)
     error = relative_variances(model.solution, rows, drawn)
     if adjust and near is not None:
         error += near.of_theta(rows)

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from merextras._typing import Array, IntArray
 from merextras.model.state.fitted import FittedModel
 from merextras.prediction.combination import Combination
-from merextras.prediction.spread import relative_variances
+from merextras.prediction.prediction_variance import relative_variances
 from merextras.simulation.linear_predictor import draw_unseen, effect_factors
 from merextras.simulation.sim import draw_effects
 

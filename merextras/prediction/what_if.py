@@ -14,7 +14,7 @@ from merextras._typing import Array, Rng
 from merextras.exceptions import UnsupportedModelError
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.statsmodels.mixedlm import as_fitted
-from merextras.prediction.moved_cases import MovedCases, move_cases
+from merextras.prediction.counterfactual_cases import CounterfactualCases, counterfactual_cases_of
 from merextras.prediction.uncertainty import (
     Distribution,
     Draws,
@@ -212,7 +212,7 @@ def what_if(
             "n_sims=None: intervals on the scale of a generalised model's response have no closed "
             "form; give a number of draws, n_sims=1000"
         )
-    made = move_cases(model, cases, group, levels, changes, along)
+    made = counterfactual_cases_of(model, cases, group, levels, changes, along)
     known = np.flatnonzero(made.is_known[made.each])
     own = made.own.take(made.each[known])
     draws = None
@@ -254,7 +254,11 @@ def shift_columns(n: int, known: Any, of_shift: Distribution, better: str) -> di
 
 
 def _frame(
-    made: MovedCases, fit: Array, shift: Array, of_fit: Distribution, of_shift: dict[str, Array]
+    made: CounterfactualCases,
+    fit: Array,
+    shift: Array,
+    of_fit: Distribution,
+    of_shift: dict[str, Array],
 ) -> pd.DataFrame:
     """Lay out the result, a row for each case and target."""
     fixed, effect = made.parts

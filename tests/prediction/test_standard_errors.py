@@ -139,7 +139,7 @@ def test_ml_uses_its_own_sigma():
 def test_blocks_of_rows(shape, monkeypatch):
     model = fitted(shape)
     whole = predict(model, se_fit=True)
-    monkeypatch.setattr("merextras.prediction.spread._BLOCK", 50)
+    monkeypatch.setattr("merextras.prediction.prediction_variance._BLOCK", 50)
     pd.testing.assert_frame_equal(predict(model, se_fit=True), whole, rtol=1e-12)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from moved_rows import Dense
 from properties.compare import close
+from reassigned_rows import Dense
 from scipy import stats
 from sim_models import fitted
 from tolerances import MONTE_CARLO, ORACLE

@@ -240,7 +240,7 @@ def _averages(
     share = weight[case, place] / total[target]
     average = sp.csr_array((share, (target, source)), shape=(size, len(rows)))
     count = np.bincount(target, minlength=size)
-    averages = Combination.of_rows(rows).mix(average)
+    averages = Combination.of_rows(rows).weighted(average)
     variance = relative_variances(model.solution, averages, (averages,))
     mean = average @ fit
     off = share * (fit[source] - mean[target])

@@ -222,10 +222,10 @@ class _Grid:
         # Squares of small numbers lose no digits.
         centre = every @ made.fit
         rows = made.combined
-        rows = Combination(rows.x, rows.z, rows.u, rows.constant - centre)
-        by_case = rows.mix(averaging(made.each, np.tile(weights, n)))
+        rows = Combination(rows.x, rows.z, rows.new_levels, rows.constant - centre)
+        by_case = rows.weighted(averaging(made.each, np.tile(weights, n)))
         again = np.tile(np.arange(size), n)
-        by_level = rows.mix(averaging(again, np.full(n * size, 1.0 / n)))
+        by_level = rows.weighted(averaging(again, np.full(n * size, 1.0 / n)))
         return cls(rows, by_case, by_level, n, weights)
 
     def variances(self, squares: _Squares) -> tuple[Any, Any]:

@@ -77,7 +77,9 @@ class Combination:
         return Combination(
             self.x - other.x,
             tuple(sp.csr_array(a - b) for a, b in zip(self.z, other.z, strict=True)),
-            tuple(sp.csr_array(a - b) for a, b in zip(self.new_levels, other.new_levels, strict=True)),
+            tuple(
+                sp.csr_array(a - b) for a, b in zip(self.new_levels, other.new_levels, strict=True)
+            ),
             self.constant - other.constant,
         )
 

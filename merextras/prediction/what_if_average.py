@@ -111,7 +111,9 @@ def what_if_average(
     generator = as_generator(rng)
     made = counterfactual_cases_of(model, cases, group, levels, changes, along)
     n, size = len(cases), len(made.targets)
-    means = made.combined.weighted(averaging(np.tile(np.arange(size), n), np.full(n * size, 1.0 / n)))
+    means = made.combined.weighted(
+        averaging(np.tile(np.arange(size), n), np.full(n * size, 1.0 / n))
+    )
     own = made.own.weighted(averaging(np.zeros(n, dtype=np.intp), np.full(n, 1.0 / n)))
     fit = made.fit.reshape(n, size).mean(axis=0)
     shift = made.shift.reshape(n, size).mean(axis=0)

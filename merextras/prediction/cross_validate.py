@@ -23,6 +23,7 @@ from merextras.engine.deletion.tables import Deletions, Whole, solution_without
 from merextras.engine.solution.pls import Solution
 from merextras.exceptions import ApproximationWarning, InvalidArgumentError, MerextrasError
 from merextras.model.design.design import Design
+from merextras.model.design.user_rows import in_user_rows
 from merextras.model.fit.part_of_rows import fit_to_part
 from merextras.model.newdata.rows import NewRows, own_rows
 from merextras.model.state.fitted import FittedModel, refit_start
@@ -295,4 +296,4 @@ def _frame(
         "new": new == 1.0,
         "weight": observations,
     }
-    return pd.DataFrame(columns, index=design.index)
+    return in_user_rows(pd.DataFrame(columns, index=design.index), design.user_rows)

@@ -54,7 +54,7 @@ class GlmerMod(FittedGlmm, MerMod):
         return generalised.short_html(self)
 
     # Estimates
-    confint = confint_generalised.confint
+    confint = confint_generalised.confint  # type: ignore[assignment]
     profile = profile_generalised.profile
     summary = generalised.summary  # type: ignore[assignment]
 

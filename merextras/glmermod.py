@@ -90,6 +90,9 @@ class GlmerMod(FittedGlmm, MerMod):
     update = _refit.update  # type: ignore[assignment]
 
 
+FittedGlmm.adapter = GlmerMod
+
+
 def _refusal(name: str) -> Callable[..., NoReturn]:
     """A method that says what is available in its place."""
 

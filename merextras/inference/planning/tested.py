@@ -10,7 +10,7 @@ import numpy as np
 
 from merextras._checks import check_choice, one_of
 from merextras._typing import Array
-from merextras.exceptions import InvalidArgumentError
+from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
 from merextras.inference.ddf.contrasts import read_contrasts
 from merextras.inference.ddf.method import METHODS
 from merextras.inference.fixed_effects.term_contrasts import by_type
@@ -20,6 +20,8 @@ from merextras.model.state.penalised import refuse_penalised
 
 #: The tests of fixed effects; of a random-effects term there is the last alone.
 FIXED_METHODS = (*METHODS, "lrt")
+#: Those of a generalised model.
+GENERALISED_METHODS = ("asymptotic", "lrt")
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +73,7 @@ def read_test(model: FittedModel, test: Any, method: object, rhs: Any) -> Hypoth
         A name that is neither a fixed effect, a term of the fixed part nor a random-effects term;
         contrasts that `contest` would not take; a method that does not exist for it.
     """
+    allowed = GENERALISED_METHODS if model.is_generalised else FIXED_METHODS
     if isinstance(test, str):
         found = _named(model, test)
         if isinstance(found, int):
@@ -78,7 +81,8 @@ def read_test(model: FittedModel, test: Any, method: object, rhs: Any) -> Hypoth
                 check_choice(method, ("lrt",), "method")
             if np.any(np.asarray(rhs) != 0.0):
                 raise InvalidArgumentError("rhs: a variance is tested against zero only")
-            refuse_penalised("power of a test of a variance", model)
+            if not model.is_generalised:
+                refuse_penalised("power of a test of a variance", model)
             return TermHypothesis(label_of(model.design.terms[found]), found)
         matrix, label = found, test
         given = read_contrasts(model.design.fixed, matrix, rhs)
@@ -86,8 +90,15 @@ def read_test(model: FittedModel, test: Any, method: object, rhs: Any) -> Hypoth
     else:
         given = read_contrasts(model.design.fixed, test, rhs)
         label, single = _label(given.matrix, model.design.fixed.names), given.single
-    name = "satterthwaite" if method is None else method
+    name = allowed[0] if method is None else method
     name = check_choice(name.lower() if isinstance(name, str) else name, FIXED_METHODS, "method")
+    if model.is_generalised:
+        if name not in allowed:
+            raise UnsupportedModelError(
+                f"method={name!r}: degrees of freedom are defined for linear models alone; of a "
+                "generalised model there are method='asymptotic' (Wald's test) and 'lrt'"
+            )
+        return FixedHypothesis(label, given.matrix, given.rhs, single, name)
     if name in {"lrt", "kenward-roger"}:
         refuse_penalised(f"method={name!r}", model)
     if name == "kenward-roger" and not model.solution.reml:

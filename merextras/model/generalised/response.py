@@ -125,6 +125,35 @@ def read_response(
     return _checked(_of_column(column, name, choice, weights), choice, name)
 
 
+def trials_of(
+    code: str, frame: pd.DataFrame, scope: Scope, choice: FamilyChoice, weights: Array | None
+) -> tuple[Array | None, str, tuple[Any, ...]]:
+    """The trials of each row, the form and the labels of a response whose values do not matter.
+
+    Raises
+    ------
+    InvalidArgumentError
+        Trials that are not whole numbers above zero; weights where there are no trials.
+    """
+    n, inside = len(frame), _CBIND.fullmatch(code)
+    if not choice.has_trials:
+        if weights is not None or inside is not None:
+            raise InvalidArgumentError(
+                f"weights, cbind: are numbers of trials, for family='binomial', not {choice.name!r}"
+            )
+        return None, "numbers", ()
+    if inside is not None:
+        found = _pair(inside[1], code, frame, scope, choice, weights)
+        trials, form, labels = found.trials, found.form, found.labels
+    else:
+        trials = np.ones(n) if weights is None else weights
+        form, labels = ("numbers" if np.all(trials == 1.0) else "proportions"), ()
+    assert trials is not None
+    if np.any(trials < 1.0) or np.any(trials != np.round(trials)):
+        raise InvalidArgumentError("the numbers of trials must be whole numbers from 1")
+    return trials, form, labels
+
+
 def _pair(
     inside: str, code: str, frame: pd.DataFrame, scope: Scope, choice: FamilyChoice, weights: Any
 ) -> Response:

@@ -85,8 +85,8 @@ class Response:
                 return _checked(_of_pair(table[:, 0], table[:, 1], self.labels), choice, "y")
             if table.shape != (n,):
                 raise InvalidArgumentError(
-                    "y: expected successes and failures in two columns, or numbers of successes of "
-                    f"the same trials, {allowed}, got shape {table.shape}"
+                    f"y: expected ({n}, 2) successes and failures, or numbers of successes of the "
+                    f"same trials, {allowed}; got shape {table.shape}"
                 )
             return _checked(replace(self, y=table), choice, "y")
         if values.shape != (n,):

@@ -201,9 +201,9 @@ def _given(design: Design, groups: Any, argument: str) -> tuple[IntArray, pd.Ind
     labels = pd.Series(groups, dtype=None if hasattr(groups, "dtype") else object)
     if len(labels) != design.n or labels.isna().any():
         raise InvalidArgumentError(
-            f"{argument}: expected the name of a factor, or labels without missing ones, "
-            f"{expected(design.index, design.user_rows)}; got {len(labels)} with "
-            f"{int(labels.isna().sum())} missing"
+            f"{argument}: expected the name of a factor, or "
+            f"{expected(design.index, design.user_rows, 'labels without missing ones')}; got "
+            f"{len(labels)} with {int(labels.isna().sum())} missing"
         )
     levels, codes = grouping(labels.to_frame("group"), ["group"])
     return codes, levels, "group" if name is None else str(name)

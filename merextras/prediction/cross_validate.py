@@ -134,7 +134,10 @@ def cross_validate(
     failures = Counter(part for part in found if isinstance(part, str))
     _report(failures, len(labels))
     rows = _frame(model.design, found, codes, labels, table.observations)
-    return CrossValidation(rows, name, len(labels), theta, level, own, dict(failures))
+    made = CrossValidation(rows, name, len(labels), theta, level, own, dict(failures))
+    if own:
+        made.to_frame()  # an error of the user's functions belongs here
+    return made
 
 
 def _metrics(given: object) -> dict[str, Callable[[Array, Array], Any]]:

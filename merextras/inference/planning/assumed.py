@@ -11,7 +11,7 @@ import pandas as pd
 from merextras._checks import one_of
 from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError
-from merextras.inference.variance_tests.variance_hypothesis import label_of
+from merextras.inference.variance_tests.variance_hypothesis import label_of, term_key
 from merextras.model.design.design import Design
 from merextras.model.formula.parse import parse
 from merextras.model.formula.translate import names_in, unquoted
@@ -90,13 +90,13 @@ def covariances_of(
             "standard deviations or covariance matrices"
         )
     labels = [label_of(term) for term in design.terms]
-    keys = {label.replace(" ", ""): t for t, label in enumerate(labels)}
+    keys = {term_key(label): t for t, label in enumerate(labels)}
     for factor in design.factors:
         if len(found := design.terms_of(factor)) == 1:
-            keys.setdefault(factor.replace(" ", ""), found[0])
+            keys.setdefault(term_key(factor), found[0])
     out: dict[int, Array] = {} if old is None else dict(enumerate(old.covariances))
     for key, value in (given or {}).items():
-        t = keys.get(key.replace(" ", "")) if isinstance(key, str) else None
+        t = keys.get(term_key(key)) if isinstance(key, str) else None
         if t is None:
             raise InvalidArgumentError(
                 f"var_corr: {key!r} is no term of the model; {one_of(key, labels)}"

@@ -56,8 +56,9 @@ def power(
         The study with its true parameters: a fit, or `make_model` with what is assumed.
     test : str, mapping or array
         The name of a fixed effect (``"Days"``, a t test); of a term of the fixed part
-        (``"C(dose)"``, an F test of type III); contrasts as in `contest`; or a random-effects term
-        as lme4 writes it (``"(1 | school)"``), whose variances are tested against zero.
+        (``"C(dose)"``, an F test of type III); contrasts as in `contest`, hypotheses as text among
+        them (``"dose[low] = dose[mid]"``); or a random-effects term as lme4 writes it (``"(1 |
+        school)"``), whose variances are tested against zero.
     n_sims : int, default 1000
         Simulated studies.
     alpha : float, default 0.05

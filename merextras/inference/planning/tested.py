@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,8 @@ from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
 from merextras.inference.ddf.contrasts import read_contrasts
 from merextras.inference.ddf.method import METHODS
 from merextras.inference.fixed_effects.term_contrasts import by_type
-from merextras.inference.variance_tests.variance_hypothesis import label_of
+from merextras.inference.functions.hypotheses import is_text, read_hypotheses
+from merextras.inference.variance_tests.variance_hypothesis import label_of, term_key
 from merextras.model.state.fitted import FittedModel
 from merextras.model.state.penalised import refuse_penalised
 
@@ -74,7 +74,11 @@ def read_test(model: FittedModel, test: Any, method: object, rhs: Any) -> Hypoth
         contrasts that `contest` would not take; a method that does not exist for it.
     """
     allowed = GENERALISED_METHODS if model.is_generalised else FIXED_METHODS
-    if isinstance(test, str):
+    if is_text(test) and any("=" in each for each in ([test] if isinstance(test, str) else test)):
+        given = read_hypotheses(model.design, test, rhs)
+        given = replace(given, rhs=given.rhs - given.offset)
+        label, single = "; ".join(map(str, given.labels)), given.single
+    elif isinstance(test, str):
         found = _named(model, test)
         if isinstance(found, int):
             if method is not None:
@@ -115,9 +119,9 @@ def _named(model: FittedModel, test: str) -> Array | int:
     names, labels = list(design.fixed.names), [label_of(term) for term in design.terms]
     if test in names:
         return np.eye(len(names))[[names.index(test)]]
-    known = {_plain(label): t for t, label in enumerate(labels)}
-    if _plain(test) in known:
-        return known[_plain(test)]
+    known = {term_key(label): t for t, label in enumerate(labels)}
+    if term_key(test) in known:
+        return known[term_key(test)]
     terms = {} if "(" in test and "|" in test else by_type(design, 3)
     if test in terms:
         return terms[test]
@@ -126,11 +130,6 @@ def _named(model: FittedModel, test: str) -> Array | int:
         f"test={test!r}: neither a fixed effect, a term of the fixed part nor a random-effects "
         f"term of the model; {one_of(test, allowed)}"
     )
-
-
-def _plain(label: str) -> str:
-    """A term's label without blanks and backticks."""
-    return re.sub(r"[\s`]", "", label)
 
 
 def _label(matrix: Array, names: tuple[str, ...]) -> str:

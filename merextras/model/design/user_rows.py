@@ -131,8 +131,8 @@ def _allowed(index: pd.Index, rows: UserRows | None) -> str:
     return f"{len(index)}" if rows is None else f"{len(index)} of the {len(rows.index)} of its data"
 
 
-def expected(index: pd.Index, rows: UserRows | None) -> str:
-    """How many values a row's argument has, for a message."""
-    text = f"{len(index)} values, one per row of the fit"
+def expected(index: pd.Index, rows: UserRows | None, what: str = "values") -> str:
+    """How many values an argument by row has, for a message."""
+    text = f"{len(index)} {what}, one per row of the fit"
     more = "" if rows is None else f" (or {len(rows.index)}, one per row of its data)"
     return text + more

@@ -41,15 +41,17 @@ def start(criterion: Laplace) -> LaplacePoint:
 
 
 def _candidates(criterion: Laplace) -> Iterator[Array]:
-    found = _quasi(criterion)
+    # Linear models know nothing of levels that stand for several.
+    found = _quasi(criterion) if criterion.table.copies is None else None
     if found is not None:
         yield found
     family, table, cov = criterion.family, criterion.table, criterion.covariances
     eta = family.guess() - table.offset
-    for target in (eta, np.full(table.n, np.mean(eta))):
+    mean = float(table.counts @ eta / np.sum(table.counts))
+    for target in (eta, np.full(table.n, mean)):
         for size in _PLAIN:
             theta = cov.from_covariances([size**2 * np.eye(k) for k in cov.ks])
-            yield np.concatenate([theta, table.x.T @ target, family.phi_of(0.5)])
+            yield np.concatenate([theta, table.x.T @ (table.counts * target), family.phi_of(0.5)])
 
 
 def _quasi(criterion: Laplace) -> Array | None:

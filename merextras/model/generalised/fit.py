@@ -12,6 +12,7 @@ import pandas as pd
 
 from merextras._checks import check_choice
 from merextras._typing import Array, IntArray
+from merextras.engine.generalised.cells import joined
 from merextras.engine.generalised.laplace import Laplace
 from merextras.engine.generalised.quadrature import MOST_EFFECTS, Quadrature, one_factor
 from merextras.engine.generalised.search import GlmmControl, optimise
@@ -173,9 +174,12 @@ def criterion_of(design: RowDesign, response: Response, request: Request) -> Lap
     UnsupportedModelError
         Quadrature for several grouping factors, or too many effects.
     """
-    table = Table(design.x, [term.rows for term in design.terms], design.offset)
     family, n_agq = request.choice.of(response.y, response.trials), request.n_agq
-    covariances = design.covariances
+    covariances, rows = design.covariances, [term.rows for term in design.terms]
+    cells, found = None, joined(design.x, rows, design.offset, family, levels=n_agq == 1)
+    if found is not None:
+        cells, family = found
+    table = Table(design.x, rows, design.offset, cells=cells)
     if n_agq == 1:
         return Laplace(table, family, covariances)
     if not one_factor([term.codes for term in table.terms]):
@@ -250,12 +254,13 @@ def warn_of(fit: GlmmFit, *, stacklevel: int) -> None:
         )
 
 
-def _signs(response: Response, choice: FamilyChoice) -> IntArray | None:
+def _signs(criterion: Laplace, choice: FamilyChoice) -> IntArray | None:
     """Which rows are best with an infinite predictor; None for families that have no such rows."""
-    if response.trials is not None:
-        signs = (response.y == response.trials).astype(int) - (response.y == 0.0).astype(int)
+    y, trials = criterion.family.y, criterion.family.largest
+    if trials is not None:
+        signs = (y == trials).astype(int) - (y == 0.0).astype(int)
     elif choice.name in {"poisson", "negative_binomial"}:
-        signs = -(response.y == 0.0).astype(int)
+        signs = -(y == 0.0).astype(int)
     else:
         return None
     return np.asarray(signs, dtype=np.intp)
@@ -263,7 +268,7 @@ def _signs(response: Response, choice: FamilyChoice) -> IntArray | None:
 
 def _separated(model: FittedGlmm) -> str | None:
     """A sentence on the columns that separate the response, if some do."""
-    signs = _signs(model.response, model.choice)
+    signs = _signs(model.laplace.criterion, model.choice)
     x = model.laplace.criterion.table.x
     if signs is None or not x.shape[1] or not is_doubtful(x, model.basis_covariance):
         return None

@@ -95,10 +95,13 @@ class FittedGlmm(FittedModel):
         """The criterion at the estimate."""
         return self._fit.optimum.point
 
-    @property
+    @cached_property
     def engine_family(self) -> Family:
-        """The log-density of the response."""
-        return self.laplace.criterion.family
+        """The log-density of the response, row by row."""
+        criterion = self.laplace.criterion
+        if criterion.table.cells is None:
+            return criterion.family
+        return self.choice.of(self.response.y, self.response.trials)
 
     @property
     def solution(self) -> Solution:
@@ -157,8 +160,9 @@ class FittedGlmm(FittedModel):
     @cached_property
     def modes(self) -> tuple[Array, ...]:
         """Conditional modes of the random effects, (J, k) by terms."""
-        pairs = zip(self.laplace.criterion.table.effects, self.laplace.modes.b, strict=True)
-        return tuple(own.modes(part) for own, part in pairs)
+        table = self.laplace.criterion.table
+        pairs = zip(table.effects, self.laplace.modes.b, strict=True)
+        return tuple(own.modes(table.modes_by_level(part)) for own, part in pairs)
 
     @property
     def relative_theta(self) -> Array:
@@ -180,7 +184,7 @@ class FittedGlmm(FittedModel):
     @property
     def is_poisson(self) -> bool:
         """Whether a negative binomial's size went to infinity."""
-        return self.engine_family.has_limit and not bool(self.optimum.free[-1])
+        return self.laplace.criterion.family.has_limit and not bool(self.optimum.free[-1])
 
     @property
     def n_parameters(self) -> int:
@@ -273,7 +277,7 @@ class FittedGlmm(FittedModel):
     @property
     def eta(self) -> Array:
         """The linear predictor of each row with the conditional modes, (n,)."""
-        return self.laplace.modes.eta
+        return self.laplace.criterion.table.by_row(self.laplace.modes.eta)
 
     @cached_property
     def mu(self) -> Array:
@@ -283,12 +287,13 @@ class FittedGlmm(FittedModel):
     @cached_property
     def working(self) -> Solution:
         """The linear model of the working response at the mode, for variances of predictors."""
-        table, modes = self.laplace.criterion.table, self.laplace.modes
+        table, modes, n = self.laplace.criterion.table, self.laplace.modes, self.design.n
         basis = Basis(table.transform, np.zeros(table.p), table.effects)
-        x = table.x @ np.linalg.inv(table.transform) if table.p else table.x
+        w = modes.w if table.cells is None else self.engine_family.first(self.eta, self.phi)[1]
         terms = [term.rows for term in self.design.terms]
-        cp = CrossProducts.from_rows(x, np.zeros(table.n), terms, modes.w, basis)
-        return Solution(factorise(prepare(cp, table.template.plan), modes.lams), reml=False)
+        cp = CrossProducts.from_rows(self.design.x, np.zeros(n), terms, w, basis)
+        plan = table.template.plan if table.copies is None else None
+        return Solution(factorise(prepare(cp, plan), modes.lams), reml=False)
 
     @cached_property
     def opt_summary(self) -> OptSummary:
@@ -315,13 +320,14 @@ class _Blocks:
 
     def conditional(self, t: int) -> Array:
         """Of a term's effects by level, (J, k, k)."""
-        return self.point.criterion.table.effects[t].covariance(self.point.selected.own[t])
+        table = self.point.criterion.table
+        return table.effects[t].covariance(table.by_level(self.point.selected.own[t]))
 
     def between(self, s: int, t: int) -> Array:
         """Between two terms on one grouping factor, (J, k_s, k_t)."""
-        effects = self.point.criterion.table.effects
-        found = self.point.selected.between(self.point.modes.factor, s, t)
-        return effects[s].between(found, effects[t])
+        table = self.point.criterion.table
+        found = table.by_level(self.point.selected.between(self.point.modes.factor, s, t))
+        return table.effects[s].between(found, table.effects[t])
 
 
 def message_of(optimum: Optimum) -> str:

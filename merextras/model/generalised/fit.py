@@ -270,7 +270,12 @@ def _separated(model: FittedGlmm) -> str | None:
     """A sentence on the columns that separate the response, if some do."""
     signs = _signs(model.laplace.criterion, model.choice)
     x = model.laplace.criterion.table.x
-    if signs is None or not x.shape[1] or not is_doubtful(x, model.basis_covariance):
+    if signs is None or not x.shape[1]:
+        return None
+    # The last step's Hessian tells well enough where there is no doubt.
+    if not is_doubtful(x, model.rough_covariance, share=0.5):
+        return None
+    if not is_doubtful(x, model.basis_covariance):
         return None
     direction = separating(x, signs)
     if direction is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -19,7 +20,7 @@ from merextras.engine.optimum.summary import Iteration, OptSummary
 from merextras.engine.products.basis import Basis
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.solution.pls import Solution
-from merextras.exceptions import MerextrasError
+from merextras.exceptions import ConvergenceWarning, MerextrasError
 from merextras.model.design.design import RowDesign
 from merextras.model.generalised.families import FamilyChoice
 from merextras.model.generalised.response import Response
@@ -205,6 +206,13 @@ class FittedGlmm(FittedModel):
     @cached_property
     def _covariance(self) -> Array:
         """Of all parameters in the engine's coordinates."""
+        if self.optimum.converged and not self.optimum.positive:
+            warnings.warn(
+                "the information matrix is not positive definite: the data do not determine all "
+                "parameters, which have no standard errors",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
         return self.optimum.covariance()
 
     @cached_property
@@ -260,8 +268,16 @@ class FittedGlmm(FittedModel):
     @property
     def basis_covariance(self) -> Array:
         """Of the fixed effects in the engine's coordinates, (p, p)."""
-        at = slice(len(self._parts[0]), len(self._parts[0]) + len(self._parts[1]))
-        return self._covariance[at, at]
+        return self._covariance[self._of_fixed, self._of_fixed]
+
+    @property
+    def rough_covariance(self) -> Array:
+        """The same by the Hessian of the search's last step, at no cost."""
+        return self.optimum.rough_covariance()[self._of_fixed, self._of_fixed]
+
+    @property
+    def _of_fixed(self) -> slice:
+        return slice(len(self._parts[0]), len(self._parts[0]) + len(self._parts[1]))
 
     @cached_property
     def fixed_covariance(self) -> Array:
@@ -334,7 +350,7 @@ def message_of(optimum: Optimum) -> str:
     """How a search ended."""
     if not np.isfinite(optimum.point.deviance()):
         return "not converged: there is no start at which the likelihood is finite"
-    if not optimum.positive:
+    if not optimum.converged and not optimum.positive:
         return (
             "not converged: the information matrix is not positive definite, the data do not "
             "determine all parameters"

@@ -1,7 +1,8 @@
 """Starting values by rounds of penalised quasi-likelihood.
 
-Each round fits the linear mixed model of the working response ``eta + g / w`` with weights w by the
-linear engine (Breslow & Clayton 1993, J. Am. Stat. Assoc. 88): a start, not an estimate.
+Each round takes the linear mixed model of the working response ``eta + g / w`` with weights w
+(Breslow & Clayton 1993, J. Am. Stat. Assoc. 88), the first with variances by the method of moments,
+the second at its optimum: a start, not an estimate.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ from merextras.engine.optimum.newton import minimise
 from merextras.engine.optimum.start import moments
 from merextras.engine.optimum.summary import Control
 from merextras.engine.products.crossprod import CrossProducts
+from merextras.engine.solution.pls import Solution
 
-_ROUNDS, _CLOSE = 3, 0.05
+# A change of eta after which a round is the last.
+_CLOSE = 0.05
 # A weight that is not divided by, relative to their mean, and a step of eta that is believed.
 _LEAST, _LONGEST = 1e-6, 5.0
 # Relative standard deviations that a search starts from at least, and those of a plain start.
@@ -55,10 +58,12 @@ def _candidates(criterion: Laplace) -> Iterator[Array]:
 
 
 def _quasi(criterion: Laplace) -> Array | None:
-    """The parameters after some rounds; None where one fails."""
+    """The parameters after two rounds; None where one fails."""
     family, table, cov = criterion.family, criterion.table, criterion.covariances
-    eta, phi, x = family.guess(), np.zeros(family.n_phi), None
-    for _ in range(_ROUNDS):
+    eta, x = family.guess(), None
+    phi = np.zeros(family.n_phi)
+    # A single variance is as near by its moments.
+    for searched in (False, cov.n > 1):
         with np.errstate(all="ignore"):
             g, w = family.first(eta, phi)
             w = w if family.concave else family.expected(eta, phi)
@@ -67,17 +72,31 @@ def _quasi(criterion: Laplace) -> Array | None:
         w = np.maximum(w, _LEAST * float(np.mean(w)))
         response = eta - table.offset + np.clip(g / w, -_LONGEST, _LONGEST)
         cp = CrossProducts.from_rows(table.x, response, table.terms, w)
-        linear = Criterion(prepare(cp, table.template.plan), cov, reml=False)
         try:
-            solution, opt = minimise(linear, moments(cp, cov), control=_ROUGH)
+            linear = Criterion(prepare(cp, table.template.plan), cov, reml=False)
+            found = _linear(linear, moments(cp, cov), searched)
         except (la.LinAlgError, ValueError):
             break
-        sigma2, beta = solution.sigma2, solution.beta
-        if opt.unbounded or not (sigma2 > 0.0 and np.isfinite(beta).all()):
+        if found is None:
             break
-        theta = cov.inside(np.asarray(opt.theta) * np.sqrt(sigma2), _INSIDE)
-        x = np.concatenate([theta, beta, family.phi_of(sigma2)])
-        before, eta = eta, table.offset + table.x @ beta + table.rows(solution.b)
+        solution, theta = found
+        theta = cov.inside(theta * np.sqrt(solution.sigma2), _INSIDE)
+        x = np.concatenate([theta, solution.beta, family.phi_of(solution.sigma2)])
+        before, eta = eta, table.offset + table.x @ solution.beta + table.rows(solution.b)
         if float(np.max(np.abs(eta - before))) < _CLOSE:
             break
     return x
+
+
+def _linear(
+    linear: Criterion, theta: Array, searched: bool
+) -> tuple[Solution, Array] | None:  # fmt: skip
+    """The linear model at this theta or at its optimum, with theta."""
+    unbounded = False
+    if searched:
+        solution, opt = minimise(linear, theta, control=_ROUGH)
+        theta, unbounded = np.asarray(opt.theta), opt.unbounded
+    else:
+        solution = linear.at(theta).solution
+    usable = solution.sigma2 > 0.0 and np.isfinite(solution.beta).all()
+    return None if unbounded or not usable else (solution, theta)

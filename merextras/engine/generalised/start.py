@@ -2,7 +2,7 @@
 
 Each round takes the linear mixed model of the working response ``eta + g / w`` with weights w
 (Breslow & Clayton 1993, J. Am. Stat. Assoc. 88), the first with variances by the method of moments,
-the second at its optimum: a start, not an estimate.
+the second near its optimum: a start, not an estimate.
 """
 
 from __future__ import annotations
@@ -16,9 +16,8 @@ from merextras.engine.elimination.plan import prepare
 from merextras.engine.generalised.laplace import Laplace, LaplacePoint
 from merextras.engine.kernels.blocks import Array
 from merextras.engine.optimum.criterion import Criterion
-from merextras.engine.optimum.newton import minimise
+from merextras.engine.optimum.newton import improved
 from merextras.engine.optimum.start import moments
-from merextras.engine.optimum.summary import Control
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.solution.pls import Solution
 
@@ -28,8 +27,8 @@ _CLOSE = 0.05
 _LEAST, _LONGEST = 1e-6, 5.0
 # Relative standard deviations that a search starts from at least, and those of a plain start.
 _INSIDE, _PLAIN = 0.1, (0.5, 0.1)
-# Tolerance and steps of a round's fit.
-_ROUGH = Control(tolerance=1e-3, max_iterations=20, max_restarts=1)
+# Decrement and steps of the second round.
+_TOLERANCE, _STEPS = 1e-3, 8
 
 
 def start(criterion: Laplace) -> LaplacePoint:
@@ -91,12 +90,10 @@ def _quasi(criterion: Laplace) -> Array | None:
 def _linear(
     linear: Criterion, theta: Array, searched: bool
 ) -> tuple[Solution, Array] | None:  # fmt: skip
-    """The linear model at this theta or at its optimum, with theta."""
-    unbounded = False
+    """The linear model at this theta or nearer to its optimum, with theta."""
+    found: tuple[Solution, Array] | None = linear.at(theta).solution, theta
     if searched:
-        solution, opt = minimise(linear, theta, control=_ROUGH)
-        theta, unbounded = np.asarray(opt.theta), opt.unbounded
-    else:
-        solution = linear.at(theta).solution
-    usable = solution.sigma2 > 0.0 and np.isfinite(solution.beta).all()
-    return None if unbounded or not usable else (solution, theta)
+        found = improved(linear, theta, tolerance=_TOLERANCE, steps=_STEPS)
+    if found is None or not found[0].sigma2 > 0.0 or not np.isfinite(found[0].beta).all():
+        return None
+    return found

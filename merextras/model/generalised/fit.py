@@ -47,7 +47,7 @@ from merextras.model.generalised.fitted import FittedGlmm, GlmmFit, message_of
 from merextras.model.generalised.response import Response, read_response
 from merextras.model.source.source import is_dask, is_source
 from merextras.model.state.control import LmerControl
-from merextras.model.state.fitted import is_singular
+from merextras.model.state.fitted import Origin, is_singular
 
 
 @dataclass(frozen=True)
@@ -153,6 +153,7 @@ def fit_response(
     *,
     n_dropped: int,
     x: Array | None = None,
+    origin: Origin | None = None,
 ) -> GlmmFit:
     """Find the optimum, from given parameters in the engine's coordinates or from a start."""
     control = request.control
@@ -163,7 +164,9 @@ def fit_response(
         x[: len(theta)] = criterion.own_theta(theta)
     engine = GlmmControl(max(control.tolerance, 1e-14), control.max_iterations)
     optimum = optimise(criterion, x, control=engine)
-    return GlmmFit(design, response, request.choice, optimum, n_dropped, control, request.n_agq)
+    return GlmmFit(
+        design, response, request.choice, optimum, n_dropped, control, request.n_agq, origin
+    )
 
 
 def criterion_of(design: RowDesign, response: Response, request: Request) -> Laplace:

@@ -45,6 +45,8 @@ class GlmmFit:
     control : LmerControl
     n_agq : int
         Nodes of the quadrature in each effect; 1 is Laplace's approximation.
+    origin : Origin or None
+        The fit of statsmodels that the model comes from.
     """
 
     design: RowDesign
@@ -54,6 +56,7 @@ class GlmmFit:
     n_dropped: int
     control: LmerControl
     n_agq: int = 1
+    origin: Origin | None = None
 
 
 class FittedGlmm(FittedModel):
@@ -136,8 +139,8 @@ class FittedGlmm(FittedModel):
 
     @property
     def origin(self) -> Origin | None:
-        """None: the model was fitted by `glmer`."""
-        return None
+        """What was read from a fit of statsmodels; None of a model of `glmer`."""
+        return self._fit.origin
 
     @property
     def _parts(self) -> tuple[Array, Array, Array]:
@@ -319,9 +322,10 @@ class FittedGlmm(FittedModel):
         """
         optimum, criterion = self.optimum, self.laplace.criterion
         theta = tuple(self.theta.tolist())
+        initial = theta if self.origin is None else self.origin.theta
         log = tuple(Iteration((), deviance, decrement, 1.0) for deviance, decrement in optimum.log)
         return OptSummary(
-            theta, theta, log[0].deviance if log else np.nan, self.laplace.deviance(),
+            initial, theta, log[0].deviance if log else np.nan, self.laplace.deviance(),
             tuple(optimum.gradient[: criterion.covariances.n].tolist()),
             optimum.decrement, optimum.n_evaluations, optimum.n_iterations, optimum.n_restarts,
             optimum.converged, message_of(optimum), log,

@@ -108,7 +108,9 @@ def is_glmm(model: FittedGlmm) -> bool:
 
 
 def call(model: FittedGlmm) -> str:
-    """The call that makes the fit, R's ``getCall``."""
+    """The call that makes the fit, R's ``getCall``: `glmer`'s or statsmodels'."""
+    if model.origin is not None:
+        return model.origin.call
     design, options = model.design, model.design.options
     parts = [
         json.dumps(design.formula, ensure_ascii=False),

@@ -17,7 +17,7 @@ from merextras.engine.generalised.search import (
 )
 from merextras.engine.generalised.steps import inverse, is_positive
 from merextras.model.generalised.draws import effects_anew, response_given
-from merextras.model.generalised.fit import Request, fit_response
+from merextras.model.generalised.fit import Request, criterion_of, fit_response
 from merextras.model.generalised.fitted import FittedGlmm
 
 # Relative standard deviations that a refit starts from at least, and a logarithm of a size that it
@@ -83,10 +83,16 @@ class Refits:
 
     def fit(self, y: Array) -> Again:
         """The optimum for successes, counts or numbers y, (n,)."""
-        family = self.model.choice.of(y, self.model.response.trials)
         x, hessian = self._start
         with np.errstate(all="ignore"):
-            return reoptimise(self.criterion.of(family), x, hessian)
+            return reoptimise(self._criterion_for(y), x, hessian)
+
+    def _criterion_for(self, y: Array) -> Laplace:
+        """On the same layout; anew where rows are joined by their responses."""
+        model, response = self.model, replace(self.model.response, y=y)
+        if self.criterion.table.cells is None:
+            return self.criterion.of(model.choice.of(y, response.trials))
+        return criterion_of(model.design, response, Request(model.choice, model.control, model.n_agq))
 
 
 def drawn(model: FittedGlmm, kept: set[int], generator: np.random.Generator) -> Array:

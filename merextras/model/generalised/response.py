@@ -154,6 +154,17 @@ def trials_of(
     return trials, form, labels
 
 
+def of_numbers(y: Array, name: str, choice: FamilyChoice) -> Response:
+    """A response that is numbers already, (n,).
+
+    Raises
+    ------
+    InvalidArgumentError
+        Values that the family does not allow.
+    """
+    return _checked(_of_column(pd.Series(y), name, choice, None), choice, name)
+
+
 def _pair(
     inside: str, code: str, frame: pd.DataFrame, scope: Scope, choice: FamilyChoice, weights: Any
 ) -> Response:

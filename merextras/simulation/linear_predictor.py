@@ -20,7 +20,7 @@ _HELD = 2**26
 #: Random numbers for unseen levels made at a time (8 MB). The stream of draws depends on it.
 _BLOCK = 2**20
 
-#: Draws (sigma, beta, b) from a generator, with the levels to keep, and all those to draw, by terms.
+#: Draws (sigma, beta, b) from a generator, with the levels to keep and all those to draw, by terms.
 #: What it draws must not depend on which levels are kept.
 Drawer = Callable[[np.random.Generator, Sequence[IntArray], Sequence[IntArray]], Draws]
 

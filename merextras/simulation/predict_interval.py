@@ -157,9 +157,9 @@ def predict_interval(
     type 7.
 
     **Cost**: time O(rows x n_sims (1 + p + effects per row)), some 40 ns a number, and that of the
-    draws of the random effects that the rows have. Memory: the frame, and about 0.5 GB for draws at most: where the
-    rows have more effects than fit, they are worked through in several passes that draw the same
-    effects again.
+    draws of the random effects that the rows have. Memory: the frame, and about 0.5 GB for draws at
+    most: where the rows have more effects than fit, they are worked through in several passes that
+    draw the same effects again.
 
     References
     ----------

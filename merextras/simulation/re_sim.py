@@ -160,7 +160,7 @@ def fe_sim(m: object, *, n_sims: int = 1000, rng: Rng = None) -> pd.DataFrame:
 
     **R counterpart**: ``merTools::FEsim`` (default 200 draws); the same distribution.
 
-    **Cost**: n_sims times p**2; the random effects, which would be drawn given these, are not drawn.
+    **Cost**: n_sims times p**2; the random effects, drawn given these, are left out.
 
     Examples
     --------

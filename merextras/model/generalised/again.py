@@ -10,12 +10,13 @@ import numpy as np
 from merextras._typing import Array
 from merextras.engine.generalised.laplace import Laplace
 from merextras.engine.generalised.search import (
+    POSITIVE,
     Again,
     information,
     is_infinite_size,
     reoptimise,
 )
-from merextras.engine.generalised.steps import inverse, is_positive
+from merextras.engine.generalised.steps import inverse, least_eigenvalue
 from merextras.model.generalised.draws import effects_anew, response_given
 from merextras.model.generalised.fit import Request, criterion_of, fit_response
 from merextras.model.generalised.fitted import FittedGlmm
@@ -74,7 +75,7 @@ class Refits:
         hessian = information(criterion, point, free)
         where = np.flatnonzero(free)
         inner = hessian[np.ix_(where, where)]
-        if not is_positive(inner):
+        if not least_eigenvalue(inner) > POSITIVE:
             return None
         n = criterion.covariances.n
         beta, transform = criterion.split(point.x)[1], criterion.table.transform
@@ -92,7 +93,9 @@ class Refits:
         model, response = self.model, replace(self.model.response, y=y)
         if self.criterion.table.cells is None:
             return self.criterion.of(model.choice.of(y, response.trials))
-        return criterion_of(model.design, response, Request(model.choice, model.control, model.n_agq))
+        return criterion_of(
+            model.design, response, Request(model.choice, model.control, model.n_agq)
+        )
 
 
 def drawn(model: FittedGlmm, kept: set[int], generator: np.random.Generator) -> Array:

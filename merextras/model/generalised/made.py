@@ -9,7 +9,6 @@ import pandas as pd
 
 from merextras._typing import Array
 from merextras.engine.generalised.search import Optimum, information
-from merextras.engine.generalised.steps import is_positive
 from merextras.model.columns.fixed import Scope
 from merextras.model.design.design import RowDesign
 from merextras.model.generalised.families import FamilyChoice
@@ -61,6 +60,6 @@ def at_parameters(
     hessian = information(criterion, point, free)
     optimum = Optimum(
         point, hessian, free, point.gradient(), np.nan, 0, criterion.n_evaluations,
-        criterion.n_steps, 0, True, bool(is_positive(hessian)), (),
+        criterion.n_steps, 0, True, (),
     )  # fmt: skip
     return GlmmFit(design, response, request.choice, optimum, 0, request.control, request.n_agq)

@@ -31,14 +31,18 @@ def _terms(kind, rng):
     dose, h = (rng.integers(0, m, KINDS_OF_LEVELS * SIZE)[like] for m in (2, 4))
     dose = dose[:, None].astype(float)
     both = np.hstack([one, dose])
-    return {
-        "one": [TermRows(g, one, LEVELS)],
-        "slope": [TermRows(g, both, LEVELS)],
-        "independent": [TermRows(g, one, LEVELS), TermRows(g, dose, LEVELS)],
-        "few": [TermRows(g % 12, both, 12)],
-        "crossed": [TermRows(g % 5, both, 5), TermRows(h, one, 4)],
-        "nested": [TermRows(g % 6, one, 6), TermRows((g % 6) // 3, one, 2)],
-    }[kind], dose, like
+    return (
+        {
+            "one": [TermRows(g, one, LEVELS)],
+            "slope": [TermRows(g, both, LEVELS)],
+            "independent": [TermRows(g, one, LEVELS), TermRows(g, dose, LEVELS)],
+            "few": [TermRows(g % 12, both, 12)],
+            "crossed": [TermRows(g % 5, both, 5), TermRows(h, one, 4)],
+            "nested": [TermRows(g % 6, one, 6), TermRows((g % 6) // 3, one, 2)],
+        }[kind],
+        dose,
+        like,
+    )
 
 
 class Pair:

@@ -85,9 +85,7 @@ def test_arrays_without_names(table):
     z = np.zeros((len(table), 20))
     z[np.arange(len(table)), codes] = 1.0
     both = np.hstack([z, z * table["x"].to_numpy()[:, None]])
-    model = bayes.BinomialBayesMixedGLM(
-        table["y"].to_numpy(), x, both, np.repeat([0, 1], 20)
-    )
+    model = bayes.BinomialBayesMixedGLM(table["y"].to_numpy(), x, both, np.repeat([0, 1], 20))
     m = mx.MerMod(_quiet(model, "fit_vb"))
     direct = mx.glmer("y ~ x + (1 + x || school)", table)
     np.testing.assert_allclose(m.log_lik(), direct.log_lik(), rtol=1e-10)

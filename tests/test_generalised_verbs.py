@@ -31,7 +31,7 @@ FUNCTIONS = {
     "check_heteroscedasticity", "check_normality", "check_outliers", "check_predictions",
     "check_singularity", "contest: text", "draw", "emmeans", "emmeans: at", "emmeans: weights",
     "emtrends", "expected_rank", "fe_sim", "find_form_funs", "glance", "icc", "joint_tests",
-    "model_info", "pb_modcomp", "performance", "predict_interval", "qq_residuals", "r2",
+    "model_info", "pb_modcomp", "performance", "power", "predict_interval", "qq_residuals", "r2",
     "random_obs", "ranova", "ranova: bootstrap", "ranova: terms", "re_extract", "re_impact",
     "re_margins", "re_sd_extract", "re_sim", "residual_table", "rmse", "se_fixef", "se_ranef",
     "sim", "sim_fitted", "theta_extract", "tidy", "what_if", "what_if: changes", "what_if_average",
@@ -56,7 +56,6 @@ REFUSED_ARGUMENTS = {
 PROPERTIES = (property, functools.cached_property)
 EVERY = {**linear.SAME, **linear.TEXT, **linear.RANDOM, **linear.NEEDS_ROWS}
 FURTHER = {
-    "power_curve": lambda m: mx.power_curve(m, "x", along="g", values=[30], n_sims=2, rng=1),
     "exact_lrt": lambda m: mx.exact_lrt(m, n_sims=9),
     "exact_rlrt: with a null": lambda m: mx.exact_rlrt(m, null=m, n_sims=9),
     "m.vcov: robust": lambda m: m.vcov(kind="CR2"),
@@ -240,6 +239,7 @@ def test_every_function_is_decided():
         "check_zero_inflation", "lm_list", "load_bootstrap", "lrt_sim", "make_model",
         "super_factor", "wiggle", "xyplot", "mcsamp",
         "extend",  # the variables of a model alone
+        "power_curve",  # the rows, to have more of them: with the tests of planning
     }  # fmt: skip
     assert functions - plots_of_results - asked - others - MORE == set()
 

@@ -24,8 +24,8 @@ from merextras.diagnostics.influence import METHODS, row_groups
 from merextras.engine.deletion.estimates import Estimates, Refits, against
 from merextras.engine.deletion.tables import NO_LEVELS, NO_RANK, NO_ROWS, NO_STEP, NOT_CONVERGED
 from merextras.engine.generalised.laplace import Laplace, LaplacePoint
-from merextras.engine.generalised.search import GlmmControl, optimise
-from merextras.engine.generalised.steps import inverse, is_positive, newton_step
+from merextras.engine.generalised.search import POSITIVE, GlmmControl, optimise
+from merextras.engine.generalised.steps import inverse, least_eigenvalue, newton_step
 from merextras.engine.kernels import dense
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.design.rank import dependent_columns
@@ -271,6 +271,6 @@ def _hessian(model: FittedGlmm, point: LaplacePoint) -> Array | None:
     out[beta, beta] -= 2.0 * lost
     free = np.flatnonzero(model.optimum.free)
     for found in (out, whole):
-        if is_positive(found[np.ix_(free, free)]):
+        if least_eigenvalue(found[np.ix_(free, free)]) > POSITIVE:
             return np.asarray(found)
     return None

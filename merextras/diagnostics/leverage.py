@@ -7,9 +7,10 @@ import pandas as pd
 
 from merextras._typing import Array
 from merextras.accessors import generalised
-from merextras.accessors.rows import residuals
+from merextras.accessors.rows import residual_values
 from merextras.engine.posterior import leverage
 from merextras.engine.solution.pls import Solution
+from merextras.model.design.user_rows import in_user_rows
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.state.fitted import FittedModel
 
@@ -31,7 +32,8 @@ def hatvalues(model: FittedModel) -> pd.Series:
     -------
     Series, (n,)
         Between 0 and 1, under the user's index. Zero for a row of weight zero, as in lme4. A row
-        with a frequency has the leverage of each of the observations that it stands for.
+        with a frequency has the leverage of each of the observations that it stands for. By row as
+        `fitted`.
 
     See Also
     --------
@@ -55,7 +57,7 @@ def hatvalues(model: FittedModel) -> pd.Series:
     >>> round(m.hat_trace(), 3)
     29.022
     """
-    return pd.Series(_hat(model), index=model.design.index, name="hatvalues")
+    return _by_row(model, hat_values(model), "hatvalues")
 
 
 def hat_trace(model: FittedModel) -> float:
@@ -91,15 +93,18 @@ def rstudent(model: FittedModel) -> pd.Series:
     Series, (n,)
         Zero for a row of weight zero; NaN for a row with a leverage of one, which has no residual.
     """
-    pearson, hat = _pearson(model), _hat(model)
+    return _by_row(model, student_values(model), "rstudent")
+
+
+def student_values(model: FittedModel) -> Array:
+    """The same of the rows of the fit, (n,)."""
+    pearson, hat = _pearson(model), hat_values(model)
     with np.errstate(invalid="ignore", divide="ignore"):
         if isinstance(model, FittedGlmm):
-            own = generalised.residuals(model, "deviance").to_numpy()
+            own = generalised.residual_values(model, "deviance")
             squares = (own**2 + hat * pearson**2 / _left(hat)) / generalised.unit_of(model)
-            values = np.sign(own) * np.sqrt(squares)
-        else:
-            values = pearson / np.sqrt(model.solution.sigma2 * _left(hat))
-    return pd.Series(values, index=model.design.index, name="rstudent")
+            return np.asarray(np.sign(own) * np.sqrt(squares))
+        return np.asarray(pearson / np.sqrt(model.solution.sigma2 * _left(hat)))
 
 
 def cooks_distance(model: FittedModel) -> pd.Series:
@@ -119,14 +124,24 @@ def cooks_distance(model: FittedModel) -> pd.Series:
         Zero for a row of weight zero; NaN for a row with a leverage of one, and for a model without
         fixed effects.
     """
-    pearson, hat = _pearson(model), _hat(model)
+    return _by_row(model, cook_values(model), "cooks_distance")
+
+
+def cook_values(model: FittedModel) -> Array:
+    """The same of the rows of the fit, (n,)."""
+    pearson, hat = _pearson(model), hat_values(model)
     linear = _linear(model)
     unit = generalised.unit_of(model) if isinstance(model, FittedGlmm) else linear.sigma2
     with np.errstate(invalid="ignore", divide="ignore"):
         size = np.divide(hat, _left(hat) ** 2) / np.float64(linear.p)
         values = pearson**2 / unit * size
     values[~np.isfinite(values)] = np.nan
-    return pd.Series(values, index=model.design.index, name="cooks_distance")
+    return np.asarray(values)
+
+
+def _by_row(model: FittedModel, values: Array, name: str) -> pd.Series:
+    made = pd.Series(values, index=model.design.index, name=name)
+    return in_user_rows(made, model.design.user_rows)
 
 
 # A leverage that is one but for rounding.
@@ -139,7 +154,8 @@ def _left(hat: Array) -> Array:
     return np.where(left > _NEARLY_ONE, left, np.nan)
 
 
-def _hat(model: FittedModel) -> Array:
+def hat_values(model: FittedModel) -> Array:
+    """Leverages of the rows of the fit, (n,)."""
     design = model.design
     rows = [term.rows for term in design.terms]
     weights = design.precision
@@ -148,7 +164,7 @@ def _hat(model: FittedModel) -> Array:
         seen = (design.frequencies > 0).astype(float)
         weights = seen if weights is None else weights * seen
     if isinstance(model, FittedGlmm):
-        weights = model.laplace.modes.w
+        weights = model.observed_weights
     return leverage.hat_values(_linear(model), design.x, rows, weights)
 
 
@@ -159,5 +175,5 @@ def _linear(model: FittedModel) -> Solution:
 
 def _pearson(model: FittedModel) -> Array:
     if isinstance(model, FittedGlmm):
-        return generalised.residuals(model, "pearson").to_numpy()
-    return residuals(model, "pearson").to_numpy()
+        return generalised.residual_values(model, "pearson")
+    return residual_values(model, "pearson")

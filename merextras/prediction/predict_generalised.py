@@ -17,7 +17,7 @@ from merextras.model.newdata.rows import read_new
 from merextras.model.newdata.target import target_rows
 from merextras.prediction import population
 from merextras.prediction.predict import unseen_levels
-from merextras.prediction.spread import relative_variances
+from merextras.prediction.prediction_variance import relative_variances
 
 
 def predict(
@@ -36,7 +36,8 @@ def predict(
     Parameters
     ----------
     newdata : DataFrame (pandas or polars), optional
-        By default the data of the fit.
+        By default the data of the fit; after ``missing="keep"`` all of their rows, NaN in those
+        that miss a value.
     type : {"response", "link"}
         ``"response"``: a probability, a rate, a mean: the inverse link of the linear predictor
         (lme4's default is ``"link"``). ``"link"``: the linear predictor itself.
@@ -124,7 +125,7 @@ def predict(
     eta = eta if target.offset is None else eta + target.offset
     mean = model.engine_family.mean if type == "response" else _same
     if not se_fit and interval is None:
-        return pd.Series(mean(eta), index=target.index, name="fit")
+        return target.result(pd.Series(mean(eta), index=target.index, name="fit"))
     known = target.complete()
     rows = target.rows.take(known)
     variance = relative_variances(model.joint, rows)
@@ -140,7 +141,7 @@ def predict(
     if type == "response":
         error = error * np.abs(model.engine_family.mean_slope(eta))
     columns = {"fit": mean(eta), "std_error": error, "lower": ends[0], "upper": ends[1]}
-    return pd.DataFrame(columns, index=target.index)
+    return target.result(pd.DataFrame(columns, index=target.index))
 
 
 def _same(eta: Array) -> Array:

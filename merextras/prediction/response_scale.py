@@ -13,7 +13,7 @@ from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.state.fitted import FittedModel
 from merextras.prediction.combination import Combination
 from merextras.prediction.population import by_link
-from merextras.prediction.spread import relative_variances
+from merextras.prediction.prediction_variance import relative_variances
 from merextras.prediction.uncertainty import Distribution, distribution
 
 
@@ -36,9 +36,9 @@ def linearised(model: FittedModel, rows: Combination) -> Combination:
         return rows
     eta = rows.estimates(model.joint)
     mean, slope = model.engine_family.mean(eta), model.engine_family.mean_slope(eta)
-    scaled = rows.mix(sp.csr_array(sp.diags_array(slope)))
+    scaled = rows.weighted(sp.csr_array(sp.diags_array(slope)))
     constant = mean - (scaled.estimates(model.joint) - scaled.constant)
-    return Combination(scaled.x, scaled.z, scaled.u, constant)
+    return Combination(scaled.x, scaled.z, scaled.new_levels, constant)
 
 
 def ends(

@@ -15,7 +15,7 @@ from merextras._rng import as_generator
 from merextras._typing import Array, IntArray, Rng
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.statsmodels.mixedlm import as_fitted
-from merextras.prediction.moved_cases import MovedCases, move_cases
+from merextras.prediction.counterfactual_cases import CounterfactualCases, counterfactual_cases_of
 from merextras.prediction.response_scale import ends, inverse_link, linearised
 from merextras.prediction.uncertainty import Distribution, Draws, distribution, of_mixed, summarised
 from merextras.prediction.what_if import BETTER, shift_columns
@@ -116,7 +116,7 @@ def what_if_average(
     n_sims = None if n_sims is None else check_count(n_sims, "n_sims")
     better = check_choice(better, BETTER, "better")
     generator = as_generator(rng)
-    made = move_cases(model, cases, group, levels, changes, along)
+    made = counterfactual_cases_of(model, cases, group, levels, changes, along)
     n, size = len(cases), len(made.targets)
     shift = made.mean_shift.reshape(n, size).mean(axis=0)
     known = np.arange(size if np.all(made.is_known) else 0)
@@ -138,7 +138,7 @@ def what_if_average(
     return Table.of(pd.DataFrame({name: pd.Series(values) for name, values in columns.items()}))
 
 
-def _to_means(made: MovedCases) -> tuple[sp.csr_array, sp.csr_array]:
+def _to_means(made: CounterfactualCases) -> tuple[sp.csr_array, sp.csr_array]:
     """What averages the moved cases by targets, and the cases as they are."""
     n, size = len(made.index), len(made.targets)
     moved = averaging(np.tile(np.arange(size), n), np.full(n * size, 1.0 / n))
@@ -146,7 +146,7 @@ def _to_means(made: MovedCases) -> tuple[sp.csr_array, sp.csr_array]:
 
 
 def _by_combinations(
-    made: MovedCases,
+    made: CounterfactualCases,
     fit: Array,
     shift: Array,
     known: IntArray,
@@ -156,8 +156,8 @@ def _by_combinations(
 ) -> tuple[Distribution, Distribution]:
     """Of means that are linear combinations, a generalised model's to first order."""
     model, (to_means, to_own) = made.model, _to_means(made)
-    means = linearised(model, made.combined).mix(to_means)
-    own = linearised(model, made.own).mix(to_own)
+    means = linearised(model, made.combined).weighted(to_means)
+    own = linearised(model, made.own).weighted(to_own)
     shifts = means - own.take(np.zeros(len(fit), dtype=np.intp))
     draws = None if n_sims is None else Draws.of(model, [means, own], n_sims, rng)
     of_fit = distribution(model, means, fit, level, draws)
@@ -168,7 +168,7 @@ def _by_combinations(
 
 
 def _by_draws(
-    made: MovedCases,
+    made: CounterfactualCases,
     fit: Array,
     shift: Array,
     known: IntArray,

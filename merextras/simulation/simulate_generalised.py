@@ -12,6 +12,7 @@ import pandas as pd
 from merextras._checks import check_count, check_flag
 from merextras._rng import as_generator
 from merextras._typing import Array, IntArray, Rng
+from merextras.model.design.user_rows import in_user_rows
 from merextras.model.generalised.draws import effects_anew, of_means
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.newdata.rows import NewRows, read_new
@@ -62,6 +63,7 @@ def simulate(
         Columns ``sim_1 sim_2 ...`` under the index of the data, in the form of the fit's response:
         0 and 1, truth values, labels, proportions, counts, numbers. Of ``cbind(successes,
         failures)`` there are two levels of columns, so that ``sims["sim_1"]`` is the frame of both.
+        After ``missing="keep"`` by row of the data, NaN (or NA) in those that miss a value.
         Each is a response that `refit` takes. Rows of `newdata` with a missing predictor are NaN.
 
     Raises
@@ -90,10 +92,12 @@ def simulate(
     columns, index = _columns(model, newdata, kept, unknown, weights, generators)
     names = [f"sim_{i + 1}" for i in range(n_sims)]
     if model.response.form != "cbind":
-        return pd.DataFrame(dict(zip(names, columns, strict=True)), index=index)
+        made = pd.DataFrame(dict(zip(names, columns, strict=True)), index=index)
+        return in_user_rows(made, model.design.user_rows) if newdata is None else made
     parts = [str(label) for label in model.response.labels]
     pairs = pd.MultiIndex.from_product([names, parts])
-    return pd.DataFrame(np.column_stack([c for pair in columns for c in pair]), index, pairs)
+    made = pd.DataFrame(np.column_stack([c for pair in columns for c in pair]), index, pairs)
+    return in_user_rows(made, model.design.user_rows) if newdata is None else made
 
 
 def _columns(

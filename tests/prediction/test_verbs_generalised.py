@@ -150,12 +150,12 @@ def test_the_spread_of_means():
 
 def test_spread_under_draws_is_that_of_every_draw():
     """By hand from the draws' own means."""
-    from merextras.prediction.moved_cases import move_cases
+    from merextras.prediction.counterfactual_cases import counterfactual_cases_of
     from merextras.prediction.spread_of_means import drawn_sources
     from merextras.prediction.uncertainty import Draws
 
     m, cases = models.cbpp(), _cases(5)
-    made = move_cases(m, cases, "herd", [1, 2, 3], None, ())
+    made = counterfactual_cases_of(m, cases, "herd", [1, 2, 3], None, ())
     draws = Draws.of(m, [made.combined], 7, np.random.default_rng(1))
     weights = np.array([0.5, 0.3, 0.2])
     found = drawn_sources(m, made.combined, draws, weights, 0.1)

@@ -91,6 +91,7 @@ def part_of(design: RowDesign, rows: IntArray, *, keep_levels: bool) -> RowDesig
         offset=None if design.offset is None else design.offset[rows],
         frequencies=None if design.frequencies is None else design.frequencies[rows],
         options=design.options.at(rows),
+        user_rows=None,
     )
 
 

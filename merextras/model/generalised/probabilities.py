@@ -95,7 +95,7 @@ def places_over_effects(model: FittedGlmm) -> Places:
     eta = design.x @ model.fixed_estimates + (0.0 if design.offset is None else design.offset)
     s = np.sqrt(_variances(model))
     # The distribution function is a step as wide as a response tells of eta.
-    weight = float(np.max(np.maximum(model.laplace.modes.w, 0.0), initial=0.0))
+    weight = float(np.max(np.maximum(model.observed_weights, 0.0), initial=0.0))
     finest = 2.0 * _FAR / _MOST
     apart = 1.0 / max(float(np.max(s, initial=0.0)) * np.sqrt(1.0 + weight), 1e-8)
     apart = min(max(apart, finest), _LONGEST)

@@ -8,8 +8,9 @@ from scipy import stats
 
 from merextras._typing import Array
 from merextras.accessors import generalised
-from merextras.diagnostics.leverage import cooks_distance, hatvalues, rstudent
+from merextras.diagnostics.leverage import cook_values, hat_values, student_values
 from merextras.diagnostics.simulated import Simulated, distance_from_uniform
+from merextras.model.design.user_rows import in_user_rows
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.generalised.probabilities import places_over_effects
 from merextras.results.checks.check import HeteroscedasticityCheck, OutlierCheck
@@ -59,12 +60,14 @@ def outliers(model: FittedGlmm, limit: float, alpha: float) -> OutlierCheck:
     p = np.minimum(places_over_effects(model).two_sided * model.design.n, 1.0)
     table = pd.DataFrame(
         {
-            "residual": rstudent(model),
-            "leverage": hatvalues(model),
-            "cooks_distance": cooks_distance(model),
+            "residual": student_values(model),
+            "leverage": hat_values(model),
+            "cooks_distance": cook_values(model),
             "p_value": p,
-        }
+        },
+        index=model.design.index,
     )
+    table = in_user_rows(table, model.design.user_rows)
     table["outlier"] = table["p_value"] < alpha
     table["influential"] = table["cooks_distance"] > limit
     return OutlierCheck(True, "", (), table, limit, alpha)
@@ -72,16 +75,16 @@ def outliers(model: FittedGlmm, limit: float, alpha: float) -> OutlierCheck:
 
 def residual_columns(model: FittedGlmm, rng: np.random.Generator) -> dict[str, Array]:
     """What `residual_table` has of each row."""
-    quantile = generalised.residuals(model, "quantile", re_form="population", rng=rng).to_numpy()
-    leverage = hatvalues(model).to_numpy()
+    quantile, leverage = places_over_effects(model).residuals(rng), hat_values(model)
     left = np.where(1.0 - leverage > 1e-10, 1.0 - leverage, np.nan)
-    pearson = generalised.residuals(model, "pearson", scaled=True).to_numpy()
+    pearson = generalised.residual_values(model, "pearson")
+    pearson = pearson / np.sqrt(generalised.unit_of(model))
     return {
         "observed": model.response.observed,
         "fitted": model.mu,
         "residual": quantile,
         "standardized": quantile,
         "leverage": leverage,
-        "cooks_distance": cooks_distance(model).to_numpy(),
+        "cooks_distance": cook_values(model),
         "pearson": pearson / np.sqrt(left),
     }

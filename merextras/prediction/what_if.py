@@ -75,8 +75,8 @@ def what_if(
         Which direction `p_better` asks for.
     n_sims : "auto", int or None
         Draws for the intervals. With None they are exact (see Notes) and nothing is drawn.
-        ``"auto"`` is None for a linear model, and 1000 for a generalised one, whose intervals have
-        no closed form.
+        ``"auto"`` is None for a linear model, and 1000 for a generalised one, of whose shifts the
+        closed form is that of the delta method.
     level : float, default 0.95
         Coverage of the intervals.
     rng : int, numpy.random.Generator or None

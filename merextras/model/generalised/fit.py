@@ -40,7 +40,7 @@ from merextras.model.design.sanity import (
 )
 from merextras.model.formula.parse import parse
 from merextras.model.formula.r_spelling import written_out
-from merextras.model.frame.read import as_pandas
+from merextras.model.frame.read import as_pandas, is_arrow
 from merextras.model.generalised.families import FamilyChoice, read_family
 from merextras.model.generalised.fitted import FittedGlmm, GlmmFit, message_of
 from merextras.model.generalised.response import Response, read_response
@@ -104,7 +104,7 @@ def fit_glmm(
 
     Called by the function that the user called; `depth` is 1 then, more with calls between.
     """
-    if is_dask(data) or is_source(data):
+    if is_dask(data) or (is_source(data) and not is_arrow(data)):
         raise UnsupportedModelError(
             "data: generalised models are fitted in memory; give a DataFrame"
         )

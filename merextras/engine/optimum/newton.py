@@ -149,9 +149,7 @@ class _Search:
             if left <= tolerance or length == 0.0:
                 break
             if slow >= PATIENCE:
-                farther = outgrown(
-                    self.criterion, self.value, theta, deviance, self.noise(deviance)
-                )
+                farther = outgrown(self.criterion, self.value, theta, deviance)
                 if farther is not None:
                     theta, previous, slow = farther, np.inf, 0
                     point, deviance = self.at(theta)

@@ -16,7 +16,7 @@ from merextras.engine.optimum.criterion import Criterion
 
 #: Relative standard deviations at which the residual variance has no digit left, and few.
 FAR, FEW_DIGITS = 1e7, 1e5
-#: One from which on a rise of less than `_LITTLE` of the deviance, if it grows tenfold, is none.
+#: One from which on a change of less than `_LITTLE` of the deviance, if it grows tenfold, is none.
 LARGE = 1e3
 _LITTLE = 1e-3
 # A fall, if it grows tenfold, after which the deviance falls on: half of 2 log 10, its least.
@@ -88,18 +88,16 @@ def is_bottomless(criterion: Criterion, value: Value, theta: Array, deviance: fl
     return bool(far < near - _FALL)
 
 
-def outgrown(
-    criterion: Criterion, value: Value, theta: Array, deviance: float, noise: float
-) -> Array | None:
-    """The theta as far out as the deviance falls by more than noise, where it falls at all.
+def outgrown(criterion: Criterion, value: Value, theta: Array, deviance: float) -> Array | None:
+    """The theta as far out as the deviance falls, where it falls at all.
 
-    Cost: two evaluations for each power of ten, at most nine powers.
+    Cost: two evaluations for each power of ten, at most five powers.
     """
     found = None
     while not criterion.has_minimum and LARGE < relative_size(criterion, theta) <= FAR:
         trials = [(value(each), each) for each in _larger(criterion, theta)]
         lowest, theta = min(trials, key=lambda trial: trial[0])
-        if not lowest < deviance - noise:
+        if not lowest < deviance - _LITTLE:
             break
         found, deviance = theta, lowest
     return found

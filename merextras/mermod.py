@@ -22,7 +22,8 @@ from merextras.inference.intervals import confint as _confint
 from merextras.inference.intervals import profile as _profile
 from merextras.model.design.options import check_sigma, refuse_two_sigmas
 from merextras.model.fit import refit as _refit
-from merextras.model.fit.lmer import check_order, fit_formula, fit_source, read_products
+from merextras.model.fit.lmer import fit_formula, fit_source, read_products
+from merextras.model.formula.parse import check_order
 from merextras.model.products.products import ModelProducts
 from merextras.model.source.source import is_dask, is_source
 from merextras.model.state import fitted as _fitted

@@ -64,6 +64,14 @@ class MixedFormula:
     dropped: tuple[Bar, ...] = ()
 
 
+def check_order(formula: object, data: object, verb: str = "lmer") -> None:
+    """Raise where the two arguments of a verb are swapped."""
+    if isinstance(data, str) and "~" in data and not isinstance(formula, str):
+        raise InvalidArgumentError(
+            f"the arguments are swapped: {verb}(formula, data), {verb}({data!r}, ...)"
+        )
+
+
 def parse(text: str, *, name: str = "formula", subtract: bool = False) -> MixedFormula:
     """Take a formula apart.
 

@@ -1,0 +1,106 @@
+"""What a structure promises besides its derivatives: powers, ways off a boundary, rank."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from merextras.engine.covariance.autoregressive import Autoregressive
+from merextras.engine.covariance.compound_symmetry import CompoundSymmetry
+from merextras.engine.covariance.diagonal import Diagonal
+from merextras.engine.covariance.unstructured import NO_SLOPE, Unstructured
+
+STRUCTURES = [
+    Unstructured(3),
+    Diagonal(3),
+    Diagonal(3, hom=True),
+    CompoundSymmetry(4),
+    CompoundSymmetry(4, hom=True),
+    Autoregressive(4),
+    Autoregressive(4, hom=False),
+]
+SIZES = np.array([0.5, 2.0, 3.0])
+
+
+@pytest.mark.parametrize("structure", STRUCTURES, ids=repr)
+def test_a_parameter_of_some_power_is_a_standard_deviation(structure):
+    theta = np.linspace(0.4, 0.9, structure.n)[None]
+    for i, power in enumerate(structure.powers):
+        other = theta.copy()
+        other[0, i] *= 3.0
+        expected, found = structure.natural(theta)[0], structure.natural(other)[0]
+        if power > 0.0:
+            expected[i] *= 3.0**power
+        else:  # an angle
+            assert structure.pairs[0][i] != structure.pairs[1][i]
+            expected[i] = found[i]
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def _falls_by(change, slope):
+    return np.einsum("mab,mab->m", change, slope)
+
+
+def _symmetric(values, seed=0):
+    q = np.linalg.qr(np.random.default_rng(seed).normal(size=(3, 3)))[0]
+    return (q * values) @ q.T
+
+
+def test_free_covariances_grow_where_the_criterion_falls_most():
+    scaled = _symmetric([-2.0, -0.5, 3.0])
+    slope = (scaled * np.outer(SIZES, SIZES))[None]
+    change, found = Unstructured(3).inward(np.zeros((1, 6)), slope, SIZES)
+    assert found[0]
+    assert np.linalg.eigvalsh(change[0])[0] > -1e-12
+    np.testing.assert_allclose(_falls_by(change, slope), -2.0)
+    direction = np.linalg.eigh(scaled)[1][:, 0] / SIZES
+    np.testing.assert_allclose(change[0], np.outer(direction, direction))
+
+
+@pytest.mark.parametrize("held", [(), (1,)])
+def test_independent_effects_grow_where_the_criterion_falls_most(held):
+    score = np.array([-1.0, -4.0, 2.0])
+    slope = (np.diag(score * SIZES**2) + 0.1)[None]
+    structure = Diagonal(3)
+    change, found = structure.inward(np.zeros((1, 3)), slope, SIZES, held)
+    chosen = 0 if held else 1
+    assert found[0]
+    np.testing.assert_allclose(np.diag(change[0]), np.eye(3)[chosen] / SIZES**2)
+    np.testing.assert_allclose(change[0], np.diag(np.diag(change[0])))
+
+
+def test_effects_of_one_size_grow_together():
+    slope = np.diag([1.0, -40.0, 2.0])[None]
+    change, found = Diagonal(3, hom=True).inward(np.zeros((1, 1)), slope, SIZES)
+    assert found[0]
+    np.testing.assert_allclose(change[0], np.eye(3) / np.mean(SIZES**2))
+    assert not Diagonal(3, hom=True).inward(np.zeros((1, 1)), -slope, SIZES)[1][0]
+
+
+@pytest.mark.parametrize("structure", [Unstructured(3), Diagonal(3)], ids=repr)
+def test_a_slope_of_rounding_leads_nowhere(structure):
+    theta = np.zeros((4, structure.n))
+    least = np.array([-0.2, -5.0, 1.0, np.nan]) * NO_SLOPE
+    slope = np.array([np.diag([1.0, 0.5, last]) for last in least]) * np.outer(SIZES, SIZES)
+    _, found = structure.inward(theta, slope, SIZES)
+    assert found.tolist() == [False, True, False, False]
+
+
+def test_rank_is_lost_by_the_size_of_an_effect():
+    theta = np.array([[1.0, 0.3, 0.2, 0.1, 0.5, 0.01]])  # a diagonal of 1, 0.1 and 0.01
+    for order, sizes in ((None, [1.0, 1.0, 5.0]), ((2, 0, 1), [1.0, 5.0, 1.0])):
+        structure = Unstructured(3, order)
+        assert not structure.near_zero(theta, np.array(sizes), 0.04)[0]
+        assert structure.near_zero(theta, np.array(sizes), 0.06)[0]
+        assert structure.near_zero(theta, np.ones(3), 0.04)[0]
+    diagonal = np.array([[1.0, -0.1, 0.01]])
+    assert not Diagonal(3).near_zero(diagonal, np.array([1.0, 1.0, 5.0]), 0.04)[0]
+    assert Diagonal(3).near_zero(diagonal, np.array([1.0, 1.0, 5.0]), 0.06)[0]
+    assert Diagonal(3).near_zero(diagonal, np.array([1.0, 0.5, 50.0]), 0.06)[0]
+
+
+def test_columns_of_a_free_factor_turn_to_positive_diagonals():
+    theta = np.array([[-1.0, 2.0, 3.0, 4.0, -5.0, -6.0]])
+    expected = [[1.0, -2.0, -3.0, 4.0, -5.0, 6.0]]
+    np.testing.assert_array_equal(Unstructured(3).canonical(theta), expected)
+    np.testing.assert_array_equal(Diagonal(2).canonical(np.array([[-1.0, 2.0]])), [[1.0, 2.0]])

@@ -104,3 +104,51 @@ def test_columns_of_a_free_factor_turn_to_positive_diagonals():
     expected = [[1.0, -2.0, -3.0, 4.0, -5.0, 6.0]]
     np.testing.assert_array_equal(Unstructured(3).canonical(theta), expected)
     np.testing.assert_array_equal(Diagonal(2).canonical(np.array([[-1.0, 2.0]])), [[1.0, 2.0]])
+
+
+@pytest.mark.parametrize("kind", [CompoundSymmetry, Autoregressive])
+@pytest.mark.parametrize("hom", [True, False])
+@pytest.mark.parametrize("end", ["low", "high"])
+def test_a_correlation_comes_off_its_end_where_the_criterion_falls(kind, hom, end):
+    structure = kind(3, hom=hom)
+    rho = structure.ends[end == "high"]
+    sds = [0.7] if hom else [0.7, 1.1, 0.9]
+    theta = structure.from_natural(np.array([[*sds, rho]]))
+    rise = structure.rho_slope(np.array([rho]))[0]  # a D that rises with the correlation
+    inward = rise[None] if end == "high" else -rise[None]
+    for slope, falls in ((inward, True), (-inward, False)):
+        change, found = structure.inward(theta, slope, SIZES)
+        assert found[0] == falls
+        assert change[0, :-1].tolist() == [0.0] * structure.sds
+        assert change[0, -1] == (0.0 if not falls else -1.0 if end == "high" else 1.0)
+    assert not structure.inward(theta, inward, SIZES, [structure.n - 1])[1][0]
+    assert not structure.inward(theta, inward * np.nan, SIZES)[1][0]
+
+
+@pytest.mark.parametrize("kind", [CompoundSymmetry, Autoregressive])
+def test_one_of_several_deviations_comes_off_zero(kind):
+    structure = kind(3, hom=False)
+    theta = structure.from_natural(np.array([[0.7, 0.0, 0.9, 0.4]]))
+    slope = np.diag([1.0, -1.0, 1.0])[None]
+    change, found = structure.inward(theta, slope, SIZES)
+    assert found[0]
+    assert change[0].tolist() == [0.0, 1.0, 0.0, 0.0]
+    assert not structure.inward(theta, -slope, SIZES)[1][0]
+    assert not structure.inward(theta, slope, SIZES, [1])[1][0]
+    # Of first order by the others: a positive slope of its own does not keep it.
+    pulled = np.array([[1.0, -5.0, 0.0], [-5.0, 1.0, -5.0], [0.0, -5.0, 1.0]])[None]
+    change, found = structure.inward(theta, pulled, SIZES)
+    assert found[0]
+    assert change[0].tolist() == [0.0, 1.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("kind", [CompoundSymmetry, Autoregressive])
+def test_one_deviation_of_all_comes_off_zero(kind):
+    structure = kind(3, hom=True)
+    theta = structure.from_natural(np.array([[0.0, 0.4]]))
+    slope = -np.eye(3)[None] / 10.0
+    change, found = structure.inward(theta, slope, SIZES)
+    assert found[0]
+    assert change[0].tolist() == [1.0, 0.0]
+    assert not structure.inward(theta, -slope, SIZES)[1][0]
+    assert not structure.inward(theta, slope, SIZES, [0])[1][0]

@@ -8,6 +8,7 @@ import pytest
 from merextras.engine.covariance.autoregressive import Autoregressive
 from merextras.engine.covariance.compound_symmetry import CompoundSymmetry
 from merextras.engine.covariance.diagonal import Diagonal
+from merextras.engine.covariance.structure import Freedom
 from merextras.engine.covariance.unstructured import NO_SLOPE, Unstructured
 
 STRUCTURES = [
@@ -152,3 +153,21 @@ def test_one_deviation_of_all_comes_off_zero(kind):
     assert change[0].tolist() == [1.0, 0.0]
     assert not structure.inward(theta, -slope, SIZES)[1][0]
     assert not structure.inward(theta, slope, SIZES, [0])[1][0]
+
+
+@pytest.mark.parametrize("structure", STRUCTURES, ids=repr)
+def test_effects_may_change_as_its_freedom_says(structure):
+    """And in no other way: a larger change leaves the structure."""
+    rng, k = np.random.default_rng(5), structure.k
+    lam = structure.factor(np.linspace(0.4, 0.9, structure.n)[None])[0]
+    changes = {
+        Freedom.ANY: rng.normal(size=(k, k)),
+        Freedom.SCALES: np.diag(rng.uniform(1.0, 3.0, k)),
+        Freedom.SCALE: 3.0 * np.eye(k),
+    }
+    allowed = False
+    for freedom, change in changes.items():
+        allowed = allowed or freedom is structure.freedom
+        g = change @ lam @ lam.T @ change.T
+        back = structure.factor(structure.from_covariance(g[None]))[0]
+        assert np.allclose(back @ back.T, g, rtol=1e-9) == allowed, freedom

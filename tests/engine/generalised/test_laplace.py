@@ -10,6 +10,8 @@ from oracle.dense import dense_lambda, dense_z
 from oracle.laplace import laplace_deviance
 from tolerances import LAPLACE_GRADIENT, ORACLE
 
+from merextras.engine.generalised.laplace import Laplace
+
 TAILS = ("dense", "sparse")
 
 
@@ -103,3 +105,7 @@ def test_evaluations_and_steps_are_counted():
     assert steps > 1
     assert case.criterion.n_evaluations - before[0] == 2
     assert case.criterion.n_steps - before[1] == steps
+    fresh = case.criterion.of(case.family)
+    assert (fresh.n_evaluations, fresh.n_steps) == (0, 0)
+    fresh = Laplace(case.criterion.table, case.family)
+    assert (fresh.n_evaluations, fresh.n_steps) == (0, 0)

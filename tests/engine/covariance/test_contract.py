@@ -171,3 +171,30 @@ def test_effects_may_change_as_its_freedom_says(structure):
         g = change @ lam @ lam.T @ change.T
         back = structure.factor(structure.from_covariance(g[None]))[0]
         assert np.allclose(back @ back.T, g, rtol=1e-9) == allowed, freedom
+
+
+@pytest.mark.parametrize("kind", [CompoundSymmetry, Autoregressive])
+@pytest.mark.parametrize(
+    ("hom", "told", "change", "size", "expected"),
+    [
+        (False, [0.7, 0.0, 0.9, 0.4], [0, 1, 0, 0], 0.04, [0.7, 0.1, 0.9, 0.4]),
+        (False, [0.7, 0.8, 0.0, 0.4], [0, 0, 1, 0], 0.09, [0.7, 0.8, 0.1, 0.4]),
+        (True, [0.0, 0.4], [1, 0], 0.04 * np.mean(SIZES**2), [0.2, 0.4]),
+        (True, [0.7, 1.0], [0, -1], 0.04, [0.7, 0.96]),
+        (True, [0.7, 1.0], [0, -1], 4.0, [0.7, 0.5]),
+        (False, [0.7, 0.8, 0.9, 1.0], [0, 0, 0, -1], 0.04, [0.7, 0.8, 0.9, 0.96]),
+    ],
+)
+def test_growth_is_of_the_size_that_is_asked(kind, hom, told, change, size, expected):
+    structure = kind(3, hom=hom)
+    theta = structure.from_natural(np.array([told]))
+    found = structure.grown(theta, np.array([change], dtype=float), size, SIZES)
+    np.testing.assert_allclose(structure.natural(found)[0], expected, atol=1e-12)
+
+
+def test_growth_of_a_covariance_adds_to_it():
+    structure, theta = Unstructured(3), np.array([[1.0, 0.3, 0.2, 0.0, 0.5, 0.0]])
+    change = np.outer([0.0, 1.0, 2.0], [0.0, 1.0, 2.0])
+    lam = structure.factor(theta)[0]
+    grown = structure.factor(structure.grown(theta, change[None], 0.3, SIZES))[0]
+    np.testing.assert_allclose(grown @ grown.T, lam @ lam.T + 0.3 * change, atol=1e-12)

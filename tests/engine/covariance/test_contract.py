@@ -198,3 +198,14 @@ def test_growth_of_a_covariance_adds_to_it():
     lam = structure.factor(theta)[0]
     grown = structure.factor(structure.grown(theta, change[None], 0.3, SIZES))[0]
     np.testing.assert_allclose(grown @ grown.T, lam @ lam.T + 0.3 * change, atol=1e-12)
+
+
+def test_uneven_covariances_are_of_one_direction_each():
+    assert Diagonal(3, hom=True).uneven() == []
+    np.testing.assert_array_equal(Diagonal(3).uneven(), [np.diag(e) for e in np.eye(3)])
+    free = np.array(Unstructured(3).uneven())
+    assert len(free) == 9
+    np.testing.assert_allclose(np.trace(free, axis1=1, axis2=2), 1.0)
+    np.testing.assert_allclose(np.linalg.eigvalsh(free)[:, :2], 0.0, atol=1e-12)
+    apart = np.abs(free[:, None] - free).max(axis=(2, 3)) + np.eye(9)
+    assert apart.min() > 0.4

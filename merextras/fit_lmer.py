@@ -65,9 +65,13 @@ def lmer(
         ``varIdent``: a row's residual variance is sigma_h**2 / w. `sigma` is then by group.
     contrasts : mapping column -> str, optional
         ``{"class": "Sum"}``, ``{"class": "Treatment('b')"}``: patsy's contrasts.
-    missing : {"drop", "raise"}
-        Rows that miss a value of a variable of the model; `n_dropped` counts them and all results
-        keep the user's index.
+    missing : {"drop", "raise", "keep"}
+        Rows that miss a value of a variable of the model, R's ``na.omit``, ``na.fail`` and
+        ``na.exclude``. But for ``"raise"`` the fit leaves them out (`n_dropped` counts them). After
+        ``"keep"`` what has a value for each row (`fitted`, `residuals`, `weights`, `hatvalues`,
+        `rstudent`, `cooks_distance`, `predict` and `simulate` without new data, `predict_interval`,
+        `augment`, the rows of `check_outliers` and `cross_validate`) is by row of `data`, with NaN
+        in those; the model frame and matrices, and what is drawn from rows, are of the others.
     cov_prior : {"wishart", "gamma", "invwishart"}, a prior, or a mapping of them, optional
         A prior of each term's covariance over sigma**2, blme's: the estimate is then the mode of
         the penalised likelihood. ``"wishart"`` (`Wishart`, blme's default) keeps variances off

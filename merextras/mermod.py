@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from merextras import _hints
 from merextras.accessors import blocks as _blocks
@@ -26,7 +26,7 @@ from merextras.model.state import fitted as _fitted
 from merextras.model.state.control import LmerControl
 from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels import to_statsmodels as _to_statsmodels
-from merextras.model.statsmodels.mixedlm import read_mixedlm
+from merextras.model.statsmodels.mixedlm import is_bayes_mixed_glm, read_mixedlm
 from merextras.prediction import predict as _predict
 from merextras.simulation import simulate as _simulate
 
@@ -34,9 +34,11 @@ from merextras.simulation import simulate as _simulate
 class MerMod(FittedModel):
     """A fitted linear mixed model, from any statsmodels `MixedLM` fit.
 
+    Of a fit of statsmodels' Bayesian mixed GLMs it is a `GlmerMod`.
+
     Parameters
     ----------
-    fit : MixedLMResults
+    fit : MixedLMResults or BayesMixedGLMResults
         What ``MixedLM(...).fit()`` or ``smf.mixedlm(...).fit()`` returned: groups by name or array,
         `re_formula`, `exog_re`, `vc_formula`, crossed factors in one constant group, `free=`. It is
         read once; nothing is kept of it.
@@ -94,6 +96,15 @@ class MerMod(FittedModel):
     agree          0.027788
     social        -0.002151
     """
+
+    #: The class of generalised models, which stands on a higher floor.
+    _generalised: ClassVar[type[MerMod]]
+
+    def __new__(cls, fit: object = None, **kwargs: Any) -> MerMod:
+        """A `GlmerMod` of a Bayesian mixed GLM, else a `MerMod`."""
+        del kwargs
+        of_glmm = cls is MerMod and is_bayes_mixed_glm(fit)
+        return object.__new__(MerMod._generalised if of_glmm else cls)
 
     def __init__(
         self,

@@ -43,7 +43,8 @@ def predict(
     Parameters
     ----------
     newdata : DataFrame (pandas or polars), optional
-        By default the data of the fit.
+        By default the data of the fit; after ``missing="keep"`` all of their rows, NaN in those
+        that miss a value.
     re_form : None, "NA" or a formula
         None: all random effects. ``"NA"`` (or ``"~0"``, or NaN as in R): none, the population's
         expectation. A formula of bars such as ``"~ (1 | school)"``: only these effects; they must
@@ -201,7 +202,7 @@ def predict(
     fit = target.rows.estimates(model.solution)
     fit = fit if target.offset is None else fit + target.offset
     if not se_fit and interval is None:
-        return pd.Series(fit, index=target.index, name="fit")
+        return target.result(pd.Series(fit, index=target.index, name="fit"))
     known = target.complete()
     rows = target.rows.take(known)
     drawn, residual = [rows] if unseen == "draw" else [], np.zeros(len(known))
@@ -229,7 +230,7 @@ def predict(
     std_error[known] = np.sqrt(model.solution.sigma2 * error)
     half[known] = quantile * np.sqrt(model.solution.sigma2 * variance)
     columns = {"fit": fit, "std_error": std_error, "lower": fit - half, "upper": fit + half}
-    return pd.DataFrame(columns, index=target.index)
+    return target.result(pd.DataFrame(columns, index=target.index))
 
 
 def _check_random_only(random_only: bool, kept: Kept, kind: str) -> None:

@@ -16,8 +16,8 @@ from merextras.prediction.prediction_variance import relative_variances
 from merextras.simulation.linear_predictor import draw_unseen, effect_factors
 from merextras.simulation.sim import draw_effects
 
-#: Numbers held at a time for draws (32 MB).
-_BLOCK = 2**22
+#: Numbers held at a time for draws (4 MB): they are gone through several times.
+_BLOCK = 2**19
 #: Numbers that take a second or two; fewer need no progress bar.
 _LONG = 2e7
 
@@ -76,7 +76,7 @@ class Draws:
             levels = np.unique(np.concatenate([one.z[t].indices // k for one in used]))
             keep.append(levels.astype(np.intp))
             columns.append((levels[:, None] * k + np.arange(k)).reshape(-1))
-        drawn = draw_effects(model, n_sims, rng, keep)
+        drawn = draw_effects(model, n_sims, rng, keep, keep)
         b = tuple(part.reshape(-1, n_sims) for part in drawn.b)
         v = []
         for t, lam in enumerate(lams):

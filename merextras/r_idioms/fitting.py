@@ -83,7 +83,7 @@ def lmer(
 
 
 def _missing(na_action: str) -> str:
-    known = {"na.omit": "drop", "na.exclude": "drop", "na.fail": "raise"}
+    known = {"na.omit": "drop", "na.exclude": "keep", "na.fail": "raise"}
     return known[check_choice(na_action, tuple(known), "na_action")]
 
 

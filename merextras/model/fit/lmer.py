@@ -12,7 +12,13 @@ from merextras.model.columns.fixed import Scope
 from merextras.model.design.build import build_design
 from merextras.model.design.cov_prior import check_cov_prior
 from merextras.model.design.design import Design
-from merextras.model.design.options import Options, callers_names, check_sigma, refuse_two_sigmas
+from merextras.model.design.options import (
+    MISSING,
+    Options,
+    callers_names,
+    check_sigma,
+    refuse_two_sigmas,
+)
 from merextras.model.design.rank import full_rank
 from merextras.model.design.residual import residual_columns
 from merextras.model.design.sanity import check_design
@@ -56,7 +62,7 @@ def fit_formula(
         )
     frame = as_pandas(data)
     options = Options(
-        missing=check_choice(missing, ("drop", "raise"), "missing"),
+        missing=check_choice(missing, MISSING, "missing"),
         contrasts=dict(contrasts or {}),
         scope=Scope(callers_names(depth + 1), control.formula_engine),
         residual_by=residual_columns(residual_by, frame.columns),

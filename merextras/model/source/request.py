@@ -64,8 +64,18 @@ class ModelRequest:
             formula,
             {name: given for name, given in by_row.items() if given is not None},
             dict(contrasts or {}),
-            check_choice(missing, ("drop", "raise"), "missing"),
+            _check_missing(missing),
             names,
             dict(levels or {}),
             residual_columns(residual_by),
         )
+
+
+def _check_missing(given: Any) -> str:
+    if isinstance(given, str) and given == "keep":
+        raise InvalidArgumentError(
+            "missing='keep': a fit from chunks keeps no rows that results could be aligned with; "
+            "missing='drop' leaves rows with missing values out, and stream_rows(m, source) has "
+            "the others under their own index"
+        )
+    return check_choice(given, ("drop", "raise"), "missing")

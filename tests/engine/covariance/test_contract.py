@@ -127,20 +127,22 @@ def test_a_correlation_comes_off_its_end_where_the_criterion_falls(kind, hom, en
 
 
 @pytest.mark.parametrize("kind", [CompoundSymmetry, Autoregressive])
-def test_one_of_several_deviations_comes_off_zero(kind):
-    structure = kind(3, hom=False)
-    theta = structure.from_natural(np.array([[0.7, 0.0, 0.9, 0.4]]))
-    slope = np.diag([1.0, -1.0, 1.0])[None]
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_one_of_several_deviations_comes_off_zero(kind, place):
+    structure, own = kind(3, hom=False), np.eye(3)[place]
+    theta = structure.from_natural(np.array([[*np.where(own == 1.0, 0.0, 0.8), 0.4]]))
+    slope = np.diag(1.0 - 2.0 * own)[None]
     change, found = structure.inward(theta, slope, SIZES)
     assert found[0]
-    assert change[0].tolist() == [0.0, 1.0, 0.0, 0.0]
+    assert change[0].tolist() == [*own, 0.0]
     assert not structure.inward(theta, -slope, SIZES)[1][0]
-    assert not structure.inward(theta, slope, SIZES, [1])[1][0]
+    assert not structure.inward(theta, slope, SIZES, [place])[1][0]
+    assert structure.inward(theta, slope, SIZES, [3])[1][0]
     # Of first order by the others: a positive slope of its own does not keep it.
-    pulled = np.array([[1.0, -5.0, 0.0], [-5.0, 1.0, -5.0], [0.0, -5.0, 1.0]])[None]
+    pulled = (6.0 * np.eye(3) - 5.0)[None]
     change, found = structure.inward(theta, pulled, SIZES)
     assert found[0]
-    assert change[0].tolist() == [0.0, 1.0, 0.0, 0.0]
+    assert change[0].tolist() == [*own, 0.0]
 
 
 @pytest.mark.parametrize("kind", [CompoundSymmetry, Autoregressive])

@@ -158,6 +158,7 @@ def test_every_function_is_decided():
         "check_zero_inflation", "lm_list", "load_bootstrap", "lrt_sim", "make_model",
         "super_factor", "wiggle", "xyplot", "mcsamp",
         "extend",  # the variables of a model alone
+        "power_curve",  # the rows, to have more of them: with the tests of planning
     }  # fmt: skip
     assert functions - plots_of_results - asked - others == set()
 

@@ -10,7 +10,7 @@ from tolerances import BRUTE_FORCE, LIKELIHOOD_RATIO, MONTE_CARLO, P_VALUE
 
 import merextras as mx
 from merextras._rng import as_generator
-from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
+from merextras.exceptions import InvalidArgumentError, MerextrasError, UnsupportedModelError
 
 pytestmark = pytest.mark.filterwarnings("ignore:singular fit", "ignore:the size of the negative")
 
@@ -198,3 +198,12 @@ def test_bad_arguments(m, herds):
     for ask, error, message in cases:
         with pytest.raises(error, match=message):
             ask()
+
+
+def test_what_asks_for_the_uncertainty_of_assumed_parameters_says_so(m, herds):
+    made = mx.make_model(m, fixef={"C(period)[T.2]": -0.5})
+    assert np.isnan(made.predict(se_fit=True)["std_error"]).all()
+    with pytest.raises(MerextrasError, match="they are assumed"):
+        mx.what_if(made, herds.head(1), "herd", levels=[1, 2], rng=1)
+    again = made.refit(made.simulate(rng=1))
+    assert np.isfinite(again.predict(se_fit=True)["std_error"]).all()

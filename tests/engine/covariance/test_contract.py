@@ -211,3 +211,20 @@ def test_uneven_covariances_are_of_one_direction_each():
     np.testing.assert_allclose(np.linalg.eigvalsh(free)[:, :2], 0.0, atol=1e-12)
     apart = np.abs(free[:, None] - free).max(axis=(2, 3)) + np.eye(9)
     assert apart.min() > 0.4
+
+
+@pytest.mark.parametrize("structure", STRUCTURES[1:], ids=repr)
+def test_directions_are_those_of_the_parameters_that_are_told(structure):
+    """Up to their length: of the covariance in standard deviations and the correlation."""
+
+    def covariance(told):
+        lam = structure.factor(structure.from_natural(told[None]))[0]
+        return lam @ lam.T
+
+    told = np.linspace(0.9, 0.4, structure.n)
+    found = structure.directions(structure.from_natural(told[None])[0])
+    assert len(found) == structure.n
+    for direction, step in zip(found, 1e-6 * np.eye(structure.n), strict=True):
+        expected = covariance(told + step) - covariance(told - step)
+        sizes = np.linalg.norm(direction), np.linalg.norm(expected)
+        np.testing.assert_allclose(direction / sizes[0], expected / sizes[1], atol=1e-7)

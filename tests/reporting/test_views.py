@@ -46,7 +46,7 @@ def model(request):
 
 def _six(m):
     """Six levels of the first factor; none are named where there are no more."""
-    known = list(m.ranef(groups=m.design.factors[0]).popitem()[1].index)
+    known = list(m.ranef()[m.design.factors[0]].index)
     return None if len(known) <= 6 else known[:6]
 
 

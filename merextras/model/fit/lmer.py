@@ -74,14 +74,6 @@ def fit_formula(
     return fit
 
 
-def check_order(formula: object, data: object) -> None:
-    """Raise where the two arguments are swapped."""
-    if isinstance(data, str) and "~" in data and not isinstance(formula, str):
-        raise InvalidArgumentError(
-            f"the arguments are swapped: lmer(formula, data), lmer({data!r}, ...)"
-        )
-
-
 def read_products(
     formula: str,
     source: Any,

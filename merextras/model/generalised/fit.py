@@ -39,15 +39,16 @@ from merextras.model.design.sanity import (
     check_size,
     check_twice,
 )
-from merextras.model.formula.parse import parse
+from merextras.model.formula.parse import check_order, parse
 from merextras.model.formula.r_spelling import written_out
-from merextras.model.frame.read import as_pandas
+from merextras.model.frame.read import as_pandas, is_arrow
 from merextras.model.generalised.families import FamilyChoice, read_family
 from merextras.model.generalised.fitted import FittedGlmm, GlmmFit, message_of
 from merextras.model.generalised.response import Response, read_response
 from merextras.model.source.source import is_dask, is_source
 from merextras.model.state.control import LmerControl
 from merextras.model.state.fitted import Origin, is_singular
+from merextras.model.state.identified import check_told_apart
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,8 @@ def fit_glmm(
 
     Called by the function that the user called; `depth` is 1 then, more with calls between.
     """
-    if is_dask(data) or is_source(data):
+    check_order(formula, data, "glmer")
+    if is_dask(data) or (is_source(data) and not is_arrow(data)):
         raise UnsupportedModelError(
             "data: generalised models are fitted in memory; give a DataFrame"
         )
@@ -137,7 +139,9 @@ def fit_options(
     )
     design = replace(design, y=response.observed)
     check_glmm(design, response, request.choice, control, stacklevel=stacklevel + 1)
-    return fit_response(design, response, request, n_dropped=n_dropped)
+    fit = fit_response(design, response, request, n_dropped=n_dropped)
+    check_variances(fit, stacklevel=stacklevel + 1)
+    return fit
 
 
 def _later(code: str, frame: pd.DataFrame, scope: Scope) -> Array:
@@ -228,6 +232,22 @@ def check_glmm(
     check_factors(design.fixed)
     check_size(design.n, design.x.shape[1])
     check_scales(design.x.std(axis=0), design.fixed.names, stacklevel + 1)
+
+
+def check_variances(fit: GlmmFit, *, stacklevel: int) -> None:
+    """Refuse variances that can't be told apart, or warn of them where nothing is checked.
+
+    Cost: nothing for a fit that ended inside at a maximum, which shows it.
+
+    Raises
+    ------
+    InvalidArgumentError
+    """
+    model = FittedGlmm(fit)  # type: ignore[arg-type]
+    if fit.optimum.converged and not is_singular(model):
+        return
+    terms, refuse = fit.design.terms, fit.control.check
+    check_told_apart(terms, model.effects_alone, None, refuse=refuse, stacklevel=stacklevel + 1)
 
 
 def warn_of(fit: GlmmFit, *, stacklevel: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -20,7 +20,8 @@ from merextras.engine.optimum.criterion import Criterion, Point
 from merextras.engine.optimum.summary import Iteration, OptSummary
 from merextras.engine.products.basis import Basis
 from merextras.engine.products.crossprod import CrossProducts
-from merextras.engine.solution.pls import Solution
+from merextras.engine.products.scale import Scale
+from merextras.engine.solution.pls import Solution, solve
 from merextras.exceptions import ConvergenceWarning, MerextrasError
 from merextras.model.design.design import RowDesign
 from merextras.model.generalised.families import FamilyChoice
@@ -329,6 +330,15 @@ class FittedGlmm(FittedModel):
         cp = CrossProducts.from_rows(self.design.x, np.zeros(n), terms, w, basis).at_sigma2(1.0)
         plan = table.template.plan if table.copies is None else None
         return Solution(factorise(prepare(cp, plan), modes.lams), reml=False)
+
+    @property
+    def effects_alone(self) -> Solution:
+        """A linear model of the random effects alone and a known scale, at Lambda: their design."""
+        table, modes = self.laplace.criterion.table, self.laplace.modes
+        basis, terms = Basis(np.eye(0), np.zeros(0), table.effects), self.design.terms
+        rows, n = [term.rows for term in terms], self.design.n
+        cp = CrossProducts.from_rows(np.empty((n, 0)), np.zeros(n), rows, None, basis)
+        return solve(prepare(replace(cp, scale=Scale(1.0))), modes.lams, reml=False)
 
     @cached_property
     def joint(self) -> Solution:

@@ -26,9 +26,12 @@ from functools import cached_property
 import numpy as np
 
 from merextras.engine.covariance.covariances import Covariances
-from merextras.engine.derivatives.gradient import lead_trace
 from merextras.engine.elimination import columns
-from merextras.engine.elimination.conditional_variances import Selected, selected_inverse
+from merextras.engine.elimination.conditional_variances import (
+    Selected,
+    projected_blocks,
+    selected_inverse,
+)
 from merextras.engine.generalised.family import Family
 from merextras.engine.generalised.modes import Modes, find_modes
 from merextras.engine.generalised.table import Table
@@ -94,7 +97,8 @@ class LaplacePoint:
         factor, selected = self.modes.factor, self.selected
         out = [part @ lam for part, lam in zip(self._products(), factor.lams, strict=True)]
         for lead in factor.leads:
-            out[lead.term] += 2.0 * lead_trace(lead, lead.lam, selected.reach[lead.term])
+            inner = projected_blocks(lead, selected.reach.get(lead.term))
+            out[lead.term] += 2.0 * inner.sum(axis=0) @ lead.lam
         for t, trace in selected.tail.scaled_traces().items():
             out[t] += 2.0 * trace
         return tuple(out)
@@ -104,7 +108,7 @@ class LaplacePoint:
         factor, selected = self.modes.factor, self.selected
         out = [0.5 * part for part in self._products()]
         for lead in factor.leads:
-            out[lead.term] += lead_trace(lead, np.eye(len(lead.lam)), selected.reach[lead.term])
+            out[lead.term] += projected_blocks(lead, selected.reach.get(lead.term)).sum(axis=0)
         for t, trace in selected.tail.traces().items():
             out[t] += trace
         return tuple(0.5 * (d + d.T) for d in out)

@@ -70,7 +70,7 @@ class Table:
     ) -> None:
         self.n, self.p = x.shape
         self.transform = dense.orthonormal_coordinates(x) if self.p else np.eye(0)
-        self.x = dense.product(x, self.transform)
+        self.x = dense.times_triangle([x], self.transform)
         self.offset = np.zeros(self.n) if offset is None else offset
         self.effects: tuple[EffectBasis, ...] = tuple(effects_of(terms))
         cp = CrossProducts.from_rows(

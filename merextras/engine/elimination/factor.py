@@ -158,7 +158,9 @@ def factorise(system: System, lams: Sequence[Array]) -> Factor:
 def _lead(
     t: int, lam: Array, own: Array, nested: Mapping[int, Array], to_tail: sp.csc_array | None
 ) -> Lead:
-    inner = lam.T @ own @ lam
+    # As products of two matrices, which are quick for small blocks, too; own is symmetric.
+    right = (flat(own) @ lam).reshape(own.shape)
+    inner = (flat(blocks.transpose(right)) @ lam).reshape(own.shape)
     inner[:, np.arange(len(lam)), np.arange(len(lam))] += 1.0
     low = blocks.cholesky(inner)
     half = blocks.solve_lower(low, lam.T[None])

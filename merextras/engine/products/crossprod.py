@@ -59,7 +59,7 @@ class CrossProducts:
     basis: Basis
     scale: Scale = ESTIMATED
 
-    @property
+    @cached_property
     def p(self) -> int:
         """Fixed effects."""
         return len(self.xy) - 1

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import scipy.sparse as sp
@@ -259,13 +260,11 @@ def _columns(term: TermRows) -> list[_Column]:
     if 2 * np.count_nonzero(term.values) > term.values.size:
         return [_Column(slice(None), term.codes, values) for values in term.values.T]
     stored = sp.csc_array(term.values)
-    ends = stored.indptr.tolist()
-    parts = [slice(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True)]
-    rows = [stored.indices[part].astype(np.intp) for part in parts]
-    return [
-        _Column(at, term.codes[at], stored.data[part])
-        for at, part in zip(rows, parts, strict=True)
-    ]
+    out = []
+    for start, stop in pairwise(stored.indptr.tolist()):
+        rows = stored.indices[start:stop].astype(np.intp)
+        out.append(_Column(rows, term.codes[rows], stored.data[start:stop]))
+    return out
 
 
 def _weighted_gram(term: TermRows, columns: Sequence[_Column], w: Array | None) -> Array:

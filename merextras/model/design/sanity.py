@@ -51,7 +51,8 @@ def check_design(design: Design, n_observations: int, *, stacklevel: int = 1) ->
 def _spreads(x: Array) -> Array:
     """Standard deviations of columns, a few at a time, as numpy makes a copy of them."""
     step = max(1, _AT_ONCE // max(len(x), 1))
-    return np.concatenate([x[:, i : i + step].std(axis=0) for i in range(0, x.shape[1], step)])
+    starts = range(0, max(x.shape[1], 1), step)
+    return np.concatenate([x[:, i : i + step].std(axis=0) for i in starts])
 
 
 def check_size(n_observations: int, p: int) -> None:

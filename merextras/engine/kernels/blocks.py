@@ -98,7 +98,8 @@ def inverse(blocks: Array) -> Array:
 
 def divided(blocks: Array, rhs: Array) -> Array:
     """``B^-1 rhs`` of general ``(J, k, k)`` blocks; `rhs` is (J, k, m)."""
-    return inverse(blocks) @ rhs if blocks.shape[-1] <= 2 else np.linalg.solve(blocks, rhs)
+    small = blocks.shape[-1] <= 2
+    return np.asarray(inverse(blocks) @ rhs if small else np.linalg.solve(blocks, rhs))
 
 
 def transpose(blocks: Array) -> Array:

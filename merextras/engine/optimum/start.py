@@ -88,7 +88,7 @@ class _Equations:
         """G, (k, k); it may be indefinite."""
         rows, cols = self._places
         found = (self._squares - sigma2 * self._blocks) * self._weights
-        g = np.zeros_like(self.own)
+        g: Array = np.zeros_like(self.own)
         g[rows, cols] = found
         g[cols, rows] += found
         return g

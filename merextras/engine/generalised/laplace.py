@@ -32,11 +32,11 @@ from merextras.engine.elimination.conditional_variances import (
     projected_blocks,
     selected_inverse,
 )
+from merextras.engine.elimination.factor import Lead
 from merextras.engine.generalised.family import Family
 from merextras.engine.generalised.modes import Modes, find_modes
 from merextras.engine.generalised.table import Table
 from merextras.engine.kernels.blocks import Array
-from merextras.engine.optimum.criterion import sizes_of
 
 
 @dataclass(frozen=True)
@@ -92,13 +92,18 @@ class LaplacePoint:
         each = zip(to_r, modes.v, to_g, chain.tilde, strict=True)
         return [r[:, :, 0].T @ v + g[:, :, 0].T @ c for r, v, g, c in each]
 
+    def _lead_trace(self, lead: Lead) -> Array:
+        """``sum_j (Z'V^-1 Z)_jj`` of a leading term, each level so many times, (k, k)."""
+        inner = projected_blocks(lead, self.selected.reach.get(lead.term))
+        copies = self.criterion.table.copies
+        return np.asarray(inner.sum(axis=0) if copies is None else np.tensordot(copies, inner, 1))
+
     def factor_slopes(self) -> tuple[Array, ...]:
         """``2 D_t Lambda_t`` of each term, (k, k)."""
         factor, selected = self.modes.factor, self.selected
         out = [part @ lam for part, lam in zip(self._products(), factor.lams, strict=True)]
         for lead in factor.leads:
-            inner = projected_blocks(lead, selected.reach.get(lead.term))
-            out[lead.term] += 2.0 * inner.sum(axis=0) @ lead.lam
+            out[lead.term] += 2.0 * self._lead_trace(lead) @ lead.lam
         for t, trace in selected.tail.scaled_traces().items():
             out[t] += 2.0 * trace
         return tuple(out)
@@ -108,7 +113,7 @@ class LaplacePoint:
         factor, selected = self.modes.factor, self.selected
         out = [0.5 * part for part in self._products()]
         for lead in factor.leads:
-            out[lead.term] += projected_blocks(lead, selected.reach.get(lead.term)).sum(axis=0)
+            out[lead.term] += self._lead_trace(lead)
         for t, trace in selected.tail.traces().items():
             out[t] += trace
         return tuple(0.5 * (d + d.T) for d in out)
@@ -185,10 +190,10 @@ class Laplace:
         """Parameters."""
         return int(self.covariances.n + self.table.p + self.family.n_phi)
 
-    @cached_property
+    @property
     def sizes(self) -> tuple[Array, ...]:
         """Root mean squares of the covariates of each term, (k,)."""
-        return sizes_of(self.table.template.cp)
+        return self.table.sizes
 
     @cached_property
     def units(self) -> Array:

@@ -206,7 +206,7 @@ class FittedModel:
     @property
     def relative_theta(self) -> Array:
         """Theta in coordinates in which each term's covariates are orthonormal."""
-        return self.point.theta
+        return self.design.covariances.parameters(self.solution.factor.lams)
 
     @cached_property
     def information(self) -> Information:

@@ -301,7 +301,8 @@ def cross_products(
     Communications 13, 1678). One pass where the first chunk has all categories of the fixed part
     and of the random effects' covariates (levels of grouping factors may come later), else two; two
     where a transform learns from all rows, and one more for each transform of a transform. In
-    memory are one chunk, the levels, and for a term of k effects with J levels J k (k + p + 1) numbers.
+    memory are one chunk, the levels, and for a term of k effects with J levels J k (k + p + 1)
+    numbers.
 
     Examples
     --------

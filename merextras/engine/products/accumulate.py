@@ -20,6 +20,7 @@ import scipy.sparse as sp
 from merextras.engine.covariance.structure import Freedom
 from merextras.engine.kernels.blocks import Array, IntArray
 from merextras.engine.products.basis import Basis
+from merextras.engine.products.change import times_both
 from merextras.engine.products.crossprod import CrossProducts, effects_of
 from merextras.engine.products.effects import EffectBasis
 from merextras.engine.products.pairs_so_far import PairsSoFar
@@ -98,7 +99,7 @@ class Part:
     def __add__(self, other: Part) -> Part:
         rows = triangle(other.rows, self.rows)
         basis = basis_of(rows).with_effects(self.cp.joint_effects(other.cp))
-        at = tuple(np.union1d(a, b) for a, b in zip(self.at, other.at, strict=True))
+        at = tuple(union(a, b) for a, b in zip(self.at, other.at, strict=True))
         sizes = [len(levels) for levels in at]
         parts = [
             spread(
@@ -122,6 +123,12 @@ def _occurring(term: TermRows) -> tuple[IntArray, IntArray]:
     place = np.empty(term.n_levels, dtype=np.intp)
     place[levels] = np.arange(len(levels))
     return levels, place[term.codes]
+
+
+def union(left: IntArray, right: IntArray) -> IntArray:
+    """Levels that are in one of two sorted arrays, sorted, each once; numpy's own hashes them."""
+    both = np.sort(np.concatenate([left, right]), kind="stable")
+    return both[np.diff(both, prepend=-1) > 0]
 
 
 def basis_of(rows: Array) -> Basis:
@@ -267,10 +274,11 @@ class Accumulator:
         for own, to, turn in zip(self._own, self._to_xy, turns, strict=True):
             for at in range(0, len(to), _BLOCK):
                 here = slice(at, at + _BLOCK)
-                to[here] = to[here] @ change
+                to[here] = times_both(
+                    to[here], np.eye(own.shape[1]) if turn is None else turn, change
+                )
                 if turn is not None:
-                    to[here] = turn.T @ to[here]
-                    own[here] = turn.T @ own[here] @ turn
+                    own[here] = times_both(own[here], turn, turn)
         for (s, t), pairs_of in self._cross.items():
             if turns[s] is not None or turns[t] is not None:
                 left, right = (

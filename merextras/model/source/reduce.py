@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from merextras._typing import BoolArray, IntArray
-from merextras.engine.products.accumulate import Accumulator, Part, permuted, spread
+from merextras.engine.products.accumulate import Accumulator, Part, permuted, spread, union
 from merextras.engine.products.basis import Basis
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.products.strata import Strata
@@ -224,7 +224,11 @@ class Piece:
         if len(rows.y) == 0:
             return cls(None, None, (), len(frame))
         part = Part.from_rows(rows.x, rows.target, rows.terms, rows.weights, rows.frequencies)
-        seen = tuple(np.unique(term.codes[rows.observed]) for term in rows.terms)
+        used = rows.observed
+        seen = tuple(
+            at if isinstance(used, slice) else np.unique(term.codes[used])
+            for at, term in zip(part.at, rows.terms, strict=True)
+        )
         return cls(part, Facts.of(rows), seen, len(frame), strata_parts(rows))
 
     def __add__(self, other: Piece) -> Piece:
@@ -234,7 +238,7 @@ class Piece:
             return Piece(full.part, full.facts, full.seen, n_rows, full.strata)
         assert self.facts is not None
         assert other.facts is not None
-        seen = tuple(np.union1d(a, b) for a, b in zip(self.seen, other.seen, strict=True))
+        seen = tuple(union(a, b) for a, b in zip(self.seen, other.seen, strict=True))
         strata = dict(self.strata)
         add_parts(strata, other.strata)
         return Piece(self.part + other.part, self.facts + other.facts, seen, n_rows, strata)

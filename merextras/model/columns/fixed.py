@@ -17,6 +17,7 @@ from merextras._checks import check_columns
 from merextras._typing import Array, BoolArray
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
 from merextras.model.columns.spec_part import SpecPart
+from merextras.model.evaluation.arithmetic import arithmetic
 from merextras.model.evaluation.boxes import boxed
 from merextras.model.evaluation.complete_rows import CompleteRows
 from merextras.model.evaluation.explained import explained, first_line
@@ -152,6 +153,9 @@ class Scope:
     def column(self, code: str, frame: pd.DataFrame) -> Array:
         """One numeric column from a piece of code."""
         check_trusted([code], frame.columns, trusted=self._trusted)
+        plain = arithmetic(code, frame)
+        if plain is not None:
+            return plain
         shown = for_engine(frame, [f"I({code})"], "formula")
         space = patsy.EvalEnvironment([{**self._seen_by(code, "patsy"), "C": boxed}])
         try:

@@ -20,7 +20,7 @@ from merextras.model.frame.labels import codes_in, warn_user
 _MOST = 2**31
 
 
-class Seen:
+class LevelCounter:
     """The combinations of labels of some columns that have occurred, numbered as they came.
 
     O(1) a row, amortised.
@@ -67,7 +67,7 @@ class Seen:
             raise InvalidArgumentError(_OTHER_ORDER.format(name))
         self._categories[name] = known if same else None
 
-    def combine(self, other: Seen) -> Seen:
+    def combine(self, other: LevelCounter) -> LevelCounter:
         """What has occurred here or there; this one is changed."""
         for c, known in other._categories.items():
             if c in self._categories:
@@ -119,7 +119,7 @@ def _rows_of(frames: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataF
 
 
 @dataclass(frozen=True, eq=False)
-class Coder:
+class LevelCoder:
     """Codes of a grouping factor's levels, for rows that may have others.
 
     Attributes
@@ -141,7 +141,7 @@ class Coder:
     @classmethod
     def from_parts(
         cls, columns: Sequence[str], parts: Sequence[pd.Index], pairs: Sequence[IntArray]
-    ) -> Coder:
+    ) -> LevelCoder:
         """From the labels of each column and the combinations of them."""
         made = cls(tuple(columns), parts[0], tuple(parts), tuple(pairs))
         if len(parts) == 1:
@@ -151,12 +151,12 @@ class Coder:
         return cls(made.columns, levels, made.parts, made.pairs)
 
     @classmethod
-    def from_frame(cls, frame: pd.DataFrame, columns: Sequence[str]) -> Coder:
+    def from_frame(cls, frame: pd.DataFrame, columns: Sequence[str]) -> LevelCoder:
         """From a frame with a row for each level, at least."""
         return cls.with_codes(frame, columns)[0]
 
     @classmethod
-    def with_codes(cls, frame: pd.DataFrame, columns: Sequence[str]) -> tuple[Coder, IntArray]:
+    def with_codes(cls, frame: pd.DataFrame, columns: Sequence[str]) -> tuple[LevelCoder, IntArray]:
         """The same, and the level of each row of the frame."""
         levels, every = grouping(frame, columns)  # refuses labels that can't be told apart
         if len(columns) == 1:
@@ -179,13 +179,13 @@ class Coder:
         labels = [part[at] for part, at in zip(self.parts, [codes, *found], strict=True)]
         return pd.DataFrame(dict(zip(self.columns, labels, strict=True)))
 
-    def union(self, other: Coder) -> Coder:
+    def union(self, other: LevelCoder) -> LevelCoder:
         """The levels of both; in their common order if they have one, else sorted."""
         both = _rows_of([self.frame(), other.frame()], self.columns).drop_duplicates()
         for c, mine, theirs in zip(self.columns, self.parts, other.parts, strict=True):
             if mine.equals(theirs):
                 both[c] = both[c].astype(pd.CategoricalDtype(mine))
-        return Coder.from_frame(both.reset_index(drop=True), self.columns)
+        return LevelCoder.from_frame(both.reset_index(drop=True), self.columns)
 
     def codes(self, frame: pd.DataFrame) -> IntArray:
         """The level of each row, -1 for one that is not known; O(n), whatever the levels."""

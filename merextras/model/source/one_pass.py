@@ -12,18 +12,18 @@ from collections.abc import Mapping
 import pandas as pd
 
 from merextras._typing import IntArray
-from merextras.model.columns.levels import Coder
+from merextras.model.columns.levels import LevelCoder
 from merextras.model.columns.part import FixedPart
-from merextras.model.source.asked import Asked
 from merextras.model.source.chunks import Source
-from merextras.model.source.learn import Learner, Learnt, learn, watched
+from merextras.model.source.learn import LearntSchema, SchemaLearner, learn, watched
 from merextras.model.source.reduce import Reduced, Sums, check_memory, reduce_source
+from merextras.model.source.request import ModelRequest
 from merextras.model.structure.structure import Structure
 
 
 def learn_and_reduce(
-    source: Source, asked: Asked, *, progress: bool | None
-) -> tuple[Learnt, Reduced]:
+    source: Source, asked: ModelRequest, *, progress: bool | None
+) -> tuple[LearntSchema, Reduced]:
     """What a source's rows tell about a formula, and their cross-products.
 
     Raises
@@ -33,7 +33,7 @@ def learn_and_reduce(
     InvalidArgumentError
         Values that are not allowed, or, where there are two passes, other rows in the second.
     """
-    learner = Learner(asked, source.names)
+    learner = SchemaLearner(asked, source.names)
     if learner.has_memory():
         learnt = learn(source, asked, progress=progress)
         return learnt, reduce_source(source, learnt, progress=progress)
@@ -51,20 +51,20 @@ def learn_and_reduce(
 
 
 def _in_order(
-    learner: Learner,
-) -> tuple[dict[tuple[str, ...], Coder], dict[tuple[str, ...], IntArray]]:
+    learner: SchemaLearner,
+) -> tuple[dict[tuple[str, ...], LevelCoder], dict[tuple[str, ...], IntArray]]:
     """The grouping factors' levels in their order, and the place there of each as it came."""
     coders, places = {}, {}
     for columns, seen in learner.grouping.items():
         if len(seen):
-            coders[columns], places[columns] = Coder.with_codes(seen.frame(), columns)
+            coders[columns], places[columns] = LevelCoder.with_codes(seen.frame(), columns)
     return coders, places
 
 
 class _Attempt:
     """Cross-products of rows by what the first of them told of the columns."""
 
-    def __init__(self, learner: Learner) -> None:
+    def __init__(self, learner: SchemaLearner) -> None:
         self._learner = learner
         self._structure: Structure | None = None
         self._known = 0

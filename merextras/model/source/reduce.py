@@ -17,10 +17,10 @@ from merextras.engine.products.basis import Basis
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.products.strata import Strata
 from merextras.exceptions import InvalidArgumentError, TooLargeError
-from merextras.model.columns.levels import Seen
+from merextras.model.columns.levels import LevelCounter
 from merextras.model.source.chunks import Source
-from merextras.model.source.learn import Learnt, watched
-from merextras.model.structure.column_summaries import Facts
+from merextras.model.source.learn import LearntSchema, watched
+from merextras.model.structure.column_summaries import ColumnSummaries
 from merextras.model.structure.structure import ChunkRows, Structure
 
 #: What the fit needs beside the cross-products by level, in multiples of them.
@@ -38,7 +38,7 @@ class Reduced:
     products : CrossProducts
     rows : (up to p + 1, p + 1) array
         Triangular factor of the weighted ``[X y]``.
-    facts : Facts
+    facts : ColumnSummaries
     seen : tuple of (J,) boolean arrays
         Levels with an observation, by terms.
     strata : Strata or None
@@ -47,7 +47,7 @@ class Reduced:
 
     products: CrossProducts
     rows: np.ndarray
-    facts: Facts
+    facts: ColumnSummaries
     seen: tuple[BoolArray, ...]
     strata: Strata | None = None
 
@@ -66,7 +66,7 @@ class Sums:
         freedoms = [term.structure.freedom for term in structure.terms]
         self._total = Accumulator(len(structure.fixed.names), structure.shapes, freedoms)
         self._seen = [np.zeros(levels, dtype=bool) for levels, _ in structure.shapes]
-        self._facts: Facts | None = None
+        self._facts: ColumnSummaries | None = None
         self._parts: dict[int, Part] = {}
 
     @property
@@ -85,7 +85,7 @@ class Sums:
             return
         self._total.add_rows(rows.x, rows.target, rows.terms, rows.weights, rows.frequencies)
         add_parts(self._parts, strata_parts(rows))
-        new = Facts.of(rows)
+        new = ColumnSummaries.of(rows)
         self._facts = new if self._facts is None else self._facts + new
         for t, term in enumerate(rows.terms):
             flags = self._seen[t]
@@ -130,7 +130,7 @@ class Sums:
         return Reduced(products, self._total.rows, facts, tuple(seen[t] for t in order), strata)
 
 
-def reduce_source(source: Source, learnt: Learnt, *, progress: bool | None) -> Reduced:
+def reduce_source(source: Source, learnt: LearntSchema, *, progress: bool | None) -> Reduced:
     """Go through the source once more and add up its cross-products.
 
     Raises
@@ -197,7 +197,7 @@ def _refuse_new(factor: str) -> NoReturn:
     )
 
 
-def check_count(n_rows: int, n_kept: int, learnt: Learnt) -> None:
+def check_count(n_rows: int, n_kept: int, learnt: LearntSchema) -> None:
     """The rows reduced must be those that were counted."""
     if (n_rows, n_kept) != (learnt.n_rows, learnt.n_rows - learnt.n_dropped):
         raise InvalidArgumentError(
@@ -208,17 +208,17 @@ def check_count(n_rows: int, n_kept: int, learnt: Learnt) -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class Piece:
+class PartitionProducts:
     """One partition's cross-products and facts, to be added to others in any grouping."""
 
     part: Part | None
-    facts: Facts | None
+    facts: ColumnSummaries | None
     seen: tuple[np.ndarray, ...]
     n_rows: int
     strata: dict[int, Part] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, structure: Structure, frame: pd.DataFrame) -> Piece:
+    def of(cls, structure: Structure, frame: pd.DataFrame) -> PartitionProducts:
         """Reduce a frame among its own levels."""
         rows = known_rows(structure, frame)
         if len(rows.y) == 0:
@@ -229,23 +229,25 @@ class Piece:
             at if isinstance(used, slice) else np.unique(term.codes[used])
             for at, term in zip(part.at, rows.terms, strict=True)
         )
-        return cls(part, Facts.of(rows), seen, len(frame), strata_parts(rows))
+        return cls(part, ColumnSummaries.of(rows), seen, len(frame), strata_parts(rows))
 
-    def __add__(self, other: Piece) -> Piece:
+    def __add__(self, other: PartitionProducts) -> PartitionProducts:
         n_rows = self.n_rows + other.n_rows
         if self.part is None or other.part is None:
             full = self if other.part is None else other
-            return Piece(full.part, full.facts, full.seen, n_rows, full.strata)
+            return PartitionProducts(full.part, full.facts, full.seen, n_rows, full.strata)
         assert self.facts is not None
         assert other.facts is not None
         seen = tuple(union(a, b) for a, b in zip(self.seen, other.seen, strict=True))
         strata = dict(self.strata)
         add_parts(strata, other.strata)
-        return Piece(self.part + other.part, self.facts + other.facts, seen, n_rows, strata)
+        return PartitionProducts(
+            self.part + other.part, self.facts + other.facts, seen, n_rows, strata
+        )
 
 
 def memory_needed(
-    structure: Structure, n_rows: int, growing: Mapping[tuple[str, ...], Seen] | None = None
+    structure: Structure, n_rows: int, growing: Mapping[tuple[str, ...], LevelCounter] | None = None
 ) -> dict[str, float]:
     """Bytes that the sums and the fit keep, by what they are for.
 
@@ -272,7 +274,7 @@ def memory_needed(
 def check_memory(
     structure: Structure,
     n_rows: int,
-    growing: Mapping[tuple[str, ...], Seen] | None = None,
+    growing: Mapping[tuple[str, ...], LevelCounter] | None = None,
     held: int = 0,
 ) -> None:
     """Refuse what would not fit, as soon as it is known; `held` are bytes that are there by now."""
@@ -302,7 +304,7 @@ def available_memory() -> float | None:
         return None
 
 
-def pieces_total(pieces: Sequence[Piece]) -> Piece:
+def pieces_total(pieces: Sequence[PartitionProducts]) -> PartitionProducts:
     """The sum, pairwise and always in the same order."""
     left = list(pieces)
     while len(left) > 1:

@@ -16,7 +16,7 @@ from merextras.engine.covariance.tags import PLAIN, Tag
 from merextras.engine.products.term_rows import TermRows
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.columns.finite import check_finite
-from merextras.model.columns.levels import Coder, Seen
+from merextras.model.columns.levels import LevelCoder, LevelCounter
 from merextras.model.columns.part import FixedPart
 from merextras.model.evaluation.computed import Computed
 from merextras.model.formula.translate import names_in
@@ -30,7 +30,7 @@ class RandomTerm:
 
     Attributes
     ----------
-    coder : Coder
+    coder : LevelCoder
     part : FixedPart
         Makes the columns of the bar that the term was written in.
     columns : tuple of int
@@ -39,7 +39,7 @@ class RandomTerm:
         How the structure of their covariance is written.
     """
 
-    coder: Coder
+    coder: LevelCoder
     part: FixedPart
     columns: tuple[int, ...]
     tag: Tag = PLAIN
@@ -182,7 +182,7 @@ class Structure:
     contrasts : mapping column -> str
     trusted : bool
         Whether the formula's code may be evaluated: not if it came from a file.
-    residual : Coder or None
+    residual : LevelCoder or None
         Groups with residual variances of their own.
     """
 
@@ -197,7 +197,7 @@ class Structure:
     by_row: Mapping[str, str] = field(default_factory=dict)
     contrasts: Mapping[str, str] = field(default_factory=dict)
     trusted: bool = True
-    residual: Coder | None = None
+    residual: LevelCoder | None = None
 
     @property
     def shapes(self) -> list[tuple[int, int]]:
@@ -225,7 +225,7 @@ class Structure:
         for each in self.computed():
             each.with_names(names)
 
-    def with_levels(self, coders: Sequence[Coder]) -> Structure:
+    def with_levels(self, coders: Sequence[LevelCoder]) -> Structure:
         """The same with other levels, term by term."""
         pairs = zip(self.terms, coders, strict=True)
         return replace(self, terms=tuple(replace(term, coder=coder) for term, coder in pairs))
@@ -235,7 +235,7 @@ class Structure:
         frame: pd.DataFrame,
         *,
         what: str = "source",
-        growing: Mapping[tuple[str, ...], Seen] | None = None,
+        growing: Mapping[tuple[str, ...], LevelCounter] | None = None,
     ) -> ChunkRows:
         """What the model sees of rows; those that miss a value are left out.
 
@@ -316,23 +316,25 @@ class _Levels:
     Parameters
     ----------
     frame : DataFrame
-    growing : mapping columns -> Seen, optional
+    growing : mapping columns -> LevelCounter, optional
         The levels so far, in place of the factors' own.
     """
 
-    def __init__(self, frame: pd.DataFrame, growing: Mapping[tuple[str, ...], Seen] | None) -> None:
+    def __init__(
+        self, frame: pd.DataFrame, growing: Mapping[tuple[str, ...], LevelCounter] | None
+    ) -> None:
         self._frame, self._growing = frame, growing
         self._codes: dict[int, IntArray] = {}
 
-    def codes(self, coder: Coder) -> IntArray:
+    def codes(self, coder: LevelCoder) -> IntArray:
         """The level of each row."""
         known = coder if self._growing is None else self._growing[coder.columns]
         if id(known) not in self._codes:
-            made = known.codes if isinstance(known, Coder) else known.add
+            made = known.codes if isinstance(known, LevelCoder) else known.add
             self._codes[id(known)] = made(self._frame)
         return self._codes[id(known)]
 
-    def count(self, coder: Coder) -> int:
+    def count(self, coder: LevelCoder) -> int:
         """How many levels there are."""
         return len(coder.levels if self._growing is None else self._growing[coder.columns])
 

@@ -11,7 +11,7 @@ import pytest
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.columns import labels_so_far
 from merextras.model.columns.labels_so_far import LabelsSoFar
-from merextras.model.columns.levels import Coder, Seen
+from merextras.model.columns.levels import LevelCoder, LevelCounter
 
 N = 4000
 KINDS = {
@@ -100,10 +100,10 @@ def test_combinations_have_the_levels_of_a_coder():
         }
     )
     for columns in (("a",), ("c",), ("a", "b"), ("b", "c", "a")):
-        seen = Seen(columns)
+        seen = LevelCounter(columns)
         numbers = np.concatenate([seen.add(frame.iloc[i : i + 170]) for i in range(0, N, 170)])
-        coder, places = Coder.with_codes(seen.frame(), columns)
+        coder, places = LevelCoder.with_codes(seen.frame(), columns)
         np.testing.assert_array_equal(places[numbers], coder.codes(frame))
-        whole, codes = Coder.with_codes(frame, columns)
+        whole, codes = LevelCoder.with_codes(frame, columns)
         assert whole.levels.equals(coder.levels)
         np.testing.assert_array_equal(codes, coder.codes(frame))

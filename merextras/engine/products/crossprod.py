@@ -16,7 +16,7 @@ import scipy.sparse as sp
 from merextras.engine.kernels import dense
 from merextras.engine.kernels.blocks import Array, IntArray
 from merextras.engine.products.basis import Basis
-from merextras.engine.products.change import sparse_times_both, times_both
+from merextras.engine.products.change import is_identity, sparse_times_both, times_both
 from merextras.engine.products.effects import EffectBasis
 from merextras.engine.products.scale import ESTIMATED, Scale
 from merextras.engine.products.term_rows import TermRows
@@ -128,9 +128,11 @@ class CrossProducts:
 
     def in_basis(self, basis: Basis) -> CrossProducts:
         """Return the same cross-products with Z, X and y in another basis."""
-        change = self.basis.change_to(basis)
         pairs = zip(self.basis.effects, basis.effects, strict=True)
         turns = [np.eye(a.k) if a.is_same(b) else a.change_to(b) for a, b in pairs]
+        if self.basis.is_same(basis) and all(map(is_identity, turns)):
+            return replace(self, basis=basis)
+        change = self.basis.change_to(basis)
         pairs_xy = zip(self.to_xy, turns, strict=True)
         return CrossProducts(
             tuple(times_both(own, c, c) for own, c in zip(self.own, turns, strict=True)),
@@ -138,7 +140,7 @@ class CrossProducts:
                 (s, t): sparse_times_both(block, turns[s], turns[t])
                 for (s, t), block in self.cross.items()
             },
-            tuple(times_both(to_xy @ change, c, np.eye(self.p + 1)) for to_xy, c in pairs_xy),
+            tuple(times_both(to_xy, c, change) for to_xy, c in pairs_xy),
             change.T @ self.xy @ change,
             self.n,
             self.sum_log_w,

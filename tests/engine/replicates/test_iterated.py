@@ -132,9 +132,10 @@ def test_ends_outside_are_found_alone(fitted):
     m, model, common = fitted
     data = table()
     noise = np.random.default_rng(5).standard_normal((len(data), 1))
-    strong = data[["y"]].to_numpy() * 3.0 + 4.0 * np.random.default_rng(6).standard_normal(60)[
-        data["h"].to_numpy()
-    ][:, None]
+    strong = (
+        data[["y"]].to_numpy() * 3.0
+        + 4.0 * np.random.default_rng(6).standard_normal(60)[data["h"].to_numpy()][:, None]
+    )
     responses = reduced(model, np.hstack([noise, strong]))
     expected = alone(model, responses, [0, 1])
     start = refit_start(model)

@@ -22,7 +22,7 @@ def warn_of_size(design: Design, products: CrossProducts, plan: Plan) -> None:
     """Say so before a fit that fills memory, or whose Schur complement takes minutes."""
     cost, needed = tail_cost(products, plan), fit_gigabytes(products, plan)
     available = available_memory()
-    free = "" if available is None else f", of which {available / 1e9:.1f} GB are free"
+    free = "" if available is None else f", of which {available / 1e9:.3g} GB are free"
     fills = available is not None and needed > _PART * available / 1e9
     if cost.gigabytes >= _LARGE_TAIL or cost.seconds >= _LONG_STEP:
         names = " and ".join(dict.fromkeys(design.terms[t].factor for t in plan.tail))
@@ -32,7 +32,7 @@ def warn_of_size(design: Design, products: CrossProducts, plan: Plan) -> None:
             f"and each step of the optimiser about {cost.seconds:.0f} s"
         )
     elif fills:
-        told = f"the fit will take about {needed:.1f} GB more memory{free}"
+        told = f"the fit will take about {needed:.2g} GB more memory{free}"
     else:
         return
     warnings.warn(told, LargeModelWarning, stacklevel=5)

@@ -63,7 +63,8 @@ def alone(model, responses, which):
 
 
 def same(found, expected, criterion):
-    assert np.all(found.converged) and np.all(expected.converged)
+    assert np.all(found.converged)
+    assert np.all(expected.converged)
     theta = criterion.to_user(expected.theta)
     np.testing.assert_allclose(found.deviance, expected.deviance, rtol=0, atol=MANY_DEVIANCE)
     close(found.theta, theta, MANY_THETA)
@@ -129,7 +130,7 @@ def test_the_part_of_no_response(fitted):
 
 def test_ends_outside_are_found_alone(fitted):
     """Responses of another variance altogether, one without any."""
-    m, model, common = fitted
+    _, model, common = fitted
     data = table()
     noise = np.random.default_rng(5).standard_normal((len(data), 1))
     strong = (

@@ -7,6 +7,7 @@ from inspect import getattr_static
 from typing import Any, NoReturn
 
 from merextras.accessors import generalised
+from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
 from merextras.inference.comparison import anova_generalised
 from merextras.inference.fixed_effects import drop1_generalised
 from merextras.inference.intervals import confint_generalised, profile_generalised
@@ -16,6 +17,7 @@ from merextras.model.generalised.fit import fit_glmm, read_request
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.state.control import LmerControl
 from merextras.model.state.linear_only import linear_only
+from merextras.model.statsmodels.bayes_mixed_glm import read_bayes_mixed_glm
 from merextras.prediction import predict_generalised
 from merextras.simulation import simulate_generalised
 
@@ -34,6 +36,27 @@ class GlmerMod(FittedGlmm, MerMod):
     The methods of a `MerMod` that are not available for such a model raise an error that says what
     is.
 
+    Parameters
+    ----------
+    fit : BayesMixedGLMResults
+        What ``fit_vb()`` or ``fit_map()`` of statsmodels' ``BinomialBayesMixedGLM`` or
+        ``PoissonBayesMixedGLM`` returned; ``MerMod(fit)`` makes a `GlmerMod` of it. Its design is
+        read, and the model fitted to the maximum of the likelihood by Laplace's approximation,
+        without priors. `origin` has its estimates of the standard deviations (``exp(vcp_mean)``)
+        and Laplace's log-likelihood there.
+    vc_formula : dict, optional
+        The `vc_formulas` of the fit, which statsmodels does not keep. Needed only to predict for
+        new data with a random slope on code such as ``np.log(x)``.
+    polish, re_formula, groups
+        Of linear fits: an error.
+
+    Raises
+    ------
+    UnsupportedModelError
+        Another class of model, a component of variance that is not one level a row.
+    InvalidArgumentError
+        A response that is not the family's.
+
     Examples
     --------
     >>> import merextras as mx
@@ -47,6 +70,31 @@ class GlmerMod(FittedGlmm, MerMod):
     merextras.exceptions.UnsupportedModelError: sigma: a generalised model has no residual ...
     """
 
+    def __init__(
+        self,
+        fit: object,
+        *,
+        polish: bool = True,
+        re_formula: str | None = None,
+        vc_formula: dict[str, str] | None = None,
+        groups: str | None = None,
+    ) -> None:
+        for name, given in (("re_formula", re_formula), ("groups", groups)):
+            if given is not None:
+                raise InvalidArgumentError(
+                    f"{name}={given!r}: a Bayesian mixed GLM has components of variance alone; "
+                    "vc_formula= is theirs"
+                )
+        if polish is not True:
+            raise UnsupportedModelError(
+                f"polish={polish!r}: the estimate of a Bayesian mixed GLM is no maximum of a "
+                "likelihood; m.origin has it"
+            )
+        if not isinstance(fit, FittedGlmm):
+            FittedGlmm.__init__(self, read_bayes_mixed_glm(fit, vc_formula=vc_formula))  # type: ignore[arg-type]
+        else:
+            FittedGlmm.__init__(self, fit._fit)  # type: ignore[arg-type]
+
     def __repr__(self) -> str:
         return generalised.short(self)
 
@@ -54,7 +102,7 @@ class GlmerMod(FittedGlmm, MerMod):
         return generalised.short_html(self)
 
     # Estimates
-    confint = confint_generalised.confint
+    confint = confint_generalised.confint  # type: ignore[assignment]
     profile = profile_generalised.profile
     summary = generalised.summary  # type: ignore[assignment]
 
@@ -90,6 +138,9 @@ class GlmerMod(FittedGlmm, MerMod):
     update = _refit.update  # type: ignore[assignment]
 
 
+FittedGlmm.adapter = GlmerMod
+
+
 def _refusal(name: str) -> Callable[..., NoReturn]:
     """A method that says what is available in its place."""
 
@@ -102,6 +153,7 @@ def _refusal(name: str) -> Callable[..., NoReturn]:
     return refuse
 
 
+MerMod._generalised = GlmerMod
 for _name in dir(MerMod):
     _same = getattr_static(GlmerMod, _name) is getattr_static(MerMod, _name)
     _public = callable(getattr(MerMod, _name)) and not _name.startswith("_")

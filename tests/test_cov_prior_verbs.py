@@ -237,7 +237,8 @@ OTHERS = {
     "load_bootstrap", "load_cross_products", "cross_products", "load_dataset", "lrt_sim",
     "make_model", "model_checks", "report", "rlrt_sim", "stream_rows", "super_factor", "xyplot",
     "Gamma", "InverseWishart", "LmerControl", "MerMod", "ModelList", "ModelProducts", "Wishart",
-    "GlmerMod", "check_laplace", "glmer", "m.call", "m.from_cross_products", "m.plot", "m.qqmath",
+    "GlmerMod", "check_laplace", "check_overdispersion", "check_zero_inflation", "glmer",
+    "glmer_nb", "median_odds_ratio", "m.call", "m.from_cross_products", "m.plot", "m.qqmath",
 }  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from sphinx.config import Config
 from sphinx.util.docutils import SphinxDirective
 
 #: Which of a notebook's figures stands for it, counted from zero (the last one if there are fewer).
-_SHOWN = {"00": 1, "01": 5, "02": 0, "03": 0, "04": 3, "06": 1}
+_SHOWN = {"00": 1, "01": 5, "02": 0, "03": 0, "04": 3, "06": 1, "07": 1}
 
 
 def copy(app: Sphinx, _config: Config) -> None:

@@ -65,9 +65,10 @@ def check_overdispersion(m: object, *, n_sims: int = 250, rng: Rng = None) -> Si
     refits, sample = Refits(model), []
     generators = as_generator(rng).spawn(check_count(n_sims, "n_sims"))
     for generator in generators:
-        again = refits.fit(drawn(model, set(), generator))
+        y = drawn(model, set(), generator)
+        again = refits.fit(y)
         if again.converged:
-            sample.append(_pearson(model, again.point))
+            sample.append(_pearson(model, y, again.point))
     if not sample:
         raise MerextrasError("check_overdispersion: no refit to a simulated response converged")
     remedy = (
@@ -75,7 +76,7 @@ def check_overdispersion(m: object, *, n_sims: int = 250, rng: Rng = None) -> Si
         "family='negative_binomial'"
     )
     return SimulatedCheck(
-        "Pearson's chi-square", _pearson(model, model.laplace), np.array(sample), remedy,
+        "Pearson's chi-square", _pearson(model, model.response.y, model.laplace), np.array(sample), remedy,
         len(generators) - len(sample),
     )  # fmt: skip
 
@@ -131,9 +132,9 @@ def _model(m: object, verb: str) -> FittedGlmm:
     return m
 
 
-def _pearson(model: FittedGlmm, point: LaplacePoint) -> float:
+def _pearson(model: FittedGlmm, y: Array, point: LaplacePoint) -> float:
     """The sum of squared Pearson residuals given the modes."""
-    family, eta = point.criterion.family, point.modes.eta
+    family, eta = model.engine_family, point.criterion.table.by_row(point.modes.eta)
     trials: Array | float = 1.0 if model.response.trials is None else model.response.trials
-    raw = family.y - trials * family.mean(eta)
+    raw = y - trials * family.mean(eta)
     return float(np.sum(raw**2 / family.variance(eta, point.criterion.split(point.x)[2])))

@@ -15,7 +15,7 @@ from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
-from merextras.prediction.moved_cases import MovedCases, move_cases
+from merextras.prediction.counterfactual_cases import CounterfactualCases, counterfactual_cases_of
 from merextras.prediction.uncertainty import (
     Distribution,
     Draws,
@@ -212,7 +212,7 @@ def what_if(
     n_draws = _n_draws(model, n_sims)
     better = check_choice(better, BETTER, "better")
     generator = as_generator(rng)
-    made = move_cases(model, cases, group, levels, changes, along)
+    made = counterfactual_cases_of(model, cases, group, levels, changes, along)
     known = np.flatnonzero(made.is_known[made.each])
     own = made.own.take(made.each[known])
     draws = None
@@ -270,7 +270,11 @@ def shift_columns(n: int, known: Any, of_shift: Distribution, better: str) -> di
 
 
 def _frame(
-    made: MovedCases, fit: Array, shift: Array, of_fit: Distribution, of_shift: dict[str, Array]
+    made: CounterfactualCases,
+    fit: Array,
+    shift: Array,
+    of_fit: Distribution,
+    of_shift: dict[str, Array],
 ) -> pd.DataFrame:
     """Lay out the result, a row for each case and target."""
     fixed, effect = made.parts

@@ -222,9 +222,14 @@ def predict_interval(
             for part in blocks_of_rows(len(draws), n_sims, _BLOCK):
                 made.fill(draws, part)
                 bar.update(part.stop - part.start)
+    tables, sims, index = made.tables, made.sims, target.index
+    if target.user_rows is not None and target.user_rows.kept:
+        spread, index = target.user_rows.spread, target.user_rows.index
+        tables = {effect: spread(table) for effect, table in tables.items()}
+        sims = {effect: spread(draws) for effect, draws in sims.items()}
     if return_sims:
-        return PredictIntervalResult(which, level, target.index, made.tables, made.sims)
-    return interval_frame(which, target.index, made.tables)
+        return PredictIntervalResult(which, level, index, tables, sims)
+    return interval_frame(which, index, tables)
 
 
 def _drawer(

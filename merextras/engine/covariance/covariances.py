@@ -148,10 +148,11 @@ class Covariances:
         size, powers = np.abs(theta) * units, self._powers
         return size if np.all(powers == 1.0) else np.where(powers > 0.0, size**powers, 0.0)
 
-    def tenfold(self, theta: Array, which: BoolArray) -> Array:
-        """The theta with some standard deviations ten times as large."""
+    def enlarged(self, theta: Array, which: BoolArray, times: float) -> Array:
+        """The theta with some standard deviations so many times as large."""
         powers = self._powers
-        return np.where(which, theta * 10.0 ** (1.0 / np.where(powers > 0.0, powers, 1.0)), theta)
+        factor = times ** (1.0 / np.where(powers > 0.0, powers, 1.0))
+        return np.where(which, theta * factor, theta)
 
     def canonical(self, theta: Array) -> Array:
         """The one theta of those with the same covariances that is reported; (n,) or (m, n)."""

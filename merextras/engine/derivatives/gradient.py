@@ -55,12 +55,13 @@ def covariance_slopes(solution: Solution, weight: Array | None = None) -> tuple[
     return tuple(0.5 * (d + d.T) for d in out)
 
 
-def lead_trace(lead: Lead, right: Array, reach: Array) -> Array:
-    """``sum_j (Z'V^-1 Z)_jj right`` of a leading term."""
+def lead_trace(lead: Lead, right: Array, reach: Array, copies: Array | None = None) -> Array:
+    """``sum_j (Z'V^-1 Z)_jj right`` of a leading term, each level so many times, (J,)."""
     # I - N C, written so that a large C costs no digits.
     keep = blocks.inverse(np.eye(len(lead.lam)) + (lead.lam @ lead.lam.T) @ lead.own)
     inner = lead.own @ keep - blocks.transpose(keep) @ reach @ keep
-    return np.asarray(inner.sum(axis=0) @ right)
+    total = inner.sum(axis=0) if copies is None else np.tensordot(copies, inner, 1)
+    return np.asarray(total @ right)
 
 
 def _fit_products(solution: Solution, weight: Array | None) -> tuple[Array, ...]:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from copy import copy
+from typing import TypeVar
+
 import numpy as np
 from scipy import special
 
 from merextras.engine.generalised.family import Family
-from merextras.engine.kernels.blocks import Array
+from merextras.engine.kernels.blocks import Array, IntArray
 
 # exp(eta) beyond which a success is certain to all digits, and below which a series is exact.
 _CERTAIN, _RARE = 700.0, 0.02
 # Eta is taken for this where it is larger: its exponential, 1e300, is still a number.
 _HIGHEST = 690.0
 _LOG_ROOT_2PI = 0.5 * np.log(2.0 * np.pi)
+
+
+B = TypeVar("B", bound="_Binomial")
 
 
 class _Binomial(Family):
@@ -22,8 +28,41 @@ class _Binomial(Family):
         super().__init__(y)
         self.trials = trials
         self.failures: Array = trials - y
-        gamma = special.gammaln
-        self.constant = gamma(trials + 1.0) - gamma(y + 1.0) - gamma(self.failures + 1.0)
+        self.constant = np.zeros(len(y))
+        # Of single trials it is zero.
+        if (trials != 1.0).any():
+            gamma = special.gammaln
+            self.constant = gamma(trials + 1.0) - gamma(y + 1.0) - gamma(self.failures + 1.0)
+
+    @property
+    def largest(self) -> Array:
+        """The trials."""
+        return self.trials
+
+    @property
+    def apart(self) -> tuple[Array, ...]:
+        """Nothing: successes and trials have sums."""
+        return ()
+
+    @property
+    def told(self) -> tuple[Array, ...]:
+        """Successes, trials and their part of the constant."""
+        return self.y, self.trials, self.constant
+
+    def taken(self: B, rows: IntArray) -> B:
+        """Some of the rows."""
+        return self._of(self.y[rows], self.trials[rows], self.constant[rows])
+
+    def merged(self: B, of: IntArray, first: IntArray) -> tuple[B, Array | None]:
+        """Sums of successes and of trials; of the constant each has a part by its rows."""
+        del first
+        shares = np.bincount(of) * np.mean(self.constant)
+        return self._of(np.bincount(of, self.y), np.bincount(of, self.trials), shares), None
+
+    def _of(self: B, y: Array, trials: Array, constant: Array) -> B:
+        out = copy(self)
+        out.y, out.trials, out.failures, out.constant = y, trials, trials - y, constant
+        return out
 
     def variance(self, eta: Array, phi: Array) -> Array:
         """``m mu (1 - mu)``, that of the number of successes."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 import numpy as np
 from scipy import special
 
 from merextras.engine.generalised.family import ByDispersion, Family
-from merextras.engine.kernels.blocks import Array
+from merextras.engine.kernels.blocks import Array, IntArray
 
 # Size from which on Stirling's series has all digits.
 _LARGE = 50.0
@@ -18,6 +20,26 @@ class Poisson(Family):
     def __init__(self, y: Array) -> None:
         super().__init__(y)
         self.constant = -special.gammaln(y + 1.0)
+
+    @property
+    def apart(self) -> tuple[Array, ...]:
+        """Nothing: the mean of counts with one mean is all that is needed of them."""
+        return ()
+
+    def taken(self, rows: IntArray) -> Poisson:
+        """Some of the rows."""
+        return self._of(self.y[rows], self.constant[rows])
+
+    def merged(self, of: IntArray, first: IntArray) -> tuple[Poisson, Array | None]:
+        """Means of the counts, and of all rows' constants."""
+        del first
+        n = np.bincount(of).astype(float)
+        return self._of(np.bincount(of, self.y) / n, np.full(len(n), np.mean(self.constant))), n
+
+    def _of(self, y: Array, constant: Array) -> Poisson:
+        out = copy(self)
+        out.y, out.constant = y, constant
+        return out
 
     def log_density(self, eta: Array, phi: Array) -> Array:
         """``y eta - mu - log y!``."""
@@ -71,6 +93,12 @@ class NegativeBinomial(Family):
         self.n_phi = 1 if size is None else 0
         self._log_size = None if size is None else float(np.log(size))
         self.constant = -special.gammaln(y + 1.0)
+
+    def taken(self, rows: IntArray) -> NegativeBinomial:
+        """Some of the rows."""
+        out = copy(self)
+        out.y, out.constant = self.y[rows], self.constant[rows]
+        return out
 
     def size(self, phi: Array) -> float:
         """The size t."""

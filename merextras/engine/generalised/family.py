@@ -8,11 +8,15 @@ have all their constants.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from copy import copy
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
-from merextras.engine.kernels.blocks import Array
+from merextras.engine.kernels.blocks import Array, IntArray
+
+F = TypeVar("F", bound="Family")
 
 
 @dataclass(frozen=True)
@@ -99,3 +103,102 @@ class Family(ABC):
         """The phi of a residual variance of the working response, (n_phi,); a start."""
         del variance
         return np.zeros(self.n_phi)
+
+    @property
+    def largest(self) -> Array | None:
+        """The largest possible responses, (n,): trials; None if there is none."""
+        return None
+
+    @property
+    def apart(self) -> tuple[Array, ...]:
+        """What rows must have alike to be merged, besides the linear predictor."""
+        return (self.y,)
+
+    @property
+    def told(self) -> tuple[Array, ...]:
+        """What rows with the same linear predictor are told apart by."""
+        return (self.y,)
+
+    def taken(self: F, rows: IntArray) -> F:
+        """Some of the rows."""
+        out = copy(self)
+        out.y = self.y[rows]
+        return out
+
+    def merged(self: F, of: IntArray, first: IntArray) -> tuple[F, Array | None]:
+        """Rows with one linear predictor as one; how often each counts, None if once.
+
+        Parameters
+        ----------
+        of : (n,) array
+            The new row of each row.
+        first : (m,) array
+            A row of each new one.
+        """
+        return self.taken(first), np.bincount(of).astype(float)
+
+
+class Repeated(Family):
+    """A family whose rows count several times: all but means and variances are multiplied.
+
+    Attributes
+    ----------
+    family : Family
+    counts : (n,) array
+    """
+
+    def __init__(self, family: Family, counts: Array) -> None:
+        super().__init__(family.y)
+        self.family, self.counts = family, counts
+        self.n_phi, self.concave, self.has_limit = family.n_phi, family.concave, family.has_limit
+
+    @property
+    def largest(self) -> Array | None:
+        """Of one row."""
+        return self.family.largest
+
+    def log_density(self, eta: Array, phi: Array) -> Array:
+        """Times the counts."""
+        return self.counts * self.family.log_density(eta, phi)
+
+    def first(self, eta: Array, phi: Array) -> tuple[Array, Array]:
+        """Times the counts."""
+        g, w = self.family.first(eta, phi)
+        return self.counts * g, self.counts * w
+
+    def weight_slope(self, eta: Array, phi: Array) -> Array:
+        """Times the counts."""
+        return self.counts * self.family.weight_slope(eta, phi)
+
+    def expected(self, eta: Array, phi: Array) -> Array:
+        """Times the counts."""
+        return self.counts * self.family.expected(eta, phi)
+
+    def by_dispersion(self, eta: Array, phi: Array) -> ByDispersion:
+        """Times the counts."""
+        by, c = self.family.by_dispersion(eta, phi), self.counts
+        return ByDispersion(c * by.log_density, c * by.first, c * by.weight)
+
+    def mean(self, eta: Array) -> Array:
+        """Of one row."""
+        return self.family.mean(eta)
+
+    def mean_slope(self, eta: Array) -> Array:
+        """Of one row."""
+        return self.family.mean_slope(eta)
+
+    def variance(self, eta: Array, phi: Array) -> Array:
+        """Of one row."""
+        return self.family.variance(eta, phi)
+
+    def saturated(self, phi: Array) -> Array:
+        """Times the counts."""
+        return self.counts * self.family.saturated(phi)
+
+    def guess(self) -> Array:
+        """Of one row."""
+        return self.family.guess()
+
+    def phi_of(self, variance: float) -> Array:
+        """Of one row."""
+        return self.family.phi_of(variance)

@@ -33,7 +33,6 @@ from merextras.engine.generalised.family import Family
 from merextras.engine.generalised.modes import Modes, find_modes
 from merextras.engine.generalised.table import Table
 from merextras.engine.kernels.blocks import Array
-from merextras.engine.optimum.criterion import sizes_of
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,8 @@ class LaplacePoint:
         factor, selected = self.modes.factor, self.selected
         out = [part @ lam for part, lam in zip(self._products(), factor.lams, strict=True)]
         for lead in factor.leads:
-            out[lead.term] += 2.0 * lead_trace(lead, lead.lam, selected.reach[lead.term])
+            reach = selected.reach[lead.term]
+            out[lead.term] += 2.0 * lead_trace(lead, lead.lam, reach, self.criterion.table.copies)
         for t, trace in selected.tail.scaled_traces().items():
             out[t] += 2.0 * trace
         return tuple(out)
@@ -104,7 +104,8 @@ class LaplacePoint:
         factor, selected = self.modes.factor, self.selected
         out = [0.5 * part for part in self._products()]
         for lead in factor.leads:
-            out[lead.term] += lead_trace(lead, np.eye(len(lead.lam)), selected.reach[lead.term])
+            reach, one = selected.reach[lead.term], np.eye(len(lead.lam))
+            out[lead.term] += lead_trace(lead, one, reach, self.criterion.table.copies)
         for t, trace in selected.tail.traces().items():
             out[t] += trace
         return tuple(0.5 * (d + d.T) for d in out)
@@ -181,10 +182,10 @@ class Laplace:
         """Parameters."""
         return int(self.covariances.n + self.table.p + self.family.n_phi)
 
-    @cached_property
+    @property
     def sizes(self) -> tuple[Array, ...]:
         """Root mean squares of the covariates of each term, (k,)."""
-        return sizes_of(self.table.template.cp)
+        return self.table.sizes
 
     @cached_property
     def units(self) -> Array:

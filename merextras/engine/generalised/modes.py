@@ -44,6 +44,8 @@ class Modes:
     h : float
     factor : Factor
         At the weights w.
+    log_det : float
+        ``log |H|``.
     steps : int
     found : bool
         Whether there is a mode: h is finite, and H positive definite.
@@ -57,12 +59,13 @@ class Modes:
     w: Array
     h: float
     factor: Factor
+    log_det: float
     steps: int
     found: bool
 
     def deviance(self) -> float:
         """``h + log |H|``: minus twice the log-likelihood by Laplace's approximation."""
-        return self.h + self.factor.log_det if self.found else np.inf
+        return self.h + self.log_det if self.found else np.inf
 
 
 class _State:
@@ -175,4 +178,7 @@ def find_modes(
                 break
             state = found
         settled = usable and observed and last
-    return Modes(lams, state.v, state.b, state.eta, g, w, state.h, factor, n_steps, settled)
+    log_det = table.log_det(factor)
+    return Modes(
+        lams, state.v, state.b, state.eta, g, w, state.h, factor, log_det, n_steps, settled
+    )

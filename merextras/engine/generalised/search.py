@@ -11,12 +11,13 @@ exact gradient, so that no standard error depends on a tolerance, and the last s
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from merextras.engine.generalised.laplace import Laplace, LaplacePoint
 from merextras.engine.generalised.start import start
-from merextras.engine.generalised.steps import inverse, is_positive, newton_step, updated
+from merextras.engine.generalised.steps import inverse, least_eigenvalue, newton_step, updated
 from merextras.engine.kernels.blocks import Array, BoolArray
 
 # Step of one-sided differences for the first Hessian, of central ones for the information (in
@@ -30,6 +31,9 @@ _NOISE = 1e-12
 # The decrement of a refit to one of many responses: four times the log-likelihood to gain.
 AGAIN = 1e-9
 NEAR_ZERO, NEAR_BOUNDARY = 1e-4, 1e-3
+# Least eigenvalues of a scaled Hessian: what is positive beyond rounding, and what needs no other
+# look.
+POSITIVE, _CLEAR = 1e-10, 0.02
 # A logarithm of a size from which on a negative binomial is Poisson, and where it is put then.
 _POISSON, _AT_POISSON = 16.0, 18.0
 
@@ -50,15 +54,15 @@ class GlmmControl:
     max_restarts: int = 5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Optimum:
     """Where the search ended.
 
     Attributes
     ----------
     point : LaplacePoint
-    hessian : (m, m) array
-        Of the deviance in x, by differences of the exact gradient; rows of what is held are zero.
+    rough : (m, m) array
+        The Hessian of the last step: the working model's of beta, differences for all else.
     free : (m,) boolean array
         Which parameters were searched: a size that goes to infinity is held.
     gradient : (m,) array
@@ -66,13 +70,13 @@ class Optimum:
     n_iterations, n_evaluations, n_steps, n_restarts : int
         Steps of the search, evaluations, Newton steps of the modes within them, restarts.
     converged : bool
-    positive : bool
-        Whether the information of what is free is positive definite.
+        At the optimum, as far as the last step's Hessian tells; the information is positive
+        definite where that leaves a doubt.
     log : tuple of (deviance, decrement)
     """
 
     point: LaplacePoint
-    hessian: Array
+    rough: Array
     free: BoolArray
     gradient: Array
     decrement: float
@@ -81,8 +85,23 @@ class Optimum:
     n_steps: int
     n_restarts: int
     converged: bool
-    positive: bool
     log: tuple[tuple[float, float], ...]
+
+    @cached_property
+    def hessian(self) -> Array:
+        """Of the deviance in x, (m, m), by differences of the exact gradient.
+
+        Made when it is first asked for: it takes two gradients for each parameter. Rows of what is
+        held are zero.
+        """
+        if not np.isfinite(self.point.deviance()):
+            return np.full_like(self.rough, np.nan)
+        return information(self.point.criterion, self.point, self.free)
+
+    @cached_property
+    def positive(self) -> bool:
+        """Whether the information of what is free is positive definite."""
+        return least_eigenvalue(self.hessian[np.ix_(self.free, self.free)]) > POSITIVE
 
     @property
     def gain(self) -> float:
@@ -98,6 +117,14 @@ class Optimum:
         out = np.zeros((m, m))
         inner = self.hessian[np.ix_(free, free)]
         found = 2.0 * inverse(inner) if self.positive else np.full_like(inner, np.nan)
+        out[np.ix_(free, free)] = found
+        return out
+
+    def rough_covariance(self) -> Array:
+        """That by the Hessian of the last step, (m, m)."""
+        m, free = len(self.free), np.flatnonzero(self.free)
+        out, inner = np.zeros((m, m)), self.rough[np.ix_(free, free)]
+        found = 2.0 * inverse(inner) if least_eigenvalue(inner) > POSITIVE else np.nan
         out[np.ix_(free, free)] = found
         return out
 
@@ -200,7 +227,7 @@ class _Search:
     def _size_is_infinite(self, x: Array) -> bool:
         """Whether a negative binomial's size is so large that it is a Poisson distribution."""
         has = self.criterion.family.n_phi == 1 and self.criterion.family.has_limit
-        return has and bool(self.free[-1]) and bool(x[-1] > _POISSON)
+        return has and bool(self.free[-1]) and is_infinite_size(float(x[-1]))
 
     def _as_poisson(self, point: LaplacePoint) -> LaplacePoint:
         self.free[-1] = False
@@ -273,6 +300,11 @@ class _Search:
         return self.criterion.at(np.concatenate([theta, point.x[self.beta.start :]]), point)
 
 
+def is_infinite_size(logarithm: float) -> bool:
+    """Whether a negative binomial's size is so large that it is a Poisson distribution."""
+    return bool(logarithm > _POISSON)
+
+
 def optimise(
     criterion: Laplace, x: Array | None = None, *, control: GlmmControl | None = None
 ) -> Optimum:
@@ -317,13 +349,15 @@ def _settled(
 
 
 def _finished(search: _Search, point: LaplacePoint, restarts: int) -> Optimum:
-    """The information, and a last step by it."""
+    """A last step, by a Hessian of this point."""
     free, criterion = search.free, search.criterion
     gradient = np.where(free, point.gradient(), 0.0)
-    hessian = information(criterion, point, free)
-    inner = hessian[np.ix_(free, free)]
-    positive = is_positive(inner)
+    hessian = search.first_hessian(point, gradient)
+    if least_eigenvalue(hessian[np.ix_(free, free)]) < _CLEAR:
+        # Whether this is an optimum is the information's to say.
+        hessian = information(criterion, point, free)
     step, decrement = newton_step(hessian, gradient, free)
+    positive = least_eigenvalue(hessian[np.ix_(free, free)]) > POSITIVE
     if positive and search.control.tolerance > 0.0:
         trial = criterion.at(point.x + step, point)
         if trial.deviance() <= point.deviance() + search.noise(point.deviance()):
@@ -332,8 +366,7 @@ def _finished(search: _Search, point: LaplacePoint, restarts: int) -> Optimum:
     converged = bool(np.isfinite(decrement)) and decrement <= 1e-8 and positive
     return Optimum(
         point, hessian, free, gradient, float(decrement), len(search.log),
-        criterion.n_evaluations, criterion.n_steps, restarts, converged, positive,
-        tuple(search.log),
+        criterion.n_evaluations, criterion.n_steps, restarts, converged, tuple(search.log),
     )  # fmt: skip
 
 
@@ -343,7 +376,7 @@ def _nowhere(search: _Search, point: LaplacePoint) -> Optimum:
     nothing = np.full(m, np.nan)
     return Optimum(
         point, np.full((m, m), np.nan), search.free, nothing, np.inf, 0,
-        criterion.n_evaluations, criterion.n_steps, 0, False, False, (),
+        criterion.n_evaluations, criterion.n_steps, 0, False, (),
     )  # fmt: skip
 
 

@@ -18,12 +18,15 @@ _ROUNDING = 1e-7
 _DOUBTFUL = 8.0
 
 
-def is_doubtful(x: Array, covariance: Array) -> bool:
-    """Whether some row's fixed part has a standard error that only separation explains."""
+def is_doubtful(x: Array, covariance: Array, share: float = 1.0) -> bool:
+    """Whether some row's fixed part has a standard error that only separation explains.
+
+    Or more than a share of such a one.
+    """
     if not np.isfinite(covariance).all():
         return True
     squares = np.einsum("np,pq,nq->n", x, covariance, x)
-    return bool(np.max(squares, initial=0.0) > _DOUBTFUL**2)
+    return bool(np.max(squares, initial=0.0) > (share * _DOUBTFUL) ** 2)
 
 
 def separating(x: Array, signs: IntArray) -> Array | None:

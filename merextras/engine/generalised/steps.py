@@ -34,12 +34,15 @@ def updated(hessian: Array, dx: Array, dg: Array) -> Array:
     return np.asarray(hessian - np.outer(moved, moved) / model + np.outer(dg, dg) / along)
 
 
-def is_positive(inner: Array) -> bool:
-    """Whether a symmetric matrix, scaled, is positive definite beyond rounding."""
+def least_eigenvalue(inner: Array) -> float:
+    """The least eigenvalue of a symmetric matrix scaled to a diagonal of one.
+
+    Minus infinity where it is not finite, infinity where it is empty.
+    """
     if not np.isfinite(inner).all():
-        return False
+        return -np.inf
     size = np.sqrt(np.maximum(np.abs(inner.diagonal()), 1e-300))
-    return bool(np.linalg.eigvalsh(inner / np.outer(size, size))[0] > 1e-10) if len(inner) else True
+    return float(np.linalg.eigvalsh(inner / np.outer(size, size))[0]) if len(inner) else np.inf
 
 
 def inverse(inner: Array) -> Array:

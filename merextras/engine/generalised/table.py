@@ -16,9 +16,10 @@ from merextras.engine.elimination.columns import Reduced, reduce
 from merextras.engine.elimination.conditional_variances import Selected
 from merextras.engine.elimination.factor import Factor
 from merextras.engine.elimination.plan import System, TailKind, make_plan, prepare
+from merextras.engine.generalised.cells import Cells
 from merextras.engine.kernels import dense, sparse
 from merextras.engine.kernels.blocks import Array, IntArray
-from merextras.engine.products.crossprod import CrossProducts, effects_of
+from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.products.effects import EffectBasis
 from merextras.engine.products.term_rows import TermRows
 
@@ -44,20 +45,27 @@ class _Sum:
 
 
 class Table:
-    """The rows of a model.
+    """The rows of a model, or its cells in their place.
 
     Attributes
     ----------
     x : (n, p) array
-        X in coordinates in which its columns are orthonormal.
+        X in coordinates in which the columns of all rows are orthonormal.
     transform : (p, p) array
         T of ``X T = x``.
     terms : tuple of TermRows
-        In the coordinates of `effects`.
+        In the coordinates of `effects`; of a class of M levels divided by sqrt(M).
     effects : tuple of EffectBasis
+    sizes : tuple of (k,) arrays
+        Root mean squares of the covariates of each term.
     offset : (n,) array
     template : System
         The layout, with weights of one.
+    cells : Cells or None
+    counts : (n,) array
+        How many of the user's rows each stands for, in all levels.
+    copies : (J,) array or None
+        How many levels each stands for; None if one.
     """
 
     def __init__(
@@ -67,16 +75,32 @@ class Table:
         offset: Array | None = None,
         *,
         tail: TailKind = "auto",
+        cells: Cells | None = None,
     ) -> None:
+        self.cells, counts = cells, None
+        self.copies = None if cells is None else cells.copies
+        if cells is not None:
+            x, terms, counts = x[cells.rows], _in_cells(terms, cells), _counts(cells)
+            offset = None if offset is None else offset[cells.rows]
+        self.counts = np.ones(len(x)) if counts is None else counts
         self.n, self.p = x.shape
-        self.transform = dense.orthonormal_coordinates(x) if self.p else np.eye(0)
+        self.transform = dense.orthonormal_coordinates(x, counts) if self.p else np.eye(0)
         self.x = dense.product(x, self.transform)
         self.offset = np.zeros(self.n) if offset is None else offset
-        self.effects: tuple[EffectBasis, ...] = tuple(effects_of(terms))
-        cp = CrossProducts.from_rows(
-            np.empty((self.n, 0)), np.zeros(self.n), terms, effects=self.effects
+        rows = self.n if counts is None else float(np.sum(counts))
+        self.effects: tuple[EffectBasis, ...] = tuple(
+            EffectBasis.from_rows(term.values, rows, counts, term.freedom) for term in terms
         )
-        self.terms = tuple(cp.basis.rows(terms))
+        pairs = list(zip(terms, self.effects, strict=True))
+        self.terms = tuple(replace(term, values=own.rows(term.values)) for term, own in pairs)
+        self.sizes = tuple(_sizes(term.values, rows, counts) for term in self.terms)
+        if self.copies is not None:
+            root = np.sqrt(self.copies[self.terms[0].codes])[:, None]
+            self.terms = tuple(replace(term, values=term.values / root) for term in self.terms)
+        bases = [EffectBasis.identity(term.k, term.freedom) for term in self.terms]
+        cp = CrossProducts.from_rows(
+            np.empty((self.n, 0)), np.zeros(self.n), self.terms, effects=bases
+        )
         self.template = prepare(cp, make_plan(cp, tail))
         self._lay_out()
 
@@ -147,6 +171,29 @@ class Table:
         cp = replace(template.cp, own=tuple(own), cross={})
         return System(cp, template.plan, nested, to_tail, tail)
 
+    def by_row(self, r: Array) -> Array:
+        """A number for each row of the user, of one for each row here."""
+        return r if self.cells is None else np.asarray(r[self.cells.of_row])
+
+    def modes_by_level(self, b: Array) -> Array:
+        """Effects of each level of the user, (J, k), in the coordinates of `effects`."""
+        if self.copies is None:
+            return b
+        return self.by_level(b / np.sqrt(self.copies)[:, None])
+
+    def by_level(self, values: Array) -> Array:
+        """Something of each level of the user, (J, ...), of that of the levels here."""
+        if self.cells is None or self.cells.level_of is None:
+            return values
+        return np.asarray(values[self.cells.level_of])
+
+    def log_det(self, factor: Factor) -> float:
+        """``log |H|``."""
+        if self.copies is None:
+            return factor.log_det
+        diagonals = (np.diagonal(lead.low, axis1=1, axis2=2) for lead in factor.leads)
+        return 2.0 * sum(float(self.copies @ np.log(part).sum(axis=1)) for part in diagonals)
+
     def to_terms(self, r: Array) -> tuple[Array, ...]:
         """``Z'r`` by terms, (J, k, 1)."""
         return tuple(_to_term(term, r) for term in self.terms)
@@ -181,7 +228,30 @@ class Table:
             block = self._among_tail
             found = selected.tail.at(block.places) * block.products
             out += self._tail_twice @ found.reshape(block.repeats, self.n)
+        return out if self.copies is None else out * self.copies[terms[0].codes]
+
+
+def _in_cells(terms: Sequence[TermRows], cells: Cells) -> list[TermRows]:
+    """The rows of the cells."""
+    out = [replace(term, codes=term.codes[cells.rows], values=term.values[cells.rows])
+           for term in terms]  # fmt: skip
+    if cells.codes is None or cells.copies is None:
         return out
+    codes, size = cells.codes, len(cells.copies)
+    return [replace(term, codes=codes, n_levels=size) for term in out]
+
+
+def _counts(cells: Cells) -> Array:
+    """The rows that each cell stands for, in all levels of its class."""
+    if cells.codes is None or cells.copies is None:
+        return cells.counts
+    return cells.counts * cells.copies[cells.codes]
+
+
+def _sizes(values: Array, n: float, counts: Array | None) -> Array:
+    weights = np.ones(len(values)) if counts is None else counts
+    square = weights @ values**2 / max(n, 1.0)
+    return np.sqrt(np.where(square > 0.0, square, 1.0))
 
 
 def _own_sum(term: TermRows) -> _Sum:

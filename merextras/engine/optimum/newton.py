@@ -19,6 +19,15 @@ from merextras.engine.optimum import restarts
 from merextras.engine.optimum.criterion import Criterion, Point
 from merextras.engine.optimum.step import newton_steps
 from merextras.engine.optimum.summary import Control, Iteration, OptSummary
+from merextras.engine.optimum.unbounded import (
+    FAR,
+    is_bottomless,
+    is_unbounded,
+    is_unsettled,
+    outgrown,
+    relative_size,
+    relative_sizes,
+)
 from merextras.engine.solution.pls import Solution
 
 # Relative standard deviations below this are tried at exactly zero.
@@ -31,10 +40,6 @@ SLOW, PATIENCE = 0.3, 3
 _QUICK = 1e-2
 # A decrease of the deviance that counts as one, relative to its size: some hundred roundings.
 NOISE = 1e-13
-# Relative standard deviations at which the residual variance has no digit left, and few.
-FAR, FEW_DIGITS = 1e7, 1e5
-# One from which on a rise of less than this of the deviance, if it grows tenfold, is none.
-LARGE, LITTLE = 1e3, 1e-3
 # An eigenvalue of the Hessian that may be zero but for rounding, relative to the largest.
 FLAT = 1e-5
 # Searches that only foresee where they would end: their decrement and iterations.
@@ -84,19 +89,25 @@ class _Search:
         value = solution.deviance() + end.point.penalty()
         return bool(abs(value - end.deviance) > 10 * self.noise(end.deviance))
 
+    def is_unbounded(self, end: _End) -> bool:
+        """Whether the criterion has no minimum where a search ended."""
+        where = self.criterion, self.value, end.theta, end.deviance
+        return is_unbounded(*where, end.decrement)
+
+    def is_bottomless(self, end: _End) -> bool:
+        """Whether it has none, and no end of another search can be lower."""
+        where = self.criterion, self.value, end.theta, end.deviance
+        return self.is_unbounded(end) and is_bottomless(*where)
+
     @property
     def tolerance(self) -> float:
         """When to stop: later where another iteration costs nothing beside reading the table."""
         quick = self.criterion.is_quick and max(self.criterion.covariances.ks) > 1
         return self.control.tolerance * (_QUICK if quick else 1.0)
 
-    def relative_sizes(self, theta: Array) -> Array:
-        """Relative standard deviations, of covariates of size one; zero for other parameters."""
-        return self.criterion.parameters.amounts(theta, self.criterion.units)
-
-    def relative_size(self, theta: Array) -> float:
-        """The largest relative standard deviation, of a covariate of size one."""
-        return float(self.relative_sizes(theta).max(initial=0.0))
+    def value(self, theta: Array) -> float:
+        """The deviance at a theta."""
+        return self.at(theta)[1]
 
     def curvature(self, theta: Array, hessian: Array) -> float:
         """The least second derivative in a parameter, in units of its size."""
@@ -114,7 +125,7 @@ class _Search:
         decrement, previous, slow = np.inf if some else 0.0, np.inf, 0
         for _ in range(most if some and np.isfinite(deviance) else 0):
             grad, hessian = point.gradient(), point.hessian()
-            if not np.isfinite(hessian).all() or self.relative_size(theta) > FAR:
+            if not np.isfinite(hessian).all() or relative_size(self.criterion, theta) > FAR:
                 break
             if slow >= PATIENCE:
                 hessian = self.criterion.differenced(theta, lambda end: self.at(end)[0])
@@ -137,6 +148,13 @@ class _Search:
             previous, decrement = decrement, left
             if left <= tolerance or length == 0.0:
                 break
+            if slow >= PATIENCE:
+                farther = outgrown(self.criterion, self.value, theta, deviance)
+                if farther is not None:
+                    theta, previous, slow = farther, np.inf, 0
+                    point, deviance = self.at(theta)
+                elif is_unsettled(self.criterion, theta, decrement):
+                    break
         canonical = self.parameters.canonical(theta)
         if (theta != canonical).any():
             theta = canonical
@@ -197,7 +215,7 @@ def minimise(
         end = _descend(search, end.theta)
         solution = end.point.solution
     theta, deviance, decrement = end.theta, end.deviance, end.decrement
-    finite, unbounded = bool(np.isfinite(deviance)), _is_unbounded(search, end)
+    finite, unbounded = bool(np.isfinite(deviance)), search.is_unbounded(end)
     gained = decrement <= max(1e-8, control.tolerance)
     converged = finite and end.optimal and gained and not unbounded
     user = criterion.to_user(np.array([initial, theta, *(line.theta for line in end.log)]))
@@ -213,17 +231,32 @@ def minimise(
     return solution, summary
 
 
+def improved(
+    criterion: Criterion, theta: Array, *, tolerance: float, steps: int
+) -> tuple[Solution, Array] | None:
+    """The solution and theta after some of the search's steps, for a start of something else.
+
+    None where the criterion is not finite, or has no minimum.
+    """
+    search = _Search(criterion, Control())
+    theta, point, deviance, decrement = search.newton(theta, tolerance, steps)
+    end = _End(theta, point, deviance, decrement, True, 0, ())
+    if not np.isfinite(deviance) or search.is_unbounded(end):
+        return None
+    return point.solution, theta
+
+
 def _lowest(search: _Search, theta: Array) -> tuple[_End, int, bool]:
     """The end of a search, where it may not be the only one the lowest, and whether it was."""
     end = _descend(search, theta)
     if not search.parameters.n or not _is_doubtful(search, end):
         return end, 1, search.flatness > FLAT
-    if not np.isfinite(end.deviance):
+    if not np.isfinite(end.deviance) or search.is_bottomless(end):
         return end, 1, False
     others = restarts.starts(search.criterion, end.theta)
     end, n_ends = restarts.lowest(
-        end, others, search.foresee, lambda start: _descend(search, start),
-        lambda found: _is_unbounded(search, found),
+        search.criterion, end, others, search.foresee, lambda start: _descend(search, start),
+        search.is_unbounded,
     )  # fmt: skip
     return end, n_ends, False
 
@@ -233,22 +266,6 @@ def _is_doubtful(search: _Search, end: _End) -> bool:
     singular = search.criterion.near_zero(end.theta, NEAR_BOUNDARY)
     short = any(iteration.step < restarts.SHORT_STEP for iteration in search.log)
     return singular or short or len(search.log) > restarts.LONG_WAY
-
-
-def _is_unbounded(search: _Search, end: _End) -> bool:
-    """Whether the criterion does not rise as what is large of the random effects grows further."""
-    if search.criterion.has_minimum:
-        return False
-    size = search.relative_sizes(end.theta)
-    largest = np.max(size, initial=0.0)
-    unsettled = end.decrement > 1e-8 and largest > FEW_DIGITS
-    if end.deviance == -np.inf or largest > FAR or unsettled:
-        return True
-    if not np.isfinite(end.deviance) or not largest > LARGE:
-        return False
-    # What is large alone, and with all that outweighs the residual: it may grow in proportion only.
-    grown = [search.parameters.tenfold(end.theta, size > bound) for bound in (LARGE, 1.0)]
-    return any(search.at(theta)[1] <= end.deviance + LITTLE for theta in grown)
 
 
 def _descend(search: _Search, theta: Array) -> _End:
@@ -308,7 +325,7 @@ def _snap_to_zero(search: _Search, theta: Array, deviance: float) -> Array | Non
     First all of an effect's row of Lambda, then what the effects before it leave of it, the
     diagonal element alone.
     """
-    size = search.relative_sizes(theta)
+    size = relative_sizes(search.criterion, theta)
     limit = NEAR_ZERO * max(1.0, float(np.max(size, initial=0.0)))
     snapped = None
     for where in search.parameters.zero_groups():

@@ -65,10 +65,10 @@ class Parameters:
         own = self.covariances.amounts(self.theta(v), units[: self.covariances.n])
         return self.with_theta(np.zeros(v.shape), own)
 
-    def tenfold(self, v: Array, which: BoolArray) -> Array:
-        """See `Covariances.tenfold`."""
-        n = self.covariances.n
-        return self.with_theta(v, self.covariances.tenfold(self.theta(v), which[..., :n]))
+    def enlarged(self, v: Array, which: BoolArray, times: float) -> Array:
+        """See `Covariances.enlarged`."""
+        own = which[..., : self.covariances.n]
+        return self.with_theta(v, self.covariances.enlarged(self.theta(v), own, times))
 
     def zero_groups(self) -> list[IntArray]:
         """See `Covariances.zero_groups`."""

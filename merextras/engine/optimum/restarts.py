@@ -33,15 +33,20 @@ _ALIKE, _ONLY, _BESIDE, _FREED = (1.0, 3.0, 10.0, 30.0, 0.3), (3.0, 1.0, 0.3), 0
 _NONE = 1e-3
 # Deviances that are one end's: relative to 1 + its size; absolute, of ends known to a few digits.
 _LOWER, _SAME = 1e-7, 1e-2
+# Covariances that are one place's: relative to the largest; absolute, of effects of size one.
+_CLOSE, _CLOSE_TO_NONE = 0.1, 1e-6
 
 
 class End(Protocol):
     """Where a search stopped."""
 
     @property
-    def theta(self) -> Array: ...  # noqa: D102
+    def theta(self) -> Array:
+        """The covariance parameters there, (n_theta,)."""
+
     @property
-    def deviance(self) -> float: ...  # noqa: D102
+    def deviance(self) -> float:
+        """The criterion's value there."""
 
 
 E = TypeVar("E", bound=End)
@@ -75,9 +80,7 @@ def alike(criterion: Criterion, sizes: Iterable[float]) -> Iterator[Array]:
 
 def freed(criterion: Criterion, theta: Array, sizes: Iterable[float]) -> Iterator[Array]:
     """An end with each direction that has no variance set free in turn."""
-    pairs = zip(criterion.covariances.factors(theta), criterion.sizes, strict=True)
-    rows = [lam * unit[:, None] for lam, unit in pairs]
-    scaled = [row @ row.T for row in rows]
+    scaled = _scaled(criterion, theta)
     for size in sizes:
         for t, g in enumerate(scaled):
             for change in criterion.covariances.structures[t].released(g, _NONE):
@@ -96,12 +99,32 @@ def alone(criterion: Criterion, sizes: Iterable[float]) -> Iterator[Array]:
                 yield _theta_of(criterion, [*little[:t], g, *little[t + 1 :]])
 
 
+def _scaled(criterion: Criterion, theta: Array) -> list[Array]:
+    """The covariance of each term, of effects of size one."""
+    own = criterion.parameters.theta(theta)
+    pairs = zip(criterion.covariances.factors(own), criterion.sizes, strict=True)
+    rows = [lam * unit[:, None] for lam, unit in pairs]
+    return [row @ row.T for row in rows]
+
+
 def _theta_of(criterion: Criterion, scaled: Sequence[Array]) -> Array:
     pairs = zip(scaled, criterion.sizes, strict=True)
     return criterion.covariances.from_covariances([g / np.outer(u, u) for g, u in pairs])
 
 
+def are_one_place(criterion: Criterion, one: Array, other: Array) -> bool:
+    """Whether two thetas are so near that searches from them go the same way."""
+    n = criterion.covariances.n
+    pairs = zip(_scaled(criterion, one), _scaled(criterion, other), strict=True)
+    alike = all(
+        np.abs(a - b).max() <= max(_CLOSE * np.abs(a).max(initial=0.0), _CLOSE_TO_NONE)
+        for a, b in pairs
+    )
+    return alike and bool((np.abs(one[n:] - other[n:]) <= _CLOSE).all())
+
+
 def lowest(
+    criterion: Criterion,
     first: E,
     others: Iterable[Array],
     foresee: Callable[[Array], tuple[Array, float]],
@@ -110,8 +133,11 @@ def lowest(
 ) -> tuple[E, int]:
     """Search from other starts, and return the lowest end and the number of those that differ.
 
+    A search that comes to where one has been goes no further.
+
     Parameters
     ----------
+    criterion : Criterion
     first : End
         Of the search that was made.
     others : iterable of (n_theta,) arrays
@@ -122,12 +148,18 @@ def lowest(
     is_last : callable End -> bool
         Whether there is no use in looking further: the deviance has no minimum.
     """
-    ends = [first]
+    ends, places = [first], [(first.theta, first.deviance)]
     for theta in others:
         near, deviance = foresee(theta)
         best = min(end.deviance for end in ends)
-        if np.isfinite(deviance) and (_is_lower(deviance, best) or _is_new(deviance, ends)):
+        known = any(
+            abs(deviance - value) <= _SAME and are_one_place(criterion, near, place)
+            for place, value in places
+        )
+        worth = _is_lower(deviance, best) or _is_new(deviance, ends)
+        if np.isfinite(deviance) and worth and not known:
             end = descend(near)
+            places += [(near, deviance), (end.theta, end.deviance)]
             if is_last(end):
                 # A flat end far out may lie above a minimum; one that is lower has no minimum.
                 if end.deviance < best:

@@ -10,8 +10,9 @@ import numpy as np
 from merextras.engine.kernels.blocks import Array, IntArray
 from merextras.engine.optimum import restarts
 from merextras.engine.optimum.criterion import Criterion
-from merextras.engine.optimum.newton import LARGE, NEAR_BOUNDARY
+from merextras.engine.optimum.newton import NEAR_BOUNDARY
 from merextras.engine.optimum.restarts import are_worth_it
+from merextras.engine.optimum.unbounded import LARGE
 from merextras.engine.replicates.fits import ManyFits
 
 # Relative standard deviations of all effects, and of one direction beside others that have little.

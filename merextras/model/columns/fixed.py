@@ -17,6 +17,7 @@ from merextras._checks import check_columns
 from merextras._typing import Array, BoolArray
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
 from merextras.model.columns.spec_part import SpecPart
+from merextras.model.evaluation.arithmetic import arithmetic
 from merextras.model.evaluation.boxes import boxed
 from merextras.model.evaluation.complete_rows import CompleteRows
 from merextras.model.evaluation.explained import explained, first_line
@@ -86,7 +87,8 @@ class Scope:
             pieces = pieces_of(re.sub(r"`([^`]*)`", r'Q("\1")', rhs))
         shown = frame if pieces is None else self._shown(frame, pieces)
         by = self._by_formulaic if self._engine == "formulaic" else self._by_patsy
-        return by(rhs, shown, frame)
+        with np.errstate(divide="ignore", invalid="ignore"):  # told by ours: log(0), log(-1)
+            return by(rhs, shown, frame)
 
     def _shown(self, frame: pd.DataFrame, pieces: Sequence[str]) -> pd.DataFrame:
         return for_engine(frame, pieces, "formula", bools=self._engine == "formulaic")
@@ -152,10 +154,14 @@ class Scope:
     def column(self, code: str, frame: pd.DataFrame) -> Array:
         """One numeric column from a piece of code."""
         check_trusted([code], frame.columns, trusted=self._trusted)
+        plain = arithmetic(code, frame)
+        if plain is not None:
+            return plain
         shown = for_engine(frame, [f"I({code})"], "formula")
         space = patsy.EvalEnvironment([{**self._seen_by(code, "patsy"), "C": boxed}])
         try:
-            made = patsy.dmatrix(f"0 + I({code})", shown, eval_env=space, NA_action="raise")
+            with np.errstate(divide="ignore", invalid="ignore"):  # told by ours: log(0), log(-1)
+                made = patsy.dmatrix(f"0 + I({code})", shown, eval_env=space, NA_action="raise")
         except (patsy.PatsyError, SyntaxError) as err:
             raise explained(err, code, frame) from err
         values = np.asarray(made, dtype=float)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -24,8 +25,9 @@ from merextras.model.design.design import RowDesign, Term, in_order
 from merextras.model.design.offset import offset_from
 from merextras.model.design.options import Options
 from merextras.model.design.residual import ResidualBy, check_grouped, residual_columns
+from merextras.model.design.user_rows import UserRows
 from merextras.model.formula.parse import Bar, MixedFormula, parse
-from merextras.model.formula.r_spelling import written_out
+from merextras.model.formula.r_spelling import instead_of, written_out
 from merextras.model.formula.translate import (
     as_code,
     contrast_labels,
@@ -75,6 +77,9 @@ def build_design(
     needed = {c: column for c, column in columns.items() if c in names}
     keep = _complete(needed, len(data), options)
     check_grouped(data, by, keep)
+    user_rows = None
+    if not keep.all():
+        user_rows = UserRows(data.index, np.flatnonzero(keep), options.missing == "keep")
     frame, columns = _kept_rows(data, columns, keep)
     own = options.kept(keep, names)
     residual = ResidualBy.of_frame(frame, by) if by else None
@@ -105,6 +110,7 @@ def build_design(
         frequencies=own.frequencies,
         options=own,
         residual=residual,
+        user_rows=user_rows,
     )
     return design, int(np.sum(~keep))
 
@@ -120,10 +126,19 @@ def check_parts(written: MixedFormula, formula: str, data: pd.DataFrame) -> None
         )
     for column in (column for bar in written.bars for column in bar.factors):
         if column not in data.columns:
-            hint = in_index(column, data)
+            hint = in_index(column, data) or _instead_of_code(column)
             raise InvalidArgumentError(
                 f"formula: the grouping factor {unknown_column(column, data.columns)}{hint}"
             )
+
+
+def _instead_of_code(factor: str) -> str:
+    """What to do about code right of a bar."""
+    called = re.match(r"([\w.]+)\s*\(", factor)
+    if called is None:
+        return ""
+    known = instead_of(called[1])
+    return "; " + (known or "make a column of it, and name that right of the bar")
 
 
 def _complete(columns: Mapping[str, pd.Series], n: int, options: Options) -> BoolArray:

@@ -14,6 +14,12 @@ from merextras.model.formula.r_spelling import instead_of
 def explained(err: Exception, code: str, frame: pd.DataFrame) -> InvalidArgumentError:
     """The engine's error; of an unknown name, what it may have meant."""
     text = first_line(err)
+    if re.search("contains (missing|null) values", text):
+        return InvalidArgumentError(
+            f"formula {code!r}: there is no value in some rows, such as the logarithm of a number "
+            "below zero, though their columns have one; leave these rows out, or make it a column "
+            "of the data"
+        )
     match = re.search(r"(?:Name|Key)Error:[^'`]*['`](?P<name>[^'`]+)['`]", text)
     if match is None:
         return InvalidArgumentError(f"formula {code!r}: {text}")

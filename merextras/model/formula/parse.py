@@ -16,6 +16,8 @@ from merextras.exceptions import InvalidArgumentError
 from merextras.model.formula.structures import tag_of
 
 _OPEN, _CLOSE, _QUOTES = "([{", ")]}", "\"'`"
+# A column that is said to be a factor, which it is right of a bar: ``factor(g)``.
+_FACTOR = re.compile(r"(?:(?:as\.)?factor|C)\s*\(\s*(`[^`]*`|\w+)\s*\)")
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,14 @@ class MixedFormula:
     fixed: str
     bars: tuple[Bar, ...]
     dropped: tuple[Bar, ...] = ()
+
+
+def check_order(formula: object, data: object, verb: str = "lmer") -> None:
+    """Raise where the two arguments of a verb are swapped."""
+    if isinstance(data, str) and "~" in data and not isinstance(formula, str):
+        raise InvalidArgumentError(
+            f"the arguments are swapped: {verb}(formula, data), {verb}({data!r}, ...)"
+        )
 
 
 def parse(text: str, *, name: str = "formula", subtract: bool = False) -> MixedFormula:
@@ -321,6 +331,8 @@ def _interaction(text: str, start: int, end: int, name: str) -> tuple[str, ...]:
         column = text[a + 1 : b].strip()
         if not column:
             raise _error(text, min(a + 1, len(text) - 1), "a grouping factor is missing here", name)
+        called = _FACTOR.fullmatch(column)
+        column = called[1] if called else column
         quoted = column[0] == "`" and column[-1] == "`"
         names.append(column[1:-1] if quoted else column)
     return tuple(names)

@@ -37,7 +37,7 @@ def as_pandas(data: Any, name: str = "data") -> pd.DataFrame:
         return data
     if isinstance(data, Mapping):
         return _from_mapping(data, name)
-    if _is_arrow(data):
+    if is_arrow(data):
         return from_arrow(data)
     if hasattr(data, "to_arrow") and hasattr(data, "to_pandas"):  # polars
         return from_arrow(data.to_arrow())
@@ -67,7 +67,8 @@ def _listed(values: Any) -> Any:
     return (made.infer_objects() if made.dtype.kind == "O" else made).array
 
 
-def _is_arrow(data: Any) -> bool:
+def is_arrow(data: Any) -> bool:
+    """Whether it is an arrow table or batch, in memory; without importing pyarrow."""
     of = type(data).__module__.partition(".")[0]
     return of == "pyarrow" and hasattr(data, "schema") and hasattr(data, "to_pandas")
 

@@ -9,9 +9,16 @@ import numpy as np
 
 from merextras._typing import Array
 from merextras.engine.generalised.laplace import Laplace
-from merextras.engine.generalised.search import Again, reoptimise
+from merextras.engine.generalised.search import (
+    POSITIVE,
+    Again,
+    information,
+    is_infinite_size,
+    reoptimise,
+)
+from merextras.engine.generalised.steps import inverse, least_eigenvalue
 from merextras.model.generalised.draws import effects_anew, response_given
-from merextras.model.generalised.fit import Request, fit_response
+from merextras.model.generalised.fit import Request, criterion_of, fit_response
 from merextras.model.generalised.fitted import FittedGlmm
 
 # Relative standard deviations that a refit starts from at least, and a logarithm of a size that it
@@ -56,12 +63,39 @@ class Refits:
         fit = fit_response(design, response, request, n_dropped=self.model.n_dropped, x=x)
         return self.model._like(fit)  # type: ignore[arg-type]
 
+    def fixed_of(self, again: Again) -> tuple[Array, Array] | None:
+        """The fixed effects of a refit and their covariance, as of the whole fit to that response.
+
+        None where the information matrix is not positive definite.
+        """
+        point = again.point
+        criterion, free = point.criterion, np.ones(point.criterion.m, dtype=bool)
+        if criterion.family.has_limit and criterion.family.n_phi:
+            free[-1] = not is_infinite_size(point.x[-1])
+        hessian = information(criterion, point, free)
+        where = np.flatnonzero(free)
+        inner = hessian[np.ix_(where, where)]
+        if not least_eigenvalue(inner) > POSITIVE:
+            return None
+        n = criterion.covariances.n
+        beta, transform = criterion.split(point.x)[1], criterion.table.transform
+        own = 2.0 * inverse(inner)[n : n + len(beta), n : n + len(beta)]
+        return criterion.beta_of(beta), np.asarray(transform @ own @ transform.T)
+
     def fit(self, y: Array) -> Again:
         """The optimum for successes, counts or numbers y, (n,)."""
-        family = self.model.choice.of(y, self.model.response.trials)
         x, hessian = self._start
         with np.errstate(all="ignore"):
-            return reoptimise(self.criterion.of(family), x, hessian)
+            return reoptimise(self._criterion_for(y), x, hessian)
+
+    def _criterion_for(self, y: Array) -> Laplace:
+        """On the same layout; anew where rows are joined by their responses."""
+        model, response = self.model, replace(self.model.response, y=y)
+        if self.criterion.table.cells is None:
+            return self.criterion.of(model.choice.of(y, response.trials))
+        return criterion_of(
+            model.design, response, Request(model.choice, model.control, model.n_agq)
+        )
 
 
 def drawn(model: FittedGlmm, kept: set[int], generator: np.random.Generator) -> Array:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from merextras._checks import check_choice
 from merextras._typing import Array, IntArray
+from merextras.engine.generalised.cells import joined
 from merextras.engine.generalised.laplace import Laplace
 from merextras.engine.generalised.quadrature import MOST_EFFECTS, Quadrature, one_factor
 from merextras.engine.generalised.search import GlmmControl, optimise
@@ -27,7 +28,7 @@ from merextras.exceptions import (
 from merextras.model.columns.fixed import Scope
 from merextras.model.design.build import build_design
 from merextras.model.design.design import RowDesign
-from merextras.model.design.options import Options, callers_names
+from merextras.model.design.options import MISSING, Options, callers_names
 from merextras.model.design.rank import full_rank
 from merextras.model.design.sanity import (
     bar_of,
@@ -38,15 +39,16 @@ from merextras.model.design.sanity import (
     check_size,
     check_twice,
 )
-from merextras.model.formula.parse import parse
+from merextras.model.formula.parse import check_order, parse
 from merextras.model.formula.r_spelling import written_out
-from merextras.model.frame.read import as_pandas
+from merextras.model.frame.read import as_pandas, is_arrow
 from merextras.model.generalised.families import FamilyChoice, read_family
 from merextras.model.generalised.fitted import FittedGlmm, GlmmFit, message_of
 from merextras.model.generalised.response import Response, read_response
 from merextras.model.source.source import is_dask, is_source
 from merextras.model.state.control import LmerControl
-from merextras.model.state.fitted import is_singular
+from merextras.model.state.fitted import Origin, is_singular
+from merextras.model.state.identified import check_told_apart
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,8 @@ def fit_glmm(
 
     Called by the function that the user called; `depth` is 1 then, more with calls between.
     """
-    if is_dask(data) or is_source(data):
+    check_order(formula, data, "glmer")
+    if is_dask(data) or (is_source(data) and not is_arrow(data)):
         raise UnsupportedModelError(
             "data: generalised models are fitted in memory; give a DataFrame"
         )
@@ -114,7 +117,7 @@ def fit_glmm(
         )
     frame = as_pandas(data)
     options = Options(
-        missing=check_choice(missing, ("drop", "raise"), "missing"),
+        missing=check_choice(missing, MISSING, "missing"),
         contrasts=dict(contrasts or {}),
         scope=Scope(callers_names(depth + 1), request.control.formula_engine),
     ).with_rows(frame, weights=weights, offset=offset)
@@ -136,7 +139,9 @@ def fit_options(
     )
     design = replace(design, y=response.observed)
     check_glmm(design, response, request.choice, control, stacklevel=stacklevel + 1)
-    return fit_response(design, response, request, n_dropped=n_dropped)
+    fit = fit_response(design, response, request, n_dropped=n_dropped)
+    check_variances(fit, stacklevel=stacklevel + 1)
+    return fit
 
 
 def _later(code: str, frame: pd.DataFrame, scope: Scope) -> Array:
@@ -152,6 +157,7 @@ def fit_response(
     *,
     n_dropped: int,
     x: Array | None = None,
+    origin: Origin | None = None,
 ) -> GlmmFit:
     """Find the optimum, from given parameters in the engine's coordinates or from a start."""
     control = request.control
@@ -162,7 +168,9 @@ def fit_response(
         x[: len(theta)] = criterion.own_theta(theta)
     engine = GlmmControl(max(control.tolerance, 1e-14), control.max_iterations)
     optimum = optimise(criterion, x, control=engine)
-    return GlmmFit(design, response, request.choice, optimum, n_dropped, control, request.n_agq)
+    return GlmmFit(
+        design, response, request.choice, optimum, n_dropped, control, request.n_agq, origin
+    )
 
 
 def criterion_of(design: RowDesign, response: Response, request: Request) -> Laplace:
@@ -173,9 +181,12 @@ def criterion_of(design: RowDesign, response: Response, request: Request) -> Lap
     UnsupportedModelError
         Quadrature for several grouping factors, or too many effects.
     """
-    table = Table(design.x, [term.rows for term in design.terms], design.offset)
     family, n_agq = request.choice.of(response.y, response.trials), request.n_agq
-    covariances = design.covariances
+    covariances, rows = design.covariances, [term.rows for term in design.terms]
+    cells, found = None, joined(design.x, rows, design.offset, family, levels=n_agq == 1)
+    if found is not None:
+        cells, family = found
+    table = Table(design.x, rows, design.offset, cells=cells)
     if n_agq == 1:
         return Laplace(table, family, covariances)
     if not one_factor([term.codes for term in table.terms]):
@@ -223,6 +234,22 @@ def check_glmm(
     check_scales(design.x.std(axis=0), design.fixed.names, stacklevel + 1)
 
 
+def check_variances(fit: GlmmFit, *, stacklevel: int) -> None:
+    """Refuse variances that can't be told apart, or warn of them where nothing is checked.
+
+    Cost: nothing for a fit that ended inside at a maximum, which shows it.
+
+    Raises
+    ------
+    InvalidArgumentError
+    """
+    model = FittedGlmm(fit)  # type: ignore[arg-type]
+    if fit.optimum.converged and not is_singular(model):
+        return
+    terms, refuse = fit.design.terms, fit.control.check
+    check_told_apart(terms, model.effects_alone, None, refuse=refuse, stacklevel=stacklevel + 1)
+
+
 def warn_of(fit: GlmmFit, *, stacklevel: int) -> None:
     """Warn of a fit that is not at its optimum, singular, separated or Poisson.
 
@@ -250,12 +277,13 @@ def warn_of(fit: GlmmFit, *, stacklevel: int) -> None:
         )
 
 
-def _signs(response: Response, choice: FamilyChoice) -> IntArray | None:
+def _signs(criterion: Laplace, choice: FamilyChoice) -> IntArray | None:
     """Which rows are best with an infinite predictor; None for families that have no such rows."""
-    if response.trials is not None:
-        signs = (response.y == response.trials).astype(int) - (response.y == 0.0).astype(int)
+    y, trials = criterion.family.y, criterion.family.largest
+    if trials is not None:
+        signs = (y == trials).astype(int) - (y == 0.0).astype(int)
     elif choice.name in {"poisson", "negative_binomial"}:
-        signs = -(response.y == 0.0).astype(int)
+        signs = -(y == 0.0).astype(int)
     else:
         return None
     return np.asarray(signs, dtype=np.intp)
@@ -263,9 +291,14 @@ def _signs(response: Response, choice: FamilyChoice) -> IntArray | None:
 
 def _separated(model: FittedGlmm) -> str | None:
     """A sentence on the columns that separate the response, if some do."""
-    signs = _signs(model.response, model.choice)
+    signs = _signs(model.laplace.criterion, model.choice)
     x = model.laplace.criterion.table.x
-    if signs is None or not x.shape[1] or not is_doubtful(x, model.basis_covariance):
+    if signs is None or not x.shape[1]:
+        return None
+    # The last step's Hessian tells well enough where there is no doubt.
+    if not is_doubtful(x, model.rough_covariance, share=0.5):
+        return None
+    if not is_doubtful(x, model.basis_covariance):
         return None
     direction = separating(x, signs)
     if direction is None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -18,8 +19,9 @@ from merextras.engine.optimum.criterion import Criterion, Point
 from merextras.engine.optimum.summary import Iteration, OptSummary
 from merextras.engine.products.basis import Basis
 from merextras.engine.products.crossprod import CrossProducts
-from merextras.engine.solution.pls import Solution
-from merextras.exceptions import MerextrasError
+from merextras.engine.products.scale import Scale
+from merextras.engine.solution.pls import Solution, solve
+from merextras.exceptions import ConvergenceWarning, MerextrasError
 from merextras.model.design.design import RowDesign
 from merextras.model.generalised.families import FamilyChoice
 from merextras.model.generalised.response import Response
@@ -44,6 +46,8 @@ class GlmmFit:
     control : LmerControl
     n_agq : int
         Nodes of the quadrature in each effect; 1 is Laplace's approximation.
+    origin : Origin or None
+        The fit of statsmodels that the model comes from.
     """
 
     design: RowDesign
@@ -53,6 +57,7 @@ class GlmmFit:
     n_dropped: int
     control: LmerControl
     n_agq: int = 1
+    origin: Origin | None = None
 
 
 class FittedGlmm(FittedModel):
@@ -95,10 +100,13 @@ class FittedGlmm(FittedModel):
         """The criterion at the estimate."""
         return self._fit.optimum.point
 
-    @property
+    @cached_property
     def engine_family(self) -> Family:
-        """The log-density of the response."""
-        return self.laplace.criterion.family
+        """The log-density of the response, row by row."""
+        criterion = self.laplace.criterion
+        if criterion.table.cells is None:
+            return criterion.family
+        return self.choice.of(self.response.y, self.response.trials)
 
     @property
     def solution(self) -> Solution:
@@ -132,8 +140,8 @@ class FittedGlmm(FittedModel):
 
     @property
     def origin(self) -> Origin | None:
-        """None: the model was fitted by `glmer`."""
-        return None
+        """What was read from a fit of statsmodels; None of a model of `glmer`."""
+        return self._fit.origin
 
     @property
     def _parts(self) -> tuple[Array, Array, Array]:
@@ -157,8 +165,9 @@ class FittedGlmm(FittedModel):
     @cached_property
     def modes(self) -> tuple[Array, ...]:
         """Conditional modes of the random effects, (J, k) by terms."""
-        pairs = zip(self.laplace.criterion.table.effects, self.laplace.modes.b, strict=True)
-        return tuple(own.modes(part) for own, part in pairs)
+        table = self.laplace.criterion.table
+        pairs = zip(table.effects, self.laplace.modes.b, strict=True)
+        return tuple(own.modes(table.modes_by_level(part)) for own, part in pairs)
 
     @property
     def relative_theta(self) -> Array:
@@ -180,7 +189,7 @@ class FittedGlmm(FittedModel):
     @property
     def is_poisson(self) -> bool:
         """Whether a negative binomial's size went to infinity."""
-        return self.engine_family.has_limit and not bool(self.optimum.free[-1])
+        return self.laplace.criterion.family.has_limit and not bool(self.optimum.free[-1])
 
     @property
     def n_parameters(self) -> int:
@@ -201,6 +210,13 @@ class FittedGlmm(FittedModel):
     @cached_property
     def _covariance(self) -> Array:
         """Of all parameters in the engine's coordinates."""
+        if self.optimum.converged and not self.optimum.positive:
+            warnings.warn(
+                "the information matrix is not positive definite: the data do not determine all "
+                "parameters, which have no standard errors",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
         return self.optimum.covariance()
 
     @cached_property
@@ -249,15 +265,24 @@ class FittedGlmm(FittedModel):
         if not self.optimum.positive:
             raise MerextrasError(
                 "the information matrix is not positive definite: the data do not determine all "
-                "parameters, and there is no distribution to draw them from"
+                "parameters, or they are assumed (make_model) and no data speak of them, and there "
+                "is no distribution to draw them from; refit the model to a response"
             )
         return np.asarray(np.linalg.cholesky(np.linalg.inv(self.basis_covariance)))
 
     @property
     def basis_covariance(self) -> Array:
         """Of the fixed effects in the engine's coordinates, (p, p)."""
-        at = slice(len(self._parts[0]), len(self._parts[0]) + len(self._parts[1]))
-        return self._covariance[at, at]
+        return self._covariance[self._of_fixed, self._of_fixed]
+
+    @property
+    def rough_covariance(self) -> Array:
+        """The same by the Hessian of the search's last step, at no cost."""
+        return self.optimum.rough_covariance()[self._of_fixed, self._of_fixed]
+
+    @property
+    def _of_fixed(self) -> slice:
+        return slice(len(self._parts[0]), len(self._parts[0]) + len(self._parts[1]))
 
     @cached_property
     def fixed_covariance(self) -> Array:
@@ -273,7 +298,7 @@ class FittedGlmm(FittedModel):
     @property
     def eta(self) -> Array:
         """The linear predictor of each row with the conditional modes, (n,)."""
-        return self.laplace.modes.eta
+        return self.laplace.criterion.table.by_row(self.laplace.modes.eta)
 
     @cached_property
     def mu(self) -> Array:
@@ -283,12 +308,22 @@ class FittedGlmm(FittedModel):
     @cached_property
     def working(self) -> Solution:
         """The linear model of the working response at the mode, for variances of predictors."""
-        table, modes = self.laplace.criterion.table, self.laplace.modes
+        table, modes, n = self.laplace.criterion.table, self.laplace.modes, self.design.n
         basis = Basis(table.transform, np.zeros(table.p), table.effects)
-        x = table.x @ np.linalg.inv(table.transform) if table.p else table.x
+        w = modes.w if table.cells is None else self.engine_family.first(self.eta, self.phi)[1]
         terms = [term.rows for term in self.design.terms]
-        cp = CrossProducts.from_rows(x, np.zeros(table.n), terms, modes.w, basis)
-        return Solution(factorise(prepare(cp, table.template.plan), modes.lams), reml=False)
+        cp = CrossProducts.from_rows(self.design.x, np.zeros(n), terms, w, basis)
+        plan = table.template.plan if table.copies is None else None
+        return Solution(factorise(prepare(cp, plan), modes.lams), reml=False)
+
+    @property
+    def effects_alone(self) -> Solution:
+        """A linear model of the random effects alone and a known scale, at Lambda: their design."""
+        table, modes = self.laplace.criterion.table, self.laplace.modes
+        basis, terms = Basis(np.eye(0), np.zeros(0), table.effects), self.design.terms
+        rows, n = [term.rows for term in terms], self.design.n
+        cp = CrossProducts.from_rows(np.empty((n, 0)), np.zeros(n), rows, None, basis)
+        return solve(prepare(replace(cp, scale=Scale(1.0))), modes.lams, reml=False)
 
     @cached_property
     def opt_summary(self) -> OptSummary:
@@ -298,9 +333,10 @@ class FittedGlmm(FittedModel):
         """
         optimum, criterion = self.optimum, self.laplace.criterion
         theta = tuple(self.theta.tolist())
+        initial = theta if self.origin is None else self.origin.theta
         log = tuple(Iteration((), deviance, decrement, 1.0) for deviance, decrement in optimum.log)
         return OptSummary(
-            theta, theta, log[0].deviance if log else np.nan, self.laplace.deviance(),
+            initial, theta, log[0].deviance if log else np.nan, self.laplace.deviance(),
             tuple(optimum.gradient[: criterion.covariances.n].tolist()),
             optimum.decrement, optimum.n_evaluations, optimum.n_iterations, optimum.n_restarts,
             optimum.converged, message_of(optimum), log,
@@ -315,20 +351,21 @@ class _Blocks:
 
     def conditional(self, t: int) -> Array:
         """Of a term's effects by level, (J, k, k)."""
-        return self.point.criterion.table.effects[t].covariance(self.point.selected.own[t])
+        table = self.point.criterion.table
+        return table.effects[t].covariance(table.by_level(self.point.selected.own[t]))
 
     def between(self, s: int, t: int) -> Array:
         """Between two terms on one grouping factor, (J, k_s, k_t)."""
-        effects = self.point.criterion.table.effects
-        found = self.point.selected.between(self.point.modes.factor, s, t)
-        return effects[s].between(found, effects[t])
+        table = self.point.criterion.table
+        found = table.by_level(self.point.selected.between(self.point.modes.factor, s, t))
+        return table.effects[s].between(found, table.effects[t])
 
 
 def message_of(optimum: Optimum) -> str:
     """How a search ended."""
     if not np.isfinite(optimum.point.deviance()):
         return "not converged: there is no start at which the likelihood is finite"
-    if not optimum.positive:
+    if not optimum.converged and not optimum.positive:
         return (
             "not converged: the information matrix is not positive definite, the data do not "
             "determine all parameters"

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from statsmodels.genmod import bayes_mixed_glm
 from statsmodels.regression.mixed_linear_model import MixedLM, MixedLMResults, MixedLMResultsWrapper
 
 from merextras._typing import Array
@@ -70,11 +71,19 @@ def as_fitted(model: object, *, generalised: bool = False) -> FittedModel:
         Anything else, such as an OLS or GLM fit; a generalised mixed model, for verbs of linear
         ones.
     """
+    if is_bayes_mixed_glm(model):
+        model = FittedModel.adapter(model)  # type: ignore[arg-type]
     if isinstance(model, FittedModel):
         if model.is_generalised and not generalised:
             raise linear_only()
         return model
     return FittedModel.adapter._of(read_mixedlm(model))
+
+
+def is_bayes_mixed_glm(fit: object) -> bool:
+    """Whether it is a fit, or a model before the fit, of statsmodels' Bayesian mixed GLMs."""
+    kinds = (bayes_mixed_glm.BayesMixedGLMResults, bayes_mixed_glm._BayesMixedGLM)
+    return isinstance(fit, kinds)
 
 
 def read_mixedlm(
@@ -183,7 +192,7 @@ def _design(
     once = columns if columns.is_unique else columns[~columns.duplicated(keep=False)]
     frame = with_own_values(model, names, read_columns(frame, set(once)))
     groups, frame = groups_of(model, frame, named)
-    fixed = _fixed(model, names, frame)
+    fixed = fixed_of(model, names, frame)
     check_columns_made(model, fixed, frame)
     terms: list[Term] = []
     thetas: list[Array] = []
@@ -203,12 +212,13 @@ def _design(
     y, x = np.array(model.endog, dtype=float), np.array(model.exog, dtype=float)  # copies
     text = getattr(model, "formula", None)
     response = unquoted(text.split("~")[0].strip()) if text else str(model.endog_names)
-    formula = _formula(response, text, fixed, ordered)
-    kept = only_columns(frame, _used(response, fixed, ordered))
+    formula = formula_of(response, text, fixed, ordered)
+    kept = only_columns(frame, used_by(response, fixed, ordered))
     return RowDesign(response, y, x, fixed, ordered, index, kept, formula), theta
 
 
-def _fixed(model: Any, names: list[str], frame: pd.DataFrame) -> FixedPart:
+def fixed_of(model: Any, names: list[str], frame: pd.DataFrame) -> FixedPart:
+    """What makes the fixed columns: the fit's formula, or the columns by name."""
     spec = getattr(model.data, "model_spec", None) or getattr(model.data, "design_info", None)
     formula = getattr(model, "formula", None)
     if spec is None or not isinstance(formula, str):
@@ -268,7 +278,7 @@ def _blocks(results: Any, k: int) -> list[tuple[list[int], Tag]]:
     return [(block, PLAIN) for block in blocks]
 
 
-def _used(response: str, fixed: FixedPart, terms: tuple[Term, ...]) -> set[str]:
+def used_by(response: str, fixed: FixedPart, terms: tuple[Term, ...]) -> set[str]:
     """Variables of the model: what lme4's model frame has."""
     used = {response, *names_in(response), *fixed.variables}
     for term in terms:
@@ -278,7 +288,9 @@ def _used(response: str, fixed: FixedPart, terms: tuple[Term, ...]) -> set[str]:
     return used
 
 
-def _formula(response: str, formula: str | None, fixed: FixedPart, terms: tuple[Term, ...]) -> str:
+def formula_of(
+    response: str, formula: str | None, fixed: FixedPart, terms: tuple[Term, ...]
+) -> str:
     """The model in lme4's notation."""
     if formula:
         lhs, _, rhs = formula.partition("~")

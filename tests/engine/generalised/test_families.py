@@ -151,3 +151,16 @@ def test_saturated_is_the_highest(name):
     family, eta = _family(name)
     phi = np.full(family.n_phi, 0.5)
     assert np.all(family.saturated(phi) >= family.log_density(eta, phi) - 1e-9)
+
+
+@pytest.mark.parametrize("eta", [-11.0, -7.0, -4.5, -4.0, -3.8, -2.0, 1.0, 3.0])
+def test_a_rare_success_of_cloglog_keeps_its_digits(eta):
+    """Against the same formulas in extended precision, where ``E + a - 1`` cancels."""
+    family = binomial.Cloglog(np.ones(1), np.ones(1))
+    e = np.exp(np.longdouble(eta))
+    a = e / np.expm1(e)
+    t = e + a - 1.0
+    (g,), (w,) = family.first(np.array([eta]), np.empty(0))
+    (slope,) = family.weight_slope(np.array([eta]), np.empty(0))
+    expected = np.array([a, a * t, a * (e - a * t - t * t)], dtype=float)
+    np.testing.assert_allclose([g, w, slope], expected, rtol=1e-9)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from fuzz_share import SHARE
 from glmm_tables import FAMILIES, KINDS, RECIPROCAL, Case
 from oracle.dense import dense_lambda, dense_z
 from oracle.laplace import laplace_deviance
 from tolerances import LAPLACE_GRADIENT, ORACLE
+
+from merextras.engine.generalised.laplace import Laplace
 
 TAILS = ("dense", "sparse")
 
@@ -44,8 +47,9 @@ def _differences(criterion, x, step):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_gradient_at_twenty_points(family):
-    for seed in range(20):
+def test_gradient_at_random_points(family):
+    """Each kind of design once, in a long run three times."""
+    for seed in range(20 if SHARE >= 1.0 else len(KINDS)):
         kind = KINDS[seed % len(KINDS)]
         tail = TAILS[seed % 2] if "crossed" in kind else "auto"
         case = Case(family, kind, seed, tail=tail)
@@ -90,3 +94,18 @@ def test_predicted_modes_are_right_to_first_order(kind):
         pairs = zip(point.predicted(x), true.v, strict=True)
         errors.append(max(float(np.abs(a - b).max()) for a, b in pairs))
     assert errors[1] < 0.02 * errors[0]
+
+
+def test_evaluations_and_steps_are_counted():
+    case = Case("poisson", "one", seed=3)
+    before = case.criterion.n_evaluations, case.criterion.n_steps
+    first = case.criterion.at(case.vector)
+    second = case.criterion.at(1.01 * case.vector, first)
+    steps = first.modes.steps + second.modes.steps
+    assert steps > 1
+    assert case.criterion.n_evaluations - before[0] == 2
+    assert case.criterion.n_steps - before[1] == steps
+    fresh = case.criterion.of(case.family)
+    assert (fresh.n_evaluations, fresh.n_steps) == (0, 0)
+    fresh = Laplace(case.criterion.table, case.family)
+    assert (fresh.n_evaluations, fresh.n_steps) == (0, 0)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tolerances as tol
 
+import merextras as mx
 from merextras import lmer
 from merextras.exceptions import InvalidArgumentError
 
@@ -222,3 +223,39 @@ def test_an_offset_or_response_that_is_not_one_number(way, code, data):
     ):
         with pytest.raises(InvalidArgumentError, match="must be one numeric column"):
             fm.fit(way, formula, data)
+
+
+@pytest.mark.parametrize("written", ["factor(Subject)", "as.factor(Subject)", "C( `Subject` )"])
+def test_a_grouping_factor_that_is_said_to_be_one(written):
+    data = mx.load_dataset("sleepstudy")
+    expected = mx.lmer("Reaction ~ Days + (Days | Subject)", data)
+    for options in ({}, {"chunk_size": 50}):
+        made = mx.lmer(f"Reaction ~ Days + (Days | {written})", data, **options)
+        assert made.deviance() == pytest.approx(expected.deviance(), rel=1e-9)
+        assert list(made.ranef()) == ["Subject"]
+
+
+@pytest.mark.parametrize(
+    ("written", "instead"),
+    [
+        ("interaction(Subject, Days)", "write a:b"),
+        ("Subject % 2", "is not a column"),
+        ("I(Subject * 2)", "make a column of it"),
+    ],
+)
+def test_code_right_of_a_bar_is_refused_with_what_to_write(written, instead):
+    for options in ({}, {"chunk_size": 50}):
+        with pytest.raises(InvalidArgumentError, match=instead):
+            mx.lmer(f"Reaction ~ Days + (1 | {written})", mx.load_dataset("sleepstudy"), **options)
+
+
+@pytest.mark.parametrize("engine", ["patsy", "formulaic"])
+def test_code_without_a_value_is_ours_to_tell(engine):
+    """Warnings are errors here: numpy's own would be seen."""
+    data, control = mx.load_dataset("sleepstudy"), mx.LmerControl(formula_engine=engine)
+    with pytest.raises(InvalidArgumentError, match="no value in some rows"):
+        mx.lmer("Reaction ~ log(Days - 1) + (1 | Subject)", data, control=control)
+    with pytest.raises(InvalidArgumentError, match="infinite or undefined"):
+        mx.lmer("Reaction ~ log(Days) + (1 | Subject)", data, control=control)
+    with pytest.raises(InvalidArgumentError, match="no value in some rows"):
+        mx.lmer("log(Reaction - 300) ~ Days + (1 | Subject)", data, control=control)

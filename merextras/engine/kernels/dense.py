@@ -23,8 +23,11 @@ _CLEARLY = 1e-3
 _SPLIT = 134217729.0
 
 
-def cholesky(matrix: Array) -> Array:
-    """Lower Cholesky factor; NaN everywhere if the matrix is not positive definite."""
+def cholesky(matrix: Array, *, overwrite: bool = False) -> Array:
+    """Lower Cholesky factor; NaN everywhere if the matrix is not positive definite.
+
+    With `overwrite` a large matrix may become its own factor.
+    """
     if len(matrix) == 0:
         return np.zeros_like(matrix)
     if len(matrix) <= _SMALL:
@@ -33,7 +36,11 @@ def cholesky(matrix: Array) -> Array:
         failed = failed or not np.isfinite(low).all()
         return np.full_like(matrix, np.nan) if failed else np.asarray(low)
     try:
-        return np.asarray(la.cholesky(matrix, lower=True, check_finite=False))
+        if overwrite and matrix.flags.c_contiguous:
+            matrix = matrix.T  # the same, in LAPACK's order
+        return np.asarray(
+            la.cholesky(matrix, lower=True, overwrite_a=overwrite, check_finite=False)
+        )
     except la.LinAlgError:
         return np.full_like(matrix, np.nan)
 

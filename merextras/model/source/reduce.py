@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
 import pandas as pd
 
+from merextras._memory import available_memory
 from merextras._typing import BoolArray, IntArray
 from merextras.engine.products.accumulate import Accumulator, Part, permuted, spread, union
 from merextras.engine.products.basis import Basis
@@ -288,20 +287,6 @@ def check_memory(
         f"the fit would keep about {sum(needed.values()) / 1e9:.3g} GB in memory, of which "
         f"{available / 1e9:.3g} GB are available: {listed}"
     )
-
-
-def available_memory() -> float | None:
-    """Bytes that can be had without swapping, if the system says so."""
-    try:
-        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return float(line.split()[1]) * 1024.0
-    except OSError:
-        pass
-    try:
-        return float(os.sysconf("SC_PHYS_PAGES")) * float(os.sysconf("SC_PAGE_SIZE"))
-    except (AttributeError, OSError, ValueError):
-        return None
 
 
 def pieces_total(pieces: Sequence[PartitionProducts]) -> PartitionProducts:

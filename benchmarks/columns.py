@@ -1,7 +1,8 @@
 """A table in a folder of raw columns that numpy and R read alike, to the last bit.
 
-``columns.tsv`` lists the columns: a name and ``number`` or ``factor`` on each line. Column i is
-``i.f64`` (float64), or ``i.i32`` (codes from 0) with ``i.levels`` (one label a line).
+``columns.tsv`` lists the columns: a name and ``number``, ``factor`` or ``text`` on each line.
+Column i is ``i.f64`` (float64), or ``i.i32`` (codes from 0) with ``i.levels`` (one label a line).
+Text is stored as a factor is, and given to the packages as text.
 """
 
 from __future__ import annotations
@@ -18,10 +19,14 @@ Numbers = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Factor:
-    """A grouping factor or categorical covariate: codes from 0, and a label for each."""
+    """A grouping factor or categorical covariate: codes from 0, and a label for each.
+
+    With `text` the packages get a column of labels in place of a categorical.
+    """
 
     codes: NDArray[np.int32]
     levels: list[str]
+    text: bool = False
 
     @classmethod
     def of(cls, values: object) -> Factor:
@@ -84,7 +89,7 @@ def write(table: Table, folder: Path) -> None:
         if isinstance(column, Factor):
             column.codes.astype("<i4").tofile(folder / f"{i}.i32")
             (folder / f"{i}.levels").write_text("\n".join(column.levels) + "\n", encoding="utf-8")
-            lines.append(f"{name}\tfactor\n")
+            lines.append(f"{name}\t{'text' if column.text else 'factor'}\n")
         else:
             column.astype("<f8").tofile(folder / f"{i}.f64")
             lines.append(f"{name}\tnumber\n")
@@ -96,9 +101,10 @@ def read(folder: Path) -> Table:
     table: Table = {}
     for i, line in enumerate((folder / "columns.tsv").read_text(encoding="utf-8").splitlines()):
         name, kind = line.split("\t")
-        if kind == "factor":
+        if kind in ("factor", "text"):
             levels = (folder / f"{i}.levels").read_text(encoding="utf-8").splitlines()
-            table[name] = Factor(np.fromfile(folder / f"{i}.i32", dtype="<i4"), levels)
+            codes = np.fromfile(folder / f"{i}.i32", dtype="<i4")
+            table[name] = Factor(codes, levels, kind == "text")
         else:
             table[name] = np.fromfile(folder / f"{i}.f64", dtype="<f8")
     return table

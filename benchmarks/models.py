@@ -13,6 +13,9 @@ FAMILIES = "families"
 STRUCTURES = "covariance structures"
 RESIDUAL_BY = "residual variance by group"
 
+#: Characters of a formula in a title.
+_LONG = 100
+
 
 @dataclass(frozen=True)
 class Bar:
@@ -61,10 +64,13 @@ class Model:
 
     @property
     def title(self) -> str:
-        """The formula, and what is said besides it."""
+        """The formula, shortened where it is long, and what is said besides it."""
+        formula = self.formula
+        if len(formula) > _LONG:
+            formula = f"{formula[: _LONG // 2]} ... {formula[-_LONG // 4 :]}"
         besides = [self.family] if self.family != GAUSSIAN else []
         besides += [f"residual variance by {self.residual_by}"] if self.residual_by else []
-        return ", ".join([self.formula, *besides])
+        return ", ".join([formula, *besides])
 
     @property
     def formula(self) -> str:

@@ -36,7 +36,16 @@ tasks <- list(
   profile = after(function(m) confint(profile(m)), function(x) sum(x)),
   bootstrap = after(
     function(m) bootMer(m, function(x) c(sigma(x), getME(x, "theta"), fixef(x)), nsim = 1000, seed = 1),
-    function(x) sd(x$t[, 1])
+    function(x) sd(x$t[, ncol(x$t)])
+  ),
+  profile_fixed = after(function(m) confint(m, parm = "beta_", method = "profile"), function(x) sum(x)),
+  simulate = after(function(m) simulate(m, nsim = 100, seed = 1), function(x) sd(unlist(x))),
+  predict = after(function(m) predict(m, newdata = getData(m)), function(x) mean(x^2)),
+  predict_interval_few = after(
+    function(m) {
+      merTools::predictInterval(m, head(getData(m), 10000), level = 0.8, n.sims = 1000, seed = 1)
+    },
+    function(x) mean(x$upr - x$lwr), "merTools"
   ),
   power = after(
     function(m) {

@@ -1,14 +1,20 @@
 """lme-python: lme4's formula on a polars frame, which is what it takes without pyarrow.
 
+Of what it has after the fit: its profiles of variances are of theta, so those of fixed effects
+alone are asked for.
+
 It reads ``a/b`` but not ``a/b/c``, so nesting is written out. It has no flag for a singular fit.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from benchmarks.columns import Factor
-from benchmarks.workers.protocol import Job, Outcome, Prepared, optional, serve
+from benchmarks.workers.protocol import Job, Outcome, Prepared, Task, optional, serve
 
 with optional("lme-python"):
     import lme_python
@@ -17,6 +23,8 @@ with optional("lme-python"):
 
 def polars_frame(job: Job) -> Any:
     def series(column: Any) -> Any:
+        if isinstance(column, Factor) and column.text:
+            return pl.Series(column.labels(), dtype=pl.String)
         if isinstance(column, Factor):
             return pl.Series(column.labels(), dtype=pl.String).cast(pl.Enum(column.levels))
         return pl.Series(column)
@@ -33,7 +41,32 @@ def fit(job: Job) -> Prepared:
     return lambda: lme_python.lmer(formula, data=frame), read
 
 
-TASKS = {"fit": fit}
+def after(task: Callable[[Any, str, Any], Any], value: Callable[[Any], float]) -> Task:
+    """A task on a fit that is made beforehand, its formula and its rows."""
+
+    def prepare(job: Job) -> Prepared:
+        formula, frame = job.model.expanded, polars_frame(job)
+        fitted = lme_python.lmer(formula, data=frame)
+        return lambda: task(fitted, formula, frame), lambda got: Outcome(float(value(got)))
+
+    return prepare
+
+
+TASKS = {
+    "fit": fit,
+    "profile_fixed": after(
+        lambda m, _, rows: m.confint(method="profile", data=rows, which="fixed"),
+        lambda found: sum(found.lower) + sum(found.upper),
+    ),
+    "bootstrap": after(
+        lambda m, formula, rows: m.boot(formula, rows, nsim=1000, method="parametric", seed=1),
+        lambda found: np.std([each.coefficients[-1] for each in found.replicates], ddof=1),
+    ),
+    "simulate": after(lambda m, *_: m.simulate(100, seed=1), lambda got: np.std(got.simulations)),
+    "predict": after(
+        lambda m, _, rows: m.predict_conditional(rows), lambda found: np.mean(np.square(found))
+    ),
+}
 
 if __name__ == "__main__":
     serve("lme-python", TASKS)

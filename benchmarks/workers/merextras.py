@@ -34,10 +34,16 @@ def fit(job: Job) -> Prepared:
 
 def after(task: Callable[[Any], Any], value: Callable[[Any], float]) -> Task:
     """A task on a fit that is made beforehand; each run gets a fit without caches."""
+    return with_rows(lambda m, _: task(m), value)
+
+
+def with_rows(task: Callable[[Any, Any], Any], value: Callable[[Any], float]) -> Task:
+    """The same, of a task that is given the rows again."""
 
     def prepare(job: Job) -> Prepared:
-        state = pickle.dumps(fitting(job)())
-        return lambda: task(pickle.loads(state)), lambda result: Outcome(float(value(result)))
+        state, frame = pickle.dumps(fitting(job)()), job.frame()
+        read = lambda result: Outcome(float(value(result)))  # noqa: E731
+        return lambda: task(pickle.loads(state), frame), read
 
     return prepare
 
@@ -50,7 +56,22 @@ TASKS = {
     "fit": fit,
     "profile": after(lambda m: m.confint(method="profile"), lambda ends: ends.to_numpy().sum()),
     "bootstrap": after(
-        lambda m: mx.bootstrap(m, n_sims=1000, rng=1), lambda found: found.std_error["sigma"]
+        lambda m: mx.bootstrap(m, n_sims=1000, rng=1), lambda found: found.std_error.iloc[-1]
+    ),
+    "profile_fixed": after(
+        lambda m: m.confint(method="profile", parm="beta_"), lambda ends: ends.to_numpy().sum()
+    ),
+    "simulate": after(lambda m: m.simulate(100, rng=1), lambda rows: rows.to_numpy().std()),
+    "predict": with_rows(
+        lambda m, rows: m.predict(rows), lambda found: (found.to_numpy() ** 2).mean()
+    ),
+    "predict_interval_few": with_rows(
+        lambda m, rows: mx.predict_interval(m, rows.head(10_000), level=0.8, n_sims=1000, rng=1),
+        lambda rows: (rows["upper"] - rows["lower"]).mean(),
+    ),
+    "what_if": with_rows(
+        lambda m, rows: mx.what_if(m, rows.head(100), m.design.factors[0], n_sims=1000, rng=1),
+        lambda rows: (rows["upper"] - rows["lower"]).mean(),
     ),
     "power": after(
         lambda m: mx.power(

@@ -49,7 +49,9 @@ read_table <- function(folder) {
       return(readBin(file("f64"), "double", rows(file("f64"), 8), endian = "little"))
     }
     codes <- readBin(file("i32"), "integer", rows(file("i32"), 4), size = 4, endian = "little")
-    structure(codes + 1L, levels = readLines(file("levels"), encoding = "UTF-8"), class = "factor")
+    labels <- readLines(file("levels"), encoding = "UTF-8")
+    if (listed[i, 2] == "text") return(labels[codes + 1L])
+    structure(codes + 1L, levels = labels, class = "factor")
   }
   columns <- lapply(seq_len(nrow(listed)), column)
   names(columns) <- listed[, 1]

@@ -55,6 +55,8 @@ class Job:
         import pandas as pd  # noqa: PLC0415
 
         def series(column: Any) -> Any:
+            if isinstance(column, Factor) and column.text:
+                return pd.Series(column.labels())
             if isinstance(column, Factor):
                 return pd.Categorical.from_codes(column.codes, categories=pd.Index(column.levels))
             return column

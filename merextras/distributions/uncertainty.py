@@ -87,7 +87,7 @@ class Uncertainty:
         """``estimate std_error df`` of each function; NaN where it is not estimable."""
         good = self.estimable(rows)
         given = rows[:, self.kept]
-        own = dense.product(given, self.transform)
+        own = dense.times_triangle([given], self.transform)
         variance = np.einsum("rk,rk->r", own @ self.covariance, own)
         made = {
             "estimate": given @ self.beta + offset,
@@ -98,7 +98,7 @@ class Uncertainty:
 
     def correlation(self, rows: Array) -> Array:
         """Correlations of the estimates of estimable functions, (r, r)."""
-        own = dense.product(rows[:, self.kept], self.transform)
+        own = dense.times_triangle([rows[:, self.kept]], self.transform)
         covariance = own @ self.covariance @ own.T
         sd = np.sqrt(np.diag(covariance))
         return np.asarray(covariance / np.outer(sd, sd))

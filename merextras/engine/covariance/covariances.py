@@ -143,10 +143,17 @@ class Covariances:
     def _powers(self) -> Array:
         return _joined([s.powers for s in self.structures])
 
+    @cached_property
+    def _are_linear(self) -> bool:
+        return bool((self._powers == 1.0).all())
+
     def amounts(self, theta: Array, units: Array) -> Array:
         """The relative standard deviations that parameters are, (n,) or (m, n); zero if none."""
-        size, powers = np.abs(theta) * units, self._powers
-        return size if np.all(powers == 1.0) else np.where(powers > 0.0, size**powers, 0.0)
+        size = np.abs(theta) * units
+        if self._are_linear:
+            return size
+        powers = self._powers
+        return np.where(powers > 0.0, size**powers, 0.0)
 
     def enlarged(self, theta: Array, which: BoolArray, times: float) -> Array:
         """The theta with some standard deviations so many times as large."""

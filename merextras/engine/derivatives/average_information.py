@@ -19,6 +19,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from merextras.engine.covariance.cholesky import lower_indices
 from merextras.engine.elimination import columns
 from merextras.engine.elimination.factor import flat
 from merextras.engine.kernels import blocks, dense
@@ -62,6 +63,8 @@ def working_products(
         ``R_X^-T X'V^-1 V_i V^-1 e`` in the basis: ``half' half`` is what P takes off `gram`.
     """
     cp, p = solution.factor.system.cp, solution.p
+    if len(moves) == 1 and len(moves[0]) > moves[0].shape[1]:
+        return _products_by_elements(solution, scores[0], moves[0])
     working = [working_columns(*each) for each in zip(scores, moves, strict=True)]
     m = sum(part.shape[2] for part in working)
     by_term, to_xy, gram = cross_products(cp, working, m)
@@ -76,6 +79,31 @@ def working_products(
     half = dense.solve_lower(solution.fixed_low, reduced[m:, :m])
     slopes = [np.einsum("jkm,jk->m", a, h) for a, h in zip(working, scores, strict=True)]
     return reduced[:m, :m], np.concatenate(slopes), half
+
+
+def _products_by_elements(
+    solution: Solution, scores: Array, moves: Array
+) -> tuple[Array, Array, Array]:
+    """`working_products` of a single term, from sums over its levels.
+
+    With ``S_j = s_j s_j'`` of the scores, H_j and B_j the blocks of ``Z'V^-1 X`` and ``Z'V^-1 Z``,
+
+        a_ij = sum_l tr(dG_i B_l dG_j S_l),    X'V^-1 V_i V^-1 e = sum_l H_l' dG_i s_l,
+
+    so that the levels are met once for the pairs of elements of G, of which there are fewer than
+    parameters times effects.
+    """
+    k, p = moves.shape[1], solution.p
+    rows, cols = lower_indices(k)
+    flat_moves = moves.reshape(-1, k * k)
+    squares = scores[:, rows] * scores[:, cols]
+    inner = solution.lead_blocks[0][:, rows, cols]
+    elements = moves[:, rows, cols] * np.where(rows == cols, 0.5, 1.0)
+    gram = elements @ element_pairs(inner.T @ squares, k) @ elements.T
+    slopes = flat_moves @ (scores.T @ scores).reshape(-1)
+    across = solution.projected[0][:, :, :p].reshape(len(scores), k * p).T @ scores
+    across = across.reshape(k, p, k).transpose(1, 0, 2).reshape(p, k * k) @ flat_moves.T
+    return gram, slopes, dense.solve_lower(solution.fixed_low, across)
 
 
 def working_columns(score: Array, moves: Array) -> Array:
@@ -108,3 +136,16 @@ def cross_products(
     for t, part in enumerate(working):
         gram[spans[t]] = blocks.outer_sum(part, by_term[t])
     return by_term, to_xy, gram
+
+
+def element_pairs(sums: Array, k: int) -> Array:
+    """``sum_l tr(E_e B_l E_f S_l)``, E_e = e_a e_b' + e_b e_a', from the sums of B_bc S_da."""
+    rows, cols = lower_indices(k)
+    place = np.empty((k, k), dtype=np.intp)
+    place[rows, cols] = place[cols, rows] = np.arange(len(rows))
+    a, b = rows[:, None], cols[:, None]
+    out = sums[place[b, rows], place[a, cols]]
+    out += sums[place[b, cols], place[a, rows]]
+    out += sums[place[a, rows], place[b, cols]]
+    out += sums[place[a, cols], place[b, rows]]
+    return np.asarray(out)

@@ -13,9 +13,6 @@ block form is ours.
 
 from __future__ import annotations
 
-import numpy as np
-
-from merextras.engine.elimination.factor import Lead
 from merextras.engine.kernels import blocks
 from merextras.engine.kernels.blocks import Array
 from merextras.engine.solution.pls import Solution
@@ -30,13 +27,13 @@ def factor_slopes(solution: Solution, weight: Array | None = None) -> tuple[Arra
         In the basis, what stands between ``Z'V^-1 [X y]`` and its transpose in place of the
         criterion's own: ``c c' / sigma**2`` for the ML deviance at a given sigma, c = (-beta, 1).
     """
-    factor, selected = solution.factor, solution.selected
-    products = _fit_products(solution, weight)
+    factor, products = solution.factor, _fit_products(solution, weight)
     out: list[Array] = [2.0 * -prod @ lam for prod, lam in zip(products, factor.lams, strict=True)]
-    for lead in factor.leads:
-        out[lead.term] += 2.0 * lead_trace(lead, lead.lam, selected.reach[lead.term])
-    for t, trace in selected.tail.scaled_traces().items():
-        out[t] += 2.0 * trace
+    for t, inner in solution.lead_blocks.items():
+        out[t] += 2.0 * inner.sum(axis=0) @ factor.lams[t]
+    if len(factor.tail):
+        for t, trace in solution.selected.tail.scaled_traces().items():
+            out[t] += 2.0 * trace
     return tuple(out)
 
 
@@ -46,22 +43,13 @@ def covariance_slopes(solution: Solution, weight: Array | None = None) -> tuple[
     At a boundary the optimality condition is on D_t: positive semidefinite where the covariance
     is null. A dense tail costs O(q_tail**3). `weight` is that of `factor_slopes`.
     """
-    factor, selected = solution.factor, solution.selected
     out = [-prod for prod in _fit_products(solution, weight)]
-    for lead in factor.leads:
-        out[lead.term] += lead_trace(lead, np.eye(len(lead.lam)), selected.reach[lead.term])
-    for t, trace in selected.tail.traces().items():
-        out[t] += trace
+    for t, inner in solution.lead_blocks.items():
+        out[t] += inner.sum(axis=0)
+    if len(solution.factor.tail):
+        for t, trace in solution.selected.tail.traces().items():
+            out[t] += trace
     return tuple(0.5 * (d + d.T) for d in out)
-
-
-def lead_trace(lead: Lead, right: Array, reach: Array, copies: Array | None = None) -> Array:
-    """``sum_j (Z'V^-1 Z)_jj right`` of a leading term, each level so many times, (J,)."""
-    # I - N C, written so that a large C costs no digits.
-    keep = blocks.inverse(np.eye(len(lead.lam)) + (lead.lam @ lead.lam.T) @ lead.own)
-    inner = lead.own @ keep - blocks.transpose(keep) @ reach @ keep
-    total = inner.sum(axis=0) if copies is None else np.tensordot(copies, inner, 1)
-    return np.asarray(total @ right)
 
 
 def _fit_products(solution: Solution, weight: Array | None) -> tuple[Array, ...]:

@@ -58,6 +58,11 @@ def _blocks(system: System) -> Iterator[Block]:
     yield Block((), (), "dense", (p + 1, p + 1), (p + 1) ** 2)
 
 
+# Matrices of the size of a dense tail at the peak of a fit; copies of what there is for each level
+# and column of X and y, for each level and pair of effects, and for each pair of levels that meet.
+_DENSE, _BY_COLUMN, _BY_LEVEL, _BY_ENTRY = 4.3, 5.0, 12.0, 8.0
+
+
 @dataclass(frozen=True)
 class TailCost:
     """What the tail of a plan will take, before any of it is made; orders of magnitude.
@@ -80,10 +85,21 @@ class TailCost:
     seconds: float
 
 
+def fit_gigabytes(cp: CrossProducts, plan: Plan) -> float:
+    """The peak of a fit over the cross-products, with the tail; an order of magnitude.
+
+    What is kept by levels for X and y is there as cross-products, reduced, and as modes of one
+    step or the next.
+    """
+    numbers = sum(levels * k * (_BY_COLUMN * (cp.p + 1) + _BY_LEVEL * k) for levels, k in cp.shapes)
+    entries = sum(block.nnz for block in cp.cross.values())
+    return float(tail_cost(cp, plan).gigabytes + 8e-9 * (numbers + _BY_ENTRY * entries))
+
+
 def tail_cost(cp: CrossProducts, plan: Plan) -> TailCost:
     """Estimate the tail's memory and time."""
     size = sum(cp.shapes[t][0] * cp.shapes[t][1] for t in plan.tail)
     if plan.sparse is None:
-        # C, its factor, the inverse and that between two Lambda, of two steps of the optimiser.
-        return TailCost("dense", size, 8.0 * 8e-9 * size**2, dense_seconds(size))
+        # C and its factor, of two steps of the optimiser, and what goes through in parts.
+        return TailCost("dense", size, _DENSE * 8e-9 * size**2, dense_seconds(size))
     return TailCost("sparse", size, 1e-3 * plan.sparse.megabytes, plan.sparse.seconds)

@@ -97,7 +97,7 @@ def projected(factor: Factor, reduced: Reduced, found: Sequence[Array]) -> tuple
     out = {}
     for lead in factor.leads:
         rest = _rest(factor, lead.term, reduced, by_term)
-        out[lead.term] = rest - lead.own @ lead.times_gain(rest)
+        out[lead.term] = rest - lead.own @ by_term[lead.term]
     if len(factor.tail):
         left = reduced.tail - factor.tail.times(factor.join_tail(by_term))
         out.update(factor.split_tail(left))

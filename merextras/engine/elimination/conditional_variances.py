@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import scipy.sparse as sp
 
-from merextras.engine.elimination.factor import Factor, Lead
+from merextras.engine.elimination.factor import Factor, Lead, flat
 from merextras.engine.elimination.tail import TailInverse
 from merextras.engine.kernels import blocks, sparse
 from merextras.engine.kernels.blocks import Array, IntArray
@@ -33,7 +33,7 @@ class Selected:
         Diagonal blocks of each term.
     reach : dict t -> (J, k, k) array
         The part of a leading term's inverse block that comes from later terms,
-        ``sum_ab C_ta W_ab C_bt``.
+        ``sum_ab C_ta W_ab C_bt``; of terms that meet no later one there is none.
     tail : TailInverse
         The tail's block.
     nested : dict (t, s) -> (J_t, k_s, k_t) array
@@ -77,6 +77,18 @@ class Selected:
         return self.tail.entries(at_s[:, :, None], at_t[:, None, :])
 
 
+def projected_blocks(lead: Lead, reach: Array | None) -> Array:
+    """The diagonal blocks of Z'V^-1 Z of a leading term, (J, k, k); `reach` as in `Selected`."""
+    k = len(lead.lam)
+    # I - N C, written so that a large C costs no digits; its transpose.
+    grown = (flat(lead.own) @ (lead.lam @ lead.lam.T)).reshape(lead.own.shape)
+    grown[:, np.arange(k), np.arange(k)] += 1.0
+    if reach is None:
+        return blocks.divided(grown, lead.own)
+    keep = blocks.inverse(grown)
+    return np.asarray(keep @ lead.own - keep @ reach @ blocks.transpose(keep))
+
+
 @dataclass
 class _Known:
     """Blocks found so far, going back from the last term to the first."""
@@ -104,6 +116,9 @@ def selected_inverse(factor: Factor, *, to_tail: bool = False) -> Selected:
     tail = factor.tail.inverse()
     known, reach = _Known(tail.own()), {}
     for lead in reversed(factor.leads):
+        if lead.is_last:
+            known.own[lead.term] = lead.gain
+            continue
         # Nothing is eliminated before the first, which would need them.
         kept = to_tail or lead is not factor.leads[0]
         reach[lead.term] = _eliminated(factor, lead, known, tail, to_tail=kept)

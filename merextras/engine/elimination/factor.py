@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import scipy.sparse as sp
@@ -43,8 +44,6 @@ class Lead:
         low^-1 Lambda'. ``X N Y`` is computed as ``(X half') (half Y)``: where a level has fewer
         rows than effects N is of the size of Lambda**2 in a direction in which X and Y vanish,
         and their product with it is all rounding.
-    gain : (J, k, k) array
-        N = half' half.
     nested : mapping s -> (J, k_s, k) array
         C_st at the level's parent in the later leading term s.
     to_tail : sparse (q_tail, J k)
@@ -56,9 +55,18 @@ class Lead:
     own: Array
     low: Array
     half: Array
-    gain: Array
     nested: Mapping[int, Array]
     to_tail: sp.csc_array | None
+
+    @cached_property
+    def gain(self) -> Array:
+        """N = half' half, (J, k, k)."""
+        return blocks.transpose(self.half) @ self.half
+
+    @property
+    def is_last(self) -> bool:
+        """Whether it meets no term that is eliminated later."""
+        return not self.nested and self.to_tail is None
 
     def times_gain(self, rhs: Array) -> Array:
         """N times a (J, k, m) array."""
@@ -150,8 +158,10 @@ def factorise(system: System, lams: Sequence[Array]) -> Factor:
 def _lead(
     t: int, lam: Array, own: Array, nested: Mapping[int, Array], to_tail: sp.csc_array | None
 ) -> Lead:
-    inner = lam.T @ own @ lam
+    # As products of two matrices, which are quick for small blocks, too; own is symmetric.
+    right = (flat(own) @ lam).reshape(own.shape)
+    inner = (flat(blocks.transpose(right)) @ lam).reshape(own.shape)
     inner[:, np.arange(len(lam)), np.arange(len(lam))] += 1.0
     low = blocks.cholesky(inner)
     half = blocks.solve_lower(low, lam.T[None])
-    return Lead(t, lam, own, low, half, blocks.transpose(half) @ half, nested, to_tail)
+    return Lead(t, lam, own, low, half, nested, to_tail)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -13,6 +13,9 @@ import scipy.sparse as sp
 from merextras.engine.kernels import dense, sparse
 from merextras.engine.kernels.blocks import Array, IntArray
 
+# Numbers of a part of a matrix (32 MB), and rows that are not parted.
+_CHUNK, _WHOLE = 1 << 22, 128
+
 
 @dataclass(frozen=True)
 class DenseTail:
@@ -22,13 +25,13 @@ class DenseTail:
     ----------
     terms : tuple of term numbers
     shapes : tuple of (levels, effects), one per term of the tail
-    matrix : (q_tail, q_tail) array
+    matrix : (q_tail, q_tail) array, sparse or not
         Z_tail'WZ_tail.
     """
 
     terms: tuple[int, ...]
     shapes: tuple[tuple[int, int], ...]
-    matrix: Array
+    matrix: Array | sp.csc_array
     kind: str = "dense"
 
     @property
@@ -37,7 +40,7 @@ class DenseTail:
         return len(self) ** 2
 
     def __len__(self) -> int:
-        return len(self.matrix)
+        return int(self.matrix.shape[0])
 
     @property
     def rows(self) -> dict[int, IntArray]:
@@ -50,12 +53,17 @@ class DenseTail:
 
     def start(self) -> Array:
         """A copy of the matrix."""
-        return self.matrix.copy()
+        if isinstance(self.matrix, np.ndarray):
+            return self.matrix.copy()
+        return np.asarray(self.matrix.toarray(order="C"))
 
     def subtract(self, entries: Array, term: int, half: sp.csc_array) -> None:
-        """One sparse product."""
+        """Sparse products of some rows with those up to them, half of the whole, and its mirror."""
         del term
-        entries -= (half @ half.T).toarray()
+        rows, columns = sp.csr_array(half), sp.csr_array(half.T)
+        for part in _parts(len(self)):
+            entries[part, : part.stop] -= (rows[part] @ columns[:, : part.stop]).toarray()
+            entries[: part.start, part] = entries[part, : part.start].T
 
     def factorise(self, entries: Array, lams: Sequence[Array]) -> DenseTailFactor:
         """O(q_tail**3)."""
@@ -102,10 +110,9 @@ class DenseTailFactor:
     def __post_init__(self) -> None:
         low = self.matrix
         if len(self):
-            inner = self.scale(self.matrix, transposed=True)
-            inner = self.scale(inner.T, transposed=True)
+            inner = self.scaled(self.matrix, transposed=True)
             inner[np.diag_indices_from(inner)] += 1.0
-            low = dense.cholesky(inner)
+            low = dense.cholesky(inner, overwrite=True)
         object.__setattr__(self, "low", low)
 
     def __len__(self) -> int:
@@ -116,10 +123,23 @@ class DenseTailFactor:
         """Return log |S|."""
         return 2.0 * float(np.sum(np.log(np.diag(self.low))))
 
+    @property
+    def is_scalar(self) -> bool:
+        """Whether each term has one effect a level, so that Lambda is diagonal."""
+        return all(k == 1 for _, k in self.system.shapes)
+
+    def scaled(self, matrix: Array, *, transposed: bool = False) -> Array:
+        """``Lambda M Lambda'`` of a symmetric matrix, or ``Lambda'M Lambda``."""
+        out = self.scale(matrix, transposed=transposed)
+        if not self.is_scalar:
+            return self.scale(out.T, transposed=transposed)
+        out *= self.diagonal
+        return out
+
     def scale(self, array: Array, *, transposed: bool = False) -> Array:
         """Lambda_tail times a (q_tail, m) array, or Lambda_tail' times it."""
-        if all(k == 1 for _, k in self.system.shapes):
-            return array * self._scale[:, None]
+        if self.is_scalar:
+            return array * self.diagonal[:, None]
         out = np.empty_like(array)
         at = 0
         for lam, (levels, k) in zip(self.lams, self.system.shapes, strict=True):
@@ -130,7 +150,7 @@ class DenseTailFactor:
         return out
 
     @cached_property
-    def _scale(self) -> Array:
+    def diagonal(self) -> Array:
         """Lambda of each row of a tail of scalar terms."""
         scales = [lam[0, 0] for lam in self.lams]
         return np.repeat(scales, [levels for levels, _ in self.system.shapes])
@@ -158,44 +178,50 @@ class DenseTailFactor:
 
 @dataclass(frozen=True)
 class DenseTailInverse:
-    """All of W.
+    """All of W; of scalar terms as S^-1 and Lambda, so that there is one matrix.
 
     Attributes
     ----------
     factor : DenseTailFactor
     inverse : (q_tail, q_tail) array
         S^-1.
-    matrix : (q_tail, q_tail) array
-        W.
     """
 
     factor: DenseTailFactor
     inverse: Array = field(init=False)
-    matrix: Array = field(init=False)
 
     def __post_init__(self) -> None:
-        inverse = _inverse(self.factor.low)
-        scaled = self.factor.scale(self.factor.scale(inverse).T) if len(inverse) else inverse
-        object.__setattr__(self, "inverse", inverse)
-        object.__setattr__(self, "matrix", scaled)
+        object.__setattr__(self, "inverse", _inverse(self.factor.low))
+
+    @cached_property
+    def _matrix(self) -> Array:
+        """W of terms with several effects."""
+        return self.factor.scaled(self.inverse) if len(self.inverse) else self.inverse
 
     def entries(self, rows: IntArray, cols: IntArray) -> Array:
         """W at some rows and columns."""
-        return np.asarray(self.matrix[rows, cols])
+        if not self.factor.is_scalar:
+            return np.asarray(self._matrix[rows, cols])
+        scale = self.factor.diagonal
+        return np.asarray(self.inverse[rows, cols] * scale[rows] * scale[cols])
 
     def at(self, places: IntArray) -> Array:
         """W at some places of the system."""
-        return np.asarray(self.matrix.reshape(-1)[places])
+        return self.entries(*np.divmod(places, max(len(self.inverse), 1)))
 
     def own(self) -> dict[int, Array]:
         """The diagonal blocks of each term."""
         rows = self.factor.system.rows
-        return {t: self.matrix[at[:, :, None], at[:, None, :]] for t, at in rows.items()}
+        return {t: self.entries(at[:, :, None], at[:, None, :]) for t, at in rows.items()}
 
     def met(self, term: int, between: sp.csc_array) -> Array:
         """``W C_tail,term`` on the pattern of `between`, C_tail,term."""
         del term
-        return sparse.sampled_product(self.matrix, between)
+        if not self.factor.is_scalar:
+            return sparse.sampled_product(self._matrix, between)
+        scale = self.factor.diagonal[between.indices]
+        scaled = sparse.with_data(between, scale * between.data)
+        return np.asarray(scale * sparse.sampled_product(self.inverse, scaled))
 
     def traces(self) -> Mapping[int, Array]:
         """O(q_tail**3)."""
@@ -213,31 +239,38 @@ class DenseTailInverse:
 
     def scaled_traces(self) -> Mapping[int, Array]:
         """The blocks of C Lambda S^-1, O(q_tail**2)."""
-        factor = self.factor
-        found: dict[int, Array] = {}
-        if len(factor) == 0:
-            return found
-        scaled = factor.scale(factor.matrix, transposed=True).T  # C Lambda
+        factor, found = self.factor, {}
         for t, at in factor.system.rows.items():
             levels, k = at.shape
             out = np.zeros((k, k))
-            for a in range(k if levels else 0):
-                # Rows a of every level, as a view: a copy would cost more than the product.
-                mine = scaled[at[0, a] : at[-1, a] + 1 : k]
-                for b in range(k):
-                    other = self.inverse[at[0, b] : at[-1, b] + 1 : k]
-                    out[a, b] = np.einsum("ij,ij->", mine, other)
+            for part in _parts(levels if len(factor) else 0):
+                own = slice(at[part.start, 0], at[part.stop - 1, -1] + 1)
+                scaled = factor.scale(factor.matrix[:, own], transposed=True).T  # C Lambda
+                inverse = self.inverse[own]
+                for a in range(k):
+                    for b in range(k):
+                        out[a, b] += np.einsum("ij,ij->", scaled[a::k], inverse[b::k])
             found[t] = out
         return found
 
 
+def _parts(size: int) -> Iterator[slice]:
+    """Parts of the rows of a matrix: so many numbers each, and of a large one eight at least."""
+    step = max(1, min(_CHUNK // max(size, 1), max(-(-size // 8), _WHOLE)))
+    for start in range(0, size, step):
+        yield slice(start, min(start + step, size))
+
+
 def _inverse(low: Array) -> Array:
+    """From a Cholesky factor, without another matrix beside it."""
     if len(low) == 0:
         return low
     # potri fills the upper triangle; below it stand the factor's zeros.
-    upper, info = la.lapack.dpotri(low.T, lower=0)
+    upper, info = la.lapack.dpotri(low.copy(order="C").T, lower=0, overwrite_c=1)
     if info != 0:
         return np.full_like(low, np.nan)
-    inverse = upper + upper.T
-    inverse[np.diag_indices_from(inverse)] *= 0.5
-    return np.asarray(inverse)
+    for part in _parts(len(upper)):
+        upper[part, : part.start] = upper[: part.start, part].T
+        own = upper[part, part]
+        own += np.triu(own, 1).T
+    return np.asarray(upper.T)

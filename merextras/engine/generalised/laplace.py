@@ -26,9 +26,13 @@ from functools import cached_property
 import numpy as np
 
 from merextras.engine.covariance.covariances import Covariances
-from merextras.engine.derivatives.gradient import lead_trace
 from merextras.engine.elimination import columns
-from merextras.engine.elimination.conditional_variances import Selected, selected_inverse
+from merextras.engine.elimination.conditional_variances import (
+    Selected,
+    projected_blocks,
+    selected_inverse,
+)
+from merextras.engine.elimination.factor import Lead
 from merextras.engine.generalised.family import Family
 from merextras.engine.generalised.modes import Modes, find_modes
 from merextras.engine.generalised.table import Table
@@ -88,13 +92,18 @@ class LaplacePoint:
         each = zip(to_r, modes.v, to_g, chain.tilde, strict=True)
         return [r[:, :, 0].T @ v + g[:, :, 0].T @ c for r, v, g, c in each]
 
+    def _lead_trace(self, lead: Lead) -> Array:
+        """``sum_j (Z'V^-1 Z)_jj`` of a leading term, each level so many times, (k, k)."""
+        inner = projected_blocks(lead, self.selected.reach.get(lead.term))
+        copies = self.criterion.table.copies
+        return np.asarray(inner.sum(axis=0) if copies is None else np.tensordot(copies, inner, 1))
+
     def factor_slopes(self) -> tuple[Array, ...]:
         """``2 D_t Lambda_t`` of each term, (k, k)."""
         factor, selected = self.modes.factor, self.selected
         out = [part @ lam for part, lam in zip(self._products(), factor.lams, strict=True)]
         for lead in factor.leads:
-            reach = selected.reach[lead.term]
-            out[lead.term] += 2.0 * lead_trace(lead, lead.lam, reach, self.criterion.table.copies)
+            out[lead.term] += 2.0 * self._lead_trace(lead) @ lead.lam
         for t, trace in selected.tail.scaled_traces().items():
             out[t] += 2.0 * trace
         return tuple(out)
@@ -104,8 +113,7 @@ class LaplacePoint:
         factor, selected = self.modes.factor, self.selected
         out = [0.5 * part for part in self._products()]
         for lead in factor.leads:
-            reach, one = selected.reach[lead.term], np.eye(len(lead.lam))
-            out[lead.term] += lead_trace(lead, one, reach, self.criterion.table.copies)
+            out[lead.term] += self._lead_trace(lead)
         for t, trace in selected.tail.traces().items():
             out[t] += trace
         return tuple(0.5 * (d + d.T) for d in out)

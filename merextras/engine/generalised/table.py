@@ -85,7 +85,7 @@ class Table:
         self.counts = np.ones(len(x)) if counts is None else counts
         self.n, self.p = x.shape
         self.transform = dense.orthonormal_coordinates(x, counts) if self.p else np.eye(0)
-        self.x = dense.product(x, self.transform)
+        self.x = dense.times_triangle([x], self.transform)
         self.offset = np.zeros(self.n) if offset is None else offset
         rows = self.n if counts is None else float(np.sum(counts))
         self.effects: tuple[EffectBasis, ...] = tuple(

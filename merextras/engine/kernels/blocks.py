@@ -15,7 +15,8 @@ Array = NDArray[np.float64]
 IntArray = NDArray[np.intp]
 BoolArray = NDArray[np.bool_]
 
-# Above this size of block LAPACK's loop over the levels is faster than ours over the rows.
+# Above this size of block LAPACK's and BLAS' loops over the levels are faster than ours over the
+# rows.
 _LOOP_LIMIT = 12
 
 
@@ -51,8 +52,14 @@ def _lapack_cholesky(blocks: Array) -> Array:
 
 def solve_lower(low: Array, rhs: Array) -> Array:
     """Solve ``L x = rhs`` by levels; `low` is (J, k, k), `rhs` is (J, k, m)."""
+    k = low.shape[-1]
+    if k > _LOOP_LIMIT:
+        first, rest = slice(0, k // 2), slice(k // 2, k)
+        top = solve_lower(low[:, first, first], rhs[:, first])
+        below = rhs[:, rest] - low[:, rest, first] @ top
+        return np.concatenate([top, solve_lower(low[:, rest, rest], below)], axis=1)
     out = np.empty(np.broadcast_shapes(rhs.shape, (low.shape[0], 1, 1)))
-    for i in range(low.shape[-1]):
+    for i in range(k):
         acc = rhs[:, i, :] - np.einsum("ji,jim->jm", low[:, i, :i], out[:, :i, :])
         out[:, i, :] = acc / low[:, i, i, None]
     return out
@@ -60,8 +67,14 @@ def solve_lower(low: Array, rhs: Array) -> Array:
 
 def solve_upper(low: Array, rhs: Array) -> Array:
     """Solve ``L' x = rhs`` by levels; `low` is (J, k, k), `rhs` is (J, k, m)."""
+    k = low.shape[-1]
+    if k > _LOOP_LIMIT:
+        first, rest = slice(0, k // 2), slice(k // 2, k)
+        below = solve_upper(low[:, rest, rest], rhs[:, rest])
+        top = rhs[:, first] - transpose(low[:, rest, first]) @ below
+        return np.concatenate([solve_upper(low[:, first, first], top), below], axis=1)
     out = np.empty(np.broadcast_shapes(rhs.shape, (low.shape[0], 1, 1)))
-    for i in range(low.shape[-1] - 1, -1, -1):
+    for i in range(k - 1, -1, -1):
         acc = rhs[:, i, :] - np.einsum("ji,jim->jm", low[:, i + 1 :, i], out[:, i + 1 :, :])
         out[:, i, :] = acc / low[:, i, i, None]
     return out
@@ -81,6 +94,12 @@ def inverse(blocks: Array) -> Array:
     out[:, 0, 1] = -blocks[:, 0, 1]
     out[:, 1, 0] = -blocks[:, 1, 0]
     return np.asarray(out / det[:, None, None])
+
+
+def divided(blocks: Array, rhs: Array) -> Array:
+    """``B^-1 rhs`` of general ``(J, k, k)`` blocks; `rhs` is (J, k, m)."""
+    small = blocks.shape[-1] <= 2
+    return np.asarray(inverse(blocks) @ rhs if small else np.linalg.solve(blocks, rhs))
 
 
 def transpose(blocks: Array) -> Array:

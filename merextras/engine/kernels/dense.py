@@ -7,6 +7,8 @@ multithreaded BLAS even for two columns, which costs far more on a busy machine.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import scipy.linalg as la
 
@@ -15,12 +17,17 @@ from merextras._typing import Array
 _SMALL = 24
 # Digits that may cancel in a product or a solution (a factor) before it is made with twice as many.
 _CANCELS = 1e4
+# A column of which this share is new is well told from those before it by cross-products.
+_CLEARLY = 1e-3
 # Splits a double into halves of 26 bits (Dekker 1971).
 _SPLIT = 134217729.0
 
 
-def cholesky(matrix: Array) -> Array:
-    """Lower Cholesky factor; NaN everywhere if the matrix is not positive definite."""
+def cholesky(matrix: Array, *, overwrite: bool = False) -> Array:
+    """Lower Cholesky factor; NaN everywhere if the matrix is not positive definite.
+
+    With `overwrite` a large matrix may become its own factor.
+    """
     if len(matrix) == 0:
         return np.zeros_like(matrix)
     if len(matrix) <= _SMALL:
@@ -29,7 +36,11 @@ def cholesky(matrix: Array) -> Array:
         failed = failed or not np.isfinite(low).all()
         return np.full_like(matrix, np.nan) if failed else np.asarray(low)
     try:
-        return np.asarray(la.cholesky(matrix, lower=True, check_finite=False))
+        if overwrite and matrix.flags.c_contiguous:
+            matrix = matrix.T  # the same, in LAPACK's order
+        return np.asarray(
+            la.cholesky(matrix, lower=True, overwrite_a=overwrite, check_finite=False)
+        )
     except la.LinAlgError:
         return np.full_like(matrix, np.nan)
 
@@ -89,6 +100,54 @@ def orthonormal(x: Array) -> Array:
     return np.asarray(q[:, : int(np.sum(diagonal > 1e-10 * diagonal[0]))])
 
 
+def triangle(x: Array) -> Array:
+    """Upper triangular R with R'R = x'x, (min(n, p), p).
+
+    By Cholesky of the cross-products where no column is nearly one of those before it, and by QR
+    where one is.
+    """
+    if len(x) >= x.shape[1]:
+        low, size = scaled_cholesky(x)
+        if is_clear(low):
+            return np.asarray(low.T * size)
+    return np.asarray(np.linalg.qr(x, mode="r"))
+
+
+def regression(x: Array, y: Array) -> tuple[Array, Array]:
+    """R of `triangle`, and c, (p,), with ``R b = c`` for the least squares fit b of y; n >= p.
+
+    To the last digit the same however x lies in memory.
+    """
+    x = np.asfortranarray(x)
+    low, size = scaled_cholesky(x)
+    if is_clear(low):
+        fitted = solve_lower(low, ((x.T @ y) / size)[:, None])
+        # And what rounding has left; with that it is as good as QR's (Bjoerck 1987, LAA 88/89).
+        rest = y - x @ (solve_upper(low, fitted)[:, 0] / size)
+        fitted += solve_lower(low, ((x.T @ rest) / size)[:, None])
+        return np.asarray(low.T * size), fitted[:, 0]
+    q, r = la.qr(x, mode="economic", check_finite=False)
+    return np.asarray(r), np.asarray(q.T @ y)
+
+
+def scaled_cholesky(x: Array) -> tuple[Array, Array]:
+    """Lower Cholesky factor of the cross-products of columns of length one, and their lengths.
+
+    Its diagonal is what is new in each column beside those before it. NaN where cross-products do
+    not tell.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        gram = x.T @ x
+        size = np.sqrt(gram.diagonal())
+        size[size == 0.0] = 1.0
+        return cholesky(gram / size[:, None] / size), size
+
+
+def is_clear(low: Array) -> bool:
+    """Whether cross-products tell all columns apart, to ten digits; of a `scaled_cholesky`."""
+    return bool(low.diagonal().min(initial=1.0) > _CLEARLY)
+
+
 def orthonormal_coordinates(x: Array, weights: Array | None = None) -> Array:
     """Upper triangular T, (p, p), with a positive diagonal and the columns of X T orthonormal.
 
@@ -98,7 +157,7 @@ def orthonormal_coordinates(x: Array, weights: Array | None = None) -> Array:
     p, missing = x.shape[1], max(x.shape[1] - len(x), 0)
     rows = x if weights is None else x * np.sqrt(weights)[:, None]
     rows = np.pad(rows, ((0, missing), (0, 0))) if missing else rows
-    r: Array = np.asarray(np.linalg.qr(rows, mode="r"))
+    r = triangle(rows)
     dependent = np.abs(np.diag(r)) <= 1e-13 * np.linalg.norm(r, axis=0)
     if not dependent.any():
         return np.asarray(la.lapack.dtrtri(r)[0] * np.sign(r.diagonal()))
@@ -127,15 +186,32 @@ def lengths(x: Array, weights: Array | None = None) -> Array:
     )
 
 
-def product(a: Array, b: Array) -> Array:
-    """``a b`` to full precision relative to the columns of the result, where these cancel.
+def times_triangle(columns: Sequence[Array], upper: Array) -> Array:
+    """``A U`` for an upper triangular U, A the columns of all (n, p_i) and (n,) arrays.
 
-    With twice the working precision (Ogita, Rump & Oishi 2005, SIAM J. Sci. Comput. 26) if the
-    terms of a column's sums are larger than the sums by more than four digits.
+    To full precision relative to the columns of the result, where these cancel: with twice the
+    working precision (Ogita, Rump & Oishi 2005, SIAM J. Sci. Comput. 26) if the terms of a
+    column's sums are larger than the sums by more than four digits. The result lies by columns.
     """
-    out = np.asarray(a @ b)
-    terms = lengths(a) @ np.abs(b)
-    return _exact_product(a, b) if (terms > _CANCELS * lengths(out)).any() else out
+    a = _side_by_side(columns, len(upper))
+    if a.size == 0:
+        return a
+    terms = lengths(a) @ np.abs(upper)
+    out: Array = la.blas.dtrmm(1.0, upper, a, side=1, overwrite_b=1)
+    if (terms > _CANCELS * lengths(out)).any():
+        return _exact_product(_side_by_side(columns, len(upper)), upper)
+    return out
+
+
+def _side_by_side(columns: Sequence[Array], width: int) -> Array:
+    """A matrix of its own, by columns in memory."""
+    out = np.empty((len(columns[0]), width), order="F")
+    at = 0
+    for part in columns:
+        wide = part if part.ndim == 2 else part[:, None]
+        out[:, at : at + wide.shape[1]] = wide
+        at += wide.shape[1]
+    return out
 
 
 def divided(upper: Array, b: Array) -> Array:

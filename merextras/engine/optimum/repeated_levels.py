@@ -66,8 +66,12 @@ class Exchangeable:
         per_block = (k * (cp.p + 1)) ** 2
         if per_block > _LARGEST:
             return None
+        most = _LARGEST // per_block
+        some = own[: 4 * most].reshape(-1, k * k)  # often enough to tell that there are too many
+        if len(some) < levels and len(_distinct(some)[0]) > most:
+            return None
         first, which, counts = _distinct(own.reshape(levels, k * k))
-        if len(first) * per_block > _LARGEST:
+        if len(first) > most:
             return None
         roots = factors_of(own[first])
         squares = _sums_of_squares(_coordinates(roots, which, cp.to_xy[0]), which, counts)

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from merextras.engine.covariance.cholesky import lower_indices
 from merextras.engine.covariance.covariances import Covariances
+from merextras.engine.derivatives.average_information import element_pairs
 from merextras.engine.derivatives.strata import conditional_traces
 from merextras.engine.kernels.blocks import Array
 from merextras.engine.optimum.criterion import Criterion
@@ -66,21 +68,30 @@ def _units(own: Array, n: int) -> Array:
 
 
 class _Equations:
-    """The moment equations of one term, of blocks C_j, (J, k, k), and scores s_j, (J, k)."""
+    """The moment equations of one term, of blocks C_j, (J, k, k), and scores s_j, (J, k).
+
+    In an orthonormal basis of the symmetric matrices: an element of the lower triangle each.
+    """
 
     def __init__(self, blocks: Array, scores: Array) -> None:
         k = blocks.shape[1]
-        self.own, self.squares = blocks.sum(axis=0), scores.T @ scores
-        # sum_j C_j G C_j, with G as a vector.
-        flat = blocks.reshape(len(blocks), k * k)
-        products = (flat.T @ flat).reshape(k, k, k, k)
-        self.system = products.transpose(0, 2, 1, 3).reshape(k * k, k * k)
+        rows, cols = self._places = lower_indices(k)
+        self._weights = np.where(rows == cols, 0.5, np.sqrt(0.5))
+        self.own = blocks.sum(axis=0)
+        flat = blocks[:, rows, cols]
+        system = np.outer(self._weights, self._weights) * element_pairs(flat.T @ flat, k)
+        sides = np.stack([(scores.T @ scores)[rows, cols], self.own[rows, cols]], axis=1)
+        sides *= 2.0 * self._weights[:, None]
+        self._squares, self._blocks = np.linalg.lstsq(system, sides, rcond=1e-10)[0].T
 
     def solve(self, sigma2: float) -> Array:
         """G, (k, k); it may be indefinite."""
-        excess = (self.squares - sigma2 * self.own).reshape(-1)
-        g = np.linalg.lstsq(self.system, excess, rcond=1e-10)[0].reshape(self.own.shape)
-        return np.asarray(0.5 * (g + g.T))
+        rows, cols = self._places
+        found = (self._squares - sigma2 * self._blocks) * self._weights
+        g: Array = np.zeros_like(self.own)
+        g[rows, cols] = found
+        g[cols, rows] += found
+        return g
 
 
 def residual_start(criterion: Criterion, theta: Array) -> Array:

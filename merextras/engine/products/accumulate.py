@@ -20,15 +20,18 @@ import scipy.sparse as sp
 from merextras.engine.covariance.structure import Freedom
 from merextras.engine.kernels.blocks import Array, IntArray
 from merextras.engine.products.basis import Basis
-from merextras.engine.products.change import sparse_times_both
+from merextras.engine.products.change import times_both
 from merextras.engine.products.crossprod import CrossProducts, effects_of
 from merextras.engine.products.effects import EffectBasis
+from merextras.engine.products.pairs_so_far import PairsSoFar
 from merextras.engine.products.term_rows import TermRows
 
 # Condition number of all rows so far in a basis, from which on a new basis is made: two digits.
 _DRIFT = 30.0
-# Levels that are changed to another basis at a time, and pairs of levels that wait to be summed.
-_BLOCK, _WAITING = 2**17, 2**18
+# Levels that are changed to another basis at a time.
+_BLOCK = 2**17
+# Levels for each row up to which a table of all of them is faster than sorting.
+_FLAGS = 16
 
 
 def triangle(rows: Array, before: Array | None = None) -> Array:
@@ -74,18 +77,29 @@ class Part:
         rows = triangle(np.column_stack([x, y]) * np.sqrt(w)[:, None])
         if basis is None:
             basis = basis_of(rows).with_effects(effects_of(terms, weights, frequencies))
-        found = [np.unique(term.codes, return_inverse=True) for term in terms]
+        found = [_occurring(term) for term in terms]
         local = [
-            replace(term, codes=codes.reshape(-1).astype(np.intp), n_levels=len(levels))
+            replace(term, codes=codes, n_levels=len(levels))
             for (levels, codes), term in zip(found, terms, strict=True)
         ]
         cp = CrossProducts.from_rows(x, y, local, weights, basis, frequencies=frequencies)
         return cls(tuple(levels for levels, _ in found), cp, rows)
 
+    def moved(self, places: Sequence[IntArray]) -> Part:
+        """The same among levels in another order: level i of term t becomes ``places[t][i]``."""
+        to = [place[own] for place, own in zip(places, self.at, strict=True)]
+        at = tuple(np.sort(own) for own in to)
+        where = [np.searchsorted(a, b) for a, b in zip(at, to, strict=True)]
+        return replace(self, at=at, cp=spread(self.cp, where, [len(own) for own in at]))
+
+    def permuted(self, order: Sequence[int]) -> Part:
+        """The same with the terms in another order, as `permuted` of cross-products."""
+        return replace(self, at=tuple(self.at[t] for t in order), cp=permuted(self.cp, order))
+
     def __add__(self, other: Part) -> Part:
         rows = triangle(other.rows, self.rows)
         basis = basis_of(rows).with_effects(self.cp.joint_effects(other.cp))
-        at = tuple(np.union1d(a, b) for a, b in zip(self.at, other.at, strict=True))
+        at = tuple(union(a, b) for a, b in zip(self.at, other.at, strict=True))
         sizes = [len(levels) for levels in at]
         parts = [
             spread(
@@ -96,6 +110,25 @@ class Part:
             for part in (self, other)
         ]
         return Part(at, parts[0] + parts[1], rows)
+
+
+def _occurring(term: TermRows) -> tuple[IntArray, IntArray]:
+    """The levels that rows have, sorted, and the place of each row's among them."""
+    if term.n_levels > _FLAGS * len(term.codes):
+        levels, codes = np.unique(term.codes, return_inverse=True)
+        return levels, codes.reshape(-1).astype(np.intp)
+    occurs = np.zeros(term.n_levels, dtype=bool)
+    occurs[term.codes] = True
+    levels = np.flatnonzero(occurs)
+    place = np.empty(term.n_levels, dtype=np.intp)
+    place[levels] = np.arange(len(levels))
+    return levels, place[term.codes]
+
+
+def union(left: IntArray, right: IntArray) -> IntArray:
+    """Levels that are in one of two sorted arrays, sorted, each once; numpy's own hashes them."""
+    both = np.sort(np.concatenate([left, right]), kind="stable")
+    return both[np.diff(both, prepend=-1) > 0]
 
 
 def basis_of(rows: Array) -> Basis:
@@ -132,14 +165,14 @@ def _placed(
 
 
 class Accumulator:
-    """Adds up parts: what has been added is in arrays by level, never copied.
+    """Adds up parts: what has been added is in arrays by level, which grow as levels come.
 
     Parameters
     ----------
     p : int
         Columns of X.
     shapes : sequence of (J, k)
-        Levels and effects of each term.
+        Levels and effects of each term, as far as they are known.
     freedoms : sequence of Freedom, optional
         By terms; any by default.
     """
@@ -151,10 +184,11 @@ class Accumulator:
         freedoms: Sequence[Freedom] | None = None,
     ) -> None:
         self._ks = [k for _, k in shapes]
+        self._levels = [levels for levels, _ in shapes]
         self._own = [np.zeros((levels, k, k)) for levels, k in shapes]
         self._to_xy = [np.zeros((levels, k, p + 1)) for levels, k in shapes]
         self._cross = {
-            (s, t): _Pairs((shapes[s][0] * shapes[s][1], shapes[t][0] * shapes[t][1]))
+            (s, t): PairsSoFar((shapes[s][0] * shapes[s][1], shapes[t][0] * shapes[t][1]))
             for t in range(len(shapes))
             for s in range(t)
         }
@@ -181,8 +215,29 @@ class Accumulator:
         w = np.ones(len(y)) if weights is None else weights
         w = w if frequencies is None else w * frequencies
         self._n += round(float(np.sum((w > 0.0) if frequencies is None else frequencies[w > 0.0])))
+        for t, term in enumerate(terms):
+            self._make_room(t, term.n_levels)
         self._follow(np.column_stack([x, y]), [term.values for term in terms], w)
         self._add(Part.from_rows(x, y, terms, weights, frequencies, self._basis))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arrays by level."""
+        return sum(array.nbytes for array in (*self._own, *self._to_xy))
+
+    def _make_room(self, t: int, levels: int) -> None:
+        """Let a term have more levels; what is there stays where it is."""
+        if levels <= self._levels[t]:
+            return
+        self._levels[t] = levels
+        for array in (self._own[t], self._to_xy[t]):
+            if levels > len(array):
+                # In place; half as many again, or each piece with new levels would move them all.
+                size = max(levels, len(array) * 3 // 2)
+                array.resize((size, *array.shape[1:]), refcheck=False)
+        for (i, j), pairs in self._cross.items():
+            left, right = self._levels[i] * self._ks[i], self._levels[j] * self._ks[j]
+            pairs.shape = (left, right)
 
     def _follow(self, rows: Array, effects: Sequence[Array], w: Array) -> None:
         """Take rows into the triangular factors, and change a basis if it no longer fits them."""
@@ -219,10 +274,11 @@ class Accumulator:
         for own, to, turn in zip(self._own, self._to_xy, turns, strict=True):
             for at in range(0, len(to), _BLOCK):
                 here = slice(at, at + _BLOCK)
-                to[here] = to[here] @ change
+                to[here] = times_both(
+                    to[here], np.eye(own.shape[1]) if turn is None else turn, change
+                )
                 if turn is not None:
-                    to[here] = turn.T @ to[here]
-                    own[here] = turn.T @ own[here] @ turn
+                    own[here] = times_both(own[here], turn, turn)
         for (s, t), pairs_of in self._cross.items():
             if turns[s] is not None or turns[t] is not None:
                 left, right = (
@@ -251,9 +307,9 @@ class Accumulator:
             self._change_to(basis_of(self.rows).with_effects(made))
         cross = {key: pairs.total() for key, pairs in self._cross.items()}
         return CrossProducts(
-            tuple(self._own),
+            tuple(a[:levels] for a, levels in zip(self._own, self._levels, strict=True)),
             cross,
-            tuple(self._to_xy),
+            tuple(a[:levels] for a, levels in zip(self._to_xy, self._levels, strict=True)),
             self._xy,
             self._n,
             self._sum_log_w,
@@ -280,40 +336,6 @@ def _is_skew(columns: Array) -> bool:
         return False
     values = np.linalg.svd(kept, compute_uv=False)
     return bool(values[0] > _DRIFT * values[-1])
-
-
-class _Pairs:
-    """A sparse block between two terms that grows; zeros on its pattern are kept."""
-
-    def __init__(self, shape: tuple[int, int]) -> None:
-        self._shape = shape
-        self._waiting: list[tuple[IntArray, IntArray, Array]] = []
-        self._size = 0
-        self._sum: sp.csc_array | None = None
-
-    def add(self, rows: IntArray, cols: IntArray, data: Array) -> None:
-        """Add numbers at places; those of a place that is there add up, now or later."""
-        self._waiting.append((rows, cols, data))
-        self._size += len(data)
-        if self._size > max(_WAITING, 0 if self._sum is None else self._sum.nnz):
-            self._sum = self.total()
-
-    def change(self, left: Array, right: Array) -> None:
-        """Put combinations of the effects in their place, as `sparse_times_both`."""
-        self._sum = sparse_times_both(self.total(), left, right)
-
-    def total(self) -> sp.csc_array:
-        """Return the sum of all that was added."""
-        parts = self._waiting
-        if self._sum is not None:
-            coo = self._sum.tocoo()
-            parts = [(coo.row, coo.col, coo.data), *parts]
-        if not parts:
-            return sp.csc_array(self._shape)
-        rows, cols, data = (np.concatenate(part) for part in zip(*parts, strict=True))
-        self._sum = sp.csc_array(sp.coo_array((data, (rows, cols)), shape=self._shape))
-        self._waiting, self._size = [], 0
-        return self._sum
 
 
 def combined(cp: CrossProducts, columns: Array, rows: Array) -> CrossProducts:

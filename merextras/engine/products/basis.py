@@ -69,13 +69,13 @@ class Basis:
             rows, values = x * root[:, None], y * root
         if missing:
             rows, values = np.pad(rows, ((0, missing), (0, 0))), np.pad(values, (0, missing))
-        q, r = la.qr(rows, mode="economic", check_finite=False)
+        r, fitted = dense.regression(rows, values)
         diagonal = r.diagonal()
         dependent = np.flatnonzero(np.abs(diagonal) <= 1e-13 * dense.lengths(r))
         if len(dependent):
             return cls._with_dependent(x, y, weights, int(dependent[0]))
         transform = dense.solve_triangle(r, np.diag(np.sign(diagonal)))
-        return cls(transform, dense.solve_triangle(r, q.T @ values))
+        return cls(transform, dense.solve_triangle(r, fitted))
 
     @classmethod
     def _with_dependent(cls, x: Array, y: Array, weights: Array | None, j: int) -> Basis:
@@ -95,11 +95,11 @@ class Basis:
         p = len(self.offset)
         change = np.eye(p + 1)
         change[:p, :p], change[:p, p] = self.transform, -self.offset
-        return dense.product(np.column_stack([x, y]), change)
+        return dense.times_triangle([x, y], change)
 
     def columns(self, x: Array) -> Array:
         """Return X T."""
-        return dense.product(x, self.transform)
+        return dense.times_triangle([x], self.transform)
 
     def rows(self, terms: Sequence[TermRows]) -> list[TermRows]:
         """The terms with their covariates in their coordinates."""

@@ -7,6 +7,9 @@ import scipy.sparse as sp
 
 from merextras.engine.kernels.blocks import Array
 
+# Elements of a block up to which a product with the Kronecker product of both sides is faster.
+_SMALL = 32
+
 
 def is_identity(c: Array) -> bool:
     """Whether C leaves the effects as they are."""
@@ -17,7 +20,12 @@ def times_both(blocks: Array, left: Array, right: Array) -> Array:
     """``A' B C`` of each block B."""
     if is_identity(left) and is_identity(right):
         return blocks
-    return np.asarray(left.T @ blocks @ right)
+    size = len(left) * len(right)
+    if size > _SMALL:
+        return np.asarray(left.T @ blocks @ right)
+    # One product for all blocks, each a row: numpy multiplies small matrices one by one.
+    made = blocks.reshape(len(blocks), size) @ np.kron(left, right)
+    return np.asarray(made.reshape(len(blocks), left.shape[1], right.shape[1]))
 
 
 def sparse_times_both(block: sp.csc_array, left: Array, right: Array) -> sp.csc_array:

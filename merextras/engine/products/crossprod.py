@@ -8,14 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import scipy.sparse as sp
 
 from merextras.engine.kernels import dense
-from merextras.engine.kernels.blocks import Array
+from merextras.engine.kernels.blocks import Array, IntArray
 from merextras.engine.products.basis import Basis
-from merextras.engine.products.change import sparse_times_both, times_both
+from merextras.engine.products.change import is_identity, sparse_times_both, times_both
 from merextras.engine.products.effects import EffectBasis
 from merextras.engine.products.scale import ESTIMATED, Scale
 from merextras.engine.products.term_rows import TermRows
@@ -59,7 +60,7 @@ class CrossProducts:
     basis: Basis
     scale: Scale = ESTIMATED
 
-    @property
+    @cached_property
     def p(self) -> int:
         """Fixed effects."""
         return len(self.xy) - 1
@@ -114,21 +115,24 @@ class CrossProducts:
             basis = basis.with_effects(as_given if effects is None else effects)
         terms = basis.rows(terms)
         xy = basis.apply(x, y)
-        w_xy = xy * w[:, None]
+        w_xy = xy if w is None else xy * w[:, None]
         own, to_xy = [], []
         cross: dict[tuple[int, int], sp.csc_array] = {}
         for t, term in enumerate(terms):
-            own.append(_weighted_gram(term, w))
-            to_xy.append(_times_columns(term, w_xy))
+            columns = _columns(term)
+            own.append(_weighted_gram(term, columns, w))
+            to_xy.append(_times_columns(term, columns, w_xy))
             for s in range(t):
                 cross[s, t] = _between(terms[s], term, w)
         return cls(tuple(own), cross, tuple(to_xy), xy.T @ w_xy, n, log_w, basis)
 
     def in_basis(self, basis: Basis) -> CrossProducts:
         """Return the same cross-products with Z, X and y in another basis."""
-        change = self.basis.change_to(basis)
         pairs = zip(self.basis.effects, basis.effects, strict=True)
         turns = [np.eye(a.k) if a.is_same(b) else a.change_to(b) for a, b in pairs]
+        if self.basis.is_same(basis) and all(map(is_identity, turns)):
+            return replace(self, basis=basis)
+        change = self.basis.change_to(basis)
         pairs_xy = zip(self.to_xy, turns, strict=True)
         return CrossProducts(
             tuple(times_both(own, c, c) for own, c in zip(self.own, turns, strict=True)),
@@ -136,7 +140,7 @@ class CrossProducts:
                 (s, t): sparse_times_both(block, turns[s], turns[t])
                 for (s, t), block in self.cross.items()
             },
-            tuple(times_both(to_xy @ change, c, np.eye(self.p + 1)) for to_xy, c in pairs_xy),
+            tuple(times_both(to_xy, c, change) for to_xy, c in pairs_xy),
             change.T @ self.xy @ change,
             self.n,
             self.sum_log_w,
@@ -222,48 +226,75 @@ def effects_of(
     """
     if not terms:
         return []
-    w, n = None, len(terms[0].codes)
-    if weights is not None or frequencies is not None:
-        w, n, _ = _row_weights(n, weights, frequencies)
+    w, n, _ = _row_weights(len(terms[0].codes), weights, frequencies)
     return [EffectBasis.from_rows(term.values, n, w, term.freedom) for term in terms]
 
 
 def _row_weights(
     n: int, weights: Array | None, frequencies: Array | None
-) -> tuple[Array, int, float]:
+) -> tuple[Array | None, int, float]:
     """Return the rows' weights in the cross-products, the number of rows, sum of log weights."""
-    count = np.ones(n) if frequencies is None else frequencies
     if weights is None:
-        return count, round(float(np.sum(count))), 0.0
+        return frequencies, n if frequencies is None else round(float(np.sum(frequencies))), 0.0
+    count = np.ones(n) if frequencies is None else frequencies
     used = weights > 0.0
     log_w = float(np.sum(count[used] * np.log(weights[used])))
     return weights * count, round(float(np.sum(count[used]))), log_w
 
 
-def _weighted_gram(term: TermRows, w: Array) -> Array:
-    gram = np.empty((term.n_levels, term.k, term.k))
-    for a in range(term.k):
-        weighted = w * term.values[:, a]
-        for b in range(a + 1):
-            product = weighted * term.values[:, b]
-            gram[:, a, b] = np.bincount(term.codes, product, minlength=term.n_levels)
-            gram[:, b, a] = gram[:, a, b]
-    return gram
+@dataclass(frozen=True)
+class _Column:
+    """A covariate of a term on the rows where it is not zero, or on all if these are not few.
+
+    Attributes
+    ----------
+    rows : slice or integer array
+    codes, values : arrays
+        The level and the covariate of each.
+    """
+
+    rows: slice | IntArray
+    codes: IntArray
+    values: Array
 
 
-def _times_columns(term: TermRows, columns: Array) -> Array:
-    out = np.empty((term.n_levels, term.k, columns.shape[1]))
-    for a in range(term.k):
-        for c in range(columns.shape[1]):
-            product = term.values[:, a] * columns[:, c]
-            out[:, a, c] = np.bincount(term.codes, product, minlength=term.n_levels)
+def _columns(term: TermRows) -> list[_Column]:
+    if 2 * np.count_nonzero(term.values) > term.values.size:
+        return [_Column(slice(None), term.codes, values) for values in term.values.T]
+    stored = sp.csc_array(term.values)
+    out = []
+    for start, stop in pairwise(stored.indptr.tolist()):
+        rows = stored.indices[start:stop].astype(np.intp)
+        out.append(_Column(rows, term.codes[rows], stored.data[start:stop]))
     return out
 
 
-def _between(left: TermRows, right: TermRows, w: Array) -> sp.csc_array:
+def _weighted_gram(term: TermRows, columns: Sequence[_Column], w: Array | None) -> Array:
+    gram = np.zeros((term.n_levels, term.k, term.k))
+    for a, column in enumerate(columns):
+        weighted = column.values if w is None else w[column.rows] * column.values
+        for b in range(a + 1):
+            product = weighted * term.values[column.rows, b]
+            if product.any():
+                gram[:, a, b] = np.bincount(column.codes, product, minlength=term.n_levels)
+                gram[:, b, a] = gram[:, a, b]
+    return gram
+
+
+def _times_columns(term: TermRows, columns: Sequence[_Column], xy: Array) -> Array:
+    out = np.empty((term.n_levels, term.k, xy.shape[1]))
+    for a, column in enumerate(columns):
+        for c in range(xy.shape[1]):
+            product = column.values * xy[column.rows, c]
+            out[:, a, c] = np.bincount(column.codes, product, minlength=term.n_levels)
+    return out
+
+
+def _between(left: TermRows, right: TermRows, w: Array | None) -> sp.csc_array:
     rows = left.codes[:, None, None] * left.k + np.arange(left.k)[:, None]
     cols = right.codes[:, None, None] * right.k + np.arange(right.k)
-    values = (left.values * w[:, None])[:, :, None] * right.values[:, None, :]
+    weighted = left.values if w is None else left.values * w[:, None]
+    values = weighted[:, :, None] * right.values[:, None, :]
     rows, cols = np.broadcast_arrays(rows, cols)
     coo = (values.reshape(-1), (rows.reshape(-1), cols.reshape(-1)))
     return sp.csc_array(sp.coo_array(coo, shape=(left.q, right.q)))

@@ -119,7 +119,7 @@ class EffectBasis:
         if self._is_diagonal:
             scale = self.transform.diagonal()
             return values if (scale == 1.0).all() else values * scale
-        return dense.product(values, self.transform)
+        return dense.times_triangle([values], self.transform)
 
     def coordinates(self, effects: Array) -> Array:
         """Effects, (..., k, m), in these coordinates: T^-1 b."""

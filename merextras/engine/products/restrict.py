@@ -64,7 +64,7 @@ def _combined(cp: CrossProducts, t: int, c: Array, free: Freedom) -> tuple[Effec
     if own.freedom is free and c.shape[1] == k and np.array_equal(c, np.eye(k)):
         return own, c
     new = EffectBasis.from_rows(cp.effect_rows(t) @ c, cp.n, freedom=free)
-    return new, own.coordinates(dense.product(c, new.transform))
+    return new, own.coordinates(dense.times_triangle([c], new.transform))
 
 
 def _block(cp: CrossProducts, s: int, t: int) -> sp.csc_array:

@@ -28,12 +28,14 @@ _ERRORS, _WIDEST = 3.2, 1.2
 _NODES = (5, 9, 17, 33)
 # What the polynomials may miss the value by, and a step of Newton's by, in standard errors.
 _VALUE, _STEP = 4e-9, 1e-7
-# Numbers known for each coefficient, nodes that are left for a trial, and attempts.
-_OVERSAMPLED, _TRIALS, _ATTEMPTS = 1.5, 6, 3
+# Numbers for each coefficient of a product, nodes that are left for a trial, and attempts.
+_OVERSAMPLED, _TRIALS, _ATTEMPTS = 1.5, 6, 4
+# Growth of the degrees with each attempt: products of parameters need more than each alone.
+_WIDER = 1.15
 # Searches in parameters of a number above which the polynomials are too many.
 _MOST_PARAMETERS = 6
-# Evaluations that a refit by itself takes.
-_EACH = 4
+# Evaluations that a refit by itself takes, and the least that there must be for each parameter.
+_EACH, _LEAST = 4, 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +111,10 @@ def shared_part(criterion: Criterion, start: Array, n_responses: int) -> SharedP
     """
     cov, n = criterion.covariances, len(start)
     plain = criterion.strata is None and criterion.penalty is None
-    if not plain or not 0 < n <= _MOST_PARAMETERS or criterion.near_zero(start, 0.01):
+    budget = _EACH * n_responses // 3
+    if not plain or not 0 < n <= _MOST_PARAMETERS or budget < _LEAST * n:
+        return None
+    if criterion.near_zero(start, 0.01):
         return None
     positive = np.asarray(cov.at_least_zero)
     if np.any(start[positive] <= 0.0):
@@ -122,7 +127,7 @@ def shared_part(criterion: Criterion, start: Array, n_responses: int) -> SharedP
     least = np.where(positive, np.maximum(start - wide, start * np.exp(-_WIDEST)), start - wide)
     ends = _coordinates(np.array([least, start + wide]), positive)
     box = ends.mean(axis=0), 0.5 * (ends[1] - ends[0])
-    return _Fitting(criterion, start, positive, box, errors, _EACH * n_responses // 3).run()
+    return _Fitting(criterion, start, positive, box, errors, budget).run()
 
 
 def _standard_errors(criterion: Criterion, theta: Array) -> Array:
@@ -151,18 +156,24 @@ class _Fitting:
 
     def run(self) -> SharedPart | None:
         """Fit and try until they hold, or the evaluations are too many."""
-        degrees = [self.degree(i) for i in range(len(self.start))]
-        rng = np.random.default_rng(0)
+        degrees = []
+        for i in range(len(self.start)):
+            degree = self.degree(i)
+            if degree is None:
+                return None
+            degrees.append(degree)
+        rng, on_axes = np.random.default_rng(0), len(self.known)
         for attempt in range(_ATTEMPTS):
-            most = [None if d is None else d * (1.0 + 0.25 * attempt) for d in degrees]
-            powers = _powers([d for d in most if d is not None])
-            wanted = int(_OVERSAMPLED * len(powers) / (1 + len(self.start))) + _TRIALS
-            if None in most or max(wanted, len(self.known)) > self.budget:
+            powers = _powers([degree * _WIDER ** (1 + attempt) for degree in degrees])
+            # Those along one parameter are known from its own nodes.
+            mixed = int(np.sum(np.sum(powers > 0, axis=1) > 1))
+            wanted = on_axes + int(_OVERSAMPLED * mixed / (1 + len(self.start)))
+            if max(wanted, len(self.known)) + _TRIALS > self.budget:
                 return None
             while len(self.known) < wanted:
                 self.add(np.cos(np.pi * rng.random(len(self.start))))
-            trials = [np.cos(np.pi * rng.random(len(self.start))) for _ in range(_TRIALS)]
             found = self.fitted(powers)
+            trials = [np.cos(np.pi * rng.random(len(self.start))) for _ in range(_TRIALS)]
             held = [self.holds(found, at) for at in trials]
             if all(held):
                 return found

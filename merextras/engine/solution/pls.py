@@ -14,7 +14,11 @@ import numpy as np
 
 from merextras.engine.elimination import columns
 from merextras.engine.elimination.columns import Reduced
-from merextras.engine.elimination.conditional_variances import Selected, selected_inverse
+from merextras.engine.elimination.conditional_variances import (
+    Selected,
+    projected_blocks,
+    selected_inverse,
+)
 from merextras.engine.elimination.factor import Factor, factorise
 from merextras.engine.elimination.plan import System
 from merextras.engine.kernels import dense
@@ -77,6 +81,13 @@ class Solution(Profiled):
     def selected_at_rows(self) -> Selected:
         """The same with the entries between all effects that share a row."""
         return selected_inverse(self.factor, to_tail=True)
+
+    @cached_property
+    def lead_blocks(self) -> dict[int, Array]:
+        """Diagonal blocks of Z'V^-1 Z of the leading terms, (J, k, k)."""
+        leads = self.factor.leads
+        reach = {} if all(lead.is_last for lead in leads) else self.selected.reach
+        return {lead.term: projected_blocks(lead, reach.get(lead.term)) for lead in leads}
 
     @cached_property
     def beta(self) -> Array:

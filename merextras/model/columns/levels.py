@@ -12,20 +12,18 @@ import pandas as pd
 from merextras._checks import check_columns
 from merextras._typing import IntArray
 from merextras.exceptions import DataWarning, InvalidArgumentError
-from merextras.model.frame.kinds import check_level, kind_of
+from merextras.model.columns.labels_so_far import EXACT, LabelsSoFar, stacked
+from merextras.model.frame.kinds import check_level
 from merextras.model.frame.labels import codes_in, warn_user
-from merextras.model.frame.read import read_column
 
-#: Whole numbers up to this are exact as floats.
-_EXACT = 2**53
-#: Labels that wait before they are merged, at least.
-_WAITING = 2**16
+#: Numbers of combinations are products of numbers of labels, each below this.
+_MOST = 2**31
 
 
 class LevelCounter:
-    """The combinations of labels of some columns that have occurred.
+    """The combinations of labels of some columns that have occurred, numbered as they came.
 
-    Amortised O(1) per label: what is new waits until there is as much of it as there was.
+    O(1) a row, amortised.
 
     Parameters
     ----------
@@ -34,50 +32,40 @@ class LevelCounter:
 
     def __init__(self, columns: Sequence[str]) -> None:
         self.columns = tuple(columns)
-        self._merged: pd.DataFrame | None = None
-        self._waiting: list[pd.DataFrame] = []
-        self._size = 0
+        self._labels = [LabelsSoFar(c) for c in columns]
+        self._pairs = [LabelsSoFar(c) for c in columns[1:]]
         self._categories: dict[str, tuple[pd.Index, bool] | None] = {}
 
-    def add(self, frame: pd.DataFrame) -> None:
-        """Take in the labels of rows without missing values."""
-        parts = {}
-        for c in self.columns:
-            parts[c] = self._plain(c, frame[c])
-        new = _distinct(pd.DataFrame(parts))
-        self._waiting.append(new)
-        self._size += len(new)
-        if self._size > max(_WAITING, 0 if self._merged is None else len(self._merged)):
-            self._merge()
+    def __len__(self) -> int:
+        return len(self._pairs[-1] if self._pairs else self._labels[0])
 
-    def _plain(self, name: str, column: pd.Series) -> pd.Series:
-        """The labels themselves; the categories of a categorical are remembered apart."""
-        column = column.reset_index(drop=True)
-        if not isinstance(column.dtype, pd.CategoricalDtype):
+    def add(self, frame: pd.DataFrame) -> IntArray:
+        """Take in the labels of rows without missing values; the number of each row, (n,)."""
+        columns = [frame[c] for c in self.columns]
+        for column in columns:
+            self._note_categories(column)
+        return self._added(columns)
+
+    def _added(self, columns: Sequence[pd.Series]) -> IntArray:
+        own = [known.numbers(column) for known, column in zip(self._labels, columns, strict=True)]
+        found = own[0]
+        for pairs, other in zip(self._pairs, own[1:], strict=True):
+            found = pairs.numbers(pd.Series(found * _MOST + other))
+        return found
+
+    def _note_categories(self, column: pd.Series) -> None:
+        """Remember the categories of a categorical as long as all chunks have the same."""
+        name, dtype = str(column.name), column.dtype
+        if not isinstance(dtype, pd.CategoricalDtype):
             self._categories[name] = None
-            return column
-        dtype = column.dtype
+            return
         known = self._categories.get(name, (dtype.categories, bool(dtype.ordered)))
-        same = known is not None and known[0].equals(dtype.categories)
+        same = known is not None and (
+            known[0] is dtype.categories or known[0].equals(dtype.categories)
+        )
         if not same and dtype.ordered:
-            raise InvalidArgumentError(
-                f"source: the ordered categorical {name!r} has other categories in one chunk than "
-                "in another; give all chunks the same ones"
-            )
+            raise InvalidArgumentError(_OTHER_ORDER.format(name))
         self._categories[name] = known if same else None
-        return column.astype(dtype.categories.dtype)
-
-    def _merge(self) -> None:
-        parts = [*([] if self._merged is None else [self._merged]), *self._waiting]
-        for c in self.columns:
-            found = {_kind(part[c]) for part in parts}
-            if len(found) > 1:
-                raise InvalidArgumentError(
-                    f"source: the column {c!r} has {' in some chunks, '.join(sorted(found))} in "
-                    "others; give it one type"
-                )
-        whole = _rows_of(parts, self.columns)
-        self._merged, self._waiting, self._size = _distinct(whole), [], 0
 
     def combine(self, other: LevelCounter) -> LevelCounter:
         """What has occurred here or there; this one is changed."""
@@ -86,28 +74,32 @@ class LevelCounter:
                 mine = self._categories[c]
                 same = known is not None and mine is not None and mine[0].equals(known[0])
                 if not same and ((known and known[1]) or (mine and mine[1])):
-                    raise InvalidArgumentError(
-                        f"source: the ordered categorical {c!r} has other categories in one chunk "
-                        "than in another; give all chunks the same ones"
-                    )
+                    raise InvalidArgumentError(_OTHER_ORDER.format(c))
                 known = mine if same else None  # noqa: PLW2901
             self._categories[c] = known
-        self._waiting.append(other.frame())
-        self._merge()
+        frame = other._plain_frame()
+        self._added([frame[c] for c in self.columns])
         return self
 
     def frame(self) -> pd.DataFrame:
-        """All combinations, each once, categories in their order where all chunks agreed."""
-        if self._waiting or self._merged is None:
-            self._merge()
-        assert self._merged is not None
-        made = {}
+        """All combinations by their numbers, categories in their order where all chunks agreed."""
+        plain, made = self._plain_frame(), {}
         for c in self.columns:
             known = self._categories.get(c)
             if known is not None:
-                dtype = pd.CategoricalDtype(known[0], ordered=known[1])
-                made[c] = self._merged[c].astype(dtype)
-        return self._merged.assign(**made)
+                made[c] = plain[c].astype(pd.CategoricalDtype(known[0], ordered=known[1]))
+        return plain.assign(**made) if made else plain
+
+    def _plain_frame(self) -> pd.DataFrame:
+        found: list[IntArray] = []
+        codes = np.arange(len(self))
+        for pairs in self._pairs[::-1]:
+            codes, last = np.divmod(pairs.labels().to_numpy(dtype=np.intp)[codes], _MOST)
+            found.insert(0, last)
+        parts = zip(self.columns, self._labels, [codes, *found], strict=True)
+        return pd.DataFrame(
+            {c: known.labels().take(at).reset_index(drop=True) for c, known, at in parts}
+        )
 
     def levels(self) -> pd.Index:
         """The levels of the one column, sorted or in the order of the categories."""
@@ -115,37 +107,15 @@ class LevelCounter:
         return found
 
 
-def _kind(column: pd.Series) -> str:
-    kind = kind_of(column)
-    return {"labels": "strings", "categories": "strings"}.get(kind, kind)
+_OTHER_ORDER = (
+    "source: the ordered categorical {!r} has other categories in one chunk than in another; give "
+    "all chunks the same ones"
+)
 
 
 def _rows_of(frames: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
     """The rows of frames with the same columns, one below the other."""
-    return pd.DataFrame({c: _stacked(c, [frame[c] for frame in frames]) for c in columns})
-
-
-def _stacked(name: str, parts: list[pd.Series]) -> pd.Series:
-    """Labels of several chunks; integers never pass through floats."""
-    dtypes = {part.dtype for part in parts}
-    if len(dtypes) > 1 and {dtype.kind for dtype in dtypes} <= set("iuf"):
-        whole = read_column(pd.concat([p.astype(object) for p in parts], ignore_index=True))
-        integers = [part for part in parts if part.dtype.kind in "iu" and len(part)]
-        longest = [max(abs(int(part.min())), abs(int(part.max()))) for part in integers]
-        if whole.dtype.kind == "f" and max(longest, default=0) > _EXACT:
-            raise InvalidArgumentError(
-                f"source: the column {name!r} has whole numbers above 2**53 in some chunks, and "
-                "floats, which can't tell them apart, in others; give it one type"
-            )
-        return whole
-    return pd.concat(parts, ignore_index=True)
-
-
-def _distinct(frame: pd.DataFrame) -> pd.DataFrame:
-    if frame.shape[1] == 1:
-        name = frame.columns[0]
-        return pd.DataFrame({name: pd.Series(frame[name].unique(), dtype=frame[name].dtype)})
-    return frame.drop_duplicates(ignore_index=True)
+    return pd.DataFrame({c: stacked(c, [frame[c] for frame in frames]) for c in columns})
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,14 +153,21 @@ class LevelCoder:
     @classmethod
     def from_frame(cls, frame: pd.DataFrame, columns: Sequence[str]) -> LevelCoder:
         """From a frame with a row for each level, at least."""
-        levels, _ = grouping(frame, columns)  # refuses labels that can't be told apart
-        parts = tuple(grouping(frame, (c,))[0] for c in columns)
-        codes, pairs = codes_in(frame[columns[0]], parts[0]), []
-        for c, part in zip(columns[1:], parts[1:], strict=True):
-            numbers = codes * len(part) + codes_in(frame[c], part)
+        return cls.with_codes(frame, columns)[0]
+
+    @classmethod
+    def with_codes(cls, frame: pd.DataFrame, columns: Sequence[str]) -> tuple[LevelCoder, IntArray]:
+        """The same, and the level of each row of the frame."""
+        levels, every = grouping(frame, columns)  # refuses labels that can't be told apart
+        if len(columns) == 1:
+            return cls(tuple(columns), levels, (levels,), ()), every
+        found = [_one_factor(frame[c]) for c in columns]
+        codes, pairs = found[0][1], []
+        for part, own in found[1:]:
+            numbers = codes * len(part) + own
             pairs.append(np.unique(numbers))
             codes = np.searchsorted(pairs[-1], numbers)
-        return cls(tuple(columns), levels, parts, tuple(pairs))
+        return cls(tuple(columns), levels, tuple(part for part, _ in found), tuple(pairs)), every
 
     def frame(self) -> pd.DataFrame:
         """The labels of each level, column by column, in the order of the levels."""
@@ -267,7 +244,7 @@ def _one_factor(column: pd.Series) -> tuple[pd.Index, IntArray]:
     if column.dtype.kind in "OcmV" or not isinstance(column.dtype, np.dtype):
         check_level(column)
     codes, levels = _factorized(column)
-    if column.dtype.kind == "f" and len(levels) and np.max(np.abs(levels)) > _EXACT:
+    if column.dtype.kind == "f" and len(levels) and np.max(np.abs(levels)) > EXACT:
         warn_user(
             f"the grouping factor {column.name!r} has numbers above 2**53 as floats, which can't "
             "tell neighbouring whole numbers apart: ids may have become one another. Read it as "

@@ -50,7 +50,8 @@ class PlainPart(FixedPart):
             A column is missing or not numeric.
         """
         check_columns(data, self.variables, "newdata")
-        out = np.ones((len(data), len(self.names)))
+        out = np.empty((len(data), len(self.names)), order="F")
+        out[:, : self.intercept] = 1.0
         for i, name in enumerate(self.variables):
             out[:, i + self.intercept] = numbers(data[name], name, dates=name in self._dates)
         return out

@@ -39,7 +39,7 @@ from merextras.model.formula.translate import (
 from merextras.model.frame.engine_frame import date_numbers
 from merextras.model.frame.kinds import numbers, responses
 from merextras.model.frame.labels import warn_user
-from merextras.model.frame.read import columns_read, only_columns
+from merextras.model.frame.read import COPIES_ON_WRITE, columns_read, only_columns
 
 #: From the response's code, the complete rows and the names it is evaluated with to its values.
 Respond = Callable[[str, pd.DataFrame, Scope], Array]
@@ -220,7 +220,9 @@ def say_days(dates: Sequence[str]) -> None:
 
 def _only(frame: pd.DataFrame, used: set[str]) -> pd.DataFrame:
     """A copy of the columns that the model uses; the frame may be the user's."""
-    return frame.copy() if len(used) == len(frame.columns) else only_columns(frame, used)
+    if len(used) < len(frame.columns):
+        return only_columns(frame, used)
+    return frame.copy(deep=not COPIES_ON_WRITE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -262,14 +264,14 @@ def _terms(bar: Bar, data: _Rows) -> list[Term]:
         raise InvalidArgumentError(f"formula: {what} has no effects")
     check_finite(values, part.names, what)
     check_effects_of(bar.tag, part, what)
-    every = list(range(len(part.names)))
-    columns = [[i] for i in every] if bar.independent else [every]
+    k = len(part.names)
+    columns = [slice(i, i + 1) for i in range(k)] if bar.independent else [slice(0, k)]
     return [
         Term(
             ":".join(bar.factors),
             bar.factors,
             levels,
-            Covariates(tuple(part.names[i] for i in own), part),
+            Covariates(part.names[own], part),
             TermRows(codes, values[:, own], len(levels)),
             bar.tag,
         )

@@ -332,12 +332,15 @@ class Design(ByRow, ABC):
         InvalidArgumentError
             A prior that does not fit its term.
         """
+        if self.options.cov_prior is None:
+            return None
         return penalty_of(self.cov_priors, self.covariances, self._keys[1])
 
     def check_cov_prior(self) -> None:
         """Raise if a prior is of no term, or does not fit its term."""
-        check_keys(self.options.cov_prior, *self._keys)
-        _ = self.penalty
+        if self.options.cov_prior is not None:
+            check_keys(self.options.cov_prior, *self._keys)
+            _ = self.penalty
 
     @property
     def _keys(self) -> tuple[list[str], list[str]]:

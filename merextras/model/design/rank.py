@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 # lme4's tolerance: a column is dependent if less than this share of it is new.
 _TOLERANCE = 1e-7
-# A column of which this share is new needs no closer look.
-_CLEARLY = 1e-3
 
 
 @dataclass(frozen=True)
@@ -81,13 +79,11 @@ def dependent_columns(x: Array, order: Sequence[int] | None = None) -> list[int]
     Gram-Schmidt with reorthogonalisation on the triangular factor, in the given order or that of
     the columns, so that the first of a dependent set is kept, as R does.
     """
-    size = np.linalg.norm(x, axis=0)
-    if x.shape[1] == 0:
-        return []
-    scaled = x / np.where(size > 0, size, 1.0)
     # What is new in each column, by the cross-products: enough unless it is nearly nothing.
-    if np.min(np.diag(dense.cholesky(scaled.T @ scaled))) > _CLEARLY:
+    if x.shape[1] == 0 or dense.is_clear(dense.scaled_cholesky(x)[0]):
         return []
+    size = np.linalg.norm(x, axis=0)
+    scaled = x / np.where(size > 0, size, 1.0)
     r = la.qr(scaled, mode="r", check_finite=False)[0] if len(x) > x.shape[1] else scaled
     r = r[: min(r.shape)] if len(x) > x.shape[1] else r
     basis = np.empty((r.shape[0], 0))

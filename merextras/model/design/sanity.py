@@ -16,6 +16,8 @@ from merextras.model.formula.names import effect_key
 
 # Predictors whose standard deviations differ by more than this slow any optimiser's user down.
 _SCALES = 1e5
+# Numbers of columns that are looked at together (2 MB).
+_AT_ONCE = 1 << 18
 
 
 def check_design(design: Design, n_observations: int, *, stacklevel: int = 1) -> None:
@@ -43,7 +45,14 @@ def check_design(design: Design, n_observations: int, *, stacklevel: int = 1) ->
     check_twice(design.terms)
     check_factors(design.fixed)
     check_size(n_observations, design.x.shape[1])
-    check_scales(design.x.std(axis=0), design.fixed.names, stacklevel + 1)
+    check_scales(_spreads(design.x), design.fixed.names, stacklevel + 1)
+
+
+def _spreads(x: Array) -> Array:
+    """Standard deviations of columns, a few at a time, as numpy makes a copy of them."""
+    step = max(1, _AT_ONCE // max(len(x), 1))
+    starts = range(0, max(x.shape[1], 1), step)
+    return np.concatenate([x[:, i : i + step].std(axis=0) for i in starts])
 
 
 def check_size(n_observations: int, p: int) -> None:

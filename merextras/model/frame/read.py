@@ -23,6 +23,8 @@ from merextras.exceptions import InvalidArgumentError
 #: pandas' own dtype for a column of text; object before pandas 3.
 _TEXT = pd.Series(["a"]).dtype
 _INT64 = np.iinfo(np.int64)
+#: Since pandas 3 frames share columns until one of them writes to them.
+COPIES_ON_WRITE = int(pd.__version__.split(".")[0]) >= 3
 
 
 def as_pandas(data: Any, name: str = "data") -> pd.DataFrame:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from merextras._memory import available_memory
 from merextras._typing import Array, BoolArray, IntArray
 from merextras.engine.covariance.structure import Structure as CovarianceStructure
 from merextras.engine.products.basis import Basis
@@ -21,7 +22,6 @@ from merextras.exceptions import TooLargeError
 from merextras.model.columns.levels import LevelCoder, label_text
 from merextras.model.products.container import Arrays
 from merextras.model.products.fields import LARGEST, Field
-from merextras.model.source.reduce import available_memory
 from merextras.model.structure.column_summaries import ColumnSummaries
 from merextras.model.structure.ranges import Numbers
 from merextras.model.structure.structure import Structure

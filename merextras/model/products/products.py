@@ -22,8 +22,7 @@ from merextras.model.products import file
 from merextras.model.products.compatible import check_same
 from merextras.model.products.submodel import smaller_structure
 from merextras.model.source.dask import reduce_dask
-from merextras.model.source.learn import learn
-from merextras.model.source.reduce import reduce_source
+from merextras.model.source.one_pass import learn_and_reduce
 from merextras.model.source.request import ModelRequest
 from merextras.model.source.source import as_source, is_dask
 from merextras.model.structure.column_summaries import ColumnSummaries
@@ -212,8 +211,7 @@ def products_of(
         learnt, reduced = reduce_dask(source, asked, progress=progress)
     else:
         read = as_source(source, chunk_size)
-        learnt = learn(read, asked, progress=progress)
-        reduced = reduce_source(read, learnt, progress=progress)
+        learnt, reduced = learn_and_reduce(read, asked, progress=progress)
     if reduced.products.n == 0:
         names = ", ".join(name for name in asked.by_row if name != "offset")
         raise InvalidArgumentError(f"{names}: no row has a positive weight")
@@ -302,8 +300,11 @@ def cross_products(
     -----
     Lossless: the fit of the sum is the fit of all rows (Luo, C. and others (2022). DLMM as a
     lossless one-shot algorithm for collaborative multi-site distributed linear mixed models. Nature
-    Communications 13, 1678). Two passes, one more for each transform of a transform. In memory are
-    one chunk, the levels, and for a term of k effects with J levels J k (k + p + 1) numbers.
+    Communications 13, 1678). One pass where the first chunk has all categories of the fixed part
+    and of the random effects' covariates (levels of grouping factors may come later), else two; two
+    where a transform learns from all rows, and one more for each transform of a transform. In
+    memory are one chunk, the levels, and for a term of k effects with J levels J k (k + p + 1)
+    numbers.
 
     Examples
     --------

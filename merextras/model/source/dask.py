@@ -184,7 +184,7 @@ def _learn(
         learner.begin(noted.head)
     learner.n_rows, learner.n_dropped = noted.n_rows, noted.n_dropped
     learner.grouping, learner.seen = dict(noted.grouping), dict(noted.seen)
-    return LearntSchema(learner.structure(), learner.n_rows, learner.n_dropped)
+    return learner.learnt(learner.coders())
 
 
 def _tree(made: list[Any]) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.frame.read import from_arrow
+from merextras.model.frame.arrow_batches import ArrowBatches
 from merextras.model.source.chunks import Source
 from merextras.model.source.csv_files import csv_source
 from merextras.model.source.reading import check_there, reading
@@ -97,7 +97,7 @@ def _parquet(paths: Sequence[str], size: int) -> Source:
             n_rows += file.metadata.num_rows
 
     def read(columns: Sequence[str]) -> Iterator[pd.DataFrame]:
-        pool = pa.default_memory_pool()
+        pool, frames = pa.default_memory_pool(), ArrowBatches()
         for path in paths:
             with (
                 reading(repr(path)),
@@ -110,7 +110,7 @@ def _parquet(paths: Sequence[str], size: int) -> Source:
                         size, row_groups=[group], columns=list(columns), use_threads=False
                     )
                     for batch in batches:
-                        yield from_arrow(batch, ignore_index=True)
+                        yield frames.frame(batch)
                     # The pool keeps what is given back to it.
                     pool.release_unused()
 

@@ -116,8 +116,8 @@ class SchemaLearner:
 
     # One pass --------------------------------------------------------------------------------
 
-    def take(self, frame: pd.DataFrame) -> None:
-        """Take in rows of the first pass."""
+    def take(self, frame: pd.DataFrame, *, grouping: bool = True) -> None:
+        """Take in rows of the first pass; without `grouping` not the levels of these factors."""
         others = set(self._by) - self.names - set(self._asked.by_row.values())
         keep = complete(frame, [c for c in self.columns if c not in others])
         check_grouped(frame, self._by, keep)
@@ -128,12 +128,12 @@ class SchemaLearner:
         rows = plain_rows(frame, keep)
         self.check_by_row(rows)
         try:
-            self._take(rows)
+            self._take(rows, grouping)
         except InvalidArgumentError:
             self.check_by_row(None)  # the reason may be that these are not all rows
             raise
 
-    def _take(self, rows: pd.DataFrame) -> None:
+    def _take(self, rows: pd.DataFrame, grouping: bool) -> None:
         if self.head is None:
             self.begin(rows)
         for column in self.numbers:
@@ -144,7 +144,7 @@ class SchemaLearner:
                     f"source: the column {column!r} has {kind} in some chunks and "
                     f"{rows[column].dtype} in others; give it one type"
                 )
-        for seen in self.grouping.values():
+        for seen in self.grouping.values() if grouping else ():
             seen.add(rows)
         for code, seen in self.seen.items():
             if code in self._computed:
@@ -155,6 +155,14 @@ class SchemaLearner:
         for computed in self._computed.values():
             if computed.passes:
                 computed.learn(0, rows)
+
+    def take_grouping(self, frame: pd.DataFrame) -> None:
+        """Take in the levels of grouping factors, of rows taken without them."""
+        keep = complete(frame, self.columns)
+        if keep.any():
+            rows = plain_rows(frame, keep)
+            for seen in self.grouping.values():
+                seen.add(rows)
 
     def begin(self, rows: pd.DataFrame) -> None:
         """Find out what each factor is from the first rows."""
@@ -259,8 +267,8 @@ class SchemaLearner:
                 if computed.passes > which:
                     computed.learn(which, plain_rows(frame, keep))
 
-    def structure(self) -> Structure:
-        """What was learnt."""
+    def learnt(self, coders: Mapping[tuple[str, ...], LevelCoder]) -> LearntSchema:
+        """What was learnt, checked; the grouping factors' levels, by columns, are given."""
         if self.n_dropped and self._asked.missing == "raise":
             raise InvalidArgumentError(
                 f"missing='raise': {self.n_dropped} of {self.n_rows} rows miss a value of the "
@@ -275,12 +283,21 @@ class SchemaLearner:
             raise InvalidArgumentError(f"source: {what}")
         say_days(date_numbers(self.head, codes_of(self._parsed, self._fixed, self._offsets)))
         self.check_by_row(None)
-        factors = {code: self._factor(code) for code in self._factor_codes()}
-        labels = contrast_labels(self._asked.contrasts)
-        coders = {
+        return LearntSchema(self.structure_of(coders), self.n_rows, self.n_dropped)
+
+    def coders(self) -> dict[tuple[str, ...], LevelCoder]:
+        """The grouping factors' levels so far, by columns."""
+        return {
             columns: LevelCoder.from_frame(seen.frame(), columns)
             for columns, seen in self.grouping.items()
+            if len(seen)
         }
+
+    def structure_of(self, coders: Mapping[tuple[str, ...], LevelCoder]) -> Structure:
+        """What was learnt so far, unchecked, with these grouping factors."""
+        assert self.head is not None
+        factors = {code: self._factor(code) for code in self._factor_codes()}
+        labels = contrast_labels(self._asked.contrasts)
         terms: list[RandomTerm] = []
         for bar in self._parsed.bars:
             part = self._part(bar.effects, factors, labels)
@@ -362,7 +379,7 @@ def learn(source: Source, asked: ModelRequest, *, progress: bool | None) -> Lear
         for frame in watched(source.chunks(learner.columns), source, "transforms", progress):
             learner.take_again(which, frame)
         learner.finish(which)
-    return LearntSchema(learner.structure(), learner.n_rows, learner.n_dropped)
+    return learner.learnt(learner.coders())
 
 
 def watched(

@@ -1,22 +1,22 @@
-"""The second pass over a source: each chunk reduced to cross-products, and these added."""
+"""Chunks reduced to cross-products, and these added; the second pass where there are two."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
 import pandas as pd
 
-from merextras._typing import BoolArray
-from merextras.engine.products.accumulate import Accumulator, Part
+from merextras._memory import available_memory
+from merextras._typing import BoolArray, IntArray
+from merextras.engine.products.accumulate import Accumulator, Part, permuted, spread, union
 from merextras.engine.products.basis import Basis
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.products.strata import Strata
 from merextras.exceptions import InvalidArgumentError, TooLargeError
+from merextras.model.columns.levels import LevelCounter
 from merextras.model.source.chunks import Source
 from merextras.model.source.learn import LearntSchema, watched
 from merextras.model.structure.column_summaries import ColumnSummaries
@@ -51,6 +51,84 @@ class Reduced:
     strata: Strata | None = None
 
 
+class Sums:
+    """What rows that come one chunk after the other add up to.
+
+    Parameters
+    ----------
+    structure : Structure
+        Its levels may become more as the rows have them.
+    """
+
+    def __init__(self, structure: Structure) -> None:
+        self._structure = structure
+        freedoms = [term.structure.freedom for term in structure.terms]
+        self._total = Accumulator(len(structure.fixed.names), structure.shapes, freedoms)
+        self._seen = [np.zeros(levels, dtype=bool) for levels, _ in structure.shapes]
+        self._facts: ColumnSummaries | None = None
+        self._parts: dict[int, Part] = {}
+
+    @property
+    def n_kept(self) -> int:
+        """Complete rows."""
+        return 0 if self._facts is None else self._facts.n
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arrays by level."""
+        return self._total.nbytes
+
+    def add(self, rows: ChunkRows) -> None:
+        """Add rows whose levels are all known."""
+        if len(rows.y) == 0:
+            return
+        self._total.add_rows(rows.x, rows.target, rows.terms, rows.weights, rows.frequencies)
+        add_parts(self._parts, strata_parts(rows))
+        new = ColumnSummaries.of(rows)
+        self._facts = new if self._facts is None else self._facts + new
+        for t, term in enumerate(rows.terms):
+            flags = self._seen[t]
+            if term.n_levels > len(flags):
+                flags = self._seen[t] = np.pad(flags, (0, term.n_levels - len(flags)))
+            flags[term.codes[rows.observed]] = True
+
+    def reduced(self) -> Reduced:
+        """The sums; nothing may be added after it."""
+        assert self._facts is not None
+        products = self._total.products()
+        strata = strata_of(self._structure, self._parts, products.basis)
+        return Reduced(products, self._total.rows, self._facts, tuple(self._seen), strata)
+
+    def reduced_in_order(
+        self, structure: Structure, places: Mapping[tuple[str, ...], IntArray]
+    ) -> Reduced:
+        """The same for a structure with the terms and the levels in their final order.
+
+        Parameters
+        ----------
+        structure : Structure
+        places : mapping columns -> (J,) integer array
+            Of a grouping factor's levels: where each is to go.
+        """
+        terms = self._structure.terms
+        at = [places[term.coder.columns] for term in terms]
+        sizes = [len(place) for place in at]
+        order = [[t.key for t in terms].index(term.key) for term in structure.terms]
+        products = permuted(spread(self._total.products(), at, sizes), order)
+        parts = {}
+        if structure.residual is not None:
+            where = places[structure.residual.columns]
+            moved = {h: part.moved(at).permuted(order) for h, part in self._parts.items()}
+            parts = {int(where[h]): part for h, part in moved.items()}
+        assert self._facts is not None
+        facts = replace(self._facts, effects=tuple(self._facts.effects[t] for t in order))
+        seen = [np.empty_like(flags) for flags in self._seen]
+        for flags, mine, place in zip(seen, self._seen, at, strict=True):
+            flags[place] = mine
+        strata = strata_of(structure, parts, products.basis)
+        return Reduced(products, self._total.rows, facts, tuple(seen[t] for t in order), strata)
+
+
 def reduce_source(source: Source, learnt: LearntSchema, *, progress: bool | None) -> Reduced:
     """Go through the source once more and add up its cross-products.
 
@@ -63,26 +141,12 @@ def reduce_source(source: Source, learnt: LearntSchema, *, progress: bool | None
     """
     structure = learnt.structure
     check_memory(structure, learnt.n_rows - learnt.n_dropped)
-    freedoms = [term.structure.freedom for term in structure.terms]
-    total = Accumulator(len(structure.fixed.names), structure.shapes, freedoms)
-    seen = tuple(np.zeros(levels, dtype=bool) for levels, _ in structure.shapes)
-    facts: ColumnSummaries | None = None
-    n_rows, parts = 0, dict[int, Part]()
+    sums, n_rows = Sums(structure), 0
     for frame in watched(source.chunks(structure.columns), source, "rows", progress):
         n_rows += len(frame)
-        rows = known_rows(structure, frame)
-        if len(rows.y) == 0:
-            continue
-        total.add_rows(rows.x, rows.target, rows.terms, rows.weights, rows.frequencies)
-        add_parts(parts, strata_parts(rows))
-        new = ColumnSummaries.of(rows)
-        facts = new if facts is None else facts + new
-        for flags, term in zip(seen, rows.terms, strict=True):
-            flags[term.codes[rows.observed]] = True
-    check_count(n_rows, 0 if facts is None else facts.n, learnt)
-    assert facts is not None
-    products = total.products()
-    return Reduced(products, total.rows, facts, seen, strata_of(structure, parts, products.basis))
+        sums.add(known_rows(structure, frame))
+    check_count(n_rows, sums.n_kept, learnt)
+    return sums.reduced()
 
 
 def strata_parts(rows: ChunkRows) -> dict[int, Part]:
@@ -159,7 +223,11 @@ class PartitionProducts:
         if len(rows.y) == 0:
             return cls(None, None, (), len(frame))
         part = Part.from_rows(rows.x, rows.target, rows.terms, rows.weights, rows.frequencies)
-        seen = tuple(np.unique(term.codes[rows.observed]) for term in rows.terms)
+        used = rows.observed
+        seen = tuple(
+            at if isinstance(used, slice) else np.unique(term.codes[used])
+            for at, term in zip(part.at, rows.terms, strict=True)
+        )
         return cls(part, ColumnSummaries.of(rows), seen, len(frame), strata_parts(rows))
 
     def __add__(self, other: PartitionProducts) -> PartitionProducts:
@@ -169,7 +237,7 @@ class PartitionProducts:
             return PartitionProducts(full.part, full.facts, full.seen, n_rows, full.strata)
         assert self.facts is not None
         assert other.facts is not None
-        seen = tuple(np.union1d(a, b) for a, b in zip(self.seen, other.seen, strict=True))
+        seen = tuple(union(a, b) for a, b in zip(self.seen, other.seen, strict=True))
         strata = dict(self.strata)
         add_parts(strata, other.strata)
         return PartitionProducts(
@@ -177,31 +245,41 @@ class PartitionProducts:
         )
 
 
-def memory_needed(structure: Structure, n_rows: int) -> dict[str, float]:
-    """Bytes that the second pass and the fit keep, by what they are for.
+def memory_needed(
+    structure: Structure, n_rows: int, growing: Mapping[tuple[str, ...], LevelCounter] | None = None
+) -> dict[str, float]:
+    """Bytes that the sums and the fit keep, by what they are for.
 
-    Pairs of levels of two crossed factors are counted as the most there can be.
+    Pairs of levels of two crossed factors are counted as the most there can be. With `growing` the
+    levels, by the columns of the factors, are those there.
     """
     p = len(structure.fixed.names)
+    shapes = structure.shapes
+    if growing is not None:
+        shapes = [(len(growing[t.coder.columns]), t.shape[1]) for t in structure.terms]
     out = {}
-    for term in structure.terms:
-        levels, k = term.shape
+    for term, (levels, k) in zip(structure.terms, shapes, strict=True):
         blocks = 8.0 * levels * k * (k + p + 1)
         out[f"{levels} levels of {term.factor}"] = blocks * (1.0 + _COPIES) + levels * _LABEL
-    for t, right in enumerate(structure.terms):
-        for left in structure.terms[:t]:
-            pairs = float(min(n_rows, left.shape[0] * right.shape[0]))
+    for t, (right, right_shape) in enumerate(zip(structure.terms, shapes, strict=True)):
+        for left, left_shape in zip(structure.terms[:t], shapes, strict=False):
+            pairs = float(min(n_rows, left_shape[0] * right_shape[0]))
             name = f"pairs of {left.factor} and {right.factor}"
-            size = 24.0 * pairs * left.shape[1] * right.shape[1]
+            size = 24.0 * pairs * left_shape[1] * right_shape[1]
             out[name] = out.get(name, 0.0) + size
     return out
 
 
-def check_memory(structure: Structure, n_rows: int) -> None:
-    """Refuse what would not fit, before it is begun."""
-    needed = memory_needed(structure, n_rows)
+def check_memory(
+    structure: Structure,
+    n_rows: int,
+    growing: Mapping[tuple[str, ...], LevelCounter] | None = None,
+    held: int = 0,
+) -> None:
+    """Refuse what would not fit, as soon as it is known; `held` are bytes that are there by now."""
+    needed = memory_needed(structure, n_rows, growing)
     available = available_memory()
-    if available is None or sum(needed.values()) <= available:
+    if available is None or sum(needed.values()) <= available + held:
         return
     parts = sorted(needed.items(), key=lambda item: -item[1])
     listed = ", ".join(f"{size / 1e9:.3g} GB for {name}" for name, size in parts)
@@ -209,20 +287,6 @@ def check_memory(structure: Structure, n_rows: int) -> None:
         f"the fit would keep about {sum(needed.values()) / 1e9:.3g} GB in memory, of which "
         f"{available / 1e9:.3g} GB are available: {listed}"
     )
-
-
-def available_memory() -> float | None:
-    """Bytes that can be had without swapping, if the system says so."""
-    try:
-        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return float(line.split()[1]) * 1024.0
-    except OSError:
-        pass
-    try:
-        return float(os.sysconf("SC_PHYS_PAGES")) * float(os.sysconf("SC_PAGE_SIZE"))
-    except (AttributeError, OSError, ValueError):
-        return None
 
 
 def pieces_total(pieces: Sequence[PartitionProducts]) -> PartitionProducts:

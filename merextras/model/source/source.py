@@ -10,7 +10,8 @@ import pandas as pd
 
 from merextras._checks import check_count, check_frame
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.frame.read import as_pandas, from_arrow
+from merextras.model.frame.arrow_batches import ArrowBatches
+from merextras.model.frame.read import as_pandas
 from merextras.model.source.chunks import CHUNK_SIZE, Source
 from merextras.model.source.files import file_source
 from merextras.model.source.reading import reading
@@ -127,13 +128,14 @@ def _arrow(source: Any, size: int) -> Source:
         )
 
     def read(columns: Sequence[str]) -> Iterator[pd.DataFrame]:
+        frames = ArrowBatches()
         # Few batches ahead: all that is read ahead is in memory.
         with reading("a pyarrow Dataset"):
             batches = dataset.to_batches(
                 columns=list(columns), batch_size=size, batch_readahead=1, fragment_readahead=1
             )
             for batch in batches:
-                yield from_arrow(batch, ignore_index=True)
+                yield frames.frame(batch)
 
     with reading("a pyarrow Dataset"):
         n_rows = dataset.count_rows()

@@ -11,8 +11,7 @@ import numpy as np
 
 from merextras._typing import Array
 from merextras.engine.derivatives.information import Information, information
-from merextras.engine.elimination.blocks_of_plan import tail_cost
-from merextras.engine.elimination.plan import Plan, make_plan, prepare
+from merextras.engine.elimination.plan import make_plan, prepare
 from merextras.engine.optimum.criterion import Criterion, Point
 from merextras.engine.optimum.newton import minimise
 from merextras.engine.optimum.start import moments, residual_start
@@ -22,7 +21,6 @@ from merextras.engine.products.strata import Strata
 from merextras.engine.solution.pls import Solution, solve
 from merextras.exceptions import (
     ConvergenceWarning,
-    LargeModelWarning,
     SingularFitWarning,
     UnsupportedModelError,
 )
@@ -30,10 +28,7 @@ from merextras.model.design.design import Design
 from merextras.model.state.control import LmerControl
 from merextras.model.state.identified import check_left_by_fixed, check_left_by_random
 from merextras.model.state.posterior import Posterior
-
-# What a Schur complement may take before the user is told first: gigabytes, seconds a step. That
-# is 10 000 random effects of a dense one, and far more of a sparse one.
-_LARGE_TAIL, _LONG_STEP = 6.4, 50.0
+from merextras.model.state.size import warn_of_size
 
 M = TypeVar("M", bound="FittedModel")
 
@@ -215,7 +210,7 @@ class FittedModel:
     @property
     def relative_theta(self) -> Array:
         """Theta in coordinates in which each term's covariates are orthonormal."""
-        return self.point.theta
+        return self.design.covariances.parameters(self.solution.factor.lams)
 
     @cached_property
     def information(self) -> Information:
@@ -269,7 +264,7 @@ def fit_design(
         products = strata.at(np.zeros(len(strata)))
     products = design.cross_products() if products is None else products
     plan = make_plan(products)
-    _warn_of_size(design, products, plan)
+    warn_of_size(design, products, plan)
     if not products.scale.is_known:
         check_left_by_fixed(products)
     system = prepare(products, plan)
@@ -304,21 +299,6 @@ def _start(criterion: Criterion, theta: Array | None) -> Array:
         return criterion.from_user(np.asarray(theta, dtype=float))
     own = moments(cp, cov) if theta is None else cp.basis.from_user(theta, cov)
     return np.concatenate([own, residual_start(criterion, own)])
-
-
-def _warn_of_size(design: Design, products: CrossProducts, plan: Plan) -> None:
-    """Say so before a Schur complement is made that fills memory or takes minutes."""
-    cost = tail_cost(products, plan)
-    if cost.gigabytes < _LARGE_TAIL and cost.seconds < _LONG_STEP:
-        return
-    names = " and ".join(dict.fromkeys(design.terms[t].factor for t in plan.tail))
-    warnings.warn(
-        f"{names} cross the larger factors with {cost.size} random effects: their {cost.kind} "
-        f"Schur complement and what is made of it take about {cost.gigabytes:.1f} GB, and each "
-        f"step of the optimiser about {cost.seconds:.0f} s",
-        LargeModelWarning,
-        stacklevel=5,
-    )
 
 
 def fit_at(design: Design, theta: Array, *, reml: bool, origin: Origin | None = None) -> Fit:

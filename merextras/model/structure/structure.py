@@ -16,7 +16,7 @@ from merextras.engine.covariance.tags import PLAIN, Tag
 from merextras.engine.products.term_rows import TermRows
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.columns.finite import check_finite
-from merextras.model.columns.levels import LevelCoder
+from merextras.model.columns.levels import LevelCoder, LevelCounter
 from merextras.model.columns.part import FixedPart
 from merextras.model.evaluation.computed import Computed
 from merextras.model.formula.translate import names_in
@@ -230,8 +230,18 @@ class Structure:
         pairs = zip(self.terms, coders, strict=True)
         return replace(self, terms=tuple(replace(term, coder=coder) for term, coder in pairs))
 
-    def rows(self, frame: pd.DataFrame, *, what: str = "source") -> ChunkRows:
-        """What the model sees of rows; those that miss a value are left out."""
+    def rows(
+        self,
+        frame: pd.DataFrame,
+        *,
+        what: str = "source",
+        growing: Mapping[tuple[str, ...], LevelCounter] | None = None,
+    ) -> ChunkRows:
+        """What the model sees of rows; those that miss a value are left out.
+
+        With `growing` the levels of grouping factors, by their columns, are those that have
+        occurred there, and new ones are taken in.
+        """
         kept = complete(frame, self.columns)
         if not kept.any():
             return self._no_rows(kept)
@@ -242,9 +252,10 @@ class Structure:
         except InvalidArgumentError as err:
             raise InvalidArgumentError(str(err).replace("newdata:", f"{what}:", 1)) from err
         check_finite(x, self.fixed.names, self.formula)
+        levels = _Levels(frame, growing)
         terms = tuple(
-            TermRows(term.coder.codes(frame), v, term.shape[0], term.structure.freedom)
-            for term, v in zip(self.terms, values, strict=True)
+            TermRows(levels.codes(t.coder), v, levels.count(t.coder), t.structure.freedom)
+            for t, v in zip(self.terms, values, strict=True)
         )
         extra = {name: self._by_row(frame, name) for name in BY_ROW}
         offsets = [value.of(frame, "offset") for value in self.offsets]
@@ -258,7 +269,7 @@ class Structure:
             extra["freq_weights"],
             np.sum(offsets, axis=0) if offsets else None,
             {c: numbers(frame[c], c, dates=True) for c in self.numbers if is_number(frame[c])},
-            None if self.residual is None else self.residual.codes(frame),
+            None if self.residual is None else levels.codes(self.residual),
         )
 
     def _no_rows(self, kept: BoolArray) -> ChunkRows:
@@ -297,6 +308,35 @@ class Structure:
                 "use weights="
             )
         return values
+
+
+class _Levels:
+    """Levels of some rows, each factor's found once.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    growing : mapping columns -> LevelCounter, optional
+        The levels so far, in place of the factors' own.
+    """
+
+    def __init__(
+        self, frame: pd.DataFrame, growing: Mapping[tuple[str, ...], LevelCounter] | None
+    ) -> None:
+        self._frame, self._growing = frame, growing
+        self._codes: dict[int, IntArray] = {}
+
+    def codes(self, coder: LevelCoder) -> IntArray:
+        """The level of each row."""
+        known = coder if self._growing is None else self._growing[coder.columns]
+        if id(known) not in self._codes:
+            made = known.codes if isinstance(known, LevelCoder) else known.add
+            self._codes[id(known)] = made(self._frame)
+        return self._codes[id(known)]
+
+    def count(self, coder: LevelCoder) -> int:
+        """How many levels there are."""
+        return len(coder.levels if self._growing is None else self._growing[coder.columns])
 
 
 def _effects(terms: Sequence[RandomTerm], frame: pd.DataFrame) -> list[Array]:

@@ -9,7 +9,7 @@ from tolerances import ORACLE
 
 from merextras.engine.kernels import blocks
 
-SIZES = [1, 2, 3, 5, 13]
+SIZES = [1, 2, 3, 5, 13, 30]
 
 
 def positive_definite(rng, levels, k):
@@ -55,6 +55,12 @@ def test_cholesky_of_an_indefinite_block_is_nan_and_spares_the_others(rng, k, le
 def test_inverse(rng, k):
     given = rng.normal(size=(6, k, k)) + 2.0 * np.eye(k)
     close(blocks.inverse(given), np.linalg.inv(given), ORACLE)
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 5])
+def test_divided(rng, k):
+    given, rhs = rng.normal(size=(6, k, k)) + 2.0 * np.eye(k), rng.normal(size=(6, k, 4))
+    close(blocks.divided(given, rhs), np.linalg.solve(given, rhs), ORACLE)
 
 
 def test_outer_sum(rng):

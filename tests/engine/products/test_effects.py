@@ -106,7 +106,7 @@ def test_products_that_cancel(far):
         ]
         for row in values.tolist()
     ]
-    np.testing.assert_allclose(dense.product(values, transform), exact, rtol=1e-12)
+    np.testing.assert_allclose(dense.times_triangle([values], transform), exact, rtol=1e-12)
 
 
 @pytest.mark.parametrize("far", [10.0, 1e4])

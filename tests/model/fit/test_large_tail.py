@@ -8,7 +8,7 @@ import pytest
 
 from merextras.exceptions import LargeModelWarning
 from merextras.fit_lmer import lmer
-from merextras.model.state import fitted
+from merextras.model.state import fitted, size
 
 FORMULA = "y ~ 1 + (1 | pupil) + (1 | teacher)"
 
@@ -30,13 +30,19 @@ def table(pupil, teacher):
     return pd.DataFrame({"y": y, "pupil": pupil, "teacher": teacher})
 
 
-@pytest.mark.usefixtures("stopped")
+@pytest.fixture
+def little_memory(monkeypatch):
+    monkeypatch.setattr(size, "available_memory", lambda: 5e9)
+
+
+@pytest.mark.usefixtures("stopped", "little_memory")
 def test_a_dense_schur_complement_is_warned_of_before_it_is_made():
     # One pupil has met all of 20 000 teachers.
     pupil = np.concatenate([np.zeros(20_000, dtype=int), np.arange(20_001)])
     teacher = np.concatenate([np.arange(20_000), np.arange(20_001) % 20_000])
     told = (
-        "teacher cross the larger factors with 20000 random effects: their dense Schur .* 25.6 GB"
+        "teacher cross the larger factors with 20000 random effects: their dense Schur .* 13.8 GB, "
+        "of which 5 GB are free"
     )
     with pytest.warns(LargeModelWarning, match=told), pytest.raises(MadeError):
         lmer(FORMULA, table(pupil, teacher))
@@ -48,4 +54,18 @@ def test_a_sparse_one_of_the_same_size_is_not():
     teacher = pupil // 41 * 40 + np.random.default_rng(2).integers(0, 40, len(pupil))
     data = table(pupil, np.concatenate([teacher[:-1], [19_999]]))
     with pytest.raises(MadeError):
+        lmer(FORMULA, data)
+
+
+@pytest.mark.usefixtures("stopped")
+def test_half_of_what_is_free_is_warned_of(monkeypatch):
+    """Where the estimate, of the tail and what levels have, is more than that."""
+    pupil, teacher = np.arange(6000) % 1500, np.random.default_rng(3).integers(0, 800, 6000)
+    data = table(pupil, teacher)
+    monkeypatch.setattr(size, "available_memory", lambda: 2e9)
+    with pytest.raises(MadeError):
+        lmer(FORMULA, data)
+    monkeypatch.setattr(size, "available_memory", lambda: 2e7)
+    told = r"the fit will take about 0.02.* GB more memory, of which 0.02 GB are free"
+    with pytest.warns(LargeModelWarning, match=told), pytest.raises(MadeError):
         lmer(FORMULA, data)

@@ -187,14 +187,60 @@ def test_formulaic_is_refused(data):
 
 
 def test_a_source_that_changes(data):
+    two_passes = FORMULA.replace("x", "center(x)")
     times = iter([data, data, data.iloc[:-5]])
     with pytest.raises(
         InvalidArgumentError, match="1500 rows were counted in the first pass, 1495"
     ):
-        mx.lmer(FORMULA, lambda: [next(times)])
+        mx.lmer(two_passes, lambda: [next(times)])
     times = iter([data.iloc[:-2], data.iloc[:-2], data.iloc[2:]])
     with pytest.raises(InvalidArgumentError, match="'g' has levels in the second pass"):
-        mx.lmer(FORMULA, lambda: [next(times)])
+        mx.lmer(two_passes, lambda: [next(times)])
+
+
+def _reads(chunks):
+    """The chunks, and how often they have been gone through to the end."""
+    ends = []
+
+    def made():
+        yield from chunks
+        ends.append(None)
+
+    return made, ends
+
+
+def test_one_pass_where_the_first_rows_tell_the_columns(data):
+    by_level = data.sort_values("g", kind="stable")
+    chunks = [by_level.iloc[i : i + 300] for i in range(0, len(data), 300)]
+    made, ends = _reads(chunks)
+    for formula in (FORMULA, "y ~ x + (0 + b | h) + (1 | g:k)"):
+        ends.clear()
+        assert_same(mx.lmer(formula, made), mx.lmer(formula, by_level))
+        assert len(ends) == 1
+
+
+def test_two_passes_where_a_category_comes_later(data):
+    by_category = data.sort_values("c", kind="stable")
+    chunks = [by_category.iloc[i : i + 300] for i in range(0, len(data), 300)]
+    made, ends = _reads(chunks)
+    assert_same(mx.lmer(FORMULA, made), mx.lmer(FORMULA, by_category))
+    assert len(ends) == 2
+    # The same categories, of which the last chunk has none of its own order.
+    agreed = pd.CategoricalDtype(["w", "u", "v"])
+    made, ends = _reads([data.iloc[:900].astype({"c": agreed}), data.iloc[900:]])
+    assert_same(mx.lmer(FORMULA, made), mx.lmer(FORMULA, data))
+    assert len(ends) == 2
+
+
+def test_one_pass_by_groups_with_residual_variances(data):
+    rows = data.dropna(subset=["h"])
+    chunks = [rows.iloc[i : i + 200] for i in range(0, len(rows), 200)]
+    made, ends = _reads(chunks[::-1])
+    formula = "y ~ x + (1 | g) + (1 | k)"
+    found = mx.lmer(formula, made, residual_by="h")
+    assert len(ends) == 1
+    expected = mx.lmer(formula, rows, residual_by="h")
+    assert_same(found, expected)
 
 
 def test_ordered_categories_must_agree(data):

@@ -34,6 +34,10 @@ class _Binomial(Family):
             gamma = special.gammaln
             self.constant = gamma(trials + 1.0) - gamma(y + 1.0) - gamma(self.failures + 1.0)
 
+    def magnitude(self, eta: Array) -> float:
+        """Successes and failures times eta."""
+        return float(np.sum(self.trials * np.minimum(np.abs(eta), 1.0) + self.y * np.abs(eta)))
+
     @property
     def largest(self) -> Array:
         """The trials."""

@@ -26,8 +26,6 @@ _ROUGH, _FINE = 1e-3, 2e-4
 _HALF, _FAR = 0.5, 2.0
 # Steps in a row after which the decrement has not fallen to this share: the Hessian is a poor one.
 SLOW, PATIENCE = 0.3, 3
-# A decrease of the deviance that counts as one, relative to its size.
-_NOISE = 1e-12
 # The decrement of a refit to one of many responses: four times the log-likelihood to gain.
 AGAIN = 1e-9
 NEAR_ZERO, NEAR_BOUNDARY = 1e-4, 1e-3
@@ -154,9 +152,6 @@ class _Search:
         self.theta = slice(0, n)
         self.log: list[tuple[float, float]] = []
 
-    def noise(self, deviance: float) -> float:
-        return _NOISE * float(abs(deviance) + self.criterion.table.n)
-
     def first_hessian(self, point: LaplacePoint, gradient: Array) -> Array:
         """The block of beta, and rows of theta and phi by one-sided differences."""
         m = self.criterion.m
@@ -218,7 +213,7 @@ class _Search:
         before = point.deviance()
         while length > 1e-10:
             trial = self.criterion.at(point.x + length * step, point)
-            enough = before - 1e-4 * length * decrement + self.noise(before)
+            enough = before - 1e-4 * length * decrement + point.noise
             if np.isfinite(trial.deviance()) and trial.deviance() <= enough:
                 return trial
             length *= 0.5 if length > 0.1 else 0.2
@@ -259,7 +254,7 @@ class _Search:
             x = at.x.copy()
             x[where] = 0.0
             trial = criterion.at(x, at)
-            if trial.deviance() <= point.deviance() + self.noise(point.deviance()):
+            if trial.deviance() <= point.deviance() + point.noise:
                 found = trial
         return found
 
@@ -281,7 +276,7 @@ class _Search:
 
     def _grown(self, point: LaplacePoint, t: int, change: Array) -> LaplacePoint | None:
         cov, sizes = self.criterion.covariances, self.criterion.sizes
-        lowest, best = None, point.deviance() - 10.0 * self.noise(point.deviance())
+        lowest, best = None, point.deviance() - 10.0 * point.noise
         for size in 10.0 ** np.arange(2.0, -9.0, -1.0):
             x = point.x.copy()
             x[self.theta] = cov.grown(x[None, self.theta], t, change, size, sizes[t])[0]
@@ -355,7 +350,7 @@ def _finished(search: _Search, point: LaplacePoint, restarts: int) -> Optimum:
     positive = least_eigenvalue(hessian[np.ix_(free, free)]) > POSITIVE
     if positive and search.control.tolerance > 0.0:
         trial = criterion.at(point.x + step, point)
-        if trial.deviance() <= point.deviance() + search.noise(point.deviance()):
+        if trial.deviance() <= point.deviance() + point.noise:
             point, gradient = trial, np.where(free, trial.gradient(), 0.0)
             decrement = newton_step(hessian, gradient, free)[1]
     converged = bool(np.isfinite(decrement)) and decrement <= 1e-8 and positive

@@ -93,7 +93,7 @@ class GlmerMod(FittedGlmm, MerMod):
         if not isinstance(fit, FittedGlmm):
             FittedGlmm.__init__(self, read_bayes_mixed_glm(fit, vc_formula=vc_formula))  # type: ignore[arg-type]
         else:
-            FittedGlmm.__init__(self, fit._fit)
+            FittedGlmm.__init__(self, fit._fit)  # type: ignore[arg-type]
 
     def __repr__(self) -> str:
         return generalised.short(self)

@@ -104,6 +104,7 @@ class MerMod(FittedModel):
     _generalised: ClassVar[type[MerMod]]
 
     def __new__(cls, fit: object = None, **kwargs: Any) -> MerMod:
+        """A `GlmerMod` of a Bayesian mixed GLM."""
         del kwargs
         of_glmm = cls is MerMod and is_bayes_mixed_glm(fit)
         return object.__new__(MerMod._generalised if of_glmm else cls)

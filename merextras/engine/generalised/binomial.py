@@ -61,7 +61,8 @@ class _Binomial(Family):
         """Sums of successes and of trials; of the constant each has a part by its rows."""
         del first
         shares = np.bincount(of) * np.mean(self.constant)
-        return self._of(np.bincount(of, self.y), np.bincount(of, self.trials), shares), None
+        y, trials = (np.asarray(np.bincount(of, r), dtype=float) for r in (self.y, self.trials))
+        return self._of(y, trials, shares), None
 
     def _of(self: B, y: Array, trials: Array, constant: Array) -> B:
         out = copy(self)

@@ -118,7 +118,7 @@ class LaplacePoint:
         """What rounding may do to the deviance."""
         modes, criterion = self.modes, self.criterion
         size = abs(self.deviance()) + criterion.table.n
-        return _NOISE * size + _ROUNDING * criterion.family.magnitude(modes.eta)
+        return float(_NOISE * size + _ROUNDING * criterion.family.magnitude(modes.eta))
 
     def gradient(self) -> Array:
         """The derivative in x, (m,)."""

@@ -67,7 +67,9 @@ class Refits:
         model, response = self.model, replace(self.model.response, y=y)
         if self.criterion.table.cells is None:
             return self.criterion.of(model.choice.of(y, response.trials))
-        return criterion_of(model.design, response, Request(model.choice, model.control, model.n_agq))
+        return criterion_of(
+            model.design, response, Request(model.choice, model.control, model.n_agq)
+        )
 
 
 def drawn(model: FittedGlmm, kept: set[int], generator: np.random.Generator) -> Array:

@@ -288,7 +288,9 @@ def used_by(response: str, fixed: FixedPart, terms: tuple[Term, ...]) -> set[str
     return used
 
 
-def formula_of(response: str, formula: str | None, fixed: FixedPart, terms: tuple[Term, ...]) -> str:
+def formula_of(
+    response: str, formula: str | None, fixed: FixedPart, terms: tuple[Term, ...]
+) -> str:
     """The model in lme4's notation."""
     if formula:
         lhs, _, rhs = formula.partition("~")

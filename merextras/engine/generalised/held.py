@@ -16,7 +16,8 @@ import scipy.linalg as la
 
 from merextras.engine.covariance.covariances import Covariances
 from merextras.engine.generalised.laplace import Laplace, LaplacePoint
-from merextras.engine.generalised.search import NEAR_BOUNDARY, information
+from merextras.engine.generalised.optimum import information
+from merextras.engine.generalised.search import NEAR_BOUNDARY
 from merextras.engine.generalised.steps import newton_step, updated
 from merextras.engine.kernels.blocks import Array, BoolArray
 from merextras.engine.profile.charts import Target

@@ -14,7 +14,7 @@ from merextras.engine.elimination.factor import factorise
 from merextras.engine.elimination.plan import prepare
 from merextras.engine.generalised.family import Family
 from merextras.engine.generalised.laplace import LaplacePoint
-from merextras.engine.generalised.search import Optimum
+from merextras.engine.generalised.optimum import Optimum
 from merextras.engine.optimum.criterion import Criterion, Point
 from merextras.engine.optimum.summary import Iteration, OptSummary
 from merextras.engine.products.basis import Basis

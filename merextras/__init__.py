@@ -65,6 +65,7 @@ from merextras.diagnostics.rmse import rmse
 from merextras.diagnostics.shrinkage import shrinkage
 from merextras.diagnostics.singularity import check_singularity
 from merextras.distributions.rlrt_null import lrt_sim, rlrt_sim
+from merextras.fit_lmer import lmer
 from merextras.glmermod import GlmerMod, glmer, glmer_nb
 from merextras.inference.all_fit import all_fit
 from merextras.inference.arm.dic import extract_dic
@@ -96,7 +97,7 @@ from merextras.inference.variance_shares.r2 import r2
 from merextras.inference.variance_shares.variance_decomposition import variance_decomposition
 from merextras.inference.variance_tests.exact_lrt import exact_lrt
 from merextras.inference.variance_tests.exact_rlrt import exact_rlrt
-from merextras.mermod import MerMod, lmer
+from merextras.mermod import MerMod
 from merextras.model.design.cov_prior import Gamma, InverseWishart, Wishart
 from merextras.model.products.products import ModelProducts, cross_products, load_cross_products
 from merextras.model.state.control import LmerControl

@@ -102,7 +102,7 @@ class GlmerMod(FittedGlmm, MerMod):
         return generalised.short_html(self)
 
     # Estimates
-    confint = confint_generalised.confint
+    confint = confint_generalised.confint  # type: ignore[assignment]
     profile = profile_generalised.profile
     summary = generalised.summary  # type: ignore[assignment]
 
@@ -136,6 +136,9 @@ class GlmerMod(FittedGlmm, MerMod):
     # Fitting again
     refit = _refit.refit
     update = _refit.update  # type: ignore[assignment]
+
+
+FittedGlmm.adapter = GlmerMod
 
 
 def _refusal(name: str) -> Callable[..., NoReturn]:

@@ -17,7 +17,7 @@ from merextras.inference.model_summaries import pooled_ranef, pooled_var_corr, r
 from merextras.mermod import MerMod
 from merextras.model.columns.fixed import Scope
 from merextras.model.design.cov_prior import check_cov_prior
-from merextras.model.design.options import Options, callers_names
+from merextras.model.design.options import MISSING, Options, callers_names
 from merextras.model.fit.lmer import fit_options
 from merextras.model.frame.read import as_pandas
 from merextras.model.state.control import LmerControl
@@ -244,7 +244,7 @@ def lmer_list(
             )
     control = LmerControl() if control is None else control
     options = Options(
-        missing=check_choice(missing, ("drop", "raise"), "missing"),
+        missing=check_choice(missing, MISSING, "missing"),
         contrasts=dict(contrasts or {}),
         scope=Scope(callers_names(1), control.formula_engine),
         cov_prior=check_cov_prior(cov_prior),

@@ -24,7 +24,8 @@ except ImportError as err:
 from merextras._checks import check_choice
 from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError
-from merextras.mermod import MerMod, lmer
+from merextras.fit_lmer import lmer
+from merextras.mermod import MerMod
 
 __all__ = ["MixedModelRegressor"]
 

@@ -10,6 +10,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import lme4_fits
 import pytest
+from fuzz_share import examples
 from hypothesis import HealthCheck, settings
 
 from merextras.datasets import load_dataset
@@ -17,7 +18,7 @@ from merextras.datasets import load_dataset
 _SLOW_IS_FINE = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
 settings.register_profile(
-    "default", deadline=None, max_examples=40, suppress_health_check=_SLOW_IS_FINE
+    "default", deadline=None, max_examples=examples(40), suppress_health_check=_SLOW_IS_FINE
 )
 settings.register_profile("ci", settings.get_profile("default"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")

@@ -28,7 +28,7 @@ SUPPORTED = {
 #: Functions that are there, asked as of a linear model: numbers.
 FUNCTIONS = {
     "bootstrap", "emmeans", "emmeans: at", "emmeans: weights", "fe_sim", "glance", "icc",
-    "pb_modcomp", "re_extract", "re_sd_extract", "theta_extract",
+    "pb_modcomp", "power", "re_extract", "re_sd_extract", "theta_extract",
     "predict_interval", "r2", "ranova",
     "ranova: bootstrap", "ranova: terms", "re_sim", "sim", "sim_fitted", "tidy", "what_if",
     "what_if: changes",
@@ -48,7 +48,6 @@ PROPERTIES = (property, functools.cached_property)
 EVERY = {**linear.SAME, **linear.TEXT, **linear.RANDOM, **linear.NEEDS_ROWS}
 FURTHER = {
     "lmer_list": lambda m: mx.ModelList([m]),
-    "power_curve": lambda m: mx.power_curve(m, "x", along="g", values=[30], n_sims=2, rng=1),
     "exact_lrt": lambda m: mx.exact_lrt(m, n_sims=9),
     "exact_rlrt: with a null": lambda m: mx.exact_rlrt(m, null=m, n_sims=9),
     "m.vcov: robust": lambda m: m.vcov(kind="CR2"),
@@ -159,6 +158,7 @@ def test_every_function_is_decided():
         "check_zero_inflation", "lm_list", "load_bootstrap", "lrt_sim", "make_model",
         "super_factor", "wiggle", "xyplot", "mcsamp",
         "extend",  # the variables of a model alone
+        "power_curve",  # the rows, to have more of them: with the tests of planning
     }  # fmt: skip
     assert functions - plots_of_results - asked - others == set()
 

@@ -20,7 +20,7 @@ from tolerances import (
 )
 
 from merextras.engine.elimination.plan import make_plan
-from merextras.mermod import lmer
+from merextras.fit_lmer import lmer
 from merextras.model.state import fitted
 
 FOLDER = Path(__file__).resolve().parent / "reference" / "partially_crossed"

@@ -239,8 +239,9 @@ class TestTutorial:
         assert len(grid.axes.ravel()) == 4
         grid = r.xyplot("extro ~ open + social + agree | school", students, layout=(3, 2))
         assert len(grid.axes.ravel()) == 6
-        grid = r.xyplot("extro ~ open + social + agree | school + class", data=students)
-        assert len(grid.axes.ravel()) == 24
+        two = students.query("school in ['I', 'VI']")
+        grid = r.xyplot("extro ~ open + social + agree | school + class", data=two)
+        assert grid.axes.shape == (4, 2)
 
     @pytest.mark.parametrize(
         "formula", ["extro ~ open", "~ open | class", "a ~ b | c + d + e", "", 3]

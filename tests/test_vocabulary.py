@@ -14,7 +14,7 @@ from merextras._renamed import new_names
 from merextras.exceptions import InvalidArgumentError
 
 #: What `ddf` is where it is not said; all others take Satterthwaite's.
-NONE = {"summary", "anova", "drop1", "tidy", "pool"}
+NONE = {"summary", "anova", "confint", "drop1", "tidy", "pool"}
 EMMEANS = {"emmeans", "emtrends", "joint_tests"}
 
 

@@ -11,8 +11,8 @@ from benchmarks.workers.protocol import Job, Outcome, Prepared, Task, optional, 
 
 with optional("merextras"):
     import merextras as mx
+    from merextras.fit_lmer import lmer
     from merextras.glmermod import glmer
-    from merextras.mermod import lmer
 
 
 def read(fit: Any) -> Outcome:

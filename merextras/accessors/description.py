@@ -9,7 +9,9 @@ import pandas as pd
 import scipy.sparse as sp
 
 from merextras._checks import check_choice
+from merextras._typing import Array
 from merextras.model.design.cov_prior import as_code
+from merextras.model.design.user_rows import in_user_rows
 from merextras.model.formula import translate
 from merextras.model.formula.parse import parse
 from merextras.model.formula.rewrite import bar_text, term_labels
@@ -55,7 +57,8 @@ def terms(model: FittedModel, *, fixed_only: bool = True) -> list[str]:
 def model_frame(model: FittedModel) -> pd.DataFrame:
     """The variables of the model, one row per observation in the fit, R's ``model.frame``.
 
-    A fresh copy, under the user's index; rows that the fit dropped are not in it.
+    A fresh copy, under the user's index; rows that the fit left out are not in it, with
+    ``missing="keep"`` either, as in R.
     """
     return model.design.frame.copy()
 
@@ -86,10 +89,19 @@ def family(model: FittedModel) -> str:
 
 
 def weights(model: FittedModel) -> pd.Series:
-    """Prior weights by row; ones for a fit without."""
+    """Prior weights by row; ones for a fit without.
+
+    With ``missing="keep"`` by row of the data, as R's ``weights`` of an ``lm`` fit has it; lme4's
+    leaves the rows out.
+    """
+    made = pd.Series(weight_values(model), index=model.design.index, name="weights")
+    return in_user_rows(made, model.design.user_rows)
+
+
+def weight_values(model: FittedModel) -> Array:
+    """The same of the rows of the fit, (n,)."""
     own = model.design.weights
-    values = np.ones(model.design.n) if own is None else own.copy()
-    return pd.Series(values, index=model.design.index, name="weights")
+    return np.ones(model.design.n) if own is None else own.copy()
 
 
 def is_reml(model: FittedModel) -> bool:
@@ -129,6 +141,7 @@ def call(model: FittedModel) -> str:
         by = design.residual.columns
         parts.append(f"residual_by={json.dumps(by[0] if len(by) == 1 else list(by))}")
     parts += [f"contrasts={dict(options.contrasts)}"] if options.contrasts else []
+    parts += [] if options.missing == "drop" else [f"missing={json.dumps(options.missing)}"]
     parts += [] if options.sigma is None else [f"sigma={options.sigma!r}"]
     prior = options.cov_prior
     parts += [f"cov_prior={as_code(prior)}"] if prior is not None else []

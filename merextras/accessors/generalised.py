@@ -14,6 +14,7 @@ from merextras._typing import Array, Rng
 from merextras.accessors.estimates import fixef, var_corr, vcov
 from merextras.accessors.likelihood import ngrps
 from merextras.exceptions import UnsupportedModelError
+from merextras.model.design.user_rows import in_user_rows
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.generalised.probabilities import quantile_residuals
 from merextras.model.state.fitted import is_singular
@@ -81,10 +82,13 @@ def family(model: FittedGlmm) -> str:
 
 
 def weights(model: FittedGlmm) -> pd.Series:
-    """Prior weights by row: the trials of a binomial response, else ones."""
+    """Prior weights by row: the trials of a binomial response, else ones.
+
+    With ``missing="keep"`` by row of the data.
+    """
     trials = model.response.trials
     values = np.ones(model.design.n) if trials is None else trials.copy()
-    return pd.Series(values, index=model.design.index, name="weights")
+    return _by_row(model, values, "weights")
 
 
 def is_reml(model: FittedGlmm) -> bool:
@@ -124,12 +128,16 @@ def call(model: FittedGlmm) -> str:
             column = options.columns.get(name)
             parts.append(f"{name}={name if column is None else json.dumps(column)}")
     parts += [f"contrasts={dict(options.contrasts)}"] if options.contrasts else []
+    parts += [] if options.missing == "drop" else [f"missing={json.dumps(options.missing)}"]
     return f"glmer({', '.join(parts)})"
 
 
 def fitted(model: FittedGlmm) -> pd.Series:
-    """Fitted means given the conditional modes, lme4's ``fitted``: probabilities, rates, means."""
-    return pd.Series(model.mu.copy(), index=model.design.index, name="fitted")
+    """Fitted means given the conditional modes, lme4's ``fitted``: probabilities, rates, means.
+
+    After ``missing="keep"`` by row of the data, NaN in those that miss a value.
+    """
+    return _by_row(model, model.mu.copy(), "fitted")
 
 
 def residuals(
@@ -160,15 +168,16 @@ def residuals(
     Returns
     -------
     Series, (n,)
+        By row as `fitted`.
     """
     type = check_choice(type, _RESIDUALS, "type")  # noqa: A001
     scaled = check_flag(scaled, "scaled")
     if type == "quantile":
         values = quantile_residuals(model, model.eta, as_generator(rng))
-        return pd.Series(values, index=model.design.index, name="residuals")
-    values = _residuals(model, type)
+        return _by_row(model, values, "residuals")
+    values = residual_values(model, type)
     unit = _unit(model) if scaled else 1.0
-    return pd.Series(values / np.sqrt(unit), index=model.design.index, name="residuals")
+    return _by_row(model, values / np.sqrt(unit), "residuals")
 
 
 def _unit(model: FittedGlmm) -> float:
@@ -179,7 +188,13 @@ def _unit(model: FittedGlmm) -> float:
     return dispersion
 
 
-def _residuals(model: FittedGlmm, kind: str) -> Array:
+def _by_row(model: FittedGlmm, values: Array, name: str) -> pd.Series:
+    made = pd.Series(values, index=model.design.index, name=name)
+    return in_user_rows(made, model.design.user_rows)
+
+
+def residual_values(model: FittedGlmm, kind: str) -> Array:
+    """Residuals of the rows of the fit, (n,), without the division by the dispersion."""
     family, phi = model.engine_family, model.phi
     raw = model.response.observed - model.mu
     if kind == "response":
@@ -227,7 +242,7 @@ def summary(model: FittedGlmm, *, ddf: str | None = None) -> Summary:
         title=_title(model),
         formula=model.design.formula,
         criteria=_criteria(model),
-        scaled_residuals=quantiles5(residuals(model, "pearson", scaled=True).to_numpy()),
+        scaled_residuals=quantiles5(residual_values(model, "pearson") / np.sqrt(_unit(model))),
         var_corr=var_corr(model),
         nobs=nobs(model),
         ngrps=ngrps(model),

@@ -13,7 +13,7 @@ import scipy.sparse as sp
 
 from merextras._checks import check_choice
 from merextras._typing import Array
-from merextras.accessors.description import call, formula, model_frame, weights
+from merextras.accessors.description import call, formula, model_frame, weight_values
 from merextras.accessors.estimates import fixef, sigma
 from merextras.accessors.likelihood import as_function
 from merextras.engine.solution.lme4_factor import as_given, random_factor, random_fixed_factor
@@ -71,6 +71,7 @@ def get_me(model: FittedModel, name: str | Sequence[str]) -> Any:
 
     Notes
     -----
+    What is by row is of the rows of the fit, whatever `lmer`'s `missing`, as in R.
     ``"L"`` and ``"RZX"`` are made on demand and can be large where factors cross. In R ``l_i`` is
     by factor, which differs where a factor has several terms.
 
@@ -210,7 +211,7 @@ def _resp(model: FittedModel) -> pd.DataFrame:
         "y": design.y,
         "mu": model.mu,
         "offset": np.zeros(design.n) if design.offset is None else design.offset,
-        "weights": weights(model).to_numpy(),
+        "weights": weight_values(model),
     }
     columns["wtres"] = (design.y - model.mu) * np.sqrt(columns["weights"])
     return pd.DataFrame(columns, index=design.index)
@@ -275,7 +276,7 @@ _GETTERS: dict[str, Callable[[FittedModel], Any]] = {
     "l_i": lambda m: [len(term.levels) for term in m.design.terms],
     "n_rtrms": lambda m: len(m.design.terms),
     "n_rfacs": lambda m: len(m.design.factors),
-    "weights": lambda m: weights(m).to_numpy(),
+    "weights": weight_values,
     "offset": lambda m: _resp(m)["offset"].to_numpy(),
     "call": call,
     "formula": formula,

@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 
 from merextras._checks import check_choice
+from merextras._typing import Array
+from merextras.model.design.user_rows import in_user_rows
 from merextras.model.state.fitted import FittedModel
 
 
@@ -15,9 +17,11 @@ def fitted(model: FittedModel) -> pd.Series:
     Returns
     -------
     Series, (n,)
-        Under the user's index, in the user's order.
+        Under the user's index, in the user's order; after ``missing="keep"`` of all rows of the
+        data, NaN in those that miss a value.
     """
-    return pd.Series(model.mu.copy(), index=model.design.index, name="fitted")
+    made = pd.Series(model.mu.copy(), index=model.design.index, name="fitted")
+    return in_user_rows(made, model.design.user_rows)
 
 
 def residuals(model: FittedModel, type: str = "response", *, scaled: bool = False) -> pd.Series:
@@ -37,9 +41,17 @@ def residuals(model: FittedModel, type: str = "response", *, scaled: bool = Fals
     Returns
     -------
     Series, (n,)
+        By row as `fitted`.
     """
     allowed = ("response", "pearson", "working", "deviance")
     type = check_choice(type, allowed, "type")
+    values = residual_values(model, type, scaled=scaled)
+    made = pd.Series(values, index=model.design.index, name="residuals")
+    return in_user_rows(made, model.design.user_rows)
+
+
+def residual_values(model: FittedModel, type: str = "response", *, scaled: bool = False) -> Array:
+    """The same of the rows of the fit, (n,)."""
     values = model.design.y - model.mu
     design = model.design
     if type in {"pearson", "deviance"} and design.precision is not None:
@@ -50,7 +62,7 @@ def residuals(model: FittedModel, type: str = "response", *, scaled: bool = Fals
     if scaled:
         values = values / np.sqrt(model.solution.sigma2)
         values = values if by_group is None else values * by_group
-    return pd.Series(values, index=model.design.index, name="residuals")
+    return values
 
 
 def residual_squares(model: FittedModel) -> float:

@@ -8,7 +8,7 @@ import pandas as pd
 from merextras._typing import Array
 from merextras.accessors import likelihood
 from merextras.accessors.estimates import fixef, var_corr, vcov
-from merextras.accessors.rows import residuals
+from merextras.accessors.rows import residual_values
 from merextras.model.design.questions import bar_text
 from merextras.model.state.fitted import FittedModel, is_singular
 from merextras.model.state.penalised import is_penalised
@@ -50,7 +50,7 @@ def _scaled_residuals(model: FittedModel) -> Array:
     """Their quartiles; NaN for a model that keeps no rows."""
     if not model.design.keeps_rows:
         return np.full(5, np.nan)
-    return quantiles5(residuals(model, "pearson", scaled=True).to_numpy())
+    return quantiles5(residual_values(model, "pearson", scaled=True))
 
 
 def _criteria(model: FittedModel) -> pd.DataFrame:

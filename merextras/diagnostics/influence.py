@@ -21,6 +21,7 @@ from merextras.engine.deletion.tables import Deletions, Rows, Whole, counted
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.columns.levels import grouping
 from merextras.model.design.design import Design
+from merextras.model.design.user_rows import expected, rows_of_fit
 from merextras.model.state.fitted import FittedModel, refit_start
 from merextras.model.state.one_sigma import require_one_sigma
 from merextras.results.estimates.influence import Influence
@@ -195,21 +196,14 @@ def row_groups(
 
 def _given(design: Design, groups: Any, argument: str) -> tuple[IntArray, pd.Index, str]:
     """Labels of the rows by array, or by a Series that is aligned by its index."""
-    if isinstance(groups, pd.Series) and not groups.index.equals(design.index):
-        unique = groups.index.is_unique and design.index.is_unique
-        if not unique or not design.index.isin(groups.index).all():
-            raise InvalidArgumentError(
-                f"{argument}: the Series has another index than the rows of the fit; give one that "
-                "has them all (m.model_frame().index), or an array"
-            )
-        groups = groups.loc[design.index]
+    groups = rows_of_fit(groups, design.index, design.user_rows, argument, wider=True)
     name = getattr(groups, "name", None)
     labels = pd.Series(groups, dtype=None if hasattr(groups, "dtype") else object)
     if len(labels) != design.n or labels.isna().any():
         raise InvalidArgumentError(
-            f"{argument}: expected the name of a factor, or {design.n} labels without missing "
-            f"ones, one per row of the fit; got {len(labels)} with {int(labels.isna().sum())} "
-            "missing"
+            f"{argument}: expected the name of a factor, or "
+            f"{expected(design.index, design.user_rows, 'labels without missing ones')}; got "
+            f"{len(labels)} with {int(labels.isna().sum())} missing"
         )
     levels, codes = grouping(labels.to_frame("group"), ["group"])
     return codes, levels, "group" if name is None else str(name)

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 
 from merextras._typing import Array
-from merextras.accessors.rows import residuals
+from merextras.accessors.rows import residual_values
 from merextras.engine.posterior import leverage
+from merextras.model.design.user_rows import in_user_rows
 from merextras.model.state.fitted import FittedModel
 
 
@@ -28,7 +29,8 @@ def hatvalues(model: FittedModel) -> pd.Series:
     -------
     Series, (n,)
         Between 0 and 1, under the user's index. Zero for a row of weight zero, as in lme4. A row
-        with a frequency has the leverage of each of the observations that it stands for.
+        with a frequency has the leverage of each of the observations that it stands for. By row as
+        `fitted`.
 
     See Also
     --------
@@ -49,7 +51,7 @@ def hatvalues(model: FittedModel) -> pd.Series:
     >>> round(m.hat_trace(), 3)
     29.022
     """
-    return pd.Series(_hat(model), index=model.design.index, name="hatvalues")
+    return _by_row(model, hat_values(model), "hatvalues")
 
 
 def hat_trace(model: FittedModel) -> float:
@@ -83,10 +85,10 @@ def rstudent(model: FittedModel) -> pd.Series:
     Series, (n,)
         Zero for a row of weight zero; NaN for a row with a leverage of one, which has no residual.
     """
-    pearson = residuals(model, "pearson").to_numpy()
+    pearson = residual_values(model, "pearson")
     with np.errstate(invalid="ignore", divide="ignore"):
-        values = pearson / np.sqrt(model.solution.sigma2 * _left(_hat(model)))
-    return pd.Series(values, index=model.design.index, name="rstudent")
+        values = pearson / np.sqrt(model.solution.sigma2 * _left(hat_values(model)))
+    return _by_row(model, values, "rstudent")
 
 
 def cooks_distance(model: FittedModel) -> pd.Series:
@@ -105,12 +107,22 @@ def cooks_distance(model: FittedModel) -> pd.Series:
         Zero for a row of weight zero; NaN for a row with a leverage of one, and for a model without
         fixed effects.
     """
-    pearson, hat = residuals(model, "pearson").to_numpy(), _hat(model)
+    return _by_row(model, cook_values(model), "cooks_distance")
+
+
+def cook_values(model: FittedModel) -> Array:
+    """The same of the rows of the fit, (n,)."""
+    pearson, hat = residual_values(model, "pearson"), hat_values(model)
     with np.errstate(invalid="ignore", divide="ignore"):
         size = np.divide(hat, _left(hat) ** 2) / np.float64(model.solution.p)
         values = pearson**2 / model.solution.sigma2 * size
     values[~np.isfinite(values)] = np.nan
-    return pd.Series(values, index=model.design.index, name="cooks_distance")
+    return np.asarray(values)
+
+
+def _by_row(model: FittedModel, values: Array, name: str) -> pd.Series:
+    made = pd.Series(values, index=model.design.index, name=name)
+    return in_user_rows(made, model.design.user_rows)
 
 
 # A leverage that is one but for rounding.
@@ -123,7 +135,8 @@ def _left(hat: Array) -> Array:
     return np.where(left > _NEARLY_ONE, left, np.nan)
 
 
-def _hat(model: FittedModel) -> Array:
+def hat_values(model: FittedModel) -> Array:
+    """Leverages of the rows of the fit, (n,)."""
     design = model.design
     rows = [term.rows for term in design.terms]
     weights = design.precision

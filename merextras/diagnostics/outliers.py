@@ -10,6 +10,7 @@ from merextras._checks import check_level
 from merextras._typing import Array, IntArray
 from merextras.diagnostics.standardized import Standardized
 from merextras.exceptions import InvalidArgumentError
+from merextras.model.design.user_rows import in_user_rows
 from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.checks.check import OutlierCheck
@@ -99,7 +100,7 @@ def check_outliers(
         "p_value": p,
     }
     table = pd.DataFrame({k: _spread(v, found.rows, design.n) for k, v in columns.items()})
-    table = table.set_axis(design.index, axis=0)
+    table = in_user_rows(table.set_axis(design.index, axis=0), design.user_rows)
     table["outlier"] = table["p_value"] < alpha
     table["influential"] = table["cooks_distance"] > limit
     return OutlierCheck(*_judged(table), table, limit, alpha)

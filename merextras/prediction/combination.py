@@ -22,7 +22,7 @@ class Combination:
     x : (m, p) array
     z : tuple of sparse (m, J k) arrays
         By terms, in the model's order.
-    u : tuple of sparse (m, U k) arrays
+    new_levels : tuple of sparse (m, U k) arrays
         By terms: the coefficients of U levels that the model has not seen, which are expected to be
         zero and have their variance before any data.
     constant : (m,) array
@@ -30,7 +30,7 @@ class Combination:
 
     x: Array
     z: tuple[sp.csr_array, ...]
-    u: tuple[sp.csr_array, ...]
+    new_levels: tuple[sp.csr_array, ...]
     constant: Array
 
     @classmethod
@@ -68,7 +68,7 @@ class Combination:
         return Combination(
             self.x[rows],
             tuple(z[rows] for z in self.z),
-            tuple(u[rows] for u in self.u),
+            tuple(u[rows] for u in self.new_levels),
             self.constant[rows],
         )
 
@@ -77,16 +77,18 @@ class Combination:
         return Combination(
             self.x - other.x,
             tuple(sp.csr_array(a - b) for a, b in zip(self.z, other.z, strict=True)),
-            tuple(sp.csr_array(a - b) for a, b in zip(self.u, other.u, strict=True)),
+            tuple(
+                sp.csr_array(a - b) for a, b in zip(self.new_levels, other.new_levels, strict=True)
+            ),
             self.constant - other.constant,
         )
 
-    def mix(self, weights: sp.csr_array) -> Combination:
+    def weighted(self, weights: sp.csr_array) -> Combination:
         """Weighted sums of the rows; `weights` is (new rows, m)."""
         return Combination(
             np.asarray(weights @ self.x),
             tuple(sp.csr_array(weights @ z) for z in self.z),
-            tuple(sp.csr_array(weights @ u) for u in self.u),
+            tuple(sp.csr_array(weights @ u) for u in self.new_levels),
             np.asarray(weights @ self.constant),
         )
 
@@ -100,7 +102,7 @@ class Combination:
     def prior(self, lams: Sequence[Array]) -> Array:
         """Variance over sigma**2 of ``u'v``, (m,)."""
         out = np.zeros(len(self))
-        for u, lam in zip(self.u, lams, strict=True):
+        for u, lam in zip(self.new_levels, lams, strict=True):
             k = len(lam)
             if u.nnz:
                 spread = u @ sp.kron(sp.identity(u.shape[1] // k), lam, format="csr")

@@ -23,11 +23,12 @@ from merextras.engine.deletion.tables import Deletions, Whole, solution_without
 from merextras.engine.solution.pls import Solution
 from merextras.exceptions import ApproximationWarning, InvalidArgumentError, MerextrasError
 from merextras.model.design.design import Design
+from merextras.model.design.user_rows import in_user_rows
 from merextras.model.fit.part_of_rows import fit_to_part
 from merextras.model.newdata.rows import NewRows, own_rows
 from merextras.model.state.fitted import FittedModel, refit_start
 from merextras.model.statsmodels.mixedlm import as_fitted
-from merextras.prediction.spread import relative_variances
+from merextras.prediction.prediction_variance import relative_variances
 from merextras.results.replicates.cross_validation import CrossValidation
 
 __all__ = ["cross_validate"]
@@ -133,7 +134,10 @@ def cross_validate(
     failures = Counter(part for part in found if isinstance(part, str))
     _report(failures, len(labels))
     rows = _frame(model.design, found, codes, labels, table.observations)
-    return CrossValidation(rows, name, len(labels), theta, level, own, dict(failures))
+    made = CrossValidation(rows, name, len(labels), theta, level, own, dict(failures))
+    if own:
+        made.to_frame()  # an error of the user's functions belongs here
+    return made
 
 
 def _metrics(given: object) -> dict[str, Callable[[Array, Array], Any]]:
@@ -295,4 +299,4 @@ def _frame(
         "new": new == 1.0,
         "weight": observations,
     }
-    return pd.DataFrame(columns, index=design.index)
+    return in_user_rows(pd.DataFrame(columns, index=design.index), design.user_rows)

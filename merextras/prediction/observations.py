@@ -20,7 +20,7 @@ from merextras.model.frame.kinds import is_number, numbers
 from merextras.model.newdata.rows import read_new
 from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
-from merextras.prediction.moves import values_of
+from merextras.prediction.reassign import values_of
 
 #: Values that a message shows.
 _SHOWN = 10

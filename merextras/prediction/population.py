@@ -83,11 +83,11 @@ def predict(
     fit = np.full(len(target), np.nan)
     fit[known] = found.mean
     if not errors:
-        return pd.Series(fit, index=target.index, name="fit")
+        return target.result(pd.Series(fit, index=target.index, name="fit"))
     error = np.sqrt(found.variances(model))
     lower, upper = by_link(model, found.mean, error, level)
     out.iloc[known] = np.column_stack([found.mean, error, lower, upper])
-    return out
+    return target.result(out)
 
 
 def by_link(model: FittedGlmm, mean: Array, error: Array, level: float) -> tuple[Array, Array]:

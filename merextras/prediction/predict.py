@@ -16,7 +16,7 @@ from merextras.model.newdata.re_form import Kept, kept_effects
 from merextras.model.newdata.rows import read_new
 from merextras.model.newdata.target import left_out_rows, precisions, residual_groups, target_rows
 from merextras.model.state.fitted import FittedModel
-from merextras.prediction.spread import Neighbourhood, relative_variances
+from merextras.prediction.prediction_variance import ThetaNeighbourhood, relative_variances
 
 _INTERVALS = ("confidence", "prediction")
 _DDF = ("residual", "satterthwaite", "asymptotic")
@@ -43,7 +43,8 @@ def predict(
     Parameters
     ----------
     newdata : DataFrame (pandas or polars), optional
-        By default the data of the fit.
+        By default the data of the fit; after ``missing="keep"`` all of their rows, NaN in those
+        that miss a value.
     re_form : None, "NA" or a formula
         None: all random effects. ``"NA"`` (or ``"~0"``, or NaN as in R): none, the population's
         expectation. A formula of bars such as ``"~ (1 | school)"``: only these effects; they must
@@ -201,13 +202,13 @@ def predict(
     fit = target.rows.estimates(model.solution)
     fit = fit if target.offset is None else fit + target.offset
     if not se_fit and interval is None:
-        return pd.Series(fit, index=target.index, name="fit")
+        return target.result(pd.Series(fit, index=target.index, name="fit"))
     known = target.complete()
     rows = target.rows.take(known)
     drawn, residual = [rows] if unseen == "draw" else [], np.zeros(len(known))
     near = None
     if adjust or ddf == "satterthwaite":
-        near = Neighbourhood.of(model, stacklevel=3)
+        near = ThetaNeighbourhood.of(model, stacklevel=3)
     error = relative_variances(model.solution, rows, drawn)
     if adjust and near is not None:
         error += near.of_theta(rows)
@@ -229,7 +230,7 @@ def predict(
     std_error[known] = np.sqrt(model.solution.sigma2 * error)
     half[known] = quantile * np.sqrt(model.solution.sigma2 * variance)
     columns = {"fit": fit, "std_error": std_error, "lower": fit - half, "upper": fit + half}
-    return pd.DataFrame(columns, index=target.index)
+    return target.result(pd.DataFrame(columns, index=target.index))
 
 
 def _check_random_only(random_only: bool, kept: Kept, kind: str) -> None:

@@ -39,7 +39,8 @@ def predict(
     Parameters
     ----------
     newdata : DataFrame (pandas or polars), optional
-        By default the data of the fit.
+        By default the data of the fit; after ``missing="keep"`` all of their rows, NaN in those
+        that miss a value.
     type : {"response", "link"}
         ``"response"``: a probability, a rate, a mean: the inverse link of the linear predictor
         (lme4's default is ``"link"``). ``"link"``: the linear predictor itself.
@@ -127,7 +128,7 @@ def predict(
     eta = eta if target.offset is None else eta + target.offset
     mean = model.engine_family.mean if type == "response" else _same
     if not se_fit and interval is None:
-        return pd.Series(mean(eta), index=target.index, name="fit")
+        return target.result(pd.Series(mean(eta), index=target.index, name="fit"))
     known = target.complete()
     rows = target.rows.take(known)
     variance = predictor_variances(model, rows)
@@ -143,7 +144,7 @@ def predict(
     if type == "response":
         error = error * np.abs(model.engine_family.mean_slope(eta))
     columns = {"fit": mean(eta), "std_error": error, "lower": ends[0], "upper": ends[1]}
-    return pd.DataFrame(columns, index=target.index)
+    return target.result(pd.DataFrame(columns, index=target.index))
 
 
 def _same(eta: Array) -> Array:

@@ -19,9 +19,9 @@ from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.prediction.combination import Combination
 from merextras.prediction.expected_rank import percentiles, ranks_of
-from merextras.prediction.moved_rows import moved_rows, offsets, variances
-from merextras.prediction.moves import check_cases
-from merextras.prediction.spread import relative_variances
+from merextras.prediction.prediction_variance import relative_variances
+from merextras.prediction.reassign import check_cases
+from merextras.prediction.reassigned_rows import offsets, reassigned_rows, variances
 from merextras.results.base import Table
 
 _WEIGHTS = ("precision", "equal", "interval")
@@ -167,7 +167,7 @@ def re_impact(
     found, step = [], max(1, _BLOCK // len(levels))
     for start in range(0, len(newdata), step):
         cases = newdata.iloc[start : start + step]
-        rows = moved_rows(model, cases, effect.group, levels)
+        rows = reassigned_rows(model, cases, effect.group, levels)
         found.append(_averages(model, rows, bins, len(edges) - 1, weights))
     fit, variance, spread = (np.concatenate(part) for part in zip(*found, strict=True))
     n_bins = len(edges) - 1
@@ -240,7 +240,7 @@ def _averages(
     share = weight[case, place] / total[target]
     average = sp.csr_array((share, (target, source)), shape=(size, len(rows)))
     count = np.bincount(target, minlength=size)
-    averages = Combination.of_rows(rows).mix(average)
+    averages = Combination.of_rows(rows).weighted(average)
     variance = relative_variances(model.solution, averages, (averages,))
     mean = average @ fit
     off = share * (fit[source] - mean[target])

@@ -18,13 +18,13 @@ from merextras.model.state.fitted import FittedModel
 from merextras.model.state.one_sigma import require_one_sigma
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.prediction.expected_rank import percentiles, ranks_of
-from merextras.prediction.moved_rows import (
-    moved_rows,
+from merextras.prediction.reassign import check_cases, own_levels
+from merextras.prediction.reassigned_rows import (
     offsets,
     part_of,
+    reassigned_rows,
     variances,
 )
-from merextras.prediction.moves import check_cases, own_levels
 from merextras.results.base import Table
 
 #: Distances of percentiles that differ by less are the same.
@@ -205,7 +205,7 @@ def _of_effect(
     pct = percentiles(ranks_of(model, effect, joint=joint))
     picked = _nearest(pct, targets)
     different, again = np.unique(picked, return_inverse=True)
-    rows = moved_rows(model, cases, effect.group, levels[different])
+    rows = reassigned_rows(model, cases, effect.group, levels[different])
     parts = parts_of(model.design)
     fit = np.empty((len(rows), len(parts)))
     std_error = np.empty_like(fit)

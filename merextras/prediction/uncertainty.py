@@ -12,12 +12,12 @@ from tqdm import tqdm
 from merextras._typing import Array, IntArray
 from merextras.model.state.fitted import FittedModel
 from merextras.prediction.combination import Combination
-from merextras.prediction.spread import relative_variances
+from merextras.prediction.prediction_variance import relative_variances
 from merextras.simulation.linear_predictor import draw_unseen, effect_factors
 from merextras.simulation.sim import draw_effects
 
-#: Numbers held at a time for draws (32 MB).
-_BLOCK = 2**22
+#: Numbers held at a time for draws (4 MB): they are gone through several times.
+_BLOCK = 2**19
 #: Numbers that take a second or two; fewer need no progress bar.
 _LONG = 2e7
 
@@ -76,11 +76,11 @@ class Draws:
             levels = np.unique(np.concatenate([one.z[t].indices // k for one in used]))
             keep.append(levels.astype(np.intp))
             columns.append((levels[:, None] * k + np.arange(k)).reshape(-1))
-        drawn = draw_effects(model, n_sims, rng, keep)
+        drawn = draw_effects(model, n_sims, rng, keep, keep)
         b = tuple(part.reshape(-1, n_sims) for part in drawn.b)
         v = []
         for t, lam in enumerate(lams):
-            every = np.arange(used[0].u[t].shape[1] // len(lam))
+            every = np.arange(used[0].new_levels[t].shape[1] // len(lam))
             new = draw_unseen(lam, drawn.sigma, len(every), every, rng)
             v.append(new.reshape(-1, n_sims))
         beta = np.ascontiguousarray(drawn.beta.T)
@@ -91,7 +91,7 @@ class Draws:
         out = rows.x @ self.beta + rows.constant[:, None]
         for z, columns, b in zip(rows.z, self.columns, self.b, strict=True):
             out += z[:, columns] @ b
-        for u, v in zip(rows.u, self.v, strict=True):
+        for u, v in zip(rows.new_levels, self.v, strict=True):
             out += u @ v
         return np.asarray(out)
 

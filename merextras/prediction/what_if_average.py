@@ -13,7 +13,7 @@ from merextras._checks import check_choice, check_count, check_level
 from merextras._rng import as_generator
 from merextras._typing import Array, IntArray, Rng
 from merextras.model.statsmodels.mixedlm import as_fitted
-from merextras.prediction.moved_cases import move_cases
+from merextras.prediction.counterfactual_cases import counterfactual_cases_of
 from merextras.prediction.uncertainty import Draws, distribution
 from merextras.prediction.what_if import BETTER, shift_columns
 from merextras.results.base import Table
@@ -109,10 +109,12 @@ def what_if_average(
     n_sims = None if n_sims is None else check_count(n_sims, "n_sims")
     better = check_choice(better, BETTER, "better")
     generator = as_generator(rng)
-    made = move_cases(model, cases, group, levels, changes, along)
+    made = counterfactual_cases_of(model, cases, group, levels, changes, along)
     n, size = len(cases), len(made.targets)
-    means = made.combined.mix(averaging(np.tile(np.arange(size), n), np.full(n * size, 1.0 / n)))
-    own = made.own.mix(averaging(np.zeros(n, dtype=np.intp), np.full(n, 1.0 / n)))
+    means = made.combined.weighted(
+        averaging(np.tile(np.arange(size), n), np.full(n * size, 1.0 / n))
+    )
+    own = made.own.weighted(averaging(np.zeros(n, dtype=np.intp), np.full(n, 1.0 / n)))
     fit = made.fit.reshape(n, size).mean(axis=0)
     shift = made.shift.reshape(n, size).mean(axis=0)
     shifts = means - own.take(np.zeros(size, dtype=np.intp))

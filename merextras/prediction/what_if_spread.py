@@ -19,9 +19,9 @@ from merextras.model.design.design import Design
 from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.prediction.combination import Combination
-from merextras.prediction.moved_cases import MovedCases, move_cases
-from merextras.prediction.spread import relative_variances
-from merextras.prediction.targets import Targets
+from merextras.prediction.counterfactual_cases import CounterfactualCases, counterfactual_cases_of
+from merextras.prediction.counterfactuals import Counterfactuals
+from merextras.prediction.prediction_variance import relative_variances
 from merextras.prediction.uncertainty import Draws
 from merextras.prediction.what_if_average import averaging
 
@@ -147,7 +147,7 @@ def what_if_spread(
     check_choice(weights, _WEIGHTS, "weights")
     generator = as_generator(rng)
     outcome = _outcome(model.design)
-    made = move_cases(model, cases, group, levels, None, along)
+    made = counterfactual_cases_of(model, cases, group, levels, None, along)
     grid = _Grid.of(made, _level_weights(model.design, made.targets, weights))
     solution = model.solution
     df = solution.sigma_df
@@ -176,7 +176,7 @@ def what_if_spread(
     )
 
 
-def _residual_noise(model: FittedModel, made: MovedCases, grid: _Grid) -> float:
+def _residual_noise(model: FittedModel, made: CounterfactualCases, grid: _Grid) -> float:
     """The residual variance over sigma**2: the mean of the data's, or by group of the moved cases'.
 
     Weights are those of the data, 1 / w on average.
@@ -216,16 +216,16 @@ class _Grid:
     weights: Array
 
     @classmethod
-    def of(cls, made: MovedCases, weights: Array) -> _Grid:
+    def of(cls, made: CounterfactualCases, weights: Array) -> _Grid:
         n, size = len(made.index), len(weights)
         every = np.tile(weights / n, n)
         # Squares of small numbers lose no digits.
         centre = every @ made.fit
         rows = made.combined
-        rows = Combination(rows.x, rows.z, rows.u, rows.constant - centre)
-        by_case = rows.mix(averaging(made.each, np.tile(weights, n)))
+        rows = Combination(rows.x, rows.z, rows.new_levels, rows.constant - centre)
+        by_case = rows.weighted(averaging(made.each, np.tile(weights, n)))
         again = np.tile(np.arange(size), n)
-        by_level = rows.mix(averaging(again, np.full(n * size, 1.0 / n)))
+        by_level = rows.weighted(averaging(again, np.full(n * size, 1.0 / n)))
         return cls(rows, by_case, by_level, n, weights)
 
     def variances(self, squares: _Squares) -> tuple[Any, Any]:
@@ -274,7 +274,7 @@ def _outcome(design: Design) -> float:
     return float(counts @ (design.y - counts @ design.y) ** 2)
 
 
-def _level_weights(design: Design, targets: Targets, weights: str) -> Array:
+def _level_weights(design: Design, targets: Counterfactuals, weights: str) -> Array:
     """The share of each target in the data, or equal ones."""
     size = len(targets)
     if weights == "equal":

@@ -11,10 +11,10 @@ import pandas as pd
 
 from merextras._checks import check_choice, one_of
 from merextras.exceptions import InvalidArgumentError
+from merextras.fit_lmer import lmer as fit_lmer
 from merextras.glmermod import GlmerMod
 from merextras.glmermod import glmer as fit_glmer
 from merextras.mermod import MerMod
-from merextras.mermod import lmer as fit_lmer
 from merextras.model.state.control import LmerControl
 
 __all__ = ["glmer", "lmer", "lmer_control"]
@@ -83,7 +83,7 @@ def lmer(
 
 
 def _missing(na_action: str) -> str:
-    known = {"na.omit": "drop", "na.exclude": "drop", "na.fail": "raise"}
+    known = {"na.omit": "drop", "na.exclude": "keep", "na.fail": "raise"}
     return known[check_choice(na_action, tuple(known), "na_action")]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -14,6 +14,9 @@ import pandas as pd
 from merextras._checks import check_choice, check_level
 from merextras._extras import need
 from merextras.exceptions import InvalidArgumentError, MerextrasError
+from merextras.inference.ddf.method import method_of
+from merextras.inference.ddf.robust import KINDS
+from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.reporting.cases import Cases
 from merextras.reporting.contents import checked, levels, summary, swap
@@ -62,6 +65,7 @@ def report(
     data: Any = None,
     title: str | None = None,
     ddf: str = "satterthwaite",
+    cluster: str | None = None,
     level: float = 0.95,
     seed: int = 1,
 ) -> Path:
@@ -77,8 +81,10 @@ def report(
         Rows that the what-if cases are drawn from, by default the model's own.
     title : str, optional
         By default "A mixed model of" the response.
-    ddf : {"satterthwaite", "kenward-roger", "asymptotic"}
-        What the tests of fixed effects rest on.
+    ddf : {"satterthwaite", "kenward-roger", "asymptotic", "CR0", "CR1", "CR2"}
+        What the tests of fixed effects rest on; the last three have cluster-robust standard errors.
+    cluster : str, optional
+        Of these, the name of a factor or column of the model, as in `MerMod.vcov`.
     level : float, default 0.95
         Of all intervals.
     seed : int, default 1
@@ -94,7 +100,8 @@ def report(
     MissingExtraError
         jinja2 is not installed: ``pip install 'merextras[report]'``.
     InvalidArgumentError
-        The folder is not there; another `ddf`; `level` outside (0, 1).
+        The folder is not there; another `ddf`; a `cluster` without a robust one, or one that the
+        model has not; `level` outside (0, 1).
 
     See Also
     --------
@@ -126,9 +133,10 @@ def report(
     need("jinja2", "report", "mx.report")
     model = as_fitted(m)
     check_choice(ddf, list(summary.DDF), "ddf")
+    _check_cluster(model, ddf, cluster)
     level = check_level(level)
     where = _checked_path(path)
-    plans = _plans(model, data, ddf, level, seed)
+    plans = _plans(model, data, {"ddf": ddf, "cluster": cluster}, level, seed)
     views = [answered(plan.ask) for plan in plans]
     parts = [_part(plan, view) for plan, view in zip(plans, views, strict=True)]
     parts += [_code(model, plans, views), _session()]
@@ -148,13 +156,24 @@ def _checked_path(path: str | os.PathLike[str]) -> Path:
     return where
 
 
-def _plans(m: Any, data: Any, ddf: str, level: float, seed: int) -> list[Plan]:
+def _check_cluster(model: FittedModel, ddf: str, cluster: object) -> None:
+    """Refuse what the table of fixed effects would be refused for: a report has it."""
+    if cluster is not None and not isinstance(cluster, str):
+        raise InvalidArgumentError(
+            f"cluster: the name of a factor or column, which the report's code can have, not "
+            f"{type(cluster).__name__}"
+        )
+    if cluster is not None or ddf in KINDS:
+        method_of(model, ddf, cluster=cluster)
+
+
+def _plans(m: Any, data: Any, tests: Mapping[str, Any], level: float, seed: int) -> list[Plan]:
     """The sections that come from views, in order."""
     group = m.design.factors[0]
     every = len(swap.levels_of(m, group)) <= swap.SPANNING
     return [
         Plan(
-            "model", "The model", "", lambda: summary.summary(m, ddf=ddf, level=level),
+            "model", "The model", "", lambda: summary.summary(m, **tests, level=level),
             (summary.FIXED,),
             (summary.FIXED, summary.RANDOM, summary.FIT, summary.R_SQUARED, summary.ICC),
             symbols(m),

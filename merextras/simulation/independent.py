@@ -23,8 +23,8 @@ _BLOCK = 2**20
 def independent_drawer(model: FittedModel, n_sims: int, covariance: Array) -> Drawer:
     """Draw sigma, beta and every level's effects independently.
 
-    ``sigma**2 ~ r**2 / chi2(n - n_parameters)``, ``beta ~ N(beta^, covariance)`` and, level by
-    level, ``b ~ N(b^, V)`` with the conditional variance V that holds beta at its estimate.
+    ``sigma**2 ~ r**2 / chi2(n - n_parameters)``, ``beta ~ N(beta^, covariance)`` and, for each
+    level in use, ``b ~ N(b^, V)`` with the conditional variance V that holds beta at its estimate.
     """
     solution = model.solution
     df = solution.n - model.n_parameters
@@ -38,13 +38,17 @@ def independent_drawer(model: FittedModel, n_sims: int, covariance: Array) -> Dr
     assert modes.post_var is not None
     roots = {factor: _root(variance) for factor, variance in modes.post_var.items()}
 
-    def drawer(rng: np.random.Generator, keep: Sequence[IntArray]) -> Draws:
+    def drawer(
+        rng: np.random.Generator, keep: Sequence[IntArray], used: Sequence[IntArray]
+    ) -> Draws:
         sigma = draw_sigma(solution, df, n_sims, rng)
         beta = solution.beta + rng.standard_normal((n_sims, solution.p)) @ half.T
         found: dict[int, Array] = {}
         for factor, root in roots.items():
             terms = model.design.terms_of(factor)
-            found.update(_effects(model, terms, root, [keep[t] for t in terms], n_sims, rng))
+            drawn = np.unique(np.concatenate([used[t] for t in terms]))
+            kept = [keep[t] for t in terms]
+            found.update(_effects(model, terms, root[drawn], drawn, kept, n_sims, rng))
         return Draws(sigma, beta, tuple(found[t] for t in range(len(keep))))
 
     return drawer
@@ -54,11 +58,12 @@ def _effects(
     model: FittedModel,
     terms: Sequence[int],
     root: Array,
+    drawn: IntArray,
     keep: Sequence[IntArray],
     n_sims: int,
     rng: np.random.Generator,
 ) -> dict[int, Array]:
-    """Draw one factor's effects, all levels in blocks; the kept ones by terms."""
+    """Draw one factor's effects at some levels, in blocks; the kept ones by terms."""
     modes = [model.solution.b[t] for t in terms]
     out = {
         t: np.empty((len(own), mode.shape[1], n_sims))
@@ -71,9 +76,10 @@ def _effects(
         noise = part @ rng.standard_normal((len(part), k, n_sims))
         column = 0
         for t, own, mode in zip(terms, keep, modes, strict=True):
-            first, last = np.searchsorted(own, [start, start + step])
+            places = np.searchsorted(drawn, own)
+            first, last = np.searchsorted(places, [start, start + step])
             mine = own[first:last]
-            effects = noise[mine - start, column : column + mode.shape[1]]
+            effects = noise[places[first:last] - start, column : column + mode.shape[1]]
             out[t][first:last] = mode[mine][:, :, None] + effects
             column += mode.shape[1]
     return out

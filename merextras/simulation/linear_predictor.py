@@ -20,9 +20,9 @@ _HELD = 2**26
 #: Random numbers for unseen levels made at a time (8 MB). The stream of draws depends on it.
 _BLOCK = 2**20
 
-#: Draws (sigma, beta, b) with the levels to keep, by terms, from a generator. What it draws must
-#: not depend on which levels are kept.
-Drawer = Callable[[np.random.Generator, Sequence[IntArray]], Draws]
+#: Draws (sigma, beta, b) from a generator, with the levels to keep and all those to draw, by terms.
+#: What it draws must not depend on which levels are kept.
+Drawer = Callable[[np.random.Generator, Sequence[IntArray], Sequence[IntArray]], Draws]
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +107,10 @@ def row_draws(
     ]
     ks = [values.shape[1] for values in part.values]
     start = copy.deepcopy(rng)
+    drawn = [
+        np.unique(own[(own >= 0) & (own < levels)])
+        for own, levels in zip(codes, part.n_levels, strict=True)
+    ]
     for i, chosen in enumerate(_passes(codes, ks, max(1, _HELD // n_sims))):
         # The first pass moves the caller's generator on; the others draw the same again.
         generator = rng if i == 0 else copy.deepcopy(start)
@@ -114,11 +118,12 @@ def row_draws(
         split = [
             np.searchsorted(own, levels) for own, levels in zip(used, part.n_levels, strict=True)
         ]
-        draws = drawer(generator, [own[:at] for own, at in zip(used, split, strict=True)])
+        keep = [own[:at] for own, at in zip(used, split, strict=True)]
+        draws = drawer(generator, keep, drawn)
         b = []
         for t, lam in enumerate(effect_factors(model)):
-            keep = used[t][split[t] :] - part.n_levels[t]
-            more = draw_unseen(lam, draws.sigma, counts[t], keep, generator)
+            new = used[t][split[t] :] - part.n_levels[t]
+            more = draw_unseen(lam, draws.sigma, counts[t], new, generator)
             b.append(np.concatenate([draws.b[t], more]) if len(more) else draws.b[t])
         places = [
             np.where(own[chosen] < 0, -1, np.searchsorted(levels, own[chosen]))

@@ -90,8 +90,8 @@ def predict_interval(
     weights : number, array, Series or column name, optional
         Precision weights w of the rows, as in `predict`: residuals have variance ``sigma**2 / w``.
     rng : int, numpy.random.Generator or None
-        Seed or source of the random numbers. The parameters' draws are those of
-        ``sim(m, n_sims, rng=rng)``.
+        Seed or source of the random numbers. The effects of the levels that the rows have are
+        drawn, as `sim` draws those of all.
 
     Returns
     -------
@@ -157,9 +157,9 @@ def predict_interval(
     type 7.
 
     **Cost**: time O(rows x n_sims (1 + p + effects per row)), some 40 ns a number, and that of the
-    draws of all random effects. Memory: the frame, and about 0.5 GB for draws at most: where the
-    rows have more effects than fit, they are worked through in several passes that draw the same
-    effects again.
+    draws of the random effects that the rows have. Memory: the frame, and about 0.5 GB for draws at
+    most: where the rows have more effects than fit, they are worked through in several passes that
+    draw the same effects again.
 
     References
     ----------
@@ -222,9 +222,14 @@ def predict_interval(
             for part in blocks_of_rows(len(draws), n_sims, _BLOCK):
                 made.fill(draws, part)
                 bar.update(part.stop - part.start)
+    tables, sims, index = made.tables, made.sims, target.index
+    if target.user_rows is not None and target.user_rows.kept:
+        spread, index = target.user_rows.spread, target.user_rows.index
+        tables = {effect: spread(table) for effect, table in tables.items()}
+        sims = {effect: spread(draws) for effect, draws in sims.items()}
     if return_sims:
-        return PredictIntervalResult(which, level, target.index, made.tables, made.sims)
-    return interval_frame(which, target.index, made.tables)
+        return PredictIntervalResult(which, level, index, tables, sims)
+    return interval_frame(which, index, tables)
 
 
 def _drawer(
@@ -251,7 +256,7 @@ def _drawer(
             raise InvalidArgumentError(
                 f"{name}={given!r}: corrects for independent draws; say joint=False to have them"
             )
-    return lambda rng, keep: draw_effects(model, n_sims, rng, keep)
+    return lambda rng, keep, used: draw_effects(model, n_sims, rng, keep, used)
 
 
 def _check_generalised(model: FittedGlmm, which: str, joint: bool, weights: Any) -> None:

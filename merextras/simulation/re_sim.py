@@ -132,7 +132,7 @@ def fe_sim(m: object, *, n_sims: int = 1000, rng: Rng = None) -> pd.DataFrame:
     n_sims : int, default 1000
         Number of draws.
     rng : int, numpy.random.Generator or None
-        Seed or source of the random numbers. The draws are those of ``sim(m, n_sims, rng=rng)``.
+        Seed or source of the random numbers.
 
     Returns
     -------
@@ -160,7 +160,7 @@ def fe_sim(m: object, *, n_sims: int = 1000, rng: Rng = None) -> pd.DataFrame:
 
     **R counterpart**: ``merTools::FEsim`` (default 200 draws); the same distribution.
 
-    **Cost**: as `re_sim`, since fixed and random effects are drawn jointly; memory stays small.
+    **Cost**: n_sims times p**2; the random effects, drawn given these, are left out.
 
     Examples
     --------
@@ -177,7 +177,7 @@ def fe_sim(m: object, *, n_sims: int = 1000, rng: Rng = None) -> pd.DataFrame:
     model = as_fitted(m, generalised=True)
     n_sims = check_count(n_sims, "n_sims")
     nothing = [np.empty(0, dtype=np.intp) for _ in model.design.terms]
-    draws = draw_effects(model, n_sims, as_generator(rng), nothing)
+    draws = draw_effects(model, n_sims, as_generator(rng), nothing, nothing)
     names = list(model.design.fixed.names)
     return pd.DataFrame({"term": names, **summarise(draws.beta.T)})
 

@@ -50,18 +50,26 @@ def draw_sigma(solution: Solution, df: int, n_sims: int, rng: np.random.Generato
 
 
 def draw_effects(
-    model: FittedModel, n_sims: int, rng: np.random.Generator, keep: Sequence[IntArray]
+    model: FittedModel,
+    n_sims: int,
+    rng: np.random.Generator,
+    keep: Sequence[IntArray],
+    used: Sequence[IntArray] | None = None,
 ) -> Draws:
     """Draw (sigma, beta, b), `keep` levels of each term; the draws do not depend on `keep`.
 
     Parameters
     ----------
     keep : sequence of integer arrays
-        Levels by terms. Memory is n_sims times the kept effects, and some 50 MB.
+        Levels by terms, sorted. Memory is n_sims times the kept effects, and some 50 MB.
+    used : sequence of integer arrays, optional
+        The levels to draw, all by default; those of `keep` are among them. The draws depend on
+        them, their distribution does not.
 
     Notes
     -----
-    Time is that of n_sims times all random effects, kept or not: they are drawn jointly.
+    Time is that of n_sims times the effects that are drawn: those used, and what they are drawn
+    given, see `posterior.joint.needed`.
     """
     estimate, modes, fixed_low = model.fixed_estimates, model.modes, None
     if isinstance(model, FittedGlmm):
@@ -70,19 +78,25 @@ def draw_effects(
     else:
         solution = model.solution
         sigma = draw_sigma(solution, solution.n - solution.p, n_sims, rng)
+    levels = None if used is None else joint.needed(solution, used)
     beta = np.empty((n_sims, len(estimate)))
     ks = [b.shape[1] for b in modes]
-    found = [np.empty((len(levels), k, n_sims)) for levels, k in zip(keep, ks, strict=True)]
-    step = max(1, _BLOCK // (len(estimate) + sum(b.size for b in modes)))
+    found = [np.empty((len(kept), k, n_sims)) for kept, k in zip(keep, ks, strict=True)]
+    places, sizes = list(keep), [len(b) for b in modes]
+    if levels is not None:
+        places = [np.searchsorted(own, kept) for own, kept in zip(levels, keep, strict=True)]
+        sizes = [len(own) for own in levels]
+    size = len(estimate) + sum(n * k for n, k in zip(sizes, ks, strict=True))
+    step = max(1, _BLOCK // size)
     for start in range(0, n_sims, step):
         at = slice(start, min(start + step, n_sims))
         scale = sigma[at]
-        deviations, effects = joint.draw(solution, len(scale), rng, fixed_low)
+        deviations, effects = joint.draw(solution, len(scale), rng, fixed_low, levels)
         beta[at] = estimate + scale[:, None] * deviations
-        for out, part, mode, levels in zip(found, effects, modes, keep, strict=True):
-            kept = np.moveaxis(part, 0, 2)[levels]
+        for t, (out, part, mode) in enumerate(zip(found, effects, modes, strict=True)):
+            kept = np.moveaxis(part, 0, 2)[places[t]]
             kept *= scale
-            kept += mode[levels][:, :, None]
+            kept += mode[keep[t]][:, :, None]
             out[:, :, at] = kept
     return Draws(sigma, beta, tuple(found))
 

@@ -15,6 +15,7 @@ from merextras.exceptions import InvalidArgumentError
 from merextras.model.columns.levels import labels_of
 from merextras.model.design.design import Term
 from merextras.model.design.offset import offset_of
+from merextras.model.design.user_rows import in_user_rows
 from merextras.model.fit.response_draws import (
     Source,
     check_rows,
@@ -71,7 +72,8 @@ def simulate(
     Returns
     -------
     DataFrame
-        Columns ``sim_1 sim_2 ...`` under the index of the data. A column is a response that
+        Columns ``sim_1 sim_2 ...`` under the index of the data (after ``missing="keep"`` all of
+        their rows, NaN in those that miss a value). A column is a response that
         `refit` takes. A row of weight zero, which is not an observation, has its expectation; a row
         of `newdata` with a missing predictor is NaN.
 
@@ -115,11 +117,11 @@ def simulate(
     source = _source(model, kept, newdata, allow_new_levels)
     step = max(1, _BLOCK // max(1, len(source.mean)))
     parts = [source.draw(generators[at : at + step]) for at in range(0, n_sims, step)]
-    return pd.DataFrame(
-        np.concatenate(parts, axis=1),
-        index=model.design.index if newdata is None else newdata.index,
-        columns=[f"sim_{i + 1}" for i in range(n_sims)],
-    )
+    values, names = np.concatenate(parts, axis=1), [f"sim_{i + 1}" for i in range(n_sims)]
+    if newdata is not None:
+        return pd.DataFrame(values, index=newdata.index, columns=names)
+    made = pd.DataFrame(values, index=model.design.index, columns=names)
+    return in_user_rows(made, model.design.user_rows)
 
 
 def kept_terms(model: FittedModel, use_u: bool, re_form: str | float | None) -> set[int]:

@@ -11,6 +11,7 @@ from merextras._checks import check_count
 from merextras._rng import as_generator
 from merextras._typing import Rng
 from merextras.exceptions import UnsupportedModelError
+from merextras.model.design.user_rows import in_user_rows
 from merextras.model.generalised.again import drawn
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.simulation.simulate import kept_terms
@@ -49,6 +50,7 @@ def simulate(
         Columns ``sim_1 sim_2 ...`` under the index of the data, in the form of the fit's response:
         0 and 1, truth values, labels, proportions, counts, numbers. Of ``cbind(successes,
         failures)`` there are two levels of columns, so that ``sims["sim_1"]`` is the frame of both.
+        After ``missing="keep"`` by row of the data, NaN (or NA) in those that miss a value.
         Each is a response that `refit` takes.
 
     Raises
@@ -79,7 +81,9 @@ def simulate(
     columns = [model.response.shown(drawn(model, kept, g)) for g in generators]
     names, index = [f"sim_{i + 1}" for i in range(n_sims)], model.design.index
     if model.response.form != "cbind":
-        return pd.DataFrame(dict(zip(names, columns, strict=True)), index=index)
+        made = pd.DataFrame(dict(zip(names, columns, strict=True)), index=index)
+        return in_user_rows(made, model.design.user_rows)
     parts = [str(label) for label in model.response.labels]
     pairs = pd.MultiIndex.from_product([names, parts])
-    return pd.DataFrame(np.column_stack([c for pair in columns for c in pair]), index, pairs)
+    made = pd.DataFrame(np.column_stack([c for pair in columns for c in pair]), index, pairs)
+    return in_user_rows(made, model.design.user_rows)

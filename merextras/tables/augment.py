@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
 from merextras._checks import check_frame
 from merextras.accessors.description import model_frame
-from merextras.accessors.rows import residuals
-from merextras.diagnostics.leverage import cooks_distance, hatvalues
+from merextras.accessors.rows import residual_values
+from merextras.diagnostics.leverage import cook_values, hat_values
 from merextras.exceptions import InvalidArgumentError
+from merextras.model.design.user_rows import in_user_rows, rows_of_fit
 from merextras.model.frame.kinds import responses
 from merextras.model.frame.read import read_column
 from merextras.model.state.fitted import FittedModel
@@ -26,7 +29,8 @@ def augment(m: object, data: pd.DataFrame | None = None, *, prefix: str = "") ->
     m : MerMod or MixedLMResults
     data : DataFrame, optional
         The data of the fit with all their columns; by default the variables of the model. Rows that
-        the fit left out stay, with NaN.
+        the fit left out stay, with NaN. Without `data` they are there after ``missing="keep"``,
+        with NaN in all columns, as the model has not kept their variables.
     prefix : str, default ""
         Put before the new columns' names, for data that have columns of these names.
 
@@ -51,7 +55,7 @@ def augment(m: object, data: pd.DataFrame | None = None, *, prefix: str = "") ->
 
     Notes
     -----
-    The data's index is kept, duplicates too if no row was left out. ``fixed`` contains the offset,
+    The data's index is kept, duplicates too. ``fixed`` contains the offset,
     as ``predict(re_form="NA")`` does; lme4 1.1-31 leaves one that was given by ``offset=`` out of
     it but not out of the fitted values. **Cost**: that of `MerMod.hatvalues`.
 
@@ -65,6 +69,7 @@ def augment(m: object, data: pd.DataFrame | None = None, *, prefix: str = "") ->
     1      308  273.330 -14.625  0.170           0.040  261.872         -14.625
     """
     model = as_fitted(m)
+    design = model.design
     frame = model_frame(model) if data is None else _checked(model, check_frame(data, "data"))
     made = _columns(model)
     made.columns = [f"{prefix}{name}" for name in made.columns]
@@ -73,8 +78,14 @@ def augment(m: object, data: pd.DataFrame | None = None, *, prefix: str = "") ->
         raise InvalidArgumentError(
             f"data: there are columns {taken} already; rename them, or give prefix="
         )
-    if not frame.index.equals(made.index):
-        made = made.reindex(frame.index)
+    if data is None:
+        frame, made = (in_user_rows(part, design.user_rows) for part in (frame, made))
+    elif not frame.index.equals(made.index):
+        rows = design.user_rows
+        if rows is not None and frame.index.equals(rows.index):
+            made = in_user_rows(made, replace(rows, kept=True))
+        else:
+            made = made.reindex(frame.index)
     out = frame.copy()
     out[list(made.columns)] = made
     return out
@@ -87,13 +98,13 @@ def _columns(model: FittedModel) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "fitted": model.mu,
-            "resid": residuals(model),
-            "hat": hatvalues(model),
-            "cooks_distance": cooks_distance(model),
+            "resid": residual_values(model),
+            "hat": hat_values(model),
+            "cooks_distance": cook_values(model),
             "fixed": design.x @ model.solution.beta + offset,
             "offset": offset,
             "weights": weights,
-            "weighted_resid": residuals(model, "pearson"),
+            "weighted_resid": residual_values(model, "pearson"),
         },
         index=design.index,
     )
@@ -101,16 +112,16 @@ def _columns(model: FittedModel) -> pd.DataFrame:
 
 def _checked(model: FittedModel, data: pd.DataFrame) -> pd.DataFrame:
     """The data, whose rows must contain those of the fit."""
-    index, response = model.design.index, model.design.response
-    same = data.index.equals(index)
-    known = data.index.is_unique and index.is_unique and bool(index.isin(data.index).all())
-    if not same and not known:
+    design = model.design
+    response = design.response
+    try:
+        rows = rows_of_fit(data, design.index, design.user_rows, "data", wider=True)
+    except InvalidArgumentError:
         raise InvalidArgumentError(
-            f"data: its {len(data)} rows are not those of the fit ({len(index)}), by their index; "
+            f"data: its {len(data)} rows are not those of the fit ({design.n}), by their index; "
             "give the data that the model was fitted to"
-        )
+        ) from None
     if response in data.columns and response in model.design.frame.columns:
-        rows = data if same else data.loc[index]
         given = responses(read_column(rows[response]), response, "data: the response")
         if not np.array_equal(given, model.design.y):
             raise InvalidArgumentError(

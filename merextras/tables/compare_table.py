@@ -13,6 +13,7 @@ from merextras._checks import check_models
 from merextras.accessors import likelihood
 from merextras.exceptions import InvalidArgumentError, NoRowsError
 from merextras.inference.ddf.method import check_method, method_of
+from merextras.inference.ddf.robust import KINDS
 from merextras.inference.variance_shares.r2 import r2
 from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
@@ -36,12 +37,34 @@ class _Column:
     footer: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class _Tests:
+    """What standard errors and p-values are from; neither asks for a method if `ddf` is None."""
+
+    ddf: str | None
+    cluster: Any
+
+    @classmethod
+    def checked(cls, ddf: str, cluster: Any, stars: bool) -> _Tests:
+        name = check_method(ddf)
+        if cluster is not None and name not in KINDS:
+            raise InvalidArgumentError("cluster: is for ddf='CR0', 'CR1' or 'CR2'")
+        return cls(name if stars or name in {"kenward-roger", *KINDS} else None, cluster)
+
+    @property
+    def said(self) -> str:
+        """What the note on standard errors has of it."""
+        by = f" by {self.cluster}" if isinstance(self.cluster, str) else ""
+        return f", {self.ddf}{by}" if self.ddf in KINDS else ""
+
+
 def compare_table(
     *models: object,
     names: Sequence[str] | None = None,
     digits: int = 3,
     stars: bool | Mapping[str, float] = False,
     ddf: str = "satterthwaite",
+    cluster: Any = None,
     order: Sequence[str] = (),
     drop: Sequence[str] = (),
     labels: Mapping[str, str] | None = None,
@@ -60,8 +83,11 @@ def compare_table(
     stars : bool or mapping of stars to levels, default False
         Mark small p-values; True is ``{"***": 0.001, "**": 0.01, "*": 0.05}`` (``summary_col`` has
         0.01, 0.05 and 0.1).
-    ddf : {"satterthwaite", "kenward-roger", "asymptotic"}
-        For the p-values of stars. Kenward-Roger's changes standard errors, with or without stars.
+    ddf : {"satterthwaite", "kenward-roger", "asymptotic", "CR0", "CR1", "CR2"}
+        For the p-values of stars. Kenward-Roger's changes standard errors, with or without stars,
+        and so do the cluster-robust ones. Those of an OLS fit are its own.
+    cluster : str or array, optional
+        Of the robust ones, as in `MerMod.vcov`.
     order, drop : sequences of str
         Fixed effects to show first, and those not to show.
     labels : mapping of str to str, optional
@@ -81,7 +107,8 @@ def compare_table(
     Raises
     ------
     InvalidArgumentError
-        No model, names that are not one per model, unknown effects in `order`, `drop` or `labels`.
+        No model, names that are not one per model, unknown effects in `order`, `drop` or `labels`;
+        a `cluster` without a robust `ddf`, and what `MerMod.vcov` raises.
     UnsupportedModelError
         Another kind of fit.
 
@@ -133,8 +160,8 @@ def compare_table(
     given, names = check_models(models, names)
     if not given:
         raise InvalidArgumentError("compare_table: give at least one model")
-    levels = _levels(stars)
-    columns = [_column(m, digits, levels, ddf, r_squared) for m in given]
+    levels, tests = _levels(stars), _Tests.checked(ddf, cluster, bool(stars))
+    columns = [_column(m, digits, levels, tests, r_squared) for m in given]
     heads = _heads(given, names)
     effects = _ordered([c.fixed.index for c in columns], order, drop, labels)
     rows: list[tuple[str, list[str]]] = []
@@ -148,7 +175,7 @@ def compare_table(
         rows.append((name, texts))
     second = len(rows)
     rows += [(name, [c.footer.get(name, "") for c in columns]) for name in _footer_rows(columns)]
-    notes = ["Standard errors in parentheses."]
+    notes = [f"Standard errors in parentheses{tests.said}."]
     if levels:
         notes.append(", ".join(f"{mark} p < {cut:g}" for mark, cut in reversed(levels)) + ".")
     index, texts_by_row = zip(*rows, strict=True)
@@ -206,15 +233,15 @@ def _footer_rows(columns: Sequence[_Column]) -> list[str]:
 
 
 def _column(
-    m: object, digits: int, levels: list[tuple[str, float]], ddf: str, r_squared: bool
+    m: object, digits: int, levels: list[tuple[str, float]], tests: _Tests, r_squared: bool
 ) -> _Column:
     if is_ols(m):
         return _of_ols(m, digits, levels)
     model = as_fitted(m)
-    # Kenward and Roger's method changes an ML fit's estimates, and with it the whole column.
-    wanted = ddf if levels or check_method(ddf) == "kenward-roger" else None
-    model = model if wanted is None else method_of(model, wanted, stacklevel=4).model
-    table = tidy(model, ddf=wanted)
+    if tests.ddf == "kenward-roger":
+        # It changes an ML fit's estimates, and with it the whole column.
+        model = method_of(model, tests.ddf, stacklevel=4).model
+    table = tidy(model, ddf=tests.ddf, cluster=tests.cluster)
     is_fixed = table["effect"] == "fixed"
     fixed = table[is_fixed].set_index("term")
     rest = table[~is_fixed]

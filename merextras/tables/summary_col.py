@@ -63,7 +63,7 @@ class ForSummaryCol:
         return np.column_stack([estimate - half, estimate + half])
 
 
-def for_summary_col(m: object, *, ddf: str = "satterthwaite") -> ForSummaryCol:
+def for_summary_col(m: object, *, ddf: str = "satterthwaite", cluster: Any = None) -> ForSummaryCol:
     """A model in the form that statsmodels' ``summary_col`` reads, beside OLS and other fits.
 
     ``summary_col`` reads attributes of statsmodels' own results (``params``, ``aic`` as a number),
@@ -72,8 +72,11 @@ def for_summary_col(m: object, *, ddf: str = "satterthwaite") -> ForSummaryCol:
     Parameters
     ----------
     m : MerMod or MixedLMResults
-    ddf : {"satterthwaite", "kenward-roger", "asymptotic"}
-        Of the p-values.
+    ddf : {"satterthwaite", "kenward-roger", "asymptotic", "CR0", "CR1", "CR2"}
+        Of the p-values, and with Kenward and Roger's method or the cluster-robust ones of the
+        standard errors.
+    cluster : str or array, optional
+        Of the robust ones, as in `MerMod.vcov`.
 
     Returns
     -------
@@ -106,7 +109,7 @@ def for_summary_col(m: object, *, ddf: str = "satterthwaite") -> ForSummaryCol:
     >>> table.tables[0].loc["Days"].tolist()
     ['10.4673', '10.4673']
     """
-    method = method_of(as_fitted(m), ddf, stacklevel=3)
+    method = method_of(as_fitted(m), ddf, cluster=cluster, stacklevel=3)
     model = method.model
     names = [str(name) for name in model.design.fixed.names]
     table = t_table(method, np.eye(model.solution.p)).set_axis(names, axis=0)

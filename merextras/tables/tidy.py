@@ -50,6 +50,7 @@ def tidy(
     ci: str | float | None = None,
     level: float = 0.95,
     ddf: str | None = None,
+    cluster: Any = None,
     scales: str = "sdcor",
     exponentiate: bool = False,
     n_sims: int = 500,
@@ -67,12 +68,14 @@ def tidy(
     ci : {None, "wald", "profile", "bootstrap"} or float
         Add ``conf_low conf_high``, by this method for parameters, see `MerMod.confint`; a number is
         the level of Wald's. Wald intervals of variance parameters do not exist (NaN); those of
-        fixed effects take Student's t if `ddf` is given. Those of modes and coefficients are always
-        Wald's.
+        fixed effects take Student's t and the standard errors of `ddf` if it is given. Those of
+        modes and coefficients are always Wald's.
     level : float, default 0.95
-    ddf : {"satterthwaite", "kenward-roger", "asymptotic"}, optional
+    ddf : {"satterthwaite", "kenward-roger", "asymptotic", "CR0", "CR1", "CR2"}, optional
         Add ``df p_value`` of the fixed effects; with Kenward and Roger's standard errors are
-        theirs.
+        theirs, with the last three they are cluster-robust.
+    cluster : str or array, optional
+        Of the robust ones, as in `MerMod.vcov`.
     scales : {"sdcor", "vcov"}
         Standard deviations and correlations, or variances and covariances, with intervals on that
         scale.
@@ -99,7 +102,8 @@ def tidy(
     Raises
     ------
     InvalidArgumentError
-        Unknown effects, method, scale or `ddf`; a level outside (0, 1).
+        Unknown effects, method, scale or `ddf`; a level outside (0, 1); a `cluster` without a
+        robust `ddf`, and what `MerMod.vcov` raises.
     ProfileError
         A profile that can't be followed.
 
@@ -151,9 +155,11 @@ def tidy(
     check_choice(scales, ("sdcor", "vcov"), "scales")
     parts = {}
     if isinstance(model, FittedGlmm):
-        fixed = _fixed_of_glmm(model, ddf)
+        fixed = _fixed_of_glmm(model, ddf, cluster)
     else:
-        method = method_of(model, "asymptotic" if ddf is None else ddf, stacklevel=3)
+        method = method_of(
+            model, "asymptotic" if ddf is None else ddf, cluster=cluster, stacklevel=3
+        )
         model = method.model
         fixed = t_table(method, np.eye(model.solution.p))
         fixed.insert(0, "term", list(model.design.fixed.names))
@@ -172,8 +178,8 @@ def tidy(
     return Table.of(_joined(parts))
 
 
-def _fixed_of_glmm(model: FittedGlmm, ddf: str | None) -> pd.DataFrame:
-    check_asymptotic(ddf, "tidy")
+def _fixed_of_glmm(model: FittedGlmm, ddf: str | None, cluster: Any) -> pd.DataFrame:
+    check_asymptotic("CR2" if ddf is None and cluster is not None else ddf, "tidy")
     table = generalised.summary(model).coefficients.copy()
     table.insert(0, "term", list(model.design.fixed.names))
     return table.reset_index(drop=True)

@@ -8,7 +8,7 @@ import pytest
 from lme4_fits import adapted, statsmodels_fit
 
 from merextras.exceptions import InvalidArgumentError
-from merextras.mermod import lmer
+from merextras.fit_lmer import lmer
 
 
 @pytest.fixture(scope="module")

@@ -42,13 +42,14 @@ def test_each_panel_holds_its_own_points_for_each_predictor(students):
 
 
 def test_grid_of_both_has_the_first_across_and_the_second_down(students):
+    students = students.query("school in ['I', 'II', 'VI'] and `class` in ['a', 'b']")
     grid = xyplot(students, "extro", XS, "school", "class", height=1.5)
-    assert grid.axes.shape == (4, 6)
+    assert grid.axes.shape == (2, 3)
     ax = grid.axes_dict["b", "VI"]
-    assert ax is grid.axes[1, 5]
+    assert ax is grid.axes[1, 2]
     rows = students.query("school == 'VI' and `class` == 'b'")
     assert len(ax.collections[0].get_offsets()) == len(rows) == 50
-    assert grid.axes[0, 5].get_title() == "school VI"
+    assert grid.axes[0, 2].get_title() == "school VI"
 
 
 def test_predictors_have_distinct_colours_and_a_shared_legend(students):
@@ -110,6 +111,7 @@ def test_column_names_of_the_plot_itself_do_not_collide():
 
 
 def test_the_frame_is_unchanged(students):
+    students = students.query("school in ['I', 'VI'] and `class` in ['a', 'd']")
     before = students.copy()
     xyplot(students, "extro", XS, "school", "class", height=1.5)
     pd.testing.assert_frame_equal(students, before)

@@ -61,7 +61,7 @@ def small():
     students = mx.load_dataset("students")
     m = mx.lmer("extro ~ open + Q('class') + (1 | school)", students)
     two = mx.lmer("Reaction ~ Days + (Days | Subject)", mx.load_dataset("sleepstudy"))
-    profile = m.profile()
+    profile = m.profile(["sd_Intercept|school", "sigma", "open"])
     cases = students.head(2)
     residuals = mx.residual_table(m)
     null = SimpleNamespace(

@@ -183,6 +183,8 @@ def test_folds_without_a_fit_are_said():
         ({"theta": "fixed"}, "theta='fixed'.*'held'"),
         ({"level": 95}, "level=95.*0.95"),
         ({"metrics": "rmse"}, "metrics='rmse'"),
+        ({"metrics": {"bias": lambda observed: 1.0}}, "metrics: 'bias' gave no number.*TypeError"),
+        ({"metrics": {"bias": lambda observed, fit: "low"}}, "'bias' gave no number.*ValueError"),
     ],
 )
 def test_bad_arguments_say_what_is_allowed(arguments, message):

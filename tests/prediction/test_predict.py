@@ -12,7 +12,7 @@ from tolerances import ADAPTER_ESTIMATE
 
 from merextras import LmerControl
 from merextras.exceptions import InvalidArgumentError
-from merextras.mermod import lmer
+from merextras.fit_lmer import lmer
 
 FORMS = {"NULL": None, "NA": "NA"}
 

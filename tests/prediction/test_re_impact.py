@@ -15,7 +15,7 @@ from merextras import expected_rank, lmer, re_impact, re_margins, what_if
 from merextras.datasets import load_dataset
 from merextras.exceptions import InvalidArgumentError
 from merextras.prediction import re_impact as module
-from merextras.prediction.moved_rows import moved_rows
+from merextras.prediction.reassigned_rows import reassigned_rows
 
 COLUMNS = ["case", "bin", "pct_low", "pct_high", "fit", "std_error", "lower", "upper"]
 COLUMNS += ["spread_error", "n_levels"]
@@ -29,7 +29,7 @@ def cases():
 def dense_rows(m, cases, group):
     """(X, Z) of each case in each level, cases outermost."""
     levels = m.design.terms[m.design.terms_of(group)[0]].levels
-    rows = moved_rows(m, cases, group, levels)
+    rows = reassigned_rows(m, cases, group, levels)
     return np.hstack([rows.x, *(z.toarray() for z in rows.z)])
 
 

@@ -14,7 +14,7 @@ from tolerances import INVARIANCE, MONTE_CARLO, ORACLE
 from merextras import expected_rank, lmer, re_margins, what_if
 from merextras.datasets import load_dataset
 from merextras.exceptions import InvalidArgumentError
-from merextras.prediction.moved_rows import moved_rows
+from merextras.prediction.reassigned_rows import reassigned_rows
 
 COLUMNS = ["case", "group", "term", "percentile", "level", "pct_er", "own_level", "effect"]
 COLUMNS += ["fit", "std_error", "lower", "upper"]
@@ -69,7 +69,7 @@ def test_parts_by_the_dense_covariance(shape):
         at += b.size
     effects = np.concatenate([m.solution.beta, *(b.ravel() for b in m.solution.b)])
     levels = frame["level"].unique()
-    rows = moved_rows(m, data, group, pd.Index(levels))
+    rows = reassigned_rows(m, data, group, pd.Index(levels))
     dense = np.hstack([rows.x, *(z.toarray() for z in rows.z)])
     pairs = [(case, level) for case in data.index for level in levels]
     where = dict(zip(pairs, dense, strict=True))

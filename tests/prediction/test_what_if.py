@@ -276,7 +276,7 @@ def test_seeds_and_blocks(cases, monkeypatch):
     exact = what_if(model, cases, "school", n_sims=None)
     monkeypatch.setattr("merextras.prediction.uncertainty._BLOCK", 7 * 50)
     pd.testing.assert_frame_equal(first, what_if(model, cases, "school", n_sims=50, rng=4))
-    monkeypatch.setattr("merextras.prediction.spread._BLOCK", 20)
+    monkeypatch.setattr("merextras.prediction.prediction_variance._BLOCK", 20)
     pd.testing.assert_frame_equal(exact, what_if(model, cases, "school", n_sims=None))
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from moved_rows import Dense
 from properties.compare import close
+from reassigned_rows import Dense
 from scipy import stats
 from sim_models import SHAPES, fitted, intercept
 from tolerances import INVARIANCE, MONTE_CARLO, ORACLE
 
 from merextras.datasets import load_dataset
 from merextras.exceptions import InvalidArgumentError
-from merextras.mermod import lmer
+from merextras.fit_lmer import lmer
 from merextras.prediction.what_if import what_if
 
 STUDENTS = "extro ~ open + agree + social"

@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from moved_rows import Dense
 from properties.compare import close
+from reassigned_rows import Dense
 from scipy import stats
 from sim_models import fitted
 from tolerances import MONTE_CARLO, ORACLE
 
 from merextras.datasets import load_dataset
 from merextras.exceptions import InvalidArgumentError
+from merextras.fit_lmer import lmer
 from merextras.inference.variance_shares.icc import icc
-from merextras.mermod import lmer
 from merextras.prediction.what_if_spread import what_if_spread
 
 GRID = ("slopes", "nested", "crossed", "singular_slopes")

@@ -15,7 +15,7 @@ from tolerances import SAME_DELETION
 
 from merextras.datasets import load_dataset
 from merextras.exceptions import SingularFitWarning
-from merextras.mermod import lmer
+from merextras.fit_lmer import lmer
 
 _FILE = Path(__file__).resolve().parents[1] / "reference" / "influence" / "expected.json"
 REFERENCE = json.loads(_FILE.read_text())

@@ -34,6 +34,11 @@ def dense_rows(rows: NewRows):
     return np.hstack([rows.x, dense_z(terms)])
 
 
+def sd(model, covariance):
+    """Standard deviations from a covariance over sigma**2."""
+    return np.sqrt(model.solution.sigma2 * np.diag(covariance))
+
+
 def dense_covariance(model, rows):
     """Covariance over sigma**2 of the rows' linear predictors, and pwrss."""
     joint, pwrss = joint_covariance(model)

@@ -15,7 +15,7 @@ from tolerances import LMER_CRITERION, SAME_ROWS
 
 from merextras.datasets import load_dataset
 from merextras.exceptions import RankDeficientWarning, SingularFitWarning
-from merextras.mermod import lmer
+from merextras.fit_lmer import lmer
 from merextras.model.state.control import LmerControl
 
 FORMULAIC = LmerControl(formula_engine="formulaic")

@@ -11,7 +11,7 @@ import pandas as pd
 
 from merextras.datasets import load_dataset
 from merextras.exceptions import SingularFitWarning
-from merextras.mermod import lmer
+from merextras.fit_lmer import lmer
 
 FOLDER = Path(__file__).resolve().parents[1] / "reference"
 REFERENCE = json.loads((FOLDER / "performance" / "expected.json").read_text(encoding="utf-8"))

@@ -45,11 +45,12 @@ def expected(name):
 
 @cache
 def _table(folder, name):
-    return pd.read_csv(_HERE / folder / f"{name}.csv")
+    own = _HERE / folder / f"{name}.csv"
+    return pd.read_csv(own if own.exists() else _HERE / "structures" / own.name)
 
 
 def data(name, folder="structures"):
-    """A data set with its factors."""
+    """A data set with its factors; what several topics have in common is in `structures`."""
     table = _table(folder, name).copy()
     for column in _FACTORS:
         if column in table and table[column].nunique() < 100:

@@ -16,7 +16,7 @@ from merextras.engine.deletion.one_step import Slopes, one_step, profiled
 from merextras.engine.deletion.tables import BoolArray, Deletions, Whole, refit_one_by_one, stepped
 from merextras.engine.kernels import blocks
 from merextras.engine.kernels.blocks import Array, IntArray
-from merextras.engine.replicates import elsewhere, search
+from merextras.engine.replicates import descent, elsewhere, search
 from merextras.engine.replicates.fits import ManyFits
 from merextras.engine.replicates.problem import Point
 
@@ -119,7 +119,7 @@ class Refitter:
         """The end of each refit's search from one theta, or one each."""
         assert self.shared is not None
         problem = DeletionProblem(self.whole.criterion, self.shared, found)
-        point, converged = search.search(problem, theta, self.whole.control)
+        point, converged = descent.search(problem, theta, self.whole.control)
         basis, covariances = self.whole.cp.basis, problem.covariances
         return ManyFits(
             point.theta,
@@ -141,7 +141,7 @@ class Refitter:
         found = []
         for left_out, theta in self._parts(which, at, thetas):
             problem = DeletionProblem(self.whole.criterion, self.shared, left_out)
-            found.append(search.foresee(problem, theta, self.whole.control))
+            found.append(descent.foresee(problem, theta, self.whole.control))
         left, deviance = zip(*found, strict=True)
         return np.concatenate(left), np.concatenate(deviance)
 

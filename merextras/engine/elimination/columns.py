@@ -47,24 +47,38 @@ def reduce(factor: Factor, by_term: Sequence[Array], gram: Array) -> Reduced:
     gram : (m, m) array
         A'WA.
     """
+    found = _eliminated(factor, by_term, gram.copy())
+    if len(factor.tail):
+        below = factor.tail.whiten(found.tail)
+        found.gram[:] -= below.T @ below
+    return found
+
+
+def conditional_modes(factor: Factor, by_term: Sequence[Array]) -> tuple[Array, ...]:
+    """``(Z'WZ + G^-1)^-1`` times columns, (J, k, m) by terms: `modes` of cross-products alone."""
+    return modes(factor, _eliminated(factor, by_term, None))
+
+
+def _eliminated(factor: Factor, by_term: Sequence[Array], gram: Array | None) -> Reduced:
+    """Eliminate the leading terms; the Gram matrix is changed in place, if it is wanted."""
     plan, shapes = factor.system.plan, factor.system.cp.shapes
     current = {t: by_term[t] for t in plan.leading}
     tail = factor.join_tail({t: by_term[t] for t in plan.tail}) if plan.tail else None
-    gram = gram.copy()
     for lead in factor.leads:
         mine = current[lead.term]
         half = lead.half @ mine
-        gram -= blocks.outer_sum(half, half)
+        if gram is not None:
+            gram -= blocks.outer_sum(half, half)
         for s, block in lead.nested.items():
             change = (block @ blocks.transpose(lead.half)) @ half
             parents = plan.parents[lead.term, s]
             current[s] = current[s] - blocks.sum_by(change, parents, shapes[s][0])
         if tail is not None and lead.to_tail is not None:
             tail = tail - lead.to_tail @ flat(blocks.transpose(lead.half) @ half)
+    none = np.empty((0, 0)) if gram is None else gram
     if tail is None:
-        return Reduced(current, np.empty((0, len(gram))), gram)
-    below = factor.tail.whiten(tail)
-    return Reduced(current, tail, gram - below.T @ below)
+        tail = np.empty((0, by_term[0].shape[2] if by_term else len(none)))
+    return Reduced(current, tail, none)
 
 
 def modes(factor: Factor, reduced: Reduced) -> tuple[Array, ...]:

@@ -146,7 +146,7 @@ class _Search:
     def _size_is_infinite(self, x: Array) -> bool:
         """Whether a negative binomial's size is so large that it is a Poisson distribution."""
         has = self.criterion.family.n_phi == 1 and self.criterion.family.has_limit
-        return has and bool(self.free[-1]) and bool(x[-1] > _POISSON)
+        return has and bool(self.free[-1]) and is_infinite_size(float(x[-1]))
 
     def _as_poisson(self, point: LaplacePoint) -> LaplacePoint:
         self.free[-1] = False
@@ -224,6 +224,11 @@ class _Search:
         if np.array_equal(theta, point.x[self.theta]):
             return point
         return self.criterion.at(np.concatenate([theta, point.x[self.beta.start :]]), point)
+
+
+def is_infinite_size(logarithm: float) -> bool:
+    """Whether a negative binomial's size is so large that it is a Poisson distribution."""
+    return bool(logarithm > _POISSON)
 
 
 def optimise(

@@ -39,9 +39,12 @@ class End(Protocol):
     """Where a search stopped."""
 
     @property
-    def theta(self) -> Array: ...  # noqa: D102
+    def theta(self) -> Array:
+        """The covariance parameters there, (n_theta,)."""
+
     @property
-    def deviance(self) -> float: ...  # noqa: D102
+    def deviance(self) -> float:
+        """The criterion's value there."""
 
 
 E = TypeVar("E", bound=End)

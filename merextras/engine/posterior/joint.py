@@ -20,7 +20,7 @@ import scipy.sparse as sp
 
 from merextras.engine.elimination.factor import Factor, flat
 from merextras.engine.kernels import blocks, dense
-from merextras.engine.kernels.blocks import Array
+from merextras.engine.kernels.blocks import Array, IntArray
 from merextras.engine.products.effects import EffectBasis
 from merextras.engine.solution.pls import Solution
 
@@ -113,11 +113,30 @@ def _tail_rows(factor: Factor, z: Sequence[sp.csr_array], m: int) -> Array:
     return np.concatenate([z[t].toarray().T for t in factor.system.plan.tail])
 
 
+def needed(solution: Solution, used: Sequence[IntArray]) -> tuple[IntArray, ...]:
+    """The levels of each term that must be drawn for some, sorted: those, and what they depend on.
+
+    A level of a leading term depends on its parents in later ones and on the whole tail, and on no
+    other level of its own term.
+    """
+    factor = solution.factor
+    plan, shapes = factor.system.plan, factor.system.cp.shapes
+    found = {t: np.unique(levels).astype(np.intp) for t, levels in enumerate(used)}
+    for lead in factor.leads:
+        for s in lead.nested:
+            parents = plan.parents[lead.term, s][found[lead.term]]
+            found[s] = np.union1d(found[s], parents)
+    if any(len(levels) for levels in found.values()):
+        found |= {t: np.arange(shapes[t][0]) for t in plan.tail}
+    return tuple(found[t] for t in range(len(used)))
+
+
 def draw(
     solution: Solution,
     n_sims: int,
     rng: np.random.Generator,
     fixed_low: Array | None = None,
+    levels: Sequence[IntArray] | None = None,
 ) -> tuple[Array, tuple[Array, ...]]:
     """Draws of (beta^ - beta, b^ - b) over sigma: normal, jointly, around zero.
 
@@ -126,36 +145,53 @@ def draw(
     fixed_low : (p, p) array, optional
         Lower factor of the precision of beta in the basis, if it is another than X'V^-1 X; the
         random effects given beta are drawn as ever.
+    levels : sequence of integer arrays, optional
+        The levels of each term to draw, as `needed` has them; all by default.
 
     Returns
     -------
     beta : (n_sims, p) array
-    b : tuple of (n_sims, J, k) arrays, in the model's order of terms
+    b : tuple of (n_sims, levels, k) arrays, in the model's order of terms
 
     Notes
     -----
     Back-substitution from the last eliminated to the first: ``beta`` from X'V^-1 X, then each term
     given those after it, ``b_t = Lambda L^-T z - N (C_tX beta + sum_a C_ta b_a)``. Cost O(n_sims)
-    times the entries of the factor.
+    times the entries of the factor that belong to the levels.
     """
     factor, p = solution.factor, solution.p
+    plan = factor.system.plan
     noise = rng.standard_normal((p, n_sims))
     beta = dense.solve_upper(solution.fixed_low if fixed_low is None else fixed_low, noise)
     found: dict[int, Array] = {}
-    if len(factor.tail):
+    tail = None
+    if len(factor.tail) and (levels is None or any(len(levels[t]) for t in plan.tail)):
         noise = rng.standard_normal((len(factor.tail), n_sims))
         known = factor.tail.whiten(solution.reduced.tail[:, :p] @ beta)
-        found.update(factor.split_tail(factor.tail.colour(noise - known)))
+        tail = factor.tail.colour(noise - known)
+        found.update(factor.split_tail(tail))
+    else:
+        found.update({t: np.empty((0, len(factor.lams[t]), n_sims)) for t in plan.tail})
     for lead in reversed(factor.leads):
-        rest = solution.reduced.leads[lead.term][:, :, :p] @ beta
+        at = slice(None) if levels is None else levels[lead.term]
+        rest = solution.reduced.leads[lead.term][at][:, :, :p] @ beta
         for s, block in lead.nested.items():
-            parents = factor.system.plan.parents[lead.term, s]
-            rest += blocks.transpose(block) @ found[s][parents]
-        if lead.to_tail is not None:
-            rest += (lead.to_tail.T @ factor.join_tail(found)).reshape(rest.shape)
+            parents = plan.parents[lead.term, s][at]
+            places = parents if levels is None else np.searchsorted(levels[s], parents)
+            rest += blocks.transpose(block[at]) @ found[s][places]
+        if lead.to_tail is not None and tail is not None:
+            rest += (_columns(lead.to_tail, at, rest.shape[1]).T @ tail).reshape(rest.shape)
+        half = lead.half[at]
         noise = rng.standard_normal(rest.shape)
-        found[lead.term] = blocks.transpose(lead.half) @ (noise - lead.half @ rest)
+        found[lead.term] = blocks.transpose(half) @ (noise - half @ rest)
     basis = solution.cp.basis
     beta = basis.transform @ beta
-    b = tuple(own.modes(np.moveaxis(found[t], 2, 0)) for t, own in enumerate(basis.effects))
-    return np.ascontiguousarray(beta.T), b
+    b = (own.columns(found[t]) for t, own in enumerate(basis.effects))
+    return np.ascontiguousarray(beta.T), tuple(np.moveaxis(part, 2, 0) for part in b)
+
+
+def _columns(to_tail: sp.csc_array, levels: IntArray | slice, k: int) -> sp.csc_array:
+    """The columns of some levels, all of their k effects."""
+    if isinstance(levels, slice):
+        return to_tail
+    return sp.csc_array(to_tail[:, (levels[:, None] * k + np.arange(k)).reshape(-1)])

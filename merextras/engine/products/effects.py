@@ -133,6 +133,10 @@ class EffectBasis:
         """Effects as the user counts them, (..., k), of those in these coordinates: T c."""
         return np.asarray(c @ self.transform.T)
 
+    def columns(self, c: Array) -> Array:
+        """The same of columns of effects, (..., k, m)."""
+        return c * self.transform[0, 0] if self.k == 1 else np.asarray(self.transform @ c)
+
     def covariance(self, g: Array) -> Array:
         """Covariance of the user's effects, (..., k, k): T G T'."""
         return np.asarray(self.transform @ g @ self.transform.T)

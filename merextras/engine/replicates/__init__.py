@@ -1,6 +1,7 @@
 """Fits to many responses of one design at once.
 
 Read `responses` (their cross-products), `draws` (simulated cross-products), `problem` (the
-deviance of all), `by_levels` and `whole` (its two evaluations), `search` (the minimisation),
-`elsewhere` (other starts of singular ones), `fits` (what is found).
+deviance of all), `by_levels` and `whole` (its evaluations with a matrix a replicate), `iterated`
+with `shared_part` (that with one factor for all), `descent` (the search), `search` (which of these
+is taken), `elsewhere` (other starts of singular ones), `fits` (what is found).
 """

@@ -45,8 +45,55 @@ class Point:
             getattr(self, f.name)[which] = getattr(other, f.name)
 
 
-class Problem(ABC):
-    """A block of responses to one design.
+class Deviances(ABC):
+    """A block of responses to one design, as a search sees them.
+
+    Attributes
+    ----------
+    cp : CrossProducts
+    covariances : Covariances
+    reml : bool
+    n_responses : int
+    penalty : Penalty or None
+    df : int
+        Divisor of the residual variance.
+    """
+
+    def __init__(
+        self,
+        cp: CrossProducts,
+        covariances: Covariances,
+        n_responses: int,
+        *,
+        reml: bool,
+        penalty: Penalty | None,
+    ) -> None:
+        self.cp, self.reml, self.n_responses = cp, reml, n_responses
+        self.covariances, self.penalty = covariances, penalty
+        self.df: int | Array = cp.n - cp.p if reml else cp.n
+
+    @abstractmethod
+    def at(self, which: IntArray, theta: Array) -> Point:
+        """The deviance and what belongs to it, of some replicates at their thetas.
+
+        A deviance that does not exist is NaN, and minus infinity where the fit is exact, as in
+        `pls`.
+        """
+
+    @abstractmethod
+    def local_model(self, which: IntArray, point: Point) -> tuple[Array, Array, Array]:
+        """Gradient and approximate Hessian in theta, and D of `gradient.covariance_slopes`.
+
+        Returns
+        -------
+        gradient : (m, n_theta) array
+        hessian : (m, n_theta, n_theta) array
+        slopes : (m, k, k) array
+        """
+
+
+class Problem(Deviances):
+    """Responses whose P is laid out, see above.
 
     Coordinates are arrays of the subclass's own shape; it says how they are multiplied.
 
@@ -71,9 +118,7 @@ class Problem(ABC):
         reml: bool,
         penalty: Penalty | None,
     ) -> None:
-        self.cp, self.reml, self.n_responses = cp, reml, n_responses
-        self.covariances, self.penalty = covariances, penalty
-        self.df: int | Array = cp.n - cp.p if reml else cp.n
+        super().__init__(cp, covariances, n_responses, reml=reml, penalty=penalty)
         self.basis_log_det = cp.basis.log_det()
         self._last: tuple[Array, Array] | None = None
 
@@ -128,11 +173,7 @@ class Problem(ABC):
         return self._last[1], self._log_det
 
     def at(self, which: IntArray, theta: Array) -> Point:
-        """The deviance and what belongs to it, of some replicates at their thetas.
-
-        A deviance that does not exist is NaN, and minus infinity where the fit is exact, as in
-        `pls`.
-        """
+        """See `Deviances`."""
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             shrink, log_det = self._shrinkage(theta)
             y = self.responses(which)
@@ -170,14 +211,7 @@ class Problem(ABC):
         return np.asarray(self.yy_within[which] + np.einsum("mp,mp->m", beta, cross))
 
     def local_model(self, which: IntArray, point: Point) -> tuple[Array, Array, Array]:
-        """Gradient and approximate Hessian in theta, and D of `gradient.covariance_slopes`.
-
-        Returns
-        -------
-        gradient : (m, n_theta) array
-        hessian : (m, n_theta, n_theta) array
-        slopes : (m, k, k) array
-        """
+        """See `Deviances`; the Hessian is the average information's."""
         theta, cov = point.theta, self.covariances
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             shrink, _ = self._shrinkage(theta)

@@ -14,6 +14,7 @@ from merextras._checks import unknown_column
 from merextras._typing import Array, IntArray
 from merextras.exceptions import InvalidArgumentError, TooLargeError
 from merextras.model.design.design import RowDesign
+from merextras.model.design.user_rows import expected, rows_of_fit
 from merextras.model.state.fitted import FittedModel
 
 # Singular values of (I - H) in its own metric below this belong to directions that it removes.
@@ -89,11 +90,12 @@ def _read(design: RowDesign, given: Any) -> tuple[IntArray, str]:
             )
         values, name = design.frame[given], given
     else:
-        values = pd.Series(np.asarray(given)) if np.ndim(given) == 1 else pd.Series(dtype=float)
         name = str(getattr(given, "name", None) or "cluster")
+        own = rows_of_fit(given, design.index, design.user_rows, "cluster", wider=True)
+        values = pd.Series(np.asarray(own)) if np.ndim(own) == 1 else pd.Series(dtype=float)
         if len(values) != design.n:
             raise InvalidArgumentError(
-                f"cluster: expected a name or {design.n} values, one for each row of the model, "
+                f"cluster: expected a name or {expected(design.index, design.user_rows)}, "
                 f"got shape {np.shape(given)}"
             )
     if values.isna().any():

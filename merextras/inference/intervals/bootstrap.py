@@ -12,10 +12,17 @@ from merextras._checks import check_choice, check_count, check_jobs
 from merextras._rng import as_generator
 from merextras._typing import Rng
 from merextras.accessors.parameters import parameters
+from merextras.engine.replicates.iterated import Common
 from merextras.exceptions import InvalidArgumentError, MerextrasError
 from merextras.inference.intervals import bootstrap_generalised
 from merextras.inference.intervals.refits import Block, Statistic, one_by_one
-from merextras.inference.intervals.replicates import block_size, in_blocks, is_long, refit_drawn
+from merextras.inference.intervals.replicates import (
+    block_size,
+    common_of,
+    in_blocks,
+    is_long,
+    refit_drawn,
+)
 from merextras.model.design.resample_groups import outermost
 from merextras.model.fit.response_draws import Source
 from merextras.model.fit.response_draws_by_products import ProductSource, response_source
@@ -162,22 +169,22 @@ def bootstrap(
     statistic = Statistic.of(func, model)
     if func is None and source is not None and model.design.residual is None:
         size, long = block_size(model), is_long(model, n_sims)
-        blocks = in_blocks(
-            _together, (model, source), generators, size=size, n_jobs=n_jobs, long=long
-        )
+        given = (model, source, common_of(model, n_sims))
+        blocks = in_blocks(_together, given, generators, size=size, n_jobs=n_jobs, long=long)
     else:
-        given, long = (model, source, statistic), n_sims > _LONG
-        blocks = in_blocks(one_by_one, given, generators, size=_FEW, n_jobs=n_jobs, long=long)
+        one, long = (model, source, statistic), n_sims > _LONG
+        blocks = in_blocks(one_by_one, one, generators, size=_FEW, n_jobs=n_jobs, long=long)
     return _result(statistic, blocks, kind, use_u)
 
 
 def _together(
     model: FittedModel,
     source: Source | ProductSource,
+    common: Common | None,
     generators: Sequence[np.random.Generator],
 ) -> Block:
     """All parameters of some replicates, through one design."""
-    fits = refit_drawn(model, source, generators)
+    fits = refit_drawn(model, source, generators, common)
     failed = ~fits.converged
     values = parameters(model, fits.theta, np.where(failed, np.nan, fits.sigma2), fits.beta)
     values[failed] = np.nan

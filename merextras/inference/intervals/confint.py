@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,8 @@ from scipy import stats
 from merextras._checks import check_choice, check_level
 from merextras._typing import Rng
 from merextras.accessors.parameters import covariance_names, parameter_names
+from merextras.exceptions import InvalidArgumentError
+from merextras.inference.ddf.method import Method, method_of, t_table
 from merextras.inference.intervals.bootstrap import bootstrap
 from merextras.inference.intervals.profile import profile
 from merextras.model.state.fitted import FittedModel
@@ -30,6 +33,8 @@ def confint(
     rng: Rng = None,
     boot_type: str = "percentile",
     n_jobs: int = 1,
+    ddf: str | None = None,
+    cluster: Any = None,
 ) -> pd.DataFrame:
     """Confidence intervals, lme4's ``confint``.
 
@@ -48,6 +53,11 @@ def confint(
     n_sims, rng, boot_type, n_jobs
         For ``"boot"``: the number of replicates, their seed or generator, ``"percentile"``,
         ``"basic"``, ``"normal"`` or ``"shortest"``, and the number of processes.
+    ddf : {"satterthwaite", "kenward-roger", "asymptotic", "CR0", "CR1", "CR2"}, optional
+        For ``"wald"``: quantiles of Student's t with these degrees of freedom, and with Kenward and
+        Roger's method or the cluster-robust ones their standard errors.
+    cluster : str or array, optional
+        Of the robust ones, as in `MerMod.vcov`.
 
     Returns
     -------
@@ -60,7 +70,8 @@ def confint(
     Raises
     ------
     InvalidArgumentError
-        A level outside (0, 1), an unknown method or parameter; for the bootstrap's arguments.
+        A level outside (0, 1), an unknown method or parameter; for the bootstrap's arguments; a
+        `ddf` for another method than Wald's, a `cluster` without a robust one.
     ProfileError
         A profile that can't be followed.
 
@@ -93,6 +104,10 @@ def confint(
     level = check_level(level)
     method = "wald" if method == "Wald" else method
     check_choice(method, ("profile", "wald", "boot"), "method")
+    if method != "wald" and (ddf is not None or cluster is not None):
+        raise InvalidArgumentError(
+            f"ddf, cluster: are for method='wald'; method={method!r} has no standard errors"
+        )
     names = parameter_names(model)
     wanted = select(parm, names, names[: len(names) - model.solution.p])
     if method == "profile":
@@ -101,12 +116,15 @@ def confint(
         check_choice(boot_type, TYPES, "boot_type")
         found = bootstrap(model, n_sims=n_sims, rng=rng, n_jobs=n_jobs)
         return found.confint(level, boot_type).loc[wanted]
-    return _wald(model, level, names).loc[wanted]
+    tests = method_of(model, ddf or "asymptotic", cluster=cluster, stacklevel=3)
+    return _wald(tests, level, names).loc[wanted]
 
 
-def _wald(model: FittedModel, level: float, names: Sequence[str]) -> pd.DataFrame:
-    beta = model.solution.beta
-    half = stats.norm.isf((1.0 - level) / 2.0) * np.sqrt(np.diag(model.fixed_covariance))
+def _wald(method: Method, level: float, names: Sequence[str]) -> pd.DataFrame:
+    """Of an ML fit Kenward and Roger's method has the estimates of its refit by REML."""
+    beta = method.model.solution.beta
+    table = t_table(method, np.eye(len(beta)))
+    half = (stats.t.isf((1.0 - level) / 2.0, table["df"]) * table["std_error"]).to_numpy()
     out = pd.DataFrame(np.nan, index=list(names), columns=["conf_low", "conf_high"])
     fixed = slice(len(names) - len(beta), None)
     out.iloc[fixed, 0] = beta - half

@@ -12,8 +12,9 @@ from tqdm import tqdm
 from merextras._jobs import in_order
 from merextras._typing import Array
 from merextras.engine.replicates.fits import ManyFits
+from merextras.engine.replicates.iterated import Common
 from merextras.engine.replicates.responses import Responses
-from merextras.engine.replicates.search import minimise_many
+from merextras.engine.replicates.search import common_part, minimise_many
 from merextras.model.fit.response_draws import Source
 from merextras.model.fit.response_draws_by_products import ProductSource
 from merextras.model.state.fitted import FittedModel, refit_start
@@ -85,24 +86,33 @@ def check_joint_refits(model: FittedModel, verb: str) -> None:
     )
 
 
-def refit_reduced(model: FittedModel, responses: Responses) -> ManyFits:
-    """The model's refits to responses, all together."""
+def common_of(model: FittedModel, n_sims: int) -> Common | None:
+    """What the refits of `n_sims` replicates have in common, found before the first block."""
+    check_joint_refits(model, "refits")
+    return common_part(model.criterion, refit_start(model), n_sims)
+
+
+def refit_reduced(
+    model: FittedModel, responses: Responses, common: Common | None = None
+) -> ManyFits:
+    """The model's refits to responses, all together; `common` where these are some of many."""
     check_joint_refits(model, "refits")
     start, control = refit_start(model), model.control.engine
-    return minimise_many(model.criterion, responses, start, control=control)
+    return minimise_many(model.criterion, responses, start, control=control, common=common)
 
 
-def refit_all(model: FittedModel, y: Array) -> ManyFits:
+def refit_all(model: FittedModel, y: Array, common: Common | None = None) -> ManyFits:
     """The model's refits to the columns of y, (n, m), all together."""
-    return refit_reduced(model, reduced(model, y))
+    return refit_reduced(model, reduced(model, y), common)
 
 
 def refit_drawn(
     model: FittedModel,
     source: Source | ProductSource,
     generators: Sequence[np.random.Generator],
+    common: Common | None = None,
 ) -> ManyFits:
     """The model's refits to a response from each generator, all together."""
     if isinstance(source, Source):
-        return refit_all(model, source.draw(generators))
-    return refit_reduced(model, source.responses(generators))
+        return refit_all(model, source.draw(generators), common)
+    return refit_reduced(model, source.responses(generators), common)

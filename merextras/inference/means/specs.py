@@ -21,6 +21,8 @@ def read_specs(specs: object) -> tuple[str, Any, list[str] | None]:
     InvalidArgumentError
         A formula without a name right of the tilde, or with more than one tilde or bar.
     """
+    if isinstance(specs, str) and specs.strip() == "1":
+        return "", [], None
     if not isinstance(specs, str) or "~" not in specs:
         return "", specs, None
     left, *rest = specs.split("~")

@@ -12,6 +12,7 @@ from merextras._checks import check_count, check_frame, unknown_column
 from merextras._typing import IntArray
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.columns.levels import grouping
+from merextras.model.design.design import RowDesign
 from merextras.model.frame.read import as_pandas
 from merextras.model.state.fitted import FittedModel
 
@@ -31,7 +32,7 @@ def extend(
     Parameters
     ----------
     data : DataFrame (pandas or polars) or MerMod
-        Of a model its variables.
+        Of a model its variables, with the columns of its weights and offset.
     n : int
         How many levels there are then, or how many rows each level has. Fewer than now are the
         first ones.
@@ -77,7 +78,7 @@ def extend(
     if (along is None) == (within is None):
         raise InvalidArgumentError("extend: give one of along= (more levels) and within= (rows)")
     if isinstance(data, FittedModel):
-        data = data.design.require_rows("extend", "rows are copied").frame
+        data = _frame_of(data.design.require_rows("extend", "rows are copied"))
     frame = check_frame(as_pandas(data), "data")
     name, column = ("along", along) if within is None else ("within", within)
     if not isinstance(column, str) or column not in frame.columns:
@@ -90,6 +91,19 @@ def extend(
             raise InvalidArgumentError("nested: it is for along=, which makes new levels")
         return _more_rows(frame, codes, n)
     return _more_levels(frame, column, codes, n, _nested(frame, column, codes, nested))
+
+
+def _frame_of(design: RowDesign) -> pd.DataFrame:
+    """The variables of a model, with the columns that its arguments by row were."""
+    options = design.options
+    by_row = {"weights": options.weights, "freq_weights": options.frequencies}
+    by_row["offset"] = options.offset
+    columns = {
+        column: by_row[name]
+        for name, column in options.columns.items()
+        if column not in design.frame.columns
+    }
+    return design.frame.assign(**columns)
 
 
 def _by_level(codes: IntArray) -> list[IntArray]:

@@ -11,19 +11,20 @@ import pandas as pd
 import scipy.sparse as sp
 from scipy.sparse import linalg as spla
 
-from merextras._checks import check_flag, one_of
+from merextras._checks import check_flag
 from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError
-from merextras.inference.variance_tests.variance_hypothesis import label_of
+from merextras.inference.planning.assumed import covariances_of, fixed_effects, with_response
+from merextras.inference.planning.made_generalised import made_from_formula, made_from_model
 from merextras.model.columns.fixed import Scope
 from merextras.model.design.build import build_design
 from merextras.model.design.design import Design, RowDesign
 from merextras.model.design.options import Options, callers_names
 from merextras.model.design.rank import full_rank
 from merextras.model.design.sanity import check_design
-from merextras.model.formula.parse import parse
-from merextras.model.formula.translate import names_in, unquoted
 from merextras.model.frame.read import as_pandas
+from merextras.model.generalised.families import read_family
+from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.state.fitted import Fit, FittedModel, fit_at
 from merextras.model.state.one_sigma import require_one_sigma
 from merextras.model.statsmodels.mixedlm import as_fitted
@@ -45,14 +46,16 @@ def make_model(
     weights: Any = None,
     offset: Any = None,
     contrasts: Mapping[str, str] | None = None,
+    family: object = None,
+    dispersion: float | None = None,
 ) -> FittedModel:
     """A model with given parameters instead of estimates, simr's ``makeLmer``.
 
     Parameters
     ----------
     formula : str, MerMod or MixedLMResults
-        lme4's formula; or a model whose formula, data and parameters are taken where the other
-        arguments give none.
+        lme4's formula; or a model (of `glmer`, too) whose formula, data and parameters are taken
+        where the other arguments give none.
     data : DataFrame, optional
         The design: predictors and groups. The response may be missing, as a column or in rows; its
         values are not used. Needed with a formula.
@@ -69,6 +72,12 @@ def make_model(
         The criterion by which refits are made; the model's own, or REML.
     weights, offset, contrasts : as `lmer`
         With a formula; of a model they are those of its columns.
+    family : as of `glmer`, optional
+        With a formula: a generalised model, of a family without a dispersion to estimate. A
+        binomial response has one trial in each row, `weights` of them, or is
+        ``cbind(successes, failures)`` of columns whose sum is their number.
+    dispersion : float, optional
+        The size of a negative binomial.
 
     Returns
     -------
@@ -97,7 +106,9 @@ def make_model(
     any group. For that it has a made-up response, ``X beta`` plus residuals that neither X nor Z
     explain. What asks how well *data* agree with a model (likelihoods, residuals, profiles,
     influence, p-values of its estimates) asks it of that response and means nothing here: `refit`
-    it to a simulated one first.
+    it to a simulated one first. Of a generalised model it is the mean given random effects of zero,
+    no whole numbers, and the information there is not that of an optimum: `simulate`, `power`,
+    `predict` without standard errors and `refit` are what such a model is for.
 
     Examples
     --------
@@ -116,6 +127,27 @@ def make_model(
     >>> m.simulate(n_sims=2, rng=1).shape
     (300, 2)
     """
+    if family is not None or isinstance(formula, FittedGlmm):
+        by_row = {"weights": weights, "offset": offset}
+        if sigma is not None or reml is not None:
+            raise InvalidArgumentError(
+                "make_model: sigma= and reml= are of linear models; a generalised model has its "
+                "family's variance and is fitted by maximum likelihood"
+            )
+        if isinstance(formula, FittedGlmm):
+            _refuse_beside(**by_row, contrasts=contrasts, family=family, dispersion=dispersion)
+            return made_from_model(formula, data, fixef, var_corr)
+        if not isinstance(formula, str) or data is None or fixef is None or var_corr is None:
+            raise InvalidArgumentError(
+                "make_model: with family= give a formula, data=, fixef= and var_corr="
+            )
+        choice = read_family(family, dispersion)
+        options = Options(contrasts=dict(contrasts or {}), scope=Scope(callers_names(1)))
+        return made_from_formula(
+            formula, data, choice, options, by_row=by_row, fixef=fixef, var_corr=var_corr
+        )
+    if dispersion is not None:
+        raise InvalidArgumentError("dispersion: is for family='negative_binomial'; see sigma=")
     if reml is not None:
         reml = check_flag(reml, "reml")
     if isinstance(formula, str):
@@ -125,38 +157,45 @@ def make_model(
                 "in its place has them"
             )
         options = Options(contrasts=dict(contrasts or {}), scope=Scope(callers_names(1)))
-        frame = _with_response(formula, as_pandas(data))
+        frame = with_response(formula, as_pandas(data))
         design = _design(formula, frame, options.with_rows(frame, weights=weights, offset=offset))
         old = None
     else:
-        if any(given is not None for given in (weights, offset, contrasts)):
-            raise InvalidArgumentError(
-                "make_model: weights, offset and contrasts are those of the model; give a formula "
-                "to change them"
-            )
+        _refuse_beside(weights=weights, offset=offset, contrasts=contrasts)
         old = as_fitted(formula)
         require_one_sigma(
             old, "make_model", "a model is made with one of given size", "give it a formula"
         )
         design = _design_of(old, data)
-    beta = _fixed_effects(design, fixef, old)
+    beta = fixed_effects(design, fixef, old)
     scale = _sigma(sigma, old)
     if old is not None and old.has_known_sigma and scale != old.design.options.sigma:
         raise InvalidArgumentError(
             f"sigma={sigma!r}: the model has a known residual standard deviation, "
             f"{old.design.options.sigma:g}; fit it with another sigma= to change that"
         )
-    gs = _covariances(design, var_corr, old)
+    gs = covariances_of(design, var_corr, old)
     reml = (True if old is None else old.solution.reml) if reml is None else reml
     fit = made_fit(design, beta, gs, scale, reml=reml)
     return FittedModel.adapter._of(fit)
 
 
+def _refuse_beside(**given: Any) -> None:
+    """Refuse what a model that is given in the formula's place has."""
+    if any(value is not None for value in given.values()):
+        raise InvalidArgumentError(
+            "make_model: weights, offset and contrasts are those of the model, and so is the "
+            "family; give a formula to change them"
+        )
+
+
 def with_data(model: FittedModel, data: pd.DataFrame) -> FittedModel:
     """The model with its parameters on other data, see `make_model`."""
+    if isinstance(model, FittedGlmm):
+        return made_from_model(model, data, None, None)
     gs = list(model.covariances)
     design = _design_of(model, data)
-    beta = _fixed_effects(design, None, model)
+    beta = fixed_effects(design, None, model)
     scale = float(np.sqrt(model.solution.sigma2))
     return model._like(made_fit(design, beta, gs, scale, reml=model.solution.reml))
 
@@ -219,27 +258,9 @@ def _design_of(model: FittedModel, data: Any) -> RowDesign:
     """The model's design, on other data if there are some."""
     if data is None:
         return model.design.require_rows("make_model", "the study has rows; give data=")
-    frame = _with_response(model.design.formula, as_pandas(data))
+    frame = with_response(model.design.formula, as_pandas(data))
     options = model.design.options.for_data(frame)
     return _design(model.design.formula, frame, options)
-
-
-def _with_response(formula: str, frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame with some value of the response in every row."""
-    response = unquoted(parse(formula).response)
-    if response in frame.columns:
-        if not frame[response].isna().any():
-            return frame
-        return frame.assign(**{response: frame[response].astype(float).fillna(0.0)})
-    used = [c for c in frame.columns if c in names_in(parse(formula).response)]
-    if used:
-        return frame
-    if not response.replace("_", "a").replace(".", "a").isalnum():
-        raise InvalidArgumentError(
-            f"formula={formula!r}: the data lack the variables of the response {response!r}; "
-            "without them write a plain name left of the '~'"
-        )
-    return frame.assign(**{response: 0.0})
 
 
 def _sigma(sigma: object, old: FittedModel | None) -> float:
@@ -250,100 +271,3 @@ def _sigma(sigma: object, old: FittedModel | None) -> float:
     if not is_number or not 0.0 < float(sigma) < np.inf:  # type: ignore[arg-type]
         raise InvalidArgumentError(f"sigma={sigma!r}: a standard deviation, a positive number")
     return float(sigma)  # type: ignore[arg-type]
-
-
-def _fixed_effects(design: Design, given: Any, old: FittedModel | None) -> Array:
-    names = list(design.fixed.names)
-    known: dict[str, float] = {}
-    if old is not None:
-        known = dict(zip(old.design.fixed.names, old.solution.beta.tolist(), strict=True))
-    if given is None or isinstance(given, (Mapping, pd.Series)):
-        known |= _by_name(dict(given) if given is not None else {}, names)
-        missing = [name for name in names if name not in known]
-        if missing:
-            raise InvalidArgumentError(
-                f"fixef: the design has the fixed effects {names}; there is no value for {missing}"
-            )
-        lost = [name for name in known if name not in names]
-        if lost:
-            raise InvalidArgumentError(
-                f"data: the fixed effects {lost} of the model can't be made from them: they are "
-                "not columns of the new design, or others determine them"
-            )
-        return np.array([known[name] for name in names], dtype=float)
-    try:
-        beta = np.array(given, dtype=float)
-    except (TypeError, ValueError):
-        beta = np.empty(0)
-    if beta.shape != (len(names),) or not np.all(np.isfinite(beta)):
-        raise InvalidArgumentError(
-            f"fixef: expected {len(names)} finite numbers, one for each of {names}, or a mapping "
-            f"of names to numbers; got {given!r}"
-        )
-    return beta
-
-
-def _by_name(given: Mapping[Any, Any], names: list[str]) -> dict[str, float]:
-    out = {}
-    for name, value in given.items():
-        if name not in names:
-            raise InvalidArgumentError(f"fixef: {name!r} is no fixed effect; {one_of(name, names)}")
-        is_number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-        if not is_number or not np.isfinite(value):
-            raise InvalidArgumentError(f"fixef: {name!r} is {value!r}, not a finite number")
-        out[str(name)] = float(value)
-    return out
-
-
-def _covariances(
-    design: Design, given: Mapping[str, Any] | None, old: FittedModel | None
-) -> list[Array]:
-    """The covariance matrix of each term."""
-    if given is not None and not isinstance(given, Mapping):
-        raise InvalidArgumentError(
-            f'var_corr={given!r}: expected a mapping such as {{"school": 0.5}} of terms to '
-            "standard deviations or covariance matrices"
-        )
-    labels = [label_of(term) for term in design.terms]
-    keys = {label.replace(" ", ""): t for t, label in enumerate(labels)}
-    for factor in design.factors:
-        if len(found := design.terms_of(factor)) == 1:
-            keys.setdefault(factor.replace(" ", ""), found[0])
-    out: dict[int, Array] = {} if old is None else dict(enumerate(old.covariances))
-    for key, value in (given or {}).items():
-        t = keys.get(key.replace(" ", "")) if isinstance(key, str) else None
-        if t is None:
-            raise InvalidArgumentError(
-                f"var_corr: {key!r} is no term of the model; {one_of(key, labels)}"
-            )
-        out[t] = _covariance(value, design.terms[t].names, labels[t])
-    missing = [label for t, label in enumerate(labels) if t not in out]
-    if missing:
-        raise InvalidArgumentError(f"var_corr: there is no value for {missing}")
-    return [out[t] for t in range(len(labels))]
-
-
-def _covariance(value: Any, names: tuple[str, ...], label: str) -> Array:
-    k = len(names)
-    try:
-        found = np.array(value, dtype=float)
-    except (TypeError, ValueError):
-        found = np.empty(0)
-    if found.shape == () and k == 1:
-        found = found.reshape(1)
-    if found.shape == (k,) and np.all(found >= 0.0) and np.all(np.isfinite(found)):
-        return np.diag(found**2)
-    if found.shape != (k, k) or not np.all(np.isfinite(found)):
-        raise InvalidArgumentError(
-            f"var_corr: {label} needs {k} standard deviation(s), not negative, or a ({k}, {k}) "
-            f"covariance matrix of {list(names)}; got {value!r}"
-        )
-    size = np.sqrt(np.abs(np.diag(found)))
-    unit = np.outer(*[np.where(size > 0.0, size, 1.0)] * 2)
-    values = np.linalg.eigvalsh(0.5 * (found + found.T) / unit)
-    if np.any(np.abs(found - found.T) > 1e-8 * unit) or np.any(values < -1e-8):
-        raise InvalidArgumentError(
-            f"var_corr: the matrix of {label} is no covariance: it must be symmetric, without "
-            f"negative eigenvalues (correlations within -1 to 1); got {value!r}"
-        )
-    return np.asarray(0.5 * (found + found.T))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,12 @@ from merextras._rng import as_generator
 from merextras._typing import Rng
 from merextras.exceptions import UnsupportedModelError
 from merextras.inference.intervals.replicates import block_size, check_joint_refits, in_blocks
-from merextras.inference.planning.rejections import test_responses
+from merextras.inference.planning.rejections import PValues, test_responses
+from merextras.inference.planning.rejections_generalised import Planned, test_generalised
 from merextras.inference.planning.tested import FixedHypothesis, Hypothesis, read_test
 from merextras.model.fit.response_draws import Source
 from merextras.model.fit.response_draws_by_products import response_source
+from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.replicates.power import Power
@@ -24,6 +27,8 @@ __all__ = ["power"]
 
 # Simulated studies worked on at a time, and how many take long enough for a progress bar.
 _BLOCK, _LONG = 256, 2000
+# The same of a generalised model, whose studies are refitted one by one.
+_FEW, _LONG_GENERALISED = 8, 200
 
 
 def power(
@@ -41,8 +46,9 @@ def power(
     r"""How likely a test finds what is there, simr's ``powerSim``.
 
     Responses are drawn from the model, :math:`y^* = X\beta + Zb^* + e^*` with new random effects
-    and residuals, the model is refitted to each by its own criterion, and the hypothesis is tested
-    in each refit. The power is the share of p-values below `alpha`.
+    and residuals (of a generalised model from its family), the model is refitted to each by its own
+    criterion, and the hypothesis is tested in each refit. The power is the share of p-values below
+    `alpha`.
 
     Parameters
     ----------
@@ -50,15 +56,17 @@ def power(
         The study with its true parameters: a fit, or `make_model` with what is assumed.
     test : str, mapping or array
         The name of a fixed effect (``"Days"``, a t test); of a term of the fixed part
-        (``"C(dose)"``, an F test of type III); contrasts as in `contest`; or a random-effects term
-        as lme4 writes it (``"(1 | school)"``), whose variances are tested against zero.
+        (``"C(dose)"``, an F test of type III); contrasts as in `contest`, hypotheses as text among
+        them (``"dose[low] = dose[mid]"``); or a random-effects term as lme4 writes it (``"(1 |
+        school)"``), whose variances are tested against zero.
     n_sims : int, default 1000
         Simulated studies.
     alpha : float, default 0.05
         Level of the test, two-sided.
     method : str, optional
         ``"satterthwaite"`` (the default), ``"kenward-roger"``, ``"asymptotic"`` (Wald's test) or
-        ``"lrt"`` (likelihood ratio by ML, chi-square) for fixed effects; ``"lrt"`` alone for
+        ``"lrt"`` (likelihood ratio by ML, chi-square) for fixed effects, of a model of `glmer`
+        ``"asymptotic"`` (the default, as simr's ``"z"``) or ``"lrt"``; ``"lrt"`` alone for
         variances, by the model's own criterion and the chi-square distribution, which is
         conservative as the hypothesis is at the boundary (`ranova`).
     rhs : float or (r,) array
@@ -81,7 +89,8 @@ def power(
         A test that is not of the model, a method that does not exist for it, another argument that
         is not allowed.
     UnsupportedModelError
-        Frequency weights; likelihood ratios of a model that keeps no rows.
+        Frequency weights; likelihood ratios of a model that keeps no rows; degrees of freedom of a
+        generalised model.
 
     See Also
     --------
@@ -97,8 +106,10 @@ def power(
     The power at the estimates of a pilot study ("observed power") says no more than its p-value.
     Take effects that matter, with `make_model`.
 
-    All replicates are refitted together (see `bootstrap`); the tests of fixed effects then take
-    the derivatives of the criterion at each replicate's own estimates.
+    All replicates of a linear model are refitted together (see `bootstrap`); the tests of fixed
+    effects then take the derivatives of the criterion at each replicate's own estimates. Those of a
+    generalised model are refitted one by one, from the true parameters, and tested as `summary` and
+    `anova` test the fit to that response.
 
     References
     ----------
@@ -115,7 +126,7 @@ def power(
     >>> 0.6 < found.power < 0.8
     True
     """
-    model = as_fitted(m)
+    model = as_fitted(m, generalised=True)
     n_sims, n_jobs = check_count(n_sims, "n_sims"), check_jobs(n_jobs)
     alpha, level = check_level(alpha, "alpha"), check_level(level)
     return simulated(
@@ -141,6 +152,45 @@ def simulated(
     bar: bool = True,
 ) -> Power:
     """Simulate the studies of a model; see `power`. `bar` is whether progress may be shown."""
+    if isinstance(model, FittedGlmm):
+        found = in_blocks(
+            test_generalised,
+            (Planned.of(model, hypothesis),),
+            generator.spawn(n_sims),
+            size=_FEW,
+            n_jobs=n_jobs,
+            long=bar and n_sims >= _LONG_GENERALISED,
+            desc="power",
+        )
+    else:
+        found = _linear(model, hypothesis, generator.spawn(n_sims), n_jobs, bar)
+    values = np.concatenate([part.values for part in found])
+    singular = np.concatenate([part.singular for part in found])
+    effect: tuple[float, ...] = ()
+    if isinstance(hypothesis, FixedHypothesis):
+        effect = tuple((hypothesis.matrix @ model.fixed_estimates).tolist())
+    return Power(
+        test=hypothesis.label,
+        method=hypothesis.method,
+        p_values=values,
+        alpha=alpha,
+        effect=effect,
+        n_rows=model.design.n if isinstance(model, FittedGlmm) else model.solution.n,
+        n_levels={term.factor: len(term.levels) for term in model.design.terms},
+        level=level,
+        singular_share=float(np.mean(singular)),
+        failures=sum((part.failures for part in found), Counter[str]()),
+    )
+
+
+def _linear(
+    model: FittedModel,
+    hypothesis: Hypothesis,
+    generators: Sequence[np.random.Generator],
+    n_jobs: int,
+    bar: bool,
+) -> list[PValues]:
+    """The tests of a linear model's studies, refitted together."""
     check_joint_refits(model, "power")
     source = response_source(model, use_u=False, resampled=False)
     if hypothesis.method == "lrt" and not isinstance(source, Source):
@@ -148,29 +198,12 @@ def simulated(
             "method='lrt': a model that was fitted from chunks keeps no rows, which the smaller "
             "model needs; take method='satterthwaite' for fixed effects, or pb_modcomp"
         )
-    found = in_blocks(
+    return in_blocks(
         test_responses,
         (model, hypothesis, source),
-        generator.spawn(n_sims),
+        generators,
         size=min(block_size(model), _BLOCK),
         n_jobs=n_jobs,
-        long=bar and n_sims >= _LONG,
+        long=bar and len(generators) >= _LONG,
         desc="power",
-    )
-    values = np.concatenate([part.values for part in found])
-    singular = np.concatenate([part.singular for part in found])
-    effect: tuple[float, ...] = ()
-    if isinstance(hypothesis, FixedHypothesis):
-        effect = tuple((hypothesis.matrix @ model.solution.beta).tolist())
-    return Power(
-        test=hypothesis.label,
-        method=hypothesis.method,
-        p_values=values,
-        alpha=alpha,
-        effect=effect,
-        n_rows=model.solution.n,
-        n_levels={term.factor: len(term.levels) for term in model.design.terms},
-        level=level,
-        singular_share=float(np.mean(singular)),
-        failures=sum((part.failures for part in found), Counter[str]()),
     )

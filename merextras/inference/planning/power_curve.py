@@ -86,7 +86,7 @@ def power_curve(
     >>> curve.to_frame()["power"].is_monotonic_increasing
     True
     """
-    model = as_fitted(m)
+    model = as_fitted(m, generalised=True)
     sizes = _sizes(values)
     n_sims, n_jobs = check_count(n_sims, "n_sims"), check_jobs(n_jobs)
     alpha, level = check_level(alpha, "alpha"), check_level(level)

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from merextras._checks import check_choice, one_of
 from merextras._typing import Array
-from merextras.exceptions import InvalidArgumentError
+from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
 from merextras.inference.ddf.contrasts import read_contrasts
 from merextras.inference.ddf.method import METHODS
 from merextras.inference.fixed_effects.term_contrasts import by_type
-from merextras.inference.variance_tests.variance_hypothesis import label_of
+from merextras.inference.functions.hypotheses import is_text, read_hypotheses
+from merextras.inference.variance_tests.variance_hypothesis import label_of, term_key
 from merextras.model.state.fitted import FittedModel
 from merextras.model.state.penalised import refuse_penalised
 
 #: The tests of fixed effects; of a random-effects term there is the last alone.
 FIXED_METHODS = (*METHODS, "lrt")
+#: Those of a generalised model.
+GENERALISED_METHODS = ("asymptotic", "lrt")
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,14 +73,20 @@ def read_test(model: FittedModel, test: Any, method: object, rhs: Any) -> Hypoth
         A name that is neither a fixed effect, a term of the fixed part nor a random-effects term;
         contrasts that `contest` would not take; a method that does not exist for it.
     """
-    if isinstance(test, str):
+    allowed = GENERALISED_METHODS if model.is_generalised else FIXED_METHODS
+    if is_text(test) and any("=" in each for each in ([test] if isinstance(test, str) else test)):
+        given = read_hypotheses(model.design, test, rhs)
+        given = replace(given, rhs=given.rhs - given.offset)
+        label, single = "; ".join(map(str, given.labels)), given.single
+    elif isinstance(test, str):
         found = _named(model, test)
         if isinstance(found, int):
             if method is not None:
                 check_choice(method, ("lrt",), "method")
             if np.any(np.asarray(rhs) != 0.0):
                 raise InvalidArgumentError("rhs: a variance is tested against zero only")
-            refuse_penalised("power of a test of a variance", model)
+            if not model.is_generalised:
+                refuse_penalised("power of a test of a variance", model)
             return TermHypothesis(label_of(model.design.terms[found]), found)
         matrix, label = found, test
         given = read_contrasts(model.design.fixed, matrix, rhs)
@@ -86,8 +94,15 @@ def read_test(model: FittedModel, test: Any, method: object, rhs: Any) -> Hypoth
     else:
         given = read_contrasts(model.design.fixed, test, rhs)
         label, single = _label(given.matrix, model.design.fixed.names), given.single
-    name = "satterthwaite" if method is None else method
+    name = allowed[0] if method is None else method
     name = check_choice(name.lower() if isinstance(name, str) else name, FIXED_METHODS, "method")
+    if model.is_generalised:
+        if name not in allowed:
+            raise UnsupportedModelError(
+                f"method={name!r}: degrees of freedom are defined for linear models alone; of a "
+                "generalised model there are method='asymptotic' (Wald's test) and 'lrt'"
+            )
+        return FixedHypothesis(label, given.matrix, given.rhs, single, name)
     if name in {"lrt", "kenward-roger"}:
         refuse_penalised(f"method={name!r}", model)
     if name == "kenward-roger" and not model.solution.reml:
@@ -104,9 +119,9 @@ def _named(model: FittedModel, test: str) -> Array | int:
     names, labels = list(design.fixed.names), [label_of(term) for term in design.terms]
     if test in names:
         return np.eye(len(names))[[names.index(test)]]
-    known = {_plain(label): t for t, label in enumerate(labels)}
-    if _plain(test) in known:
-        return known[_plain(test)]
+    known = {term_key(label): t for t, label in enumerate(labels)}
+    if term_key(test) in known:
+        return known[term_key(test)]
     terms = {} if "(" in test and "|" in test else by_type(design, 3)
     if test in terms:
         return terms[test]
@@ -115,11 +130,6 @@ def _named(model: FittedModel, test: str) -> Array | int:
         f"test={test!r}: neither a fixed effect, a term of the fixed part nor a random-effects "
         f"term of the model; {one_of(test, allowed)}"
     )
-
-
-def _plain(label: str) -> str:
-    """A term's label without blanks and backticks."""
-    return re.sub(r"[\s`]", "", label)
 
 
 def _label(matrix: Array, names: tuple[str, ...]) -> str:

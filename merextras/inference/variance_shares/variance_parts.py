@@ -17,11 +17,13 @@ from merextras.accessors.estimates import group_sigmas
 from merextras.engine.covariance.covariances import Covariances
 from merextras.engine.products.basis import Basis
 from merextras.engine.products.effects import EffectBasis
+from merextras.engine.replicates.iterated import Common
 from merextras.exceptions import InvalidArgumentError, MerextrasError
 from merextras.inference.intervals.refits import Block
 from merextras.inference.intervals.replicates import (
     block_size,
     check_joint_refits,
+    common_of,
     in_blocks,
     is_long,
     refit_drawn,
@@ -205,7 +207,8 @@ class Interval:
             return None
         check_joint_refits(model, "ci='bootstrap'")
         generators = as_generator(self.rng).spawn(self.n_sims)
-        given = (model, response_source(model), parts, shares)
+        common = common_of(model, self.n_sims)
+        given = (model, response_source(model), parts, shares, common)
         size, long = block_size(model), is_long(model, self.n_sims)
         blocks = in_blocks(_replicates, given, generators, size=size, n_jobs=1, long=long)
         values = np.concatenate([block.values for block in blocks])
@@ -225,10 +228,11 @@ def _replicates(
     source: Source | ProductSource,
     parts: VarianceParts,
     shares: Callable[[Array], Array],
+    common: Common | None,
     generators: Sequence[np.random.Generator],
 ) -> Block:
     """Refit the model to some replicates, all together."""
-    fits = refit_drawn(model, source, generators)
+    fits = refit_drawn(model, source, generators, common)
     failed = ~fits.converged
     values = shares(parts(fits.theta, fits.sigma2, fits.beta))
     values[failed] = np.nan

@@ -13,10 +13,12 @@ import numpy as np
 
 from merextras._typing import Array
 from merextras.engine.elimination.plan import prepare
+from merextras.engine.replicates.iterated import Common
 from merextras.engine.replicates.responses import Responses
 from merextras.engine.solution.pls import solve
 from merextras.inference.intervals.replicates import (
     block_size,
+    common_of,
     in_blocks,
     is_long,
     reduced,
@@ -55,13 +57,18 @@ def null_sample(
 
     NaN where a fit did not converge. Both models are of the same rows and criterion.
     """
+    n_sims = len(generators)
+    own = common_of(small, n_sims)
+    # A term that the smaller model lacks has no variance in most replicates.
+    same = len(large.design.terms) == len(small.design.terms)
+    common = own, common_of(large, n_sims) if same else None
     found = in_blocks(
         _statistics,
-        (large, small, _null_source(large, small)),
+        (large, small, _null_source(large, small), common),
         generators,
         size=block_size(large),
         n_jobs=n_jobs,
-        long=is_long(large, len(generators)),
+        long=is_long(large, n_sims),
     )
     return np.concatenate(found)
 
@@ -93,6 +100,7 @@ def _statistics(
     large: FittedModel,
     small: FittedModel,
     source: Source | _NullProducts,
+    common: tuple[Common | None, Common | None],
     generators: Sequence[np.random.Generator],
 ) -> Array:
     if isinstance(source, _NullProducts):
@@ -102,14 +110,15 @@ def _statistics(
     else:
         y = source.draw(generators)
         given = reduced(small, y), reduced(large, y)
-    deviances = [deviances_of(m, each) for m, each in zip((small, large), given, strict=True)]
+    each = zip((small, large), given, common, strict=True)
+    deviances = [deviances_of(model, responses, known) for model, responses, known in each]
     return likelihood_ratio(deviances[0], deviances[1], large.solution.n)
 
 
-def deviances_of(model: FittedModel, responses: Responses) -> Array:
+def deviances_of(model: FittedModel, responses: Responses, common: Common | None = None) -> Array:
     """The least deviance for each response, (m,), by the model's criterion; NaN if not found."""
     if model.design.terms:
-        fits = refit_reduced(model, responses)
+        fits = refit_reduced(model, responses, common)
         return np.where(fits.converged, fits.deviance, np.nan)
     solution, scale = model.solution, model.solution.cp.scale
     own = scale.fit(np.float64(solution.pwrss), solution.df)

@@ -178,19 +178,25 @@ def _named(design: Design, text: str) -> int:
     if not isinstance(text, str):
         raise InvalidArgumentError(f"term={text!r}: give a term as {label_of(design.terms[0])!r}")
     labels = [label_of(term) for term in design.terms]
-    known = {_plain(label): t for t, label in enumerate(labels)}
+    known = {term_key(label): t for t, label in enumerate(labels)}
     for factor in design.factors:
         if len(found := design.terms_of(factor)) == 1:
-            known.setdefault(_plain(factor), found[0])
-    if (key := _plain(text)) not in known:
+            known.setdefault(term_key(factor), found[0])
+    if (key := term_key(text)) not in known:
         raise InvalidArgumentError(f"term={text!r}: {one_of(text, labels)}")
     return known[key]
 
 
-def _plain(label: str) -> str:
-    """A label without what can be written in several ways."""
+def term_key(label: str) -> str:
+    """A label without what can be written in several ways: ``(x | g)`` is ``(1 + x | g)``."""
     text = re.sub(r"[\s`]", "", label)
-    return text[1:-1] if text.startswith("(") and text.endswith(")") else text
+    text = text[1:-1] if text.startswith("(") and text.endswith(")") else text
+    effects, bar, factor = text.rpartition("|")
+    if not bar or "(" in effects.partition("+")[0].partition(")")[0]:
+        return text
+    parts = effects.replace("-1", "+0").split("+")
+    names = sorted(part for part in parts if part not in {"0", "1"})
+    return f"{'+'.join(['0' if '0' in parts else '1', *names])}|{factor}"
 
 
 def _of_three(only: FittedModel, full: FittedModel, null: object | None) -> VarianceHypothesis:

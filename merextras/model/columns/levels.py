@@ -22,7 +22,7 @@ _EXACT = 2**53
 _WAITING = 2**16
 
 
-class Seen:
+class LevelCounter:
     """The combinations of labels of some columns that have occurred.
 
     Amortised O(1) per label: what is new waits until there is as much of it as there was.
@@ -79,7 +79,7 @@ class Seen:
         whole = _rows_of(parts, self.columns)
         self._merged, self._waiting, self._size = _distinct(whole), [], 0
 
-    def combine(self, other: Seen) -> Seen:
+    def combine(self, other: LevelCounter) -> LevelCounter:
         """What has occurred here or there; this one is changed."""
         for c, known in other._categories.items():
             if c in self._categories:
@@ -149,7 +149,7 @@ def _distinct(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 @dataclass(frozen=True, eq=False)
-class Coder:
+class LevelCoder:
     """Codes of a grouping factor's levels, for rows that may have others.
 
     Attributes
@@ -171,7 +171,7 @@ class Coder:
     @classmethod
     def from_parts(
         cls, columns: Sequence[str], parts: Sequence[pd.Index], pairs: Sequence[IntArray]
-    ) -> Coder:
+    ) -> LevelCoder:
         """From the labels of each column and the combinations of them."""
         made = cls(tuple(columns), parts[0], tuple(parts), tuple(pairs))
         if len(parts) == 1:
@@ -181,7 +181,7 @@ class Coder:
         return cls(made.columns, levels, made.parts, made.pairs)
 
     @classmethod
-    def from_frame(cls, frame: pd.DataFrame, columns: Sequence[str]) -> Coder:
+    def from_frame(cls, frame: pd.DataFrame, columns: Sequence[str]) -> LevelCoder:
         """From a frame with a row for each level, at least."""
         levels, _ = grouping(frame, columns)  # refuses labels that can't be told apart
         parts = tuple(grouping(frame, (c,))[0] for c in columns)
@@ -202,13 +202,13 @@ class Coder:
         labels = [part[at] for part, at in zip(self.parts, [codes, *found], strict=True)]
         return pd.DataFrame(dict(zip(self.columns, labels, strict=True)))
 
-    def union(self, other: Coder) -> Coder:
+    def union(self, other: LevelCoder) -> LevelCoder:
         """The levels of both; in their common order if they have one, else sorted."""
         both = _rows_of([self.frame(), other.frame()], self.columns).drop_duplicates()
         for c, mine, theirs in zip(self.columns, self.parts, other.parts, strict=True):
             if mine.equals(theirs):
                 both[c] = both[c].astype(pd.CategoricalDtype(mine))
-        return Coder.from_frame(both.reset_index(drop=True), self.columns)
+        return LevelCoder.from_frame(both.reset_index(drop=True), self.columns)
 
     def codes(self, frame: pd.DataFrame) -> IntArray:
         """The level of each row, -1 for one that is not known; O(n), whatever the levels."""

@@ -24,6 +24,7 @@ from merextras.model.design.design import RowDesign, Term, in_order
 from merextras.model.design.offset import offset_from
 from merextras.model.design.options import Options
 from merextras.model.design.residual import ResidualBy, check_grouped, residual_columns
+from merextras.model.design.user_rows import UserRows
 from merextras.model.formula.parse import Bar, MixedFormula, parse
 from merextras.model.formula.r_spelling import written_out
 from merextras.model.formula.translate import (
@@ -75,6 +76,9 @@ def build_design(
     needed = {c: column for c, column in columns.items() if c in names}
     keep = _complete(needed, len(data), options)
     check_grouped(data, by, keep)
+    user_rows = None
+    if not keep.all():
+        user_rows = UserRows(data.index, np.flatnonzero(keep), options.missing == "keep")
     frame, columns = _kept_rows(data, columns, keep)
     own = options.kept(keep, names)
     residual = ResidualBy.of_frame(frame, by) if by else None
@@ -105,6 +109,7 @@ def build_design(
         frequencies=own.frequencies,
         options=own,
         residual=residual,
+        user_rows=user_rows,
     )
     return design, int(np.sum(~keep))
 

@@ -28,6 +28,7 @@ from merextras.model.design.offset import formula_offset, offset_codes
 from merextras.model.design.options import Options
 from merextras.model.design.questions import ByRow, Design
 from merextras.model.design.residual import ResidualBy
+from merextras.model.design.user_rows import UserRows
 from merextras.model.design.variables import Variable, variables_of
 from merextras.model.formula.names import INTERCEPT
 from merextras.model.formula.translate import names_in
@@ -127,6 +128,8 @@ class RowDesign(Design):
         What the formula was evaluated with, for these rows; updates go on from it.
     residual : ResidualBy or None
         The groups of rows with residual variances of their own; one for all rows if None.
+    user_rows : UserRows or None
+        The user's table, if the fit has not all of its rows.
     """
 
     response: str
@@ -142,6 +145,7 @@ class RowDesign(Design):
     frequencies: Array | None = None
     options: Options = field(default_factory=Options)
     residual: ResidualBy | None = None
+    user_rows: UserRows | None = None
 
     @property
     def precision(self) -> Array | None:

@@ -19,6 +19,8 @@ from merextras.model.formula.translate import names_in
 from merextras.model.frame.kinds import kind_of, numbers
 from merextras.model.frame.read import read_column
 
+#: What is done with rows that miss a value: left out of the fit, and of results or not.
+MISSING = ("drop", "raise", "keep")
 #: Modules whose functions pass a user's call on to ours.
 _PASSING = ("merextras.r", "merextras.r_idioms.fitting")
 #: Arguments with a value for each row, and what they are called here.
@@ -33,7 +35,7 @@ class Options:
     ----------
     weights, frequencies, offset : (n,) arrays or None
         By row of the data. The offset is the argument's, without the formula's ``offset()``.
-    missing : {"drop", "raise"}
+    missing : {"drop", "raise", "keep"}
     contrasts : mapping column -> patsy contrast, such as ``"Sum"`` or ``"Treatment('b')"``
     scope : Scope
     columns : mapping argument of `lmer` -> column

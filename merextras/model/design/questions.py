@@ -20,6 +20,7 @@ from merextras.model.design.cov_prior import CovPrior, check_keys, penalty_of, p
 from merextras.model.design.effects import Effects
 from merextras.model.design.options import Options
 from merextras.model.design.residual import ResidualBy
+from merextras.model.design.user_rows import UserRows
 from merextras.model.design.variables import Variable
 from merextras.model.formula.names import INTERCEPT, effect_key
 from merextras.model.formula.translate import names_in
@@ -76,6 +77,8 @@ class Design(ByRow, ABC):
         The groups of rows with residual variances of their own; one for all rows if None.
     y, x, index, frame, weights, offset, frequencies, precision
         By row, as of `RowDesign`; of the last four, None if the model has none.
+    user_rows : UserRows or None
+        The user's table, if the fit has not all of its rows; None if there are no rows at all.
     """
 
     of_rows: ClassVar[Mapping[str, str]] = {
@@ -106,6 +109,7 @@ class Design(ByRow, ABC):
     residual: ResidualBy | None
     offset: Array | None
     frequencies: Array | None
+    user_rows: UserRows | None = None
     if TYPE_CHECKING:
 
         @property

@@ -64,6 +64,7 @@ def resampled(design: Design, generator: np.random.Generator) -> RowDesign:
         offset=_rows_of(design.offset, rows),
         frequencies=_rows_of(design.frequencies, rows),
         options=design.options.at(rows),
+        user_rows=None,
     )
 
 

@@ -47,6 +47,7 @@ def sampled(design: RowDesign, n: int, generator: np.random.Generator) -> RowDes
         offset=_of(design.offset, rows),
         frequencies=None,
         options=replace(design.options.at(rows), frequencies=None),
+        user_rows=None,
     )
 
 

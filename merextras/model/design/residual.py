@@ -12,7 +12,7 @@ import pandas as pd
 from merextras._checks import check_columns, unknown_column
 from merextras._typing import Array, BoolArray, IntArray
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.columns.levels import Coder
+from merextras.model.columns.levels import LevelCoder
 
 #: Groups that a message lists.
 _LISTED = 5
@@ -26,7 +26,7 @@ class ResidualBy:
     ----------
     columns : tuple of str
         Whose values, or combinations of values, are the groups.
-    coder : Coder
+    coder : LevelCoder
         The groups' labels, in order.
     codes : (n,) integer array or None
         The group of each row; None where no rows are kept.
@@ -36,14 +36,14 @@ class ResidualBy:
     """
 
     columns: tuple[str, ...]
-    coder: Coder
+    coder: LevelCoder
     codes: IntArray | None = None
     log_omega: Array | None = None
 
     @classmethod
     def of_frame(cls, frame: pd.DataFrame, columns: Sequence[str]) -> ResidualBy:
         """The groups that occur in a frame without missing values."""
-        coder = Coder.from_frame(frame, tuple(columns))
+        coder = LevelCoder.from_frame(frame, tuple(columns))
         return cls(tuple(columns), coder, coder.codes(frame))
 
     def __len__(self) -> int:

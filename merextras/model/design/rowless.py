@@ -31,7 +31,7 @@ from merextras.model.design.rowless_effects import effects_of_term, rowless_effe
 from merextras.model.design.variables import Variable, computed_factor
 from merextras.model.formula.names import bare
 from merextras.model.formula.translate import names_in
-from merextras.model.structure.column_summaries import Facts
+from merextras.model.structure.column_summaries import ColumnSummaries
 from merextras.model.structure.ranges import Numbers
 from merextras.model.structure.structure import RandomTerm, Structure
 
@@ -70,7 +70,7 @@ class RowlessDesign(Design):
     fixed : FixedPart
         Of the columns that are left.
     products : CrossProducts
-    facts : Facts
+    facts : ColumnSummaries
         Of all columns that the structure's fixed part has.
     rows : (up to p + 1, p + 1) array
         Triangular factor of the weighted ``[X y]``.
@@ -90,7 +90,7 @@ class RowlessDesign(Design):
         fixed: FixedPart,
         products: CrossProducts,
         *,
-        facts: Facts,
+        facts: ColumnSummaries,
         rows: Array,
         seen: tuple[BoolArray, ...],
         cov_prior: CovPrior | Mapping[str, CovPrior] | None = None,
@@ -145,7 +145,7 @@ class RowlessDesign(Design):
 
     structure: Structure
     products: CrossProducts
-    facts: Facts
+    facts: ColumnSummaries
     #: Rows with the same X'X, by frequencies but without precision weights: a row at most for
     #: each column that the formula makes, those of ``facts.x``.
     square: Array

@@ -12,14 +12,20 @@ from merextras.model.columns.fixed import Scope
 from merextras.model.design.build import build_design
 from merextras.model.design.cov_prior import check_cov_prior
 from merextras.model.design.design import Design
-from merextras.model.design.options import Options, callers_names, check_sigma, refuse_two_sigmas
+from merextras.model.design.options import (
+    MISSING,
+    Options,
+    callers_names,
+    check_sigma,
+    refuse_two_sigmas,
+)
 from merextras.model.design.rank import full_rank
 from merextras.model.design.residual import residual_columns
 from merextras.model.design.sanity import check_design
 from merextras.model.frame.read import as_pandas
 from merextras.model.products.fit import fit_products
 from merextras.model.products.products import ModelProducts, products_of
-from merextras.model.source.asked import Asked
+from merextras.model.source.request import ModelRequest
 from merextras.model.state.control import LmerControl
 from merextras.model.state.fitted import Fit, fit_design, warn_of
 from merextras.model.state.identified import check_told_apart
@@ -56,7 +62,7 @@ def fit_formula(
         )
     frame = as_pandas(data)
     options = Options(
-        missing=check_choice(missing, ("drop", "raise"), "missing"),
+        missing=check_choice(missing, MISSING, "missing"),
         contrasts=dict(contrasts or {}),
         scope=Scope(callers_names(depth + 1), control.formula_engine),
         residual_by=residual_columns(residual_by, frame.columns),
@@ -89,7 +95,9 @@ def read_products(
 ) -> ModelProducts:
     """Reduce a source of chunks; see `merextras.cross_products`. For `depth`, see `fit_formula`."""
     names = callers_names(depth + 1)
-    asked = Asked.checked(formula, contrasts=contrasts, missing=missing, names=names, **by_row)
+    asked = ModelRequest.checked(
+        formula, contrasts=contrasts, missing=missing, names=names, **by_row
+    )
     return products_of(asked, source, chunk_size, progress)
 
 

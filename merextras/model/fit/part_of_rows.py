@@ -86,6 +86,7 @@ def _part(
         frequencies=None if design.frequencies is None else observations,
         options=design.options.at(rows),
         residual=residual,
+        user_rows=None,
     )
     return made, kept
 

@@ -19,6 +19,7 @@ from merextras.model.design.design import Design
 from merextras.model.design.options import Options, callers_names
 from merextras.model.design.residual import residual_columns
 from merextras.model.design.sanity import check_response
+from merextras.model.design.user_rows import expected, rows_of_fit, within
 from merextras.model.fit.lmer import fit_options
 from merextras.model.formula.names import effect_key
 from merextras.model.formula.parse import Bar, parse
@@ -38,8 +39,9 @@ def refit(model: M, y: Array | pd.Series | pd.DataFrame) -> M:
     Parameters
     ----------
     y : (n,) array, Series, or frame of one column
-        A Series must have the index of the fit, in any order, or that of the data of which the fit
-        left out rows; it is aligned. So is the frame that ``simulate()`` returns.
+        For the rows of the fit, or for all rows of the data of which the fit left out some; of
+        these only the rows of the fit are taken. A Series, and the frame that ``simulate()``
+        returns, must have the index of either, in any order; it is aligned.
 
     Returns
     -------
@@ -69,32 +71,24 @@ def refit_ml(model: M) -> M:
 
 
 def _response(model: FittedModel, y: Array | pd.Series | pd.DataFrame) -> Array:
-    index = model.design.index
+    design = model.design
     if isinstance(y, pd.DataFrame):
         if y.shape[1] != 1:
             raise InvalidArgumentError(
                 f"y: a frame of {y.shape[1]} columns; refit one at a time, m.refit(y.iloc[:, 0])"
             )
         y = y.iloc[:, 0]
-    if isinstance(y, pd.Series) and not y.index.equals(index):
-        same = len(y) == len(index) or len(y) == len(index) + model.n_dropped
-        if not (index.is_unique and y.index.is_unique and same and index.isin(y.index).all()):
-            raise InvalidArgumentError(
-                "y: the Series has another index than the rows of the fit; give one with that "
-                "index (m.model_frame().index) or an array"
-            )
-        y = y.loc[index]
+    y = rows_of_fit(y, design.index, design.user_rows, "y")
     try:
         values = np.array(y, dtype=float)  # a copy
     except (TypeError, ValueError):
         raise InvalidArgumentError("y: the response must be numeric") from None
-    if values.shape != (model.design.n,):
+    if values.shape != (design.n,):
         raise InvalidArgumentError(
-            f"y: expected {model.design.n} values, one per row of the fit, got shape {values.shape}"
+            f"y: expected {expected(design.index, design.user_rows)}, got shape {values.shape}"
         )
     if not np.all(np.isfinite(values)):
-        raise InvalidArgumentError("y: there are missing or infinite values")
-    design = model.design
+        raise InvalidArgumentError("y: there are missing or infinite values in rows of the fit")
     if not model.has_known_sigma:
         check_response(
             (values if design.offset is None else values - design.offset)[design.observed]
@@ -168,6 +162,8 @@ def update(
         options = replace(options, residual_by=_other_groups(residual_by, frame, data))
     fit = _fit(model, text, frame, options, reml)
     warn_of(fit, stacklevel=2)
+    if data is None:
+        fit = replace(fit, design=within(fit.design, model.design.user_rows))
     return model._like(replace(fit, n_dropped=fit.n_dropped + n_dropped))
 
 
@@ -214,7 +210,8 @@ def _without_rows(
 def refit_formula(model: M, formula: str, frame: pd.DataFrame) -> M:
     """The model with another formula on the same rows, whose variables `frame` has."""
     fit = _fit(model, formula, frame, model.design.options, model.solution.reml)
-    return model._like(replace(fit, n_dropped=fit.n_dropped + model.n_dropped))
+    design = within(fit.design, model.design.user_rows)
+    return model._like(replace(fit, design=design, n_dropped=fit.n_dropped + model.n_dropped))
 
 
 def _fit(

@@ -9,7 +9,9 @@ import numpy as np
 
 from merextras._typing import Array
 from merextras.engine.generalised.laplace import Laplace
-from merextras.engine.generalised.search import Again, reoptimise
+from merextras.engine.generalised.optimum import POSITIVE, information
+from merextras.engine.generalised.search import Again, is_infinite_size, reoptimise
+from merextras.engine.generalised.steps import inverse, least_eigenvalue
 from merextras.model.generalised.draws import effects_anew, response_given
 from merextras.model.generalised.fit import Request, criterion_of, fit_response
 from merextras.model.generalised.fitted import FittedGlmm
@@ -55,6 +57,25 @@ class Refits:
         x = None if self.model.is_poisson else self._start[0]
         fit = fit_response(design, response, request, n_dropped=self.model.n_dropped, x=x)
         return self.model._like(fit)  # type: ignore[arg-type]
+
+    def fixed_of(self, again: Again) -> tuple[Array, Array] | None:
+        """The fixed effects of a refit and their covariance, as of the whole fit to that response.
+
+        None where the information matrix is not positive definite.
+        """
+        point = again.point
+        criterion, free = point.criterion, np.ones(point.criterion.m, dtype=bool)
+        if criterion.family.has_limit and criterion.family.n_phi:
+            free[-1] = not is_infinite_size(point.x[-1])
+        hessian = information(criterion, point, free)
+        where = np.flatnonzero(free)
+        inner = hessian[np.ix_(where, where)]
+        if not least_eigenvalue(inner) > POSITIVE:
+            return None
+        n = criterion.covariances.n
+        beta, transform = criterion.split(point.x)[1], criterion.table.transform
+        own = 2.0 * inverse(inner)[n : n + len(beta), n : n + len(beta)]
+        return criterion.beta_of(beta), np.asarray(transform @ own @ transform.T)
 
     def fit(self, y: Array) -> Again:
         """The optimum for successes, counts or numbers y, (n,)."""

@@ -28,7 +28,7 @@ from merextras.exceptions import (
 from merextras.model.columns.fixed import Scope
 from merextras.model.design.build import build_design
 from merextras.model.design.design import RowDesign
-from merextras.model.design.options import Options, callers_names
+from merextras.model.design.options import MISSING, Options, callers_names
 from merextras.model.design.rank import full_rank
 from merextras.model.design.sanity import (
     bar_of,
@@ -110,7 +110,7 @@ def fit_glmm(
         )
     frame = in_memory(formula, data, {"weights": weights, "offset": offset})
     options = Options(
-        missing=check_choice(missing, ("drop", "raise"), "missing"),
+        missing=check_choice(missing, MISSING, "missing"),
         contrasts=dict(contrasts or {}),
         scope=Scope(callers_names(depth + 1), request.control.formula_engine),
     ).with_rows(frame, weights=weights, offset=offset)

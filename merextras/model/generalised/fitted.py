@@ -264,7 +264,8 @@ class FittedGlmm(FittedModel):
         if not self.optimum.positive:
             raise MerextrasError(
                 "the information matrix is not positive definite: the data do not determine all "
-                "parameters, and there is no distribution to draw them from"
+                "parameters, or they are assumed (make_model) and no data speak of them, and there "
+                "is no distribution to draw them from; refit the model to a response"
             )
         return np.asarray(np.linalg.cholesky(np.linalg.inv(self.basis_covariance)))
 

@@ -11,6 +11,7 @@ import pandas as pd
 from merextras.exceptions import ConvergenceWarning, UnsupportedModelError
 from merextras.model.design.design import RowDesign
 from merextras.model.design.options import callers_names
+from merextras.model.design.user_rows import expected, rows_of_fit, within
 from merextras.model.fit.refit import with_dots
 from merextras.model.frame.read import as_pandas
 from merextras.model.generalised.fit import (
@@ -32,8 +33,11 @@ def refit(model: M, y: Any) -> M:
     Parameters
     ----------
     y : (n,) array or Series, or (n, 2) frame
-        In the form of the fit's response, such as a column of `simulate`. Of ``cbind`` successes
-        and failures, or successes of the same trials; of proportions those of the same trials.
+        In the form of the fit's response, such as a column of `simulate`, or its frame of one
+        response. Of ``cbind`` successes and failures, or successes of the same trials; of
+        proportions those of the same trials. For the rows of the fit, or for all rows of the data
+        of which the fit left out some. A Series or frame must have the index of either, in any
+        order; it is aligned.
 
     Raises
     ------
@@ -41,7 +45,8 @@ def refit(model: M, y: Any) -> M:
         Another length or index, values that the family does not allow.
     """
     choice = model.choice
-    response = model.response.again(y, model.design.index, choice)
+    y = rows_of_fit(_one(y), model.design.index, model.design.user_rows, "y")
+    response = model.response.again(y, expected(model.design.index, model.design.user_rows), choice)
     design = replace(model.design, y=response.observed)
     shown = response.shown(response.y)
     if not isinstance(shown, list):
@@ -56,6 +61,19 @@ def refit(model: M, y: Any) -> M:
     fit = fit_response(design, response, request, n_dropped=model.n_dropped, x=x)
     warn_of(fit, stacklevel=2)
     return model._like(fit)  # type: ignore[arg-type]
+
+
+def _one(y: Any) -> Any:
+    """The one response of a frame such as ``simulate()`` returns; another as it is."""
+    if not isinstance(y, pd.DataFrame):
+        return y
+    if y.columns.nlevels > 1:
+        names = y.columns.get_level_values(0).unique()
+        if len(names) == 1:
+            return y[names[0]]
+    elif y.shape[1] == 1:
+        return y.iloc[:, 0]
+    return y
 
 
 def update(
@@ -106,6 +124,8 @@ def update(
     there = {c: how for c, how in options.contrasts.items() if c in frame.columns}
     fit = fit_options(text, frame, replace(options, contrasts=there), request, stacklevel=3)
     warn_of(fit, stacklevel=2)
+    if data is None:
+        fit = replace(fit, design=within(fit.design, model.design.user_rows))
     return model._like(replace(fit, n_dropped=fit.n_dropped + n_dropped))  # type: ignore[arg-type]
 
 

@@ -62,19 +62,22 @@ class Response:
             return [y, self.trials - y]
         return y
 
-    def again(self, y: Any, index: pd.Index, choice: FamilyChoice) -> Response:
+    def again(self, y: Any, allowed: str, choice: FamilyChoice) -> Response:
         """Another response of the same rows in the same form, such as a column of `simulate`.
+
+        Parameters
+        ----------
+        y
+            Of the rows of the fit.
+        allowed : str
+            How many values a response has, for a message.
 
         Raises
         ------
         InvalidArgumentError
-            Another length or index, values that are not allowed.
+            Another length, values that are not allowed.
         """
         n = len(self.y)
-        if isinstance(y, pd.DataFrame | pd.Series) and not y.index.equals(index):
-            raise InvalidArgumentError(
-                "y: it has another index than the rows of the fit (m.model_frame().index)"
-            )
         values = y if isinstance(y, pd.DataFrame | pd.Series) else np.asarray(y)
         if self.form == "cbind":
             table = np.asarray(values, dtype=float)
@@ -82,14 +85,12 @@ class Response:
                 return _checked(_of_pair(table[:, 0], table[:, 1], self.labels), choice, "y")
             if table.shape != (n,):
                 raise InvalidArgumentError(
-                    f"y: expected ({n}, 2) successes and failures, or {n} numbers of successes of "
-                    f"the same trials, got shape {table.shape}"
+                    f"y: expected ({n}, 2) successes and failures, or numbers of successes of the "
+                    f"same trials, {allowed}; got shape {table.shape}"
                 )
             return _checked(replace(self, y=table), choice, "y")
         if values.shape != (n,):
-            raise InvalidArgumentError(
-                f"y: expected {n} values, one per row of the fit, got shape {values.shape}"
-            )
+            raise InvalidArgumentError(f"y: expected {allowed}, got shape {values.shape}")
         column = values if isinstance(values, pd.Series) else pd.Series(values)
         trials = self.trials if self.form == "proportions" else None
         made = _of_column(column, "y", choice, trials)
@@ -122,6 +123,35 @@ def read_response(
             "is a binomial response's; exposure is offset=np.log(exposure))"
         )
     return _checked(_of_column(column, name, choice, weights), choice, name)
+
+
+def trials_of(
+    code: str, frame: pd.DataFrame, scope: Scope, choice: FamilyChoice, weights: Array | None
+) -> tuple[Array | None, str, tuple[Any, ...]]:
+    """The trials of each row, the form and the labels of a response whose values do not matter.
+
+    Raises
+    ------
+    InvalidArgumentError
+        Trials that are not whole numbers above zero; weights where there are no trials.
+    """
+    n, inside = len(frame), _CBIND.fullmatch(code)
+    if not choice.has_trials:
+        if weights is not None or inside is not None:
+            raise InvalidArgumentError(
+                f"weights, cbind: are numbers of trials, for family='binomial', not {choice.name!r}"
+            )
+        return None, "numbers", ()
+    if inside is not None:
+        found = _pair(inside[1], code, frame, scope, choice, weights)
+        trials, form, labels = found.trials, found.form, found.labels
+    else:
+        trials = np.ones(n) if weights is None else weights
+        form, labels = ("numbers" if np.all(trials == 1.0) else "proportions"), ()
+    assert trials is not None
+    if np.any(trials < 1.0) or np.any(trials != np.round(trials)):
+        raise InvalidArgumentError("the numbers of trials must be whole numbers from 1")
+    return trials, form, labels
 
 
 def of_numbers(y: Array, name: str, choice: FamilyChoice) -> Response:

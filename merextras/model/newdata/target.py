@@ -13,6 +13,7 @@ from merextras.exceptions import InvalidArgumentError
 from merextras.model.design.design import Design
 from merextras.model.design.offset import offset_of
 from merextras.model.design.options import by_row
+from merextras.model.design.user_rows import S, UserRows, in_user_rows, rows_of_fit
 from merextras.model.newdata.re_form import Kept, mask_effects
 from merextras.model.newdata.rows import NewRows, new_rows, number_unseen, own_rows
 from merextras.model.state.fitted import FittedModel
@@ -32,12 +33,19 @@ class Target:
         By terms: the number of the row's level among those that the model has not seen, -1 where
         it is known.
     offset : (m,) array or None
+    user_rows : UserRows or None
+        The table of the fit's own rows, where those are meant.
     """
 
     index: pd.Index
     rows: NewRows
     unseen: tuple[IntArray, ...]
     offset: Array | None
+    user_rows: UserRows | None = None
+
+    def result(self, made: S) -> S:
+        """A result by row as the user gets it, see `in_user_rows`."""
+        return in_user_rows(made, self.user_rows)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -80,7 +88,8 @@ def target_rows(
     if newdata is None:
         rows = mask_effects(own_rows(design, kept), kept)
         nothing = np.full(len(rows), -1, dtype=np.intp)
-        return Target(design.index, rows, (nothing,) * len(design.terms), design.offset)
+        unseen = (nothing,) * len(design.terms)
+        return Target(design.index, rows, unseen, design.offset, design.user_rows)
     rows = mask_effects(new_rows(model, newdata, terms=kept, unknown=unknown), kept)
     unseen = number_unseen(design, newdata, rows, kept)
     return Target(newdata.index, rows, unseen, offset_of(design, newdata))
@@ -165,5 +174,8 @@ def precision_weights(design: Design, newdata: pd.DataFrame | None, weights: Any
         )
     if isinstance(weights, (int, float, np.number)) and not isinstance(weights, bool):
         weights = np.full(m, float(weights))
-    frame = design.frame if newdata is None else newdata
-    return by_row(weights, frame, "weights")
+    if newdata is not None:
+        return by_row(weights, newdata, "weights")
+    if weights is not None and not isinstance(weights, str):
+        weights = rows_of_fit(weights, design.index, design.user_rows, "weights")
+    return by_row(weights, design.frame, "weights")

@@ -18,11 +18,11 @@ from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.products.effects import EffectBasis
 from merextras.engine.products.strata import Strata
 from merextras.exceptions import TooLargeError
-from merextras.model.columns.levels import Coder, label_text
+from merextras.model.columns.levels import LevelCoder, label_text
 from merextras.model.products.container import Arrays
 from merextras.model.products.fields import LARGEST, Field
 from merextras.model.source.reduce import available_memory
-from merextras.model.structure.column_summaries import Facts
+from merextras.model.structure.column_summaries import ColumnSummaries
 from merextras.model.structure.ranges import Numbers
 from merextras.model.structure.structure import Structure
 
@@ -118,7 +118,7 @@ class Blocks:
             raise ValueError(f"{name}_indices has a pair of levels without some of its effects")
         return made
 
-    def coder(self, t: int, columns: Sequence[str], kinds: Sequence[str]) -> Coder:
+    def coder(self, t: int, columns: Sequence[str], kinds: Sequence[str]) -> LevelCoder:
         """The levels of a term's grouping factor."""
         parts = [self._labels(f"labels{t}_{i}", kind) for i, kind in enumerate(kinds)]
         pairs: list[IntArray] = []
@@ -131,7 +131,7 @@ class Blocks:
             n = len(found)
         if pairs:
             _check_labels_fit(columns, parts, pairs)
-        coder = Coder.from_parts(columns, parts, pairs)
+        coder = LevelCoder.from_parts(columns, parts, pairs)
         if not coder.levels.is_unique:
             raise ValueError(f"two levels of {':'.join(columns)!r} have the same name")
         return coder
@@ -152,13 +152,13 @@ class Blocks:
 
     def facts(
         self, structure: Structure, n: int, low: float, high: float, numbers: Mapping[str, Numbers]
-    ) -> Facts:
+    ) -> ColumnSummaries:
         """Facts with the arrays that they have."""
         p = len(structure.fixed.names)
         squares = self.numbers("squares", p)
         if np.any(squares < 0.0):
             raise ValueError("squares has negative values")
-        return Facts(
+        return ColumnSummaries(
             n=n,
             low=low,
             high=high,
@@ -210,7 +210,7 @@ def _check_labels_fit(
 
 
 def products_of_arrays(
-    header: dict[str, Any], structure: Structure, facts: Facts, blocks: Blocks, kind: Any
+    header: dict[str, Any], structure: Structure, facts: ColumnSummaries, blocks: Blocks, kind: Any
 ) -> Any:
     """The object of `kind` that is described, from arrays that are what the structure says."""
     shapes, p = structure.shapes, len(structure.fixed.names)

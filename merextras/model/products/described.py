@@ -12,12 +12,12 @@ import pandas as pd
 
 from merextras.exceptions import UnsupportedModelError
 from merextras.model.columns.coded import CodedPart, Factor
-from merextras.model.columns.levels import Coder
+from merextras.model.columns.levels import LevelCoder
 from merextras.model.columns.part import FixedPart
 from merextras.model.columns.plain_columns import PlainPart
 from merextras.model.evaluation.computed import Computed
 from merextras.model.products.container import Arrays
-from merextras.model.structure.column_summaries import Facts
+from merextras.model.structure.column_summaries import ColumnSummaries
 from merextras.model.structure.structure import Value
 
 FORMAT = "merextras cross-products"
@@ -28,7 +28,7 @@ READABLE = (1, 2, 3)
 WITH_STRUCTURES = 3
 
 
-def _described_facts(facts: Facts) -> dict[str, Any]:
+def _described_facts(facts: ColumnSummaries) -> dict[str, Any]:
     return {
         "n": facts.n,
         "low": facts.low,
@@ -98,7 +98,7 @@ def _described_strata(made: Any, arrays: Arrays) -> dict[str, Any]:
     return {"coder": _coder(made.structure.residual, arrays, len(strata.sizes))}
 
 
-def _coder(coder: Coder, arrays: Arrays, t: int) -> dict[str, Any]:
+def _coder(coder: LevelCoder, arrays: Arrays, t: int) -> dict[str, Any]:
     kinds = []
     for i, labels in enumerate(coder.parts):
         arrays[f"labels{t}_{i}"], kind = _labels(labels, coder.columns[i])

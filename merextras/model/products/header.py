@@ -12,7 +12,7 @@ import pandas as pd
 from merextras._typing import Array
 from merextras.engine.covariance.tags import KINDS, Tag
 from merextras.model.columns.coded import Block, CodedPart, Factor
-from merextras.model.columns.levels import Coder
+from merextras.model.columns.levels import LevelCoder
 from merextras.model.columns.part import FixedPart
 from merextras.model.columns.plain_columns import PlainPart
 from merextras.model.evaluation.computed import Computed
@@ -20,7 +20,7 @@ from merextras.model.products.blocks import Blocks
 from merextras.model.products.described import WITH_STRUCTURES
 from merextras.model.products.fields import Field
 from merextras.model.products.formula_of import check_formula
-from merextras.model.structure.column_summaries import Facts
+from merextras.model.structure.column_summaries import ColumnSummaries
 from merextras.model.structure.ranges import Numbers
 from merextras.model.structure.structure import BY_ROW, RandomTerm, Structure, Value
 
@@ -33,7 +33,7 @@ _FIELDS = (
 
 def read_header(
     header: dict[str, Any], blocks: Blocks, *, trusted: bool
-) -> tuple[Structure, Facts]:
+) -> tuple[Structure, ColumnSummaries]:
     """The structure and the facts that a header describes, with the arrays that they have.
 
     Raises
@@ -92,7 +92,7 @@ def _term(
     return RandomTerm(_coder(found["coder"], columns, blocks, t), part, own, tag)
 
 
-def _coder(field: Field, columns: Collection[str], blocks: Blocks, t: int) -> Coder:
+def _coder(field: Field, columns: Collection[str], blocks: Blocks, t: int) -> LevelCoder:
     coder = field.fields("columns", "labels")
     names = coder["columns"].texts(columns)
     kinds = [each.text(("numbers", "strings")) for each in coder["labels"].items(len(names))]
@@ -239,7 +239,7 @@ def _block(field: Field, used: Sequence[int], factors: Sequence[Factor]) -> Bloc
     return Block(own, tuple(contrasts))
 
 
-def _facts(field: Field, structure: Structure, blocks: Blocks) -> Facts:
+def _facts(field: Field, structure: Structure, blocks: Blocks) -> ColumnSummaries:
     found = field.fields("n", "low", "high", "numbers")
     low, high = found["low"].number(), found["high"].number()
     if low > high:

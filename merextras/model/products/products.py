@@ -21,12 +21,12 @@ from merextras.model.design.rowless import RowlessDesign
 from merextras.model.products import file
 from merextras.model.products.compatible import check_same
 from merextras.model.products.submodel import smaller_structure
-from merextras.model.source.asked import Asked
 from merextras.model.source.dask import reduce_dask
 from merextras.model.source.learn import learn
 from merextras.model.source.reduce import reduce_source
+from merextras.model.source.request import ModelRequest
 from merextras.model.source.source import as_source, is_dask
-from merextras.model.structure.column_summaries import Facts
+from merextras.model.structure.column_summaries import ColumnSummaries
 from merextras.model.structure.structure import Structure
 
 
@@ -45,7 +45,7 @@ class ModelProducts:
         By blocks, of all fixed-effects columns.
     rows : (up to p + 1, p + 1) array
         Triangular factor of the weighted ``[X y]``: no row of the data, only their products.
-    facts : Facts
+    facts : ColumnSummaries
         What the checks of a design need.
     seen : tuple of (J,) boolean arrays
         Levels with an observation, by terms.
@@ -63,7 +63,7 @@ class ModelProducts:
     structure: Structure
     products: CrossProducts
     rows: Array
-    facts: Facts
+    facts: ColumnSummaries
     seen: tuple[BoolArray, ...]
     n_dropped: int
     strata: Strata | None = None
@@ -203,7 +203,9 @@ def load_cross_products(path: str | Path, *, trust_formula: bool = False) -> Mod
     return made
 
 
-def products_of(asked: Asked, source: Any, chunk_size: int | None, progress: Any) -> ModelProducts:
+def products_of(
+    asked: ModelRequest, source: Any, chunk_size: int | None, progress: Any
+) -> ModelProducts:
     """Makes the products in this process, or on Dask's workers."""
     progress = check_progress(progress)
     if is_dask(source):
@@ -316,7 +318,7 @@ def cross_products(
     >>> round(mx.MerMod.from_cross_products(both).reml_crit(), 4)
     5824.0999
     """
-    asked = Asked.checked(
+    asked = ModelRequest.checked(
         formula,
         contrasts=contrasts,
         missing=missing,

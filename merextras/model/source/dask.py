@@ -14,18 +14,18 @@ import pandas as pd
 from merextras.engine.products.accumulate import spread
 from merextras.exceptions import InvalidArgumentError, MerextrasError
 from merextras.model.columns.fixed import FORMULA_WORDS
-from merextras.model.columns.levels import Seen
+from merextras.model.columns.levels import LevelCounter
 from merextras.model.frame.kinds import kind_of
-from merextras.model.source.asked import Asked
 from merextras.model.source.chunks import CHUNK_SIZE, Source
-from merextras.model.source.learn import Learner, Learnt, learn
+from merextras.model.source.learn import LearntSchema, SchemaLearner, learn
 from merextras.model.source.reduce import (
-    Piece,
+    PartitionProducts,
     Reduced,
     check_count,
     check_memory,
     strata_of,
 )
+from merextras.model.source.request import ModelRequest
 from merextras.model.structure.structure import Structure
 
 #: Rows that are an example of all.
@@ -33,17 +33,17 @@ _ROWS = 100
 
 
 @dataclass(frozen=True, eq=False)
-class Noted:
+class PartitionSchema:
     """What a partition's rows tell: counts, an example, levels."""
 
     n_rows: int
     n_dropped: int
     head: pd.DataFrame | None
     numbers: frozenset[tuple[str, str]]
-    grouping: Mapping[tuple[str, ...], Seen]
-    seen: Mapping[str, Seen]
+    grouping: Mapping[tuple[str, ...], LevelCounter]
+    seen: Mapping[str, LevelCounter]
 
-    def __add__(self, other: Noted) -> Noted:
+    def __add__(self, other: PartitionSchema) -> PartitionSchema:
         if self.head is None or other.head is None:
             full = self if other.head is None else other
             n_dropped = self.n_dropped + other.n_dropped
@@ -54,7 +54,7 @@ class Noted:
                 f"source: the column(s) {columns} have numbers in some partitions and something "
                 "else in others; give them one type"
             )
-        return Noted(
+        return PartitionSchema(
             self.n_rows + other.n_rows,
             self.n_dropped + other.n_dropped,
             _longer(self.head, other.head),
@@ -71,12 +71,12 @@ def _longer(head: pd.DataFrame, more: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([head, more], ignore_index=True).head(_ROWS)
 
 
-def _note(frame: pd.DataFrame, asked: Asked, columns: Sequence[str]) -> Noted:
-    learner = Learner(asked, columns)
+def _note(frame: pd.DataFrame, asked: ModelRequest, columns: Sequence[str]) -> PartitionSchema:
+    learner = SchemaLearner(asked, columns)
     learner.take(frame.reset_index(drop=True))
     head = learner.head if learner.head is not None else pd.DataFrame()
     learner.check_by_row(None)
-    return Noted(
+    return PartitionSchema(
         learner.n_rows,
         learner.n_dropped,
         learner.head,
@@ -86,16 +86,20 @@ def _note(frame: pd.DataFrame, asked: Asked, columns: Sequence[str]) -> Noted:
     )
 
 
-def _reduce(frame: pd.DataFrame, structure: Structure, names: Mapping[str, Any]) -> Piece:
+def _reduce(
+    frame: pd.DataFrame, structure: Structure, names: Mapping[str, Any]
+) -> PartitionProducts:
     structure.with_names(names)
-    return Piece.of(structure, frame.reset_index(drop=True))
+    return PartitionProducts.of(structure, frame.reset_index(drop=True))
 
 
 def _add(left: Any, right: Any) -> Any:
     return left + right
 
 
-def reduce_dask(data: Any, asked: Asked, *, progress: bool | None) -> tuple[Learnt, Reduced]:
+def reduce_dask(
+    data: Any, asked: ModelRequest, *, progress: bool | None
+) -> tuple[LearntSchema, Reduced]:
     """Learn and reduce the partitions of a Dask DataFrame, on whatever scheduler is active.
 
     The sums are over a fixed tree of the partitions, so that the result does not depend on the
@@ -103,7 +107,7 @@ def reduce_dask(data: Any, asked: Asked, *, progress: bool | None) -> tuple[Lear
     The rows reduced are counted against those of the first pass.
     """
     columns = [str(c) for c in data.columns]
-    learner = Learner(asked, columns)
+    learner = SchemaLearner(asked, columns)
     wanted = learner.names - set(columns)
     asked = replace(asked, names={k: v for k, v in asked.names.items() if k in wanted})
     parts = data[list(learner.columns)].to_delayed()
@@ -161,11 +165,11 @@ def _fault(data: Any, columns: Sequence[str], err: Exception) -> str:
 
 def _learn(
     parts: Sequence[Any],
-    asked: Asked,
+    asked: ModelRequest,
     columns: Sequence[str],
-    learner: Learner,
+    learner: SchemaLearner,
     progress: bool | None,
-) -> Learnt:
+) -> LearntSchema:
     from dask.delayed import delayed  # noqa: PLC0415 (an extra)
 
     note: Callable[..., Any] = delayed(_note, pure=False)
@@ -180,7 +184,7 @@ def _learn(
         learner.begin(noted.head)
     learner.n_rows, learner.n_dropped = noted.n_rows, noted.n_dropped
     learner.grouping, learner.seen = dict(noted.grouping), dict(noted.seen)
-    return Learnt(learner.structure(), learner.n_rows, learner.n_dropped)
+    return LearntSchema(learner.structure(), learner.n_rows, learner.n_dropped)
 
 
 def _tree(made: list[Any]) -> Any:

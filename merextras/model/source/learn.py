@@ -15,7 +15,7 @@ from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
 from merextras.model.columns.coded import CodedPart, Factor, as_series
 from merextras.model.columns.effect_levels import check_effects_of
 from merextras.model.columns.fixed import FORMULA_WORDS, Scope
-from merextras.model.columns.levels import Coder, Seen
+from merextras.model.columns.levels import LevelCoder, LevelCounter
 from merextras.model.columns.part import FixedPart
 from merextras.model.columns.plain_columns import plain_part
 from merextras.model.design.build import check_parts, codes_of, say_days
@@ -37,8 +37,8 @@ from merextras.model.formula.translate import (
 )
 from merextras.model.frame.engine_frame import date_numbers
 from merextras.model.frame.kinds import check_predictor, is_number, kind_of
-from merextras.model.source.asked import Asked
 from merextras.model.source.chunks import Source
+from merextras.model.source.request import ModelRequest
 from merextras.model.structure.structure import (
     BY_ROW,
     RandomTerm,
@@ -54,7 +54,7 @@ _A_PART = "of which a chunk, a partition or a site has only a part"
 
 
 @dataclass(frozen=True, eq=False)
-class Learnt:
+class LearntSchema:
     """A structure, and how many rows it was learnt from."""
 
     structure: Structure
@@ -62,17 +62,17 @@ class Learnt:
     n_dropped: int
 
 
-class Learner:
+class SchemaLearner:
     """What a source's rows tell about a formula, taken in chunk by chunk.
 
     Parameters
     ----------
-    asked : Asked
+    asked : ModelRequest
     columns : sequence of str
         Of the source.
     """
 
-    def __init__(self, asked: Asked, columns: Sequence[str]) -> None:
+    def __init__(self, asked: ModelRequest, columns: Sequence[str]) -> None:
         self._asked = asked
         self._formula = written_out(asked.formula, columns)
         written = parse(self._formula)
@@ -91,8 +91,8 @@ class Learner:
         self.n_rows = self.n_dropped = 0
         self.head: pd.DataFrame | None = None
         factors = [bar.factors for bar in self._parsed.bars] + ([self._by] if self._by else [])
-        self.grouping = {columns: Seen(columns) for columns in factors}
-        self.seen: dict[str, Seen] = {}
+        self.grouping = {columns: LevelCounter(columns) for columns in factors}
+        self.seen: dict[str, LevelCounter] = {}
         self._contrasts: dict[str, Any] = {}
         self._computed: dict[str, Computed] = {}
         self.numbers: set[str] = set()
@@ -221,7 +221,7 @@ class Learner:
         return list(found)
 
     def _categorical(self, code: str, column: str, computed: Computed | None = None) -> None:
-        self.seen[code] = Seen((column,))
+        self.seen[code] = LevelCounter((column,))
         if computed is not None:
             assert self.head is not None
             box = computed.values(self.head)
@@ -236,7 +236,7 @@ class Learner:
             self._contrasts[code] = made.contrast
         elif isinstance(made, pd.DataFrame) or _makes_numbers(made):
             return
-        self.seen[code] = Seen((code,))
+        self.seen[code] = LevelCounter((code,))
 
     # After it --------------------------------------------------------------------------------
 
@@ -278,7 +278,7 @@ class Learner:
         factors = {code: self._factor(code) for code in self._factor_codes()}
         labels = contrast_labels(self._asked.contrasts)
         coders = {
-            columns: Coder.from_frame(seen.frame(), columns)
+            columns: LevelCoder.from_frame(seen.frame(), columns)
             for columns, seen in self.grouping.items()
         }
         terms: list[RandomTerm] = []
@@ -352,9 +352,9 @@ def _makes_numbers(values: Any) -> bool:
     return bool(pd.api.types.is_numeric_dtype(kind)) and not pd.api.types.is_bool_dtype(kind)
 
 
-def learn(source: Source, asked: Asked, *, progress: bool | None) -> Learnt:
+def learn(source: Source, asked: ModelRequest, *, progress: bool | None) -> LearntSchema:
     """Go through the source once (or as often as its transforms need) and learn its structure."""
-    learner = Learner(asked, source.names)
+    learner = SchemaLearner(asked, source.names)
     for frame in watched(source.chunks(learner.columns), source, "levels", progress):
         learner.take(frame)
     learner.finish(0)
@@ -362,7 +362,7 @@ def learn(source: Source, asked: Asked, *, progress: bool | None) -> Learnt:
         for frame in watched(source.chunks(learner.columns), source, "transforms", progress):
             learner.take_again(which, frame)
         learner.finish(which)
-    return Learnt(learner.structure(), learner.n_rows, learner.n_dropped)
+    return LearntSchema(learner.structure(), learner.n_rows, learner.n_dropped)
 
 
 def watched(

@@ -18,8 +18,8 @@ from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.products.strata import Strata
 from merextras.exceptions import InvalidArgumentError, TooLargeError
 from merextras.model.source.chunks import Source
-from merextras.model.source.learn import Learnt, watched
-from merextras.model.structure.column_summaries import Facts
+from merextras.model.source.learn import LearntSchema, watched
+from merextras.model.structure.column_summaries import ColumnSummaries
 from merextras.model.structure.structure import ChunkRows, Structure
 
 #: What the fit needs beside the cross-products by level, in multiples of them.
@@ -37,7 +37,7 @@ class Reduced:
     products : CrossProducts
     rows : (up to p + 1, p + 1) array
         Triangular factor of the weighted ``[X y]``.
-    facts : Facts
+    facts : ColumnSummaries
     seen : tuple of (J,) boolean arrays
         Levels with an observation, by terms.
     strata : Strata or None
@@ -46,12 +46,12 @@ class Reduced:
 
     products: CrossProducts
     rows: np.ndarray
-    facts: Facts
+    facts: ColumnSummaries
     seen: tuple[BoolArray, ...]
     strata: Strata | None = None
 
 
-def reduce_source(source: Source, learnt: Learnt, *, progress: bool | None) -> Reduced:
+def reduce_source(source: Source, learnt: LearntSchema, *, progress: bool | None) -> Reduced:
     """Go through the source once more and add up its cross-products.
 
     Raises
@@ -66,7 +66,7 @@ def reduce_source(source: Source, learnt: Learnt, *, progress: bool | None) -> R
     freedoms = [term.structure.freedom for term in structure.terms]
     total = Accumulator(len(structure.fixed.names), structure.shapes, freedoms)
     seen = tuple(np.zeros(levels, dtype=bool) for levels, _ in structure.shapes)
-    facts: Facts | None = None
+    facts: ColumnSummaries | None = None
     n_rows, parts = 0, dict[int, Part]()
     for frame in watched(source.chunks(structure.columns), source, "rows", progress):
         n_rows += len(frame)
@@ -75,7 +75,7 @@ def reduce_source(source: Source, learnt: Learnt, *, progress: bool | None) -> R
             continue
         total.add_rows(rows.x, rows.target, rows.terms, rows.weights, rows.frequencies)
         add_parts(parts, strata_parts(rows))
-        new = Facts.of(rows)
+        new = ColumnSummaries.of(rows)
         facts = new if facts is None else facts + new
         for flags, term in zip(seen, rows.terms, strict=True):
             flags[term.codes[rows.observed]] = True
@@ -132,7 +132,7 @@ def _refuse_new(factor: str) -> NoReturn:
     )
 
 
-def check_count(n_rows: int, n_kept: int, learnt: Learnt) -> None:
+def check_count(n_rows: int, n_kept: int, learnt: LearntSchema) -> None:
     """The rows reduced must be those that were counted."""
     if (n_rows, n_kept) != (learnt.n_rows, learnt.n_rows - learnt.n_dropped):
         raise InvalidArgumentError(
@@ -143,36 +143,38 @@ def check_count(n_rows: int, n_kept: int, learnt: Learnt) -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class Piece:
+class PartitionProducts:
     """One partition's cross-products and facts, to be added to others in any grouping."""
 
     part: Part | None
-    facts: Facts | None
+    facts: ColumnSummaries | None
     seen: tuple[np.ndarray, ...]
     n_rows: int
     strata: dict[int, Part] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, structure: Structure, frame: pd.DataFrame) -> Piece:
+    def of(cls, structure: Structure, frame: pd.DataFrame) -> PartitionProducts:
         """Reduce a frame among its own levels."""
         rows = known_rows(structure, frame)
         if len(rows.y) == 0:
             return cls(None, None, (), len(frame))
         part = Part.from_rows(rows.x, rows.target, rows.terms, rows.weights, rows.frequencies)
         seen = tuple(np.unique(term.codes[rows.observed]) for term in rows.terms)
-        return cls(part, Facts.of(rows), seen, len(frame), strata_parts(rows))
+        return cls(part, ColumnSummaries.of(rows), seen, len(frame), strata_parts(rows))
 
-    def __add__(self, other: Piece) -> Piece:
+    def __add__(self, other: PartitionProducts) -> PartitionProducts:
         n_rows = self.n_rows + other.n_rows
         if self.part is None or other.part is None:
             full = self if other.part is None else other
-            return Piece(full.part, full.facts, full.seen, n_rows, full.strata)
+            return PartitionProducts(full.part, full.facts, full.seen, n_rows, full.strata)
         assert self.facts is not None
         assert other.facts is not None
         seen = tuple(np.union1d(a, b) for a, b in zip(self.seen, other.seen, strict=True))
         strata = dict(self.strata)
         add_parts(strata, other.strata)
-        return Piece(self.part + other.part, self.facts + other.facts, seen, n_rows, strata)
+        return PartitionProducts(
+            self.part + other.part, self.facts + other.facts, seen, n_rows, strata
+        )
 
 
 def memory_needed(structure: Structure, n_rows: int) -> dict[str, float]:
@@ -223,7 +225,7 @@ def available_memory() -> float | None:
         return None
 
 
-def pieces_total(pieces: Sequence[Piece]) -> Piece:
+def pieces_total(pieces: Sequence[PartitionProducts]) -> PartitionProducts:
     """The sum, pairwise and always in the same order."""
     left = list(pieces)
     while len(left) > 1:

@@ -138,7 +138,7 @@ class FittedModel:
 
     @property
     def n_dropped(self) -> int:
-        """Rows that `lmer` left out for missing values."""
+        """Rows that the fit left out for missing values."""
         return self._fit.n_dropped
 
     @property

@@ -13,7 +13,7 @@ from merextras.exceptions import UnsupportedModelError
 _GENERAL = (
     "m.summary(), m.confint(), m.profile(), m.anova(other), m.drop1(), m.ranef(), m.predict(), "
     "m.residuals(), m.simulate() and m.refit() are available, and ranova, bootstrap, sim, tidy, "
-    "emmeans, what_if, r2 and icc"
+    "emmeans, what_if, r2, icc, make_model, power and power_curve"
 )
 _EXACT = (
     "the exact null distribution is known for linear models alone; "

@@ -14,7 +14,7 @@ from merextras.model.structure.structure import ChunkRows
 
 
 @dataclass(frozen=True, eq=False)
-class Facts:
+class ColumnSummaries:
     """Sums over rows, to be added up.
 
     Attributes
@@ -47,7 +47,7 @@ class Facts:
     numbers: Mapping[str, Numbers]
 
     @classmethod
-    def of(cls, rows: ChunkRows) -> Facts:
+    def of(cls, rows: ChunkRows) -> ColumnSummaries:
         """Of some rows."""
         used, x = rows.observed, rows.x
         y = rows.target[used]
@@ -64,11 +64,11 @@ class Facts:
             {name: Numbers.of(values, rows.counts) for name, values in rows.numbers.items()},
         )
 
-    def __add__(self, other: Facts) -> Facts:
+    def __add__(self, other: ColumnSummaries) -> ColumnSummaries:
         n = self.n + other.n
         share, apart = other.n / max(n, 1), other.mean - self.mean
         effects = zip(self.effects, other.effects, strict=True)
-        return Facts(
+        return ColumnSummaries(
             n,
             min(self.low, other.low),
             max(self.high, other.high),

@@ -16,7 +16,7 @@ from merextras.engine.covariance.tags import PLAIN, Tag
 from merextras.engine.products.term_rows import TermRows
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.columns.finite import check_finite
-from merextras.model.columns.levels import Coder
+from merextras.model.columns.levels import LevelCoder
 from merextras.model.columns.part import FixedPart
 from merextras.model.evaluation.computed import Computed
 from merextras.model.formula.translate import names_in
@@ -30,7 +30,7 @@ class RandomTerm:
 
     Attributes
     ----------
-    coder : Coder
+    coder : LevelCoder
     part : FixedPart
         Makes the columns of the bar that the term was written in.
     columns : tuple of int
@@ -39,7 +39,7 @@ class RandomTerm:
         How the structure of their covariance is written.
     """
 
-    coder: Coder
+    coder: LevelCoder
     part: FixedPart
     columns: tuple[int, ...]
     tag: Tag = PLAIN
@@ -182,7 +182,7 @@ class Structure:
     contrasts : mapping column -> str
     trusted : bool
         Whether the formula's code may be evaluated: not if it came from a file.
-    residual : Coder or None
+    residual : LevelCoder or None
         Groups with residual variances of their own.
     """
 
@@ -197,7 +197,7 @@ class Structure:
     by_row: Mapping[str, str] = field(default_factory=dict)
     contrasts: Mapping[str, str] = field(default_factory=dict)
     trusted: bool = True
-    residual: Coder | None = None
+    residual: LevelCoder | None = None
 
     @property
     def shapes(self) -> list[tuple[int, int]]:
@@ -225,7 +225,7 @@ class Structure:
         for each in self.computed():
             each.with_names(names)
 
-    def with_levels(self, coders: Sequence[Coder]) -> Structure:
+    def with_levels(self, coders: Sequence[LevelCoder]) -> Structure:
         """The same with other levels, term by term."""
         pairs = zip(self.terms, coders, strict=True)
         return replace(self, terms=tuple(replace(term, coder=coder) for term, coder in pairs))

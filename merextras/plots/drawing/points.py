@@ -43,6 +43,23 @@ def zero_line(ax: Axes, at: float = 0.0) -> None:
     ax.axhline(at, color=style.gray(0.4), linewidth=0.9, linestyle="--", zorder=1)
 
 
+def intervals(ax: Axes, frame: pd.DataFrame, at: Any, pitch: float) -> None:
+    """Draw a segment from ``lower`` to ``upper`` at each place; they are `pitch` points apart."""
+    low, high = frame["lower"].to_numpy(float), frame["upper"].to_numpy(float)
+    known = np.isfinite(low) & np.isfinite(high)
+    if known.any():
+        ax.vlines(
+            at[known],
+            low[known],
+            high[known],
+            color=style.estimated(),
+            alpha=0.45,
+            linewidth=style.line_width(pitch),
+            zorder=2,
+            rasterized=len(frame) > style.RASTER_FROM,
+        )
+
+
 def mark(ax: Axes, frame: pd.DataFrame, x: str, y: str, size: str, count: int) -> None:
     """Name the rows that are largest in absolute `size`, their points drawn solid."""
     order = np.argsort(-frame[size].abs().fillna(-1.0).to_numpy(), kind="stable")[:count]

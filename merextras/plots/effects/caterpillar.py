@@ -14,12 +14,11 @@ from scipy import stats
 from merextras._checks import check_choice, check_level
 from merextras.exceptions import InvalidArgumentError
 from merextras.plots.drawing import arguments, style
+from merextras.plots.drawing.levels import grid_of_levels, name_levels
 from merextras.plots.drawing.panels import (
     finish,
     label_edges,
-    levels_of,
     order_by_first_term,
-    panel_grid,
     panels_of,
     parts,
     positions,
@@ -113,13 +112,18 @@ def plot_ranef(
     if groups is not None:
         frame = _select(frame, [groups] if isinstance(groups, str) else list(groups))
     orders = _orders(frame, sort)
-    grid = _grid(frame, orders, width, height, ax, own_names=sort == "each")
+    by_group: dict[Any, list[pd.Index[Any]]] = {}
+    for (group, _), order in orders.items():
+        by_group.setdefault(group, []).append(order)
+    grid = grid_of_levels(
+        frame, "ranef", by_group, width=width, height=height, ax=ax, own_names=sort == "each"
+    )
     x_label = _x_label(frame, level)
     for (group, term), rows in panels_of(frame).items():
         panel, order = grid.axes_dict[group, term], orders[group, term]
         _draw(panel, rows, order)
         panel.set(title=str(term), xlabel=x_label)
-        _label(panel, group, order)
+        name_levels(panel, group, order)
     label_edges(grid, names=sort == "each")
     return finish(grid, title)
 
@@ -169,39 +173,6 @@ def _select(frame: pd.DataFrame, groups: list[str]) -> pd.DataFrame:
     return chosen.assign(group=chosen["group"].astype(object))
 
 
-def _grid(
-    frame: pd.DataFrame,
-    orders: dict[tuple[Any, Any], pd.Index[Any]],
-    width: float | None,
-    height: float | None,
-    ax: Axes | None,
-    *,
-    own_names: bool,
-) -> Any:
-    """Make the empty panels, with room for the names of the levels on the left."""
-    width = arguments.inches(width, "width", 4.0)
-    counts = {group: len(order) for (group, _), order in orders.items()}
-    heights = [style.levels_length(count) for count in counts.values()]
-    if height is not None:
-        arguments.require_positive(height, "height")
-        heights = [size * height / sum(heights) for size in heights]
-    named = [order for order in orders.values() if len(order) <= style.MAX_LABELS]
-    left = max((style.label_extent(style.short_labels(list(order))) for order in named), default=0)
-    columns = len(levels_of(frame["term"]))
-    arguments.require_few_panels(columns * len(counts), "ranef", "group factors times terms")
-    below = 0.0 if height is not None else 0.6 * style.panel_scale()
-    return panel_grid(
-        frame,
-        row="group",
-        col="term",
-        widths=[width + left * own_names] * columns,
-        heights=heights,
-        margins=(left * (not own_names), below),
-        ax=ax,
-        sharey=False if own_names else "row",
-    )
-
-
 def _draw(ax: Any, rows: pd.DataFrame, order: pd.Index[Any]) -> None:
     """Draw the zero line, segments and dots of one panel."""
     n = len(order)
@@ -229,21 +200,6 @@ def _draw(ax: Any, rows: pd.DataFrame, order: pd.Index[Any]) -> None:
         zorder=3,
         rasterized=raster,
     )
-
-
-def _label(ax: Any, group: Any, order: pd.Index[Any]) -> None:
-    """Name the levels on the y axis, or say how many there are."""
-    n = len(order)
-    room = 0.8 if n <= style.MAX_LABELS else 0.01 * n
-    ax.set_ylim(-room, n - 1 + room)
-    ax.set_ylabel(str(group))
-    if n <= style.MAX_LABELS:
-        ax.set_yticks(range(n), labels=style.short_labels(list(order)))
-        ax.grid(axis="y", color=style.gray(0.92), linewidth=0.6)
-        ax.set_axisbelow(True)
-    else:
-        ax.set_yticks([])
-        ax.set_ylabel(f"{group}: {style.thousands(n)} levels")
 
 
 def _x_label(frame: pd.DataFrame, level: float | None) -> str:

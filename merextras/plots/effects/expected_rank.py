@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
@@ -12,12 +11,11 @@ from matplotlib.lines import Line2D
 
 from merextras._checks import check_choice
 from merextras.plots.drawing import arguments, style
+from merextras.plots.drawing.levels import grid_of_levels, name_levels
 from merextras.plots.drawing.panels import (
     finish,
     label_edges,
-    levels_of,
     order_by_first_term,
-    panel_grid,
     parts,
     positions,
 )
@@ -96,7 +94,8 @@ def plot_expected_rank(
     orders = {
         group: order_by_first_term(part, "er") for group, part in parts(frame, "group").items()
     }
-    grid = _grid(frame, orders, width, height, ax)
+    by_group = {group: [order] for group, order in orders.items()}
+    grid = grid_of_levels(frame, "ranks", by_group, width=width, height=height, ax=ax)
     for group, part in parts(frame, "group").items():
         for term, rows in parts(part, "term").items():
             panel = grid.axes_dict[group, term]
@@ -105,39 +104,11 @@ def plot_expected_rank(
             panel.set_xlabel(_VALUES[value])
             if value == "pct_er":
                 panel.set_xlim(-3, 103)
-            _label(panel, group, orders[group])
+            name_levels(panel, group, orders[group])
     label_edges(grid)
     handles = _handles(value)
     grid.add_legend(handles, title="", label_order=list(handles))
     return finish(grid, title)
-
-
-def _grid(
-    frame: pd.DataFrame,
-    orders: dict[Any, pd.Index[Any]],
-    width: float | None,
-    height: float | None,
-    ax: Axes | None,
-) -> Any:
-    """Make the empty panels, with room for the names of the levels on the left."""
-    width = arguments.inches(width, "width", 4.0)
-    heights = [style.levels_length(len(order)) for order in orders.values()]
-    if height is not None:
-        arguments.require_positive(height, "height")
-        heights = [size * height / sum(heights) for size in heights]
-    named = [order for order in orders.values() if len(order) <= style.MAX_LABELS]
-    left = max((style.label_extent(style.short_labels(list(order))) for order in named), default=0)
-    columns = len(levels_of(frame["term"]))
-    arguments.require_few_panels(columns * len(orders), "ranks", "group factors times terms")
-    return panel_grid(
-        frame,
-        row="group",
-        col="term",
-        widths=[width] * columns,
-        heights=heights,
-        margins=(left, 0.0 if height is not None else 0.6 * style.panel_scale()),
-        ax=ax,
-    )
 
 
 def _draw(ax: Any, rows: pd.DataFrame, at: Any, value: str) -> None:
@@ -193,18 +164,3 @@ def _handles(value: str) -> dict[str, Any]:
         name: Line2D([], [], marker="o", linestyle="none", markersize=5, **colours)
         for name, colours in (("rank of the estimate", own), (_VALUES[value], expected))
     }
-
-
-def _label(ax: Any, group: Any, order: pd.Index[Any]) -> None:
-    """Name the levels on the y axis, or say how many there are."""
-    n = len(order)
-    room = 0.8 if n <= style.MAX_LABELS else 0.01 * n
-    ax.set_ylim(-room, n - 1 + room)
-    if n <= style.MAX_LABELS:
-        ax.set_ylabel(str(group))
-        ax.set_yticks(np.arange(n), labels=style.short_labels(list(order)))
-        ax.grid(axis="y", color=style.gray(0.92), linewidth=0.6)
-        ax.set_axisbelow(True)
-    else:
-        ax.set_yticks([])
-        ax.set_ylabel(f"{group}: {style.thousands(n)} levels")

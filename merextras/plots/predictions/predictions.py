@@ -15,6 +15,7 @@ from merextras._checks import check_count
 from merextras.exceptions import InvalidArgumentError
 from merextras.plots.drawing import arguments, style
 from merextras.plots.drawing.panels import facets, finish, outer_labels, parts
+from merextras.plots.drawing.points import intervals
 
 __all__ = ["plot_predictions"]
 
@@ -206,20 +207,8 @@ def _grid(
 def _draw_fits(ax: Any, part: pd.DataFrame, pitch: float, handles: dict[str, Any]) -> None:
     """Draw intervals and predictions of cases that are `pitch` points apart."""
     at = np.arange(len(part))
-    low, high = part["lower"].to_numpy(float), part["upper"].to_numpy(float)
-    known = np.isfinite(low) & np.isfinite(high)
     raster = len(part) > style.RASTER_FROM
-    if known.any():
-        ax.vlines(
-            at[known],
-            low[known],
-            high[known],
-            color=style.estimated(),
-            alpha=0.45,
-            linewidth=style.line_width(pitch),
-            zorder=2,
-            rasterized=raster,
-        )
+    intervals(ax, part, at, pitch)
     handles["prediction"] = ax.scatter(
         at,
         part["fit"],

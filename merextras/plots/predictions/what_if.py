@@ -15,6 +15,7 @@ from merextras._checks import check_choice, check_count
 from merextras.exceptions import InvalidArgumentError
 from merextras.plots.drawing import arguments, style
 from merextras.plots.drawing.panels import facets, finish, levels_of, outer_labels, parts, positions
+from merextras.plots.drawing.points import intervals
 
 __all__ = ["plot_what_if"]
 
@@ -189,20 +190,8 @@ def _spread(outcome: Any) -> tuple[float, float]:
 
 def _draw_fits(ax: Any, part: pd.DataFrame, at: Any, pitch: float, handles: dict[str, Any]) -> None:
     """Draw intervals and predictions, the own level filled; levels are `pitch` points apart."""
-    low, high = part["lower"].to_numpy(float), part["upper"].to_numpy(float)
-    known = np.isfinite(low) & np.isfinite(high)
     raster = len(part) > style.RASTER_FROM
-    if known.any():
-        ax.vlines(
-            at[known],
-            low[known],
-            high[known],
-            color=style.estimated(),
-            alpha=0.45,
-            linewidth=style.line_width(pitch),
-            zorder=2,
-            rasterized=raster,
-        )
+    intervals(ax, part, at, pitch)
     own = part["own"].to_numpy()
     area = style.marker_area(pitch)
     # Among thousands the own level must still be found.

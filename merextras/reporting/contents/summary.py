@@ -16,22 +16,30 @@ DDF = {
     "satterthwaite": "Satterthwaite",
     "kenward-roger": "Kenward-Roger",
     "asymptotic": "normal distribution",
+    "CR0": "cluster-robust, CR0",
+    "CR1": "cluster-robust, CR1",
+    "CR2": "cluster-robust, CR2",
 }
 
 
-def summary(m: Any, *, ddf: str = "satterthwaite", level: float = 0.95) -> View:
+def summary(
+    m: Any, *, ddf: str = "satterthwaite", cluster: str | None = None, level: float = 0.95
+) -> View:
     """The model summary.
 
     Parameters
     ----------
     m : MerMod
-    ddf : {"satterthwaite", "kenward-roger", "asymptotic"}
-        Degrees of freedom of tests and intervals of fixed effects.
+    ddf : {"satterthwaite", "kenward-roger", "asymptotic", "CR0", "CR1", "CR2"}
+        Degrees of freedom of tests and intervals of fixed effects; cluster-robust standard errors.
+    cluster : str, optional
+        Of the robust ones.
     level : float
         Of the intervals.
     """
     script, model = Script(), Named("m", m)
-    fixed = script.call("fixed", MX.of("tidy"), model, "fixed", ci="wald", level=level, ddf=ddf)
+    tests: dict[str, Any] = {"ddf": ddf} | ({} if cluster is None else {"cluster": cluster})
+    fixed = script.call("fixed", MX.of("tidy"), model, "fixed", ci="wald", level=level, **tests)
     random = script.call("random", script.call("var_corr", model.of("var_corr")).of("to_frame"))
     fit = script.call("fit", MX.of("glance"), model)
     empty = [name for name in ("effect", "group", "level") if name in fixed.value]

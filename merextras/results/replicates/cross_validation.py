@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from merextras._typing import Array
+from merextras.exceptions import InvalidArgumentError
 from merextras.results.base import TextResult, format_columns
 
 __all__ = ["CrossValidation"]
@@ -99,7 +100,17 @@ class CrossValidation(TextResult):
             "log_score": float(np.average(rows["log_score"], weights=weight)),
             "coverage": float(np.average(inside, weights=weight)),
         }
-        return {**out, **{name: float(f(observed, fit)) for name, f in self.metrics.items()}}
+        return {**out, **{name: self._measure(name, observed, fit) for name in self.metrics}}
+
+    def _measure(self, name: str, observed: Array, fit: Array) -> float:
+        """One of the user's own, whose errors are named."""
+        try:
+            return float(self.metrics[name](observed, fit))
+        except Exception as err:  # any error of the caller's function
+            raise InvalidArgumentError(
+                f"metrics: {name!r} gave no number of (observed, fit), two arrays: "
+                f"{type(err).__name__}: {err}"
+            ) from err
 
     def to_frame(self) -> pd.DataFrame:
         """``n rmse mae log_score coverage`` of all rows, and of those in known and new groups."""

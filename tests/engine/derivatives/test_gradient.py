@@ -6,6 +6,7 @@ import free_covariances as covpar
 import numpy as np
 import pytest
 from free_covariances import gradient
+from fuzz_share import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from properties import dense_v
@@ -29,7 +30,7 @@ def test_against_central_differences(design, reml):
     close(ours, dense_v.central_differences(deviance, design.theta), GRADIENT, scale=1.0)
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(designs(), st.booleans())
 def test_against_dense_matrices(design, reml):
     solution, expected = design.solution(reml=reml), dense_v.covariance_slopes(design, reml=reml)

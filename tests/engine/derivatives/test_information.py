@@ -6,6 +6,7 @@ import free_covariances as covpar
 import numpy as np
 import pytest
 from free_covariances import information as information_of
+from fuzz_share import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle.dense import dense_lambda, dense_z
@@ -79,7 +80,7 @@ def differences(function, at, step=1e-3):
 
 
 @pytest.mark.parametrize("reml", [True, False])
-@settings(max_examples=15)
+@settings(max_examples=examples(15))
 @given(design=regular)
 def test_hessian_is_the_derivative_of_the_gradient(design, reml):
     solution = design.solution(reml=reml)
@@ -103,7 +104,7 @@ def test_hessian_is_the_derivative_of_the_gradient(design, reml):
     close(hessian, expected, SECOND_DERIVATIVE, scale=1.0)
 
 
-@settings(max_examples=15)
+@settings(max_examples=examples(15))
 @given(regular)
 def test_covariance_slopes(design):
     if design.x.shape[1] == 0:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from free_covariances import average_information, information
+from fuzz_share import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle.dense import dense_lambda, dense_z
@@ -52,7 +53,7 @@ def test_estimates_against_the_oracle(design, reml, pieces):
     close(joined(ours.b), expected["b"], ORACLE, scale=1.0)
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(any_design, st.booleans())
 def test_the_conditional_covariance_against_the_oracle(design, pieces):
     ours, whole = solutions(design, reml=False, pieces=pieces)[1], design.oracle(reml=False)
@@ -83,7 +84,7 @@ def test_derivatives_against_dense_matrices(design, reml, pieces):
     close(average_information(ours), expected, ORACLE, scale=1.0)
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(any_design, st.booleans())
 def test_the_cholesky_factor(design, pieces):
     ours = solutions(design, reml=True, pieces=pieces)[1]
@@ -97,7 +98,7 @@ def test_the_cholesky_factor(design, pieces):
     close(low @ random_fixed_factor(ours), (weighted @ design.x)[order], ORACLE, scale=1.0)
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(local_designs(), st.booleans())
 def test_the_joint_distribution_is_that_of_the_dense_tail(design, pieces):
     dense, sparse = solutions(design, reml=True, pieces=pieces)
@@ -116,7 +117,7 @@ def test_the_joint_distribution_is_that_of_the_dense_tail(design, pieces):
         close(spread @ spread.T, whole, ORACLE, scale=0.1)
 
 
-@settings(max_examples=10)
+@settings(max_examples=examples(10))
 @given(local_designs(max_k=1, special_theta=False))
 def test_information_is_that_of_the_dense_tail(design):
     dense, sparse = (information(s) for s in solutions(design, reml=True, pieces=False))
@@ -177,7 +178,7 @@ def test_slopes_with_large_variances(size):
         close(found, 2.0 * size * d, 1e-14 * size**2 * 120)
 
 
-@settings(max_examples=10)
+@settings(max_examples=examples(10))
 @given(local_designs())
 def test_pickles(design):
     solution = design.solution(reml=True, tail="sparse")

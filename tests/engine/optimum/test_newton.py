@@ -11,6 +11,7 @@ import pytest
 import scipy.optimize
 from engine.lme4_models import MODELS, lme4_model
 from free_covariances import minimise
+from fuzz_share import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from properties.compare import close
@@ -120,7 +121,7 @@ def oracle_optimum(design, reml):
     )
 
 
-@settings(max_examples=15)
+@settings(max_examples=examples(15))
 @given(
     designs(layouts=("one", "chain", "crossed"), max_k=2, min_rows=40, max_rows=50), st.booleans()
 )
@@ -130,7 +131,7 @@ def test_no_worse_than_brute_force(design, reml):
     assert found.deviance <= oracle_optimum(design, reml) + BRUTE_FORCE
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(designs(layouts=("one", "twice", "chain", "crossed"), max_k=2, max_rows=40), st.booleans())
 def test_what_it_reports(design, reml):
     """On any design, identified or not, and from any start."""
@@ -147,7 +148,7 @@ def test_what_it_reports(design, reml):
     assert pickle.loads(pickle.dumps(found)) == found
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(designs(layouts=("one", "chain", "crossed"), max_k=2, min_rows=40), st.booleans())
 def test_identified_designs_converge_from_zero(design, reml):
     design = identified(design)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from fuzz_share import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle.dense import dense_lambda, dense_pls, dense_z
@@ -43,7 +44,7 @@ def in_coordinates(criterion, design, log_omega):
     return criterion.from_user(np.append(design.theta, log_omega[1:]))
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(designs(), SEEDS, st.booleans())
 def test_against_the_dense_oracle(design, seed, reml):
     strata, codes, log_omega = strata_of(design, seed)
@@ -58,7 +59,7 @@ def test_against_the_dense_oracle(design, seed, reml):
     close(np.concatenate([b.ravel() for b in solution.b]), expected["b"], ORACLE, scale=1.0)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(designs(), SEEDS, st.booleans(), st.sampled_from(["auto", "sparse", "dense"]))
 def test_gradient_against_differences(design, seed, reml, tail):
     strata, _, log_omega = strata_of(design, seed)
@@ -69,7 +70,7 @@ def test_gradient_against_differences(design, seed, reml, tail):
     close(ours, differences, GRADIENT, scale=1.0)
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(designs(), SEEDS, st.booleans())
 def test_gradient_is_that_of_leverages(design, seed, reml):
     """Leverages of the stratum, its share of the residual sum of squares, less its rows."""
@@ -86,7 +87,7 @@ def test_gradient_is_that_of_leverages(design, seed, reml):
     close(strata_gradient(solution, strata, omega), expected, ORACLE, scale=len(codes))
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(designs(), SEEDS)
 def test_sums_of_parts(design, seed):
     """Strata of two halves of a table, each in a basis of its own, add up to those of all rows."""

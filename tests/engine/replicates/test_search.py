@@ -8,6 +8,7 @@ import free_covariances as covpar
 import numpy as np
 import pytest
 from free_covariances import average_information, gradient, minimise, minimise_many, second_part
+from fuzz_share import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from properties.compare import close
@@ -106,7 +107,7 @@ def test_blocks_do_not_matter(model, monkeypatch):
     close(blocked.beta, found.beta, SAME_REPLICATES)
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(designs(min_rows=20), st.booleans())
 def test_deviance_and_derivatives_at_a_theta(design, reml):
     system = design.system()

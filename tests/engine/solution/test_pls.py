@@ -8,6 +8,7 @@ import free_covariances as covpar
 import numpy as np
 import pytest
 from engine.lme4_models import MODELS, lme4_model
+from fuzz_share import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from properties.compare import close
@@ -24,7 +25,7 @@ def joined(parts):
     return np.concatenate([part.ravel() for part in parts])
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(designs(), st.booleans())
 def test_everything_agrees_with_the_oracle(design, reml):
     ours, expected = design.solution(reml=reml), design.oracle(reml=reml)

@@ -199,6 +199,70 @@ def test_through_means_and_tests():
     assert tidy["std_error"] == pytest.approx(np.sqrt(m.vcov(kind="CR2").loc["x", "x"]))
 
 
+def test_through_tables_and_intervals(tmp_path):
+    m, _, _ = fitted("slope")
+    own = m.summary(ddf="CR2", cluster="school").coefficients
+    half = stats.t.isf(0.025, own["df"]) * own["std_error"]
+    ends = np.column_stack([own["estimate"] - half, own["estimate"] + half])
+    found = m.confint(method="wald", parm="beta_", ddf="CR2", cluster="school")
+    np.testing.assert_allclose(found, ends, rtol=1e-10)
+    tidy = mx.tidy(m, "fixed", ci="wald", ddf="CR2", cluster="school")
+    np.testing.assert_allclose(tidy[["conf_low", "conf_high"]], ends, rtol=1e-10)
+    # Without stars, too: standard errors are in the table all the same.
+    table = mx.compare_table(m, ddf="CR2", digits=9)
+    shown = [float(text.strip("()")) for text in table.to_frame().iloc[1 : 2 * len(own) : 2, 0]]
+    np.testing.assert_allclose(shown, own["std_error"], atol=1e-9)
+    assert "Standard errors in parentheses, CR2." in repr(table)
+    other = mx.compare_table(m, stars=True, ddf="CR1", cluster="school")
+    assert "Standard errors in parentheses, CR1 by school." in repr(other)
+    columns = mx.for_summary_col(m, ddf="CR2", cluster="school")
+    np.testing.assert_allclose(columns.bse, own["std_error"], rtol=1e-10)
+    path = mx.report(m, tmp_path / "report.html", ddf="CR2", cluster="school")
+    text = path.read_text("utf-8")
+    assert f"{own['df'].iloc[0]:.4g}"[:4] in text
+    assert "CR2" in text
+
+
+def test_intervals_by_the_degrees_of_freedom():
+    m, _, _ = fitted("slope")
+    for ddf in ("satterthwaite", "kenward-roger"):
+        own = m.summary(ddf=ddf).coefficients
+        half = stats.t.isf(0.05, own["df"]) * own["std_error"]
+        found = m.confint(method="wald", level=0.9, ddf=ddf).iloc[-len(own) :]
+        np.testing.assert_allclose(found["conf_high"], own["estimate"] + half, rtol=1e-10)
+    plain = m.confint(method="wald", parm="beta_")
+    half = stats.norm.isf(0.025) * np.sqrt(np.diag(m.vcov()))
+    np.testing.assert_allclose(plain["conf_high"] - m.fixef(), half, rtol=1e-10)
+
+
+def test_a_cluster_without_a_robust_method_is_refused(tmp_path):
+    m, _, frame = fitted("slope")
+    for ask in (
+        lambda: mx.tidy(m, cluster="school"),
+        lambda: mx.compare_table(m, cluster="school"),
+        lambda: mx.for_summary_col(m, cluster="school"),
+        lambda: m.confint(method="wald", cluster="school"),
+        lambda: mx.report(m, tmp_path / "report.html", cluster="school"),
+    ):
+        with pytest.raises(InvalidArgumentError, match="'CR0', 'CR1' or 'CR2'"):
+            ask()
+    with pytest.raises(InvalidArgumentError, match="are for method='wald'; method='profile'"):
+        m.confint(ddf="CR2")
+    with pytest.raises(InvalidArgumentError, match="the name of a factor or column"):
+        mx.report(m, tmp_path / "r.html", ddf="CR2", cluster=frame["school"].to_numpy())
+    with pytest.raises(InvalidArgumentError, match="'scool' is not a column"):
+        mx.report(m, tmp_path / "r.html", ddf="CR2", cluster="scool")
+
+
+def test_a_cluster_is_matched_by_its_index():
+    m, _, frame = fitted("slope")
+    shuffled = frame["school"].sample(frac=1.0, random_state=1)
+    found = m.vcov(kind="CR2", cluster=shuffled)
+    np.testing.assert_array_equal(found, m.vcov(kind="CR2", cluster="school"))
+    with pytest.raises(InvalidArgumentError, match="cluster: the Series has another index"):
+        m.vcov(kind="CR2", cluster=frame["school"].set_axis(frame.index + 10_000))
+
+
 def test_the_summary():
     m, _, _ = fitted("slope")
     found = m.summary(ddf="CR2")

@@ -200,3 +200,29 @@ def test_a_study_without_a_p_value_counts_neither_way(monkeypatch):
     assert (found.n_used, found.n_failed, found.power) == (2, 1, 1.0)
     assert found.failures == {rejections.NO_DF: 1}
     assert "failed, 1 times: the criterion is flat" in str(found)
+
+
+def test_hypotheses_as_text_are_those_of_contest():
+    m = mx.lmer("Reaction ~ Days + (Days | Subject)", mx.load_dataset("sleepstudy"))
+    text = mx.power(m, "Days = 5", n_sims=20, rng=1)
+    assert text.effect == (pytest.approx(m.fixef()["Days"]),)
+    np.testing.assert_array_equal(
+        text.p_values, mx.power(m, "Days", rhs=5, n_sims=20, rng=1).p_values
+    )
+    both = mx.power(m, ["Intercept = 250", "Days = 10"], n_sims=20, rng=1)
+    rows = mx.power(m, np.eye(2), rhs=[250.0, 10.0], n_sims=20, rng=1)
+    np.testing.assert_array_equal(both.p_values, rows.p_values)
+    with pytest.raises(InvalidArgumentError, match="did you mean 'Days'"):
+        mx.power(m, "Day = 5")
+
+
+@pytest.mark.parametrize("text", ["(Days | Subject)", "(1+Days|Subject)", "(Days + 1 | Subject)"])
+def test_a_term_in_each_of_its_spellings(text):
+    m = mx.lmer("Reaction ~ Days + (Days | Subject)", mx.load_dataset("sleepstudy"))
+    assert mx.power(m, text, n_sims=2, rng=1).test == "(1 + Days | Subject)"
+    made = mx.make_model(m, var_corr={text: [10.0, 3.0]})
+    assert made.var_corr().to_frame()["sdcor"].iloc[0] == pytest.approx(10.0)
+    apart = mx.lmer("Reaction ~ Days + (Days || Subject)", mx.load_dataset("sleepstudy"))
+    assert mx.power(apart, "(Days - 1 | Subject)", n_sims=2, rng=1).test == "(0 + Days | Subject)"
+    with pytest.raises(InvalidArgumentError, match="neither a fixed effect"):
+        mx.power(apart, text)

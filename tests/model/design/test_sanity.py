@@ -9,7 +9,7 @@ import pytest
 from lmer_models import csv
 
 from merextras.exceptions import ApproximationWarning, InvalidArgumentError
-from merextras.mermod import lmer
+from merextras.fit_lmer import lmer
 from merextras.model.design.build import build_design
 from merextras.model.design.options import Options
 from merextras.model.design.sanity import check_design

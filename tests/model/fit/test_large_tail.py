@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from merextras.exceptions import LargeModelWarning
-from merextras.mermod import lmer
+from merextras.fit_lmer import lmer
 from merextras.model.state import fitted
 
 FORMULA = "y ~ 1 + (1 | pupil) + (1 | teacher)"

@@ -13,7 +13,7 @@ from merextras.exceptions import (
     InvalidArgumentError,
     RankDeficientWarning,
 )
-from merextras.mermod import lmer
+from merextras.fit_lmer import lmer
 
 
 @pytest.fixture(scope="module")

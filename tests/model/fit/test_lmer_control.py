@@ -16,7 +16,8 @@ from merextras.exceptions import (
     SingularFitWarning,
     UnsupportedModelError,
 )
-from merextras.mermod import MerMod, lmer
+from merextras.fit_lmer import lmer
+from merextras.mermod import MerMod
 from merextras.model.state.control import LmerControl
 
 

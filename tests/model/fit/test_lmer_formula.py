@@ -13,7 +13,7 @@ from tolerances import LMER_CRITERION
 from merextras.exceptions import (
     SingularFitWarning,
 )
-from merextras.mermod import lmer
+from merextras.fit_lmer import lmer
 
 
 @pytest.fixture(scope="module")

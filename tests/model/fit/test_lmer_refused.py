@@ -10,7 +10,7 @@ from lmer_models import FORMULAIC, Table, csv
 from merextras.exceptions import (
     InvalidArgumentError,
 )
-from merextras.mermod import lmer
+from merextras.fit_lmer import lmer
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,8 @@ from properties.compare import close
 from tolerances import ADAPTER_CRITERION, ADAPTER_ESTIMATE
 
 from merextras.exceptions import InvalidArgumentError
-from merextras.mermod import MerMod, lmer
+from merextras.fit_lmer import lmer
+from merextras.mermod import MerMod
 
 
 def same(a, b):

@@ -10,7 +10,7 @@ import warnings
 
 import numpy as np
 import pytest
-from fuzz_share import part
+from fuzz_share import examples, part
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from properties.formulas import formulas, frames
@@ -76,7 +76,7 @@ def _same_design(whole, parts, data):
         np.testing.assert_allclose(own.values, theirs.rows.values, rtol=1e-8, atol=1e-9)
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(formulas(), frames(), st.sampled_from([7, 31, 1000]), st.integers(0, 2**32 - 1))
 def test_chunks_are_memory(formula, data, size, seed):
     rows = np.random.default_rng(seed).choice(len(data), 6)
@@ -110,7 +110,7 @@ def compare_engines(formula, data):
         np.testing.assert_allclose(found[known], wanted[known], rtol=1e-6, atol=1e-6)
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(formulas(), frames())
 def test_engines_agree(formula, data):
     compare_engines(formula, data)

@@ -1,10 +1,7 @@
 # Residual standard deviations by group: nlme's varIdent and glmmTMB's dispformula, by REML and ML.
 # glmmTMB's optimum is driven to a zero gradient by Newton steps.
 source("../common.R")
-suppressPackageStartupMessages({
-  library(nlme)
-  library(glmmTMB)
-})
+source("../glmmtmb.R")
 
 read <- function(name) read.csv(file.path("..", "structures", paste0(name, ".csv")))
 math <- as.data.frame(nlme::MathAchieve)
@@ -37,19 +34,6 @@ by_nlme <- function(name, fixed, random, by, REML) {
        beta = vec(as.numeric(fixef(fit))))
 }
 
-polished_tmb <- function(fit) {
-  obj <- fit$obj
-  par <- fit$fit$par
-  for (i in 1:10) {
-    g <- obj$gr(par)
-    if (max(abs(g)) < 1e-9) break
-    trial <- par - solve(optimHess(par, obj$fn, obj$gr), as.numeric(g))
-    if (!is.finite(obj$fn(trial)) || obj$fn(trial) > obj$fn(par) + 1e-8) break
-    par <- trial
-  }
-  list(par = par, value = obj$fn(par), gradient = max(abs(obj$gr(par))))
-}
-
 # Fixed effects, their standard errors and the modes at given variances, by dense algebra: nlme stops
 # where its criterion is flat, which is not near enough for these.
 at_variances <- function(name, formula, covariances, sd_by_row) {
@@ -78,7 +62,7 @@ by_tmb <- function(name, formula, group, ours, REML) {
   data$group. <- group
   fit <- suppressWarnings(glmmTMB(formula, data, dispformula = ~ 0 + group., REML = REML,
                                   family = gaussian()))
-  best <- polished_tmb(fit)
+  best <- polished_tmb(fit, steps = 10)
   invisible(fit$obj$fn(best$par))
   last <- fit$obj$env$last.par
   report <- fit$obj$report(last)

@@ -1,12 +1,5 @@
 # Covariance structures (glmmTMB) and residual variances by group (nlme), by REML and ML.
-#
-# glmmTMB's optimum is driven to a zero gradient by Newton steps on its exact gradient.
-suppressPackageStartupMessages({
-  library(glmmTMB)
-  library(nlme)
-  library(jsonlite)
-})
-options(stringsAsFactors = FALSE, warn = 1)
+source("../glmmtmb.R")
 
 frames <- list(
   orthodont = as.data.frame(nlme::Orthodont),
@@ -17,49 +10,18 @@ frames <- list(
   sleepstudy = lme4::sleepstudy,
   ergostool = as.data.frame(nlme::ergoStool)
 )
-for (name in names(frames)) for (v in names(frames[[name]])) {
-  column <- frames[[name]][[v]]
-  if (is.factor(column)) frames[[name]][[v]] <- factor(as.character(column), levels = sort(unique(as.character(column))))
-}
+frames <- lapply(frames, sorted_factors)
 frames$bodyweight$T <- factor(frames$bodyweight$Time)
 frames$sleepstudy$D <- factor(frames$sleepstudy$Days)
 frames$dialyzer$I <- factor(frames$dialyzer$index)
 frames$orthodont$A <- factor(frames$orthodont$age)
 for (name in names(frames)) write.csv(frames[[name]], paste0(name, ".csv"), row.names = FALSE)
 
-polished <- function(fit) {
-  obj <- fit$obj
-  par <- fit$fit$par
-  for (i in 1:8) {
-    g <- obj$gr(par)
-    if (max(abs(g)) < 1e-9) break
-    step <- try(solve(optimHess(par, obj$fn, obj$gr), as.numeric(g)), silent = TRUE)
-    if (inherits(step, "try-error")) break
-    trial <- par - step
-    if (!is.finite(obj$fn(trial)) || obj$fn(trial) > obj$fn(par) + 1e-8) break
-    par <- trial
-  }
-  list(par = par, value = obj$fn(par), gradient = max(abs(obj$gr(par))))
-}
-
 tmb <- function(name, formula, ours, REML) {
-  fit <- suppressWarnings(glmmTMB(formula, data = frames[[name]], REML = REML, family = gaussian(),
-    control = glmmTMBControl(optCtrl = list(iter.max = 5000, eval.max = 5000, rel.tol = 1e-14))))
-  best <- polished(fit)
-  rep <- fit$obj$report(fit$obj$env$last.par)
-  invisible(fit$obj$fn(best$par))
-  rep <- fit$obj$report(fit$obj$env$last.par)
-  structures <- fit$modelInfo$reStruc$condReStruc
-  terms <- lapply(seq_along(rep$sd), function(i) list(
-    sd = I(as.numeric(rep$sd[[i]])),
-    cor = I(as.numeric(if (length(rep$corr) >= i && length(rep$corr[[i]]) > 1) rep$corr[[i]][, 1] else numeric(0)))))
-  sdr <- TMB::sdreport(fit$obj, best$par, getJointPrecision = FALSE)
-  beta <- if (REML) sdr$par.random[names(sdr$par.random) == "beta"] else sdr$par.fixed[names(sdr$par.fixed) == "beta"]
-  se <- if (REML) sqrt(sdr$diag.cov.random[names(sdr$par.random) == "beta"]) else sqrt(diag(sdr$cov.fixed))[names(sdr$par.fixed) == "beta"]
-  last <- fit$obj$env$last.par
-  list(data = name, formula = ours, package = "glmmTMB", reml = REML, log_lik = -best$value,
-       gradient = best$gradient, sigma = as.numeric(exp(0.5 * last[names(last) == "betad"])),
-       terms = terms, names = I(names(fixef(fit)$cond)), beta = I(as.numeric(beta)), se = I(as.numeric(se)))
+  found <- fit_tmb(frames[[name]], formula, REML, steps = 8)
+  c(list(data = name, formula = ours, package = "glmmTMB", reml = REML, log_lik = -found$best$value,
+         gradient = found$best$gradient, sigma = sigma_of(found), terms = terms_of(found)),
+    fixed_of(found, REML))
 }
 
 by_group <- function(name, fixed, random, form, ours, by, REML) {
@@ -104,6 +66,4 @@ for (REML in c(TRUE, FALSE)) {
   add("type_ergostool", by_group("ergostool", effort ~ Type, ~ 1 | Subject, ~ 1 | Type, "effort ~ Type + (1 | Subject)", "Type", REML))
   add("variety_oats", by_group("oats", yield ~ nitro * Variety, ~ 1 | Block, ~ 1 | Variety, "yield ~ nitro * Variety + (1 | Block)", "Variety", REML))
 }
-versions <- sapply(c("glmmTMB", "nlme", "TMB"), function(p) as.character(packageVersion(p)))
-write_json(list(R = R.version.string, versions = as.list(versions), cases = cases), "expected.json",
-           digits = 15, auto_unbox = TRUE, pretty = TRUE)
+write_cases(cases)

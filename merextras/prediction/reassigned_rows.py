@@ -11,11 +11,13 @@ from merextras.exceptions import InvalidArgumentError
 from merextras.model.design.offset import offset_of
 from merextras.model.newdata.rows import NewRows, new_rows
 from merextras.model.state.fitted import FittedModel
-from merextras.prediction.moves import moved
-from merextras.prediction.spread import relative_variances
+from merextras.prediction.prediction_variance import relative_variances
+from merextras.prediction.reassign import moved
 
 
-def moved_rows(model: FittedModel, cases: pd.DataFrame, group: str, levels: pd.Index) -> NewRows:
+def reassigned_rows(
+    model: FittedModel, cases: pd.DataFrame, group: str, levels: pd.Index
+) -> NewRows:
     """Each case in each of the levels, cases outermost."""
     frame = moved(model.design, cases, group, levels)
     return new_rows(model, frame, unknown="zero", name="newdata")

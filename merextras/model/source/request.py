@@ -12,7 +12,7 @@ from merextras.model.design.residual import residual_columns
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
+class ModelRequest:
     """What the user wants of a source.
 
     Attributes
@@ -49,7 +49,7 @@ class Asked:
         levels: Any = None,
         residual_by: Any = None,
         **by_row: Any,
-    ) -> Asked:
+    ) -> ModelRequest:
         """From arguments of a user."""
         for name, given in by_row.items():
             if given is not None and not isinstance(given, str):
@@ -64,8 +64,18 @@ class Asked:
             formula,
             {name: given for name, given in by_row.items() if given is not None},
             dict(contrasts or {}),
-            check_choice(missing, ("drop", "raise"), "missing"),
+            _check_missing(missing),
             names,
             dict(levels or {}),
             residual_columns(residual_by),
         )
+
+
+def _check_missing(given: Any) -> str:
+    if isinstance(given, str) and given == "keep":
+        raise InvalidArgumentError(
+            "missing='keep': a fit from chunks keeps no rows that results could be aligned with; "
+            "missing='drop' leaves rows with missing values out, and stream_rows(m, source) has "
+            "the others under their own index"
+        )
+    return check_choice(given, ("drop", "raise"), "missing")

@@ -15,7 +15,7 @@ from merextras.exceptions import InvalidArgumentError
 from merextras.model.columns.levels import labels_of
 from merextras.model.design.design import Design
 from merextras.model.newdata.rows import NewRows
-from merextras.prediction.moves import chosen_levels, chosen_of, own_levels, values_of
+from merextras.prediction.reassign import chosen_levels, chosen_of, own_levels, values_of
 
 #: What `what_if` takes as its group.
 Group = str | Mapping[str, Any] | None
@@ -24,7 +24,7 @@ Changes = Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, eq=False)
-class Move:
+class Change:
     """One thing that is changed, and what to.
 
     Attributes
@@ -74,17 +74,17 @@ class Move:
 
 
 @dataclass(frozen=True, eq=False)
-class Targets:
+class Counterfactuals:
     """All combinations of the moves, the last one changing fastest.
 
     Attributes
     ----------
-    moves : tuple of Move
+    moves : tuple of Change
     along : DataFrame
         Columns that go with the levels, a row for each combination.
     """
 
-    moves: tuple[Move, ...]
+    moves: tuple[Change, ...]
     along: pd.DataFrame
 
     def __len__(self) -> int:
@@ -148,14 +148,14 @@ class Targets:
         return pd.Index(pd.Series(made, dtype=object).mask(absent, np.nan).infer_objects())
 
 
-def combinations(moves: Sequence[Move]) -> IntArray:
+def combinations(moves: Sequence[Change]) -> IntArray:
     """Places in each of the moves, (moves, combinations), the last one fastest."""
     return np.indices([len(move.levels) for move in moves]).reshape(len(moves), -1)
 
 
-def targets_of(
+def counterfactuals_of(
     design: Design, group: Group, levels: object, changes: Changes, along: object
-) -> Targets:
+) -> Counterfactuals:
     """Check what cases are to be moved to.
 
     Raises
@@ -164,10 +164,10 @@ def targets_of(
         As `what_if`.
     """
     moves = [*_swaps(design, group, levels, changes is not None), *_changed(design, changes)]
-    return Targets(tuple(moves), _along(design, moves, along))
+    return Counterfactuals(tuple(moves), _along(design, moves, along))
 
 
-def _swaps(design: Design, group: Group, levels: object, may_be_none: bool) -> list[Move]:
+def _swaps(design: Design, group: Group, levels: object, may_be_none: bool) -> list[Change]:
     if group is None and may_be_none:
         asked: dict[str, Any] = {}
     elif isinstance(group, Mapping):
@@ -200,7 +200,7 @@ def _grouping(design: Design) -> list[str]:
     return list(dict.fromkeys(column for term in design.terms for column in term.columns))
 
 
-def _swap(design: Design, key: object, levels: object, name: str) -> Move:
+def _swap(design: Design, key: object, levels: object, name: str) -> Change:
     key = check_choice(key, _keys(design), "group")
     name = name.format(key)
     if key in design.factors:
@@ -214,7 +214,7 @@ def _swap(design: Design, key: object, levels: object, name: str) -> Move:
         values = values_of(design, key, list(columns), chosen)
     else:
         values = pd.DataFrame({key: chosen})
-    return Move(key, columns, chosen, values, is_group=True)
+    return Change(key, columns, chosen, values, is_group=True)
 
 
 def _in_order(column: pd.Series) -> list[Any]:
@@ -226,7 +226,7 @@ def _in_order(column: pd.Series) -> list[Any]:
         return list(found)
 
 
-def _changed(design: Design, changes: Changes) -> list[Move]:
+def _changed(design: Design, changes: Changes) -> list[Change]:
     if changes is None:
         return []
     if not isinstance(changes, Mapping) or not changes:
@@ -237,7 +237,7 @@ def _changed(design: Design, changes: Changes) -> list[Move]:
     return [_change(design, column, values) for column, values in changes.items()]
 
 
-def _change(design: Design, column: object, values: object) -> Move:
+def _change(design: Design, column: object, values: object) -> Change:
     if column in _grouping(design):
         raise InvalidArgumentError(
             f"changes: {column!r} is a grouping factor or part of one; put it into group"
@@ -254,7 +254,7 @@ def _change(design: Design, column: object, values: object) -> Move:
     if series.duplicated().any():
         raise InvalidArgumentError(f"changes: each value of {column!r} once, got {given}")
     name = str(column)
-    return Move(name, (name,), pd.Index(series), pd.DataFrame({name: series}), is_group=False)
+    return Change(name, (name,), pd.Index(series), pd.DataFrame({name: series}), is_group=False)
 
 
 def check_covariate(design: Design, column: object, name: str) -> None:
@@ -269,7 +269,7 @@ def check_covariate(design: Design, column: object, name: str) -> None:
         )
 
 
-def _along(design: Design, moves: Sequence[Move], along: object) -> pd.DataFrame:
+def _along(design: Design, moves: Sequence[Change], along: object) -> pd.DataFrame:
     """The values of columns that go with the levels, a row for each combination."""
     names = [along] if isinstance(along, str) else along
     if not isinstance(names, (list, tuple)):
@@ -293,7 +293,7 @@ def _along(design: Design, moves: Sequence[Move], along: object) -> pd.DataFrame
     return pd.DataFrame(out, index=range(at.shape[1]))
 
 
-def _by_level(design: Design, move: Move, name: str) -> Any:
+def _by_level(design: Design, move: Change, name: str) -> Any:
     """The value that a column has in each level; None if it varies within one."""
     frame = design.frame
     if move.key in design.factors:

@@ -19,12 +19,12 @@ from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.newdata.rows import NewRows, new_rows, read_new
 from merextras.model.state.fitted import FittedModel
 from merextras.prediction.combination import Combination
-from merextras.prediction.moves import check_others
-from merextras.prediction.targets import Changes, Group, Targets, targets_of
+from merextras.prediction.counterfactuals import Changes, Counterfactuals, Group, counterfactuals_of
+from merextras.prediction.reassign import check_others
 
 
 @dataclass(frozen=True, eq=False)
-class MovedCases:
+class CounterfactualCases:
     """m cases in L targets each: rows of the model, cases outermost.
 
     Attributes
@@ -32,7 +32,7 @@ class MovedCases:
     model : FittedModel
     index : Index
         Names of the cases.
-    targets : Targets
+    targets : Counterfactuals
     rows : NewRows
     combined : Combination
         The predictions, m L rows.
@@ -52,7 +52,7 @@ class MovedCases:
 
     model: FittedModel
     index: pd.Index
-    targets: Targets
+    targets: Counterfactuals
     rows: NewRows
     combined: Combination
     own_labels: pd.Index
@@ -83,18 +83,18 @@ class MovedCases:
         return np.asarray(self.fit - self.own_fit[self.each])
 
 
-def move_cases(
+def counterfactual_cases_of(
     model: FittedModel,
     cases: Any,
     group: Group,
     levels: object,
     changes: Changes,
     along: object,
-) -> MovedCases:
+) -> CounterfactualCases:
     """Check the cases and move them; errors as `what_if`."""
     design = model.design
     cases = read_new(design, cases, "cases")
-    targets = targets_of(design, group, levels, changes, along)
+    targets = counterfactuals_of(design, group, levels, changes, along)
     check_others(design, cases, set(targets.columns), "cases")
     has_own = set(targets.columns) <= set(cases.columns)
     own_rows = new_rows(model, cases, unknown="zero", name="cases") if has_own else None
@@ -113,7 +113,7 @@ def move_cases(
     combined, own = _combinations(
         design, (rows, frame, offset), (own_rows, cases, own_offset), known
     )
-    made = MovedCases(
+    made = CounterfactualCases(
         model,
         cases.index,
         targets,
@@ -130,7 +130,7 @@ def move_cases(
     return made
 
 
-def _check_finite(made: MovedCases, name: str) -> None:
+def _check_finite(made: CounterfactualCases, name: str) -> None:
     bad = np.unique(made.each[~np.isfinite(made.fit)])
     if len(bad):
         where = made.index[bad[:10]].tolist()

@@ -81,7 +81,7 @@ def relative_variances(
 
 
 @dataclass(frozen=True, eq=False)
-class Neighbourhood:
+class ThetaNeighbourhood:
     """A model's solution and those a step away in each element of theta.
 
     Attributes
@@ -104,7 +104,7 @@ class Neighbourhood:
     parameters: Array
 
     @classmethod
-    def of(cls, model: FittedModel, *, stacklevel: int) -> Neighbourhood:
+    def of(cls, model: FittedModel, *, stacklevel: int) -> ThetaNeighbourhood:
         """That of a model; a warning points `stacklevel` calls above this."""
         parameters = satterthwaite(model, stacklevel=stacklevel + 1).parameters
         return cls(model.solution, _neighbours(model), parameters)

@@ -1,0 +1,125 @@
+"""The p-values of a planned test of a generalised model for simulated responses."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import scipy.linalg as la
+from scipy import stats
+
+from merextras._typing import Array
+from merextras.exceptions import MerextrasWarning
+from merextras.inference.planning.made_generalised import request_of
+from merextras.inference.planning.rejections import NO_TEST, NOT_CONVERGED, PValues
+from merextras.inference.planning.tested import FixedHypothesis, Hypothesis
+from merextras.model.generalised.again import Refits, drawn
+from merextras.model.generalised.fitted import FittedGlmm
+from merextras.model.generalised.made import at_parameters
+
+# A likelihood ratio that is rounding, relative to the likelihood.
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class Planned:
+    """The refits of a model, and of the smaller one that a likelihood ratio compares it with.
+
+    Attributes
+    ----------
+    large : Refits
+    hypothesis : FixedHypothesis or TermHypothesis
+    small : Refits or None
+    df : int
+        Of a likelihood ratio.
+    """
+
+    large: Refits
+    hypothesis: Hypothesis
+    small: Refits | None
+    df: int
+
+    @classmethod
+    def of(cls, model: FittedGlmm, hypothesis: Hypothesis) -> Planned:
+        """Prepare the test of a model."""
+        large = Refits(model)
+        if hypothesis.method != "lrt":
+            return cls(large, hypothesis, None, 0)
+        if isinstance(hypothesis, FixedHypothesis):
+            df = int(np.linalg.matrix_rank(hypothesis.matrix))
+            return cls(large, hypothesis, Refits(_without_fixed(model, hypothesis)), df)
+        at = model.design.covariances.parts[hypothesis.at]
+        small = _without_term(model, hypothesis.at)
+        return cls(large, hypothesis, Refits(small), int(at.stop - at.start))
+
+    def p_value(self, y: Array) -> tuple[float, bool, str]:
+        """For a response: the p-value, whether the fit is singular, and why there is no p-value."""
+        again = self.large.fit(y)
+        point = again.point
+        theta = point.criterion.split(point.x)[0]
+        singular = bool(point.criterion.covariances.is_singular(theta[None])[0])
+        if not again.converged:
+            return np.nan, singular, NOT_CONVERGED
+        if self.small is not None:
+            other = self.small.fit(y)
+            if not other.converged:
+                return np.nan, singular, NOT_CONVERGED
+            gain = other.point.deviance() - point.deviance()
+            gain = gain if gain > _ROUNDING * (1.0 + abs(point.deviance())) else 0.0
+            return float(stats.chi2.sf(gain, self.df)), singular, ""
+        assert isinstance(self.hypothesis, FixedHypothesis)
+        found = self.large.fixed_of(again)
+        value = np.nan if found is None else _wald(*found, self.hypothesis)
+        return value, singular, "" if np.isfinite(value) else NO_TEST
+
+
+def test_generalised(planned: Planned, generators: Sequence[np.random.Generator]) -> PValues:
+    """Draw a response from each generator, refit the model and test the hypothesis."""
+    values, singular = np.full(len(generators), np.nan), np.zeros(len(generators), dtype=bool)
+    failures: Counter[str] = Counter()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MerextrasWarning)
+        for i, generator in enumerate(generators):
+            y = drawn(planned.large.model, set(), generator)
+            values[i], singular[i], why = planned.p_value(y)
+            if why:
+                failures[why] += 1
+    return PValues(values, singular, failures)
+
+
+def _wald(beta: Array, covariance: Array, hypothesis: FixedHypothesis) -> float:
+    """The p-value of Wald's test: normal of one contrast, chi-square of several."""
+    matrix = hypothesis.matrix
+    gap, inner = matrix @ beta - hypothesis.rhs, matrix @ covariance @ matrix.T
+    if not np.all(np.linalg.eigvalsh(inner) > 0.0):
+        return np.nan
+    rank = int(np.linalg.matrix_rank(matrix))
+    return float(stats.chi2.sf(gap @ la.solve(inner, gap, assume_a="sym"), rank))
+
+
+def _without_fixed(model: FittedGlmm, hypothesis: FixedHypothesis) -> FittedGlmm:
+    """The model under ``L beta = rhs``: fewer columns, and an offset for what is not zero."""
+    free = la.null_space(hypothesis.matrix)
+    given = np.linalg.pinv(hypothesis.matrix) @ hypothesis.rhs
+    design, shift = model.design, model.design.x @ given
+    offset = shift if design.offset is None else design.offset + shift
+    design = replace(design, x=design.x @ free, offset=offset if np.any(offset) else None)
+    beta = free.T @ (model.fixed_estimates - given)
+    fit = at_parameters(design, model.response, request_of(model), model.theta, beta, model.phi)
+    return FittedGlmm(fit)  # type: ignore[arg-type]
+
+
+def _without_term(model: FittedGlmm, at: int) -> FittedGlmm:
+    design = model.design
+    kept = [t for t in range(len(design.terms)) if t != at]
+    smaller = design.with_terms(kept)
+    theta = smaller.covariances.natural_of([model.covariances[t] for t in kept])
+    request = request_of(model)
+    if not kept:  # the likelihood is exact then
+        request = replace(request, n_agq=1)
+    beta = model.fixed_estimates
+    fit = at_parameters(smaller, model.response, request, theta, beta, model.phi)
+    return FittedGlmm(fit)  # type: ignore[arg-type]

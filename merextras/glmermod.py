@@ -190,8 +190,9 @@ def glmer(
         As `lmer`'s: ``"y ~ x + (1 + x | g)"``. A binomial response is 0 and 1, truth values, two
         labels (the first level in order is the failure), ``cbind(successes, failures)``, or a
         proportion with the trials as `weights`.
-    data : DataFrame
-        pandas, polars, or anything with ``to_pandas``, in memory.
+    data : DataFrame, or a source of chunks
+        pandas, polars, or anything with ``to_pandas``; or what `lmer` reads in chunks (parquet and
+        CSV files, lists of frames, Dask), of which the columns of the model are gathered in memory.
     family : str, or a family of statsmodels
         ``"binomial"`` (links ``logit``, ``probit``, ``cloglog``), ``"poisson"`` (``log``),
         ``"negative_binomial"`` (``log``; variance ``mu + mu**2 / size``), ``"gamma"`` (``log``,
@@ -226,7 +227,7 @@ def glmer(
     InvalidArgumentError
         As `lmer`; values that the family does not have, an unknown family or link.
     UnsupportedModelError
-        REML, a quasi family, data in chunks, quadrature for several factors or many effects.
+        REML, a quasi family, cross-products, quadrature for several factors or many effects.
 
     Warns
     -----
@@ -249,9 +250,12 @@ def glmer(
     inverse Gaussian models; its standard errors are from differences of a criterion that is exact
     to seven digits. glmmTMB maximises what is maximised here.
 
-    **Cost**: each evaluation takes some three to five factorisations, linear in rows and in levels
-    of nested factors, cubic in the smaller of two crossed ones; a fit about ten evaluations and two
-    or three for each parameter.
+    **Cost**: each evaluation takes some three factorisations, linear in rows and in levels of
+    nested factors, cubic in the smaller of two crossed ones; a fit takes about ten evaluations, and
+    standard errors, made when they are first asked for, two more for each parameter. Rows with the
+    same predictors and levels are one row to it, and levels of a single factor with the same rows
+    and responses one level, so that a million yes-or-no answers with a covariate of two values take
+    less than a second; no number depends on that but by rounding.
 
     References
     ----------

@@ -209,13 +209,18 @@ def residual_values(model: FittedGlmm, kind: str) -> Array:
     if kind == "response":
         return raw
     if kind == "working":
-        return np.asarray(raw / family.mean_slope(model.eta))
+        return _over(raw, family.mean_slope(model.eta))
     if kind == "pearson":
         trials = 1.0 if model.response.trials is None else model.response.trials
         variance = family.variance(model.eta, phi) / unit_of(model)
-        return np.asarray(raw * trials / np.sqrt(variance))
+        return _over(raw * trials, np.sqrt(variance))
     lacking = family.saturated(phi) - family.log_density(model.eta, phi)
     return np.asarray(np.sign(raw) * np.sqrt(2.0 * unit_of(model) * np.maximum(lacking, 0.0)))
+
+
+def _over(raw: Array, size: Array) -> Array:
+    """The quotient; zero where there is no difference, if only because a mean is at its bound."""
+    return np.divide(raw, size, out=np.zeros(len(raw)), where=raw != 0.0)
 
 
 def summary(model: FittedGlmm, *, ddf: str | None = None) -> Summary:

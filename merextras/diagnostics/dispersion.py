@@ -75,10 +75,9 @@ def check_overdispersion(m: object, *, n_sims: int = 250, rng: Rng = None) -> Si
         "more variation than the model has: add an effect of each row, (1 | row), or for counts "
         "family='negative_binomial'"
     )
-    return SimulatedCheck(
-        "Pearson's chi-square", _pearson(model, model.response.y, model.laplace), np.array(sample),
-        remedy, len(generators) - len(sample),
-    )  # fmt: skip
+    observed = _pearson(model, model.response.y, model.laplace)
+    n_failed = len(generators) - len(sample)
+    return SimulatedCheck("Pearson's chi-square", observed, np.array(sample), remedy, n_failed)
 
 
 def check_zero_inflation(m: object, *, n_sims: int = 1000, rng: Rng = None) -> SimulatedCheck:

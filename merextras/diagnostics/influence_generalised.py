@@ -24,7 +24,8 @@ from merextras.diagnostics.influence import METHODS, row_groups
 from merextras.engine.deletion.estimates import Estimates, Refits, against
 from merextras.engine.deletion.tables import NO_LEVELS, NO_RANK, NO_ROWS, NO_STEP, NOT_CONVERGED
 from merextras.engine.generalised.laplace import Laplace, LaplacePoint
-from merextras.engine.generalised.search import POSITIVE, GlmmControl, optimise
+from merextras.engine.generalised.optimum import POSITIVE
+from merextras.engine.generalised.search import GlmmControl, optimise
 from merextras.engine.generalised.steps import inverse, least_eigenvalue, newton_step
 from merextras.engine.kernels import dense
 from merextras.exceptions import InvalidArgumentError

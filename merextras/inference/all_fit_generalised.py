@@ -16,7 +16,7 @@ from merextras.engine.covariance.covariances import SINGULAR
 from merextras.engine.generalised.laplace import Laplace, LaplacePoint
 from merextras.engine.generalised.search import GlmmControl, optimise
 from merextras.engine.generalised.start import start
-from merextras.model.generalised.fitted import FittedGlmm, message_of
+from merextras.model.generalised.fitted import FittedGlmm
 from merextras.results.estimates.all_fit import OneFit
 
 #: The deviance where there is none: huge, and its cubes are still numbers.
@@ -54,7 +54,7 @@ def _newton(model: FittedGlmm, name: str, x: Array) -> OneFit:
     with np.errstate(all="ignore"):
         found = optimise(criterion, x, control=control)
     seconds = time.perf_counter() - began
-    return _fit(name, found.point, found.converged, criterion, seconds, message_of(found))
+    return _fit(name, found.point, found.converged, criterion, seconds, found.message)
 
 
 @dataclass

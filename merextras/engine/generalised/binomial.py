@@ -34,6 +34,10 @@ class _Binomial(Family):
             gamma = special.gammaln
             self.constant = gamma(trials + 1.0) - gamma(y + 1.0) - gamma(self.failures + 1.0)
 
+    def magnitude(self, eta: Array) -> float:
+        """Successes and failures times eta."""
+        return float(np.sum(self.trials * np.minimum(np.abs(eta), 1.0) + self.y * np.abs(eta)))
+
     @property
     def largest(self) -> Array:
         """The trials."""
@@ -57,7 +61,8 @@ class _Binomial(Family):
         """Sums of successes and of trials; of the constant each has a part by its rows."""
         del first
         shares = np.bincount(of) * np.mean(self.constant)
-        return self._of(np.bincount(of, self.y), np.bincount(of, self.trials), shares), None
+        y, trials = (np.asarray(np.bincount(of, r), dtype=float) for r in (self.y, self.trials))
+        return self._of(y, trials, shares), None
 
     def _of(self: B, y: Array, trials: Array, constant: Array) -> B:
         out = copy(self)

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -26,6 +27,8 @@ from merextras.engine.generalised.family import Family, Repeated
 from merextras.engine.kernels.blocks import Array, IntArray
 from merextras.engine.products.term_rows import TermRows
 
+#: Numbers of 64 bits.
+Hashes: TypeAlias = "np.ndarray[Any, np.dtype[np.uint64]]"
 # Rows below which nothing is looked for, and the share of rows (of levels) above which what is
 # left is not worth the change.
 _FEW, _WORTH = 2000, 0.7
@@ -135,10 +138,10 @@ def _classes(
     """The cells of one level of each class, and which of the given cells they are."""
     code, kind = term.codes[cells.rows], alike.of[cells.rows]
     order = np.lexsort((kind, code))
-    columns = [kind, *family.told, *([] if counts is None else [counts])]
+    columns: list[Array | IntArray] = [kind, *family.told, *([] if counts is None else [counts])]
     columns = [column[order] for column in columns]
     code = code[order]
-    hashes = np.zeros(term.n_levels, dtype=np.uint64)
+    hashes: Hashes = np.zeros(term.n_levels, dtype=np.uint64)
     np.add.at(hashes, code, _hashed(columns))
     sizes = np.bincount(code, minlength=term.n_levels)
     starts = np.cumsum(sizes) - sizes
@@ -184,9 +187,9 @@ def _alike(columns: Sequence[Array | IntArray], most: float) -> _Groups | None:
     return groups if same else None
 
 
-def _hashed(columns: Sequence[Array | IntArray]) -> Array:
+def _hashed(columns: Sequence[Array | IntArray]) -> Hashes:
     """A number for each row, of 64 bits, that equal rows have alike."""
-    out = np.full(len(columns[0]), _START)
+    out: Hashes = np.full(len(columns[0]), _START)
     for column in columns:
         whole = column.dtype.kind in "iu"
         # There are two zeros.
@@ -195,15 +198,15 @@ def _hashed(columns: Sequence[Array | IntArray]) -> Array:
     return out
 
 
-def _mixed(hashes: Array, bits: Array) -> Array:
-    hashes = (hashes ^ bits) * _ODD
+def _mixed(hashes: Hashes, bits: Hashes) -> Hashes:
+    hashes = np.asarray((hashes ^ bits) * _ODD)
     hashes ^= hashes >> np.uint64(32)
     hashes *= _ODD
     hashes ^= hashes >> np.uint64(29)
     return hashes
 
 
-def _in_table(found: Array) -> _Groups | None:
+def _in_table(found: Hashes) -> _Groups | None:
     """The groups, if they are few and all among the first rows."""
     table = np.unique(found[:_FIRST])
     if len(table) > _TABLE:
@@ -212,7 +215,7 @@ def _in_table(found: Array) -> _Groups | None:
     return _numbered(of, len(table)) if np.array_equal(table[of], found) else None
 
 
-def _sorted(found: Array) -> _Groups:
+def _sorted(found: Hashes) -> _Groups:
     """The groups, by sorting."""
     order = np.argsort(found)
     ordered = found[order]

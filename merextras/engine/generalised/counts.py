@@ -21,6 +21,10 @@ class Poisson(Family):
         super().__init__(y)
         self.constant = -special.gammaln(y + 1.0)
 
+    def magnitude(self, eta: Array) -> float:
+        """Counts times eta."""
+        return _magnitude(self.y, eta)
+
     @property
     def apart(self) -> tuple[Array, ...]:
         """Nothing: the mean of counts with one mean is all that is needed of them."""
@@ -94,6 +98,10 @@ class NegativeBinomial(Family):
         self._log_size = None if size is None else float(np.log(size))
         self.constant = -special.gammaln(y + 1.0)
 
+    def magnitude(self, eta: Array) -> float:
+        """Counts times eta."""
+        return _magnitude(self.y, eta)
+
     def taken(self, rows: IntArray) -> NegativeBinomial:
         """Some of the rows."""
         out = copy(self)
@@ -159,6 +167,10 @@ class NegativeBinomial(Family):
     def guess(self) -> Array:
         """Logarithms of the counts and a little."""
         return np.asarray(np.log(self.y + 0.1))
+
+
+def _magnitude(y: Array, eta: Array) -> float:
+    return float(np.sum(y * (1.0 + np.abs(eta))))
 
 
 def _rising(y: Array, t: float) -> Array:

@@ -104,6 +104,14 @@ class Family(ABC):
         del variance
         return np.zeros(self.n_phi)
 
+    def magnitude(self, eta: Array) -> float:
+        """About the sum of the sizes of what log-densities are differences of; their rounding.
+
+        Zero where they are no larger than the log-densities themselves.
+        """
+        del eta
+        return 0.0
+
     @property
     def largest(self) -> Array | None:
         """The largest possible responses, (n,): trials; None if there is none."""
@@ -165,6 +173,10 @@ class Repeated(Family):
         """Times the counts."""
         g, w = self.family.first(eta, phi)
         return self.counts * g, self.counts * w
+
+    def magnitude(self, eta: Array) -> float:
+        """Times the largest of the counts."""
+        return float(np.max(self.counts, initial=1.0)) * self.family.magnitude(eta)
 
     def weight_slope(self, eta: Array, phi: Array) -> Array:
         """Times the counts."""

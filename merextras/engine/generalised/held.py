@@ -16,7 +16,8 @@ import scipy.linalg as la
 
 from merextras.engine.covariance.covariances import Covariances
 from merextras.engine.generalised.laplace import Laplace, LaplacePoint
-from merextras.engine.generalised.search import NEAR_BOUNDARY, information
+from merextras.engine.generalised.optimum import information
+from merextras.engine.generalised.search import NEAR_BOUNDARY
 from merextras.engine.generalised.steps import newton_step, updated
 from merextras.engine.kernels.blocks import Array, BoolArray
 from merextras.engine.profile.charts import Target
@@ -24,8 +25,8 @@ from merextras.engine.profile.constrained import Reached
 
 # The decrement that is left, most of which is taken off the deviance found.
 _TOLERANCE, _MOST = 1e-8, 60
-# What rounding may do to a deviance, relatively, and the shortest step.
-_NOISE, _SHORTEST = 1e-12, 1e-8
+# The shortest step.
+_SHORTEST = 1e-8
 # A relative standard deviation that a variance leaves zero with.
 _INSIDE = 0.2
 
@@ -151,10 +152,9 @@ class Held:
         self, y: Array, point: LaplacePoint, step: Array, decrement: float
     ) -> tuple[Array, LaplacePoint] | None:
         length, before = 1.0, point.deviance()
-        noise = _NOISE * (abs(before) + self.criterion.table.n)
         while length > _SHORTEST:
             trial = self.at(y + length * step)
-            if trial.deviance() <= before - 1e-4 * length * decrement + noise:
+            if trial.deviance() <= before - 1e-4 * length * decrement + point.noise:
                 return y + length * step, trial
             length *= 0.5 if length > 1e-2 else 0.1
         return None

@@ -38,6 +38,9 @@ from merextras.engine.generalised.modes import Modes, find_modes
 from merextras.engine.generalised.table import Table
 from merextras.engine.kernels.blocks import Array
 
+# A decrease of the deviance that counts as one, relative to its size and to that of its terms.
+_NOISE, _ROUNDING = 1e-12, 4.0 * float(np.finfo(float).eps)
+
 
 @dataclass(frozen=True)
 class _Chain:
@@ -117,6 +120,13 @@ class LaplacePoint:
         for t, trace in selected.tail.traces().items():
             out[t] += trace
         return tuple(0.5 * (d + d.T) for d in out)
+
+    @cached_property
+    def noise(self) -> float:
+        """What rounding may do to the deviance."""
+        modes, criterion = self.modes, self.criterion
+        size = abs(self.deviance()) + criterion.table.n
+        return float(_NOISE * size + _ROUNDING * criterion.family.magnitude(modes.eta))
 
     def gradient(self) -> Array:
         """The derivative in x, (m,)."""

@@ -24,6 +24,8 @@ from merextras.engine.kernels.blocks import Array
 
 # A decrement after which one more step is the last: its error is of the order of this.
 _TOLERANCE = 1e-9
+# A decrement from which on whole steps are taken: no digit of h may be left that tells of them.
+_NEAR = 1e-6
 _MOST_STEPS, _SHORTEST = 100, 1e-9
 # A rise of h that rounding can make, relative to its size.
 _NOISE = 1e-13
@@ -99,26 +101,28 @@ class _Search:
         given = _State(self, v)
         return given if np.isfinite(given.h) else _State(self, zero)
 
-    def factor(self, state: _State, w: Array) -> tuple[Factor, Array, bool]:
-        """The factor, its weights, and whether they are the observed ones."""
+    def factor(self, state: _State, w: Array) -> tuple[Factor, bool]:
+        """The factor, and whether its weights are the observed ones."""
         factor = factorise(self.table.weighted(w), self.lams)
         if self.family.concave or np.isfinite(factor.log_det):
-            return factor, w, True
+            return factor, True
         expected = self.family.expected(state.eta, self.phi)
-        return factorise(self.table.weighted(expected), self.lams), expected, False
+        return factorise(self.table.weighted(expected), self.lams), False
 
-    def step(self, factor: Factor, state: _State, g: Array, w: Array) -> tuple[list[Array], float]:
-        """The Newton step of v and its decrement."""
-        reduced = self.table.reduced(factor, g + w * state.zb)
-        found = columns.modes(factor, reduced)
-        moves = [
-            part[:, :, 0] - v
-            for part, v in zip(columns.projected(factor, reduced, found), state.v, strict=True)
-        ]
+    def step(self, factor: Factor, state: _State, g: Array) -> tuple[list[Array], float]:
+        """The Newton step of v and its decrement.
+
+        Of what is left, ``Z'g - v``, and not of the whole: with many trials in a level the whole
+        has no digits left for it.
+        """
         score = self.table.to_terms(g)
-        each = zip(moves, score, state.v, self.lams, strict=True)
+        left = [part - v[:, :, None] for part, v in zip(score, state.v, strict=True)]
+        reduced = columns.reduce(factor, left, np.zeros((1, 1)))
+        found = columns.projected(factor, reduced, columns.modes(factor, reduced))
+        moves = [part[:, :, 0] for part in found]
         decrement = sum(
-            float(np.vdot(move @ lam, (part[:, :, 0] - v) @ lam)) for move, part, v, lam in each
+            float(np.vdot(move @ lam, rest[:, :, 0] @ lam))
+            for move, rest, lam in zip(moves, left, self.lams, strict=True)
         )
         return moves, decrement
 
@@ -163,14 +167,13 @@ def find_modes(
         while True:
             g, w = family.first(state.eta, phi)
             usable = np.isfinite(state.h) and bool(np.isfinite(w).all())
-            factor, used, observed = search.factor(state, w if usable else np.ones(table.n))
+            factor, observed = search.factor(state, w if usable else np.ones(table.n))
             usable = usable and bool(np.isfinite(factor.log_det))
             if last or not usable or n_steps == _MOST_STEPS:
                 break
-            moves, decrement = search.step(factor, state, g, used)
+            moves, decrement = search.step(factor, state, g)
             n_steps, last = n_steps + 1, decrement <= _TOLERANCE
-            # So near the end h itself has no digits left that would tell whether it fell.
-            near = last and observed
+            near = observed and decrement <= _NEAR
             found = search.after(state, moves) if near else search.along(state, moves)
             if found is None:
                 # No shorter step lowers h: what is left of the decrement is rounding.

@@ -4,36 +4,33 @@ Newton-type steps: the block of beta is the working model's own information, mad
 point; all else follows it by BFGS updates, from rows that are differences of the exact gradient.
 theta is searched without bounds, as in the linear model (`optimum.newton`), and so is what happens
 at a boundary: what is nearly zero is put there, and D, the derivative in the covariance, says
-whether a zero is optimal. At the end the information matrix is made by central differences of the
-exact gradient, so that no standard error depends on a tolerance, and the last step is Newton's.
+whether a zero is optimal. The last step is Newton's, by a Hessian of the last point, which also
+says whether that is an optimum: by exact rows of theta and phi and the working model's block of
+beta where these are clearly positive definite, else by the whole information.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
 from merextras.engine.generalised.laplace import Laplace, LaplacePoint
+from merextras.engine.generalised.optimum import POSITIVE, Optimum, information
 from merextras.engine.generalised.start import start
-from merextras.engine.generalised.steps import inverse, least_eigenvalue, newton_step, updated
+from merextras.engine.generalised.steps import least_eigenvalue, newton_step, updated
 from merextras.engine.kernels.blocks import Array, BoolArray
 
-# Step of one-sided differences for the first Hessian, of central ones for the information (in
-# standard errors), and the largest parts of a step that are believed.
-_ROUGH, _FINE = 1e-3, 2e-4
+# Step of one-sided differences for a Hessian, and the largest parts of a step that are believed.
+_ROUGH = 1e-3
 _HALF, _FAR = 0.5, 2.0
 # Steps in a row after which the decrement has not fallen to this share: the Hessian is a poor one.
 SLOW, PATIENCE = 0.3, 3
-# A decrease of the deviance that counts as one, relative to its size.
-_NOISE = 1e-12
 # The decrement of a refit to one of many responses: four times the log-likelihood to gain.
 AGAIN = 1e-9
 NEAR_ZERO, NEAR_BOUNDARY = 1e-4, 1e-3
-# Least eigenvalues of a scaled Hessian: what is positive beyond rounding, and what needs no other
-# look.
-POSITIVE, _CLEAR = 1e-10, 0.02
+# A least eigenvalue of a scaled Hessian that needs no other look.
+_CLEAR = 0.02
 # A logarithm of a size from which on a negative binomial is Poisson, and where it is put then.
 _POISSON, _AT_POISSON = 16.0, 18.0
 
@@ -52,81 +49,6 @@ class GlmmControl:
     tolerance: float = 1e-12
     max_iterations: int = 200
     max_restarts: int = 5
-
-
-@dataclass(frozen=True, eq=False)
-class Optimum:
-    """Where the search ended.
-
-    Attributes
-    ----------
-    point : LaplacePoint
-    rough : (m, m) array
-        The Hessian of the last step: the working model's of beta, differences for all else.
-    free : (m,) boolean array
-        Which parameters were searched: a size that goes to infinity is held.
-    gradient : (m,) array
-    decrement : float
-    n_iterations, n_evaluations, n_steps, n_restarts : int
-        Steps of the search, evaluations, Newton steps of the modes within them, restarts.
-    converged : bool
-        At the optimum, as far as the last step's Hessian tells; the information is positive
-        definite where that leaves a doubt.
-    log : tuple of (deviance, decrement)
-    """
-
-    point: LaplacePoint
-    rough: Array
-    free: BoolArray
-    gradient: Array
-    decrement: float
-    n_iterations: int
-    n_evaluations: int
-    n_steps: int
-    n_restarts: int
-    converged: bool
-    log: tuple[tuple[float, float], ...]
-
-    @cached_property
-    def hessian(self) -> Array:
-        """Of the deviance in x, (m, m), by differences of the exact gradient.
-
-        Made when it is first asked for: it takes two gradients for each parameter. Rows of what is
-        held are zero.
-        """
-        if not np.isfinite(self.point.deviance()):
-            return np.full_like(self.rough, np.nan)
-        return information(self.point.criterion, self.point, self.free)
-
-    @cached_property
-    def positive(self) -> bool:
-        """Whether the information of what is free is positive definite."""
-        return least_eigenvalue(self.hessian[np.ix_(self.free, self.free)]) > POSITIVE
-
-    @property
-    def gain(self) -> float:
-        """The log-likelihood that is still to gain, by the quadratic at the end."""
-        return 0.25 * self.decrement
-
-    def covariance(self) -> Array:
-        """Of the estimates, (m, m): twice the inverse of the Hessian; zero for what is held.
-
-        NaN where the information is not positive definite.
-        """
-        m, free = len(self.free), np.flatnonzero(self.free)
-        out = np.zeros((m, m))
-        inner = self.hessian[np.ix_(free, free)]
-        found = 2.0 * inverse(inner) if self.positive else np.full_like(inner, np.nan)
-        out[np.ix_(free, free)] = found
-        return out
-
-    def rough_covariance(self) -> Array:
-        """That by the Hessian of the last step, (m, m)."""
-        m, free = len(self.free), np.flatnonzero(self.free)
-        out, inner = np.zeros((m, m)), self.rough[np.ix_(free, free)]
-        found = 2.0 * inverse(inner) if least_eigenvalue(inner) > POSITIVE else np.nan
-        out[np.ix_(free, free)] = found
-        return out
 
 
 @dataclass(frozen=True)
@@ -153,9 +75,6 @@ class _Search:
         self.beta = slice(n, n + criterion.table.p)
         self.theta = slice(0, n)
         self.log: list[tuple[float, float]] = []
-
-    def noise(self, deviance: float) -> float:
-        return _NOISE * float(abs(deviance) + self.criterion.table.n)
 
     def first_hessian(self, point: LaplacePoint, gradient: Array) -> Array:
         """The block of beta, and rows of theta and phi by one-sided differences."""
@@ -218,7 +137,7 @@ class _Search:
         before = point.deviance()
         while length > 1e-10:
             trial = self.criterion.at(point.x + length * step, point)
-            enough = before - 1e-4 * length * decrement + self.noise(before)
+            enough = before - 1e-4 * length * decrement + point.noise
             if np.isfinite(trial.deviance()) and trial.deviance() <= enough:
                 return trial
             length *= 0.5 if length > 0.1 else 0.2
@@ -259,9 +178,16 @@ class _Search:
             x = at.x.copy()
             x[where] = 0.0
             trial = criterion.at(x, at)
-            if trial.deviance() <= point.deviance() + self.noise(point.deviance()):
+            if trial.deviance() <= point.deviance() + point.noise:
                 found = trial
         return found
+
+    def at_zero(self, x: Array) -> BoolArray:
+        """Which parameters are of effects without variance, (m,)."""
+        out = np.zeros(len(x), dtype=bool)
+        for where in self.criterion.covariances.zero_groups():
+            out[where] |= not np.any(x[where])
+        return out
 
     def inside(self, point: LaplacePoint) -> LaplacePoint | None:
         """A better point inside, if this is on a boundary and not optimal there."""
@@ -281,7 +207,7 @@ class _Search:
 
     def _grown(self, point: LaplacePoint, t: int, change: Array) -> LaplacePoint | None:
         cov, sizes = self.criterion.covariances, self.criterion.sizes
-        lowest, best = None, point.deviance() - 10.0 * self.noise(point.deviance())
+        lowest, best = None, point.deviance() - 10.0 * point.noise
         for size in 10.0 ** np.arange(2.0, -9.0, -1.0):
             x = point.x.copy()
             x[self.theta] = cov.grown(x[None, self.theta], t, change, size, sizes[t])[0]
@@ -361,13 +287,15 @@ def _finished(search: _Search, point: LaplacePoint, restarts: int) -> Optimum:
     if least_eigenvalue(hessian[np.ix_(free, free)]) < _CLEAR:
         # Whether this is an optimum is the information's to say.
         hessian = information(criterion, point, free)
-    step, decrement = newton_step(hessian, gradient, free)
+    # What is at zero stays there: one-sided differences do not know that the deviance is even.
+    moving = free & ~search.at_zero(point.x)
+    step, decrement = newton_step(hessian, np.where(moving, gradient, 0.0), moving)
     positive = least_eigenvalue(hessian[np.ix_(free, free)]) > POSITIVE
     if positive and search.control.tolerance > 0.0:
         trial = criterion.at(point.x + step, point)
-        if trial.deviance() <= point.deviance() + search.noise(point.deviance()):
+        if trial.deviance() <= point.deviance() + point.noise:
             point, gradient = trial, np.where(free, trial.gradient(), 0.0)
-            decrement = newton_step(hessian, gradient, free)[1]
+            decrement = newton_step(hessian, np.where(moving, gradient, 0.0), moving)[1]
     converged = bool(np.isfinite(decrement)) and decrement <= 1e-8 and positive
     return Optimum(
         point, hessian, free, gradient, float(decrement), len(search.log),
@@ -383,29 +311,3 @@ def _nowhere(search: _Search, point: LaplacePoint) -> Optimum:
         point, np.full((m, m), np.nan), search.free, nothing, np.inf, 0,
         criterion.n_evaluations, criterion.n_steps, 0, False, (),
     )  # fmt: skip
-
-
-def information(criterion: Laplace, point: LaplacePoint, free: BoolArray) -> Array:
-    """The Hessian of the deviance by central differences of the gradient, (m, m).
-
-    Steps are parts of a standard error, short enough that covariances of estimates have seven
-    digits; rows and columns of what is not free are zero.
-    """
-    m, where = criterion.m, np.flatnonzero(free)
-    scale = _scales(criterion, point)
-    out = np.zeros((m, m))
-    for i in where:
-        move = np.zeros(m)
-        move[i] = _FINE * scale[i]
-        high, low = (criterion.at(point.x + k * move, point).gradient() for k in (1.0, -1.0))
-        out[i, where] = ((high - low) / (2.0 * move[i]))[where]
-    return np.asarray(0.5 * (out + out.T))
-
-
-def _scales(criterion: Laplace, point: LaplacePoint) -> Array:
-    """About a standard error of each parameter, (m,)."""
-    theta, _, phi = criterion.split(point.x)
-    # Of the covariances a share of their own size.
-    sizes = 0.3 * np.maximum(np.abs(theta), 0.3 / criterion.units)
-    fixed = np.sqrt(np.maximum(point.fixed_information().diagonal(), 1e-10))
-    return np.concatenate([sizes, 1.0 / fixed, np.full(len(phi), 0.1)])

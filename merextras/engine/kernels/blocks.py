@@ -104,7 +104,7 @@ def divided(blocks: Array, rhs: Array) -> Array:
 
 def transpose(blocks: Array) -> Array:
     """Return the transposed blocks, as a view."""
-    return np.swapaxes(blocks, -1, -2)
+    return blocks.swapaxes(-1, -2)
 
 
 def outer_sum(left: Array, right: Array) -> Array:
@@ -120,6 +120,9 @@ def sum_by(values: Array, codes: IntArray, n_levels: int) -> Array:
     flat = values.reshape(len(values), width)
     if width == 0:
         return np.zeros((n_levels, *values.shape[1:]))
+    if width == 1:
+        sums = np.bincount(codes, weights=flat[:, 0], minlength=n_levels)
+        return sums.reshape((n_levels, *values.shape[1:]))
     cols = [np.bincount(codes, weights=col, minlength=n_levels) for col in flat.T]
     return np.stack(cols, axis=1).reshape((n_levels, *values.shape[1:]))
 

@@ -9,13 +9,8 @@ import numpy as np
 
 from merextras._typing import Array
 from merextras.engine.generalised.laplace import Laplace
-from merextras.engine.generalised.search import (
-    POSITIVE,
-    Again,
-    information,
-    is_infinite_size,
-    reoptimise,
-)
+from merextras.engine.generalised.optimum import POSITIVE, information
+from merextras.engine.generalised.search import Again, is_infinite_size, reoptimise
 from merextras.engine.generalised.steps import inverse, least_eigenvalue
 from merextras.model.generalised.draws import effects_anew, response_given
 from merextras.model.generalised.fit import Request, criterion_of, fit_response

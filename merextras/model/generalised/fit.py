@@ -41,11 +41,10 @@ from merextras.model.design.sanity import (
 )
 from merextras.model.formula.parse import check_order, parse
 from merextras.model.formula.r_spelling import written_out
-from merextras.model.frame.read import as_pandas, is_arrow
 from merextras.model.generalised.families import FamilyChoice, read_family
-from merextras.model.generalised.fitted import FittedGlmm, GlmmFit, message_of
+from merextras.model.generalised.fitted import FittedGlmm, GlmmFit
+from merextras.model.generalised.gathered import in_memory
 from merextras.model.generalised.response import Response, read_response
-from merextras.model.source.source import is_dask, is_source
 from merextras.model.state.control import LmerControl
 from merextras.model.state.fitted import Origin, is_singular
 from merextras.model.state.identified import check_told_apart
@@ -107,15 +106,11 @@ def fit_glmm(
     Called by the function that the user called; `depth` is 1 then, more with calls between.
     """
     check_order(formula, data, "glmer")
-    if is_dask(data) or (is_source(data) and not is_arrow(data)):
-        raise UnsupportedModelError(
-            "data: generalised models are fitted in memory; give a DataFrame"
-        )
     if not isinstance(contrasts, Mapping | None):
         raise InvalidArgumentError(
             f'contrasts={contrasts!r}: expected a mapping such as {{"group": "Sum"}}'
         )
-    frame = as_pandas(data)
+    frame = in_memory(formula, data, {"weights": weights, "offset": offset})
     options = Options(
         missing=check_choice(missing, MISSING, "missing"),
         contrasts=dict(contrasts or {}),
@@ -260,7 +255,7 @@ def warn_of(fit: GlmmFit, *, stacklevel: int) -> None:
     if separated:
         warnings.warn(separated, ConvergenceWarning, stacklevel=stacklevel + 1)
     elif not optimum.converged:
-        warnings.warn(message_of(optimum), ConvergenceWarning, stacklevel=stacklevel + 1)
+        warnings.warn(optimum.message, ConvergenceWarning, stacklevel=stacklevel + 1)
     if model.is_poisson:
         warnings.warn(
             "the size of the negative binomial goes to infinity: there is no overdispersion beyond "

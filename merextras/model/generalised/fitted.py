@@ -15,7 +15,7 @@ from merextras.engine.elimination.plan import prepare
 from merextras.engine.generalised.at_mode import AtMode
 from merextras.engine.generalised.family import Family
 from merextras.engine.generalised.laplace import LaplacePoint
-from merextras.engine.generalised.search import Optimum
+from merextras.engine.generalised.optimum import Optimum
 from merextras.engine.optimum.criterion import Criterion, Point
 from merextras.engine.optimum.summary import Iteration, OptSummary
 from merextras.engine.products.basis import Basis
@@ -367,7 +367,7 @@ class FittedGlmm(FittedModel):
             initial, theta, log[0].deviance if log else np.nan, self.laplace.deviance(),
             tuple(optimum.gradient[: criterion.covariances.n].tolist()),
             optimum.decrement, optimum.n_evaluations, optimum.n_iterations, optimum.n_restarts,
-            optimum.converged, message_of(optimum), log,
+            optimum.converged, optimum.message, log,
         )  # fmt: skip
 
 
@@ -387,18 +387,3 @@ class _Blocks:
         table = self.point.criterion.table
         found = table.by_level(self.point.selected.between(self.point.modes.factor, s, t))
         return table.effects[s].between(found, table.effects[t])
-
-
-def message_of(optimum: Optimum) -> str:
-    """How a search ended."""
-    if not np.isfinite(optimum.point.deviance()):
-        return "not converged: there is no start at which the likelihood is finite"
-    if not optimum.converged and not optimum.positive:
-        return (
-            "not converged: the information matrix is not positive definite, the data do not "
-            "determine all parameters"
-        )
-    if not optimum.converged:
-        return f"not converged: the log-likelihood could still rise by about {optimum.gain:.2g}"
-    restarted = f" after {optimum.n_restarts} restart(s)" if optimum.n_restarts else ""
-    return f"converged{restarted}: the log-likelihood could still rise by {optimum.gain:.1g}"

@@ -22,7 +22,7 @@ from merextras.model.generalised.fit import (
     read_request,
     warn_of,
 )
-from merextras.model.generalised.fitted import FittedGlmm, message_of
+from merextras.model.generalised.fitted import FittedGlmm
 
 M = TypeVar("M", bound=FittedGlmm)
 
@@ -153,7 +153,7 @@ def with_design(model: FittedGlmm, design: RowDesign, what: str) -> FittedGlmm:
     request = Request(model.choice, replace(model.control, start=None), n_agq)
     fit = fit_response(design, model.response, request, n_dropped=model.n_dropped)
     if not fit.optimum.converged:
-        warnings.warn(f"{what}: {message_of(fit.optimum)}", ConvergenceWarning, stacklevel=3)
+        warnings.warn(f"{what}: {fit.optimum.message}", ConvergenceWarning, stacklevel=3)
     return FittedGlmm(fit)  # type: ignore[arg-type]
 
 

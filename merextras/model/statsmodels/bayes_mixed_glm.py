@@ -118,7 +118,8 @@ def _design(fit: Any, vc_formula: dict[str, str] | None) -> tuple[RowDesign, Arr
     sds = np.exp(np.asarray(fit.vcp_mean, dtype=float))
     ordered = in_order(terms)
     theta = np.array([sds[next(i for i, t in enumerate(terms) if t is own)] for own in ordered])
-    response = unquoted(text.split("~")[0].strip()) if known.formula else str(model.endog_names)
+    code = known.formula
+    response = unquoted(code.split("~")[0].strip()) if code else str(model.endog_names)
     y, x = np.array(model.endog, dtype=float), np.array(model.exog, dtype=float)
     kept = only_columns(frame, used_by(response, fixed, ordered))
     formula = formula_of(response, known.formula, fixed, ordered)

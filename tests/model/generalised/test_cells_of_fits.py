@@ -85,7 +85,6 @@ def test_levels(pair):
 
 
 def test_errors_of_predictions(pair, table):
-    m, by_rows = pair
     rows = table.head(50)
     found, expected = (model.predict(rows, se_fit=True) for model in pair)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
@@ -102,11 +101,11 @@ def test_fitting_again(pair):
 def test_bootstrap(table):
     m = mx.glmer("y ~ x + (1 | g)", table)
     found = mx.bootstrap(m, n_sims=3, rng=5)
-    assert len(found.to_frame()) and found.n_failed == 0
+    assert len(found.to_frame())
+    assert found.n_failed == 0
 
 
 def test_profile_is_that_of_the_rows(pair):
-    m, by_rows = pair
     columns = ["conf_low", "conf_high"]
     found, expected = (model.confint(parm=["x"], method="profile")[columns] for model in pair)
     np.testing.assert_allclose(found, expected, rtol=1e-5)

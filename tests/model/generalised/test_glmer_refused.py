@@ -82,11 +82,6 @@ def test_refused(cbpp, formula, arguments, message):
         mx.glmer(formula, data, **{"family": "binomial", **arguments})
 
 
-def test_chunks_are_refused(cbpp):
-    with pytest.raises(UnsupportedModelError, match="in memory"):
-        mx.glmer(CBPP, [cbpp])
-
-
 @pytest.mark.parametrize("new", [np.zeros(3), np.full(400, 0.5), np.full(400, 2), np.zeros(400)])
 def test_responses_that_do_not_refit(crossed, new):
     with pytest.raises(InvalidArgumentError, match="y"):

@@ -20,6 +20,7 @@ from merextras.engine.generalised.optimum import information
 from merextras.engine.generalised.search import NEAR_BOUNDARY
 from merextras.engine.generalised.steps import newton_step, updated
 from merextras.engine.kernels.blocks import Array, BoolArray
+from merextras.engine.optimum import line
 from merextras.engine.profile.charts import Target
 from merextras.engine.profile.constrained import Reached
 
@@ -151,13 +152,13 @@ class Held:
     def _along(
         self, y: Array, point: LaplacePoint, step: Array, decrement: float
     ) -> tuple[Array, LaplacePoint] | None:
-        length, before = 1.0, point.deviance()
-        while length > _SHORTEST:
-            trial = self.at(y + length * step)
-            if trial.deviance() <= before - 1e-4 * length * decrement + point.noise:
-                return y + length * step, trial
-            length *= 0.5 if length > 1e-2 else 0.1
-        return None
+        def trial(length: float) -> tuple[LaplacePoint, float]:
+            reached = self.at(y + length * step)
+            return reached, reached.deviance()
+
+        before, noise = point.deviance(), point.noise
+        found = line.downhill(trial, before, decrement, noise, shortest=_SHORTEST)
+        return None if found is None else (y + found[0] * step, found[1])
 
     def _differences(self, y: Array, point: LaplacePoint) -> Array:
         """The Hessian in y by differences of the exact gradient."""

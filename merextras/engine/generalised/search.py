@@ -20,6 +20,7 @@ from merextras.engine.generalised.optimum import POSITIVE, Optimum, information
 from merextras.engine.generalised.start import start
 from merextras.engine.generalised.steps import least_eigenvalue, newton_step, updated
 from merextras.engine.kernels.blocks import Array, BoolArray
+from merextras.engine.optimum import line
 
 # Step of one-sided differences for a Hessian, and the largest parts of a step that are believed.
 _ROUGH = 1e-3
@@ -134,14 +135,14 @@ class _Search:
         length = min(length, most / max(float(np.max(np.abs(step[self.theta]), initial=0)), most))
         phi = float(np.max(np.abs(step[self.beta.stop :]), initial=0.0))
         length = min(length, _FAR / max(phi, _FAR))
-        before = point.deviance()
-        while length > 1e-10:
-            trial = self.criterion.at(point.x + length * step, point)
-            enough = before - 1e-4 * length * decrement + point.noise
-            if np.isfinite(trial.deviance()) and trial.deviance() <= enough:
-                return trial
-            length *= 0.5 if length > 0.1 else 0.2
-        return None
+
+        def trial(length: float) -> tuple[LaplacePoint, float]:
+            reached = self.criterion.at(point.x + length * step, point)
+            return reached, reached.deviance()
+
+        before, noise = point.deviance(), point.noise
+        found = line.downhill(trial, before, decrement, noise, longest=length)
+        return None if found is None else found[1]
 
     def _size_is_infinite(self, x: Array) -> bool:
         """Whether a negative binomial's size is so large that it is a Poisson distribution."""
@@ -207,16 +208,14 @@ class _Search:
 
     def _grown(self, point: LaplacePoint, t: int, change: Array) -> LaplacePoint | None:
         cov, sizes = self.criterion.covariances, self.criterion.sizes
-        lowest, best = None, point.deviance() - 10.0 * point.noise
-        for size in 10.0 ** np.arange(2.0, -9.0, -1.0):
+
+        def trial(size: float) -> tuple[LaplacePoint, float]:
             x = point.x.copy()
             x[self.theta] = cov.grown(x[None, self.theta], t, change, size, sizes[t])[0]
-            trial = self.criterion.at(x, point)
-            if trial.deviance() < best:
-                lowest, best = trial, trial.deviance()
-            elif lowest is not None:
-                break
-        return lowest
+            inside = self.criterion.at(x, point)
+            return inside, inside.deviance()
+
+        return line.grown(trial, point.deviance() - 10.0 * point.noise)
 
     def canonical(self, point: LaplacePoint) -> LaplacePoint:
         """The same model with the theta that is reported."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from merextras.engine.kernels.blocks import Array
-from merextras.engine.optimum import restarts
+from merextras.engine.optimum import line, restarts
 from merextras.engine.optimum.criterion import Criterion, Point
 from merextras.engine.optimum.step import newton_steps
 from merextras.engine.optimum.summary import Control, Iteration, OptSummary
@@ -181,15 +181,14 @@ class _Search:
     def _line_search(
         self, theta: Array, point: Point, deviance: float, step: Array, decrement: float
     ) -> tuple[float, Array, Point, float]:
-        length = 1.0
-        while length > 1e-10:
-            trial = theta + length * step
-            found, value = self.at(trial)
-            enough = deviance - 1e-4 * length * decrement
-            if np.isfinite(value) and value <= enough + self.noise(deviance):
-                return length, trial, found, value
-            length *= 0.5 if length > 1e-2 else 0.1
-        return 0.0, theta, point, deviance
+        found = line.downhill(
+            lambda length: self.at(theta + length * step),
+            deviance, decrement, self.noise(deviance),
+        )  # fmt: skip
+        if found is None:
+            return 0.0, theta, point, deviance
+        length, reached, value = found
+        return length, theta + length * step, reached, value
 
 
 def minimise(
@@ -363,15 +362,13 @@ def _step_inside(search: _Search, point: Point, deviance: float) -> Array | None
         return None
     sizes = search.criterion.sizes
     for t, change in point.inward(NEAR_BOUNDARY):
-        best, found = deviance - 10 * search.noise(deviance), None
-        for size in 10.0 ** np.arange(2.0, -9.0, -1.0):
+
+        def trial(size: float, t: int = t, change: Array = change) -> tuple[Array, float]:
             many = search.parameters.grown(point.theta[None], t, change, size, sizes[t])
             theta: Array = many[0]
-            value = search.at(theta)[1]
-            if value < best:
-                best, found = value, theta
-            elif found is not None:
-                break
+            return theta, search.at(theta)[1]
+
+        found = line.grown(trial, deviance - 10 * search.noise(deviance))
         if found is not None:
             return found
     return None

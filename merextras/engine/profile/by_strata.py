@@ -15,6 +15,7 @@ import numpy as np
 from merextras.engine.derivatives.strata import strata_gradient
 from merextras.engine.elimination.plan import Plan, prepare
 from merextras.engine.kernels.blocks import Array
+from merextras.engine.optimum import line
 from merextras.engine.products.strata import Strata
 from merextras.engine.profile.charts import Target
 from merextras.engine.profile.constrained import Problem, Reached, minimum
@@ -101,15 +102,16 @@ class StrataProblem(Problem):
     ) -> tuple[Reached, Array] | None:
         length = min(1.0, 3.0 / float(np.max(np.abs(step), initial=1e-300)))
         noise = 1e-12 * (abs(here.deviance) + self.system.cp.n)
-        while length > 1e-6:
-            trial = delta + length * step
-            new = self._inner(u, here.z, trial)
-            enough = here.deviance - 1e-4 * length * decrement + noise
-            if new.converged and new.deviance <= enough:
-                return new, trial
-            length *= 0.4
-        self._inner(u, here.z, delta)
-        return None
+
+        def trial(length: float) -> tuple[Reached, float]:
+            new = self._inner(u, here.z, delta + length * step)
+            return new, new.deviance if new.converged else np.nan
+
+        found = line.downhill(trial, here.deviance, decrement, noise, longest=length, shortest=1e-6)
+        if found is None:
+            self._inner(u, here.z, delta)
+            return None
+        return found[1], delta + found[0] * step
 
     def _learn(self, step: Array, change: Array) -> None:
         """BFGS's update of the inverse; Nocedal & Wright 2006, eq. 6.17."""

@@ -16,6 +16,7 @@ import numpy as np
 
 from merextras.engine.elimination.plan import System
 from merextras.engine.kernels.blocks import Array
+from merextras.engine.optimum import line
 from merextras.engine.optimum.criterion import sizes_of
 from merextras.engine.optimum.step import positive_root
 from merextras.engine.profile.at_sigma import Conditional, conditional
@@ -208,14 +209,12 @@ def _reached(problem: Problem, spot: Spot, converged: bool) -> Reached:
 
 
 def _line_search(problem: Problem, spot: Spot, step: Array, decrement: float) -> Spot | None:
-    length, noise = 1.0, spot.noise
-    while length > 1e-8:
-        trial = problem.at(spot.u, spot.z + length * step)
-        enough = spot.deviance - 1e-4 * length * decrement + noise
-        if np.isfinite(trial.deviance) and trial.deviance <= enough:
-            return trial
-        length *= 0.5 if length > 1e-2 else 0.1
-    return None
+    def trial(length: float) -> tuple[Spot, float]:
+        reached = problem.at(spot.u, spot.z + length * step)
+        return reached, reached.deviance
+
+    found = line.downhill(trial, spot.deviance, decrement, spot.noise, shortest=1e-8)
+    return None if found is None else found[1]
 
 
 def _inverse(hessian: Array) -> Array:
@@ -253,15 +252,12 @@ def _grown(problem: Problem, spot: Spot, t: int, slope: Array, change: Array) ->
     if change.ndim == 3:
         # Growing by less can't gain what counts.
         least = _TOLERANCE / abs(float(np.sum(slope * change[0])))
-    best, inside = spot.deviance - max(0.1 * _TOLERANCE, 10.0 * spot.noise), None
-    for size in 10.0 ** np.arange(2.0, -9.0, -1.0):
-        if size < least:
-            break
+
+    def trial(size: float) -> tuple[Spot, float]:
         w = spot.w.copy()
         w[at] = problem.covariances.structures[t].grown(w[None, at], change, size, sizes)[0]
-        trial = problem.at(spot.u, target.coordinates(w)[1])
-        if trial.deviance < best:
-            best, inside = trial.deviance, trial
-        elif inside is not None:
-            break
-    return inside
+        inside = problem.at(spot.u, target.coordinates(w)[1])
+        return inside, inside.deviance
+
+    below = spot.deviance - max(0.1 * _TOLERANCE, 10.0 * spot.noise)
+    return line.grown(trial, below, least=least)

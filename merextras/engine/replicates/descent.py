@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from merextras.engine.kernels.blocks import Array, IntArray
+from merextras.engine.optimum import line
 from merextras.engine.optimum.criterion import difference_steps, sizes_of
 from merextras.engine.optimum.newton import (
     FORESEEN,
@@ -169,12 +170,14 @@ class _Search:
             size = length[trying, None]
             trial = self.problem.at(which[trying], point.theta[trying] + size * step[trying])
             before = point.deviance[trying]
-            enough = before - 1e-4 * length[trying] * decrement[trying] + self.noise(before)
+            enough = (
+                before - line.SUFFICIENT * length[trying] * decrement[trying] + self.noise(before)
+            )
             better = np.isfinite(trial.deviance) & (trial.deviance <= enough)
             self.found.put(which[trying[better]], trial.take(np.flatnonzero(better)))
             trying = trying[~better]
             length[trying] *= np.where(length[trying] > 1e-2, 0.5, 0.1)
-            given_up = trying[length[trying] <= 1e-10]
+            given_up = trying[length[trying] <= line.SHORTEST]
             length[given_up] = 0.0
             trying = trying[length[trying] > 0.0]
         return length
@@ -230,7 +233,7 @@ class _Search:
         limit = best.deviance - 10.0 * self.noise(best.deviance)
         theta = best.theta.copy()
         found = np.zeros(len(which), dtype=bool)
-        for size in 10.0 ** np.arange(2.0, -9.0, -1.0):
+        for size in line.GROWTHS:
             if len(trying) == 0:
                 break
             own = theta[trying], t, change[trying], size, self.sizes[t]

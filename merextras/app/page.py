@@ -11,7 +11,7 @@ from shiny import ui
 
 from merextras.app.choices import KEY
 from merextras.app.controls import Choice, Control, Number, Pick, Switch, Text, Values
-from merextras.app.tabs import REPORTED, Tab
+from merextras.app.tabs import Tab, reported
 from merextras.reporting.document import asset
 
 #: The last tab, which has nothing to set.
@@ -73,7 +73,7 @@ def _sidebar(tabs: Sequence[Tab], cases: Sequence[Control], formula: str) -> ui.
         _shown_in([tab.key], tags.fieldset(*(_control(tab.key, c) for c in tab.controls)))
         for tab in tabs
     ]
-    asked = tags.fieldset(*(_control(REPORT, control) for control in REPORTED))
+    asked = tags.fieldset(*(_control(REPORT, control) for control in reported(tabs)))
     parts.append(_shown_in([REPORT], asked))
     return ui.sidebar(*parts, width=300, id="settings")
 

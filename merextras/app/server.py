@@ -14,7 +14,7 @@ from shiny import Inputs, Outputs, Session, reactive, render, ui
 from merextras.app.choices import KEY, cases_of
 from merextras.app.controls import Control, Number, Pick, needed_by, read_all
 from merextras.app.page import REPORT, identifier
-from merextras.app.tabs import REPORTED, Tab
+from merextras.app.tabs import Tab, reported
 from merextras.exceptions import InvalidArgumentError, MerextrasError
 from merextras.reporting.cases import Cases
 from merextras.reporting.document import report
@@ -47,7 +47,7 @@ def server_of(m: Any, data: Any, tabs: Sequence[Tab], cases: Sequence[Control]) 
         for tab in tabs:
             _follow(input, tab.key, tab.controls)
             _show_tab(input, output, m, tab, cases)
-        _offer_report(input, output, m, data)
+        _offer_report(input, output, m, data, reported(tabs))
 
     return server
 
@@ -195,11 +195,12 @@ def _offer_report(
     output: Outputs,
     m: Any,
     data: Any,
+    controls: Sequence[Control],
 ) -> None:
     @output(id="report_html")
     @render.download_button(filename="report.html")
     def _() -> Iterator[bytes]:
-        values = _values(input, REPORT, REPORTED)
+        values = _values(input, REPORT, controls)
         with tempfile.TemporaryDirectory() as folder:
             made = report(
                 m, Path(folder) / "report.html", data=data, title=values["title"].strip() or None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,12 +59,14 @@ def _level() -> Number:
     return Number("level", "Level of intervals", default=0.95, low=0.5, high=0.999, step=0.01)
 
 
-def _tests() -> Choice:
-    return Choice("ddf", "Tests of fixed effects", options=summary.DDF, default="satterthwaite")
+def _tests(m: Any) -> Choice:
+    options = summary.tests_of(m)
+    return Choice("ddf", "Tests of fixed effects", options=options, default=next(iter(options)))
 
 
-#: What the report can be told.
-REPORTED: tuple[Control, ...] = (Text("title", "Title"), _tests(), _level())
+def reported(tabs: Sequence[Tab]) -> tuple[Control, ...]:
+    """What the report can be told: a title, and what the summary can."""
+    return Text("title", "Title"), *tabs[0].controls
 
 
 def tabs_of(m: Any, data: Any) -> list[Tab]:
@@ -106,7 +108,7 @@ def _better() -> Choice:
 
 def _summary(m: Any) -> Tab:
     return Tab(
-        "summary", "Model", "What was estimated.", (_tests(), _level()),
+        "summary", "Model", "What was estimated.", (_tests(m), _level()),
         lambda values, _: summary.summary(m, **values),
         (summary.FIXED,),
         (summary.FIXED, summary.RANDOM, summary.FIT, summary.R_SQUARED, summary.ICC),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from merextras.exceptions import MerextrasError
+from merextras.inference.ddf.clusters import cluster_codes
 from merextras.reporting.script import Named, Script
 from merextras.reporting.view import MX, View
 from merextras.reporting.words import describe
@@ -20,6 +21,20 @@ DDF = {
     "CR1": "cluster-robust, CR1",
     "CR2": "cluster-robust, CR2",
 }
+
+
+def tests_of(m: Any) -> dict[str, str]:
+    """Those of `DDF` that a model has without being told more, the default first.
+
+    Cluster-robust ones need a factor that all others are nested in.
+    """
+    if m.is_glmm():
+        return {"asymptotic": DDF["asymptotic"]}
+    try:
+        cluster_codes(m.design, None)
+    except MerextrasError:
+        return {ddf: words for ddf, words in DDF.items() if not ddf.startswith("CR")}
+    return DDF
 
 
 def summary(

@@ -139,8 +139,8 @@ def test_refusals(table):
     )
     with pytest.raises(UnsupportedModelError, match="'VC_1' has 1 column"):
         mx.MerMod(_quiet(one, "fit_vb"))
-    with pytest.raises(UnsupportedModelError, match="linear"):
-        mx.satterthwaite(fit) if hasattr(mx, "satterthwaite") else mx.augment(fit)
+    with pytest.raises(UnsupportedModelError, match="linear models alone"):
+        mx.kr_modcomp(fit, "x")
 
 
 def test_other_families_are_refused(table):

@@ -242,7 +242,7 @@ def summary(model: FittedGlmm, *, ddf: str | None = None) -> Summary:
     covariance = vcov(model)
     se = np.sqrt(np.diag(covariance))
     estimate = fixef(model)
-    z = estimate / se
+    z: pd.Series = estimate / se
     coefficients = pd.DataFrame(
         {
             "estimate": estimate,

@@ -70,7 +70,7 @@ def residual_squares(model: FittedModel) -> float:
     solution, strata = model.solution, model._fit.strata
     if strata is not None:
         gram = strata.residual(solution.modes_map).gram.sum(axis=0)
-        return float(max(solution.contrast @ gram @ solution.contrast, 0.0))
+        return max(float(solution.contrast @ gram @ solution.contrast), 0.0)
     # The penalised sum of squares less its penalty.
     penalty = sum(float(np.sum(u**2)) for u in solution.u)
     return max(solution.pwrss - penalty, 0.0)

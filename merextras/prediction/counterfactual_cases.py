@@ -190,7 +190,7 @@ def _combinations(
         at[t][new] = numbers[: new.sum()]
         own_at[t][own_new] = numbers[new.sum() :]
     counts = [
-        max(a.max(initial=-1), b.max(initial=-1)) + 1 for a, b in zip(at, own_at, strict=True)
+        1 + int(max(a.max(initial=-1), b.max(initial=-1))) for a, b in zip(at, own_at, strict=True)
     ]
     combined = Combination.of(rows, at, counts, offset)
     if own_rows is None:

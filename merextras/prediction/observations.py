@@ -142,7 +142,7 @@ def random_obs(m: object, var_list: VarList | None = None, *, rng: Rng = None) -
     frame, counts = _observations(as_fitted(m, generalised=True), None)
     rows = np.flatnonzero(_matching(frame, var_list))
     weight = counts[rows] / np.sum(counts[rows])
-    chosen = as_generator(rng).choice(rows, p=weight)
+    chosen = int(as_generator(rng).choice(rows, p=weight))
     return frame.iloc[[chosen]].copy()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -15,10 +16,10 @@ from merextras.engine.generalised.held import Held, of_covariance, of_linear
 from merextras.engine.profile.charts import Correlation, FixedEffect, StandardDeviation, Target
 from merextras.engine.profile.constrained import Reached
 from merextras.engine.profile.own_charts import Own, OwnCorrelation, OwnDeviation
-from merextras.engine.profile.trace import Range, Side, trace
+from merextras.engine.profile.trace import Range, trace
 from merextras.exceptions import ProfileError
 from merextras.inference.intervals.profile_curve import curve_of
-from merextras.inference.intervals.profiling import goals_of, kind_of, targets_of
+from merextras.inference.intervals.profiling import check_followed, goals_of, kind_of, targets_of
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.results.profiles.profile import Profile, select
 
@@ -156,8 +157,7 @@ class _Profiler:
             )
         span = self._range(target, start)
         low_side, high_side = trace(held, start, span, self.goals)
-        for side in (low_side, high_side):
-            self._check(name, side, start)
+        check_followed(name, (low_side, high_side), start, partial(self._value, name))
         if isinstance(target, StandardDeviation) and low_side.status == "reached":
             self.far_from_zero.add((target.term, *target.effects))
         kind, squared, lowest, highest = _kind_of(target)
@@ -230,21 +230,8 @@ class _Profiler:
                 gaps.append(max(without.deviance - start.deviance, 0.0))
         return float(min(gaps))
 
-    def _check(self, name: str, side: Side, start: Reached) -> None:
-        if side.status not in ("lower", "lost"):
-            return
-        last = side.points[-1]
-        value = self._values([last])[0][list(self.targets).index(name)]
-        if side.status == "lost":
-            raise ProfileError(
-                f"{name}: no minimum of the deviance was found with the parameter at {value:.6g}; "
-                "profile the other parameters with which=[...]"
-            )
-        raise ProfileError(
-            f"{name}: with the parameter at {value:.6g} the deviance is "
-            f"{start.deviance - last.deviance:.3g} lower than at the estimate, which is a local "
-            "optimum only; fit the model from another start"
-        )
+    def _value(self, name: str, point: Reached) -> float:
+        return float(self._values([point])[0][list(self.targets).index(name)])
 
     def _values(self, points: Sequence[Reached]) -> Array:
         values = np.array([parameters_at_point(self.model, point.model) for point in points])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from statistics import NormalDist
 
 import numpy as np
@@ -131,8 +132,7 @@ class Profiler:
         problem, start = self._start(target, name)
         span = self._range(problem, start)
         low, high = trace(problem, start, span, self.goals)
-        for side in (low, high):
-            self._check(name, side, start)
+        check_followed(name, (low, high), start, partial(self._value, name))
         if isinstance(target, StandardDeviation) and low.status == "reached":
             self.far_from_zero.add((target.term, *target.effects))
         points = [*reversed(low.points), start, *high.points]
@@ -234,21 +234,8 @@ class Profiler:
                 gaps.append(max(without.deviance - start.deviance, 0.0))
         return float(min(gaps))
 
-    def _check(self, name: str, side: Side, start: Reached) -> None:
-        if side.status not in ("lower", "lost"):
-            return
-        last = side.points[-1]
-        value = self._values([last])[0][list(self.targets).index(name)]
-        if side.status == "lost":
-            raise ProfileError(
-                f"{name}: no minimum of the deviance was found with the parameter at {value:.6g}; "
-                "profile the other parameters with which=[...]"
-            )
-        raise ProfileError(
-            f"{name}: with the parameter at {value:.6g} the deviance is "
-            f"{start.deviance - last.deviance:.3g} lower than at the ML estimate, which is a local "
-            "optimum only; fit the model from another start"
-        )
+    def _value(self, name: str, point: Reached) -> float:
+        return float(self._values([point])[0][list(self.targets).index(name)])
 
     def _values(self, points: Sequence[Reached]) -> Array:
         """All parameters at the points; NaN for the correlation of an effect without variance."""
@@ -264,6 +251,25 @@ class Profiler:
         if self.scale == "sdcor":
             return values
         return as_variances(self.covariances, values, np.shape(omega)[1])
+
+
+def check_followed(
+    name: str, sides: Sequence[Side], start: Reached, value: Callable[[Reached], float]
+) -> None:
+    """Refuse sides of a profile that ended where they should not; `value` is the parameter's."""
+    for side in sides:
+        last = side.points[-1] if side.points else start
+        if side.status == "lost":
+            raise ProfileError(
+                f"{name}: no minimum of the deviance was found with the parameter at "
+                f"{value(last):.6g}; profile the other parameters with which=[...]"
+            )
+        if side.status == "lower":
+            raise ProfileError(
+                f"{name}: with the parameter at {value(last):.6g} the deviance is "
+                f"{start.deviance - last.deviance:.3g} lower than at the ML estimate, which is a "
+                "local optimum only; fit the model from another start"
+            )
 
 
 def goals_of(level_max: float) -> tuple[float, ...]:

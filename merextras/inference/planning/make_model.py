@@ -120,10 +120,10 @@ def make_model(
     >>> plan = pd.DataFrame({"school": school, "treated": (school % 2).astype(float)})
     >>> m = mx.make_model(
     ...     "score ~ treated + (1 | school)", plan,
-    ...     fixef={"Intercept": 0, "treated": 0.4}, var_corr={"school": 0.3}, sigma=1,
+    ...     fixef={"Intercept": 50, "treated": 0.4}, var_corr={"school": 0.3}, sigma=1,
     ... )
     >>> m.fixef().round(6).to_dict(), round(m.sigma(), 6)
-    ({'Intercept': 0.0, 'treated': 0.4}, 1.0)
+    ({'Intercept': 50.0, 'treated': 0.4}, 1.0)
     >>> m.simulate(n_sims=2, rng=1).shape
     (300, 2)
     """

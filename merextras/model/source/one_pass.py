@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from merextras._typing import IntArray
+from merextras.exceptions import InvalidArgumentError
 from merextras.model.columns.levels import LevelCoder
 from merextras.model.columns.part import FixedPart
 from merextras.model.source.chunks import Source
@@ -82,7 +83,12 @@ class _Attempt:
         elif self._n_categories() > self._known:
             learner.take_grouping(frame)
             return False
-        rows = self._structure.rows(frame, growing=learner.grouping)
+        try:
+            rows = self._structure.rows(frame, growing=learner.grouping)
+        except InvalidArgumentError:
+            # Said in the second pass, if what all rows tell is no better reason.
+            learner.take_grouping(frame)
+            return False
         n_rows = learner.n_rows - learner.n_dropped
         check_memory(self._structure, n_rows, learner.grouping, self.sums.nbytes)
         self.sums.add(rows)

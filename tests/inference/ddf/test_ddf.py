@@ -308,8 +308,9 @@ def test_pooled_degrees_of_freedom():
     m = fit("balanced_slopes")
     # The identity where the columns of X are orthonormal, which the matrices are of.
     contrasts = np.linalg.inv(m.solution.cp.basis.transform)
-    covariance, slopes = np.eye(2), np.zeros((2, 2, 2))
-    slopes[0, 0, 0] = slopes[1, 1, 1] = 1.0
+    # Of different sizes: the directions are then those of the columns, and no others as good.
+    covariance, slopes = np.diag([1.0, 2.0]), np.zeros((2, 2, 2))
+    slopes[0, 0, 0], slopes[1, 1, 1] = 1.0, 2.0
 
     def den_df(first, second):
         parameters = np.diag([2.0 / first, 2.0 / second])

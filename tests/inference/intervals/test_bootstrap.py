@@ -216,9 +216,9 @@ def test_a_replicate_without_an_optimum_is_a_failure(monkeypatch):
     m = mx.lmer("Yield ~ 1 + (1 | Batch)", mx.load_dataset("dyestuff"))
     refit_all = module.refit_all
 
-    def spoiled(model, y):
+    def spoiled(model, y, *args):
         y[:, 3] = model.design.x @ model.solution.beta  # an exact fit
-        return refit_all(model, y)
+        return refit_all(model, y, *args)
 
     monkeypatch.setattr(module, "refit_all", spoiled)
     boot = mx.bootstrap(m, n_sims=10, rng=1)

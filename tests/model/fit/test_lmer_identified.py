@@ -32,6 +32,8 @@ TIED = [
     "y ~ x + (f | g) + (1 | g:f)",
     "y ~ x + (between | g)",
     "y ~ gs + x + (1 | g)",
+    "y ~ gs + x + (x | g)",
+    "y ~ f + C(h) + x + (0 + f | g) + (1 | h)",
 ]
 FREE = [
     "y ~ x + (x | g)",

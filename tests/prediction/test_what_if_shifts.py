@@ -104,7 +104,7 @@ def test_two_predictions_are_not_independent():
     # Between schools what is common is the fixed part: half of the variance.
     moved = what_if(model, case, "school", n_sims=None)
     variances = ((moved["upper"] - moved["lower"]) / 2 / half) ** 2
-    elsewhere = moved["shift"] != 0
+    elsewhere = moved["level"] != moved["own_level"]
     ratio = (moved["shift_std_error"] ** 2 / (variances + at_home**2))[elsewhere]
     assert ratio.between(0.5, 0.8).all()
 

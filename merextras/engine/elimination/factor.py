@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -62,6 +63,10 @@ class Lead:
     def gain(self) -> Array:
         """N = half' half, (J, k, k)."""
         return blocks.transpose(self.half) @ self.half
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what is made on demand: a model that was asked is pickled as one that was not."""
+        return {name: value for name, value in vars(self).items() if name != "gain"}
 
     @property
     def is_last(self) -> bool:

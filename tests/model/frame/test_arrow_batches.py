@@ -29,7 +29,7 @@ COLUMNS = {
 
 def test_frames_are_those_of_pandas():
     frames = ArrowBatches()
-    whole = pa.record_batch(COLUMNS)
+    whole = pa.RecordBatch.from_pydict(COLUMNS)
     for batch in (whole, whole.slice(1, 2), whole.slice(0, 0)):
         found = read_columns(frames.frame(batch), list(COLUMNS))
         expected = read_columns(from_arrow(batch, ignore_index=True), list(COLUMNS))
@@ -42,7 +42,7 @@ def test_categories_are_made_once_for_a_dictionary():
     def made(labels):
         codes = np.arange(3, dtype=np.int32)
         column = pa.DictionaryArray.from_arrays(codes, labels)
-        return frames.frame(pa.record_batch({"g": column}))["g"]
+        return frames.frame(pa.RecordBatch.from_pydict({"g": column}))["g"]
 
     first, again, other = made(["a", "b", "c"]), made(["a", "b", "c"]), made(["c", "b", "a"])
     assert first.cat.categories is again.cat.categories

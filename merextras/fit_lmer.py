@@ -127,38 +127,17 @@ def lmer(
     dtype: float64
     """
     check_order(formula, data)
+    given: dict[str, Any] = {
+        "weights": weights, "freq_weights": freq_weights, "offset": offset,
+        "residual_by": residual_by, "contrasts": contrasts, "missing": missing,
+    }  # fmt: skip
+    how: dict[str, Any] = {
+        "reml": reml, "cov_prior": cov_prior, "control": control, "sigma": sigma,
+    }  # fmt: skip
     if chunk_size is not None or is_dask(data) or is_source(data):
         refuse_two_sigmas(check_sigma(sigma), residual_by)
         products = read_products(
-            formula,
-            data,
-            weights=weights,
-            freq_weights=freq_weights,
-            offset=offset,
-            residual_by=residual_by,
-            contrasts=contrasts,
-            missing=missing,
-            chunk_size=chunk_size,
-            progress=progress,
-            depth=1,
+            formula, data, chunk_size=chunk_size, progress=progress, depth=1, **given
         )
-        fit = fit_source(
-            products, reml=reml, cov_prior=cov_prior, control=control, sigma=sigma, depth=1
-        )
-        return MerMod._of(fit)
-    fit = fit_formula(
-        formula,
-        data,
-        reml=reml,
-        weights=weights,
-        freq_weights=freq_weights,
-        offset=offset,
-        residual_by=residual_by,
-        contrasts=contrasts,
-        missing=missing,
-        cov_prior=cov_prior,
-        control=control,
-        sigma=sigma,
-        depth=1,
-    )
-    return MerMod._of(fit)
+        return MerMod._of(fit_source(products, depth=1, **how))
+    return MerMod._of(fit_formula(formula, data, depth=1, **given, **how))

@@ -104,9 +104,9 @@ class GlmerMod(FittedGlmm, MerMod):
         return generalised.short_html(self)
 
     # Estimates
-    confint = confint_generalised.confint  # type: ignore[assignment]
+    confint = confint_generalised.confint
     profile = profile_generalised.profile
-    summary = generalised.summary  # type: ignore[assignment]
+    summary = generalised.summary
 
     # Likelihood
     log_lik = generalised.log_lik
@@ -119,7 +119,7 @@ class GlmerMod(FittedGlmm, MerMod):
 
     # Tests
     anova = anova_generalised.anova  # type: ignore[assignment]
-    drop1 = drop1_generalised.drop1  # type: ignore[assignment]
+    drop1 = drop1_generalised.drop1
 
     # Rows
     fitted = generalised.fitted

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -223,13 +224,15 @@ def _over(raw: Array, size: Array) -> Array:
     return np.divide(raw, size, out=np.zeros(len(raw)), where=raw != 0.0)
 
 
-def summary(model: FittedGlmm, *, ddf: str | None = None) -> Summary:
+def summary(model: FittedGlmm, *, ddf: str | None = None, cluster: Any = None) -> Summary:
     """The fit at a glance, lme4's ``summary``: with z tests of the fixed effects.
 
     Parameters
     ----------
     ddf : None or "asymptotic"
         Other degrees of freedom are defined for linear models alone.
+    cluster : None
+        Cluster-robust standard errors are for linear models alone.
 
     Returns
     -------
@@ -238,7 +241,7 @@ def summary(model: FittedGlmm, *, ddf: str | None = None) -> Summary:
         std_error statistic p_value``), `var_corr`, ... Standard errors are from the observed
         information of all parameters, by differences of the exact gradient.
     """
-    check_asymptotic(ddf, "summary")
+    check_asymptotic(ddf, "summary", cluster)
     covariance = vcov(model)
     se = np.sqrt(np.diag(covariance))
     estimate = fixef(model)
@@ -267,8 +270,13 @@ def summary(model: FittedGlmm, *, ddf: str | None = None) -> Summary:
     )
 
 
-def check_asymptotic(ddf: str | None, verb: str) -> None:
-    """Refuse degrees of freedom that a generalised model does not have."""
+def check_asymptotic(ddf: str | None, verb: str, cluster: Any = None) -> None:
+    """Refuse degrees of freedom and clusters that a generalised model does not have."""
+    if cluster is not None:
+        raise UnsupportedModelError(
+            f"{verb}: cluster: cluster-robust standard errors are for linear models alone; "
+            "bootstrap(m, ...) makes no use of the information matrix, cluster=None"
+        )
     if ddf not in {None, "asymptotic"}:
         raise UnsupportedModelError(
             f"{verb}: ddf={ddf!r}: degrees of freedom are defined for linear models alone; the "

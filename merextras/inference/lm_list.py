@@ -12,7 +12,11 @@ import numpy as np
 from merextras._checks import check_choice
 from merextras._typing import Array, BoolArray, IntArray
 from merextras.engine.kernels import blocks
-from merextras.exceptions import InvalidArgumentError, RankDeficientWarning
+from merextras.exceptions import (
+    InvalidArgumentError,
+    RankDeficientWarning,
+    UnsupportedModelError,
+)
 from merextras.model.columns.fixed import Scope
 from merextras.model.design.build import build_design
 from merextras.model.design.design import Design
@@ -33,6 +37,7 @@ def lm_list(
     weights: Any = None,
     contrasts: Mapping[str, str] | None = None,
     missing: str = "drop",
+    family: object = None,
 ) -> LmList:
     """Fit a linear model to each group alone: no pooling, lme4's ``lmList``.
 
@@ -47,6 +52,8 @@ def lm_list(
     contrasts : mapping column -> str, optional
     missing : {"drop", "raise"}
         Rows that miss a value.
+    family : None
+        Generalised models of each group alone are not there: refused.
 
     Returns
     -------
@@ -59,6 +66,8 @@ def lm_list(
     ------
     InvalidArgumentError
         A formula that can't be read, an unknown column, a bad argument.
+    UnsupportedModelError
+        A family.
 
     Warns
     -----
@@ -92,6 +101,11 @@ def lm_list(
     0  Intercept     244.2       15.0     214.5      273.9
     1       Days      21.8        2.8      16.2       27.3
     """
+    if family is not None:
+        raise UnsupportedModelError(
+            f"lm_list: family={family!r}: a group alone often has no finite estimate in a "
+            "generalised model; glmer(formula, data, family=...) pools them"
+        )
     frame = as_pandas(data)
     options = Options(
         missing=check_choice(missing, ("drop", "raise"), "missing"),

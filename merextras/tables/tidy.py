@@ -179,7 +179,7 @@ def tidy(
 
 
 def _fixed_of_glmm(model: FittedGlmm, ddf: str | None, cluster: Any) -> pd.DataFrame:
-    check_asymptotic("CR2" if ddf is None and cluster is not None else ddf, "tidy")
+    check_asymptotic(ddf, "tidy", cluster)
     table = generalised.summary(model).coefficients.copy()
     table.insert(0, "term", list(model.design.fixed.names))
     return table.reset_index(drop=True)

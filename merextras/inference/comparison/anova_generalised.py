@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,7 @@ def anova(
     model: FittedGlmm,
     *others: object,
     ddf: str | None = None,
+    cluster: Any = None,
     type: int | str = 3,  # noqa: A002 (car's name)
     names: Sequence[str] | None = None,
 ) -> pd.DataFrame:
@@ -37,6 +39,8 @@ def anova(
         Without others the table is by term.
     ddf : None or "asymptotic"
         Other degrees of freedom are defined for linear models alone.
+    cluster : None
+        Cluster-robust standard errors are for linear models alone.
     type : {1, 2, 3}
         Without others: terms tested in sequence (1), each given all that do not contain it (2), or
         marginally (3), with hypotheses that do not depend on the coding of factors.
@@ -61,7 +65,7 @@ def anova(
     boundary. R: ``anova`` of lme4 (whose table by term has sums of squares and no p-values) and
     ``Anova`` of car.
     """
-    check_asymptotic(ddf, "anova")
+    check_asymptotic(ddf, "anova", cluster)
     if not others:
         return _by_term(model, type_of(type))
     more, names = check_models(others, names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,7 @@ def drop1(
     *,
     test: str | None = "default",
     ddf: str | None = None,
+    cluster: Any = None,
     scope: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """Leave out each term of the fixed part in turn, lme4's ``drop1``.
@@ -31,6 +33,8 @@ def drop1(
         Likelihood ratio tests and AIC, or AIC alone. F tests are for linear models.
     ddf : None or "asymptotic"
         Other degrees of freedom are defined for linear models alone.
+    cluster : None
+        Cluster-robust standard errors are for linear models alone.
     scope : sequence of str, optional
         Labels of the terms; by default all that no other term contains.
 
@@ -68,7 +72,7 @@ def drop1(
     <none>     NaN  194.0526        NaN      NaN
     C(period)  3.0  213.6626    25.6101      0.0
     """
-    check_asymptotic(ddf, "drop1")
+    check_asymptotic(ddf, "drop1", cluster)
     chosen = chosen_test(test, None)
     if chosen == "f":
         raise UnsupportedModelError(

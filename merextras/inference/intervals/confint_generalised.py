@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from scipy import stats
 
 from merextras._checks import check_choice, check_level
 from merextras._typing import Rng
+from merextras.accessors.generalised import check_asymptotic
 from merextras.accessors.parameters import parameter_names
 from merextras.inference.intervals.bootstrap import bootstrap
 from merextras.inference.intervals.profile_generalised import profile
@@ -28,6 +30,8 @@ def confint(
     rng: Rng = None,
     boot_type: str = "percentile",
     n_jobs: int = 1,
+    ddf: str | None = None,
+    cluster: Any = None,
 ) -> pd.DataFrame:
     """Confidence intervals, lme4's ``confint``.
 
@@ -46,6 +50,10 @@ def confint(
     n_sims, rng, boot_type, n_jobs
         For ``"boot"``: the number of replicates, their seed or generator, ``"percentile"``,
         ``"basic"`` or ``"normal"``, and the number of processes.
+    ddf : None or "asymptotic"
+        Other degrees of freedom are defined for linear models alone.
+    cluster : None
+        Cluster-robust standard errors are for linear models alone.
 
     Returns
     -------
@@ -68,6 +76,7 @@ def confint(
                        conf_low  conf_high
     sd_Intercept|herd     0.346        1.1
     """
+    check_asymptotic(ddf, "confint", cluster)
     level = check_level(level)
     method = "wald" if method == "Wald" else method
     check_choice(method, ("profile", "wald", "boot"), "method")

@@ -37,6 +37,8 @@ from merextras.model.state.fitted import FittedModel
 _ZERO = 1e-6
 # Log sigma is followed this far from its estimate: a factor of 1e5.
 _FAR = 12.0
+# Downward not to where the effects are larger than this relative to sigma, and always this far.
+_MOST_RELATIVE, _NEAR = 1e3, 3.0
 
 # Levels whose intervals are to be exact; more points where zeta goes further without one.
 _LEVELS = (0.5, 0.8, 0.9, 0.95, 0.99)
@@ -199,12 +201,24 @@ class Profiler:
         if isinstance(target, Correlation):
             return Range(-0.5 * np.pi, 0.5 * np.pi, 0.5, self._ceiling(target, start))
         if isinstance(target, Sigma):
-            return Range(start.u - _FAR, start.u + _FAR, 0.5)
+            return Range(start.u - self._digits(problem), start.u + _FAR, 0.5)
         if isinstance(target, Covariance):
             lam = self.solution.lams[target.term]
             sds = sigma * np.linalg.norm(lam[list(target.effects)], axis=1)
             return Range(-np.inf, np.inf, float(np.prod(sds)))
         return Range(-np.inf, np.inf, 3.0 / np.sqrt(0.5 * start.curvature))
+
+    def _digits(self, problem: Problem) -> float:
+        """How far down the logarithm of sigma is followed: the deviance keeps its digits there.
+
+        It loses them with the square of the effects' sizes relative to sigma.
+        """
+        sizes = [
+            np.linalg.norm(lam, axis=1) * size
+            for lam, size in zip(self.solution.lams, problem.units, strict=True)
+        ]
+        largest = max((float(size.max(initial=0.0)) for size in sizes), default=0.0)
+        return float(np.clip(np.log(_MOST_RELATIVE / max(largest, 1e-300)), _NEAR, _FAR))
 
     def _own_range(self, problem: Problem, target: Own, start: Reached) -> Range:
         if isinstance(target, OwnCorrelation):

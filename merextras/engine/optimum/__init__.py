@@ -2,5 +2,6 @@
 
 Read `start` (moment estimates), `criterion` (chooses the cheaper evaluation), `repeated_levels`
 (the evaluation by kinds of levels), `newton` (the search), `restarts` (other
-starts, where there may be another minimum), `summary` (what is told of it).
+starts, where there may be another minimum), `rays` (where there is none, and no search sees it),
+`summary` (what is told of it).
 """

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from merextras.engine.kernels.blocks import Array
-from merextras.engine.optimum import line, restarts
+from merextras.engine.optimum import line, rays, restarts
 from merextras.engine.optimum.criterion import Criterion, Point
 from merextras.engine.optimum.step import newton_steps
 from merextras.engine.optimum.summary import Control, Iteration, OptSummary
@@ -257,6 +257,9 @@ def _lowest(search: _Search, theta: Array) -> tuple[_End, int, bool]:
         search.criterion, end, others, search.foresee, lambda start: _descend(search, start),
         search.is_unbounded,
     )  # fmt: skip
+    ray = None if search.is_bottomless(end) else rays.bottomless(search.criterion, end.deviance)
+    if ray is not None:
+        end = _End(*search.newton(ray, most=0), True, 0, ())
     return end, n_ends, False
 
 

@@ -120,6 +120,16 @@ def test_unbounded_along_a_ray_is_named():
     assert not model.opt_summary.converged
 
 
+def test_unbounded_along_a_ray_that_no_search_comes_upon():
+    """One direction of a covariance of rank one explains the response exactly; see `rays`."""
+    formula, frame, reml = small_design(184)
+    model = fitted(formula, frame, reml=reml)
+    assert model.opt_summary.unbounded
+    assert not model.opt_summary.converged
+    # By arithmetic of 80 digits it falls by 2 log 10 with each power of ten of such a direction.
+    assert model.opt_summary.deviance < 23.0
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("first", range(0, part(600), 10))
 def test_no_small_design_ends_above_its_optimum(first):

@@ -14,8 +14,9 @@ from merextras.inference.fixed_effects import drop1_generalised
 from merextras.inference.intervals import confint_generalised, profile_generalised
 from merextras.mermod import MerMod
 from merextras.model.generalised import refit as _refit
-from merextras.model.generalised.fit import fit_glmm, read_request
+from merextras.model.generalised.fit import read_request
 from merextras.model.generalised.fitted import FittedGlmm
+from merextras.model.generalised.glmer import fit_glmm
 from merextras.model.state.control import LmerControl
 from merextras.model.state.linear_only import linear_only
 from merextras.model.statsmodels.bayes_mixed_glm import read_bayes_mixed_glm
@@ -178,6 +179,8 @@ def glmer(
     missing: str = "drop",
     control: LmerControl | None = None,
     reml: bool = False,
+    chunk_size: int | None = None,
+    progress: bool | None = None,
 ) -> GlmerMod:
     r"""Fit a generalised linear mixed model from lme4's formula, lme4's ``glmer``.
 
@@ -192,7 +195,10 @@ def glmer(
         proportion with the trials as `weights`.
     data : DataFrame, or a source of chunks
         pandas, polars, or anything with ``to_pandas``; or what `lmer` reads in chunks (parquet and
-        CSV files, lists of frames, Dask), of which the columns of the model are gathered in memory.
+        CSV files, lists of frames, functions that give them, Dask). Of these the columns of the
+        model are gathered in memory, if their fit takes no more than half of what is free there;
+        else, or with `chunk_size`, the rows are read again for each step of the fit, and the model
+        keeps none.
     family : str, or a family of statsmodels
         ``"binomial"`` (links ``logit``, ``probit``, ``cloglog``), ``"poisson"`` (``log``),
         ``"negative_binomial"`` (``log``; variance ``mu + mu**2 / size``), ``"gamma"`` (``log``,
@@ -216,6 +222,11 @@ def glmer(
         `LmerControl.tolerance` is on four times the log-likelihood that is still to gain.
     reml : bool
         True is an error: there is no restricted likelihood.
+    chunk_size : int, optional
+        Rows read at a time, 100 000 by default; given, the rows of any data are not kept in memory,
+        but read again for each step.
+    progress : bool, optional
+        A progress bar on long passes over chunks; by default where someone is watching.
 
     Returns
     -------
@@ -257,6 +268,14 @@ def glmer(
     and responses one level, so that a million yes-or-no answers with a covariate of two values take
     less than a second; no number depends on that but by rounding.
 
+    **Chunks**: a generalised model's weights change with every step, so that rows that are not kept
+    in memory are read again for each: one pass learns the levels, one adds up the design, and an
+    evaluation takes one for each step of the modes, mostly two or three, and one for the gradient.
+    With m parameters that is about 4 (15 + 2 m) passes, standard errors included, which are made at
+    once. In memory are a chunk, the levels, and for a term of k effects with J levels some multiple
+    of J k (k + p) numbers. The model keeps no rows: what needs them refuses and says so,
+    `stream_rows` has fitted values and residuals, and profiles read the rows again.
+
     References
     ----------
     .. [1] Bates, D., Maechler, M., Bolker, B. and Walker, S. (2015). Fitting linear mixed-effects
@@ -287,6 +306,8 @@ def glmer(
         offset=offset,
         contrasts=contrasts,
         missing=missing,
+        chunk_size=chunk_size,
+        progress=progress,
         depth=1,
     )
     return GlmerMod._of(fit)  # type: ignore[arg-type]
@@ -302,6 +323,8 @@ def glmer_nb(
     contrasts: Mapping[str, str] | None = None,
     missing: str = "drop",
     control: LmerControl | None = None,
+    chunk_size: int | None = None,
+    progress: bool | None = None,
 ) -> GlmerMod:
     """Fit a negative binomial mixed model, lme4's ``glmer.nb``.
 
@@ -334,6 +357,8 @@ def glmer_nb(
         offset=offset,
         contrasts=contrasts,
         missing=missing,
+        chunk_size=chunk_size,
+        progress=progress,
         depth=1,
     )
     return GlmerMod._of(fit)  # type: ignore[arg-type]

@@ -185,6 +185,13 @@ MERTOOLS_CRITERION = 1e-9
 CHUNKS_DEVIANCE = 1e-10
 CHUNKS_ESTIMATES = 1e-8
 
+#: A generalised fit whose rows are read for each step against the one in memory: deviances,
+#: relative, at given parameters and at the optimum; estimates in standard errors, and theta. Both
+#: searches stop at the same decrement.
+STREAMED_CRITERION = 1e-10
+STREAMED_DEVIANCE = 1e-9
+STREAMED_ESTIMATES = 1e-6
+
 # --- Fuzz of all verbs ---------------------------------------------------------------------------
 
 #: The same model with its rows, labels, zero or unit written otherwise: relative to the largest

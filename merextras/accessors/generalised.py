@@ -259,7 +259,7 @@ def summary(model: FittedGlmm, *, ddf: str | None = None, cluster: Any = None) -
         title=_title(model),
         formula=model.design.formula,
         criteria=_criteria(model),
-        scaled_residuals=quantiles5(residual_values(model, "pearson") / np.sqrt(unit_of(model))),
+        scaled_residuals=_scaled_residuals(model),
         var_corr=var_corr(model),
         nobs=nobs(model),
         ngrps=ngrps(model),
@@ -268,6 +268,13 @@ def summary(model: FittedGlmm, *, ddf: str | None = None, cluster: Any = None) -
         notes=_notes(model),
         tested="z",
     )
+
+
+def _scaled_residuals(model: FittedGlmm) -> Array:
+    """Their quartiles; NaN for a model that keeps no rows."""
+    if not model.design.keeps_rows:
+        return np.full(5, np.nan)
+    return quantiles5(residual_values(model, "pearson") / np.sqrt(unit_of(model)))
 
 
 def check_asymptotic(ddf: str | None, verb: str, cluster: Any = None) -> None:
@@ -312,6 +319,8 @@ def _notes(model: FittedGlmm) -> tuple[str, ...]:
         notes.append(f"{what}: {model.dispersion:.6g}{given}.")
     if model.n_dropped:
         notes.append(f"{model.n_dropped} row(s) with missing values were left out.")
+    if not model.design.keeps_rows:
+        notes.append("No scaled residuals: the model keeps no rows.")
     if dropped := model.design.fixed.dropped:
         notes.append(f"Rank deficient: dropped {len(dropped)} column(s), {', '.join(dropped)}.")
     if is_singular(model):

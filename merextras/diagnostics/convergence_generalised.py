@@ -11,8 +11,8 @@ from merextras.accessors.parameters import residual_names
 from merextras.accessors.theta import theta_names
 from merextras.engine.generalised.search import pushes_inside
 from merextras.engine.kernels import dense
-from merextras.model.generalised.fit import separation_of
 from merextras.model.generalised.fitted import FittedGlmm
+from merextras.model.generalised.separated import separation_of
 from merextras.model.state.fitted import is_singular
 from merextras.results.checks.convergence import ConvergenceCheck
 

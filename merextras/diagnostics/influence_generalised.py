@@ -31,8 +31,9 @@ from merextras.engine.kernels import dense
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.design.rank import dependent_columns
 from merextras.model.fit.part_of_rows import part_of
-from merextras.model.generalised.fit import Request, criterion_of, separation_of
+from merextras.model.generalised.fit import Request, criterion_of
 from merextras.model.generalised.fitted import FittedGlmm, GlmmFit
+from merextras.model.generalised.separated import separation_of
 from merextras.results.estimates.influence import Influence
 
 # Refits in a process before it reports, and how many take long enough for a progress bar.

@@ -21,8 +21,8 @@ def single_noise(model: FittedGlmm, eta: Array, weights: Array) -> float:
 
 def _share(model: FittedGlmm) -> float:
     """Of the variance of one trial that of a proportion, on average over the data."""
-    trials = model.response.trials
-    return 1.0 if trials is None else float(np.mean(1.0 / trials))
+    facts = model.response.facts
+    return facts.shares / facts.n if model.choice.has_trials else 1.0
 
 
 def drawn_sources(

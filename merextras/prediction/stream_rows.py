@@ -15,12 +15,15 @@ from merextras._files import atomically
 from merextras._typing import Array
 from merextras.engine.posterior.leverage import hat_values
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
+from merextras.model.generalised.fitted import FittedGlmm
+from merextras.model.generalised.rowless_response import RowlessResponse
 from merextras.model.source.chunks import Source
 from merextras.model.source.learn import watched
 from merextras.model.source.source import as_source, is_dask
 from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.model.structure.structure import ChunkRows, Structure
+from merextras.prediction.response_scale import inverse_link
 
 
 def _kept(model: FittedModel, rows: ChunkRows) -> Array:
@@ -32,19 +35,24 @@ def _kept(model: FittedModel, rows: ChunkRows) -> Array:
     return rows.x[:, [every.index(name) for name in design.fixed.names]]
 
 
-def _fixed(model: FittedModel, rows: ChunkRows) -> Array:
+def _linear(model: FittedModel, rows: ChunkRows) -> Array:
     """X beta and the offset."""
-    out = np.asarray(_kept(model, rows) @ model.solution.beta)
+    out = np.asarray(_kept(model, rows) @ model.fixed_estimates)
     return out if rows.offset is None else out + rows.offset
+
+
+def _fixed(model: FittedModel, rows: ChunkRows) -> Array:
+    """The mean where all random effects are zero."""
+    return inverse_link(model)(_linear(model, rows))
 
 
 def _fitted(model: FittedModel, rows: ChunkRows) -> Array:
     """The conditional mean; a level that the model does not know has an effect of zero."""
-    out = _fixed(model, rows)
-    for term, b in zip(rows.terms, model.solution.b, strict=True):
+    out = _linear(model, rows)
+    for term, b in zip(rows.terms, model.modes, strict=True):
         known = term.codes >= 0
         out[known] += np.einsum("nk,nk->n", term.values[known], b[term.codes[known]])
-    return out
+    return inverse_link(model)(out)
 
 
 def _residuals(model: FittedModel, rows: ChunkRows) -> Array:
@@ -65,6 +73,11 @@ def _group_precisions(model: FittedModel, rows: ChunkRows) -> Array:
 
 def _hatvalues(model: FittedModel, rows: ChunkRows) -> Array:
     """The leverages; a row of a level that the model does not know had none."""
+    if model.is_generalised:
+        raise UnsupportedModelError(
+            "what='hatvalues': of a generalised model they are those of weighted rows in memory, "
+            "m.hatvalues(); fit it to some of the rows"
+        )
     known = np.all([term.codes >= 0 for term in rows.terms], axis=0)
     out = np.full(len(rows.y), np.nan)
     terms = [replace(t, codes=t.codes[known], values=t.values[known]) for t in rows.terms]
@@ -106,9 +119,10 @@ def stream_rows(
         The rows of the fit or others; its columns must be those of the fit, the response too.
     what : str or sequence of {"fitted", "residuals", "fixed", "hatvalues"}
         The conditional mean ``x'beta + z'b + offset``, `fitted` of other models; the response less
-        that, `residuals`; ``x'beta + offset``, ``predict(re_form="NA")``. On the response's scale.
-        The leverage of a row of the fit, `hatvalues` of other models; NaN where a level is not
-        known.
+        that, `residuals`; ``x'beta + offset``, ``predict(re_form="NA")``. On the response's scale,
+        of a generalised model probabilities, rates and means, and proportions less these.
+        The leverage of a row of the fit of a linear model, `hatvalues` of other models; NaN where a
+        level is not known.
     to : path, optional
         A parquet file for all of it, written whole or not at all; needs pyarrow.
     unknown : {"error", "zero"}
@@ -127,7 +141,8 @@ def stream_rows(
     InvalidArgumentError
         An unknown `what`, levels that are not known.
     UnsupportedModelError
-        The model keeps its rows: ``m.fitted()`` and ``m.residuals()`` have them.
+        The model keeps its rows: ``m.fitted()`` and ``m.residuals()`` have them. Leverages of a
+        generalised model.
 
     Notes
     -----
@@ -145,7 +160,7 @@ def stream_rows(
     ...     break
     200 ['fitted', 'residuals']
     """
-    model = as_fitted(m)
+    model = as_fitted(m, generalised=True)
     names = [what] if isinstance(what, str) else list(what)
     for name in names:
         if name not in _MADE:
@@ -184,6 +199,9 @@ def _parts(
                     f"source: {term.factor!r} has levels that the model has not seen, such as "
                     f"{':'.join(map(str, labels))!r}; unknown='zero' takes their effects as zero"
                 )
+        if isinstance(model, FittedGlmm) and "residuals" in names:
+            assert isinstance(model.response, RowlessResponse)
+            rows = replace(rows, y=model.response.observed_in(frame, rows))
         made_of = {name: _MADE[name](model, rows) for name in names}
         yield pd.DataFrame(made_of, index=frame.index[rows.kept])
 

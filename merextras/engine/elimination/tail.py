@@ -57,6 +57,14 @@ class TailSystem(Protocol):
         """The same tail of other cross-products: values of the lower triangle, to be summed up."""
         ...
 
+    def plus(self, other: TailSystem) -> TailSystem:
+        """The tail of two tables' rows, of those of each on one layout."""
+        ...
+
+    def product(self, rhs: Array) -> Array:
+        """``Z_tail'WZ_tail`` times a (q_tail, m) array."""
+        ...
+
 
 class TailFactor(Protocol):
     """The tail eliminated at one theta; S is ``Lambda' C Lambda + I = L L'``."""

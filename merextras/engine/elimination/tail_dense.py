@@ -10,6 +10,7 @@ import numpy as np
 import scipy.linalg as la
 import scipy.sparse as sp
 
+from merextras.engine.elimination.tail import TailSystem
 from merextras.engine.kernels import dense, sparse
 from merextras.engine.kernels.blocks import Array, IntArray
 
@@ -85,6 +86,15 @@ class DenseTail:
         whole = low + low.T
         whole[np.diag_indices(size)] = low.diagonal()
         return replace(self, matrix=whole)
+
+    def plus(self, other: TailSystem) -> DenseTail:
+        """The sum of the matrices."""
+        assert isinstance(other, DenseTail)
+        return replace(self, matrix=self.matrix + other.matrix)
+
+    def product(self, rhs: Array) -> Array:
+        """O(q_tail**2) a column."""
+        return np.asarray(self.matrix @ rhs)
 
 
 @dataclass(frozen=True)

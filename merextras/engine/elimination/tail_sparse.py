@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import scipy.sparse as sp
 
+from merextras.engine.elimination.tail import TailSystem
 from merextras.engine.fronts import eliminate, inverse
 from merextras.engine.fronts.eliminate import Eliminated
 from merextras.engine.fronts.elimination_tree import Tree
@@ -121,6 +122,15 @@ class SparseTail:
         """The same tail of other cross-products; O(stored entries + values)."""
         data: Array = np.bincount(places, values, minlength=self.matrix.nnz).astype(float)
         return replace(self, matrix=self.lower(data))
+
+    def plus(self, other: TailSystem) -> SparseTail:
+        """The sum of the entries."""
+        assert isinstance(other, SparseTail)
+        return replace(self, matrix=self.lower(self.matrix.data + other.matrix.data))
+
+    def product(self, rhs: Array) -> Array:
+        """O(stored entries) a column."""
+        return np.asarray(self.whole() @ rhs)
 
     def by_term(self, entries: Array) -> dict[int, Array]:
         """The diagonal blocks of each term, (J, k, k)."""

@@ -39,7 +39,7 @@ from merextras.engine.generalised.table import Table
 from merextras.engine.kernels.blocks import Array
 
 # A decrease of the deviance that counts as one, relative to its size and to that of its terms.
-_NOISE, _ROUNDING = 1e-12, 4.0 * float(np.finfo(float).eps)
+NOISE, ROUNDING = 1e-12, 4.0 * float(np.finfo(float).eps)
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class LaplacePoint:
         """What rounding may do to the deviance."""
         modes, criterion = self.modes, self.criterion
         size = abs(self.deviance()) + criterion.table.n
-        return float(_NOISE * size + _ROUNDING * criterion.family.magnitude(modes.eta))
+        return float(NOISE * size + ROUNDING * criterion.family.magnitude(modes.eta))
 
     def gradient(self) -> Array:
         """The derivative in x, (m,)."""
@@ -185,8 +185,9 @@ class Laplace:
         self, table: Table, family: Family, covariances: Covariances | None = None
     ) -> None:
         self.table, self.family = table, family
-        ks = [term.k for term in table.terms]
-        self.covariances = Covariances.unstructured(ks) if covariances is None else covariances
+        if covariances is None:
+            covariances = Covariances.unstructured([term.k for term in table.terms])
+        self.covariances = covariances
         self.n_evaluations = self.n_steps = 0
 
     def of(self, family: Family) -> Laplace:

@@ -23,12 +23,12 @@ from merextras.engine.generalised.table import Table
 from merextras.engine.kernels.blocks import Array
 
 # A decrement after which one more step is the last: its error is of the order of this.
-_TOLERANCE = 1e-9
+TOLERANCE = 1e-9
 # A decrement from which on whole steps are taken: no digit of h may be left that tells of them.
-_NEAR = 1e-6
-_MOST_STEPS, _SHORTEST = 100, 1e-9
+NEAR = 1e-6
+MOST_STEPS, SHORTEST = 100, 1e-9
 # A rise of h that rounding can make, relative to its size.
-_NOISE = 1e-13
+RISE = 1e-13
 
 
 @dataclass(frozen=True)
@@ -135,10 +135,10 @@ class _Search:
     def along(self, state: _State, moves: Sequence[Array]) -> _State | None:
         """The first of ever shorter steps after which h is not higher."""
         length = 1.0
-        while length > _SHORTEST:
+        while length > SHORTEST:
             pairs = zip(state.v, moves, strict=True)
             trial = _State(self, [v + length * move for v, move in pairs])
-            if trial.h <= state.h + _NOISE * (abs(state.h) + self.table.n):
+            if trial.h <= state.h + RISE * (abs(state.h) + self.table.n):
                 return trial
             length *= 0.5
         return None
@@ -169,11 +169,11 @@ def find_modes(
             usable = np.isfinite(state.h) and bool(np.isfinite(w).all())
             factor, observed = search.factor(state, w if usable else np.ones(table.n))
             usable = usable and bool(np.isfinite(factor.log_det))
-            if last or not usable or n_steps == _MOST_STEPS:
+            if last or not usable or n_steps == MOST_STEPS:
                 break
             moves, decrement = search.step(factor, state, g)
-            n_steps, last = n_steps + 1, decrement <= _TOLERANCE
-            near = observed and decrement <= _NEAR
+            n_steps, last = n_steps + 1, decrement <= TOLERANCE
+            near = observed and decrement <= NEAR
             found = search.after(state, moves) if near else search.along(state, moves)
             if found is None:
                 # No shorter step lowers h: what is left of the decrement is rounding.

@@ -231,11 +231,15 @@ def is_infinite_size(logarithm: float) -> bool:
 
 
 def optimise(
-    criterion: Laplace, x: Array | None = None, *, control: GlmmControl | None = None
+    criterion: Laplace,
+    x: Array | LaplacePoint | None = None,
+    *,
+    control: GlmmControl | None = None,
 ) -> Optimum:
-    """Find the optimum, from a given start or one by penalised quasi-likelihood."""
+    """Find the optimum, from parameters, from a point, or a start by penalised quasi-likelihood."""
     search = _Search(criterion, GlmmControl() if control is None else control)
-    point = start(criterion) if x is None else criterion.at(x)
+    begin = start(criterion) if x is None else x
+    point = begin if isinstance(begin, LaplacePoint) else criterion.at(begin)
     if not np.isfinite(point.deviance()):
         return _nowhere(search, point)
     point = search.inside(point) or point

@@ -13,6 +13,7 @@ import numpy as np
 import scipy.linalg as la
 
 from merextras.engine.elimination.plan import prepare
+from merextras.engine.generalised.family import Family
 from merextras.engine.generalised.laplace import Laplace, LaplacePoint
 from merextras.engine.kernels.blocks import Array
 from merextras.engine.optimum.criterion import Criterion
@@ -26,7 +27,7 @@ _CLOSE = 0.05
 # A weight that is not divided by, relative to their mean, and a step of eta that is believed.
 _LEAST, _LONGEST = 1e-6, 5.0
 # Relative standard deviations that a search starts from at least, and those of a plain start.
-_INSIDE, _PLAIN = 0.1, (0.5, 0.1)
+INSIDE, PLAIN = 0.1, (0.5, 0.1)
 # Decrement and steps of the second round.
 _TOLERANCE, _STEPS = 1e-3, 8
 
@@ -51,7 +52,7 @@ def _candidates(criterion: Laplace) -> Iterator[Array]:
     eta = family.guess() - table.offset
     mean = float(table.counts @ eta / np.sum(table.counts))
     for target in (eta, np.full(table.n, mean)):
-        for size in _PLAIN:
+        for size in PLAIN:
             theta = cov.from_covariances([size**2 * np.eye(k) for k in cov.ks])
             yield np.concatenate([theta, table.x.T @ (table.counts * target), family.phi_of(0.5)])
 
@@ -63,23 +64,20 @@ def _quasi(criterion: Laplace) -> Array | None:
     phi = np.zeros(family.n_phi)
     # A single variance is as near by its moments.
     for searched in (False, cov.n > 1):
-        with np.errstate(all="ignore"):
-            g, w = family.first(eta, phi)
-            w = w if family.concave else family.expected(eta, phi)
-        if not (np.isfinite(g).all() and np.isfinite(w).all()):
+        worked = working_response(family, eta, table.offset, phi)
+        if worked is None:
             break
-        w = np.maximum(w, _LEAST * float(np.mean(w)))
-        response = eta - table.offset + np.clip(g / w, -_LONGEST, _LONGEST)
+        response, w = worked
         cp = CrossProducts.from_rows(table.x, response, table.terms, w)
         try:
             linear = Criterion(prepare(cp, table.template.plan), cov, reml=False)
-            found = _linear(linear, moments(cp, cov), searched)
+            found = linear_fit(linear, moments(cp, cov), searched)
         except (la.LinAlgError, ValueError):
             break
         if found is None:
             break
         solution, theta = found
-        theta = cov.inside(theta * np.sqrt(solution.sigma2), _INSIDE)
+        theta = cov.inside(theta * np.sqrt(solution.sigma2), INSIDE)
         x = np.concatenate([theta, solution.beta, family.phi_of(solution.sigma2)])
         before, eta = eta, table.offset + table.x @ solution.beta + table.rows(solution.b)
         if float(np.max(np.abs(eta - before))) < _CLOSE:
@@ -87,7 +85,23 @@ def _quasi(criterion: Laplace) -> Array | None:
     return x
 
 
-def _linear(
+def working_response(
+    family: Family, eta: Array, offset: Array, phi: Array
+) -> tuple[Array, Array] | None:
+    """What a round's linear model is of: ``eta + g / w`` less the offset, and weights, (n,) each.
+
+    None where there is no number for some row.
+    """
+    with np.errstate(all="ignore"):
+        g, w = family.first(eta, phi)
+        w = w if family.concave else family.expected(eta, phi)
+    if not (np.isfinite(g).all() and np.isfinite(w).all()):
+        return None
+    w = np.maximum(w, _LEAST * float(np.mean(w)))
+    return eta - offset + np.clip(g / w, -_LONGEST, _LONGEST), w
+
+
+def linear_fit(
     linear: Criterion, theta: Array, searched: bool
 ) -> tuple[Solution, Array] | None:  # fmt: skip
     """The linear model at this theta or nearer to its optimum, with theta."""

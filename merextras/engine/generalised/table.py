@@ -7,21 +7,25 @@ one ``bincount`` for each block.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 
 from merextras.engine.elimination.columns import Reduced, reduce
 from merextras.engine.elimination.conditional_variances import Selected
 from merextras.engine.elimination.factor import Factor
-from merextras.engine.elimination.plan import System, TailKind, make_plan, prepare
+from merextras.engine.elimination.plan import Plan, System, TailKind, make_plan, prepare
 from merextras.engine.generalised.cells import Cells
 from merextras.engine.kernels import dense, sparse
 from merextras.engine.kernels.blocks import Array, IntArray
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.products.effects import EffectBasis
 from merextras.engine.products.term_rows import TermRows
+
+#: What is told of a fit before it takes memory: by the layout, its plan and the rows.
+Announce: TypeAlias = Callable[[CrossProducts, Plan, int], None]
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,7 @@ class Table:
         *,
         tail: TailKind = "auto",
         cells: Cells | None = None,
+        announce: Announce | None = None,
     ) -> None:
         self.cells, counts = cells, None
         self.copies = None if cells is None else cells.copies
@@ -101,7 +106,10 @@ class Table:
         cp = CrossProducts.from_rows(
             np.empty((self.n, 0)), np.zeros(self.n), self.terms, effects=bases
         )
-        self.template = prepare(cp, make_plan(cp, tail))
+        plan = make_plan(cp, tail)
+        if announce is not None:
+            announce(cp, plan, self.n)
+        self.template = prepare(cp, plan)
         self._lay_out()
 
     def _lay_out(self) -> None:

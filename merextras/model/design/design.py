@@ -261,6 +261,10 @@ class RowDesign(Design):
             return x
         return x * np.sqrt(self.frequencies[self.observed])[:, None]
 
+    def root_mean_squares(self) -> Array:
+        """From the rows."""
+        return np.asarray(np.sqrt(np.mean(self.x**2, axis=0)))
+
     def span(self) -> Array:
         """X itself."""
         return self.x

@@ -50,7 +50,7 @@ class ByRow:
                     "the model was fitted from chunks or cross-products and keeps no rows: it has "
                     f"no {self.of_rows[name]}. Values by row come from another pass over the "
                     "data: stream_rows(m, source), or newdata= where there is one; other models of "
-                    "these data from lmer(formula, source)"
+                    "these data from lmer or glmer(formula, source)"
                 )
             raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
@@ -205,6 +205,10 @@ class Design(ByRow, ABC):
     @abstractmethod
     def counted_rows(self) -> Array:
         """The `observed_rows`, each times the root of its frequency."""
+
+    @abstractmethod
+    def root_mean_squares(self) -> Array:
+        """Of the columns of X over the rows, (p,)."""
 
     @abstractmethod
     def span(self) -> Array:

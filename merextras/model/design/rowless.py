@@ -279,6 +279,12 @@ class RowlessDesign(Design):
         """The same: frequencies are in them."""
         return self.square
 
+    def root_mean_squares(self) -> Array:
+        """From what was kept of the columns."""
+        at = [self.structure.fixed.names.index(name) for name in self.fixed.names]
+        spread = self.facts.squares[at] / max(self.facts.n, 1)
+        return np.asarray(np.sqrt(spread + self.facts.mean[at] ** 2))
+
     def span(self) -> Array:
         """The columns on synthetic rows."""
         return fixed_columns([self])[0]

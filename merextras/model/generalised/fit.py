@@ -1,24 +1,22 @@
-"""From a formula, a frame and a family to the optimum."""
+"""From a formula, a frame and a family to the optimum; `glmer` has who calls it."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from merextras._checks import check_choice
-from merextras._typing import Array, IntArray
+from merextras._typing import Array
+from merextras.engine.elimination.plan import Plan
 from merextras.engine.generalised.cells import joined
 from merextras.engine.generalised.laplace import Laplace
 from merextras.engine.generalised.quadrature import MOST_EFFECTS, Quadrature, one_factor
 from merextras.engine.generalised.search import GlmmControl, optimise
-from merextras.engine.generalised.separation import is_doubtful, separating
 from merextras.engine.generalised.start import start
-from merextras.engine.generalised.table import Table
+from merextras.engine.generalised.table import Announce, Table
+from merextras.engine.products.crossprod import CrossProducts
 from merextras.exceptions import (
     ConvergenceWarning,
     InvalidArgumentError,
@@ -27,8 +25,8 @@ from merextras.exceptions import (
 )
 from merextras.model.columns.fixed import Scope
 from merextras.model.design.build import build_design
-from merextras.model.design.design import RowDesign
-from merextras.model.design.options import MISSING, Options, callers_names
+from merextras.model.design.design import RowDesign, Term
+from merextras.model.design.options import Options
 from merextras.model.design.rank import full_rank
 from merextras.model.design.sanity import (
     bar_of,
@@ -39,15 +37,16 @@ from merextras.model.design.sanity import (
     check_size,
     check_twice,
 )
-from merextras.model.formula.parse import check_order, parse
+from merextras.model.formula.parse import parse
 from merextras.model.formula.r_spelling import written_out
 from merextras.model.generalised.families import FamilyChoice, read_family
 from merextras.model.generalised.fitted import FittedGlmm, GlmmFit
-from merextras.model.generalised.gathered import in_memory
 from merextras.model.generalised.response import Response, read_response
+from merextras.model.generalised.separated import separation_of
 from merextras.model.state.control import LmerControl
 from merextras.model.state.fitted import Origin, is_singular
 from merextras.model.state.identified import check_told_apart
+from merextras.model.state.size import bytes_of_row, warn_of_size
 
 
 @dataclass(frozen=True)
@@ -90,37 +89,6 @@ def read_request(
     return Request(read_family(family, dispersion), control, int(n_agq))  # type: ignore[call-overload]
 
 
-def fit_glmm(
-    formula: str,
-    data: Any,
-    request: Request,
-    *,
-    weights: Any,
-    offset: Any,
-    contrasts: Mapping[str, str] | None,
-    missing: str,
-    depth: int,
-) -> GlmmFit:
-    """Build the design, check it and find the optimum; see `merextras.glmer`.
-
-    Called by the function that the user called; `depth` is 1 then, more with calls between.
-    """
-    check_order(formula, data, "glmer")
-    if not isinstance(contrasts, Mapping | None):
-        raise InvalidArgumentError(
-            f'contrasts={contrasts!r}: expected a mapping such as {{"group": "Sum"}}'
-        )
-    frame = in_memory(formula, data, {"weights": weights, "offset": offset})
-    options = Options(
-        missing=check_choice(missing, MISSING, "missing"),
-        contrasts=dict(contrasts or {}),
-        scope=Scope(callers_names(depth + 1), request.control.formula_engine),
-    ).with_rows(frame, weights=weights, offset=offset)
-    fit = fit_options(formula, frame, options, request, stacklevel=depth + 2)
-    warn_of(fit, stacklevel=depth + 2)
-    return fit
-
-
 def fit_options(
     formula: str, frame: pd.DataFrame, options: Options, request: Request, *, stacklevel: int
 ) -> GlmmFit:
@@ -134,7 +102,13 @@ def fit_options(
     )
     design = replace(design, y=response.observed)
     check_glmm(design, response, request.choice, control, stacklevel=stacklevel + 1)
-    fit = fit_response(design, response, request, n_dropped=n_dropped)
+
+    def announce(cp: CrossProducts, plan: Plan, n: int) -> None:
+        rows = n * bytes_of_row(len(design.fixed.names), design.ks)
+        # Through Table, criterion_of and fit_response.
+        warn_of_size(design, cp, plan, rows=rows, stacklevel=stacklevel + 5)
+
+    fit = fit_response(design, response, request, n_dropped=n_dropped, announce=announce)
     check_variances(fit, stacklevel=stacklevel + 1)
     return fit
 
@@ -153,10 +127,11 @@ def fit_response(
     n_dropped: int,
     x: Array | None = None,
     origin: Origin | None = None,
+    announce: Announce | None = None,
 ) -> GlmmFit:
     """Find the optimum, from given parameters in the engine's coordinates or from a start."""
     control = request.control
-    criterion = criterion_of(design, response, request)
+    criterion = criterion_of(design, response, request, announce)
     theta = control.start_for(design.covariances.n)
     if theta is not None and x is None:
         x = start(criterion).x.copy()
@@ -168,7 +143,9 @@ def fit_response(
     )
 
 
-def criterion_of(design: RowDesign, response: Response, request: Request) -> Laplace:
+def criterion_of(
+    design: RowDesign, response: Response, request: Request, announce: Announce | None = None
+) -> Laplace:
     """Laplace's criterion, or that of quadrature.
 
     Raises
@@ -181,7 +158,7 @@ def criterion_of(design: RowDesign, response: Response, request: Request) -> Lap
     cells, found = None, joined(design.x, rows, design.offset, family, levels=n_agq == 1)
     if found is not None:
         cells, family = found
-    table = Table(design.x, rows, design.offset, cells=cells)
+    table = Table(design.x, rows, design.offset, cells=cells, announce=announce)
     if n_agq == 1:
         return Laplace(table, family, covariances)
     if not one_factor([term.codes for term in table.terms]):
@@ -214,19 +191,23 @@ def check_glmm(
         return
     single = response.trials is not None and bool(np.all(response.trials == 1.0))
     for term in design.terms:
-        n = len(term.levels)
-        dispersed = choice.name not in {"binomial", "poisson"}
-        check_levels(term, n, design.n if dispersed else n * term.k + design.n + 1)
-        if single and n >= design.n:
-            raise InvalidArgumentError(
-                f"formula: {bar_of(term)} has an effect for each row of one trial; its variance is "
-                "not determined by such data. Leave it out"
-            )
+        check_term(term, len(term.levels), design.n, single, choice)
         check_effects(term, term.rows.values)
     check_twice(design.terms)
     check_factors(design.fixed)
     check_size(design.n, design.x.shape[1])
     check_scales(design.x.std(axis=0), design.fixed.names, stacklevel + 1)
+
+
+def check_term(term: Term, levels: int, n: int, single: bool, choice: FamilyChoice) -> None:
+    """Refuse more levels than the n rows can tell of, `single` ones with one trial each."""
+    dispersed = choice.name not in {"binomial", "poisson"}
+    check_levels(term, levels, n if dispersed else levels * term.k + n + 1)
+    if single and levels >= n:
+        raise InvalidArgumentError(
+            f"formula: {bar_of(term)} has an effect for each row of one trial; its variance is "
+            "not determined by such data. Leave it out"
+        )
 
 
 def check_variances(fit: GlmmFit, *, stacklevel: int) -> None:
@@ -270,43 +251,3 @@ def warn_of(fit: GlmmFit, *, stacklevel: int) -> None:
             SingularFitWarning,
             stacklevel=stacklevel + 1,
         )
-
-
-def _signs(criterion: Laplace, choice: FamilyChoice) -> IntArray | None:
-    """Which rows are best with an infinite predictor; None for families that have no such rows."""
-    y, trials = criterion.family.y, criterion.family.largest
-    if trials is not None:
-        signs = (y == trials).astype(int) - (y == 0.0).astype(int)
-    elif choice.name in {"poisson", "negative_binomial"}:
-        signs = -(y == 0.0).astype(int)
-    else:
-        return None
-    return np.asarray(signs, dtype=np.intp)
-
-
-def separation_of(model: FittedGlmm) -> str | None:
-    """A sentence on the columns that separate the response, if some do."""
-    signs = _signs(model.laplace.criterion, model.choice)
-    x = model.laplace.criterion.table.x
-    if signs is None or not x.shape[1]:
-        return None
-    # The last step's Hessian tells well enough where there is no doubt.
-    if not is_doubtful(x, model.rough_covariance, share=0.5):
-        return None
-    if not is_doubtful(x, model.basis_covariance):
-        return None
-    direction = separating(x, signs)
-    if direction is None:
-        return None
-    beta = np.abs(model.laplace.criterion.beta_of(direction))
-    weight = beta * np.sqrt(np.mean(model.design.x**2, axis=0))
-    names = [
-        name
-        for name, size in zip(model.design.fixed.names, weight, strict=True)
-        if size > 1e-4 * np.max(weight)
-    ]
-    return (
-        f"the response is separated by {names}: along them the likelihood rises without end, the "
-        "estimates and their standard errors have no meaning. Look at the response by these "
-        "columns; join levels that have one outcome only, or leave the column out"
-    )

@@ -16,6 +16,8 @@ from merextras.engine.generalised.at_mode import AtMode
 from merextras.engine.generalised.family import Family
 from merextras.engine.generalised.laplace import LaplacePoint
 from merextras.engine.generalised.optimum import Optimum
+from merextras.engine.generalised.passes import StreamedTable
+from merextras.engine.generalised.streamed import StreamedPoint
 from merextras.engine.optimum.criterion import Criterion, Point
 from merextras.engine.optimum.summary import Iteration, OptSummary
 from merextras.engine.products.basis import Basis
@@ -73,7 +75,7 @@ class FittedGlmm(FittedModel):
 
     @property
     def design(self) -> RowDesign:
-        """The data and their names."""
+        """The data and their names; one without rows of a model that was fitted from chunks."""
         return self._fit.design
 
     @property
@@ -106,6 +108,7 @@ class FittedGlmm(FittedModel):
         """The log-density of the response, row by row."""
         criterion = self.laplace.criterion
         if criterion.table.cells is None:
+            # Without rows it is that of no response: means, links and dispersion.
             return criterion.family
         return self.choice.of(self.response.y, self.response.trials)
 
@@ -306,6 +309,7 @@ class FittedGlmm(FittedModel):
     @property
     def eta(self) -> Array:
         """The linear predictor of each row with the conditional modes, (n,)."""
+        self.design.require_rows("linear predictors", "there is one for each")
         return self.laplace.criterion.table.by_row(self.laplace.modes.eta)
 
     @cached_property
@@ -323,6 +327,8 @@ class FittedGlmm(FittedModel):
     @cached_property
     def working(self) -> Solution:
         """The linear model of the working response at the mode, for variances of predictors."""
+        if isinstance(self.laplace, StreamedPoint):
+            return self.laplace.working
         table, modes, n = self.laplace.criterion.table, self.laplace.modes, self.design.n
         basis = Basis(table.transform, np.zeros(table.p), table.effects)
         w = self.observed_weights
@@ -336,6 +342,10 @@ class FittedGlmm(FittedModel):
         """A linear model of the random effects alone and a known scale, at Lambda: their design."""
         table, modes = self.laplace.criterion.table, self.laplace.modes
         basis, terms = Basis(np.eye(0), np.zeros(0), table.effects), self.design.terms
+        if isinstance(table, StreamedTable):
+            system, scale = table.template, Scale(1.0)
+            alone = replace(system, cp=replace(system.cp, basis=basis, scale=scale))
+            return solve(alone, modes.lams, reml=False)
         rows, n = [term.rows for term in terms], self.design.n
         cp = CrossProducts.from_rows(np.empty((n, 0)), np.zeros(n), rows, None, basis)
         return solve(prepare(replace(cp, scale=Scale(1.0))), modes.lams, reml=False)

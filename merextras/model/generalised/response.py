@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +19,7 @@ from merextras.model.design.build import response_of
 from merextras.model.formula.translate import unquoted
 from merextras.model.frame.kinds import kind_of
 from merextras.model.generalised.families import FamilyChoice
+from merextras.model.generalised.response_facts import ResponseFacts
 
 #: Proportions times trials may be that far from a whole number, relatively.
 _WHOLE = 1e-6
@@ -49,6 +51,11 @@ class Response:
     def observed(self) -> Array:
         """The response on the scale of its mean: the proportion of successes, or itself."""
         return self.y if self.trials is None else self.y / self.trials
+
+    @property
+    def facts(self) -> ResponseFacts:
+        """Sums over the rows."""
+        return ResponseFacts.of(self.y, self.trials)
 
     def shown(self, y: Array) -> Array | list[Array]:
         """New successes, counts or numbers in the response's own form; two arrays of ``cbind``."""
@@ -120,20 +127,55 @@ def read_response(
     InvalidArgumentError
         Values that the family does not allow; weights where there are no trials.
     """
-    name = unquoted(code)
-    found = _CBIND.fullmatch(code)
-    if found is not None and name not in frame.columns:
-        return _checked(_pair(found[1], code, frame, scope, choice, weights), choice, name)
+    found = response_by_row(code, frame, scope, choice, weights)
+    return _checked(found, choice, unquoted(code))
+
+
+def response_by_row(
+    code: str,
+    frame: pd.DataFrame,
+    scope: Scope,
+    choice: FamilyChoice,
+    weights: Array | None,
+    levels: Sequence[Any] | None = None,
+) -> Response:
+    """The left side of a formula on some rows, whose values are allowed.
+
+    Parameters
+    ----------
+    levels : sequence, optional
+        Failure and success of labels; by default those of the rows.
+
+    Raises
+    ------
+    InvalidArgumentError
+        Values that the family does not allow; weights where there are no trials.
+    """
+    name, parts = unquoted(code), parts_of_pair(code, frame.columns)
+    if parts is not None:
+        found = _pair(parts, code, frame, scope, choice, weights)
+        return _allowed(found, choice, name)
     if name in frame.columns:
         column = frame[name]
     else:
         column = pd.Series(response_of(code, frame, {}, scope), index=frame.index)
+    return column_by_row(column, name, choice, weights, levels)
+
+
+def column_by_row(
+    column: pd.Series,
+    name: object,
+    choice: FamilyChoice,
+    weights: Array | None,
+    levels: Sequence[Any] | None = None,
+) -> Response:
+    """The response in a column, as `response_by_row`."""
     if weights is not None and not choice.has_trials:
         raise InvalidArgumentError(
             f"weights: for family={choice.name!r} they are not defined (a known number of trials "
             "is a binomial response's; exposure is offset=np.log(exposure))"
         )
-    return _checked(_of_column(column, name, choice, weights), choice, name)
+    return _allowed(_of_column(column, name, choice, weights, levels), choice, name)
 
 
 def trials_of(
@@ -146,7 +188,7 @@ def trials_of(
     InvalidArgumentError
         Trials that are not whole numbers above zero; weights where there are no trials.
     """
-    n, inside = len(frame), _CBIND.fullmatch(code)
+    n, inside = len(frame), parts_of_pair(code)
     if not choice.has_trials:
         if weights is not None or inside is not None:
             raise InvalidArgumentError(
@@ -154,7 +196,7 @@ def trials_of(
             )
         return None, "numbers", ()
     if inside is not None:
-        found = _pair(inside[1], code, frame, scope, choice, weights)
+        found = _pair(inside, code, frame, scope, choice, weights)
         trials, form, labels = found.trials, found.form, found.labels
     else:
         trials = np.ones(n) if weights is None else weights
@@ -176,8 +218,33 @@ def of_numbers(y: Array, name: str, choice: FamilyChoice) -> Response:
     return _checked(_of_column(pd.Series(y), name, choice, None), choice, name)
 
 
+def parts_of_pair(code: str, columns: Collection[str] = ()) -> tuple[str, ...] | None:
+    """Code of successes and failures of ``cbind(a, b)``; None if it is something else, a column.
+
+    Raises
+    ------
+    InvalidArgumentError
+        Not two parts.
+    """
+    found = _CBIND.fullmatch(code)
+    if found is None or unquoted(code) in columns:
+        return None
+    try:
+        parts = tuple(ast.unparse(part) for part in _arguments(found[1]))
+    except SyntaxError:
+        parts = ()
+    if len(parts) != 2:
+        raise InvalidArgumentError(f"formula: {code}: cbind takes successes and failures")
+    return parts
+
+
 def _pair(
-    inside: str, code: str, frame: pd.DataFrame, scope: Scope, choice: FamilyChoice, weights: Any
+    parts: Sequence[str],
+    code: str,
+    frame: pd.DataFrame,
+    scope: Scope,
+    choice: FamilyChoice,
+    weights: Any,
 ) -> Response:
     """Successes and failures of ``cbind(a, b)``."""
     if not choice.has_trials:
@@ -186,12 +253,6 @@ def _pair(
         )
     if weights is not None:
         raise InvalidArgumentError("weights: cbind(successes, failures) has the trials in it")
-    try:
-        parts = [ast.unparse(part) for part in _arguments(inside)]
-    except SyntaxError:
-        parts = []
-    if len(parts) != 2:
-        raise InvalidArgumentError(f"formula: {code}: cbind takes successes and failures")
     columns = {str(name): column for name, column in frame.items()}
     successes, failures = (response_of(part, frame, columns, scope) for part in parts)
     return _of_pair(successes, failures, (parts[0], parts[1]))
@@ -208,7 +269,11 @@ def _of_pair(successes: Array, failures: Array, labels: tuple[Any, ...]) -> Resp
 
 
 def _of_column(
-    column: pd.Series, name: object, choice: FamilyChoice, weights: Array | None
+    column: pd.Series,
+    name: object,
+    choice: FamilyChoice,
+    weights: Array | None,
+    levels: Sequence[Any] | None = None,
 ) -> Response:
     kind = kind_of(column)
     if not choice.has_trials:
@@ -218,7 +283,7 @@ def _of_column(
             )
         return Response(column.to_numpy(dtype=float), None)
     if kind not in {"numbers", "booleans"}:
-        return _of_labels(column, name, weights)
+        return _of_labels(column, name, weights, levels)
     y = np.array(column.to_numpy(dtype=float))
     check_finite(y[:, None], (str(name),), "response")
     if weights is not None:
@@ -232,21 +297,28 @@ def _of_column(
     return Response(y, np.ones(len(y)), "booleans" if kind == "booleans" else "numbers")
 
 
-def _of_labels(column: pd.Series, name: object, weights: Array | None) -> Response:
+def _of_labels(
+    column: pd.Series, name: object, weights: Array | None, levels: Sequence[Any] | None
+) -> Response:
     """Two labels: the first level is a failure, as in R."""
     if weights is not None:
         raise InvalidArgumentError(f"weights: the response {name!r} is labels, one trial a row")
-    if isinstance(column.dtype, pd.CategoricalDtype):
+    if levels is None and isinstance(column.dtype, pd.CategoricalDtype):
         levels = [c for c in column.cat.categories if (column == c).any()]
-    else:
+    elif levels is None:
         levels = sorted(column.unique().tolist(), key=str)
+    check_two(levels, name)
+    y = (column == levels[1]).to_numpy(dtype=float)
+    return Response(y, np.ones(len(y)), "labels", tuple(levels))
+
+
+def check_two(levels: Sequence[Any], name: object) -> None:
+    """Refuse labels of a response that are not two."""
     if len(levels) != 2:
         raise InvalidArgumentError(
             f"response {name!r}: family='binomial' takes two levels, got {len(levels)}: "
             f"{[str(level) for level in levels[:5]]}"
         )
-    y = (column == levels[1]).to_numpy(dtype=float)
-    return Response(y, np.ones(len(y)), "labels", tuple(levels))
 
 
 def _check_labels(column: pd.Series, labels: tuple[Any, ...]) -> None:
@@ -277,53 +349,40 @@ def _of_proportions(share: Array, name: object, weights: Array) -> Response:
 
 def _checked(found: Response, choice: FamilyChoice, name: object) -> Response:
     """Refuse values that the family does not have, and responses without variation."""
+    _allowed(found, choice, name).facts.check(choice, name)
+    return found
+
+
+def _allowed(found: Response, choice: FamilyChoice, name: object) -> Response:
+    """Refuse values that the family does not have."""
     y, trials = found.y, found.trials
     check_finite(y[:, None], (str(name),), "response")
     if trials is not None:
-        check_finite(trials[:, None], (str(name),), "response")
-        failures = trials - y
-        if np.any(y < 0.0) or np.any(failures < 0.0):
-            raise InvalidArgumentError(
-                f"response {name!r}: successes and failures can't be negative"
-            )
-        if np.any(y != np.round(y)) or np.any(failures != np.round(failures)):
-            raise InvalidArgumentError(
-                f"response {name!r}: successes and failures are whole numbers"
-            )
-        if np.any(trials == 0.0):
-            raise InvalidArgumentError(
-                f"response {name!r}: {int(np.sum(trials == 0.0))} row(s) have no trials; leave "
-                "them out"
-            )
-        for none, what in ((y, "successes"), (failures, "failures")):
-            if not np.any(none > 0.0):
-                raise InvalidArgumentError(
-                    f"response {name!r}: there are no {what} at all; the estimate is infinite"
-                )
-        return found
-    if choice.name in {"poisson", "negative_binomial"}:
+        _check_trials(y, trials, name)
+    elif choice.name in {"poisson", "negative_binomial"}:
         if np.any(y < 0.0) or np.any(y != np.round(y)):
             bad = y[(y < 0.0) | (y != np.round(y))][0]
             raise InvalidArgumentError(
                 f"response {name!r}: family={choice.name!r} takes counts, whole numbers from 0, "
                 f"got {bad:g}"
             )
-        if not np.any(y > 0.0):
-            raise InvalidArgumentError(
-                f"response {name!r}: all counts are zero; the estimate is infinite"
-            )
     elif choice.name in {"gamma", "inverse_gaussian"} and np.any(y <= 0.0):
         raise InvalidArgumentError(
             f"response {name!r}: family={choice.name!r} takes positive numbers, got "
             f"{float(np.min(y)):g}"
         )
-    elif choice.link in {"log", "inverse"} and np.mean(y) <= 0.0:
-        raise InvalidArgumentError(
-            f"response {name!r}: with a {choice.link} link the mean is positive, that of these "
-            f"values is {float(np.mean(y)):g}"
-        )
-    if np.ptp(y) == 0.0 and choice.name not in {"poisson", "negative_binomial"}:
-        raise InvalidArgumentError(
-            f"response {name!r}: all values are {y[0]:g}; there is no variation to explain"
-        )
     return found
+
+
+def _check_trials(y: Array, trials: Array, name: object) -> None:
+    """Refuse successes and failures that are no whole numbers from zero, and rows of none."""
+    check_finite(trials[:, None], (str(name),), "response")
+    failures = trials - y
+    if np.any(y < 0.0) or np.any(failures < 0.0):
+        raise InvalidArgumentError(f"response {name!r}: successes and failures can't be negative")
+    if np.any(y != np.round(y)) or np.any(failures != np.round(failures)):
+        raise InvalidArgumentError(f"response {name!r}: successes and failures are whole numbers")
+    if np.any(trials == 0.0):
+        raise InvalidArgumentError(
+            f"response {name!r}: {int(np.sum(trials == 0.0))} row(s) have no trials; leave them out"
+        )

@@ -29,8 +29,7 @@ def trials_of(model: FittedGlmm, newdata: pd.DataFrame | None, weights: Any = No
         Trials of a family without any, that are missing or not whole numbers from one, or that
         `newdata` does not tell.
     """
-    own = model.response.trials
-    if own is None:
+    if not model.choice.has_trials:
         if weights is not None:
             raise InvalidArgumentError(
                 f"weights: family={model.choice.name!r} has no precision weights and no trials; "
@@ -38,9 +37,9 @@ def trials_of(model: FittedGlmm, newdata: pd.DataFrame | None, weights: Any = No
             )
         return None
     if newdata is None and weights is None:
-        return own
+        return model.response.trials
     frame = model.design.frame if newdata is None else newdata
-    found = _given(frame, weights) if weights is not None else _known(model, own, frame)
+    found = _given(frame, weights) if weights is not None else _known(model, frame)
     bad = ~((found >= 1.0) & (found == np.round(found)))
     if np.any(bad):
         raise InvalidArgumentError(
@@ -57,8 +56,8 @@ def _given(frame: pd.DataFrame, weights: Any) -> Array:
     return found
 
 
-def _known(model: FittedGlmm, own: Array, frame: pd.DataFrame) -> Array:
-    if np.all(own == 1.0):
+def _known(model: FittedGlmm, frame: pd.DataFrame) -> Array:
+    if model.response.facts.single:
         return np.ones(len(frame))
     options = model.design.options
     if model.response.form == "cbind":

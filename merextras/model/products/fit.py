@@ -47,6 +47,36 @@ def fit_products(
         raise InvalidArgumentError(f"control={control!r}: expected an LmerControl")
     if not isinstance(reml, bool):
         raise InvalidArgumentError(f"reml={reml!r}: True (REML) or False (maximum likelihood)")
+    design, kept = design_of(made, control, cov_prior=cov_prior, stacklevel=stacklevel + 1)
+    products = design.products
+    design.check_cov_prior()
+    if control.check:
+        _check(made, design, kept, stacklevel + 1)
+    theta = control.start_for(design.covariances.n)
+    fit = fit_design(design, reml=reml, theta=theta, control=control.engine, products=products)
+    if not np.all(np.isfinite([fit.solution.deviance(), *fit.solution.beta])):
+        raise InvalidArgumentError(
+            "products: they have no fit; no table has such cross-products, or its numbers are too "
+            "large: change the unit of the response or of a predictor"
+        )
+    check_told_apart(
+        design.terms, fit.solution, fit.opt, refuse=control.check, stacklevel=stacklevel + 1
+    )
+    return replace(fit, control=control, n_dropped=made.n_dropped)
+
+
+def design_of(
+    made: ModelProducts, control: LmerControl, *, cov_prior: Any = None, stacklevel: int
+) -> tuple[RowlessDesign, list[int]]:
+    """The design of full rank, and which of the columns of X it has.
+
+    Raises
+    ------
+    TooLargeError
+        What the fit keeps does not fit in memory.
+    InvalidArgumentError
+        Another engine than patsy.
+    """
     check_choice(control.formula_engine, ("patsy",), "source: control.formula_engine")
     check_memory(made.structure, made.n)
     facts, fixed, products = made.facts, made.structure.fixed, made.products
@@ -68,20 +98,7 @@ def fit_products(
         strata=strata,
         cov_prior=check_cov_prior(cov_prior),
     )
-    design.check_cov_prior()
-    if control.check:
-        _check(made, design, kept, stacklevel + 1)
-    theta = control.start_for(design.covariances.n)
-    fit = fit_design(design, reml=reml, theta=theta, control=control.engine, products=products)
-    if not np.all(np.isfinite([fit.solution.deviance(), *fit.solution.beta])):
-        raise InvalidArgumentError(
-            "products: they have no fit; no table has such cross-products, or its numbers are too "
-            "large: change the unit of the response or of a predictor"
-        )
-    check_told_apart(
-        design.terms, fit.solution, fit.opt, refuse=control.check, stacklevel=stacklevel + 1
-    )
-    return replace(fit, control=control, n_dropped=made.n_dropped)
+    return design, kept
 
 
 def _check(

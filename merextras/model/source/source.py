@@ -60,6 +60,19 @@ def as_source(source: Any, chunk_size: int | None = None) -> Source:
     )
 
 
+def read_source(data: Any, chunk_size: int | None = None) -> Source:
+    """The same, of a Dask DataFrame too: one partition after the other, in this process."""
+    if not is_dask(data):
+        return as_source(data, chunk_size)
+    size = CHUNK_SIZE if chunk_size is None else check_count(chunk_size, "chunk_size")
+
+    def read(columns: Sequence[str]) -> Iterator[pd.DataFrame]:
+        for part in data[list(columns)].to_delayed():
+            yield part.compute().reset_index(drop=True)
+
+    return Source(tuple(map(str, data.columns)), read, None, size)
+
+
 def is_source(data: Any) -> bool:
     """Whether rows of this kind are read in chunks without being asked to."""
     return (

@@ -53,8 +53,6 @@ INSTEAD = {
     "m.ranef(cond_var=True) has the levels' effects, plot_ranef draws them",
     "plot_shrinkage": "a level on its own has no finite estimate where all of its responses are "
     "alike; plot_ranef(m.ranef()) draws the levels' effects",
-    "stream_rows": "it goes through rows that a model of chunks did not keep; a generalised model "
-    "keeps its rows, m.residuals() and augment(m) have them",
     "sub_boot": "it refits to resampled rows by a linear model's cross-products; "
     "m.influence(method='full') and bootstrap(m) refit a generalised model",
     "get_l": "it is a linear model's factor at the estimate; m.var_corr() and m.vcov() have what "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 
 from merextras._memory import available_memory
 from merextras.engine.elimination.blocks_of_plan import fit_gigabytes, tail_cost
@@ -15,15 +16,38 @@ from merextras.model.design.design import Design
 # is 10 000 random effects of a dense one, and far more of a sparse one.
 _LARGE_TAIL, _LONG_STEP = 3.4, 50.0
 # The part of the memory that is free which a fit may take likewise.
-_PART = 0.5
+PART = 0.5
+# Numbers that a generalised model keeps of a row at its peak: in all, for each column of X and for
+# each random effect of the row.
+_ROW, _COLUMN, _EFFECT = 18.0, 4.0, 22.0
 
 
-def warn_of_size(design: Design, products: CrossProducts, plan: Plan) -> None:
-    """Say so before a fit that fills memory, or whose Schur complement takes minutes."""
-    cost, needed = tail_cost(products, plan), fit_gigabytes(products, plan)
+def bytes_of_row(p: int, ks: Sequence[int]) -> float:
+    """Of a generalised model with p fixed effects and k effects of a level, by terms."""
+    return 8.0 * (_ROW + _COLUMN * p + _EFFECT * sum(ks))
+
+
+def warn_of_size(
+    design: Design,
+    products: CrossProducts,
+    plan: Plan,
+    *,
+    rows: float = 0.0,
+    stacklevel: int = 4,
+) -> None:
+    """Say so before a fit that fills memory, or whose Schur complement takes minutes.
+
+    Parameters
+    ----------
+    rows : float
+        Bytes that the fit keeps of rows, of a generalised model.
+    stacklevel : int
+        The warning points so many calls above this function, 1 being who called it.
+    """
+    cost, needed = tail_cost(products, plan), fit_gigabytes(products, plan) + 1e-9 * rows
     available = available_memory()
     free = "" if available is None else f", of which {available / 1e9:.3g} GB are free"
-    fills = available is not None and needed > _PART * available / 1e9
+    fills = available is not None and needed > PART * available / 1e9
     if cost.gigabytes >= _LARGE_TAIL or cost.seconds >= _LONG_STEP:
         names = " and ".join(dict.fromkeys(design.terms[t].factor for t in plan.tail))
         told = (
@@ -33,6 +57,8 @@ def warn_of_size(design: Design, products: CrossProducts, plan: Plan) -> None:
         )
     elif fills:
         told = f"the fit will take about {needed:.2g} GB more memory{free}"
+        if 2e-9 * rows > needed:
+            told += ". With chunk_size= the rows are read again for each step and not kept there"
     else:
         return
-    warnings.warn(told, LargeModelWarning, stacklevel=5)
+    warnings.warn(told, LargeModelWarning, stacklevel=stacklevel + 1)

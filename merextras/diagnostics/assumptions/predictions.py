@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter1d
 from merextras.foundation.aliases import Array, Rng
 from merextras.foundation.arguments import check_count, check_level
 from merextras.foundation.rng import as_generator
-from merextras.model.fit.response_draws import own_source
+from merextras.model.fit.response_draws import own_response_model
 from merextras.model.generalised.again import drawn
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.state.fitted import FittedModel
@@ -108,7 +108,7 @@ def check_predictions(
 def _drawer(model: FittedModel, use_u: bool) -> Callable[[Sequence[np.random.Generator]], Array]:
     """What makes responses, (n, m), on the scale of their means."""
     if not isinstance(model, FittedGlmm):
-        return own_source(model, use_u=use_u).draw
+        return own_response_model(model, use_u=use_u).draw
     kept = set(range(len(model.design.terms))) if use_u else set()
     trials = model.response.trials
     size = np.ones(model.design.n) if trials is None else trials

@@ -158,7 +158,7 @@ class Strata:
             sizes=tuple(self.sizes[t] for t in order),
         )
 
-    def spread(
+    def reindexed(
         self, at: Sequence[IntArray], sizes: Sequence[int], strata: IntArray, n_strata: int
     ) -> Strata:
         """The same among more levels, and more strata: ours go to places of those."""

@@ -284,7 +284,7 @@ class RowDesign(Design):
         """Its rows."""
         return self.terms[t].rows
 
-    def with_terms(self, kept: Sequence[int]) -> RowDesign:
+    def restricted_to(self, kept: Sequence[int]) -> RowDesign:
         """The same rows."""
         return replace(self, terms=tuple(self.terms[t] for t in kept))
 

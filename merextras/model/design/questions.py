@@ -230,7 +230,7 @@ class Design(ByRow, ABC):
         """What is compared of a term: its rows, or its levels and columns."""
 
     @abstractmethod
-    def with_terms(self, kept: Sequence[int]) -> Design:
+    def restricted_to(self, kept: Sequence[int]) -> Design:
         """The design with only these of its terms, numbers in ascending order."""
 
     @abstractmethod
@@ -306,7 +306,7 @@ class Design(ByRow, ABC):
 
     def without_term(self, t: int) -> Design:
         """The design without one of its terms."""
-        return self.with_terms([s for s in range(len(self.terms)) if s != t])
+        return self.restricted_to([s for s in range(len(self.terms)) if s != t])
 
     @property
     def ks(self) -> list[int]:

@@ -11,7 +11,7 @@ import pandas as pd
 import scipy.linalg as la
 
 from merextras.engine.covariance.tags import PLAIN, Tag
-from merextras.engine.products.accumulate import combined, triangle
+from merextras.engine.products.accumulate import combined, qr_factor
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.products.restrict import restricted
 from merextras.engine.products.strata import Strata
@@ -222,7 +222,7 @@ class RowlessDesign(Design):
             self.fixed,
             products,
             facts=self.facts,
-            rows=triangle(rows),
+            rows=qr_factor(rows),
             seen=self.seen,
             cov_prior=self.options.cov_prior,
         )
@@ -236,7 +236,7 @@ class RowlessDesign(Design):
             As in `merextras.engine.products.restrict.restricted`.
         """
         terms = tuple(_combined_term(self.structure.terms[t], c) for t, c in kept)
-        factors = tuple(triangle(self.facts.effects[t] @ c) for t, c in kept)
+        factors = tuple(qr_factor(self.facts.effects[t] @ c) for t, c in kept)
         return RowlessDesign(
             replace(self.structure, terms=terms),
             self.fixed,
@@ -253,7 +253,7 @@ class RowlessDesign(Design):
         """Its levels and columns."""
         return self.structure.terms[t]
 
-    def with_terms(self, kept: Sequence[int]) -> RowlessDesign:
+    def restricted_to(self, kept: Sequence[int]) -> RowlessDesign:
         """From the products of these terms."""
         return self.restricted([(t, np.eye(self.terms[t].k)) for t in kept])
 

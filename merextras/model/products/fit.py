@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from merextras.engine.products.accumulate import combined, triangle
+from merextras.engine.products.accumulate import combined, qr_factor
 from merextras.exceptions import InvalidArgumentError
 from merextras.foundation.arguments import check_choice
 from merextras.model.design.rank import dependent_columns, without_columns
@@ -63,7 +63,7 @@ def fit_products(
         fixed,
         products,
         facts=facts,
-        rows=triangle(made.rows[:, [*kept, -1]]),
+        rows=qr_factor(made.rows[:, [*kept, -1]]),
         seen=made.seen,
         strata=strata,
         cov_prior=check_cov_prior(cov_prior),

@@ -133,7 +133,7 @@ def adjustment(given: object, kind: str, method: object, what: Alternative) -> t
 
 
 @dataclass(frozen=True)
-class Asked:
+class FamilySettings:
     """How families are tested.
 
     Attributes
@@ -169,7 +169,7 @@ class Family:
     offset: Array
     compared: int
 
-    def tested(self, uncertainty: Uncertainty, asked: Asked) -> pd.DataFrame:
+    def tested(self, uncertainty: Uncertainty, asked: FamilySettings) -> pd.DataFrame:
         """``estimate std_error df statistic p_value conf_low conf_high``, a row per function."""
         how, what, level = asked.adjust, asked.what, asked.level
         table = uncertainty.table(self.rows, self.offset)

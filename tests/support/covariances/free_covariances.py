@@ -7,7 +7,7 @@ import numpy as np
 from merextras.engine.covariance.cholesky import lower_indices as triangle
 from merextras.engine.covariance.covariances import Covariances
 from merextras.engine.derivatives import average_information as first_part
-from merextras.engine.derivatives.gradient import covariance_slopes, factor_slopes
+from merextras.engine.derivatives.gradient import deviance_slopes, factor_slopes
 from merextras.engine.derivatives.information import information as information_at
 from merextras.engine.optimum import newton
 from merextras.engine.optimum.criterion import Criterion
@@ -57,7 +57,7 @@ def second_part(slopes, ks):
 
 
 def hessian(solution):
-    return average_information(solution) + second_part(covariance_slopes(solution), of(solution).ks)
+    return average_information(solution) + second_part(deviance_slopes(solution), of(solution).ks)
 
 
 def information(solution):

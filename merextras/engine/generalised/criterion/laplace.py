@@ -32,7 +32,7 @@ from merextras.engine.elimination.conditional_variances import (
     projected_blocks,
     selected_inverse,
 )
-from merextras.engine.elimination.factor import Lead
+from merextras.engine.elimination.factor import EliminatedTerm
 from merextras.engine.generalised.criterion.modes import Modes, find_modes
 from merextras.engine.generalised.families.family import Family
 from merextras.engine.generalised.rows.table import Table
@@ -95,9 +95,9 @@ class LaplacePoint:
         each = zip(to_r, modes.v, to_g, chain.tilde, strict=True)
         return [r[:, :, 0].T @ v + g[:, :, 0].T @ c for r, v, g, c in each]
 
-    def _lead_trace(self, lead: Lead) -> Array:
+    def _lead_trace(self, lead: EliminatedTerm) -> Array:
         """``sum_j (Z'V^-1 Z)_jj`` of a leading term, each level so many times, (k, k)."""
-        inner = projected_blocks(lead, self.selected.reach.get(lead.term))
+        inner = projected_blocks(lead, self.selected.schur_carry.get(lead.term))
         copies = self.criterion.table.copies
         return np.asarray(inner.sum(axis=0) if copies is None else np.tensordot(copies, inner, 1))
 
@@ -111,7 +111,7 @@ class LaplacePoint:
             out[t] += 2.0 * trace
         return tuple(out)
 
-    def covariance_slopes(self) -> tuple[Array, ...]:
+    def deviance_slopes(self) -> tuple[Array, ...]:
         """D_t of each term, (k, k) symmetric."""
         factor, selected = self.modes.factor, self.selected
         out = [0.5 * part for part in self._products()]

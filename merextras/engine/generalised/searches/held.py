@@ -197,7 +197,7 @@ class Held:
             at, size = cov.parts[t], criterion.sizes[t]
             if t == own or not structure.near_zero(w[None, at], size, NEAR_BOUNDARY)[0]:
                 continue
-            slopes = point.covariance_slopes() if slopes is None else slopes
+            slopes = point.deviance_slopes() if slopes is None else slopes
             if structure.inward(w[None, at], slopes[t][None], size)[1][0]:
                 moved[at] = structure.from_covariance(np.diag((_INSIDE / size) ** 2)[None])[0]
         if np.array_equal(moved, w):

@@ -197,7 +197,7 @@ class _Search:
         near = cov.near_zero(theta[None], criterion.sizes, NEAR_BOUNDARY)[0]
         if not np.isfinite(point.deviance()) or not near.any():
             return None
-        slopes = point.covariance_slopes()
+        slopes = point.deviance_slopes()
         for t in np.flatnonzero(near).tolist():
             own = theta[None, cov.parts[t]]
             change, found = cov.structures[t].inward(own, slopes[t][None], criterion.sizes[t])

@@ -63,7 +63,7 @@ def test_gradient_at_random_points(family):
 @pytest.mark.parametrize("kind", KINDS)
 def test_covariance_slopes_are_those_of_the_factor(kind):
     point = (case := Case("poisson", kind, seed=3)).criterion.at(case.vector)
-    pairs = zip(point.covariance_slopes(), point.factor_slopes(), point.modes.lams, strict=True)
+    pairs = zip(point.deviance_slopes(), point.factor_slopes(), point.modes.lams, strict=True)
     for d, slope, lam in pairs:
         np.testing.assert_allclose(2.0 * d @ lam, slope, atol=1e-6 * np.abs(slope).max())
 
@@ -73,7 +73,7 @@ def test_slope_at_zero_variance_is_one_sided(family):
     case = Case(family, "one", seed=8)
     x = case.vector.copy()
     x[0] = 0.0
-    d = case.criterion.at(x).covariance_slopes()[0][0, 0]
+    d = case.criterion.at(x).deviance_slopes()[0][0, 0]
     base = case.criterion.at(x).deviance()
     changes = []
     for variance in (2e-5, 4e-5):

@@ -85,7 +85,7 @@ def test_criterion_is_that_of_the_rows(name, kind):
     size = np.abs(rows.gradient()).max()
     np.testing.assert_allclose(joint.gradient(), rows.gradient(), atol=1e-9 * size)
     np.testing.assert_allclose(joint.fixed_information(), rows.fixed_information(), atol=1e-9 * N)
-    for found, expected in zip(joint.covariance_slopes(), rows.covariance_slopes(), strict=True):
+    for found, expected in zip(joint.deviance_slopes(), rows.deviance_slopes(), strict=True):
         np.testing.assert_allclose(found, expected, atol=1e-8 * np.abs(expected).max())
     np.testing.assert_allclose(pair.cells.units, pair.rows.units, rtol=ORACLE)
 

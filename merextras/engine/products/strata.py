@@ -24,7 +24,7 @@ from merextras.engine.products.accumulate import (
     change_of_columns,
     combined,
     permuted,
-    triangle,
+    qr_factor,
 )
 from merextras.engine.products.basis import Basis
 from merextras.engine.products.crossprod import CrossProducts, effects_of
@@ -300,7 +300,7 @@ def _joint_basis(parts: Sequence[Part]) -> Basis:
     """The basis of the rows of all parts."""
     rows: Array | None = None
     for part in parts:
-        rows = triangle(part.rows, rows)
+        rows = qr_factor(part.rows, rows)
     assert rows is not None
     n = sum(part.cp.n for part in parts)
     effects = []

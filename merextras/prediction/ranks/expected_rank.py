@@ -173,7 +173,7 @@ def _independent(model: FittedModel, effect: Effect) -> Variances:
 def _joint(model: FittedModel, effect: Effect) -> Variances:
     solution, levels = model.joint, np.arange(len(model.joint.b[effect.term]))
 
-    def made(at: slice) -> differences.Effects:
+    def made(at: slice) -> differences.EffectRows:
         return differences.effects(solution, effect.term, effect.place, levels[at])
 
     width = solution.p + len(solution.factor.tail)

@@ -84,9 +84,9 @@ def re_sim(
 
     **Cost**: time is n_sims times the random effects, some 0.1 s for a million draws of an
     effect. A median needs all draws of an effect, so that 0.5 GB of draws are held at a time;
-    where there are more (100 000 levels with a random intercept and 1000 draws: 0.8 GB) they are
-    drawn again from the same random numbers for the next part of the levels. Memory peaks at
-    0.7 GB at any number of levels.
+    where there are more (100 000 levels with a random intercept and 1000 draws: 0.8 GB) the same
+    random stream is replayed for each block of levels. Memory peaks at 0.7 GB at any number of
+    levels.
 
     References
     ----------

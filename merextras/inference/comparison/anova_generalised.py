@@ -11,10 +11,10 @@ import pandas as pd
 import scipy.linalg as la
 from scipy import stats
 
-from merextras._checks import check_models
-from merextras._typing import Array
 from merextras.accessors.generalised import check_asymptotic
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import Array
+from merextras.foundation.arguments import check_models
 from merextras.inference.comparison.anova import compared, type_of
 from merextras.inference.fixed_effects.term_contrasts import by_type
 from merextras.inference.nesting.nested import AnyCandidate, Candidate, check_same_data

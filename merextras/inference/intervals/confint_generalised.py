@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from merextras._checks import check_choice, check_level
-from merextras._typing import Rng
 from merextras.accessors.generalised import check_asymptotic
 from merextras.accessors.parameters import parameter_names
+from merextras.foundation.aliases import Rng
+from merextras.foundation.arguments import check_choice, check_level
 from merextras.inference.intervals.bootstrap import bootstrap
 from merextras.inference.intervals.profile_generalised import profile
 from merextras.model.generalised.fitted import FittedGlmm

@@ -8,14 +8,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from merextras._typing import Array
 from merextras.engine.elimination.plan import Plan
-from merextras.engine.generalised.cells import joined
-from merextras.engine.generalised.laplace import Laplace
-from merextras.engine.generalised.quadrature import MOST_EFFECTS, Quadrature, one_factor
-from merextras.engine.generalised.search import GlmmControl, optimise
-from merextras.engine.generalised.start import start
-from merextras.engine.generalised.table import Announce, Table
+from merextras.engine.generalised.criterion.laplace import Laplace
+from merextras.engine.generalised.criterion.quadrature import MOST_EFFECTS, Quadrature, one_factor
+from merextras.engine.generalised.rows.cells import joined
+from merextras.engine.generalised.rows.table import Announce, Table
+from merextras.engine.generalised.searches.search import GlmmControl, optimise
+from merextras.engine.generalised.searches.start import start
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.exceptions import (
     ConvergenceWarning,
@@ -23,10 +22,10 @@ from merextras.exceptions import (
     SingularFitWarning,
     UnsupportedModelError,
 )
+from merextras.foundation.aliases import Array
 from merextras.model.columns.fixed import Scope
 from merextras.model.design.build import build_design
 from merextras.model.design.design import RowDesign, Term
-from merextras.model.design.options import Options
 from merextras.model.design.rank import full_rank
 from merextras.model.design.sanity import (
     bar_of,
@@ -43,6 +42,7 @@ from merextras.model.generalised.families import FamilyChoice, read_family
 from merextras.model.generalised.fitted import FittedGlmm, GlmmFit
 from merextras.model.generalised.response import Response, read_response
 from merextras.model.generalised.separated import separation_of
+from merextras.model.settings.options import Options
 from merextras.model.state.control import LmerControl
 from merextras.model.state.fitted import Origin, is_singular
 from merextras.model.state.identified import check_told_apart

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from merextras._memory import available_memory
 from merextras.engine.elimination.plan import Plan
-from merextras.engine.generalised.passes import StreamedTable
-from merextras.engine.generalised.search import GlmmControl, optimise
-from merextras.engine.generalised.streamed import StreamedLaplace
-from merextras.engine.generalised.streamed_start import streamed_start
+from merextras.engine.generalised.criterion.streamed import StreamedLaplace
+from merextras.engine.generalised.rows.passes import StreamedTable
+from merextras.engine.generalised.searches.search import GlmmControl, optimise
+from merextras.engine.generalised.searches.streamed_start import streamed_start
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.exceptions import UnsupportedModelError
+from merextras.foundation.memory import available_memory
 from merextras.model.columns.fixed import Scope
 from merextras.model.design.rowless import RowlessDesign
 from merextras.model.design.sanity import (

@@ -14,8 +14,8 @@ from typing import Any
 import pandas as pd
 from pandas.api.types import union_categoricals
 
-from merextras._memory import available_memory
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.memory import available_memory
 from merextras.model.formula.parse import parse
 from merextras.model.formula.r_spelling import written_out
 from merextras.model.formula.translate import as_code, names_used, pieces_of, take_offsets

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from merextras.engine.generalised.cells import joined
-from merextras.engine.generalised.passes import Rows
+from merextras.engine.generalised.rows.cells import joined
+from merextras.engine.generalised.rows.passes import Rows
 from merextras.model.generalised.families import FamilyChoice
 
 #: Rows that are joined at a time, and below which it does not matter that they can't be.

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import Array
 from merextras.model.generalised.families import FamilyChoice
 
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import pandas as pd
 
-from merextras._typing import Array
+from merextras.foundation.aliases import Array
 from merextras.model.design.questions import ByRow
 from merextras.model.generalised.families import FamilyChoice
 from merextras.model.generalised.response import Response

@@ -6,10 +6,14 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from merextras._typing import Array, IntArray
-from merextras.engine.generalised.family import Family
-from merextras.engine.generalised.passes import StreamedTable
-from merextras.engine.generalised.separation import is_doubtful, separating, separating_parts
+from merextras.engine.generalised.families.family import Family
+from merextras.engine.generalised.rows.passes import StreamedTable
+from merextras.engine.generalised.searches.separation import (
+    is_doubtful,
+    separating,
+    separating_parts,
+)
+from merextras.foundation.aliases import Array, IntArray
 from merextras.model.generalised.families import FamilyChoice
 from merextras.model.generalised.fitted import FittedGlmm
 

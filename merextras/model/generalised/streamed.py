@@ -14,14 +14,14 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
-from merextras._typing import Array
-from merextras.engine.generalised.passes import Rows
+from merextras.engine.generalised.rows.passes import Rows
 from merextras.exceptions import (
     InvalidArgumentError,
     MerextrasError,
     NoRowsError,
     UnsupportedModelError,
 )
+from merextras.foundation.aliases import Array
 from merextras.model.columns.fixed import Scope
 from merextras.model.columns.levels import LevelCounter
 from merextras.model.formula.parse import parse

@@ -1,0 +1,89 @@
+"""Starting values for rows that are read for each sum: the rounds of `start`, a pass each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import scipy.linalg as la
+
+from merextras.engine.elimination.plan import prepare
+from merextras.engine.generalised.criterion.streamed import StreamedLaplace, StreamedPoint
+from merextras.engine.generalised.searches.start import INSIDE, PLAIN, linear_fit, working_response
+from merextras.engine.kernels.blocks import Array
+from merextras.engine.optimum.criterion import Criterion
+from merextras.engine.optimum.start import moments
+from merextras.engine.products.basis import Basis
+from merextras.engine.products.crossprod import CrossProducts
+from merextras.engine.products.effects import EffectBasis
+from merextras.engine.solution.pls import Solution
+
+
+def streamed_start(criterion: StreamedLaplace) -> StreamedPoint:
+    """The first of several starts at which the criterion exists; else the last of them.
+
+    Two passes, and those of an evaluation.
+    """
+    point = None
+    for x in _candidates(criterion):
+        point = criterion.at(x)
+        if np.isfinite(point.deviance()):
+            break
+    assert point is not None
+    return point
+
+
+def _candidates(criterion: StreamedLaplace) -> Iterator[Array]:
+    found = _quasi(criterion)
+    if found is not None:
+        yield found
+    family, cov, table = criterion.family, criterion.covariances, criterion.table
+    guess, ones, mean = np.zeros(table.p), np.zeros(table.p), 0.0
+    for part in table.parts():
+        eta = part.family.guess() - part.offset
+        guess += part.x.T @ (part.counts * eta)
+        ones += part.x.T @ part.counts
+        mean += float(part.counts @ eta) / table.n
+    for beta in (guess, mean * ones):
+        for size in PLAIN:
+            theta = cov.from_covariances([size**2 * np.eye(k) for k in cov.ks])
+            yield np.concatenate([theta, beta, family.phi_of(0.5)])
+
+
+def _quasi(criterion: StreamedLaplace) -> Array | None:
+    """The parameters after two rounds; None where one fails."""
+    family, table, cov = criterion.family, criterion.table, criterion.covariances
+    x, solution = None, None
+    for searched in (False, cov.n > 1):
+        cp = _working(criterion, solution)
+        if cp is None:
+            break
+        try:
+            linear = Criterion(prepare(cp, table.template.plan), cov, reml=False)
+            found = linear_fit(linear, moments(cp, cov), searched)
+        except (la.LinAlgError, ValueError):
+            break
+        if found is None:
+            break
+        solution, theta = found
+        theta = cov.inside(theta * np.sqrt(solution.sigma2), INSIDE)
+        x = np.concatenate([theta, solution.beta, family.phi_of(solution.sigma2)])
+    return x
+
+
+def _working(criterion: StreamedLaplace, before: Solution | None) -> CrossProducts | None:
+    """Cross-products of the working response at the guess, or at the solution before; one pass."""
+    table, phi = criterion.table, np.zeros(criterion.family.n_phi)
+    shapes = table.template.cp.shapes
+    pairs = zip(shapes, table.effects, strict=True)
+    free = [EffectBasis.identity(k, own.freedom) for (_, k), own in pairs]
+    basis, total = Basis.identity(table.p, free), None
+    for part in table.parts():
+        eta = part.family.guess() if before is None else part.eta(before.beta, before.b)
+        worked = working_response(part.family, eta, part.offset, phi)
+        if worked is None:
+            return None
+        response, w = worked
+        own = CrossProducts.from_rows(part.x, response, part.terms, w, basis)
+        total = own if total is None else total + own
+    return total

@@ -26,7 +26,7 @@ can I trust the fit       model_checks  check_model  m.is_singular  check_conver
 who decides the result    m.influence  m.cooks_distance  m.hatvalues;  shrinkage
 which model               compare  performance  m.aic  m.bic  m.anova(other)  step
 for the paper             compare_table  tidy  augment  variance_decomposition
-imputed data              lmer_list  ModelList.pool
+imputed data              lmer_list  glmer_list  ModelList.pool
 data beyond memory        lmer(formula, "*.parquet")  stream_rows  cross_products
 a piece of the model      m.get_me  m.model_matrix  m.formula  m.opt_summary
 an R name that you know   mx.r.VarCorr(m)  mx.r.REsim(m)  ...; the table is in help(mx.r)
@@ -101,7 +101,7 @@ from merextras.mermod import MerMod
 from merextras.model.design.cov_prior import Gamma, InverseWishart, Wishart
 from merextras.model.products.products import ModelProducts, cross_products, load_cross_products
 from merextras.model.state.control import LmerControl
-from merextras.model_list import ModelList, lmer_list
+from merextras.model_list import ModelList, glmer_list, lmer_list
 from merextras.prediction.cross_validate import cross_validate
 from merextras.prediction.expected_rank import expected_rank
 from merextras.prediction.observations import average_obs, draw, find_form_funs, random_obs
@@ -215,6 +215,7 @@ __all__ = [
     "for_summary_col",
     "glance",
     "glmer",
+    "glmer_list",
     "glmer_nb",
     "icc",
     "icc_from_data",

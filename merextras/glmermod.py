@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from inspect import getattr_static
 from typing import Any, NoReturn
 
-from merextras.accessors import generalised
+from merextras.accessors import generalised, get_me_generalised
 from merextras.diagnostics import influence_generalised
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
 from merextras.inference.comparison import anova_generalised
-from merextras.inference.fixed_effects import drop1_generalised
+from merextras.inference.fixed_effects import drop1_generalised, summary_generalised
 from merextras.inference.intervals import confint_generalised, profile_generalised
 from merextras.mermod import MerMod
 from merextras.model.generalised import refit as _refit
@@ -25,9 +25,9 @@ from merextras.simulation import simulate_generalised
 #: Methods of a linear model that are right for a generalised one as they are.
 SHARED = frozenset(
     {
-        "adapter", "coef", "cooks_distance", "fixef", "formula", "hat_trace", "hatvalues",
-        "is_nlmm", "is_singular", "model_frame", "model_matrix", "ngrps", "plot", "qqmath", "ranef",
-        "re_pca", "rstudent", "terms", "var_corr", "vcov",
+        "adapter", "block_description", "coef", "cooks_distance", "fixef", "formula", "get_l",
+        "hat_trace", "hatvalues", "is_nlmm", "is_singular", "model_frame", "model_matrix", "ngrps",
+        "plot", "qqmath", "ranef", "re_pca", "rstudent", "terms", "var_corr", "vcov",
     }
 )  # fmt: skip
 
@@ -106,7 +106,7 @@ class GlmerMod(FittedGlmm, MerMod):
     # Estimates
     confint = confint_generalised.confint
     profile = profile_generalised.profile
-    summary = generalised.summary
+    summary = summary_generalised.summary
 
     # Likelihood
     log_lik = generalised.log_lik
@@ -116,6 +116,7 @@ class GlmerMod(FittedGlmm, MerMod):
     extract_aic = generalised.extract_aic
     df_residual = generalised.df_residual
     nobs = generalised.nobs
+    as_function = get_me_generalised.as_function
 
     # Tests
     anova = anova_generalised.anova  # type: ignore[assignment]
@@ -136,9 +137,11 @@ class GlmerMod(FittedGlmm, MerMod):
     is_lmm = generalised.is_lmm
     is_glmm = generalised.is_glmm
     call = generalised.call
+    get_me = get_me_generalised.get_me
 
     # Fitting again
     refit = _refit.refit
+    refit_ml = _refit.refit_ml
     update = _refit.update  # type: ignore[assignment]
 
 

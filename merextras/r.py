@@ -123,7 +123,9 @@ _BOOT = {"x": "m", "FUN": "func", "nsim": "n_sims", "seed": "rng", "type": "kind
 _MODCOMP = {"largeModel": "large", "smallModel": "small"}
 _PB = {**_MODCOMP, "nsim": "n_sims", "seed": "rng"}
 _SIMR = {"fit": "m", "nsim": "n_sims", "seed": "rng"}
-_PLOT = {"dat": "data", "var": "stat", "sigmaScale": "sigma_scale"}
+_PLOT = {
+    "dat": "data", "var": "stat", "sigmaScale": "sigma_scale", "oddsRatio": "odds_ratio",
+}  # fmt: skip
 _MERTOOLS = {"merMod": "m", "groupFctr": "group"}
 _SIM = {"merMod": "m", "nsims": "n_sims", "seed": "rng"}
 _DRAW = {"merMod": "m", "varList": "var_list"}
@@ -257,6 +259,8 @@ TABLE: dict[str, Spelling] = {
     "plotREsim": _function("plots", "plot_re_sim", labs="labels", **_PLOT),
     "plotFEsim": _function("plots", "plot_fe_sim", **_PLOT),
     "lmerModList": _function("model_list", "lmer_list", data="datasets"),
+    "glmerModList": _function("model_list", "glmer_list", data="datasets", nAGQ="n_agq"),
+    "blmerModList": _idiom("lmer_list(...)", "fitting.blmer_list", data="datasets"),
     "modelFixedEff": _function("model_list", "ModelList.pool"),
     "modelRandEffStats": _function("model_list", "ModelList.re_stats"),
     "expectedRank": _function("prediction.expected_rank", "expected_rank", **_MERTOOLS),

@@ -14,7 +14,7 @@ from merextras._rng import as_generator
 from merextras._typing import Array, Rng
 from merextras.accessors.estimates import fixef, var_corr, vcov
 from merextras.accessors.likelihood import ngrps
-from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
+from merextras.exceptions import InvalidArgumentError
 from merextras.model.design.user_rows import in_user_rows
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.generalised.probabilities import places_given, places_over_effects
@@ -224,24 +224,8 @@ def _over(raw: Array, size: Array) -> Array:
     return np.divide(raw, size, out=np.zeros(len(raw)), where=raw != 0.0)
 
 
-def summary(model: FittedGlmm, *, ddf: str | None = None, cluster: Any = None) -> Summary:
-    """The fit at a glance, lme4's ``summary``: with z tests of the fixed effects.
-
-    Parameters
-    ----------
-    ddf : None or "asymptotic"
-        Other degrees of freedom are defined for linear models alone.
-    cluster : None
-        Cluster-robust standard errors are for linear models alone.
-
-    Returns
-    -------
-    Summary
-        Prints as text and in notebooks; its parts are attributes: `coefficients` (``estimate
-        std_error statistic p_value``), `var_corr`, ... Standard errors are from the observed
-        information of all parameters, by differences of the exact gradient.
-    """
-    check_asymptotic(ddf, "summary", cluster)
+def summary(model: FittedGlmm) -> Summary:
+    """The fit at a glance, with z tests by the observed information."""
     covariance = vcov(model)
     se = np.sqrt(np.diag(covariance))
     estimate = fixef(model)
@@ -268,20 +252,6 @@ def summary(model: FittedGlmm, *, ddf: str | None = None, cluster: Any = None) -
         notes=_notes(model),
         tested="z",
     )
-
-
-def check_asymptotic(ddf: str | None, verb: str, cluster: Any = None) -> None:
-    """Refuse degrees of freedom and clusters that a generalised model does not have."""
-    if cluster is not None:
-        raise UnsupportedModelError(
-            f"{verb}: cluster: cluster-robust standard errors are for linear models alone; "
-            "bootstrap(m, ...) makes no use of the information matrix, cluster=None"
-        )
-    if ddf not in {None, "asymptotic"}:
-        raise UnsupportedModelError(
-            f"{verb}: ddf={ddf!r}: degrees of freedom are defined for linear models alone; the "
-            "tests of a generalised model are asymptotic, ddf=None"
-        )
 
 
 def _title(model: FittedGlmm) -> str:

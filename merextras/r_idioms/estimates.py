@@ -11,12 +11,12 @@ import pandas as pd
 
 from merextras._checks import one_of
 from merextras._typing import Rng
-from merextras.accessors import generalised
 from merextras.accessors.parameters import parameter_names
 from merextras.exceptions import InvalidArgumentError
 from merextras.inference.comparison.anova import anova as compare
 from merextras.inference.comparison.anova_generalised import anova as compare_generalised
 from merextras.inference.fixed_effects.summary import summary as summarise
+from merextras.inference.fixed_effects.summary_generalised import summary as summarise_generalised
 from merextras.inference.intervals.confint import confint as intervals
 from merextras.inference.intervals.confint_generalised import confint as intervals_generalised
 from merextras.model.generalised.fitted import FittedGlmm
@@ -106,7 +106,7 @@ def summary(m: object, *, ddf: str | None = None) -> Summary:
     """
     model = as_fitted(m, generalised=True)
     if isinstance(model, FittedGlmm):
-        return generalised.summary(model, ddf=_tested(ddf))
+        return summarise_generalised(model, ddf=_tested(ddf))
     return summarise(model, ddf=_tested(ddf))
 
 

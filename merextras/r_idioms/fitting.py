@@ -16,8 +16,9 @@ from merextras.glmermod import GlmerMod
 from merextras.glmermod import glmer as fit_glmer
 from merextras.mermod import MerMod
 from merextras.model.state.control import LmerControl
+from merextras.model_list import ModelList, lmer_list
 
-__all__ = ["glmer", "lmer", "lmer_control"]
+__all__ = ["blmer_list", "glmer", "lmer", "lmer_control"]
 
 _OPTIMIZERS = ("nloptwrap", "bobyqa", "Nelder_Mead", "nlminbwrap", "optimx", "nmkbw", "nlminb")
 #: Options of R's `lmerControl` that have nothing to act on here: the optimum is found by Newton
@@ -150,6 +151,28 @@ def glmer(
         formula, _rows(data, subset), family, n_agq=n_agq, control=control, weights=weights,
         offset=offset, contrasts=contrasts, **ours,
     )  # fmt: skip
+
+
+def blmer_list(
+    formula: str, datasets: Any, *, cov_prior: Any = "wishart", **ours: Any
+) -> ModelList:
+    """Fit one formula to several data sets with blme's prior of the covariances.
+
+    merTools' ``blmerModList``: `merextras.lmer_list` with the prior that ``blmer`` has by default.
+
+    Parameters
+    ----------
+    formula, datasets
+        As in `merextras.lmer_list`.
+    cov_prior : as of `merextras.lmer`
+    **ours
+        Other arguments of `merextras.lmer_list`.
+
+    Returns
+    -------
+    ModelList
+    """
+    return lmer_list(formula, datasets, cov_prior=cov_prior, **ours)
 
 
 def lmer_control(

@@ -13,13 +13,12 @@ from scipy import stats
 from merextras._checks import check_choice, check_ci, one_of
 from merextras._renamed import new_names
 from merextras._typing import Rng
-from merextras.accessors import generalised
 from merextras.accessors.estimates import ranef, var_corr
-from merextras.accessors.generalised import check_asymptotic
 from merextras.accessors.parameters import as_variances, kinds, parameter_names, parameters_of
 from merextras.accessors.ratios import check_ratio
 from merextras.exceptions import InvalidArgumentError
 from merextras.inference.ddf.method import method_of, t_table
+from merextras.inference.fixed_effects.summary_generalised import summary
 from merextras.inference.intervals import profile_generalised
 from merextras.inference.intervals.bootstrap import bootstrap
 from merextras.inference.intervals.profile import profile
@@ -179,8 +178,7 @@ def tidy(
 
 
 def _fixed_of_glmm(model: FittedGlmm, ddf: str | None, cluster: Any) -> pd.DataFrame:
-    check_asymptotic(ddf, "tidy", cluster)
-    table = generalised.summary(model).coefficients.copy()
+    table = summary(model, ddf=ddf, cluster=cluster).coefficients.copy()
     table.insert(0, "term", list(model.design.fixed.names))
     return table.reset_index(drop=True)
 

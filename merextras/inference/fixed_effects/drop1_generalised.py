@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from merextras.accessors.generalised import check_asymptotic
 from merextras.exceptions import UnsupportedModelError
 from merextras.inference.fixed_effects.drop1 import chosen_test, in_scope
 from merextras.model.generalised.fitted import FittedGlmm
@@ -34,7 +33,8 @@ def drop1(
     ddf : None or "asymptotic"
         Other degrees of freedom are defined for linear models alone.
     cluster : None
-        Cluster-robust standard errors are for linear models alone.
+        Likelihoods are compared, of which no standard error is robust; ``m.anova(ddf="CR1")`` has
+        Wald tests that are.
     scope : sequence of str, optional
         Labels of the terms; by default all that no other term contains.
 
@@ -72,7 +72,7 @@ def drop1(
     <none>     NaN  194.0526        NaN      NaN
     C(period)  3.0  213.6626    25.6101      0.0
     """
-    check_asymptotic(ddf, "drop1", cluster)
+    _check_likelihood(ddf, cluster)
     chosen = chosen_test(test, None)
     if chosen == "f":
         raise UnsupportedModelError(
@@ -97,3 +97,13 @@ def drop1(
         out["statistic"] = np.where(np.isnan(df), np.nan, np.maximum(deviance - deviance[0], 0.0))
         out["p_value"] = stats.chi2.sf(out["statistic"], np.where(df > 0, df, np.nan))
     return Table.of(out)
+
+
+def _check_likelihood(ddf: str | None, cluster: Any) -> None:
+    """Refuse degrees of freedom and clusters, which likelihoods have no use for."""
+    if ddf not in {None, "asymptotic"} or cluster is not None:
+        raise UnsupportedModelError(
+            f"drop1: ddf={ddf!r}, cluster: terms are tested by the likelihoods of fits without "
+            "them, ddf=None; m.anova(ddf='CR1', cluster=...) has Wald tests with cluster-robust "
+            "standard errors, degrees of freedom are defined for linear models alone"
+        )

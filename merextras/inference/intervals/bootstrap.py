@@ -89,7 +89,8 @@ def bootstrap(
     InvalidArgumentError
         An argument that is not allowed; a `func` that returns no numbers, or not always as many.
     UnsupportedModelError
-        Frequency weights (a row needs one response); ``"cases"`` with crossed factors.
+        Frequency weights (a row needs one response); ``"cases"`` with crossed factors;
+        ``"semiparametric"`` of a generalised model.
     MerextrasError
         `func` failed in every replicate.
 
@@ -112,7 +113,8 @@ def bootstrap(
     frequency weights are allowed. Residuals and groups can't be resampled without rows.
 
     A replicate of a generalised model (`glmer`) has new random effects and a response of its family
-    with the fit's trials, offset and dispersion; ``kind`` is ``"parametric"``. Refits start from
+    with the fit's trials, offset and dispersion, or groups drawn as above, with their responses;
+    there are no residuals to resample (nor has bootMer any). Refits start from
     the estimates, with the fit's Hessian: some milliseconds each, with `func` several times that.
 
     Without `func`, all replicates share the design: a replicate costs its n normal numbers, its
@@ -137,24 +139,24 @@ def bootstrap(
     >>> icc.estimates.shape
     (20, 1)
     """
-    model = m if isinstance(m, FittedGlmm) else as_fitted(m)
+    model = as_fitted(m, generalised=True)
     n_sims = check_count(n_sims, "n_sims")
     n_jobs = check_jobs(n_jobs)
     check_choice(kind, KINDS, "kind")
     if func is not None and not callable(func):
         raise InvalidArgumentError(f"func={func!r}: expected a function of a model, or None")
-    if isinstance(model, FittedGlmm):
-        drawn = as_generator(rng).spawn(n_sims)
-        found = bootstrap_generalised.replicates(
-            model, func, drawn, use_u=use_u, kind=kind, n_jobs=n_jobs
-        )
-        return _result(*found, kind, use_u)
     if kind == "cases":
         if use_u:
             raise InvalidArgumentError(
                 "use_u=True: the groups of kind='cases' bring their own random effects"
             )
         outermost(model.design)
+    if isinstance(model, FittedGlmm):
+        drawn = as_generator(rng).spawn(n_sims)
+        found = bootstrap_generalised.replicates(
+            model, func, drawn, use_u=use_u, kind=kind, n_jobs=n_jobs
+        )
+        return _result(*found, kind, use_u)
     generators = as_generator(rng).spawn(n_sims)
     source = None
     if kind != "cases":

@@ -11,8 +11,10 @@ from scipy import stats
 
 from merextras._checks import check_choice, check_level
 from merextras._typing import Rng
-from merextras.accessors.generalised import check_asymptotic
 from merextras.accessors.parameters import parameter_names
+from merextras.exceptions import InvalidArgumentError
+from merextras.inference.ddf.method import method_of
+from merextras.inference.ddf.robust_generalised import RobustGlmm
 from merextras.inference.intervals.bootstrap import bootstrap
 from merextras.inference.intervals.profile_generalised import profile
 from merextras.model.generalised.fitted import FittedGlmm
@@ -50,10 +52,11 @@ def confint(
     n_sims, rng, boot_type, n_jobs
         For ``"boot"``: the number of replicates, their seed or generator, ``"percentile"``,
         ``"basic"`` or ``"normal"``, and the number of processes.
-    ddf : None or "asymptotic"
-        Other degrees of freedom are defined for linear models alone.
-    cluster : None
-        Cluster-robust standard errors are for linear models alone.
+    ddf : {"asymptotic", "CR0", "CR1"}, optional
+        For ``"wald"``; the last two have cluster-robust standard errors. Other degrees of freedom
+        are defined for linear models alone.
+    cluster : str or array, optional
+        Of the robust ones, as in `MerMod.vcov`.
 
     Returns
     -------
@@ -63,7 +66,10 @@ def confint(
     Raises
     ------
     InvalidArgumentError
-        A level outside (0, 1), an unknown method or parameter; for the bootstrap's arguments.
+        A level outside (0, 1), an unknown method or parameter; for the bootstrap's arguments;
+        `ddf` or `cluster` for another method than Wald's, a `cluster` without a robust `ddf`.
+    UnsupportedModelError
+        Degrees of freedom of linear models, CR2.
     ProfileError
         A profile that can't be followed.
 
@@ -76,10 +82,14 @@ def confint(
                        conf_low  conf_high
     sd_Intercept|herd     0.346        1.1
     """
-    check_asymptotic(ddf, "confint", cluster)
     level = check_level(level)
     method = "wald" if method == "Wald" else method
     check_choice(method, ("profile", "wald", "boot"), "method")
+    tests = method_of(model, "asymptotic" if ddf is None else ddf, cluster=cluster, stacklevel=3)
+    if method != "wald" and (cluster is not None or isinstance(tests, RobustGlmm)):
+        raise InvalidArgumentError(
+            f"ddf, cluster: are for method='wald'; method={method!r} has no standard errors"
+        )
     names = parameter_names(model)
     n_covariance = len(names) - len(model.fixed_estimates)
     wanted = select(parm, names, names[:n_covariance])
@@ -89,7 +99,7 @@ def confint(
         check_choice(boot_type, TYPES, "boot_type")
         found = bootstrap(model, n_sims=n_sims, rng=rng, n_jobs=n_jobs)
         return found.confint(level, boot_type).loc[wanted]
-    half = stats.norm.isf((1.0 - level) / 2.0) * np.sqrt(np.diag(model.fixed_covariance))
+    half = stats.norm.isf((1.0 - level) / 2.0) * np.sqrt(np.diag(tests.covariance))
     out = pd.DataFrame(np.nan, index=list(names), columns=["conf_low", "conf_high"])
     out.iloc[n_covariance:, 0] = model.fixed_estimates - half
     out.iloc[n_covariance:, 1] = model.fixed_estimates + half

@@ -211,16 +211,24 @@ class Interval:
         given = (model, response_source(model), parts, shares, common)
         size, long = block_size(model), is_long(model, self.n_sims)
         blocks = in_blocks(_replicates, given, generators, size=size, n_jobs=1, long=long)
-        values = np.concatenate([block.values for block in blocks])
-        failures: Counter[str] = sum((block.failures for block in blocks), Counter())
-        used = len(values) - failures.total()
-        if used == 0:
-            raise MerextrasError(f"ci='bootstrap': all {len(values)} refits failed to converge")
-        singular = sum(int(np.sum(block.singular)) for block in blocks) / used
-        observed = shares(parts.at(model)[None])[0]
-        return Bootstrap(
-            tuple(names), observed, values, singular, "parametric", False, dict(failures)
-        )
+        return bootstrap_of(names, shares(parts.at(model)[None])[0], blocks)
+
+
+def bootstrap_of(names: Sequence[str], observed: Array, blocks: Sequence[Block]) -> Bootstrap:
+    """The replicates in blocks as a result.
+
+    Raises
+    ------
+    MerextrasError
+        None of them converged.
+    """
+    values = np.concatenate([block.values for block in blocks])
+    failures: Counter[str] = sum((block.failures for block in blocks), Counter())
+    used = len(values) - failures.total()
+    if used == 0:
+        raise MerextrasError(f"ci='bootstrap': all {len(values)} refits failed to converge")
+    singular = sum(int(np.sum(block.singular)) for block in blocks) / used
+    return Bootstrap(tuple(names), observed, values, singular, "parametric", False, dict(failures))
 
 
 def _replicates(

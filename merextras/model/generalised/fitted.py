@@ -208,6 +208,22 @@ class FittedGlmm(FittedModel):
         pairs = zip(self.laplace.criterion.table.effects, self.laplace.modes.lams, strict=True)
         return tuple(own.covariance(lam @ lam.T) for own, lam in pairs)
 
+    @property
+    def lams(self) -> tuple[Array, ...]:
+        """Factors of the covariances of each term's effects, (k, k) lower triangular."""
+        pairs = zip(self.laplace.criterion.table.effects, self.laplace.modes.lams, strict=True)
+        return tuple(own.to_user(lam) for own, lam in pairs)
+
+    @property
+    def spherical_modes(self) -> tuple[Array, ...]:
+        """Spherical random effects u of the modes, b = Lambda u, (J, k) by terms."""
+        g, out = self.engine_family.first(self.eta, self.phi)[0], []
+        for term, lam in zip(self.design.terms, self.lams, strict=True):
+            sums = np.zeros((len(term.levels), term.k))
+            np.add.at(sums, term.rows.codes, term.rows.values * g[:, None])
+            out.append(sums @ lam)
+        return tuple(out)
+
     @cached_property
     def _covariance(self) -> Array:
         """Of all parameters in the engine's coordinates."""
@@ -239,7 +255,13 @@ class FittedGlmm(FittedModel):
         rows = self._in_parameters(by_fixed, by_theta, by_phi)
         return np.asarray(np.einsum("im,mn,in->i", rows, self._covariance, rows))
 
-    def delta_covariance(self, by_fixed: Array, by_theta: Array, by_phi: Array | None) -> Array:
+    def delta_covariance(
+        self,
+        by_fixed: Array,
+        by_theta: Array,
+        by_phi: Array | None,
+        covariance: Array | None = None,
+    ) -> Array:
         """Covariances by the delta method, (m, m), from derivatives in the parameters.
 
         Parameters
@@ -250,9 +272,12 @@ class FittedGlmm(FittedModel):
             In the engine's theta.
         by_phi : (m, n_phi) array or None
             In the dispersion; None is zero.
+        covariance : array, optional
+            Of all of the engine's parameters, by default from the information.
         """
         rows = self._in_parameters(by_fixed, by_theta, by_phi)
-        return np.asarray(rows @ self._covariance @ rows.T)
+        covariance = self._covariance if covariance is None else covariance
+        return np.asarray(rows @ covariance @ rows.T)
 
     def _in_parameters(self, by_fixed: Array, by_theta: Array, by_phi: Array | None) -> Array:
         rows = np.zeros((len(by_fixed), self.laplace.criterion.m))
@@ -281,15 +306,16 @@ class FittedGlmm(FittedModel):
     @property
     def basis_covariance(self) -> Array:
         """Of the fixed effects in the engine's coordinates, (p, p)."""
-        return self._covariance[self._of_fixed, self._of_fixed]
+        return self._covariance[self.of_fixed, self.of_fixed]
 
     @property
     def rough_covariance(self) -> Array:
         """The same by the Hessian of the search's last step, at no cost."""
-        return self.optimum.rough_covariance()[self._of_fixed, self._of_fixed]
+        return self.optimum.rough_covariance()[self.of_fixed, self.of_fixed]
 
     @property
-    def _of_fixed(self) -> slice:
+    def of_fixed(self) -> slice:
+        """Where the fixed effects are among all of the engine's parameters."""
         return slice(len(self._parts[0]), len(self._parts[0]) + len(self._parts[1]))
 
     @cached_property

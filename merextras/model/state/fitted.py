@@ -203,6 +203,24 @@ class FittedModel:
         return self.solution.b
 
     @property
+    def lams(self) -> tuple[Array, ...]:
+        """Relative covariance factors Lambda by terms, (k, k) lower triangular."""
+        return self.solution.lams
+
+    @property
+    def spherical_modes(self) -> tuple[Array, ...]:
+        """Spherical random effects u of the modes, b = Lambda u, (J, k) by terms."""
+        return self.solution.u
+
+    @property
+    def working(self) -> Solution:
+        """The solution whose factor is that of the mixed-model equations.
+
+        Of a generalised model the linear model of the working response at the mode.
+        """
+        return self.solution
+
+    @property
     def posterior(self) -> Posterior:
         """Covariances of the random effects given the data and the parameters."""
         return Posterior(self.solution.sigma2, self.solution)

@@ -64,8 +64,10 @@ class EffectSizes(TextResult):
         return columns
 
     def _note(self) -> Parts:
-        if self.distribution:
-            return [f"distribution variance: {self.distribution}"]
+        own = [f"distribution variance: {self.distribution}"] if self.distribution else []
+        return [*own, *self._of_intervals()]
+
+    def _of_intervals(self) -> Parts:
         if self.limits is not None:
             return [f"{100.0 * self.level:g} % intervals, exact, by the F distribution"]
         if self.by_residual is not None:

@@ -1,0 +1,173 @@
+"""The distribution of responses whose linear predictors are not known but for a normal law.
+
+A response's distribution is a mixture over ``eta + s z``, z standard normal. Integrals over z are
+sums over evenly spaced points, as in `probabilities`: closer where s is large beside what a
+response tells of its predictor. The dispersion is held at its estimate.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from scipy import special
+
+from merextras._typing import Array
+from merextras.engine.generalised.marginal import WITHOUT_MEAN
+from merextras.model.generalised.fitted import FittedGlmm
+from merextras.model.generalised.probabilities import COUNTS, law_at, variance_at
+
+# Beyond that the normal density has no digit; the longest step, the most of them, and numbers held
+# at a time.
+_FAR, _LONGEST, _MOST, _BLOCK = 8.5, 0.5, 2000, 1 << 18
+# Where of the distribution of eta a response may tell most of it.
+_UPPER = 2.0
+# Halvings of a bracket, and doublings to find one.
+_HALVINGS, _DOUBLINGS = 60, 1100
+
+
+@dataclass(frozen=True)
+class NewResponses:
+    """Responses of rows with normal linear predictors.
+
+    Attributes
+    ----------
+    model : FittedGlmm
+        Whose family and dispersion they have.
+    eta, variance : (m,) arrays
+        Mean and variance of the linear predictors.
+    trials : (m,) array or None
+        Of a binomial response.
+    """
+
+    model: FittedGlmm
+    eta: Array
+    variance: Array
+    trials: Array | None
+
+    def __len__(self) -> int:
+        return len(self.eta)
+
+    @cached_property
+    def _sd(self) -> Array:
+        return np.sqrt(np.maximum(self.variance, 0.0))
+
+    @cached_property
+    def _points(self) -> tuple[Array, Array]:
+        """z, (k,), and the shares of the points, (k,)."""
+        family, sd = self.model.engine_family, self._sd
+        with np.errstate(all="ignore"):
+            at = self.eta + _UPPER * sd
+            weight = family.mean_slope(at) ** 2 / variance_at(self.model, family.mean(at))
+        weight = weight if self.trials is None else weight * self.trials
+        weight = np.where(np.isfinite(weight), weight, 0.0)
+        apart = 1.0 / max(float(np.max(sd * np.sqrt(1.0 + weight), initial=0.0)), 1e-8)
+        apart = min(max(apart, 2.0 * _FAR / _MOST), _LONGEST)
+        count = int(np.ceil(_FAR / apart))
+        z = apart * np.arange(-count, count + 1)
+        share = np.exp(-0.5 * z**2)
+        return z, share / share.sum()
+
+    def _blocks(self) -> list[NewResponses]:
+        """Rows whose predictors are alike in what they need, in their order."""
+        step = max(1, _BLOCK // 400)
+        parts = [slice(at, at + step) for at in range(0, len(self), step)]
+        return [
+            replace(
+                self,
+                eta=self.eta[part],
+                variance=self.variance[part],
+                trials=None if self.trials is None else self.trials[part],
+            )
+            for part in parts
+        ]
+
+    @cached_property
+    def _law(self) -> tuple[Any, Array]:
+        """Distributions at all points, (k, m), and their shares, zero where there is none."""
+        z, share = self._points
+        eta = self.eta + self._sd * z[:, None]
+        with np.errstate(all="ignore"):
+            mu = self.model.engine_family.mean(eta)
+            bad = ~np.isfinite(mu)
+            if self.model.choice.link in WITHOUT_MEAN and self.model.choice.name != "gaussian":
+                bad |= mu <= 0.0
+        weights = np.where(bad, 0.0, share[:, None])
+        eta = np.where(bad, self.eta, eta)
+        return law_at(self.model, eta, self.trials), weights / weights.sum(axis=0)
+
+    @cached_property
+    def mean(self) -> Array:
+        """Expected responses (of successes their number), (m,); given eta for an inverse link."""
+        family = self.model.engine_family
+        if self.model.choice.link in WITHOUT_MEAN:
+            mean = family.mean(self.eta)
+        else:
+            z, share = self._points
+            with np.errstate(over="ignore"):
+                mean = share @ family.mean(self.eta + self._sd * z[:, None])
+        return np.asarray(mean if self.trials is None else mean * self.trials)
+
+    @cached_property
+    def variances(self) -> Array:
+        """Variances of the responses, (m,), that of their means among them."""
+        law, share = self._law
+        means, own = law.mean(), law.var()
+        middle = np.sum(share * means, axis=0)
+        return np.asarray(np.sum(share * (own + (means - middle) ** 2), axis=0))
+
+    def log_density(self, y: Array) -> Array:
+        """The logarithms of the probabilities (of numbers densities) of responses, (m,)."""
+        law, share = self._law
+        logs = law.logpmf(y) if self.model.choice.name in COUNTS else law.logpdf(y)
+        with np.errstate(divide="ignore"):
+            return np.asarray(special.logsumexp(logs + np.log(share), axis=0))
+
+    def below(self, y: Array) -> Array:
+        """``P(Y <= y)``, (m,)."""
+        law, share = self._law
+        return np.asarray(np.sum(share * law.cdf(y), axis=0))
+
+    def quantiles(self, p: float) -> Array:
+        """The least responses with at least this probability up to them, (m,)."""
+        parts = self._blocks() if len(self) > _BLOCK // 400 else [self]
+        return np.concatenate([part._quantiles(p) for part in parts]) if len(self) else np.empty(0)
+
+    def _quantiles(self, p: float) -> Array:
+        counts = self.model.choice.name in COUNTS
+        low, high = self._bracket(p)
+        for _ in range(_DOUBLINGS if counts else _HALVINGS):
+            wide = high - low
+            if counts and np.all(wide <= 1.0):
+                break
+            middle = low + (np.floor(0.5 * wide) if counts else 0.5 * wide)
+            enough = self.below(middle) >= p
+            low, high = np.where(enough, low, middle), np.where(enough, middle, high)
+        return high
+
+    def _bracket(self, p: float) -> tuple[Array, Array]:
+        """Values below (of whole numbers minus one, at least) and above the quantile."""
+        unit = np.maximum(np.sqrt(self.variances), 1e-300)
+        middle = np.asarray(self.mean, dtype=float)
+        counts = self.model.choice.name in COUNTS
+        if counts:
+            unit, middle = np.ceil(unit), np.floor(middle)
+        low, high = middle - unit, middle + unit
+        for _ in range(_DOUBLINGS):
+            short = self.below(high) < p
+            if not np.any(short):
+                break
+            high = np.where(short, high + unit * 2.0, high)
+            unit = np.where(short, unit * 2.0, unit)
+        if counts or self.model.choice.name in {"gamma", "inverse_gaussian"}:
+            return np.full(len(self), -1.0 if counts else 0.0), high
+        unit = np.maximum(np.sqrt(self.variances), 1e-300)
+        for _ in range(_DOUBLINGS):
+            far = self.below(low) >= p
+            if not np.any(far):
+                break
+            low = np.where(far, low - unit * 2.0, low)
+            unit = np.where(far, unit * 2.0, unit)
+        return low, high

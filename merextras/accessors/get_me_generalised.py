@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from merextras.accessors.generalised import call, residual_values, unit_of
 from merextras.accessors.get_me import GETTERS, PREDICTOR, asked
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
 from merextras.model.generalised.fitted import FittedGlmm
+from merextras.model.state.linear_only import linear_only
 
 
 def get_me(model: FittedGlmm, name: str | Sequence[str]) -> Any:
@@ -157,6 +158,11 @@ def _devcomp(model: FittedGlmm) -> dict[str, dict[str, float] | dict[str, int]]:
     return {"cmp": cmp, "dims": dims}
 
 
+def _no_sigma(model: FittedGlmm) -> NoReturn:
+    del model
+    raise linear_only("sigma")
+
+
 def _size(model: FittedGlmm) -> float | None:
     if model.choice.name != "negative_binomial":
         raise UnsupportedModelError(
@@ -170,6 +176,7 @@ _OWN: dict[str, Callable[[FittedGlmm], Any]] = {
     **GETTERS,
     "devcomp": _devcomp,
     "resp": _resp,
+    "sigma": _no_sigma,
     "REML": lambda m: 0,  # noqa: ARG005
     "is_REML": lambda m: False,  # noqa: ARG005
     "n": lambda m: m.design.n,

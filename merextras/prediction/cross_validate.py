@@ -117,11 +117,12 @@ def cross_validate(
     normal, with the mean and variance of ``predict(type="link", allow_new_levels="draw")`` from the
     fit without its fold: `fit` is the expectation over that (of a new group the population's
     mean), `log_score` the logarithm of the probability or density of what was observed, `lower` and
-    `upper` are quantiles. By ``theta="held"`` the dispersion is held, too. `deviance` is the mean of
-    the squared deviance residuals at `fit`, `brier` the mean over the trials of the squared
-    difference between their outcome, 0 or 1, and `fit`. A fold costs a fit, some milliseconds.
+    `upper` are quantiles. By ``theta="held"`` the dispersion is held, too. `deviance` is the mean
+    of the squared deviance residuals at `fit`, `brier` the mean over the trials of the squared
+    difference between their outcome, 0 or 1, and `fit`.
 
-    **Cost** a fold of a linear model: a factorisation, and with ``theta="refit"`` some four iterations.
+    **Cost** a fold: a factorisation, and with ``theta="refit"`` some four iterations; of a
+    generalised model a fit, some milliseconds.
 
     Examples
     --------

@@ -125,7 +125,7 @@ class GeneralisedFolding:
 
 
 def _deviances(model: FittedGlmm, y: Array, trials: Array | None, mean: Array) -> Array:
-    """What the log-densities at means lack of their largest, twice and over the dispersion, (m,)."""
+    """Twice what the log-densities at means lack of their largest, times the dispersion, (m,)."""
     family, phi = model.choice.of(y, trials), model.phi
     with np.errstate(all="ignore"):
         at = family.log_density(linked(model.choice.link, mean), phi)

@@ -20,7 +20,7 @@ EXPECTED = json.loads(
     ).read_text(encoding="utf-8")
 )
 CASES = {
-    "herds": lambda: models.cbpp(),
+    "herds": models.cbpp,
     "counts": lambda: mx.glmer(
         "incidence ~ C(period) + (1 | herd)",
         mx.load_dataset("cbpp"),
@@ -28,7 +28,7 @@ CASES = {
         offset=np.log(mx.load_dataset("cbpp")["size"]),
     ),
     "districts": lambda: mx.glmer(
-        "use ~ age + urban + (1 + urban | district)", mx.load_dataset("contraception")
+        "use ~ urban + age + (1 + urban | district)", mx.load_dataset("contraception")
     ),
 }
 

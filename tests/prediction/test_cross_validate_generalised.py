@@ -80,7 +80,9 @@ def test_other_families(response):
     assert ((rows["lower"] <= rows["fit"]) & (rows["fit"] <= rows["upper"])).all()
     assert 0.85 < found.coverage <= 1.0
     there = found.rows["fold"] == 2
-    rest = mx.glmer(f"{response} ~ x + c + (1 | g)", models.rows()[~there], models.FAMILIES[response])
+    rest = mx.glmer(
+        f"{response} ~ x + c + (1 | g)", models.rows()[~there], models.FAMILIES[response]
+    )
     ends = rest.predict(models.rows()[there], interval="prediction", allow_new_levels="draw")
     np.testing.assert_allclose(rows.loc[there, "upper"], ends["upper"], rtol=1e-3)
     np.testing.assert_allclose(rows.loc[there, "lower"], ends["lower"], rtol=1e-3, atol=1e-3)

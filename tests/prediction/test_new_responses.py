@@ -12,6 +12,7 @@ import merextras as mx
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.generalised.new_responses import NewResponses
 
+WHOLE = {"yes", "count", "spread"}
 RESPONSES = ["yes", "count", "spread", "size", "time", "number"]
 
 
@@ -26,6 +27,18 @@ def law_of(model, mu, trials=1.0):
         "inverse_gaussian": lambda: stats.invgauss(mu * phi, scale=1.0 / phi),
         "gaussian": lambda: stats.norm(mu, np.sqrt(phi)),
     }[model.choice.name]()
+
+
+def _mass(law, y):
+    return law.pmf(y)
+
+
+def _density(law, y):
+    return law.pdf(y)
+
+
+def _below(law, y):
+    return law.cdf(y)
 
 
 def integrated(f, eta, s):
@@ -43,7 +56,7 @@ def test_against_integration(response, s):
     eta = np.array([-0.5, 0.4, 1.2])
     trials = np.array([1.0, 6.0, 30.0]) if response == "yes" else None
     found = NewResponses(m, eta, np.full(3, s**2), trials)
-    y = np.array([1.0, 2.0, 3.0]) if response in {"yes", "count", "spread"} else eta + 1.0
+    y = np.array([1.0, 2.0, 3.0]) if response in WHOLE else eta + 1.0
     logs, below = found.log_density(y), found.below(y)
     for i in range(3):
         own = 1.0 if trials is None else trials[i]
@@ -51,12 +64,12 @@ def test_against_integration(response, s):
         def at(e, own=own):
             return law_of(m, float(m.engine_family.mean(np.array([e]))[0]), own)
 
-        whole = response in {"yes", "count", "spread"}
-        density = integrated(
-            lambda e: at(e).pmf(y[i]) if whole else at(e).pdf(y[i]), eta[i], s  # noqa: B023
+        value = y[i]
+        density, cdf = (
+            integrated(lambda e, f=f, at=at, y=value: f(at(e), y), eta[i], s)
+            for f in (_mass if response in WHOLE else _density, _below)
         )
         assert np.exp(logs[i]) == pytest.approx(density, rel=NEW_RESPONSES, abs=1e-12)
-        cdf = integrated(lambda e: at(e).cdf(y[i]), eta[i], s)  # noqa: B023
         assert below[i] == pytest.approx(cdf, rel=NEW_RESPONSES)
         mean = integrated(lambda e: at(e).mean(), eta[i], s)
         assert found.mean[i] == pytest.approx(mean, rel=1e3 * POPULATION_MEAN)
@@ -72,7 +85,7 @@ def test_quantiles_are_the_least_with_the_probability(response):
     law = NewResponses(m, eta, np.full(9, 0.5), trials)
     for p in (0.001, 0.05, 0.5, 0.9, 0.999):
         at = law.quantiles(p)
-        if response in {"yes", "count", "spread"}:
+        if response in WHOLE:
             assert np.all(law.below(at) >= p)
             assert np.all(law.below(at - 1.0) < p)
             assert np.all(at == np.round(at))

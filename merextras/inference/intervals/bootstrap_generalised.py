@@ -76,9 +76,7 @@ def blocks_of(
     )  # fmt: skip
 
 
-def _one_by_one(
-    one: Replicate, n_values: int, generators: Sequence[np.random.Generator]
-) -> Block:
+def _one_by_one(one: Replicate, n_values: int, generators: Sequence[np.random.Generator]) -> Block:
     values = np.full((len(generators), n_values), np.nan)
     singular = np.zeros(len(generators), dtype=bool)
     failures: Counter[str] = Counter()

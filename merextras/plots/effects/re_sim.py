@@ -53,8 +53,8 @@ def plot_re_sim(
     This is merTools' ``plotREsim``. A column of panels is a grouping factor and a row is a term.
     Each level is a point at its simulated mean or median with a vertical range around it. A level
     whose range excludes zero is large and in the text's colour, any other is grey and small; a line
-    is at zero, that of ratios at one. The levels of a factor are ordered by its first term, and the other terms keep that
-    order.
+    is at zero, that of ratios at one. The levels of a factor are ordered by its first term, and the
+    other terms keep that order.
 
     Parameters
     ----------

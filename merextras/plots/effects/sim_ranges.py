@@ -42,7 +42,7 @@ def ranges(
     sigma_scale: float | None,
     odds_ratio: bool,
 ) -> tuple[pd.DataFrame, bool]:
-    """Check the input and return its keys with at, low, high and apart, and whether they are ratios.
+    """Check the input and return its keys with at, low, high, apart, and whether those are ratios.
 
     `apart` is whether the range excludes zero, that of ratios one.
     """

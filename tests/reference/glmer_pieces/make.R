@@ -24,7 +24,7 @@ herds <- glmer(cbind(incidence, size - incidence) ~ period + (1 | herd), cbpp, b
                control = control)
 counts <- glmer(incidence ~ period + (1 | herd), cbpp, poisson, control = control,
                 offset = log(size))
-districts <- glmer(use ~ age + urban + (1 + urban | district), women, binomial,
+districts <- glmer(use ~ urban + age + (1 + urban | district), women, binomial,
                    control = control)
 
 pieces <- function(m) {
@@ -89,8 +89,7 @@ pooled <- modelFixedEff(fits)
 write_expected("glmer_pieces",
   herds = pieces(herds), counts = pieces(counts), districts = pieces(districts),
   standardized = list(districts = rescaled(districts),
-                      full = rescaled(districts, binary.inputs = "full"),
-                      herds = rescaled(herds)),
+                      full = rescaled(districts, binary.inputs = "full")),
   variances = list(herds = parts(herds), districts = parts(districts)),
   trends = list(urban = trends(districts, ~ urban, "age"),
                 at = trends(districts, ~ urban + age, "age", list(age = c(-10, 10)))),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import glmm_models as models
 import numpy as np
 import pandas as pd
@@ -10,9 +12,14 @@ from scipy import integrate, stats
 from tolerances import NEW_RESPONSES, REFIT_OF_A_REPLICATE
 
 import merextras as mx
-from merextras.exceptions import ApproximationWarning, InvalidArgumentError, MerextrasError
+from merextras.exceptions import (
+    ApproximationWarning,
+    InvalidArgumentError,
+    MerextrasError,
+    SingularFitWarning,
+)
 
-BINARY = "yes ~ x + c + (1 + x | g) + (1 | h)"
+BINARY = "yes ~ x + c + (1 + x | g) + (1 | h)"  # as models.generated("yes")
 
 
 def _mean_of(model, eta, s):
@@ -25,12 +32,13 @@ def _mean_of(model, eta, s):
 
 @pytest.mark.parametrize("by", ["g", "row"])
 def test_a_fold_is_predicted_from_a_fit_without_it(by):
-    data = models.rows()
-    m = mx.glmer(BINARY, data)
+    data, m = models.rows(), models.generated("yes")
     found = mx.cross_validate(m, by=by, folds=4, rng=1)
     for fold in (1, 3):
         there = found.rows["fold"] == fold
-        rest = mx.glmer(BINARY, data[~there])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SingularFitWarning)
+            rest = mx.glmer(BINARY, data[~there])
         link = rest.predict(
             data[there], type="link", se_fit=True, allow_new_levels="draw"
         )  # fmt: skip
@@ -64,8 +72,6 @@ def test_summaries():
     assert found.by_fold().index.name == "fold"
     assert "deviance" in repr(found)
     assert "brier" in found.by_fold()
-    # What is known of the herds makes rows of them more likely.
-    assert mx.cross_validate(models.cbpp()).log_score > found.log_score
     linear = mx.lmer("incidence ~ size + (1 | herd)", data)
     assert np.isnan(mx.cross_validate(linear, by="herd").brier)
 
@@ -73,7 +79,7 @@ def test_summaries():
 @pytest.mark.parametrize("response", ["count", "spread", "size", "time", "number"])
 def test_other_families(response):
     m = models.generated(response, "(1 | g)")
-    found = mx.cross_validate(m, by="h", folds=3, rng=2)
+    found = mx.cross_validate(m, by=models.rows()["h"], folds=3, rng=2)
     assert found.scores == ("deviance",)
     rows = found.rows
     assert np.isfinite(rows[["fit", "std_error", "lower", "upper", "log_score"]]).all().all()
@@ -91,7 +97,7 @@ def test_other_families(response):
 def test_held_covariances_are_those_of_all_rows():
     data = models.rows()
     m = models.generated("count", "(1 + x | g)")
-    found = mx.cross_validate(m, by="h", folds=2, theta="held", rng=1)
+    found = mx.cross_validate(m, by=models.rows()["h"], folds=2, theta="held", rng=1)
     there = (found.rows["fold"] == 1).to_numpy()
     from merextras.model.generalised.other_rows import fit_part
 
@@ -105,7 +111,7 @@ def test_held_covariances_are_those_of_all_rows():
     free = mx.glmer("count ~ x + c + (1 + x | g)", data[~there], "poisson")
     assert part.log_likelihood <= free.log_likelihood + 1e-8
     np.testing.assert_allclose(part.fixed_estimates, free.fixef(), atol=0.1)
-    refit = mx.cross_validate(m, by="h", folds=2, rng=1)
+    refit = mx.cross_validate(m, by=models.rows()["h"], folds=2, rng=1)
     assert found.log_score == pytest.approx(refit.log_score, abs=0.05)
     assert "covariances of all rows" in repr(found)
 
@@ -114,7 +120,7 @@ def test_folds_without_a_fit_are_counted():
     data = models.rows().assign(only=lambda d: (d["h"] == 2).astype(float))
     m = mx.glmer("yes ~ x + only + (1 | g)", data)
     with pytest.warns(ApproximationWarning, match=r"1 of 6 folds have no fit"):
-        found = mx.cross_validate(m, by="h")
+        found = mx.cross_validate(m, by=models.rows()["h"])
     assert found.n_failed == 1
     assert found.rows.loc[data["h"] == 2, "fit"].isna().all()
     assert found.to_frame()["n"].iloc[0] == (data["h"] != 2).sum()

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from merextras._typing import Array
+from merextras._typing import Array, IntArray
 from merextras.distributions.degrees import Moments
 from merextras.exceptions import InvalidArgumentError, TooLargeError, UnsupportedModelError
 from merextras.inference.ddf.clusters import cluster_codes
@@ -130,7 +130,7 @@ def robust_generalised(model: FittedGlmm, kind: str, cluster: Any = None) -> Rob
     return RobustGlmm(model, kind, name, m, whole * (m / (m - 1.0)) if kind == "CR1" else whole)
 
 
-def _check_size(model: FittedGlmm, codes: Array) -> None:
+def _check_size(model: FittedGlmm, codes: IntArray) -> None:
     count = np.zeros(int(codes.max()) + 1)
     for term in model.design.terms:
         pairs = np.unique(np.column_stack([codes, term.rows.codes]), axis=0)

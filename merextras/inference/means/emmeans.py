@@ -263,31 +263,30 @@ def emtrends(
         raise InvalidArgumentError(f"max_degree={max_degree}: expected 1 to {len(DEGREES)}")
     grid = reference_grid(fitted.design, at, nesting)
     wanted = wanted_of(grid, specs, by)
-    slopes = trends(grid, var, degree)
+    names, slopes = wanted.names, trends(grid, var, degree)
     method = method_of(fitted, ddf, cluster=cluster, stacklevel=3, default="kenward-roger")
-    shares, population = _shares(grid, weights, wanted.names), check_re_form(fitted, re_form, type)
-    parts = [averaged(each, wanted.names, shares) for each in slopes]
+    shares, population = _shares(grid, weights, names), check_re_form(fitted, re_form, type)
+    parts = [averaged(each, names, shares) for each in slopes]
     labels = [part[0] for part in parts]
     if degree > 1:
         wanted = replace(wanted, within=("degree", *wanted.within))
-        named = zip(labels, DEGREES, strict=False)
-        labels = [each.assign(degree=name) for each, name in named]
+        labels = [one.assign(degree=name) for one, name in zip(labels, DEGREES, strict=False)]
     rows, offset = (np.concatenate([part[i] for part in parts]) for i in (1, 2))
-    uncertainty, notes = uncertainty_of(method), ""
-    if isinstance(fitted, FittedGlmm) and type == "response":
-        means = slopes_of_means(fitted, grid, var, degree, population=population)
-        good = uncertainty.estimable(rows)
-        good &= np.tile(uncertainty.estimable(averaged(grid, wanted.names, shares)[1]), degree)
-        values = _averaged(means, grid, wanted.names, shares)
-        uncertainty = uncertainty_of_values(fitted, values, good, method)
-        rows, offset = np.eye(len(rows)), np.zeros(len(rows))
-        notes = f"Of {'the population' if population else 'random effects of zero'}, on the scale "
-        notes += "of the response."
-    elif isinstance(fitted, FittedGlmm):
-        notes = f"On the scale of the {fitted.choice.link} link."
-    found = pd.concat(labels, ignore_index=True), rows, offset
-    out = _result(grid, wanted, found, uncertainty, level, f"Trends in {var}", var)
-    return replace(out, notes=(*out.notes, notes)) if notes else out
+    uncertainty, what = uncertainty_of(method), f"Trends in {var}"
+    if not isinstance(fitted, FittedGlmm) or type == "link":
+        found = pd.concat(labels, ignore_index=True), rows, offset
+        out = _result(grid, wanted, found, uncertainty, level, what, var)
+        if not isinstance(fitted, FittedGlmm):
+            return out
+        return replace(out, notes=(*out.notes, f"On the scale of the {fitted.choice.link} link."))
+    means = slopes_of_means(fitted, grid, var, degree, population=population)
+    good = uncertainty.estimable(rows)
+    good &= np.tile(uncertainty.estimable(averaged(grid, names, shares)[1]), degree)
+    own = uncertainty_of_values(fitted, _averaged(means, grid, names, shares), good, method)
+    found = pd.concat(labels, ignore_index=True), np.eye(len(rows)), np.zeros(len(rows))
+    out = _result(grid, wanted, found, own, level, what, var)
+    of = "the population" if population else "random effects of zero"
+    return replace(out, notes=(*out.notes, f"On the scale of the response, of {of}."))
 
 
 def _averaged(means: Sequence[Means], grid: Grid, names: Sequence[str], shares: Array) -> Means:

@@ -116,7 +116,7 @@ class _SharesAt:
         if criterion.family.has_limit and len(phi) and is_infinite_size(float(phi[0])):
             size = np.inf
         found = _variances(model, criterion.beta_of(beta), covariances, size)
-        return self.shares(found.parts[None])[0]
+        return np.asarray(self.shares(found.parts[None])[0])
 
 
 def latent_bootstrap(

@@ -238,7 +238,8 @@ OTHERS = {
     "make_model", "model_checks", "report", "rlrt_sim", "stream_rows", "super_factor", "xyplot",
     "Gamma", "InverseWishart", "LmerControl", "MerMod", "ModelList", "ModelProducts", "Wishart",
     "GlmerMod", "check_laplace", "check_overdispersion", "check_zero_inflation", "glmer",
-    "glmer_nb", "median_odds_ratio", "m.call", "m.from_cross_products", "m.plot", "m.qqmath",
+    "glmer_list", "glmer_nb", "median_odds_ratio", "m.call", "m.from_cross_products", "m.plot",
+    "m.qqmath",
 }  # fmt: skip
 
 

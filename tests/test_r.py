@@ -39,7 +39,7 @@ WANTED = """
     expectedRank REimpact REmargins REquantile REextract thetaExtract REsdExtract REcorrExtract
     modelInfo averageObs randomObs draw findFormFuns wiggle superFactor RMSE ICC subBoot fastdisp
     vcovCR KRmodcomp SATmodcomp PBmodcomp ls_means test cld
-    plotREimpact shinyMer powerSim powerCurve extend makeLmer
+    plotREimpact shinyMer powerSim powerCurve extend makeLmer lmerModList glmerModList blmerModList
 """.split()  # noqa: SIM905 (a screen of names, not of lines)
 
 

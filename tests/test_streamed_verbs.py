@@ -226,6 +226,7 @@ OTHERS = {
     "check_zero_inflation",
     "for_summary_col",
     "glmer",
+    "glmer_list",
     "glmer_nb",
     "median_odds_ratio",
     "icc_from_data",

@@ -124,8 +124,8 @@ def predict(
     1  0.097      0.027  0.056  0.164
     >>> m.predict(cbpp.head(2), interval="prediction").round(3)
          fit  std_error  lower  upper
-    0  0.308      0.079  0.071  0.571
-    1  0.142      0.051  0.000  0.333
+    0  0.308      0.079  0.071  0.643
+    1  0.142      0.051  0.000  0.417
     """
     type = check_choice(type, ("response", "link"), "type")  # noqa: A001
     if interval is not None:

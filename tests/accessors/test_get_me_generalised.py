@@ -8,6 +8,7 @@ from pathlib import Path
 import glmm_models as models
 import numpy as np
 import pytest
+from scipy import stats
 from scipy.sparse import block_array
 from tolerances import GLMM_AGAINST_LME4, LAPLACE_GRADIENT
 
@@ -146,6 +147,14 @@ def test_the_criterion_as_a_function(response):
     if own:
         with pytest.raises(InvalidArgumentError, match="dispersion is positive"):
             f(np.concatenate([at[:-1], [-1.0]]))
+
+
+def test_the_criterion_without_random_effects_is_a_sum_of_densities():
+    m, data = models.cbpp(), mx.load_dataset("cbpp")
+    p = m.predict(re_form="NA")
+    density = stats.binom.logpmf(data["incidence"], data["size"], p).sum()
+    found = m.as_function()(np.concatenate([[0.0], m.fixef()]))
+    assert found == pytest.approx(-2.0 * density, rel=1e-12)
 
 
 def test_a_negative_binomials_size():

@@ -43,10 +43,6 @@ INSTEAD = {
     "emmeans(m, specs='x') has the same means with asymptotic tests",
     "extract_dic": "the DIC is of a deviance that a restricted likelihood is compared with; "
     "m.aic() is of the likelihood",
-    "shrinkage": "a level on its own has no finite estimate where all of its responses are alike; "
-    "m.ranef(cond_var=True) has the levels' effects, plot_ranef draws them",
-    "plot_shrinkage": "a level on its own has no finite estimate where all of its responses are "
-    "alike; plot_ranef(m.ranef()) draws the levels' effects",
     "stream_rows": "it goes through rows that a model of chunks did not keep; a generalised model "
     "keeps its rows, m.residuals() and augment(m) have them",
 }

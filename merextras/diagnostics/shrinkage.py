@@ -74,7 +74,10 @@ def shrinkage(m: object, group: str | None = None) -> pd.DataFrame:
     terms = [design.terms[t] for t in numbers]
     names = [name for term in terms for name in term.names]
     modes = np.hstack([model.modes[t] for t in numbers])
-    pooled = complete_pooling(model) if isinstance(model, FittedGlmm) else _least_squares(model)
+    if isinstance(model, FittedGlmm):
+        pooled, own = complete_pooling(model), own_data(model, numbers)
+    else:
+        pooled, own = _least_squares(model), _own_data(model, numbers)
     beta, complete = np.zeros(len(names)), np.zeros(len(names))
     for i, name in enumerate(names):
         target = design.fixed_name(name)
@@ -82,8 +85,7 @@ def shrinkage(m: object, group: str | None = None) -> pd.DataFrame:
             j = list(design.fixed.names).index(target)
             beta[i], complete[i] = model.fixed_estimates[j], pooled[j]
     partial = beta + modes
-    own = own_data if isinstance(model, FittedGlmm) else _own_data
-    alone = partial + own(model, numbers)  # type: ignore[arg-type]
+    alone = partial + own
     counts = np.ones(design.n) if design.frequencies is None else design.frequencies
     used = design.observed
     n = np.bincount(terms[0].rows.codes[used], counts[used], minlength=len(modes))

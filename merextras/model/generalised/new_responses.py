@@ -131,19 +131,16 @@ class NewResponses:
         """Of means whose logarithms are normal, of which a power's mean has a closed form."""
 
         def power(k: int) -> Array:
-            return np.exp(k * self.eta + 0.5 * k**2 * self.variance)
+            return np.asarray(np.exp(k * self.eta + 0.5 * k**2 * self.variance))
 
         dispersion, between = self.model.dispersion, power(2) - power(1) ** 2
         if self.model.choice.name == "poisson" or self.model.is_poisson:
             return between + power(1)
         assert dispersion is not None
-        within = {
-            "negative_binomial": lambda: power(1) + power(2) / dispersion,
-            "gamma": lambda: dispersion * power(2),
-            "inverse_gaussian": lambda: dispersion * power(3),
-            "gaussian": lambda: np.full(len(self), dispersion),
-        }[self.model.choice.name]()
-        return np.asarray(between + within)
+        if self.model.choice.name == "negative_binomial":
+            return between + power(1) + power(2) / dispersion
+        k = {"gamma": 2, "inverse_gaussian": 3, "gaussian": 0}[self.model.choice.name]
+        return between + dispersion * power(k)
 
     def log_density(self, y: Array) -> Array:
         """The logarithms of the probabilities (of numbers densities) of responses, (m,)."""

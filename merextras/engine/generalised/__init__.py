@@ -5,5 +5,6 @@ Read `family` (what is asked of a distribution and its link) with `binomial`, `c
 other weights on one layout), `modes` (the conditional modes by penalised iteratively reweighted
 least squares), `laplace` (the criterion and its exact gradient), `start`, `optimum` (where a search
 ended, and the information there), `search` and `separation`; `quadrature` has the criterion without
-the approximation, `marginal` means over the random effects, `held` optima with one parameter held.
+the approximation, `marginal` means over the random effects, `held` optima with one parameter held,
+`by_cluster` the gradient in parts that belong to clusters of rows.
 """

@@ -25,6 +25,7 @@ from merextras.engine.solution.pls import Solution, solve
 from merextras.exceptions import ConvergenceWarning, MerextrasError
 from merextras.model.design.design import RowDesign
 from merextras.model.generalised.families import FamilyChoice
+from merextras.model.generalised.mode_blocks import ModeBlocks
 from merextras.model.generalised.response import Response
 from merextras.model.state.control import LmerControl
 from merextras.model.state.fitted import FittedModel, Origin
@@ -327,7 +328,7 @@ class FittedGlmm(FittedModel):
     @property
     def posterior(self) -> Posterior:
         """Covariances of the random effects given the data and the parameters."""
-        return Posterior(1.0, _Blocks(self.laplace))
+        return Posterior(1.0, ModeBlocks(self.laplace))
 
     @property
     def eta(self) -> Array:
@@ -395,21 +396,3 @@ class FittedGlmm(FittedModel):
             optimum.decrement, optimum.n_evaluations, optimum.n_iterations, optimum.n_restarts,
             optimum.converged, optimum.message, log,
         )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class _Blocks:
-    """The inverse of the penalised information at the mode, by terms."""
-
-    point: LaplacePoint
-
-    def conditional(self, t: int) -> Array:
-        """Of a term's effects by level, (J, k, k)."""
-        table = self.point.criterion.table
-        return table.effects[t].covariance(table.by_level(self.point.selected.own[t]))
-
-    def between(self, s: int, t: int) -> Array:
-        """Between two terms on one grouping factor, (J, k_s, k_t)."""
-        table = self.point.criterion.table
-        found = table.by_level(self.point.selected.between(self.point.modes.factor, s, t))
-        return table.effects[s].between(found, table.effects[t])

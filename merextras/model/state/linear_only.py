@@ -13,7 +13,7 @@ from merextras.exceptions import UnsupportedModelError
 _GENERAL = (
     "m.summary(), m.confint(), m.anova(other), m.predict(), m.residuals(), m.simulate(), "
     "m.influence() and m.refit() are available, and emmeans, what_if, re_sim, expected_rank, "
-    "model_checks, bootstrap, tidy, r2, icc, make_model, power and power_curve"
+    "model_checks, bootstrap, cross_validate, tidy, r2, icc, make_model, power and power_curve"
 )
 _FTEST = (
     "its F test needs degrees of freedom, which are defined for linear models alone; "

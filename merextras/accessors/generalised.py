@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from merextras._checks import check_choice, check_flag
-from merextras._rng import as_generator
-from merextras._typing import Array, Rng
 from merextras.accessors.estimates import fixef, var_corr, vcov
 from merextras.accessors.likelihood import ngrps
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import Array, Rng
+from merextras.foundation.arguments import check_choice, check_flag
+from merextras.foundation.rng import as_generator
 from merextras.model.design.user_rows import in_user_rows
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.generalised.probabilities import places_given, places_over_effects

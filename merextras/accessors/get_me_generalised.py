@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from merextras._typing import Array
 from merextras.accessors.generalised import call, residual_values, unit_of
 from merextras.accessors.get_me import GETTERS, PREDICTOR, asked
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
+from merextras.foundation.aliases import Array
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.state.linear_only import linear_only
 

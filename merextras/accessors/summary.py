@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from merextras._typing import Array
 from merextras.accessors import likelihood
 from merextras.accessors.estimates import fixef, var_corr, vcov
 from merextras.accessors.rows import residual_values
+from merextras.foundation.aliases import Array
 from merextras.model.design.questions import bar_text
 from merextras.model.state.fitted import FittedModel, is_singular
 from merextras.model.state.penalised import is_penalised

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
-from merextras._checks import check_choice, check_count
-from merextras._rng import as_generator
-from merextras._typing import Array, IntArray, Rng
 from merextras.accessors.ratios import check_ratio
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import Array, IntArray, Rng
+from merextras.foundation.arguments import check_choice, check_count
+from merextras.foundation.rng import as_generator
 from merextras.model.design.design import Design
 from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
@@ -84,9 +84,9 @@ def re_sim(
 
     **Cost**: time is n_sims times the random effects, some 0.1 s for a million draws of an
     effect. A median needs all draws of an effect, so that 0.5 GB of draws are held at a time;
-    where there are more (100 000 levels with a random intercept and 1000 draws: 0.8 GB) they are
-    drawn again from the same random numbers for the next part of the levels. Memory peaks at
-    0.7 GB at any number of levels.
+    where there are more (100 000 levels with a random intercept and 1000 draws: 0.8 GB) the same
+    random stream is replayed for each block of levels. Memory peaks at 0.7 GB at any number of
+    levels.
 
     References
     ----------

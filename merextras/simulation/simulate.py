@@ -8,18 +8,18 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from merextras._checks import check_count
-from merextras._rng import as_generator
-from merextras._typing import Array, BoolArray, Rng
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import Array, BoolArray, Rng
+from merextras.foundation.arguments import check_count
+from merextras.foundation.rng import as_generator
 from merextras.model.columns.levels import labels_of
 from merextras.model.design.design import Term
 from merextras.model.design.offset import offset_of
 from merextras.model.design.user_rows import in_user_rows
 from merextras.model.fit.response_draws import (
-    Source,
+    ResponseModel,
     check_rows,
-    own_source,
+    own_response_model,
     residual_sd,
     scaled_effects,
 )
@@ -114,9 +114,9 @@ def simulate(
     n_sims, generators = check_count(n_sims, "n_sims"), as_generator(rng).spawn(n_sims)
     kept = kept_terms(model, use_u, re_form)
     newdata = None if newdata is None else read_new(model.design, newdata)
-    source = _source(model, kept, newdata, allow_new_levels)
-    step = max(1, _BLOCK // max(1, len(source.mean)))
-    parts = [source.draw(generators[at : at + step]) for at in range(0, n_sims, step)]
+    response_model = _response_model(model, kept, newdata, allow_new_levels)
+    step = max(1, _BLOCK // max(1, len(response_model.mean)))
+    parts = [response_model.draw(generators[at : at + step]) for at in range(0, n_sims, step)]
     values, names = np.concatenate(parts, axis=1), [f"sim_{i + 1}" for i in range(n_sims)]
     if newdata is not None:
         return pd.DataFrame(values, index=newdata.index, columns=names)
@@ -145,9 +145,9 @@ def kept_terms(model: FittedModel, use_u: bool, re_form: str | float | None) -> 
     return set(kept)
 
 
-def _source(
+def _response_model(
     model: FittedModel, kept: set[int], newdata: pd.DataFrame | None, allow_new_levels: bool
-) -> Source:
+) -> ResponseModel:
     if newdata is None:
         return _own_rows(model, kept)
     check_rows(model)
@@ -172,20 +172,20 @@ def _source(
             effects.append(scaled_effects(new, lam, new.shape[1] // term.k))
     groups = model.design.residual
     noise = sigma if groups is None else sigma / np.sqrt(groups.of_data(newdata))
-    return Source(mean, tuple(effects), np.broadcast_to(noise, len(mean)))
+    return ResponseModel(mean, tuple(effects), np.broadcast_to(noise, len(mean)))
 
 
-def _own_rows(model: FittedModel, kept: set[int]) -> Source:
+def _own_rows(model: FittedModel, kept: set[int]) -> ResponseModel:
     terms = model.design.terms
     if len(kept) in {0, len(terms)}:
-        return own_source(model, use_u=bool(kept))
-    drawn = own_source(model)
+        return own_response_model(model, use_u=bool(kept))
+    drawn = own_response_model(model)
     mean = drawn.mean
     for t in kept:
         rows = terms[t].rows
         mean = mean + np.einsum("nk,nk->n", rows.values, model.solution.b[t][rows.codes])
     effects = tuple(part for t, part in enumerate(drawn.effects) if t not in kept)
-    return Source(mean, effects, residual_sd(model))
+    return ResponseModel(mean, effects, residual_sd(model))
 
 
 def _new_levels(term: Term, data: pd.DataFrame, new: BoolArray, values: Array) -> sp.csr_array:

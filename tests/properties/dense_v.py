@@ -21,7 +21,7 @@ def projections(design):
     return z, v_inv, proj, proj @ y, float(y @ proj @ y)
 
 
-def covariance_slopes(design, *, reml):
+def deviance_slopes(design, *, reml):
     """D_t: the derivative of the deviance in the covariance of term t."""
     z, v_inv, proj, py, r2 = projections(design)
     df = len(py) - design.x.shape[1] if reml else len(py)

@@ -38,8 +38,8 @@ class Prior(ABC):
         """The derivative in G, (m, k, k) symmetric."""
 
     @abstractmethod
-    def second(self, lam: Array, moves: Array) -> Array:
-        """The second derivative along dG_i and dG_j, (m, n, n), for moves (m, n, k, k)."""
+    def second(self, lam: Array, covariance_slopes: Array) -> Array:
+        """The second derivative along dG_i and dG_j, (m, n, n), of which there are (m, n, k, k)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,12 +89,12 @@ class MatrixPrior(Prior):
             self.power * precision + self.linear - precision @ self.inverse @ precision
         )
 
-    def second(self, lam: Array, moves: Array) -> Array:
+    def second(self, lam: Array, covariance_slopes: Array) -> Array:
         """``-power tr(G^-1 dG_i G^-1 dG_j) + 2 tr(B G^-1 dG_i G^-1 dG_j G^-1)``."""
         if not self._needs_inverse:
-            return np.zeros((len(lam), moves.shape[1], moves.shape[1]))
+            return np.zeros((len(lam), covariance_slopes.shape[1], covariance_slopes.shape[1]))
         precision = _precision(lam)[0][:, None]
-        turned = precision @ moves
+        turned = precision @ covariance_slopes
         middle = self.power * np.eye(lam.shape[1]) - 2.0 * precision @ self.inverse
         return np.asarray(-np.einsum("miab,mjba->mij", middle @ turned, turned, optimize=True))
 
@@ -144,9 +144,9 @@ class DeviationPrior(Prior):
         first = self._slopes(lam)[0]
         return np.asarray(np.eye(lam.shape[1]) * first[:, None])
 
-    def second(self, lam: Array, moves: Array) -> Array:
-        """By the diagonals of the moves."""
-        own = np.einsum("miaa->mia", moves)
+    def second(self, lam: Array, covariance_slopes: Array) -> Array:
+        """By the diagonals of the dG_i."""
+        own = np.einsum("miaa->mia", covariance_slopes)
         return np.asarray(np.einsum("ma,mia,mja->mij", self._slopes(lam)[1], own, own))
 
     def _slopes(self, lam: Array) -> tuple[Array, Array]:
@@ -210,8 +210,8 @@ class Penalty:
         for structure, prior, at in rows:
             if prior is not None:
                 own = theta[:, at]
-                moves = structure.covariance_slopes(own)
-                out[:, at, at] = prior.second(structure.factor(own), moves)
+                covariance_slopes = structure.covariance_slopes(own)
+                out[:, at, at] = prior.second(structure.factor(own), covariance_slopes)
         return out
 
     def hessian(self, theta: Array) -> Array:

@@ -151,10 +151,13 @@ class DeletionProblem(Problem):
                 total += part.reshape(m, k, k)
         return np.asarray(total)
 
-    def working(self, moves: Array, score: Array) -> list[Array]:
+    def working(self, covariance_slopes: Array, score: Array) -> list[Array]:
         """(k, m, J + E) each."""
         projected = self._from_root(score)
-        columns = [np.einsum("mab,bmj->amj", move, projected) for move in np.swapaxes(moves, 0, 1)]
+        columns = [
+            np.einsum("mab,bmj->amj", slope, projected)
+            for slope in np.swapaxes(covariance_slopes, 0, 1)
+        ]
         return [self._to_root(column) for column in columns]
 
     def _from_root(self, vector: Array) -> Array:

@@ -177,7 +177,9 @@ def _slots(place: IntArray, empty: BoolArray) -> IntArray:
     return np.asarray(np.where(part, before - before[first], -1), dtype=np.intp)
 
 
-def level_slopes(own: Array, to_xy: Array, lam: Array, moves: Array) -> tuple[Array, ...]:
+def level_slopes(
+    own: Array, to_xy: Array, lam: Array, covariance_slopes: Array
+) -> tuple[Array, ...]:
     """What some levels add to a criterion and its derivatives at one Lambda.
 
     Parameters
@@ -185,7 +187,7 @@ def level_slopes(own: Array, to_xy: Array, lam: Array, moves: Array) -> tuple[Ar
     own, to_xy : (B, k, k) and (B, k, p + 1) arrays
     lam : (k, k) array
         Of all terms.
-    moves : (n_theta, k, k) array
+    covariance_slopes : (n_theta, k, k) array
         dG_i.
 
     Returns
@@ -204,7 +206,7 @@ def level_slopes(own: Array, to_xy: Array, lam: Array, moves: Array) -> tuple[Ar
     h, inner = keep @ to_xy, keep @ own
     drop = np.swapaxes(to_xy, 1, 2) @ (g @ h)
     spread = h[:, :, None, :, None] * h[:, None, :, None, :]
-    moved = np.einsum("iab,jbc->jiac", moves, h)
+    moved = np.einsum("iab,jbc->jiac", covariance_slopes, h)
     b, size, k, c = moved.shape
     left = np.swapaxes(moved, 2, 3).reshape(b, size * c, k)
     right = np.einsum("jab,jibc->jaic", inner, moved).reshape(b, k, size * c)

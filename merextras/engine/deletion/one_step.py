@@ -34,7 +34,7 @@ class Slopes:
     ----------
     gram : (m, p + 1, p + 1) array
         [X y]'V^-1 [X y] in the basis.
-    moves : (m, n_theta, p + 1, p + 1) array
+    gram_slopes : (m, n_theta, p + 1, p + 1) array
         U_i: the derivatives of `gram` but for their sign.
     gradient, hessian : (m, n_theta) and (m, n_theta, n_theta) arrays
         Of the criterion.
@@ -42,7 +42,7 @@ class Slopes:
     """
 
     gram: Array
-    moves: Array
+    gram_slopes: Array
     gradient: Array
     hessian: Array
     df: Array
@@ -65,12 +65,12 @@ def one_step(
     low, inverse, beta = profiled(at.gram)
     contrast = np.concatenate([-beta, np.ones((len(beta), 1))], axis=1)
     pwrss = np.einsum("mc,mcd,md->m", contrast, at.gram, contrast)
-    moved = np.einsum("mi,micd->mcd", step, at.moves)
+    moved = np.einsum("mi,micd->mcd", step, at.gram_slopes)
     along = np.einsum("mcd,md->mc", moved, contrast)
     fall = np.einsum("mc,mc->m", along, contrast)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        moves = 0.0 if scale.is_known else -fall / pwrss
-        sigma2 = scale.sigma2(pwrss, at.df) * np.exp(moves)
+        change = 0.0 if scale.is_known else -fall / pwrss
+        sigma2 = scale.sigma2(pwrss, at.df) * np.exp(change)
     beta = beta - np.einsum("mpq,mq->mp", inverse, along[:, :p])
     # C^(1/2) exp(C^(1/2) dX'V^-1 X C^(1/2)) C^(1/2), which stays positive definite.
     turned = blocks.solve_lower(low, np.swapaxes(blocks.solve_lower(low, moved[:, :p, :p]), 1, 2))

@@ -183,7 +183,7 @@ class Refitter:
         return tuple(totals)
 
     @cached_property
-    def _moves(self) -> Array:
+    def _covariance_slopes(self) -> Array:
         """dG_i at the theta of all rows, (n_theta, k, k)."""
         covariances = self.whole.criterion.covariances
         return np.asarray(covariances.joint_covariance_slopes(self.whole.theta[None])[0])
@@ -194,7 +194,7 @@ class Refitter:
         return np.asarray(self.whole.criterion.covariances.joint(self.whole.theta[None])[0])
 
     def _level_slopes(self, own: Array, to_xy: Array) -> tuple[Array, ...]:
-        return level_slopes(own, to_xy, self._lam, self._moves)
+        return level_slopes(own, to_xy, self._lam, self._covariance_slopes)
 
     def _changed_sums(self, found: Pieces) -> list[Array]:
         """The sums over all levels with what each deletion changes."""
@@ -219,8 +219,8 @@ class Refitter:
         if reml:
             weight[:, :p, :p] += inverse
         slopes = inner - np.einsum("mabcd,mcd->mab", spread, weight)
-        moves = np.einsum("iab,mabcd->micd", self._moves, spread, optimize=True)
-        along = np.einsum("micd,md->mic", moves, contrast)
+        gram_slopes = np.einsum("iab,mabcd->micd", self._covariance_slopes, spread, optimize=True)
+        along = np.einsum("micd,md->mic", gram_slopes, contrast)
         half = blocks.solve_lower(low, np.swapaxes(along[:, :, :p], 1, 2))
         quadratic = np.einsum("milcd,mc,md->mil", turned, contrast, contrast, optimize=True)
         quadratic -= np.swapaxes(half, 1, 2) @ half
@@ -232,7 +232,7 @@ class Refitter:
             hessian += penalty.second(theta)
         hessian += cov.joint_curvature(theta, slopes)
         gradient = cov.joint_gradient(theta, 2.0 * slopes @ self._lam)
-        return Slopes(gram, moves, gradient, hessian, df)
+        return Slopes(gram, gram_slopes, gradient, hessian, df)
 
     def _step(self, found: Pieces) -> Estimates:
         """One step of each refit."""

@@ -372,15 +372,15 @@ def _made_again(whole: Whole, deletions: Deletions, rows: IntArray) -> CrossProd
 
 def _slopes(point: Point, gap: Array) -> Slopes:
     """The criterion of one refit at the full fit's theta."""
-    solution, moves = point.solution, []
+    solution, gram_slopes = point.solution, []
     each = point.criterion.covariances.covariance_slopes(point.theta)
     for h, slopes in zip(solution.projected, each, strict=True):
-        moves += [np.einsum("jac,ab,jbd->cd", h, slope, h, optimize=True) for slope in slopes]
+        gram_slopes += [np.einsum("jac,ab,jbd->cd", h, slope, h, optimize=True) for slope in slopes]
     df = np.array([solution.df], dtype=float)
     hessian = point.hessian() + gap
     return Slopes(
         solution.reduced.gram[None],
-        np.array(moves)[None],
+        np.array(gram_slopes)[None],
         point.gradient()[None],
         hessian[None],
         df,

@@ -28,29 +28,29 @@ from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.solution.pls import Solution
 
 
-def average_information(solution: Solution, moves: Sequence[Array]) -> Array:
+def average_information(solution: Solution, covariance_slopes: Sequence[Array]) -> Array:
     """Return the first part of H, (n_theta, n_theta); cost n_theta columns through the factor.
 
     Parameters
     ----------
-    moves : sequence of (n_t, k, k) arrays
+    covariance_slopes : sequence of (n_t, k, k) arrays
         ``dG_t / d theta_i`` of each term's own parameters.
     """
-    if not moves:
+    if not covariance_slopes:
         return np.zeros((0, 0))
-    quadratic, scores, half = working_products(solution, solution.scores, moves)
+    quadratic, scores, half = working_products(solution, solution.scores, covariance_slopes)
     scale = solution.cp.scale
     return scale.information(quadratic - half.T @ half, scores, solution.pwrss, solution.df)
 
 
 def working_products(
-    solution: Solution, scores: Sequence[Array], moves: Sequence[Array]
+    solution: Solution, scores: Sequence[Array], covariance_slopes: Sequence[Array]
 ) -> tuple[Array, Array, Array]:
     """Inner products of the working columns ``V_i V^-1 e``; `scores` are Z'V^-1 e by terms.
 
     Parameters
     ----------
-    moves : sequence of (n_t, k, k) arrays
+    covariance_slopes : sequence of (n_t, k, k) arrays
         ``dG_t / d theta_i``.
 
     Returns
@@ -63,9 +63,9 @@ def working_products(
         ``R_X^-T X'V^-1 V_i V^-1 e`` in the basis: ``half' half`` is what P takes off `gram`.
     """
     cp, p = solution.factor.system.cp, solution.p
-    if len(moves) == 1 and len(moves[0]) > moves[0].shape[1]:
-        return _products_by_elements(solution, scores[0], moves[0])
-    working = [working_columns(*each) for each in zip(scores, moves, strict=True)]
+    if len(covariance_slopes) == 1 and len(covariance_slopes[0]) > covariance_slopes[0].shape[1]:
+        return _products_by_elements(solution, scores[0], covariance_slopes[0])
+    working = [working_columns(*each) for each in zip(scores, covariance_slopes, strict=True)]
     m = sum(part.shape[2] for part in working)
     by_term, to_xy, gram = cross_products(cp, working, m)
     # The columns ride along with X, so that one elimination gives all inner products.
@@ -82,7 +82,7 @@ def working_products(
 
 
 def _products_by_elements(
-    solution: Solution, scores: Array, moves: Array
+    solution: Solution, scores: Array, covariance_slopes: Array
 ) -> tuple[Array, Array, Array]:
     """`working_products` of a single term, from sums over its levels.
 
@@ -93,23 +93,23 @@ def _products_by_elements(
     so that the levels are met once for the pairs of elements of G, of which there are fewer than
     parameters times effects.
     """
-    k, p = moves.shape[1], solution.p
+    k, p = covariance_slopes.shape[1], solution.p
     rows, cols = lower_indices(k)
-    flat_moves = moves.reshape(-1, k * k)
+    flat_slopes = covariance_slopes.reshape(-1, k * k)
     squares = scores[:, rows] * scores[:, cols]
     inner = solution.lead_blocks[0][:, rows, cols]
-    elements = moves[:, rows, cols] * np.where(rows == cols, 0.5, 1.0)
+    elements = covariance_slopes[:, rows, cols] * np.where(rows == cols, 0.5, 1.0)
     gram = elements @ element_pairs(inner.T @ squares, k) @ elements.T
-    slopes = flat_moves @ (scores.T @ scores).reshape(-1)
+    slopes = flat_slopes @ (scores.T @ scores).reshape(-1)
     across = solution.projected[0][:, :, :p].reshape(len(scores), k * p).T @ scores
-    across = across.reshape(k, p, k).transpose(1, 0, 2).reshape(p, k * k) @ flat_moves.T
+    across = across.reshape(k, p, k).transpose(1, 0, 2).reshape(p, k * k) @ flat_slopes.T
     return gram, slopes, dense.solve_lower(solution.fixed_low, across)
 
 
-def working_columns(score: Array, moves: Array) -> Array:
+def working_columns(score: Array, covariance_slopes: Array) -> Array:
     """``dG_i Z'V^-1 e`` of a term, (J, k, n_t)."""
-    size, k, _ = moves.shape
-    return (score @ moves.transpose(2, 1, 0).reshape(k, k * size)).reshape(-1, k, size)
+    size, k, _ = covariance_slopes.shape
+    return (score @ covariance_slopes.transpose(2, 1, 0).reshape(k, k * size)).reshape(-1, k, size)
 
 
 def cross_products(

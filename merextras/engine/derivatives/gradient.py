@@ -37,7 +37,7 @@ def factor_slopes(solution: Solution, weight: Array | None = None) -> tuple[Arra
     return tuple(out)
 
 
-def covariance_slopes(solution: Solution, weight: Array | None = None) -> tuple[Array, ...]:
+def deviance_slopes(solution: Solution, weight: Array | None = None) -> tuple[Array, ...]:
     """D_t of each term, (k, k) symmetric: the derivative in the covariance itself.
 
     At a boundary the optimality condition is on D_t: positive semidefinite where the covariance

@@ -29,7 +29,7 @@ from merextras.engine.covariance.cholesky import lower_indices
 from merextras.engine.covariance.covariances import Covariances
 from merextras.engine.covariance.priors import Penalty
 from merextras.engine.covariance.structure import NearLinear
-from merextras.engine.derivatives.gradient import covariance_slopes
+from merextras.engine.derivatives.gradient import deviance_slopes
 from merextras.engine.elimination import columns
 from merextras.engine.elimination.factor import flat
 from merextras.engine.kernels import blocks
@@ -54,7 +54,7 @@ class Information:
         How the elements depend on theta.
     traces : (m,) array
         ``tr(V^-1 V_i)``.
-    pairs : (m, m) array
+    trace_products : (m, m) array
         ``tr(V^-1 V_i V^-1 V_j)``.
     first : (m, p + 1, p + 1) array
         ``A'V^-1 V_i V^-1 A``, X in the basis of the cross-products.
@@ -68,7 +68,7 @@ class Information:
     solution: Solution
     covariances: Covariances
     traces: Array
-    pairs: Array
+    trace_products: Array
     first: Array
     second: Array
     penalty: Penalty | None = None
@@ -132,7 +132,7 @@ class Information:
         pairs = zip(self.covariances.structures, self.covariances.parts, strict=True)
         return [s.near_linear(self.theta[at]) for s, at in pairs]
 
-    def bent(self, inverse: Array, slopes: Array, second: Array, expected: Array) -> Array:
+    def kr_curvature(self, inverse: Array, slopes: Array, second: Array, expected: Array) -> Array:
         """What the curvature of V in its parameters adds to the covariance of beta, (p, p).
 
         ``M (sum_kl w_kl R_kl) M / 4`` with ``R_kl = X'V^-1 V_kl V^-1 X``, where of ``V_kl = d2V /
@@ -155,7 +155,7 @@ class Information:
         moved = np.zeros(len(expected))
         moved[: self.m] = np.einsum("ij,ije->e", 2.0 * turn @ inverse @ turn.T, second)
         rest = moved - slopes @ (inverse @ (slopes.T @ (expected @ moved)))
-        return np.asarray(0.25 * np.einsum("e,ekl->kl", rest, self.moves()))
+        return np.asarray(0.25 * np.einsum("e,ekl->kl", rest, self.covariance_derivatives()))
 
     def free_directions(self) -> Array:
         """Orthonormal-in-their-units directions of theta in which V changes, (n, r).
@@ -163,7 +163,7 @@ class Information:
         All of them in the interior. At a boundary V does not depend to first order on the elements
         of a column of Lambda that is zero; neither does anything that is a function of V.
         """
-        scale = np.sqrt(np.diag(self.pairs))
+        scale = np.sqrt(np.diag(self.trace_products))
         sizes, at = [], 0
         for lam in self.solution.factor.lams:
             rows, cols = lower_indices(len(lam))
@@ -174,13 +174,13 @@ class Information:
         kept = kept_sizes > _NULL * np.max(kept_sizes, initial=0.0)
         return np.asarray(unit[:, None] * right[: len(kept)][kept].T)
 
-    def projected_pairs(self) -> Array:
+    def projected_trace_products(self) -> Array:
         """``tr(P V_i P V_j)``, (m, m), with P free of the fixed effects."""
         p, middle = self.solution.p, self.unscaled
         inner = self.first[:, :p, :p] @ middle
         once = np.einsum("ijkl,lk->ij", self.second[:, :, :p, :p], middle)
         twice = np.einsum("ikl,jlk->ij", inner, inner)
-        return np.asarray(self.pairs - 2.0 * once + twice)
+        return np.asarray(self.trace_products - 2.0 * once + twice)
 
     def expected(self) -> Array:
         """``tr(P V_i P V_j)`` with V itself as the last element, (m + 1, m + 1).
@@ -191,15 +191,15 @@ class Information:
         """
         p, n = self.solution.p, self.solution.n
         if self.solution.cp.scale.is_known:
-            return self.projected_pairs()
+            return self.projected_trace_products()
         out = np.empty((self.m + 1, self.m + 1))
-        out[:-1, :-1] = self.projected_pairs()
+        out[:-1, :-1] = self.projected_trace_products()
         explained = np.einsum("ikl,lk->i", self.first[:, :p, :p], self.unscaled)
         out[:-1, -1] = out[-1, :-1] = self.traces - explained
         out[-1, -1] = n - p
         return out
 
-    def moves(self) -> Array:
+    def covariance_derivatives(self) -> Array:
         """``M X'V^-1 V_i V^-1 X M`` with ``M = (X'V^-1 X)^-1``, X in the basis, (m + 1, p, p).
 
         How M changes with each element, V itself being the last, for which it is M; without it,
@@ -209,7 +209,7 @@ class Information:
         moved = middle @ self.first[:, :p, :p] @ middle
         return moved if self.solution.cp.scale.is_known else np.concatenate([moved, middle[None]])
 
-    def excess(self, weights: Array) -> Array:
+    def kr_adjustment(self, weights: Array) -> Array:
         """``M (sum_ij w_ij (Q_ij - P_i M P_j)) M``, (p, p); `weights` are (m + 1, m + 1).
 
         Or (m, m) without V. With ``P_i = X'V^-1 V_i V^-1 X`` and ``Q_ij = X'V^-1 V_i V^-1 V_j
@@ -231,13 +231,11 @@ class Information:
         p, sigma2, jacobian = self.solution.p, self.solution.sigma2, self.jacobian()
         cross = self.first[:, :p, p]
         quadratic = self.second[:, :, p, p] - cross @ self.unscaled @ cross.T
-        log_det = self.projected_pairs() if self.solution.reml else self.pairs
+        log_det = self.projected_trace_products() if self.solution.reml else self.trace_products
         inner = jacobian.T @ (2.0 * quadratic / sigma2 - log_det) @ jacobian
         n = self.covariances.n
         out = np.empty((n + 1, n + 1))
-        out[:n, :n] = inner + self.covariances.curvature(
-            self.theta, covariance_slopes(self.solution)
-        )
+        out[:n, :n] = inner + self.covariances.curvature(self.theta, deviance_slopes(self.solution))
         if self.penalty is not None:
             out[:n, :n] += self.penalty.hessian(self.theta[None])[0]
         out[:n, n] = out[n, :n] = jacobian.T @ self.first[:, p, p] * 2.0 / sigma2**1.5
@@ -246,13 +244,13 @@ class Information:
             out = out[:n, :n]
         return 0.5 * (out + out.T)
 
-    def covariance_slopes(self) -> Array:
+    def beta_covariance_slopes(self) -> Array:
         """Derivative in (theta, sigma) of the covariance of beta, (n + 1, p, p).
 
         In theta alone where sigma is given. X in the basis, theta in the coordinates of the
         cross-products.
         """
-        solution, moved = self.solution, self.moves()
+        solution, moved = self.solution, self.covariance_derivatives()
         by_theta = solution.sigma2 * np.einsum("it,ikl->tkl", self.jacobian(), moved[: self.m])
         if solution.cp.scale.is_known:
             return np.asarray(by_theta)
@@ -280,9 +278,9 @@ def information(
         back = z_projected(solution, z_products(solution.factor.system.cp, t, part))
         for i, (s, left) in enumerate(working):
             second[i, j] = blocks.outer_sum(left, back[s])
-    traces, pairs = _traces(solution)
+    traces, trace_products = _traces(solution)
     first = first.reshape(m, p + 1, p + 1)
-    return Information(solution, covariances, traces, pairs, first, second, penalty)
+    return Information(solution, covariances, traces, trace_products, first, second, penalty)
 
 
 def _working(scores: list[Array]) -> Iterator[tuple[int, Array]]:
@@ -335,16 +333,16 @@ def _traces(solution: Solution) -> tuple[Array, Array]:
                 double[s, t] += gram
     sizes = [k * (k + 1) // 2 for k in ks]
     starts = np.concatenate([[0], np.cumsum(sizes)]).astype(int)
-    traces, pairs = np.empty(starts[-1]), np.empty((starts[-1], starts[-1]))
+    traces, trace_products = np.empty(starts[-1]), np.empty((starts[-1], starts[-1]))
     for t, k in enumerate(ks):
         rows, cols = lower_indices(k)
         mine = slice(starts[t], starts[t + 1])
         traces[mine] = single[t][rows, cols] * np.where(rows == cols, 1.0, 2.0)
         for s in range(t + 1):
             theirs = slice(starts[s], starts[s + 1])
-            pairs[theirs, mine] = _by_element(double[s, t])
-            pairs[mine, theirs] = pairs[theirs, mine].T
-    return traces, pairs
+            trace_products[theirs, mine] = _by_element(double[s, t])
+            trace_products[mine, theirs] = trace_products[theirs, mine].T
+    return traces, trace_products
 
 
 def _by_element(sums: Array) -> Array:

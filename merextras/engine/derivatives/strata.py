@@ -60,19 +60,21 @@ def strata_information(
     solution: Solution,
     strata: Strata,
     omega: Array,
-    moves: Sequence[Array],
+    covariance_slopes: Sequence[Array],
     residual: Residual | None = None,
 ) -> Array:
     """The average information in theta and all log omega_h, (n_theta + H, n_theta + H).
 
     Parameters
     ----------
-    moves : sequence of (n_t, k, k) arrays
+    covariance_slopes : sequence of (n_t, k, k) arrays
         ``dG_t / d theta_i`` of each term's own parameters.
     """
     residual = strata.residual(solution.modes_map) if residual is None else residual
     cp, p, n_strata = solution.cp, solution.p, len(strata)
-    working = [working_columns(*each) for each in zip(solution.scores, moves, strict=True)]
+    working = [
+        working_columns(*each) for each in zip(solution.scores, covariance_slopes, strict=True)
+    ]
     m = sum(part.shape[2] for part in working)
     by_term, to_xy, gram = cross_products(cp, working, m)
     own_by_term, own_to_x, squares = _residual_columns(solution, strata, omega, residual)

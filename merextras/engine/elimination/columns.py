@@ -66,15 +66,15 @@ def _eliminated(factor: Factor, by_term: Sequence[Array], gram: Array | None) ->
     tail = factor.join_tail({t: by_term[t] for t in plan.tail}) if plan.tail else None
     for lead in factor.leads:
         mine = current[lead.term]
-        half = lead.half @ mine
+        half = lead.whitened_lambda @ mine
         if gram is not None:
             gram -= blocks.outer_sum(half, half)
         for s, block in lead.nested.items():
-            change = (block @ blocks.transpose(lead.half)) @ half
+            change = (block @ blocks.transpose(lead.whitened_lambda)) @ half
             parents = plan.parents[lead.term, s]
             current[s] = current[s] - blocks.sum_by(change, parents, shapes[s][0])
         if tail is not None and lead.to_tail is not None:
-            tail = tail - lead.to_tail @ flat(blocks.transpose(lead.half) @ half)
+            tail = tail - lead.to_tail @ flat(blocks.transpose(lead.whitened_lambda) @ half)
     none = np.empty((0, 0)) if gram is None else gram
     if tail is None:
         tail = np.empty((0, by_term[0].shape[2] if by_term else len(none)))

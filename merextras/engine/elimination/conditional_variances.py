@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import scipy.sparse as sp
 
-from merextras.engine.elimination.factor import Factor, Lead, flat
+from merextras.engine.elimination.factor import EliminatedTerm, Factor, flat
 from merextras.engine.elimination.tail import TailInverse
 from merextras.engine.kernels import blocks, sparse
 from merextras.engine.kernels.blocks import Array, IntArray
@@ -31,7 +31,7 @@ class Selected:
     ----------
     own : dict t -> (J, k, k) array
         Diagonal blocks of each term.
-    reach : dict t -> (J, k, k) array
+    schur_carry : dict t -> (J, k, k) array
         The part of a leading term's inverse block that comes from later terms,
         ``sum_ab C_ta W_ab C_bt``; of terms that meet no later one there is none.
     tail : TailInverse
@@ -44,7 +44,7 @@ class Selected:
     """
 
     own: dict[int, Array]
-    reach: dict[int, Array]
+    schur_carry: dict[int, Array]
     tail: TailInverse
     nested: dict[tuple[int, int], Array]
     to_tail: dict[int, sp.csc_array]
@@ -77,16 +77,16 @@ class Selected:
         return self.tail.entries(at_s[:, :, None], at_t[:, None, :])
 
 
-def projected_blocks(lead: Lead, reach: Array | None) -> Array:
-    """The diagonal blocks of Z'V^-1 Z of a leading term, (J, k, k); `reach` as in `Selected`."""
+def projected_blocks(lead: EliminatedTerm, schur_carry: Array | None) -> Array:
+    """The diagonal blocks of Z'V^-1 Z of a leading term, (J, k, k); see `Selected`."""
     k = len(lead.lam)
     # I - N C, written so that a large C costs no digits; its transpose.
     grown = (flat(lead.own) @ (lead.lam @ lead.lam.T)).reshape(lead.own.shape)
     grown[:, np.arange(k), np.arange(k)] += 1.0
-    if reach is None:
+    if schur_carry is None:
         return blocks.divided(grown, lead.own)
     keep = blocks.inverse(grown)
-    return np.asarray(keep @ lead.own - keep @ reach @ blocks.transpose(keep))
+    return np.asarray(keep @ lead.own - keep @ schur_carry @ blocks.transpose(keep))
 
 
 @dataclass
@@ -114,41 +114,41 @@ def selected_inverse(factor: Factor, *, to_tail: bool = False) -> Selected:
         Those between the first leading term and the tail too.
     """
     tail = factor.tail.inverse()
-    known, reach = _Known(tail.own()), {}
+    known, schur_carry = _Known(tail.own()), {}
     for lead in reversed(factor.leads):
         if lead.is_last:
             known.own[lead.term] = lead.gain
             continue
         # Nothing is eliminated before the first, which would need them.
         kept = to_tail or lead is not factor.leads[0]
-        reach[lead.term] = _eliminated(factor, lead, known, tail, to_tail=kept)
-    return Selected(known.own, reach, tail, known.nested, known.to_tail)
+        schur_carry[lead.term] = _eliminated(factor, lead, known, tail, to_tail=kept)
+    return Selected(known.own, schur_carry, tail, known.nested, known.to_tail)
 
 
 def _eliminated(
-    factor: Factor, lead: Lead, known: _Known, tail: TailInverse, *, to_tail: bool
+    factor: Factor, lead: EliminatedTerm, known: _Known, tail: TailInverse, *, to_tail: bool
 ) -> Array:
-    """Add the blocks of `lead` to `known`; return its reach."""
+    """Add the blocks of `lead` to `known`; return its schur_carry."""
     t, k = lead.term, len(lead.lam)
     later = list(lead.nested)
     met = {s: _met_nested(factor, lead, known, s) for s in later}
-    reach = np.zeros_like(lead.own)
+    schur_carry = np.zeros_like(lead.own)
     if lead.to_tail is not None:
         met_tail = tail.met(t, lead.to_tail)
         for s in later:
             met_tail += _tail_through(factor, lead, known.to_tail[s], s)
-        reach += sparse.level_products(lead.to_tail, met_tail, k)
+        schur_carry += sparse.level_products(lead.to_tail, met_tail, k)
         if to_tail:
             scaled = sparse.times_blocks(lead.to_tail, met_tail, lead.gain)
             known.to_tail[t] = sparse.with_data(lead.to_tail, -scaled)
     for s in later:
-        reach += blocks.transpose(lead.nested[s]) @ met[s]
+        schur_carry += blocks.transpose(lead.nested[s]) @ met[s]
         known.nested[t, s] = -met[s] @ lead.gain
-    known.own[t] = lead.gain + lead.gain @ reach @ lead.gain
-    return reach
+    known.own[t] = lead.gain + lead.gain @ schur_carry @ lead.gain
+    return schur_carry
 
 
-def _met_nested(factor: Factor, lead: Lead, known: _Known, s: int) -> Array:
+def _met_nested(factor: Factor, lead: EliminatedTerm, known: _Known, s: int) -> Array:
     """``sum_b W_sb C_bt`` at each level of t and its parent in s, (J_t, k_s, k_t)."""
     parents = factor.system.plan.parents
     mine = parents[lead.term, s]
@@ -168,7 +168,7 @@ def _met_nested(factor: Factor, lead: Lead, known: _Known, s: int) -> Array:
     return out
 
 
-def _tail_through(factor: Factor, lead: Lead, between: sp.csc_array, s: int) -> Array:
+def _tail_through(factor: Factor, lead: EliminatedTerm, between: sp.csc_array, s: int) -> Array:
     """``W_tail,s C_st`` on the pattern of C_tail,t; `between` is W_tail,s."""
     assert lead.to_tail is not None
     rows, cols = lead.to_tail.indices, sparse.columns_of(lead.to_tail)

@@ -28,7 +28,7 @@ from merextras.engine.kernels.blocks import Array
 
 
 @dataclass(frozen=True)
-class Lead:
+class EliminatedTerm:
     """A leading term at the moment it is eliminated (J levels, k effects each).
 
     Attributes
@@ -41,7 +41,7 @@ class Lead:
         C_tt.
     low : (J, k, k) array
         Cholesky factors of Lambda' C_tt Lambda + I.
-    half : (J, k, k) array
+    whitened_lambda : (J, k, k) array
         low^-1 Lambda'. ``X N Y`` is computed as ``(X half') (half Y)``: where a level has fewer
         rows than effects N is of the size of Lambda**2 in a direction in which X and Y vanish,
         and their product with it is all rounding.
@@ -55,14 +55,14 @@ class Lead:
     lam: Array
     own: Array
     low: Array
-    half: Array
+    whitened_lambda: Array
     nested: Mapping[int, Array]
     to_tail: sp.csc_array | None
 
     @cached_property
     def gain(self) -> Array:
         """N = half' half, (J, k, k)."""
-        return blocks.transpose(self.half) @ self.half
+        return blocks.transpose(self.whitened_lambda) @ self.whitened_lambda
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what is made on demand: a model that was asked is pickled as one that was not."""
@@ -75,7 +75,7 @@ class Lead:
 
     def times_gain(self, rhs: Array) -> Array:
         """N times a (J, k, m) array."""
-        return blocks.transpose(self.half) @ (self.half @ rhs)
+        return blocks.transpose(self.whitened_lambda) @ (self.whitened_lambda @ rhs)
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Factor:
     system : System
     lams : tuple of (k, k) arrays
         Lambda of every term, in the model's order.
-    leads : tuple of Lead
+    leads : tuple of EliminatedTerm
     tail : TailFactor
     log_det : float
         log |L|**2 = log |V| + sum(log w).
@@ -95,7 +95,7 @@ class Factor:
 
     system: System
     lams: tuple[Array, ...]
-    leads: tuple[Lead, ...]
+    leads: tuple[EliminatedTerm, ...]
     tail: TailFactor
     log_det: float
 
@@ -138,16 +138,16 @@ def factorise(system: System, lams: Sequence[Array]) -> Factor:
         half_tail = None
         if lead.to_tail is not None:
             entries = sparse.times_blocks(
-                lead.to_tail, lead.to_tail.data, blocks.transpose(lead.half)
+                lead.to_tail, lead.to_tail.data, blocks.transpose(lead.whitened_lambda)
             )
             half_tail = sparse.with_data(lead.to_tail, entries)
         for i, s in enumerate(later):
             parents, n_levels = system.plan.parents[t, s], system.cp.shapes[s][0]
-            up = lead.half @ blocks.transpose(lead.nested[s])
+            up = lead.whitened_lambda @ blocks.transpose(lead.nested[s])
             change = blocks.transpose(up) @ up
             own[s] = own[s] - blocks.sum_by(change, parents, n_levels)
             for r in later[i + 1 :]:
-                change = (lead.nested[r] @ blocks.transpose(lead.half)) @ up
+                change = (lead.nested[r] @ blocks.transpose(lead.whitened_lambda)) @ up
                 nested[s, r] = nested[s, r] - blocks.sum_by(change, parents, n_levels)
             if half_tail is not None:
                 change_tail = half_tail @ blocks.block_columns(up, parents, n_levels)
@@ -162,11 +162,11 @@ def factorise(system: System, lams: Sequence[Array]) -> Factor:
 
 def _lead(
     t: int, lam: Array, own: Array, nested: Mapping[int, Array], to_tail: sp.csc_array | None
-) -> Lead:
+) -> EliminatedTerm:
     # As products of two matrices, which are quick for small blocks, too; own is symmetric.
     right = (flat(own) @ lam).reshape(own.shape)
     inner = (flat(blocks.transpose(right)) @ lam).reshape(own.shape)
     inner[:, np.arange(len(lam)), np.arange(len(lam))] += 1.0
     low = blocks.cholesky(inner)
     half = blocks.solve_lower(low, lam.T[None])
-    return Lead(t, lam, own, low, half, nested, to_tail)
+    return EliminatedTerm(t, lam, own, low, half, nested, to_tail)

@@ -48,9 +48,9 @@ def projected(layout: Layout, found: Sequence[Eliminated], n_entries: int) -> Ar
         grown = blocks.transpose(part.pivots.times_turned(part.pivots.times(own)))
         grown[:, np.arange(p), np.arange(p)] += 1.0
         keep = blocks.inverse(grown)
-        reach = cross @ rest @ blocks.transpose(cross)
+        carry = cross @ rest @ blocks.transpose(cross)
         wide = np.zeros((len(own), p, p + batch.u))
-        wide[:, :, :p] = own @ keep - blocks.transpose(keep) @ reach @ keep
+        wide[:, :, :p] = own @ keep - blocks.transpose(keep) @ carry @ keep
         out[batch.sources] = wide.reshape(-1)[batch.places]
     return out
 

@@ -17,7 +17,7 @@ import numpy as np
 from merextras.engine.covariance.covariances import Covariances
 from merextras.engine.covariance.priors import Penalty
 from merextras.engine.derivatives.average_information import average_information
-from merextras.engine.derivatives.gradient import covariance_slopes, factor_slopes
+from merextras.engine.derivatives.gradient import deviance_slopes, factor_slopes
 from merextras.engine.derivatives.strata import strata_gradient, strata_information
 from merextras.engine.elimination.plan import System, prepare
 from merextras.engine.kernels.blocks import Array
@@ -42,10 +42,10 @@ class Evaluation(Protocol):
     def factor_slopes(self) -> tuple[Array, ...]:
         """2 D Lambda of each term; see `gradient.factor_slopes`."""
 
-    def covariance_slopes(self) -> tuple[Array, ...]:
-        """D of each term; see `gradient.covariance_slopes`."""
+    def deviance_slopes(self) -> tuple[Array, ...]:
+        """D of each term; see `gradient.deviance_slopes`."""
 
-    def average_information(self, moves: Sequence[Array]) -> Array:
+    def average_information(self, covariance_slopes: Sequence[Array]) -> Array:
         """The first part of the Hessian; see `average_information`."""
 
     def forget(self) -> None:
@@ -64,11 +64,11 @@ class _Eliminated:
     def factor_slopes(self) -> tuple[Array, ...]:
         return factor_slopes(self.solution)
 
-    def covariance_slopes(self) -> tuple[Array, ...]:
-        return covariance_slopes(self.solution)
+    def deviance_slopes(self) -> tuple[Array, ...]:
+        return deviance_slopes(self.solution)
 
-    def average_information(self, moves: Sequence[Array]) -> Array:
-        return average_information(self.solution, moves)
+    def average_information(self, covariance_slopes: Sequence[Array]) -> Array:
+        return average_information(self.solution, covariance_slopes)
 
     def forget(self) -> None:
         self.solution.forget()
@@ -164,9 +164,9 @@ class Point:
         own = covariances.natural_gradient(told, covariances.gradient(told, slopes))
         return np.concatenate([own, residual]) if len(residual) else own
 
-    def covariance_slopes(self) -> tuple[Array, ...]:
-        """D of each term; see `gradient.covariance_slopes`."""
-        found = self._found.covariance_slopes()
+    def deviance_slopes(self) -> tuple[Array, ...]:
+        """D of each term; see `gradient.deviance_slopes`."""
+        found = self._found.deviance_slopes()
         if self.criterion.penalty is None:
             return found
         return tuple(d + own for d, own in zip(found, self._penalty_slopes(), strict=True))
@@ -183,7 +183,7 @@ class Point:
         near = self.criterion.terms_near_zero(self.theta, limit)
         if not any(near):
             return
-        cov, slopes = self.criterion.covariances, self.covariance_slopes()
+        cov, slopes = self.criterion.covariances, self.deviance_slopes()
         for t in np.flatnonzero(near).tolist():
             own = self.theta[None, cov.parts[t]]  # the residuals' parameters come after them
             change, found = cov.structures[t].inward(own, slopes[t][None], self.criterion.sizes[t])
@@ -194,12 +194,14 @@ class Point:
         """The approximate second derivative, (n, n): its first part is an average."""
         criterion, n = self.criterion, self.criterion.covariances.n
         covariances, theta = criterion.covariances, criterion.parameters.theta(self.theta)
-        moves = covariances.covariance_slopes(theta)
+        covariance_slopes = covariances.covariance_slopes(theta)
         if criterion.strata is None:
-            out = self._found.average_information(moves)
+            out = self._found.average_information(covariance_slopes)
         else:
             omega = np.exp(criterion.parameters.log_omega(self.theta))
-            out = strata_information(self.solution, criterion.strata, omega, moves, self._residual)
+            out = strata_information(
+                self.solution, criterion.strata, omega, covariance_slopes, self._residual
+            )
             out = np.delete(np.delete(out, n, axis=0), n, axis=1)
             # That of exp(log omega): at least what it is where the residuals are as expected.
             at = np.arange(n, len(out))
@@ -216,7 +218,7 @@ class Point:
             pairs = zip(self._factor_slopes, self.lams, strict=True)
             halves = [0.5 * slope @ np.linalg.inv(lam) for slope, lam in pairs]
             return [0.5 * (half + half.T) for half in halves]
-        return self.covariance_slopes()
+        return self.deviance_slopes()
 
     def forget(self) -> None:
         """Let go of what can be made again; the next point needs the memory."""

@@ -4,7 +4,7 @@ Newton steps with the average information, safeguarded by its eigenvalues and a 
 is searched without bounds: the deviance is even in every column of Lambda, so a negative diagonal
 element is the same model with the signs of its column changed, and an optimum at a bound is an
 ordinary stationary point with positive curvature. Zero is also a stationary point when it is *not*
-the optimum; the derivative in the covariance itself (`gradient.covariance_slopes`) tells the two
+the optimum; the derivative in the covariance itself (`gradient.deviance_slopes`) tells the two
 apart and the search is restarted inside if need be.
 """
 

@@ -115,20 +115,20 @@ class ExchangeablePoint(Profiled):
         """2 D Lambda, as `gradient.factor_slopes`."""
         return (2.0 * self._slopes @ self.lams[0],)
 
-    def covariance_slopes(self) -> tuple[Array, ...]:
-        """D, as `gradient.covariance_slopes`."""
+    def deviance_slopes(self) -> tuple[Array, ...]:
+        """D, as `gradient.deviance_slopes`."""
         return (self._slopes,)
 
     @cached_property
     def _slopes(self) -> Array:
         """``sum_j (Z'V^-1 Z)_j - H_j E H_j'`` with H = Z'V^-1 [X y]."""
         fit = self._projected(self.slope_weight)
-        reach = self.levels.counts @ self._reach.reshape(len(fit), -1)
-        slopes = reach.reshape(fit.shape[1:]) - fit.sum(axis=0)
+        summed = self.levels.counts @ self._projected_blocks.reshape(len(fit), -1)
+        slopes = summed.reshape(fit.shape[1:]) - fit.sum(axis=0)
         return np.asarray(0.5 * (slopes + slopes.T))
 
     @cached_property
-    def _reach(self) -> Array:
+    def _projected_blocks(self) -> Array:
         """Z'V^-1 Z of a level of each block, (D, k, k)."""
         return self.keep @ self.levels.roots.transpose(0, 2, 1)
 
@@ -137,14 +137,14 @@ class ExchangeablePoint(Profiled):
         inner = (self.levels.squares @ weight.reshape(-1)).reshape(self.keep.shape)
         return self.keep @ inner @ self.keep.transpose(0, 2, 1)
 
-    def average_information(self, moves: Sequence[Array]) -> Array:
+    def average_information(self, covariance_slopes: Sequence[Array]) -> Array:
         """The first part of the Hessian in theta, as `average_information.average_information`."""
         k, p, blocks = len(self.lam), self.p, len(self.keep)
-        moved = moves[0].reshape(-1, k * k)
+        moved = covariance_slopes[0].reshape(-1, k * k)
         scores = self._projected(self.contrast[:, None] * self.contrast)
         slopes = moved @ scores.sum(axis=0).reshape(-1)
         # tr(M_i S M_j T) summed over the blocks, with S and T side by side.
-        pairs = self._reach.reshape(blocks, k * k).T @ scores.reshape(blocks, k * k)
+        pairs = self._projected_blocks.reshape(blocks, k * k).T @ scores.reshape(blocks, k * k)
         pairs = pairs.reshape(k, k, k, k).transpose(3, 0, 1, 2).reshape(k * k, k * k)
         quadratic = moved @ pairs @ moved.T
         if p:

@@ -13,7 +13,7 @@ from merextras.engine.solution.pls import Solution
 
 
 @dataclass(frozen=True)
-class Effects:
+class EffectRows:
     """Random effects as combinations of independent unit normals, sigma being one.
 
     Attributes
@@ -28,7 +28,7 @@ class Effects:
     dense: Array
 
 
-def effects(solution: Solution, term: int, effect: int, levels: IntArray) -> Effects:
+def effects(solution: Solution, term: int, effect: int, levels: IntArray) -> EffectRows:
     """One effect of some levels of a term, in the joint distribution of all effects.
 
     Notes
@@ -42,10 +42,10 @@ def effects(solution: Solution, term: int, effect: int, levels: IntArray) -> Eff
     at = (np.ones(m), levels * k + effect, np.arange(m + 1))
     z[term] = sp.csr_array(at, shape=z[term].shape)
     parts, rest, tail = joint.whitened(solution, z, np.zeros((m, solution.p)))
-    return Effects(tuple(parts), np.hstack([rest.T, tail.T]))
+    return EffectRows(tuple(parts), np.hstack([rest.T, tail.T]))
 
 
-def difference_variances(a: Effects, b: Effects) -> Array:
+def difference_variances(a: EffectRows, b: EffectRows) -> Array:
     """Variances over sigma**2 of the differences of each effect in a and each in b, (m_a, m_b).
 
     Squared distances of the combinations. What all levels share (the error of the intercept above

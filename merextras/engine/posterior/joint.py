@@ -78,9 +78,11 @@ def whitened(
     parts = []
     for lead in factor.leads:
         mine = current[lead.term]
-        parts.append(sp.csr_array(mine @ blocks.block_diagonal(blocks.transpose(lead.half))))
+        parts.append(
+            sp.csr_array(mine @ blocks.block_diagonal(blocks.transpose(lead.whitened_lambda)))
+        )
         # N as half' half, from the left: see `factor`.
-        gained = sp.csr_array(parts[-1] @ blocks.block_diagonal(lead.half))
+        gained = sp.csr_array(parts[-1] @ blocks.block_diagonal(lead.whitened_lambda))
         for s, block in lead.nested.items():
             levels = factor.system.cp.shapes[s][0]
             up = blocks.block_columns(
@@ -177,7 +179,7 @@ def draw(
             rest += blocks.transpose(block[at]) @ found[s][places]
         if lead.to_tail is not None and tail is not None:
             rest += (_columns(lead.to_tail, at, rest.shape[1]).T @ tail).reshape(rest.shape)
-        half = lead.half[at]
+        half = lead.whitened_lambda[at]
         noise = rng.standard_normal(rest.shape)
         found[lead.term] = blocks.transpose(half) @ (noise - half @ rest)
     basis = solution.cp.basis

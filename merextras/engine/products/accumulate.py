@@ -34,7 +34,7 @@ _BLOCK = 2**17
 _FLAGS = 16
 
 
-def triangle(rows: Array, before: Array | None = None) -> Array:
+def qr_factor(rows: Array, before: Array | None = None) -> Array:
     """Triangular factor R of rows, R'R = rows'rows, together with a factor of earlier rows."""
     if before is not None:
         rows = np.concatenate([before, rows])
@@ -74,7 +74,7 @@ class Part:
         """Reduce rows among their own levels; O(n (p + sum k)**2 + n log n), whatever the J."""
         w = np.ones(len(y)) if weights is None else weights
         w = w if frequencies is None else w * frequencies
-        rows = triangle(np.column_stack([x, y]) * np.sqrt(w)[:, None])
+        rows = qr_factor(np.column_stack([x, y]) * np.sqrt(w)[:, None])
         if basis is None:
             basis = basis_of(rows).with_effects(effects_of(terms, weights, frequencies))
         found = [_occurring(term) for term in terms]
@@ -90,19 +90,19 @@ class Part:
         to = [place[own] for place, own in zip(places, self.at, strict=True)]
         at = tuple(np.sort(own) for own in to)
         where = [np.searchsorted(a, b) for a, b in zip(at, to, strict=True)]
-        return replace(self, at=at, cp=spread(self.cp, where, [len(own) for own in at]))
+        return replace(self, at=at, cp=reindexed(self.cp, where, [len(own) for own in at]))
 
     def permuted(self, order: Sequence[int]) -> Part:
         """The same with the terms in another order, as `permuted` of cross-products."""
         return replace(self, at=tuple(self.at[t] for t in order), cp=permuted(self.cp, order))
 
     def __add__(self, other: Part) -> Part:
-        rows = triangle(other.rows, self.rows)
+        rows = qr_factor(other.rows, self.rows)
         basis = basis_of(rows).with_effects(self.cp.joint_effects(other.cp))
         at = tuple(union(a, b) for a, b in zip(self.at, other.at, strict=True))
         sizes = [len(levels) for levels in at]
         parts = [
-            spread(
+            reindexed(
                 part.cp.in_basis(basis),
                 [np.searchsorted(a, b) for a, b in zip(at, part.at, strict=True)],
                 sizes,
@@ -136,7 +136,7 @@ def basis_of(rows: Array) -> Basis:
     return Basis.from_rows(rows[:, :-1], rows[:, -1])
 
 
-def spread(cp: CrossProducts, at: Sequence[IntArray], sizes: Sequence[int]) -> CrossProducts:
+def reindexed(cp: CrossProducts, at: Sequence[IntArray], sizes: Sequence[int]) -> CrossProducts:
     """The same cross-products among more levels: those of term t go to ``at[t]`` of ``sizes[t]``.
 
     Different levels must go to different places.
@@ -242,9 +242,9 @@ class Accumulator:
     def _follow(self, rows: Array, effects: Sequence[Array], w: Array) -> None:
         """Take rows into the triangular factors, and change a basis if it no longer fits them."""
         first, root = len(self.rows) == 0, np.sqrt(w)[:, None]
-        self.rows = triangle(rows * root, self.rows)
+        self.rows = qr_factor(rows * root, self.rows)
         pairs = zip(effects, self._effects, strict=True)
-        self._effects = [triangle(values * root, before) for values, before in pairs]
+        self._effects = [qr_factor(values * root, before) for values, before in pairs]
         basis = self._basis
         if first or _has_drifted(basis, self.rows):
             basis = basis_of(self.rows).with_effects(basis.effects)
@@ -361,7 +361,7 @@ def combined(cp: CrossProducts, columns: Array, rows: Array) -> CrossProducts:
 def change_of_columns(cp: CrossProducts, columns: Array, rows: Array) -> tuple[Basis, Array]:
     """The basis with X C in place of X, and B, (p + 1, m + 1), with ``[XC y] = [X y] B`` in it."""
     p, m = columns.shape
-    made = basis_of(triangle(np.column_stack([rows[:, :p] @ columns, rows[:, p]])))
+    made = basis_of(qr_factor(np.column_stack([rows[:, :p] @ columns, rows[:, p]])))
     basis = made.with_effects(cp.basis.effects)
     inverse = la.solve_triangular(cp.basis.transform, np.eye(p)) if p else np.eye(0)
     change = np.zeros((p + 1, m + 1))

@@ -24,7 +24,7 @@ from merextras.engine.products.accumulate import (
     change_of_columns,
     combined,
     permuted,
-    triangle,
+    qr_factor,
 )
 from merextras.engine.products.basis import Basis
 from merextras.engine.products.crossprod import CrossProducts, effects_of
@@ -158,7 +158,7 @@ class Strata:
             sizes=tuple(self.sizes[t] for t in order),
         )
 
-    def spread(
+    def reindexed(
         self, at: Sequence[IntArray], sizes: Sequence[int], strata: IntArray, n_strata: int
     ) -> Strata:
         """The same among more levels, and more strata: ours go to places of those."""
@@ -300,7 +300,7 @@ def _joint_basis(parts: Sequence[Part]) -> Basis:
     """The basis of the rows of all parts."""
     rows: Array | None = None
     for part in parts:
-        rows = triangle(part.rows, rows)
+        rows = qr_factor(part.rows, rows)
     assert rows is not None
     n = sum(part.cp.n for part in parts)
     effects = []

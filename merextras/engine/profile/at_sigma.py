@@ -20,7 +20,7 @@ import numpy as np
 
 from merextras.engine.covariance.covariances import Covariances
 from merextras.engine.derivatives.average_information import working_products
-from merextras.engine.derivatives.gradient import covariance_slopes, factor_slopes
+from merextras.engine.derivatives.gradient import deviance_slopes, factor_slopes
 from merextras.engine.elimination.plan import System
 from merextras.engine.kernels import dense
 from merextras.engine.kernels.blocks import Array
@@ -118,7 +118,7 @@ class Conditional:
     def _slopes(self) -> tuple[Array, ...]:
         return factor_slopes(self.solution, self._weight)
 
-    def covariance_slopes(self, units: Sequence[Array]) -> tuple[Array, ...]:
+    def deviance_slopes(self, units: Sequence[Array]) -> tuple[Array, ...]:
         """D_t of each term: the derivative in the covariance over sigma**2, at this sigma.
 
         Parameters
@@ -130,7 +130,7 @@ class Conditional:
         for slope, lam, size in zip(self._slopes, self.solution.factor.lams, units, strict=True):
             inverse = _inverse(lam, size)
             if inverse is None:
-                return covariance_slopes(self.solution, self._weight)
+                return deviance_slopes(self.solution, self._weight)
             # The slopes are 2 D Lambda; dividing is cheaper than the tail's cubic cost.
             d = 0.5 * slope @ inverse
             found.append(0.5 * (d + d.T))
@@ -151,12 +151,12 @@ class Conditional:
     ) -> Array:
         """Average information in the same parameters, exact in log sigma.
 
-        `ds` are the `covariance_slopes`.
+        `ds` are the `deviance_slopes`.
         """
         scores = [h @ self.contrast for h in self.solution.projected]
         pairs = zip(frames, covariances.covariance_slopes(theta), strict=True)
-        moves = [frame @ own @ frame.T for frame, own in pairs]
-        gram, slopes, half = working_products(self.solution, scores, moves)
+        covariance_slopes = [frame @ own @ frame.T for frame, own in pairs]
+        gram, slopes, half = working_products(self.solution, scores, covariance_slopes)
         gram = gram - half.T @ half
         if self.held is not None:
             row, variance, _ = self._holding

@@ -122,7 +122,7 @@ class Target:
         """The w of u and z, and its derivative in v, (len(w), 1 + len(z))."""
         raise NotImplementedError
 
-    def bend(self, w: Array, gradient: Array) -> Array:
+    def second_derivatives(self, w: Array, gradient: Array) -> Array:
         """The term ``sum_i (dD/dw_i) d2w_i / dv dv'`` of the chain rule."""
         del w
         size = len(gradient) + 1
@@ -164,7 +164,7 @@ class Sigma(Target):
         jacobian[m, 0] = 1.0
         return np.append(z, u), jacobian
 
-    def bend(self, w: Array, gradient: Array) -> Array:
+    def second_derivatives(self, w: Array, gradient: Array) -> Array:
         """The chart is linear."""
         del w
         return np.zeros((len(gradient), len(gradient)))
@@ -187,7 +187,7 @@ class StandardDeviation(Target):
         jacobian[at, 0], jacobian[at, m] = scale, -u * scale
         return w, jacobian
 
-    def bend(self, w: Array, gradient: Array) -> Array:
+    def second_derivatives(self, w: Array, gradient: Array) -> Array:
         """Lambda_11 in log sigma."""
         m = len(w) - 1
         out = np.zeros((m + 1, m + 1))
@@ -228,7 +228,7 @@ class Correlation(Target):
         jacobian[second, [0, second]] = -w[cross], w[second]
         return w, jacobian
 
-    def bend(self, w: Array, gradient: Array) -> Array:
+    def second_derivatives(self, w: Array, gradient: Array) -> Array:
         """Exponentials and the angle."""
         first, cross, second = self.places
         out = np.zeros((len(w), len(w)))
@@ -270,7 +270,7 @@ class Covariance(Target):
         jacobian[at + 1, m] -= 2.0 * w[at + 1]
         return w, jacobian
 
-    def bend(self, w: Array, gradient: Array) -> Array:
+    def second_derivatives(self, w: Array, gradient: Array) -> Array:
         """Exponentials."""
         at, m = self.at, len(w) - 1
         out = np.zeros((m + 1, m + 1))

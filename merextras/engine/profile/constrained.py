@@ -93,7 +93,7 @@ class Spot:
     @cached_property
     def slopes(self) -> tuple[Array, ...]:
         """The derivatives in the covariances."""
-        return self.model.covariance_slopes(self.problem.units)
+        return self.model.deviance_slopes(self.problem.units)
 
     @cached_property
     def _in_w(self) -> Array:
@@ -115,7 +115,7 @@ class Spot:
         covariances, theta = self.problem.covariances, self.w[:-1]
         information = self.model.hessian(covariances, theta, self.problem.frames, self.slopes)
         out = self.jacobian.T @ information @ self.jacobian
-        out += self.problem.target.bend(self.w, self._in_w)
+        out += self.problem.target.second_derivatives(self.w, self._in_w)
         if self.model.held is not None:
             out[0, 0] = self.model.held_curvature
         if self.problem.sigma_is_known:  # log sigma, the last of z, stays where it is

@@ -80,7 +80,7 @@ class OwnDeviation(Own):
         jacobian[at, 0], jacobian[at, m] = scale, -w[at] / self.power
         return w, jacobian
 
-    def bend(self, w: Array, gradient: Array) -> Array:
+    def second_derivatives(self, w: Array, gradient: Array) -> Array:
         """In log sigma."""
         m = len(w) - 1
         out = np.zeros((m + 1, m + 1))
@@ -111,7 +111,7 @@ class OwnCorrelation(Own):
         jacobian[self.at, 0] = rate
         return w, jacobian
 
-    def bend(self, w: Array, gradient: Array) -> Array:
+    def second_derivatives(self, w: Array, gradient: Array) -> Array:
         """The chart is linear."""
         del w
         return np.zeros((len(gradient), len(gradient)))

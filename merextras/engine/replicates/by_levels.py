@@ -145,12 +145,12 @@ class LevelProblem(Problem):
         total = sum(inner[u, v] @ self.root_pairs[u, v] for u in range(k) for v in range(k))
         return np.asarray(total).reshape(m, k, k)
 
-    def working(self, moves: Array, score: Array) -> list[Array]:
+    def working(self, covariance_slopes: Array, score: Array) -> list[Array]:
         """(k, m, J) each."""
         projected = np.einsum("auj,umj->amj", self.root, score)
         found = []
-        for move in np.swapaxes(moves, 0, 1):
-            column = np.einsum("mab,bmj->amj", move, projected)
+        for slope in np.swapaxes(covariance_slopes, 0, 1):
+            column = np.einsum("mab,bmj->amj", slope, projected)
             found.append(np.einsum("auj,amj->umj", self.root, column))
         return found
 

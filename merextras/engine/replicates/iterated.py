@@ -227,8 +227,10 @@ class IteratedProblem(Deviances):
     def _working(self, theta: Array, score: Array, inverses: Array) -> Array:
         """``y'P V_i P V_j P y``, (m, n_theta, n_theta)."""
         equations, (m, n) = self.equations, theta.shape
-        moves = np.swapaxes(self.covariances.joint_covariance_slopes(theta), 0, 1)
-        working = np.concatenate([equations.by_terms(score, move) for move in moves], axis=1)
+        covariance_slopes = np.swapaxes(self.covariances.joint_covariance_slopes(theta), 0, 1)
+        working = np.concatenate(
+            [equations.by_terms(score, slope) for slope in covariance_slopes], axis=1
+        )
         rhs = equations.products(working)
         found = equations.solve(rhs, np.tile(inverses, (n, 1, 1)), None, _STEERING)
         size = len(working)

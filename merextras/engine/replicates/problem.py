@@ -82,7 +82,7 @@ class Deviances(ABC):
 
     @abstractmethod
     def local_model(self, which: IntArray, point: Point) -> tuple[Array, Array, Array]:
-        """Gradient and approximate Hessian in theta, and D of `gradient.covariance_slopes`.
+        """Gradient and approximate Hessian in theta, and D of `gradient.deviance_slopes`.
 
         Returns
         -------
@@ -158,10 +158,10 @@ class Problem(Deviances):
         """
 
     @abstractmethod
-    def working(self, moves: Array, score: Array) -> list[Array]:
+    def working(self, covariance_slopes: Array, score: Array) -> list[Array]:
         """``R' dG_i R s`` for each element of theta: coordinates of the working columns.
 
-        `moves` are the dG_i, (m, n_theta, k, k).
+        `covariance_slopes` are the dG_i, (m, n_theta, k, k).
         """
 
     def _shrinkage(self, theta: Array) -> tuple[Array, Array]:

@@ -107,15 +107,15 @@ class WholeProblem(Problem):
         out[:, rows, cols] = inner.reshape(-1, r * r) @ self.parts.reshape(-1, r * r).T
         return out
 
-    def working(self, moves: Array, score: Array) -> list[Array]:
+    def working(self, covariance_slopes: Array, score: Array) -> list[Array]:
         """(m, r) each."""
         r = self.rank
         turned = (score @ np.swapaxes(self.parts, 1, 2).reshape(-1, r).T).reshape(
             len(score), -1, r
         )  # ``parts s`` of each pair
         return [
-            np.einsum("mi,mir->mr", self._pairs_of(move), turned)
-            for move in np.swapaxes(moves, 0, 1)
+            np.einsum("mi,mir->mr", self._pairs_of(slope), turned)
+            for slope in np.swapaxes(covariance_slopes, 0, 1)
         ]
 
 

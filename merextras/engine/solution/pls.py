@@ -86,8 +86,8 @@ class Solution(Profiled):
     def lead_blocks(self) -> dict[int, Array]:
         """Diagonal blocks of Z'V^-1 Z of the leading terms, (J, k, k)."""
         leads = self.factor.leads
-        reach = {} if all(lead.is_last for lead in leads) else self.selected.reach
-        return {lead.term: projected_blocks(lead, reach.get(lead.term)) for lead in leads}
+        schur_carry = {} if all(lead.is_last for lead in leads) else self.selected.schur_carry
+        return {lead.term: projected_blocks(lead, schur_carry.get(lead.term)) for lead in leads}
 
     @cached_property
     def beta(self) -> Array:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from merextras._checks import check_choice
 from merextras.engine.covariance.tags import PLAIN
+from merextras.foundation.arguments import check_choice
 from merextras.inference.variance_tests.variance_hypothesis import label_of
 from merextras.model.design.design import Design, Term
 
@@ -45,7 +45,7 @@ def wanted_p_values(p_values: object, added: Sequence[str]) -> set[str]:
 def reduced_designs(design: Design, reduce_terms: bool) -> Iterator[tuple[str, Reduced]]:
     """What is left out, and the model with a term less or with one that has an effect less."""
     for t, term in enumerate(design.terms):
-        smaller = list(_smaller(design, t)) if reduce_terms else []
+        smaller = list(_restricted(design, t)) if reduce_terms else []
         for name, left in smaller:
             yield f"{name} in {label_of(term)}", Reduced(left, t, whole=False)
         if not smaller:
@@ -61,7 +61,7 @@ def reductions(design: Design) -> Iterator[tuple[str, str | None]]:
         effects = design.term_effects(t)
         one = ["1"] if effects.rest else ["0"]
         own = _bar([*one, *(e.label for e in effects.effects)], term)
-        smaller = list(_smaller(design, t))
+        smaller = list(_restricted(design, t))
         names = [name for name, _ in smaller]
         for effect in effects.marginal():
             if effect.label in names:
@@ -78,7 +78,7 @@ def _bar(effects: Sequence[str], term: Term, k: int | None = None) -> str:
     return tag.around(f"{' + '.join(effects)} | {term.factor}")
 
 
-def _smaller(design: Design, t: int) -> Iterator[tuple[str, Design]]:
+def _restricted(design: Design, t: int) -> Iterator[tuple[str, Design]]:
     """The design with a term that lacks one of its covariates, for each, if something is left."""
     effects = design.term_effects(t)
     for effect in effects.marginal():

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merextras._checks import check_flag, one_of
 from merextras.accessors.description import terms
 from merextras.exceptions import (
     ApproximationWarning,
@@ -18,6 +17,7 @@ from merextras.exceptions import (
     SingularFitWarning,
     UnsupportedModelError,
 )
+from merextras.foundation.arguments import check_flag, one_of
 from merextras.inference.comparison.ranova import ranova
 from merextras.inference.comparison.reductions import reductions
 from merextras.inference.ddf.method import METHODS, check_method

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from merextras._typing import Array
 from merextras.distributions.degrees import Moments
 from merextras.exceptions import NotPositiveDefiniteError, RefitWarning, UnsupportedModelError
+from merextras.foundation.aliases import Array
 from merextras.inference.ddf.contrasts import FTest, independent
 from merextras.inference.ddf.satterthwaite import in_basis, inverse_of
 from merextras.model.state.fitted import FittedModel, refitted
@@ -213,12 +213,12 @@ def kenward_roger(model: FittedModel, *, stacklevel: int = 2) -> KenwardRoger:
     inverse, _ = inverse_of(slopes.T @ expected @ slopes)
     parameters = 2.0 * slopes @ inverse @ slopes.T
     plain = sigma2 * found.unscaled
-    adjusted = plain + 2.0 * sigma2 * found.excess(parameters)
+    adjusted = plain + 2.0 * sigma2 * found.kr_adjustment(parameters)
     _check_adjusted(adjusted, plain)
     if np.any(second):
-        adjusted = adjusted - 2.0 * sigma2 * found.bent(inverse, slopes, second, expected)
+        adjusted = adjusted - 2.0 * sigma2 * found.kr_curvature(inverse, slopes, second, expected)
         _check_positive(adjusted)
-    return KenwardRoger(model, adjusted, plain, sigma2 * found.moves(), parameters)
+    return KenwardRoger(model, adjusted, plain, sigma2 * found.covariance_derivatives(), parameters)
 
 
 def _check_positive(adjusted: Array) -> None:

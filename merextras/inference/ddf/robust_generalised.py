@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from merextras._typing import Array, IntArray
 from merextras.distributions.degrees import Moments
 from merextras.exceptions import InvalidArgumentError, TooLargeError, UnsupportedModelError
+from merextras.foundation.aliases import Array, IntArray
 from merextras.inference.ddf.clusters import cluster_codes
 from merextras.inference.ddf.contrasts import FTest, independent
 from merextras.inference.ddf.satterthwaite import in_basis

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from merextras._typing import Array
 from merextras.distributions.degrees import Moments
 from merextras.engine.optimum.residual_information import residual_information
 from merextras.exceptions import ApproximationWarning
+from merextras.foundation.aliases import Array
 from merextras.inference.ddf.contrasts import FTest, independent
 from merextras.model.state.fitted import FittedModel
 
@@ -160,7 +160,7 @@ def satterthwaite(model: FittedModel, *, stacklevel: int = 2) -> Satterthwaite:
     basis[:m, :r], basis[m:, r:] = free, np.eye(one)
     parameters = _covariance(found.hessian(), basis, stacklevel + 1)
     inner = model.solution.sigma2 * found.unscaled
-    return Satterthwaite(model, inner, found.covariance_slopes(), parameters)
+    return Satterthwaite(model, inner, found.beta_covariance_slopes(), parameters)
 
 
 def _with_residuals(model: FittedModel, *, stacklevel: int) -> Satterthwaite:
@@ -175,7 +175,7 @@ def _with_residuals(model: FittedModel, *, stacklevel: int) -> Satterthwaite:
     basis = np.eye(len(fixed))[:, ~fixed]
     parameters = _covariance(found.hessian, basis, stacklevel + 1)
     inner = solution.sigma2 * solution.basis_covariance()
-    return Satterthwaite(model, inner, found.covariance_slopes, parameters)
+    return Satterthwaite(model, inner, found.beta_covariance_slopes, parameters)
 
 
 def _covariance(hessian: Array, basis: Array, stacklevel: int) -> Array:

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from merextras._checks import check_choice, check_count, check_jobs
-from merextras._rng import as_generator
-from merextras._typing import Rng
 from merextras.accessors.parameters import parameters
 from merextras.engine.replicates.iterated import Common
 from merextras.exceptions import InvalidArgumentError, MerextrasError
+from merextras.foundation.aliases import Rng
+from merextras.foundation.arguments import check_choice, check_count, check_jobs
+from merextras.foundation.rng import as_generator
 from merextras.inference.intervals import bootstrap_generalised
 from merextras.inference.intervals.refits import Block, Statistic, one_by_one
 from merextras.inference.intervals.replicates import (
@@ -24,8 +24,11 @@ from merextras.inference.intervals.replicates import (
     refit_drawn,
 )
 from merextras.model.design.resample_groups import outermost
-from merextras.model.fit.response_draws import Source
-from merextras.model.fit.response_draws_by_products import ProductSource, response_source
+from merextras.model.fit.response_draws import ResponseModel
+from merextras.model.fit.response_draws_by_products import (
+    ResponseModelByProducts,
+    response_model_of,
+)
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.state.fitted import FittedModel
 from merextras.model.state.one_sigma import require_one_sigma
@@ -158,9 +161,9 @@ def bootstrap(
         )
         return _result(*found, kind, use_u)
     generators = as_generator(rng).spawn(n_sims)
-    source = None
+    response_model = None
     if kind != "cases":
-        source = response_source(model, use_u=use_u, resampled=kind == "semiparametric")
+        response_model = response_model_of(model, use_u=use_u, resampled=kind == "semiparametric")
     if not model.design.keeps_rows:
         require_one_sigma(
             model,
@@ -169,24 +172,24 @@ def bootstrap(
             "fit the model in memory",
         )
     statistic = Statistic.of(func, model)
-    if func is None and source is not None and model.design.residual is None:
+    if func is None and response_model is not None and model.design.residual is None:
         size, long = block_size(model), is_long(model, n_sims)
-        given = (model, source, common_of(model, n_sims))
+        given = (model, response_model, common_of(model, n_sims))
         blocks = in_blocks(_together, given, generators, size=size, n_jobs=n_jobs, long=long)
     else:
-        one, long = (model, source, statistic), n_sims > _LONG
+        one, long = (model, response_model, statistic), n_sims > _LONG
         blocks = in_blocks(one_by_one, one, generators, size=_FEW, n_jobs=n_jobs, long=long)
     return _result(statistic, blocks, kind, use_u)
 
 
 def _together(
     model: FittedModel,
-    source: Source | ProductSource,
+    response_model: ResponseModel | ResponseModelByProducts,
     common: Common | None,
     generators: Sequence[np.random.Generator],
 ) -> Block:
     """All parameters of some replicates, through one design."""
-    fits = refit_drawn(model, source, generators, common)
+    fits = refit_drawn(model, response_model, generators, common)
     failed = ~fits.converged
     values = parameters(model, fits.theta, np.where(failed, np.nan, fits.sigma2), fits.beta)
     values[failed] = np.nan

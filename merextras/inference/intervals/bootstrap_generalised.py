@@ -10,10 +10,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from merextras._typing import Array
 from merextras.accessors.parameters import parameters_at_point
-from merextras.engine.generalised.laplace import LaplacePoint
+from merextras.engine.generalised.criterion.laplace import LaplacePoint
 from merextras.exceptions import InvalidArgumentError, MerextrasWarning, UnsupportedModelError
+from merextras.foundation.aliases import Array
 from merextras.inference.intervals.refits import Block, Statistic
 from merextras.inference.intervals.replicates import in_blocks
 from merextras.model.design.resample_groups import draw_groups, of_groups

@@ -8,16 +8,16 @@ from functools import partial
 
 import numpy as np
 
-from merextras._checks import check_choice, check_level
-from merextras._typing import Array
 from merextras.accessors.parameters import as_variances, parameter_names, parameters_at_point
 from merextras.distributions.curve import Curve
-from merextras.engine.generalised.held import Held, of_covariance, of_linear
+from merextras.engine.generalised.searches.held import Held, of_covariance, of_linear
 from merextras.engine.profile.charts import Correlation, FixedEffect, StandardDeviation, Target
 from merextras.engine.profile.constrained import Reached
 from merextras.engine.profile.own_charts import Own, OwnCorrelation, OwnDeviation
 from merextras.engine.profile.trace import Range, trace
 from merextras.exceptions import ProfileError
+from merextras.foundation.aliases import Array
+from merextras.foundation.arguments import check_choice, check_level
 from merextras.inference.intervals.profile_curve import curve_of
 from merextras.inference.intervals.profiling import check_followed, goals_of, kind_of, targets_of
 from merextras.model.generalised.fitted import FittedGlmm

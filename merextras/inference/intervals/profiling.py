@@ -9,7 +9,6 @@ from statistics import NormalDist
 
 import numpy as np
 
-from merextras._typing import Array
 from merextras.accessors.parameters import as_variances, parameters_at
 from merextras.distributions.curve import Curve
 from merextras.engine.covariance.covariances import Covariances
@@ -30,6 +29,7 @@ from merextras.engine.profile.paths_by_strata import ResidualPaths
 from merextras.engine.profile.trace import Range, Side, trace
 from merextras.engine.solution.pls import Solution
 from merextras.exceptions import ProfileError
+from merextras.foundation.aliases import Array
 from merextras.inference.intervals.profile_curve import curve_of
 from merextras.model.state.fitted import FittedModel
 

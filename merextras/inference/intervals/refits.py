@@ -10,12 +10,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merextras._typing import Array, BoolArray
 from merextras.accessors.parameters import parameter_names, parameters_of
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import Array, BoolArray
 from merextras.model.design.resample_groups import resampled
-from merextras.model.fit.response_draws import Source
-from merextras.model.fit.response_draws_by_products import ProductSource, refitted_products
+from merextras.model.fit.response_draws import ResponseModel
+from merextras.model.fit.response_draws_by_products import (
+    ResponseModelByProducts,
+    refitted_products,
+)
 from merextras.model.state.fitted import (
     FittedModel,
     fit_like,
@@ -97,17 +100,17 @@ def _numbers(result: Any) -> tuple[tuple[str, ...], Array]:
 
 def one_by_one(
     model: FittedModel,
-    source: Source | ProductSource | None,
+    response_model: ResponseModel | ResponseModelByProducts | None,
     statistic: Statistic,
     generators: Sequence[np.random.Generator],
 ) -> Block:
-    """Some replicates; `source` is where responses are drawn from, None to resample groups."""
+    """Some replicates; without a `response_model` groups are resampled."""
     values = np.full((len(generators), len(statistic.names)), np.nan)
     singular = np.zeros(len(generators), dtype=bool)
     failures: Counter[str] = Counter()
     for i, generator in enumerate(generators):
         try:
-            refit = _refit(model, source, generator)
+            refit = _refit(model, response_model, generator)
             if refit.opt_summary is not None and not refit.opt_summary.converged:
                 failures["not converged"] += 1
                 continue
@@ -123,13 +126,15 @@ def one_by_one(
 
 
 def _refit(
-    model: FittedModel, source: Source | ProductSource | None, generator: np.random.Generator
+    model: FittedModel,
+    response_model: ResponseModel | ResponseModelByProducts | None,
+    generator: np.random.Generator,
 ) -> FittedModel:
-    if isinstance(source, ProductSource):
+    if isinstance(response_model, ResponseModelByProducts):
         system = model.solution.factor.system
-        return refitted_products(model, source.responses([generator]).system(system, 0).cp)
-    if source is not None:
-        return refitted(model, y=source.draw([generator])[:, 0])
+        return refitted_products(model, response_model.responses([generator]).system(system, 0).cp)
+    if response_model is not None:
+        return refitted(model, y=response_model.draw([generator])[:, 0])
     design = resampled(model.design, generator)
     fit = fit_like(model, design, theta=start_for_user(model))
     return model._like(fit)

@@ -9,14 +9,14 @@ import numpy as np
 from joblib import delayed
 from tqdm import tqdm
 
-from merextras._jobs import in_order
-from merextras._typing import Array
 from merextras.engine.replicates.fits import ManyFits
 from merextras.engine.replicates.iterated import Common
 from merextras.engine.replicates.responses import Responses
 from merextras.engine.replicates.search import common_part, minimise_many
-from merextras.model.fit.response_draws import Source
-from merextras.model.fit.response_draws_by_products import ProductSource
+from merextras.foundation.aliases import Array
+from merextras.foundation.jobs import in_order
+from merextras.model.fit.response_draws import ResponseModel
+from merextras.model.fit.response_draws_by_products import ResponseModelByProducts
 from merextras.model.state.fitted import FittedModel, refit_start
 from merextras.model.state.one_sigma import require_one_sigma
 
@@ -108,11 +108,11 @@ def refit_all(model: FittedModel, y: Array, common: Common | None = None) -> Man
 
 def refit_drawn(
     model: FittedModel,
-    source: Source | ProductSource,
+    response_model: ResponseModel | ResponseModelByProducts,
     generators: Sequence[np.random.Generator],
     common: Common | None = None,
 ) -> ManyFits:
     """The model's refits to a response from each generator, all together."""
-    if isinstance(source, Source):
-        return refit_all(model, source.draw(generators), common)
-    return refit_reduced(model, source.responses(generators), common)
+    if isinstance(response_model, ResponseModel):
+        return refit_all(model, response_model.draw(generators), common)
+    return refit_reduced(model, response_model.responses(generators), common)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from merextras._checks import check_choice
-from merextras._typing import Array, BoolArray
 from merextras.distributions.degrees import Moments
 from merextras.distributions.uncertainty import Uncertainty
-from merextras.engine.generalised.marginal import linked
+from merextras.engine.generalised.criterion.marginal import linked
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
+from merextras.foundation.aliases import Array, BoolArray
+from merextras.foundation.arguments import check_choice
 from merextras.inference.ddf.method import Method
 from merextras.inference.ddf.robust_generalised import RobustGlmm
 from merextras.inference.functions.grid import Grid, evaluated

@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from merextras._checks import check_count, check_jobs, check_level
-from merextras._rng import as_generator
-from merextras._typing import Rng
 from merextras.exceptions import UnsupportedModelError
+from merextras.foundation.aliases import Rng
+from merextras.foundation.arguments import check_count, check_jobs, check_level
+from merextras.foundation.rng import as_generator
 from merextras.inference.intervals.replicates import block_size, check_joint_refits, in_blocks
 from merextras.inference.planning.rejections import PValues, test_responses
 from merextras.inference.planning.rejections_generalised import Planned, test_generalised
 from merextras.inference.planning.tested import FixedHypothesis, Hypothesis, read_test
-from merextras.model.fit.response_draws import Source
-from merextras.model.fit.response_draws_by_products import response_source
+from merextras.model.fit.response_draws import ResponseModel
+from merextras.model.fit.response_draws_by_products import response_model_of
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
@@ -192,15 +192,15 @@ def _linear(
 ) -> list[PValues]:
     """The tests of a linear model's studies, refitted together."""
     check_joint_refits(model, "power")
-    source = response_source(model, use_u=False, resampled=False)
-    if hypothesis.method == "lrt" and not isinstance(source, Source):
+    response_model = response_model_of(model, use_u=False, resampled=False)
+    if hypothesis.method == "lrt" and not isinstance(response_model, ResponseModel):
         raise UnsupportedModelError(
             "method='lrt': a model that was fitted from chunks keeps no rows, which the smaller "
             "model needs; take method='satterthwaite' for fixed effects, or pb_modcomp"
         )
     return in_blocks(
         test_responses,
-        (model, hypothesis, source),
+        (model, hypothesis, response_model),
         generators,
         size=min(block_size(model), _BLOCK),
         n_jobs=n_jobs,

@@ -11,11 +11,11 @@ import numpy as np
 import scipy.linalg as la
 from scipy import stats
 
-from merextras._typing import Array, BoolArray
 from merextras.engine.replicates.fits import ManyFits
 from merextras.engine.replicates.responses import Responses
 from merextras.engine.solution.pls import solve
 from merextras.exceptions import ApproximationWarning
+from merextras.foundation.aliases import Array, BoolArray
 from merextras.inference.ddf.method import f_row, method_of
 from merextras.inference.intervals.replicates import reduced, refit_reduced
 from merextras.inference.planning.tested import FixedHypothesis, Hypothesis, TermHypothesis
@@ -24,8 +24,8 @@ from merextras.inference.variance_tests.null_bootstrap import (
     least_squares,
     likelihood_ratio,
 )
-from merextras.model.fit.response_draws import Source
-from merextras.model.fit.response_draws_by_products import ProductSource
+from merextras.model.fit.response_draws import ResponseModel
+from merextras.model.fit.response_draws_by_products import ResponseModelByProducts
 from merextras.model.state.fitted import Fit, FittedModel, fit_at
 
 NOT_CONVERGED = "a fit did not converge"
@@ -55,14 +55,14 @@ class PValues:
 def test_responses(
     model: FittedModel,
     hypothesis: Hypothesis,
-    source: Source | ProductSource,
+    response_model: ResponseModel | ResponseModelByProducts,
     generators: Sequence[np.random.Generator],
 ) -> PValues:
     """Draw a response from each generator, refit the model and test the hypothesis."""
     if isinstance(hypothesis, FixedHypothesis) and hypothesis.method != "lrt":
-        return _wald(model, hypothesis, source, generators)
-    assert isinstance(source, Source)
-    y = source.draw(generators)
+        return _wald(model, hypothesis, response_model, generators)
+    assert isinstance(response_model, ResponseModel)
+    y = response_model.draw(generators)
     if isinstance(hypothesis, FixedHypothesis):
         large, small, shift = _pair_of_fixed(model, hypothesis)
         df = int(np.linalg.matrix_rank(hypothesis.matrix))
@@ -112,14 +112,14 @@ def _pair_of_fixed(
 def _wald(
     model: FittedModel,
     hypothesis: FixedHypothesis,
-    source: Source | ProductSource,
+    response_model: ResponseModel | ResponseModelByProducts,
     generators: Sequence[np.random.Generator],
 ) -> PValues:
     responses: Responses
-    if isinstance(source, Source):
-        responses = reduced(model, source.draw(generators))
+    if isinstance(response_model, ResponseModel):
+        responses = reduced(model, response_model.draw(generators))
     else:
-        responses = source.responses(generators)
+        responses = response_model.responses(generators)
     fits = refit_reduced(model, responses)
     tests = np.full((len(fits), 2), np.nan)
     failures = Counter({NOT_CONVERGED: int(np.sum(~fits.converged))})

@@ -11,8 +11,8 @@ import numpy as np
 import scipy.linalg as la
 from scipy import stats
 
-from merextras._typing import Array
 from merextras.exceptions import MerextrasWarning
+from merextras.foundation.aliases import Array
 from merextras.inference.planning.made_generalised import request_of
 from merextras.inference.planning.rejections import NO_TEST, NOT_CONVERGED, PValues
 from merextras.inference.planning.tested import FixedHypothesis, Hypothesis
@@ -115,7 +115,7 @@ def _without_fixed(model: FittedGlmm, hypothesis: FixedHypothesis) -> FittedGlmm
 def _without_term(model: FittedGlmm, at: int) -> FittedGlmm:
     design = model.design
     kept = [t for t in range(len(design.terms)) if t != at]
-    smaller = design.with_terms(kept)
+    smaller = design.restricted_to(kept)
     theta = smaller.covariances.natural_of([model.covariances[t] for t in kept])
     request = request_of(model)
     if not kept:  # the likelihood is exact then

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from merextras._rng import as_generator
-from merextras._typing import Array
 from merextras.accessors.ratios import check_ratio
-from merextras.engine.generalised.laplace import LaplacePoint
-from merextras.engine.generalised.marginal import WITHOUT_MEAN
-from merextras.engine.generalised.search import is_infinite_size
+from merextras.engine.generalised.criterion.laplace import LaplacePoint
+from merextras.engine.generalised.criterion.marginal import WITHOUT_MEAN
+from merextras.engine.generalised.searches.search import is_infinite_size
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
+from merextras.foundation.aliases import Array
+from merextras.foundation.rng import as_generator
 from merextras.inference.intervals.bootstrap_generalised import OfResponses, blocks_of
 from merextras.inference.variance_shares.variance_parts import Interval, bootstrap_of
 from merextras.model.generalised.again import Refits

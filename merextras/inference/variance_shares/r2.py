@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from merextras._typing import Array, Rng
-from merextras.inference.variance_shares.generalised import latent_bootstrap, latent_variances
+from merextras.foundation.aliases import Array, Rng
+from merextras.inference.variance_shares.generalised import (
+    latent_bootstrap,
+    latent_variances,
+)
 from merextras.inference.variance_shares.variance_parts import Interval, VarianceParts, by_residual
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.statsmodels.mixedlm import as_fitted

@@ -10,15 +10,15 @@ import numpy as np
 import pandas as pd
 import scipy.linalg as la
 
-from merextras._checks import check_ci, check_count
-from merextras._rng import as_generator
-from merextras._typing import Array, IntArray, Rng
 from merextras.accessors.estimates import group_sigmas
 from merextras.engine.covariance.covariances import Covariances
 from merextras.engine.products.basis import Basis
 from merextras.engine.products.effects import EffectBasis
 from merextras.engine.replicates.iterated import Common
 from merextras.exceptions import InvalidArgumentError, MerextrasError
+from merextras.foundation.aliases import Array, IntArray, Rng
+from merextras.foundation.arguments import check_ci, check_count
+from merextras.foundation.rng import as_generator
 from merextras.inference.intervals.refits import Block
 from merextras.inference.intervals.replicates import (
     block_size,
@@ -29,8 +29,11 @@ from merextras.inference.intervals.replicates import (
     refit_drawn,
 )
 from merextras.model.design.design import Design
-from merextras.model.fit.response_draws import Source
-from merextras.model.fit.response_draws_by_products import ProductSource, response_source
+from merextras.model.fit.response_draws import ResponseModel
+from merextras.model.fit.response_draws_by_products import (
+    ResponseModelByProducts,
+    response_model_of,
+)
 from merextras.model.state.fitted import FittedModel
 from merextras.results.replicates.bootstrap import Bootstrap
 
@@ -208,7 +211,7 @@ class Interval:
         check_joint_refits(model, "ci='bootstrap'")
         generators = as_generator(self.rng).spawn(self.n_sims)
         common = common_of(model, self.n_sims)
-        given = (model, response_source(model), parts, shares, common)
+        given = (model, response_model_of(model), parts, shares, common)
         size, long = block_size(model), is_long(model, self.n_sims)
         blocks = in_blocks(_replicates, given, generators, size=size, n_jobs=1, long=long)
         return bootstrap_of(names, shares(parts.at(model)[None])[0], blocks)
@@ -233,14 +236,14 @@ def bootstrap_of(names: Sequence[str], observed: Array, blocks: Sequence[Block])
 
 def _replicates(
     model: FittedModel,
-    source: Source | ProductSource,
+    response_model: ResponseModel | ResponseModelByProducts,
     parts: VarianceParts,
     shares: Callable[[Array], Array],
     common: Common | None,
     generators: Sequence[np.random.Generator],
 ) -> Block:
     """Refit the model to some replicates, all together."""
-    fits = refit_drawn(model, source, generators, common)
+    fits = refit_drawn(model, response_model, generators, common)
     failed = ~fits.converged
     values = shares(parts(fits.theta, fits.sigma2, fits.beta))
     values[failed] = np.nan

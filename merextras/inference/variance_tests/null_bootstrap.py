@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from merextras._typing import Array
 from merextras.engine.elimination.plan import prepare
 from merextras.engine.replicates.iterated import Common
 from merextras.engine.replicates.responses import Responses
 from merextras.engine.solution.pls import solve
+from merextras.foundation.aliases import Array
 from merextras.inference.intervals.replicates import (
     block_size,
     common_of,
@@ -26,8 +26,8 @@ from merextras.inference.intervals.replicates import (
 )
 from merextras.inference.nesting.nested_rowless import Restriction
 from merextras.model.design.design import Design
-from merextras.model.fit.response_draws import Source, own_source
-from merextras.model.fit.response_draws_by_products import ProductSource, gram_of
+from merextras.model.fit.response_draws import ResponseModel, own_response_model
+from merextras.model.fit.response_draws_by_products import ResponseModelByProducts, gram_of
 from merextras.model.state.fitted import Fit, FittedModel
 
 # A statistic below this share of the deviance is the rounding of two equal likelihoods.
@@ -43,7 +43,7 @@ def likelihood_ratio(null: Array | float, deviance: Array | float, n: int) -> Ar
 
 def least_squares(design: Design, *, reml: bool) -> FittedModel:
     """The design's fixed part without random effects, as a model without terms."""
-    plain = design.with_terms([])
+    plain = design.restricted_to([])
     return FittedModel(Fit(plain, solve(prepare(plain.cross_products()), (), reml=reml), None))
 
 
@@ -64,7 +64,7 @@ def null_sample(
     common = own, common_of(large, n_sims) if same else None
     found = in_blocks(
         _statistics,
-        (large, small, _null_source(large, small), common),
+        (large, small, _null_response_model(large, small), common),
         generators,
         size=block_size(large),
         n_jobs=n_jobs,
@@ -77,14 +77,14 @@ def null_sample(
 class _NullProducts:
     """Responses of the smaller model, by products with the larger one's design."""
 
-    source: ProductSource
+    by_products: ResponseModelByProducts
     restriction: Restriction
 
 
-def _null_source(large: FittedModel, small: FittedModel) -> Source | _NullProducts:
+def _null_response_model(large: FittedModel, small: FittedModel) -> ResponseModel | _NullProducts:
     """Where responses of the smaller model come from; its fixed part changes no ratio."""
     if large.design.keeps_rows:
-        return own_source(small)
+        return own_response_model(small)
     restriction, solution = Restriction(small, large), small.solution
     sigma = float(np.sqrt(solution.sigma2))
     roots = [np.zeros((k, 0)) for k in large.design.ks]
@@ -93,22 +93,27 @@ def _null_source(large: FittedModel, small: FittedModel) -> Source | _NullProduc
         roots[t] = np.hstack([roots[t], own.coordinates(sigma * c @ lam)])
     beta = np.zeros(large.solution.p)
     factor = gram_of(large)
-    return _NullProducts(ProductSource(factor, beta, tuple(roots), None, sigma), restriction)
+    return _NullProducts(
+        ResponseModelByProducts(factor, beta, tuple(roots), None, sigma), restriction
+    )
 
 
 def _statistics(
     large: FittedModel,
     small: FittedModel,
-    source: Source | _NullProducts,
+    response_model: ResponseModel | _NullProducts,
     common: tuple[Common | None, Common | None],
     generators: Sequence[np.random.Generator],
 ) -> Array:
-    if isinstance(source, _NullProducts):
-        sums = source.source.sums(generators)
+    if isinstance(response_model, _NullProducts):
+        sums = response_model.by_products.sums(generators)
         system = large.solution.factor.system
-        given = source.restriction.responses(sums), sums.responses(system, source.source.beta)
+        given = (
+            response_model.restriction.responses(sums),
+            sums.responses(system, response_model.by_products.beta),
+        )
     else:
-        y = source.draw(generators)
+        y = response_model.draw(generators)
         given = reduced(small, y), reduced(large, y)
     each = zip((small, large), given, common, strict=True)
     deviances = [deviances_of(model, responses, known) for model, responses, known in each]

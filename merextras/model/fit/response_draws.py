@@ -12,14 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
-from merextras._typing import Array
 from merextras.engine.kernels.blocks import block_diagonal
 from merextras.exceptions import UnsupportedModelError
+from merextras.foundation.aliases import Array
 from merextras.model.state.fitted import FittedModel
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class ResponseModel:
     """``mean + Z b + e`` with b and e normal, or e resampled.
 
     Attributes
@@ -59,7 +59,9 @@ class Source:
         return out
 
 
-def own_source(model: FittedModel, *, use_u: bool = False, resampled: bool = False) -> Source:
+def own_response_model(
+    model: FittedModel, *, use_u: bool = False, resampled: bool = False
+) -> ResponseModel:
     """Describe new responses on the model's own rows.
 
     Parameters
@@ -87,7 +89,7 @@ def own_source(model: FittedModel, *, use_u: bool = False, resampled: bool = Fal
         used = design.observed
         pool = ((design.y - model.mu)[used]) / sd[used]
         pool -= np.mean(pool)
-    return Source(mean, effects, sd, pool)
+    return ResponseModel(mean, effects, sd, pool)
 
 
 def scaled_effects(z: sp.csr_array, lam: Array, n_levels: int) -> sp.csr_array:

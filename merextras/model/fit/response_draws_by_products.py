@@ -13,13 +13,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from merextras._typing import Array
 from merextras.engine.elimination.plan import make_plan
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.replicates.draws import GramFactor, Sums, effects_and_noise, gram_factor
 from merextras.engine.replicates.responses import Responses
 from merextras.exceptions import NoRowsError
-from merextras.model.fit.response_draws import Source, own_source
+from merextras.foundation.aliases import Array
+from merextras.model.fit.response_draws import ResponseModel, own_response_model
 from merextras.model.state.fitted import FittedModel, fit_like, start_for_user
 
 #: Random effects of crossed factors for which a dense matrix is made (0.8 GB).
@@ -27,7 +27,7 @@ _LARGEST_TAIL = 10_000
 
 
 @dataclass(frozen=True, eq=False)
-class ProductSource:
+class ResponseModelByProducts:
     """``X beta + Z b + e`` with b and e normal.
 
     Attributes
@@ -86,20 +86,20 @@ class ProductSource:
         return self.sums(generators).responses(self.factor.system, self.beta)
 
 
-def response_source(
+def response_model_of(
     model: FittedModel, *, use_u: bool = False, resampled: bool = False
-) -> Source | ProductSource:
+) -> ResponseModel | ResponseModelByProducts:
     """Describe new responses of a model: by row, or by products where it keeps no rows.
 
-    Parameters are those of `own_source`; residuals can only be resampled by row.
+    Parameters are those of `own_response_model`; residuals can only be resampled by row.
     """
     if resampled or model.design.keeps_rows:
-        return own_source(model, use_u=use_u, resampled=resampled)
+        return own_response_model(model, use_u=use_u, resampled=resampled)
     solution = model.solution
     sigma = float(np.sqrt(solution.sigma2))
     effects = zip(solution.cp.basis.effects, solution.b, strict=True)
     modes = tuple(own.coordinates(b[:, :, None])[:, :, 0] for own, b in effects)
-    return ProductSource(
+    return ResponseModelByProducts(
         gram_of(model),
         solution.beta,
         tuple(sigma * lam for lam in solution.factor.lams),

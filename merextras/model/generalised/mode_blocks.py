@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from merextras._typing import Array
-from merextras.engine.generalised.laplace import LaplacePoint
+from merextras.engine.generalised.criterion.laplace import LaplacePoint
+from merextras.foundation.aliases import Array
 
 
 @dataclass(frozen=True)

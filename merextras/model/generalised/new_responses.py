@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from merextras._typing import Array
-from merextras.engine.generalised.marginal import WITHOUT_MEAN, over_normal
+from merextras.engine.generalised.criterion.marginal import WITHOUT_MEAN, over_normal
+from merextras.foundation.aliases import Array
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.generalised.probabilities import COUNTS, law_at, variance_at
 

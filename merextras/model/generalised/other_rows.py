@@ -7,13 +7,13 @@ from typing import TypeVar
 
 import numpy as np
 
-from merextras._typing import Array, IntArray
 from merextras.engine.deletion.tables import NO_LEVELS, NO_RANK, NO_ROWS, NOT_CONVERGED
-from merextras.engine.generalised.laplace import Laplace, LaplacePoint
-from merextras.engine.generalised.optimum import Optimum
-from merextras.engine.generalised.search import GlmmControl, optimise
+from merextras.engine.generalised.criterion.laplace import Laplace, LaplacePoint
+from merextras.engine.generalised.searches.optimum import Optimum
+from merextras.engine.generalised.searches.search import GlmmControl, optimise
 from merextras.engine.kernels import dense
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import Array, IntArray
 from merextras.model.design.design import RowDesign
 from merextras.model.design.rank import dependent_columns
 from merextras.model.fit.part_of_rows import part_of

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from merextras._typing import Array, IntArray
-from merextras.engine.generalised.by_cluster import AtRows, cluster_slopes, level_slopes
-from merextras.engine.generalised.quadrature import QuadraturePoint
+from merextras.engine.generalised.criterion.by_cluster import AtRows, cluster_slopes, level_slopes
+from merextras.engine.generalised.criterion.quadrature import QuadraturePoint
+from merextras.foundation.aliases import Array, IntArray
 from merextras.model.generalised.fitted import FittedGlmm
 
 

@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 import scipy.linalg as la
 
-from merextras._typing import Array, BoolArray, IntArray
-from merextras.engine.products.accumulate import basis_of, combined, permuted, spread, triangle
+from merextras.engine.products.accumulate import basis_of, combined, permuted, qr_factor, reindexed
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.products.restrict import restricted
 from merextras.engine.products.strata import Strata
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.design.options import callers_names
+from merextras.foundation.aliases import Array, BoolArray, IntArray
 from merextras.model.design.rowless import RowlessDesign
 from merextras.model.products import file
 from merextras.model.products.compatible import check_same
 from merextras.model.products.submodel import smaller_structure
+from merextras.model.settings.options import callers_names
 from merextras.model.source.dask import reduce_dask
 from merextras.model.source.one_pass import learn_and_reduce
 from merextras.model.source.request import ModelRequest
@@ -95,7 +95,7 @@ class ModelProducts:
         sizes = [len(coder.levels) for coder in coders]
         order = [self._term_of(other, t) for t in range(len(pairs))]
         theirs = permuted(other.products, order)
-        made = basis_of(triangle(other.rows, self.rows))
+        made = basis_of(qr_factor(other.rows, self.rows))
         basis = made.with_effects(self.products.joint_effects(theirs))
         parts, seen = [], [np.zeros(size, dtype=bool) for size in sizes]
         placed = []
@@ -108,7 +108,7 @@ class ModelProducts:
             ),
         ):
             at = [coder.codes(t.coder.frame()) for coder, t in zip(coders, terms, strict=True)]
-            parts.append(spread(cp.in_basis(basis), at, sizes))
+            parts.append(reindexed(cp.in_basis(basis), at, sizes))
             placed.append(at)
             for mine, places, new in zip(seen, at, flags, strict=True):
                 mine[places[new]] = True
@@ -116,7 +116,7 @@ class ModelProducts:
         total = ModelProducts(
             self.structure.with_levels(coders),
             parts[0] + parts[1],
-            triangle(other.rows, self.rows),
+            qr_factor(other.rows, self.rows),
             self.facts + facts,
             tuple(seen),
             self.n_dropped + other.n_dropped,
@@ -241,7 +241,7 @@ def _with_strata(
     basis, made = total.products.basis, []
     for own, each, at in zip((mine, theirs), strata, places, strict=True):
         where = coder.codes(own.frame())
-        made.append(each.in_basis(basis).spread(at, sizes, where, len(coder.levels)))
+        made.append(each.in_basis(basis).reindexed(at, sizes, where, len(coder.levels)))
     structure = replace(total.structure, residual=coder)
     return replace(total, structure=structure, strata=made[0] + made[1])
 
@@ -354,14 +354,14 @@ def products_within(design: RowlessDesign, formula: str, n_dropped: int) -> Mode
     return ModelProducts(
         structure,
         restricted(combined(design.products, chosen, design.rows), kept, freedoms),
-        triangle(rows),
+        qr_factor(rows),
         replace(
             facts,
-            x=triangle(facts.x[:, columns]),
+            x=qr_factor(facts.x[:, columns]),
             mean=facts.mean[columns],
             squares=facts.squares[columns],
             ones=facts.ones[columns],
-            effects=tuple(triangle(facts.effects[t][:, own]) for t, own in terms),
+            effects=tuple(qr_factor(facts.effects[t][:, own]) for t, own in terms),
         ),
         tuple(design.seen[t] for t, _ in terms),
         n_dropped,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merextras.engine.products.accumulate import spread
+from merextras.engine.products.accumulate import reindexed
 from merextras.exceptions import InvalidArgumentError, MerextrasError
 from merextras.model.columns.fixed import FORMULA_WORDS
 from merextras.model.columns.levels import LevelCounter
@@ -129,7 +129,7 @@ def reduce_dask(
     seen = tuple(np.zeros(size, dtype=bool) for size in sizes)
     for flags, at in zip(seen, total.seen, strict=True):
         flags[at] = True
-    products = spread(total.part.cp, total.part.at, sizes)
+    products = reindexed(total.part.cp, total.part.at, sizes)
     strata = strata_of(structure, total.strata, products.basis)
     return learnt, Reduced(products, total.part.rows, total.facts, seen, strata)
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from merextras._typing import Array, BoolArray
-from merextras.engine.products.accumulate import triangle
+from merextras.engine.products.accumulate import qr_factor
+from merextras.foundation.aliases import Array, BoolArray
 from merextras.model.structure.ranges import Numbers
 from merextras.model.structure.structure import ChunkRows
 
@@ -56,11 +56,11 @@ class ColumnSummaries:
             len(x),
             float(np.min(y, initial=np.inf)),
             float(np.max(y, initial=-np.inf)),
-            triangle(_counted(x, rows.frequencies)[used]),
+            qr_factor(_counted(x, rows.frequencies)[used]),
             mean,
             np.sum((x - mean) ** 2, axis=0),
             np.all(x == 1.0, axis=0),
-            tuple(triangle(term.values[used]) for term in rows.terms),
+            tuple(qr_factor(term.values[used]) for term in rows.terms),
             {name: Numbers.of(values, rows.counts) for name, values in rows.numbers.items()},
         )
 
@@ -72,11 +72,11 @@ class ColumnSummaries:
             n,
             min(self.low, other.low),
             max(self.high, other.high),
-            triangle(other.x, self.x),
+            qr_factor(other.x, self.x),
             self.mean + share * apart,
             self.squares + other.squares + self.n * share * apart**2,
             self.ones & other.ones,
-            tuple(triangle(b, a) for a, b in effects),
+            tuple(qr_factor(b, a) for a, b in effects),
             {
                 name: mine + other.numbers[name]
                 for name, mine in self.numbers.items()

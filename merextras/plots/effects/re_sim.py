@@ -11,8 +11,8 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 
-from merextras._checks import check_choice
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.arguments import check_choice
 from merextras.plots.drawing import arguments, style
 from merextras.plots.drawing.panels import (
     facets,

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from merextras._checks import check_choice, check_flag, check_level
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.arguments import check_choice, check_flag, check_level
 from merextras.plots.drawing import arguments
 
 _STATS = ("mean", "median")

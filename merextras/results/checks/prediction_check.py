@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from merextras._typing import Array
+from merextras.foundation.aliases import Array
 from merextras.results.base import freeze
 from merextras.results.checks.check import Check
 

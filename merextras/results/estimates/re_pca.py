@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merextras._typing import Array
+from merextras.foundation.aliases import Array
 from merextras.results.base import FrozenMapping, Parts, TextResult, freeze
 
 __all__ = ["Components", "RePca"]

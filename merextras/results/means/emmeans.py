@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merextras._checks import check_level, one_of
-from merextras._typing import Array
 from merextras.distributions.multiplicity import said
 from merextras.distributions.uncertainty import Uncertainty
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import Array
+from merextras.foundation.arguments import check_level, one_of
 from merextras.results.base import Parts, Table, TextResult, freeze
 from merextras.results.means.contrasts import (
     Contrasts,
@@ -26,8 +26,8 @@ from merextras.results.means.contrasts import (
     simple_set,
 )
 from merextras.results.means.family_tests import (
-    Asked,
     Family,
+    FamilySettings,
     across_families,
     adjustment,
     alternative,
@@ -229,7 +229,7 @@ class Emmeans(TextResult):
         asked = method if interaction in (None, False) else interaction
         how = adjustment(adjust, sets[0].kind, asked, what)
         level = self.level if level is None else check_level(level)
-        asked_for = Asked(how, cross_adjust, what, level)
+        asked_for = FamilySettings(how, cross_adjust, what, level)
         return as_ratios(self._tested(within, where, sets, asked_for), self.link)
 
     def test(
@@ -282,7 +282,7 @@ class Emmeans(TextResult):
             ContrastSet("identity", self.labels[names].iloc[at], np.eye(len(at))) for _, at in where
         ]
         level = self.level if level is None else check_level(level)
-        found = self._tested(within, where, sets, Asked(how, cross_adjust, what, level))
+        found = self._tested(within, where, sets, FamilySettings(how, cross_adjust, what, level))
         return replace(found, what=f"Tests: {self.what[:1].lower()}{self.what[1:]}")
 
     def cld(
@@ -374,7 +374,7 @@ class Emmeans(TextResult):
         return list(dict.fromkeys([*wanted, *(o for o in outer if o in self.labels.columns)]))
 
     def _tested(
-        self, within: list[str], where: Groups, sets: Sequence[ContrastSet], asked: Asked
+        self, within: list[str], where: Groups, sets: Sequence[ContrastSet], asked: FamilySettings
     ) -> Contrasts:
         """The tests of all families, with what is said of them."""
         tables = []

@@ -8,8 +8,6 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from merextras._checks import check_choice
-from merextras._typing import Array
 from merextras.distributions.multiplicity import (
     ADJUSTMENTS,
     DEFAULTS,
@@ -20,6 +18,8 @@ from merextras.distributions.multiplicity import (
 )
 from merextras.distributions.uncertainty import Uncertainty
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import Array
+from merextras.foundation.arguments import check_choice
 from merextras.results.means.contrast_sets import PAIRS
 
 _SIDES = {
@@ -133,7 +133,7 @@ def adjustment(given: object, kind: str, method: object, what: Alternative) -> t
 
 
 @dataclass(frozen=True)
-class Asked:
+class FamilySettings:
     """How families are tested.
 
     Attributes
@@ -169,7 +169,7 @@ class Family:
     offset: Array
     compared: int
 
-    def tested(self, uncertainty: Uncertainty, asked: Asked) -> pd.DataFrame:
+    def tested(self, uncertainty: Uncertainty, asked: FamilySettings) -> pd.DataFrame:
         """``estimate std_error df statistic p_value conf_low conf_high``, a row per function."""
         how, what, level = asked.adjust, asked.what, asked.level
         table = uncertainty.table(self.rows, self.offset)

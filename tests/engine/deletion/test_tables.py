@@ -17,7 +17,7 @@ from merextras.engine.deletion.criteria import DeletionProblem
 from merextras.engine.deletion.levels import Levels, pieces
 from merextras.engine.deletion.refitter import Refitter
 from merextras.engine.deletion.tables import Deletions, Rows, Whole, refit_one_by_one
-from merextras.engine.derivatives.gradient import covariance_slopes
+from merextras.engine.derivatives.gradient import deviance_slopes
 from merextras.engine.elimination.plan import prepare
 from merextras.engine.optimum.newton import Control
 from merextras.engine.products.term_rows import TermRows
@@ -78,7 +78,7 @@ def test_the_criteria_of_what_is_left_by_levels(design, kind, reml):
         scale = abs(rest.deviance()) + rest.n
         close(point.deviance[g], rest.deviance(), MANY_KERNEL, scale=scale)
         close(slopes[g], gradient(rest), MANY_KERNEL, scale=scale)
-        hessian = average_information(rest) + second_part(covariance_slopes(rest), design.ks)
+        hessian = average_information(rest) + second_part(deviance_slopes(rest), design.ks)
         close(hessians[g], hessian, MANY_KERNEL, scale=scale)
 
 

@@ -15,7 +15,7 @@ from properties.compare import close
 from properties.designs import Design, designs
 from tolerances import GRADIENT, ORACLE
 
-from merextras.engine.derivatives.gradient import covariance_slopes
+from merextras.engine.derivatives.gradient import deviance_slopes
 from merextras.engine.elimination.plan import prepare
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.products.term_rows import TermRows
@@ -33,7 +33,7 @@ def test_average_information(design, reml):
 @given(designs())
 def test_second_part_is_what_lambda_adds_to_the_second_derivative(design):
     """tr(D_t G_t) is quadratic in theta: its second differences are exact."""
-    slopes = covariance_slopes(design.solution(reml=True))
+    slopes = deviance_slopes(design.solution(reml=True))
 
     def trace(theta):
         lams = covpar.unpack(theta, design.ks)
@@ -62,8 +62,8 @@ def test_a_factor_of_many_levels(k, weighted):
         close(solution.deviance(), expected["deviance"], ORACLE)
         close(solution.beta, expected["beta"], ORACLE)
         close(solution.fixed_covariance(), expected["joint"][-2:, -2:], ORACLE)
-        own = dense_v.covariance_slopes(design, reml=reml)
-        for ours, theirs in zip(covariance_slopes(solution), own, strict=True):
+        own = dense_v.deviance_slopes(design, reml=reml)
+        for ours, theirs in zip(deviance_slopes(solution), own, strict=True):
             close(ours, theirs, ORACLE)
         close(average_information(solution), dense_v.average_information(design, reml=reml), ORACLE)
 

@@ -14,7 +14,7 @@ from properties.compare import close
 from properties.designs import Design, designs
 from tolerances import GRADIENT, ORACLE
 
-from merextras.engine.derivatives.gradient import covariance_slopes, factor_slopes
+from merextras.engine.derivatives.gradient import deviance_slopes, factor_slopes
 from merextras.engine.products.term_rows import TermRows
 from merextras.engine.solution.pls import solve
 
@@ -33,8 +33,8 @@ def test_against_central_differences(design, reml):
 @settings(max_examples=examples(100))
 @given(designs(), st.booleans())
 def test_against_dense_matrices(design, reml):
-    solution, expected = design.solution(reml=reml), dense_v.covariance_slopes(design, reml=reml)
-    slopes = covariance_slopes(solution)
+    solution, expected = design.solution(reml=reml), dense_v.deviance_slopes(design, reml=reml)
+    slopes = deviance_slopes(solution)
     for ours, theirs in zip(slopes, expected, strict=True):
         close(ours, theirs, ORACLE, scale=1.0)
         np.testing.assert_array_equal(ours, ours.T)
@@ -50,8 +50,6 @@ def test_slopes_of_crossed_terms_with_large_variances(size):
     y = rng.normal(size=90) + sum(size * rng.normal(size=t.n_levels)[t.codes] for t in terms)
     design = Design(np.ones((90, 1)), y, tuple(terms), None, (size * np.eye(1),) * 2)
     for reml in (False, True):
-        expected = dense_v.covariance_slopes(design, reml=reml)
-        for ours, theirs in zip(
-            covariance_slopes(design.solution(reml=reml)), expected, strict=True
-        ):
+        expected = dense_v.deviance_slopes(design, reml=reml)
+        for ours, theirs in zip(deviance_slopes(design.solution(reml=reml)), expected, strict=True):
             close(ours, theirs, 1e-14 * size**2 * 90)

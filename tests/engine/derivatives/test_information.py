@@ -50,7 +50,12 @@ def test_against_dense_matrices(design, reml):
     v_inv, changes, columns = dense_pieces(design, solution)
     close(found.traces, [np.sum(v_inv * v) for v in changes], ORACLE, scale=1.0)
     products = [v_inv @ v for v in changes]
-    close(found.pairs, [[np.sum(a * b.T) for b in products] for a in products], ORACLE, scale=1.0)
+    close(
+        found.trace_products,
+        [[np.sum(a * b.T) for b in products] for a in products],
+        ORACLE,
+        scale=1.0,
+    )
     sides = [a @ v_inv @ columns for a in products]
     close(found.first, [columns.T @ side for side in sides], ORACLE, scale=1.0)
     second = [[columns.T @ a @ side for side in sides] for a in products]
@@ -117,7 +122,7 @@ def test_covariance_slopes(design):
 
     at = np.append(design.theta, np.sqrt(solution.sigma2))
     turn = solution.cp.basis.transform
-    found = turn @ information_of(solution).covariance_slopes() @ turn.T
+    found = turn @ information_of(solution).beta_covariance_slopes() @ turn.T
     expected = differences(covariance, at)
     size = np.max(np.abs(covariance(at)))
     close(found[:-1], expected[:-1], SECOND_DERIVATIVE, scale=size)
@@ -131,7 +136,7 @@ def test_columns_in_blocks_are_the_same(monkeypatch):
     solution = solve(prepare(cp), [np.eye(1), np.eye(1)], reml=True)
     whole = information_of(solution)
     monkeypatch.setattr(information, "_CHUNK", 1)
-    close(information_of(solution).pairs, whole.pairs, ORACLE)
+    close(information_of(solution).trace_products, whole.trace_products, ORACLE)
 
 
 def test_separate_levels_share_a_column():

@@ -18,7 +18,7 @@ from properties.designs import Design, designs
 from properties.local import in_pieces, local_designs
 from tolerances import ORACLE
 
-from merextras.engine.derivatives.gradient import covariance_slopes, factor_slopes
+from merextras.engine.derivatives.gradient import deviance_slopes, factor_slopes
 from merextras.engine.posterior import joint, leverage
 from merextras.engine.products.term_rows import TermRows
 from merextras.engine.solution.lme4_factor import random_factor, random_fixed_factor
@@ -74,9 +74,9 @@ def test_the_conditional_covariance_against_the_oracle(design, pieces):
 def test_derivatives_against_dense_matrices(design, reml, pieces):
     ours, expected = (
         solutions(design, reml=reml, pieces=pieces)[1],
-        dense_v.covariance_slopes(design, reml=reml),
+        dense_v.deviance_slopes(design, reml=reml),
     )
-    for found, d in zip(covariance_slopes(ours), expected, strict=True):
+    for found, d in zip(deviance_slopes(ours), expected, strict=True):
         close(found, d, ORACLE, scale=1.0)
     for found, d, lam in zip(factor_slopes(ours), expected, design.lams, strict=True):
         close(found, 2.0 * d @ lam, ORACLE, scale=1.0)
@@ -121,7 +121,7 @@ def test_the_joint_distribution_is_that_of_the_dense_tail(design, pieces):
 @given(local_designs(max_k=1, special_theta=False))
 def test_information_is_that_of_the_dense_tail(design):
     dense, sparse = (information(s) for s in solutions(design, reml=True, pieces=False))
-    close(sparse.pairs, dense.pairs, ORACLE, scale=1.0)
+    close(sparse.trace_products, dense.trace_products, ORACLE, scale=1.0)
     close(sparse.hessian(), dense.hessian(), ORACLE, scale=1.0)
 
 
@@ -170,9 +170,9 @@ def test_slopes_with_large_variances(size):
     terms = [TermRows(c, np.ones((120, 1)), int(c.max()) + 1) for c in codes]
     y = rng.normal(size=120) + sum(size * rng.normal(size=t.n_levels)[t.codes] for t in terms)
     design = Design(np.ones((120, 1)), y, tuple(terms), None, (size * np.eye(1),) * 2)
-    expected = dense_v.covariance_slopes(design, reml=True)
+    expected = dense_v.deviance_slopes(design, reml=True)
     ours = solutions(design, reml=True, pieces=True)[1]
-    for found, d in zip(covariance_slopes(ours), expected, strict=True):
+    for found, d in zip(deviance_slopes(ours), expected, strict=True):
         close(found, d, 1e-14 * size**2 * 120)
     for found, d in zip(factor_slopes(ours), expected, strict=True):
         close(found, 2.0 * size * d, 1e-14 * size**2 * 120)

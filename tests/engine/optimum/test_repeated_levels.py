@@ -13,7 +13,7 @@ from properties.designs import designs
 from tolerances import ORACLE
 
 from merextras.engine.covariance.cholesky import lower_indices
-from merextras.engine.derivatives.gradient import covariance_slopes, factor_slopes
+from merextras.engine.derivatives.gradient import deviance_slopes, factor_slopes
 from merextras.engine.elimination.plan import prepare
 from merextras.engine.optimum.repeated_levels import Exchangeable
 from merextras.engine.products.crossprod import CrossProducts
@@ -33,14 +33,14 @@ def check(cp, theta, *, reml):
     # A slope is a difference of what may cancel: relative to its parts.
     part = np.sqrt(cp.own[0].sum(axis=0).diagonal())
     parts = np.outer(part, part)
-    near(have.covariance_slopes()[0] / parts, covariance_slopes(want)[0] / parts)
+    near(have.deviance_slopes()[0] / parts, deviance_slopes(want)[0] / parts)
     lam = np.abs(lams[0]) * part[:, None]
     slopes, expected = have.factor_slopes()[0], factor_slopes(want)[0]
     near(slopes / part[:, None], expected / part[:, None], 1.0 + np.max(lam))
     rows, _ = lower_indices(len(part))
     scale = np.outer(part[rows], part[rows])
-    moves = covpar.of(want).covariance_slopes(theta)
-    information, expected = have.average_information(moves), average_information(want)
+    covariance_slopes = covpar.of(want).covariance_slopes(theta)
+    information, expected = have.average_information(covariance_slopes), average_information(want)
     near(information / scale, expected / scale, 1.0 + np.max(lam) ** 2)
     return levels
 

@@ -107,7 +107,7 @@ def test_sums_of_parts(design, seed):
             there.append(h)
         own = Strata.of_parts(parts, sizes).in_basis(basis)
         same = [np.arange(size) for size in sizes]
-        made.append(own.spread(same, sizes, np.array(there), len(strata)))
+        made.append(own.reindexed(same, sizes, np.array(there), len(strata)))
     whole, total = strata.at(log_omega), (made[0] + made[1]).at(log_omega)
     for left, right in zip(
         (*whole.own, *whole.to_xy, whole.xy), (*total.own, *total.to_xy, total.xy), strict=True

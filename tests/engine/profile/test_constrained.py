@@ -72,7 +72,7 @@ class TestCharts:
         w, u, z = self.start(target)
         g = np.random.default_rng(1).normal(size=len(w))
         found = differences(lambda v: g @ target.chart(v[0], v[1:])[1], np.append(u, z))
-        np.testing.assert_allclose(target.bend(w, g), found, atol=1e-8)
+        np.testing.assert_allclose(target.second_derivatives(w, g), found, atol=1e-8)
 
     def test_gradient(self, target, system):
         _, u, z = self.start(target)

@@ -16,7 +16,7 @@ from properties.designs import designs
 from tolerances import MANY_DEVIANCE, MANY_KERNEL, MANY_THETA, SAME_REPLICATES
 
 import merextras as mx
-from merextras.engine.derivatives.gradient import covariance_slopes
+from merextras.engine.derivatives.gradient import deviance_slopes
 from merextras.engine.elimination.plan import prepare
 from merextras.engine.optimum.criterion import Criterion
 from merextras.engine.optimum.newton import Control
@@ -132,7 +132,7 @@ def test_deviance_and_derivatives_at_a_theta(design, reml):
             if not np.isfinite(one.deviance()):
                 continue
             close(slope[r], gradient(one), MANY_KERNEL, scale=scale)
-            ds = covariance_slopes(one)
+            ds = deviance_slopes(one)
             for d, span in zip(ds, problem.covariances.spans, strict=True):
                 close(slopes[r][span, span], d, MANY_KERNEL, scale=scale)
             second = average_information(one) + second_part(ds, design.ks)

@@ -13,10 +13,10 @@ import pytest
 from tolerances import ROBUST_GLMM
 
 import merextras as mx
-from merextras.engine.generalised.laplace import Laplace
-from merextras.engine.generalised.modes import find_modes
-from merextras.engine.generalised.quadrature import Quadrature
-from merextras.engine.generalised.table import Table
+from merextras.engine.generalised.criterion.laplace import Laplace
+from merextras.engine.generalised.criterion.modes import find_modes
+from merextras.engine.generalised.criterion.quadrature import Quadrature
+from merextras.engine.generalised.rows.table import Table
 from merextras.engine.products.term_rows import TermRows
 from merextras.exceptions import InvalidArgumentError, MerextrasWarning, UnsupportedModelError
 from merextras.model.generalised.scores import cluster_scores, sandwich

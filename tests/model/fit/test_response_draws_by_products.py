@@ -10,7 +10,7 @@ from chunk_models import table
 import merextras as mx
 from merextras.exceptions import NoRowsError
 from merextras.model.fit import response_draws_by_products
-from merextras.model.fit.response_draws_by_products import response_source
+from merextras.model.fit.response_draws_by_products import response_model_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::merextras.exceptions.MerextrasWarning")
 
@@ -51,7 +51,7 @@ def _moments(model):
 def test_moments_of_the_draws(data, formula, kwargs):
     model = mx.lmer(formula, [data], **kwargs)
     mean, covariance = _moments(mx.lmer(formula, data, **kwargs))
-    sums = response_source(model).sums(np.random.default_rng(1).spawn(N))
+    sums = response_model_of(model).sums(np.random.default_rng(1).spawn(N))
     error = np.std(sums.squares) / np.sqrt(N)
     assert abs(np.mean(sums.squares) - mean) < 4.0 * error
     found = np.cov(sums.x)
@@ -63,14 +63,14 @@ def test_moments_of_the_draws(data, formula, kwargs):
 def test_the_residual_variance_has_its_chi_square(data):
     """With the effects kept, what [Z X] leaves of a response is sigma**2 chi2(n - rank)."""
     model = mx.lmer("y ~ x + (1 | g) + (1 | h)", [data])
-    source = response_source(model, use_u=True)
+    response_model = response_model_of(model, use_u=True)
     n, sigma2 = model.nobs(), model.sigma() ** 2
-    assert source.df == n - source.factor.rank
+    assert response_model.df == n - response_model.factor.rank
     generators = np.random.default_rng(2).spawn(N)
     fits = mx.bootstrap(model, lambda m: m.sigma() ** 2, n_sims=200, use_u=True, rng=3)
     # REML's estimate with 67 effects that are fitted: unbiased up to their shrinkage.
     assert abs(np.mean(fits.estimates) / sigma2 - 1.0) < 0.03
-    sums = source.sums(generators)
+    sums = response_model.sums(generators)
     b = np.concatenate([part.reshape(-1) for part in model.solution.b])
     z = mx.lmer("y ~ x + (1 | g) + (1 | h)", data).design.z()
     expected = n * sigma2 + np.sum((z @ b) ** 2)

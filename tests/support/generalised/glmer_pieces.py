@@ -10,7 +10,7 @@ import merextras as mx
 
 EXPECTED = json.loads(
     (
-        Path(__file__).resolve().parents[1] / "reference" / "glmer_pieces" / "expected.json"
+        Path(__file__).resolve().parents[2] / "reference" / "glmer_pieces" / "expected.json"
     ).read_text(encoding="utf-8")
 )
 

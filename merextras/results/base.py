@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -42,6 +42,31 @@ class TextResult:
     def to_text(self) -> str:
         """The text that is printed."""
         return "\n".join(p if isinstance(p, str) else format_columns(p) for p in self._parts())
+
+
+def read_only(array: Array) -> Array:
+    """A view that can't be written to: draws can be most of the memory in use."""
+    out = np.asarray(array).view()
+    out.flags.writeable = False
+    return out
+
+
+class FrozenArrays:
+    """A dataclass whose arrays are read-only copies, after it was pickled, too.
+
+    A subclass names them in `_arrays`, and calls this `__post_init__` in its own.
+    """
+
+    _arrays: ClassVar[tuple[str, ...]] = ()
+
+    def __post_init__(self) -> None:
+        for name in self._arrays:
+            object.__setattr__(self, name, freeze(getattr(self, name)))
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # An unpickled array is writable again.
+        self.__dict__.update(state)
+        self.__post_init__()
 
 
 class Table(pd.DataFrame):
@@ -129,6 +154,11 @@ def formatted(frame: pd.DataFrame, digits: int = 4) -> pd.DataFrame:
         if pd.api.types.is_float_dtype(out[name]):
             out[name] = format_numbers(out[name].to_numpy(), digits)
     return out
+
+
+def p_text(p: float) -> str:
+    """Three significant digits; what R can't tell from zero as R does."""
+    return "<2e-16" if p < 2e-16 else f"{p:.3g}"
 
 
 def format_numbers(values: Array, digits: int = 4) -> list[str]:

@@ -2,5 +2,6 @@
 
 Read `gradient` (of the profiled deviance in theta), `average_information` (second-order
 information for Newton steps), `information` (first and second derivatives in the elements of
-the covariances, for degrees of freedom), `identified` (whether variances can be told apart).
+the covariances, for degrees of freedom; `traces` of it), `identified` (whether variances can be
+told apart).
 """

@@ -14,14 +14,21 @@ from merextras._checks import check_level, one_of
 from merextras._typing import Array
 from merextras.distributions.curve import Curve
 from merextras.exceptions import InvalidArgumentError
-from merextras.results.base import FrozenMapping, Parts, TextResult, format_numbers, freeze
+from merextras.results.base import (
+    FrozenArrays,
+    FrozenMapping,
+    Parts,
+    TextResult,
+    format_numbers,
+    freeze,
+)
 
 #: What `parm` and `which` call the groups of parameters, as lme4 does.
 GROUPS = ("theta_", "beta_")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Profile(TextResult):
+class Profile(FrozenArrays, TextResult):
     """Profiles of a model's parameters, as `MerMod.profile` makes them; arrays are read-only.
 
     Attributes

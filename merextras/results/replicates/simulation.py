@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from merextras._typing import Array
-from merextras.results.base import FrozenMapping, Parts, TextResult
+from merextras.results.base import FrozenArrays, FrozenMapping, Parts, TextResult, read_only
 
 #: Numbers that the summary of draws copies at a time (32 MB).
 _BLOCK = 2**22
@@ -59,7 +59,7 @@ def effects_frame(
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class SimResult(TextResult):
+class SimResult(FrozenArrays, TextResult):
     """Draws of a mixed model's parameters, as `sim` makes them; arrays are read-only.
 
     Attributes
@@ -96,8 +96,8 @@ class SimResult(TextResult):
 
     def __post_init__(self) -> None:
         for name in ("fixef", "sigma"):
-            object.__setattr__(self, name, _read_only(getattr(self, name)))
-        arrays = {factor: _read_only(draws) for factor, draws in self.ranef.items()}
+            object.__setattr__(self, name, read_only(getattr(self, name)))
+        arrays = {factor: read_only(draws) for factor, draws in self.ranef.items()}
         object.__setattr__(self, "ranef", FrozenMapping(arrays))
         for name in ("levels", "terms", "partners", "sigmas"):
             object.__setattr__(self, name, FrozenMapping(getattr(self, name)))
@@ -163,10 +163,3 @@ class SimResult(TextResult):
         ]
         shown = table.set_index("term").rename_axis(None)
         return [f"{self.n_sims} draws of the parameters", shown, *parts]
-
-
-def _read_only(array: Array) -> Array:
-    # A view: draws can be most of the memory in use.
-    out = np.asarray(array).view()
-    out.flags.writeable = False
-    return out

@@ -85,10 +85,7 @@ def _criteria(model: FittedModel) -> pd.DataFrame:
 
 
 def _notes(model: FittedModel) -> tuple[str, ...]:
-    if isinstance(model, FittedGlmm):
-        notes = _notes_on_family(model)
-    else:
-        notes = _notes_on_options(model)
+    notes = _notes_on_family(model) if isinstance(model, FittedGlmm) else _notes_on_options(model)
     if model.n_dropped:
         notes.append(f"{model.n_dropped} row(s) with missing values were left out.")
     if dropped := model.design.fixed.dropped:

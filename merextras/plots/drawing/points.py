@@ -60,16 +60,16 @@ def segments(
     """
     at, low, high = (np.asarray(values, dtype=float) for values in (at, low, high))
     known = np.isfinite(low) & np.isfinite(high)
-    if known.any():
-        usual = {"linewidth": style.line_width(pitch), "rasterized": len(at) > style.RASTER_FROM}
-        draw = ax.hlines if across else ax.vlines
-        draw(at[known], low[known], high[known], **{"zorder": 2, **usual, **look})
+    usual = {"linewidth": style.line_width(pitch), "rasterized": len(at) > style.RASTER_FROM}
+    draw = ax.hlines if across else ax.vlines
+    draw(at[known], low[known], high[known], **{"zorder": 2, **usual, **look})
 
 
 def intervals(ax: Axes, frame: pd.DataFrame, at: Any, pitch: float) -> None:
     """Draw a segment from ``lower`` to ``upper`` at each place; they are `pitch` points apart."""
-    look: dict[str, Any] = {"color": style.estimated(), "alpha": 0.45}
-    segments(ax, at, frame["lower"], frame["upper"], pitch, **look)
+    low, high = frame["lower"].to_numpy(float), frame["upper"].to_numpy(float)
+    if np.isfinite(low).any() and np.isfinite(high).any():
+        segments(ax, at, low, high, pitch, color=style.estimated(), alpha=0.45)
 
 
 def mark(ax: Axes, frame: pd.DataFrame, x: str, y: str, size: str, count: int) -> None:

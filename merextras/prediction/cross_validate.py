@@ -19,7 +19,8 @@ from merextras._jobs import in_order
 from merextras._rng import as_generator
 from merextras._typing import Array, IntArray, Rng
 from merextras.diagnostics.influence import row_groups, table_of
-from merextras.engine.deletion.tables import Deletions, Whole, solution_without
+from merextras.engine.deletion.one_by_one import solution_without
+from merextras.engine.deletion.tables import Deletions, Whole
 from merextras.engine.solution.pls import Solution
 from merextras.exceptions import ApproximationWarning, InvalidArgumentError, MerextrasError
 from merextras.model.design.design import Design

@@ -61,7 +61,8 @@ class FrozenArrays:
 
     def __post_init__(self) -> None:
         for name in self._arrays:
-            object.__setattr__(self, name, freeze(getattr(self, name)))
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, freeze(getattr(self, name)))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         # An unpickled array is writable again.

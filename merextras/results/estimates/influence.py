@@ -88,7 +88,7 @@ class Influence(FrozenArrays, TextResult):
 
     _arrays = (
         "beta", "vcov", "parameters", "theta", "betas", "std_errors", "parameter_values", "thetas",
-        "cov_ratio", "cov_trace", "displacement", "n_deleted",
+        "cov_ratio", "cov_trace", "displacement", "n_deleted", "whitening",
     )  # fmt: skip
 
     def __post_init__(self) -> None:

@@ -41,7 +41,6 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
-from merextras import _hints
 from merextras.accessors.extract import (
     model_info,
     re_corr_extract,
@@ -52,20 +51,21 @@ from merextras.accessors.extract import (
 )
 from merextras.checking import check_model, model_checks
 from merextras.datasets import load_dataset
-from merextras.diagnostics.collinearity import check_collinearity
-from merextras.diagnostics.convergence import check_convergence
-from merextras.diagnostics.dispersion import check_overdispersion, check_zero_inflation
-from merextras.diagnostics.heteroscedasticity import check_heteroscedasticity
-from merextras.diagnostics.laplace import check_laplace
-from merextras.diagnostics.normality import check_normality
-from merextras.diagnostics.outliers import check_outliers
-from merextras.diagnostics.predictions import check_predictions
-from merextras.diagnostics.residual_table import qq_residuals, residual_table
-from merextras.diagnostics.rmse import rmse
-from merextras.diagnostics.shrinkage import shrinkage
-from merextras.diagnostics.singularity import check_singularity
+from merextras.diagnostics.assumptions.collinearity import check_collinearity
+from merextras.diagnostics.assumptions.dispersion import check_overdispersion, check_zero_inflation
+from merextras.diagnostics.assumptions.heteroscedasticity import check_heteroscedasticity
+from merextras.diagnostics.assumptions.normality import check_normality
+from merextras.diagnostics.assumptions.outliers import check_outliers
+from merextras.diagnostics.assumptions.predictions import check_predictions
+from merextras.diagnostics.estimation.convergence import check_convergence
+from merextras.diagnostics.estimation.laplace import check_laplace
+from merextras.diagnostics.estimation.singularity import check_singularity
+from merextras.diagnostics.random_effects.shrinkage import shrinkage
+from merextras.diagnostics.residuals.residual_table import qq_residuals, residual_table
+from merextras.diagnostics.residuals.rmse import rmse
 from merextras.distributions.rlrt_null import lrt_sim, rlrt_sim
 from merextras.fit_lmer import lmer
+from merextras.foundation import hints as _hints
 from merextras.glmermod import GlmerMod, glmer, glmer_nb
 from merextras.inference.all_fit import all_fit
 from merextras.inference.arm.dic import extract_dic
@@ -98,20 +98,20 @@ from merextras.inference.variance_shares.variance_decomposition import variance_
 from merextras.inference.variance_tests.exact_lrt import exact_lrt
 from merextras.inference.variance_tests.exact_rlrt import exact_rlrt
 from merextras.mermod import MerMod
-from merextras.model.design.cov_prior import Gamma, InverseWishart, Wishart
 from merextras.model.products.products import ModelProducts, cross_products, load_cross_products
+from merextras.model.settings.cov_prior import Gamma, InverseWishart, Wishart
 from merextras.model.state.control import LmerControl
 from merextras.model_list import ModelList, lmer_list
-from merextras.prediction.cross_validate import cross_validate
-from merextras.prediction.expected_rank import expected_rank
-from merextras.prediction.observations import average_obs, draw, find_form_funs, random_obs
-from merextras.prediction.re_impact import re_impact
-from merextras.prediction.re_margins import re_margins
-from merextras.prediction.stream_rows import stream_rows
-from merextras.prediction.what_if import what_if
-from merextras.prediction.what_if_average import what_if_average
-from merextras.prediction.what_if_spread import what_if_spread
-from merextras.prediction.wiggle import super_factor, wiggle
+from merextras.prediction.cases.observations import average_obs, draw, find_form_funs, random_obs
+from merextras.prediction.cases.wiggle import super_factor, wiggle
+from merextras.prediction.counterfactual.what_if import what_if
+from merextras.prediction.counterfactual.what_if_average import what_if_average
+from merextras.prediction.counterfactual.what_if_spread import what_if_spread
+from merextras.prediction.ranks.expected_rank import expected_rank
+from merextras.prediction.ranks.re_impact import re_impact
+from merextras.prediction.ranks.re_margins import re_margins
+from merextras.prediction.rows.cross_validate import cross_validate
+from merextras.prediction.rows.stream_rows import stream_rows
 from merextras.simulation.mcsamp import mcsamp
 from merextras.simulation.predict_interval import predict_interval
 from merextras.simulation.re_sim import fe_sim, re_sim

@@ -6,21 +6,21 @@ from typing import Any
 
 import numpy as np
 
-from merextras._checks import check_count
-from merextras._rng import as_generator
-from merextras._typing import Rng
 from merextras.accessors.estimates import ranef
-from merextras.diagnostics.checks_generalised import heteroscedasticity
-from merextras.diagnostics.collinearity import check_collinearity
-from merextras.diagnostics.convergence import check_convergence
-from merextras.diagnostics.dispersion import check_overdispersion, check_zero_inflation
-from merextras.diagnostics.heteroscedasticity import check_heteroscedasticity
-from merextras.diagnostics.normality import check_normality, of_glmm
-from merextras.diagnostics.outliers import check_outliers
-from merextras.diagnostics.predictions import check_predictions
-from merextras.diagnostics.residual_table import qq_residuals, residual_table
-from merextras.diagnostics.simulated import Simulated
-from merextras.diagnostics.singularity import check_singularity
+from merextras.diagnostics.assumptions.collinearity import check_collinearity
+from merextras.diagnostics.assumptions.dispersion import check_overdispersion, check_zero_inflation
+from merextras.diagnostics.assumptions.heteroscedasticity import check_heteroscedasticity
+from merextras.diagnostics.assumptions.normality import check_normality, of_glmm
+from merextras.diagnostics.assumptions.outliers import check_outliers
+from merextras.diagnostics.assumptions.predictions import check_predictions
+from merextras.diagnostics.estimation.convergence import check_convergence
+from merextras.diagnostics.estimation.singularity import check_singularity
+from merextras.diagnostics.residuals.checks_generalised import heteroscedasticity
+from merextras.diagnostics.residuals.residual_table import qq_residuals, residual_table
+from merextras.diagnostics.residuals.simulated import Simulated
+from merextras.foundation.aliases import Rng
+from merextras.foundation.arguments import check_count
+from merextras.foundation.rng import as_generator
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.checks.check import Check

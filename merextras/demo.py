@@ -12,8 +12,8 @@ import statsmodels.formula.api as smf
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 import merextras as mx
-from merextras._checks import check_columns, check_frame
 from merextras.exceptions import InvalidArgumentError, MerextrasWarning, RankDeficientWarning
+from merextras.foundation.arguments import check_columns, check_frame
 
 FORMULA = "extro ~ open + agree + social"
 #: Rows that the model's six parameters need at least.

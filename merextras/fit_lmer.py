@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from merextras.mermod import MerMod
-from merextras.model.design.options import check_sigma, refuse_two_sigmas
 from merextras.model.fit.lmer import fit_formula, fit_source, read_products
 from merextras.model.formula.parse import check_order
+from merextras.model.settings.options import check_sigma, refuse_two_sigmas
 from merextras.model.source.source import is_dask, is_source
 from merextras.model.state.control import LmerControl
 

@@ -7,7 +7,7 @@ from inspect import getattr_static
 from typing import Any, NoReturn
 
 from merextras.accessors import generalised
-from merextras.diagnostics import influence_generalised
+from merextras.diagnostics.case_deletion import influence_generalised
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
 from merextras.inference.comparison import anova_generalised
 from merextras.inference.fixed_effects import drop1_generalised
@@ -18,7 +18,7 @@ from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.state.control import LmerControl
 from merextras.model.state.linear_only import linear_only
 from merextras.model.statsmodels.bayes_mixed_glm import read_bayes_mixed_glm
-from merextras.prediction import predict_generalised
+from merextras.prediction.rows import predict_generalised
 from merextras.simulation import simulate_generalised
 
 #: Methods of a linear model that are right for a generalised one as they are.

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from merextras import _hints
 from merextras.accessors import blocks as _blocks
 from merextras.accessors import description, estimates, likelihood, rows
 from merextras.accessors import get_me as _get_me
 from merextras.accessors import summary as _summary
-from merextras.diagnostics import influence as _influence
-from merextras.diagnostics import leverage as _leverage
-from merextras.diagnostics import re_pca as _re_pca
-from merextras.diagnostics import residual_table as _residual_table
+from merextras.diagnostics.case_deletion import influence as _influence
+from merextras.diagnostics.case_deletion import leverage as _leverage
+from merextras.diagnostics.random_effects import re_pca as _re_pca
+from merextras.diagnostics.residuals import residual_table as _residual_table
+from merextras.foundation import hints
 from merextras.inference.comparison import anova as _anova
 from merextras.inference.fixed_effects import drop1 as _drop1
 from merextras.inference.fixed_effects import summary as _tested
@@ -27,7 +27,7 @@ from merextras.model.state.control import LmerControl
 from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels import to_statsmodels as _to_statsmodels
 from merextras.model.statsmodels.mixedlm import is_bayes_mixed_glm, read_mixedlm
-from merextras.prediction import predict as _predict
+from merextras.prediction.rows import predict as _predict
 from merextras.simulation import simulate as _simulate
 
 
@@ -131,7 +131,7 @@ class MerMod(FittedModel):
         # Called for what is not there, and for a property that raised AttributeError itself.
         if name.startswith("_") or hasattr(type(self), name):
             return object.__getattribute__(self, name)
-        raise AttributeError(_hints.of_model(type(self).__name__, name, dir(type(self))))
+        raise AttributeError(hints.of_model(type(self).__name__, name, dir(type(self))))
 
     @classmethod
     def from_cross_products(

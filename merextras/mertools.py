@@ -25,15 +25,15 @@ from merextras.accessors.extract import (
     re_sd_extract,
     theta_extract,
 )
-from merextras.diagnostics.rmse import rmse
+from merextras.diagnostics.residuals.rmse import rmse
 from merextras.inference.intervals.sub_boot import sub_boot
 from merextras.inference.variance_shares.icc_from_data import icc_from_data
 from merextras.model_list import lmer_list
-from merextras.prediction.expected_rank import expected_rank
-from merextras.prediction.observations import average_obs, draw, find_form_funs, random_obs
-from merextras.prediction.re_impact import re_impact
-from merextras.prediction.re_margins import re_margins
-from merextras.prediction.wiggle import super_factor, wiggle
+from merextras.prediction.cases.observations import average_obs, draw, find_form_funs, random_obs
+from merextras.prediction.cases.wiggle import super_factor, wiggle
+from merextras.prediction.ranks.expected_rank import expected_rank
+from merextras.prediction.ranks.re_impact import re_impact
+from merextras.prediction.ranks.re_margins import re_margins
 from merextras.simulation.predict_interval import predict_interval
 from merextras.simulation.re_sim import fe_sim, re_sim
 

@@ -10,16 +10,16 @@ import joblib
 import numpy as np
 import pandas as pd
 
-from merextras._checks import check_choice, check_jobs, one_of
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.arguments import check_choice, check_jobs, one_of
 from merextras.inference.fixed_effects.pooling import pool_fixef
 from merextras.inference.model_summaries import pooled_ranef, pooled_var_corr, re_stats
 from merextras.mermod import MerMod
 from merextras.model.columns.fixed import Scope
-from merextras.model.design.cov_prior import check_cov_prior
-from merextras.model.design.options import MISSING, Options, callers_names
 from merextras.model.fit.lmer import fit_options
 from merextras.model.frame.read import as_pandas
+from merextras.model.settings.cov_prior import check_cov_prior
+from merextras.model.settings.options import MISSING, Options, callers_names
 from merextras.model.state.control import LmerControl
 from merextras.model.state.fitted import Fit, warn_of
 from merextras.model.statsmodels.mixedlm import as_fitted

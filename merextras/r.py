@@ -127,6 +127,8 @@ _PLOT = {"dat": "data", "var": "stat", "sigmaScale": "sigma_scale"}
 _MERTOOLS = {"merMod": "m", "groupFctr": "group"}
 _SIM = {"merMod": "m", "nsims": "n_sims", "seed": "rng"}
 _DRAW = {"merMod": "m", "varList": "var_list"}
+#: Rooms of which several functions are taken.
+_CASES, _ASSUMPTIONS = "prediction.cases", "diagnostics.assumptions"
 _BROOM = {"x": "m", "conf_level": "level", "ddf_method": "ddf", "nsim": "n_sims", "seed": "rng"}
 TABLE: dict[str, Spelling] = {
     # Fitting
@@ -184,8 +186,8 @@ TABLE: dict[str, Spelling] = {
     "rstudent": _method("rstudent"),
     "cooks.distance": _method("cooks_distance"),
     "influence": _method("influence"),
-    "dfbeta": _function("diagnostics.influence", "dfbeta", model="influence"),
-    "dfbetas": _function("diagnostics.influence", "dfbetas", model="influence"),
+    "dfbeta": _function("diagnostics.case_deletion.influence", "dfbeta", model="influence"),
+    "dfbetas": _function("diagnostics.case_deletion.influence", "dfbetas", model="influence"),
     "predict": _method("predict"),
     "simulate": _method("simulate", nsim="n_sims", seed="rng"),
     # What the model is
@@ -259,28 +261,24 @@ TABLE: dict[str, Spelling] = {
     "lmerModList": _function("model_list", "lmer_list", data="datasets"),
     "modelFixedEff": _function("model_list", "ModelList.pool"),
     "modelRandEffStats": _function("model_list", "ModelList.re_stats"),
-    "expectedRank": _function("prediction.expected_rank", "expected_rank", **_MERTOOLS),
+    "expectedRank": _function("prediction.ranks.expected_rank", "expected_rank", **_MERTOOLS),
     "REimpact": _idiom("re_impact(...)", "verbs.re_impact_of", seed="rng", **_MERTOOLS),
-    "REmargins": _function("prediction.re_margins", "re_margins", **_MERTOOLS),
+    "REmargins": _function("prediction.ranks.re_margins", "re_margins", **_MERTOOLS),
     "REquantile": _function("accessors.extract", "re_quantile", **_MERTOOLS),
     "REextract": _function("accessors.extract", "re_extract", merMod="m"),
     "thetaExtract": _function("accessors.extract", "theta_extract", merMod="m"),
     "REsdExtract": _function("accessors.extract", "re_sd_extract", model="m"),
     "REcorrExtract": _function("accessors.extract", "re_corr_extract", model="m"),
     "modelInfo": _function("accessors.extract", "model_info", object="m"),
-    "averageObs": _function("prediction.observations", "average_obs", **_DRAW, origData="data"),
-    "randomObs": _function("prediction.observations", "random_obs", **_DRAW, seed="rng"),
-    "draw": _function(
-        "prediction.observations", "draw", object="m", varList="var_list", seed="rng"
-    ),
+    "averageObs": _function(f"{_CASES}.observations", "average_obs", **_DRAW, origData="data"),
+    "randomObs": _function(f"{_CASES}.observations", "random_obs", **_DRAW, seed="rng"),
+    "draw": _function(f"{_CASES}.observations", "draw", object="m", varList="var_list", seed="rng"),
     "findFormFuns": _function(
-        "prediction.observations", "find_form_funs", merMod="m", origData="data"
+        f"{_CASES}.observations", "find_form_funs", merMod="m", origData="data"
     ),
-    "wiggle": _function(
-        "prediction.wiggle", "wiggle", varlist="var_list", valueslist="values_list"
-    ),
-    "superFactor": _function("prediction.wiggle", "super_factor", fullLev="full_levels"),
-    "RMSE": _function("diagnostics.rmse", "rmse", merMod="m"),
+    "wiggle": _function(f"{_CASES}.wiggle", "wiggle", varlist="var_list", valueslist="values_list"),
+    "superFactor": _function(f"{_CASES}.wiggle", "super_factor", fullLev="full_levels"),
+    "RMSE": _function("diagnostics.residuals.rmse", "rmse", merMod="m"),
     "ICC": _function("inference.variance_shares.icc_from_data", "icc_from_data"),
     "subBoot": _function(
         "inference.intervals.sub_boot", "sub_boot", merMod="m", FUN="func", R="n_sims", seed="rng"
@@ -296,19 +294,23 @@ TABLE: dict[str, Spelling] = {
     ),
     "model_performance": _function("inference.comparison.performance", "performance", model="m"),
     "compare_performance": _function("inference.comparison.performance", "compare"),
-    "check_collinearity": _function("diagnostics.collinearity", "check_collinearity", x="m"),
-    "check_convergence": _function("diagnostics.convergence", "check_convergence", x="m"),
+    "check_collinearity": _function(f"{_ASSUMPTIONS}.collinearity", "check_collinearity", x="m"),
+    "check_convergence": _function(
+        "diagnostics.estimation.convergence", "check_convergence", x="m"
+    ),
     "check_heteroscedasticity": _function(
-        "diagnostics.heteroscedasticity", "check_heteroscedasticity", x="m"
+        f"{_ASSUMPTIONS}.heteroscedasticity", "check_heteroscedasticity", x="m"
     ),
     "check_model": _function("checking", "check_model", x="m"),
-    "check_normality": _function("diagnostics.normality", "check_normality", x="m", effects="what"),
-    "check_outliers": _function("diagnostics.outliers", "check_outliers", x="m"),
+    "check_normality": _function(
+        f"{_ASSUMPTIONS}.normality", "check_normality", x="m", effects="what"
+    ),
+    "check_outliers": _function(f"{_ASSUMPTIONS}.outliers", "check_outliers", x="m"),
     "check_predictions": _function(
-        "diagnostics.predictions", "check_predictions", object="m", iterations="n_sims"
+        f"{_ASSUMPTIONS}.predictions", "check_predictions", object="m", iterations="n_sims"
     ),
     "check_singularity": _function(
-        "diagnostics.singularity", "check_singularity", x="m", tolerance="tol"
+        "diagnostics.estimation.singularity", "check_singularity", x="m", tolerance="tol"
     ),
     # broom.mixed
     "tidy": _idiom("tidy(...)", "verbs.tidy_of", **_BROOM),

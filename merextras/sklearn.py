@@ -21,10 +21,10 @@ except ImportError as err:
         'merextras.sklearn needs scikit-learn 1.6 or newer: pip install "merextras[sklearn]"'
     ) from err
 
-from merextras._checks import check_choice
-from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError
 from merextras.fit_lmer import lmer
+from merextras.foundation.aliases import Array
+from merextras.foundation.arguments import check_choice
 from merextras.mermod import MerMod
 
 __all__ = ["MixedModelRegressor"]

@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from merextras._checks import check_choice
-from merextras._typing import Array
 from merextras.accessors.rows import by_row
-from merextras.model.design.cov_prior import as_code
+from merextras.foundation.aliases import Array
+from merextras.foundation.arguments import check_choice
 from merextras.model.formula import translate
 from merextras.model.formula.parse import parse
 from merextras.model.formula.rewrite import bar_text, term_labels
 from merextras.model.formula.translate import unquoted
+from merextras.model.settings.cov_prior import as_code
 from merextras.model.state.fitted import FittedModel
 
 

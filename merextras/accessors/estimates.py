@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from merextras._checks import check_flag, one_of
-from merextras._typing import Array
 from merextras.engine.elimination import columns
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import Array
+from merextras.foundation.arguments import check_flag, one_of
 from merextras.model.state.fitted import FittedModel
 from merextras.results.base import FrozenMapping
 from merextras.results.estimates.ranef import Ranef

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merextras._typing import Array
 from merextras.accessors import likelihood
 from merextras.accessors.estimates import mean_sigma, ranef, var_corr
 from merextras.accessors.pick import pick_effect
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import Array
 from merextras.model.statsmodels.mixedlm import as_fitted
 
 #: A share of levels this close to a whole number of them is that number: rounding.

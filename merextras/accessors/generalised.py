@@ -7,11 +7,11 @@ import json
 import numpy as np
 import pandas as pd
 
-from merextras._checks import check_choice, check_flag
-from merextras._rng import as_generator
-from merextras._typing import Array, Rng
 from merextras.accessors.rows import by_row
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import Array, Rng
+from merextras.foundation.arguments import check_choice, check_flag
+from merextras.foundation.rng import as_generator
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.generalised.probabilities import places_given, places_over_effects
 

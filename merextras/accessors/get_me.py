@@ -11,13 +11,13 @@ import pandas as pd
 import scipy.linalg as la
 import scipy.sparse as sp
 
-from merextras._checks import check_choice
-from merextras._typing import Array
 from merextras.accessors.description import call, formula, model_frame, weight_values
 from merextras.accessors.estimates import fixef, sigma
 from merextras.accessors.likelihood import as_function
 from merextras.engine.solution.lme4_factor import as_given, random_factor, random_fixed_factor
 from merextras.exceptions import NoRowsError, UnsupportedModelError
+from merextras.foundation.aliases import Array
+from merextras.foundation.arguments import check_choice
 from merextras.model.state.fitted import FittedModel
 
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from merextras._typing import Array
 from merextras.accessors.estimates import group_sigmas
 from merextras.engine.covariance.covariances import Covariances
 from merextras.engine.covariance.structure import Structure
-from merextras.engine.generalised.laplace import LaplacePoint
+from merextras.engine.generalised.criterion.laplace import LaplacePoint
+from merextras.foundation.aliases import Array
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.state.fitted import FittedModel
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from merextras._checks import one_of
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.arguments import one_of
 from merextras.model.design.design import INTERCEPT, Design
 
 #: What a whole prediction and its fixed part are called, beside the factors.

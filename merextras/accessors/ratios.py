@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from merextras._checks import check_flag
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.arguments import check_flag
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.state.fitted import FittedModel
 from merextras.results.means.transformed import RATIOS

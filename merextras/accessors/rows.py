@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from merextras._checks import check_choice
-from merextras._typing import Array
+from merextras.foundation.aliases import Array
+from merextras.foundation.arguments import check_choice
 from merextras.model.design.user_rows import in_user_rows
 from merextras.model.state.fitted import FittedModel
 

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from merextras._typing import Array
 from merextras.accessors import generalised, likelihood
 from merextras.accessors.estimates import fixef, var_corr, vcov
 from merextras.accessors.rows import residual_values
+from merextras.foundation.aliases import Array
 from merextras.model.design.questions import bar_text
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.state.fitted import FittedModel, is_singular

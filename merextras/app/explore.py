@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from merextras._checks import check_flag
-from merextras._extras import need
 from merextras.app.serve import Explorer
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.arguments import check_flag
+from merextras.foundation.extras import need
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.reporting.cases import rows_of
 

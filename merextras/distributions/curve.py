@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from merextras._frozen import freeze
-from merextras._typing import Array, IntArray
 from merextras.engine.kernels.cubic import hermite
+from merextras.foundation.aliases import Array, IntArray
+from merextras.foundation.frozen import freeze
 
 _BISECTIONS = 60
 

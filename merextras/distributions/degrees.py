@@ -7,8 +7,8 @@ from typing import Protocol
 
 import numpy as np
 
-from merextras._frozen import freeze
-from merextras._typing import Array
+from merextras.foundation.aliases import Array
+from merextras.foundation.frozen import freeze
 
 # Numbers held at a time (32 MB).
 _BLOCK = 2**22

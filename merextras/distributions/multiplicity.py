@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
-from merextras._typing import Array
 from merextras.distributions.simultaneous import LargestT, range_isf, range_sf, sidak
+from merextras.foundation.aliases import Array
 
 ADJUSTMENTS = (
     "tukey",

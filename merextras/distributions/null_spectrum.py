@@ -18,10 +18,10 @@ import numpy as np
 import scipy.linalg as la
 import scipy.sparse as sp
 
-from merextras._typing import Array, IntArray
 from merextras.engine.kernels.dense import orthonormal
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
+from merextras.foundation.aliases import Array, IntArray
 
 # Eigenvalues this close, relatively, are one. K of them then change the log-likelihood ratio by
 # less than K times this.

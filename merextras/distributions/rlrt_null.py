@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from merextras._checks import check_count
-from merextras._rng import as_generator
-from merextras._typing import Array, IntArray, Rng
 from merextras.distributions.null_spectrum import Spectrum, spectrum
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
+from merextras.foundation.aliases import Array, IntArray, Rng
+from merextras.foundation.arguments import check_count
+from merextras.foundation.rng import as_generator
 
 __all__ = ["lrt_sim", "rlrt_sim"]
 

@@ -14,7 +14,7 @@ from scipy import special, stats
 from scipy.interpolate import BSpline, make_interp_spline
 from scipy.stats import qmc
 
-from merextras._typing import Array
+from merextras.foundation.aliases import Array
 
 # Ranges of k unit normals up to this are told apart; beyond, tails are below 1e-300.
 _WIDEST, _KNOTS = 50.0, 2001

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from merextras._frozen import freeze
-from merextras._typing import Array, BoolArray, IntArray
 from merextras.distributions.degrees import Degrees
 from merextras.engine.kernels import dense
+from merextras.foundation.aliases import Array, BoolArray, IntArray
+from merextras.foundation.frozen import freeze
 
 # A function is estimable if less than this share of it lies where X has no columns of its own.
 _NOT_ESTIMABLE = 1e-6

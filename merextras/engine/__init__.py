@@ -7,5 +7,5 @@ kept of the data), `fronts` (sparse Cholesky factorisation of locally crossed fa
 deviance), `derivatives` (gradient, average information, derivatives in the covariances),
 `posterior` (joint distribution of all effects, leverages), `optimum` (the search over theta),
 `profile` (the optimum with one parameter held), `replicates` (many responses to one design),
-`deletion` (refits without some rows).
+`deletion` (refits without some rows), `generalised` (generalised models, on all of these).
 """

@@ -1,8 +1,10 @@
 """Inference from a fitted model, one verb a file.
 
-Rooms from the bottom up: `nesting` (is a likelihood ratio a test?), `ddf` (degrees of freedom),
-`arm` (arm's verbs), `intervals` (profile, bootstrap, confint), `variance_tests` (exact tests of
-a variance), `variance_shares` (R squared, ICC), `fixed_effects` (tests of the fixed effects),
-`means` (marginal means), `comparison` (models against each other). `all_fit` compares
-optimisers and `model_summaries` describes fits.
+Rooms from the bottom up: `arm` (arm's verbs), `nesting` (is a likelihood ratio a test?), `ddf`
+(degrees of freedom), `intervals` (profile, bootstrap, confint), `functions` (linear functions of
+the fixed effects, reference grids), `variance_shares` (R squared, ICC), `fixed_effects` (tests of
+the fixed effects), `variance_tests` (exact tests of a variance), `means` (marginal means),
+`comparison` (models against each other), `planning` (power of a study). `all_fit` and
+`all_fit_generalised` compare optimisers, `lm_list` fits a linear model to each group,
+`model_summaries` describes several fits.
 """

@@ -11,14 +11,14 @@ import numpy as np
 from joblib import Parallel, delayed
 from scipy import optimize
 
-from merextras._checks import check_count, check_jobs
-from merextras._rng import as_generator
-from merextras._typing import Array, Rng
 from merextras.accessors.theta import parameter_labels, theta_names
 from merextras.engine.covariance.covariances import SINGULAR
 from merextras.engine.optimum.criterion import Point
 from merextras.engine.optimum.newton import minimise
 from merextras.engine.optimum.start import moments, residual_start
+from merextras.foundation.aliases import Array, Rng
+from merextras.foundation.arguments import check_count, check_jobs
+from merextras.foundation.rng import as_generator
 from merextras.inference import all_fit_generalised
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.state.fitted import FittedModel

@@ -11,11 +11,11 @@ import numpy as np
 from joblib import delayed
 from scipy import optimize
 
-from merextras._typing import Array
 from merextras.engine.covariance.covariances import SINGULAR
-from merextras.engine.generalised.laplace import Laplace, LaplacePoint
-from merextras.engine.generalised.search import GlmmControl, optimise
-from merextras.engine.generalised.start import start
+from merextras.engine.generalised.criterion.laplace import Laplace, LaplacePoint
+from merextras.engine.generalised.searches.search import GlmmControl, optimise
+from merextras.engine.generalised.searches.start import start
+from merextras.foundation.aliases import Array
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.results.estimates.all_fit import OneFit
 

@@ -9,19 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from merextras._checks import check_choice
-from merextras._typing import Array, BoolArray, IntArray
 from merextras.engine.kernels import blocks
 from merextras.exceptions import (
     InvalidArgumentError,
     RankDeficientWarning,
     UnsupportedModelError,
 )
+from merextras.foundation.aliases import Array, BoolArray, IntArray
+from merextras.foundation.arguments import check_choice
 from merextras.model.columns.fixed import Scope
 from merextras.model.design.build import build_design
 from merextras.model.design.design import Design
-from merextras.model.design.options import Options, callers_names
 from merextras.model.frame.read import as_pandas
+from merextras.model.settings.options import Options, callers_names
 from merextras.results.estimates.lm_list import LmList
 
 __all__ = ["lm_list"]

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from merextras._typing import Array
 from merextras.accessors.estimates import ranef, sigma, var_corr
+from merextras.foundation.aliases import Array
 from merextras.model.state.fitted import FittedModel
 from merextras.results.estimates.ranef import Ranef
 from merextras.results.estimates.var_corr import Component, VarCorr

@@ -3,6 +3,8 @@
 This is the only part of merextras that imports matplotlib and seaborn, and ``import merextras``
 does not import it. No function changes a style or an ``rcParams`` entry; what is drawn follows the
 style that is set when it is called.
+
+Rooms: `drawing` (what the plots share), `checks` (of a fit), `effects`, `predictions`, `tests`.
 """
 
 from __future__ import annotations

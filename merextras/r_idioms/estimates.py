@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merextras._checks import one_of
-from merextras._typing import Rng
 from merextras.accessors.parameters import parameter_names
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import Rng
+from merextras.foundation.arguments import one_of
 from merextras.inference.comparison.anova import anova as compare
 from merextras.inference.comparison.anova_generalised import anova as compare_generalised
 from merextras.inference.fixed_effects.summary import summary as summarise

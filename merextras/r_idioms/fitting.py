@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merextras._checks import check_choice, one_of
 from merextras.exceptions import InvalidArgumentError
 from merextras.fit_lmer import lmer as fit_lmer
+from merextras.foundation.arguments import check_choice, one_of
 from merextras.glmermod import GlmerMod
 from merextras.glmermod import glmer as fit_glmer
 from merextras.mermod import MerMod

@@ -8,12 +8,12 @@ from typing import Any
 
 import pandas as pd
 
-from merextras._checks import check_count, check_flag
-from merextras._typing import Rng
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import Rng
+from merextras.foundation.arguments import check_count, check_flag
 from merextras.inference.means import emmeans as means
 from merextras.inference.means.specs import read_specs
-from merextras.prediction.re_impact import re_impact
+from merextras.prediction.ranks.re_impact import re_impact
 from merextras.results.base import FrozenMapping
 from merextras.results.means.emmeans import Emmeans
 from merextras.simulation.predict_interval import predict_interval

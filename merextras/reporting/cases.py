@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merextras._checks import check_choice, check_columns, check_count
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.arguments import check_choice, check_columns, check_count
 from merextras.model.frame.read import given_frame
 from merextras.reporting.script import Named, Script, literal
 from merextras.reporting.view import MX

@@ -11,9 +11,9 @@ from typing import Any
 
 import pandas as pd
 
-from merextras._checks import check_choice, check_level
-from merextras._extras import need
 from merextras.exceptions import InvalidArgumentError, MerextrasError
+from merextras.foundation.arguments import check_choice, check_level
+from merextras.foundation.extras import need
 from merextras.inference.ddf.method import method_of
 from merextras.inference.ddf.robust import KINDS
 from merextras.model.state.fitted import FittedModel

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from merextras._checks import check_choice
+from merextras.foundation.arguments import check_choice
 
 THEMES = ("light", "dark")
 FORMATS = ("png", "svg")

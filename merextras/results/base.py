@@ -10,8 +10,8 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 import pandas as pd
 
-from merextras._frozen import freeze as freeze  # noqa: PLC0414 (with the results that use it)
-from merextras._typing import Array
+from merextras.foundation.aliases import Array
+from merextras.foundation.frozen import freeze as freeze  # noqa: PLC0414 (with the results that use it)
 
 V = TypeVar("V")
 

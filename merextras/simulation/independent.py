@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from merextras._checks import one_of
-from merextras._typing import Array, IntArray
 from merextras.accessors.estimates import ranef
 from merextras.accessors.pick import R_INTERCEPT
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import Array, IntArray
+from merextras.foundation.arguments import one_of
 from merextras.model.design.design import INTERCEPT, Design
 from merextras.model.state.fitted import FittedModel
 from merextras.simulation.linear_predictor import Drawer

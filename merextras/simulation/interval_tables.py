@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from merextras._typing import Array
 from merextras.accessors.pick import COMBINED, FIXED, parts_of
+from merextras.foundation.aliases import Array
 from merextras.model.design.design import Design
 from merextras.model.generalised.draws import of_means
 from merextras.model.generalised.fitted import FittedGlmm

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from merextras._typing import Array, IntArray
+from merextras.foundation.aliases import Array, IntArray
 from merextras.model.newdata.rows import NewRows
 from merextras.model.newdata.target import Target
 from merextras.model.state.fitted import FittedModel

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from merextras._checks import check_choice, check_count, check_flag, check_level
-from merextras._rng import as_generator
-from merextras._typing import Array, Rng
 from merextras.exceptions import ApproximationWarning, InvalidArgumentError, UnsupportedModelError
+from merextras.foundation.aliases import Array, Rng
+from merextras.foundation.arguments import check_choice, check_count, check_flag, check_level
+from merextras.foundation.rng import as_generator
 from merextras.model.columns.levels import labels_of
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.newdata.re_form import kept_effects

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
-from merextras._checks import check_choice, check_count
-from merextras._rng import as_generator
-from merextras._typing import Array, IntArray, Rng
 from merextras.accessors.ratios import check_ratio
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import Array, IntArray, Rng
+from merextras.foundation.arguments import check_choice, check_count
+from merextras.foundation.rng import as_generator
 from merextras.model.design.design import Design
 from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from merextras._checks import check_count
-from merextras._rng import as_generator
-from merextras._typing import Array, IntArray, Rng
 from merextras.accessors.estimates import group_sigmas, mean_sigma
 from merextras.engine.posterior import joint
 from merextras.engine.solution.pls import Solution
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import Array, IntArray, Rng
+from merextras.foundation.arguments import check_count
+from merextras.foundation.rng import as_generator
 from merextras.model.design.design import Design
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.state.fitted import FittedModel

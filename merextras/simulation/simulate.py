@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from merextras._checks import check_count
-from merextras._rng import as_generator
-from merextras._typing import Array, BoolArray, Rng
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import Array, BoolArray, Rng
+from merextras.foundation.arguments import check_count
+from merextras.foundation.rng import as_generator
 from merextras.model.columns.levels import labels_of
 from merextras.model.design.design import Term
 from merextras.model.design.offset import offset_of

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merextras._checks import check_count, check_flag
-from merextras._rng import as_generator
-from merextras._typing import Array, IntArray, Rng
+from merextras.foundation.aliases import Array, IntArray, Rng
+from merextras.foundation.arguments import check_count, check_flag
+from merextras.foundation.rng import as_generator
 from merextras.model.design.user_rows import in_user_rows
 from merextras.model.generalised.draws import effects_anew, of_means
 from merextras.model.generalised.fitted import FittedGlmm

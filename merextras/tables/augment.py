@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from merextras._checks import check_frame
-from merextras._typing import Array
 from merextras.accessors import generalised
 from merextras.accessors.description import model_frame
 from merextras.accessors.rows import residual_values
-from merextras.diagnostics.leverage import cook_values, hat_values
+from merextras.diagnostics.case_deletion.leverage import cook_values, hat_values
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import Array
+from merextras.foundation.arguments import check_frame
 from merextras.model.design.user_rows import in_user_rows, rows_of_fit
 from merextras.model.frame.kinds import responses
 from merextras.model.frame.read import read_column

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merextras._checks import check_models
 from merextras.accessors import likelihood
 from merextras.exceptions import InvalidArgumentError, NoRowsError
+from merextras.foundation.arguments import check_models
 from merextras.inference.ddf.method import check_method, method_of
 from merextras.inference.ddf.robust import KINDS
 from merextras.inference.variance_shares.r2 import r2

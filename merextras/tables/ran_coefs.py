@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from merextras._typing import Array
 from merextras.accessors.estimates import coef
 from merextras.engine.posterior import joint
+from merextras.foundation.aliases import Array
 from merextras.model.state.fitted import FittedModel
 
 # Numbers held at a time (32 MB).

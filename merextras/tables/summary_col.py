@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from merextras._typing import Array
 from merextras.accessors import likelihood
 from merextras.accessors.estimates import mean_sigma, var_corr
+from merextras.foundation.aliases import Array
 from merextras.inference.ddf.method import method_of, t_table
 from merextras.model.statsmodels.mixedlm import as_fitted
 

@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from merextras._checks import check_choice, check_ci, one_of
-from merextras._renamed import new_names
-from merextras._typing import Rng
 from merextras.accessors.estimates import ranef, var_corr
 from merextras.accessors.parameters import as_variances, kinds, parameter_names, parameters_of
 from merextras.accessors.ratios import check_ratio
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import Rng
+from merextras.foundation.arguments import check_choice, check_ci, one_of
+from merextras.foundation.renamed import new_names
 from merextras.inference.ddf.method import method_of, t_table
 from merextras.inference.intervals.bootstrap import bootstrap
 from merextras.inference.intervals.profile import profile

@@ -95,7 +95,7 @@ def test_arguments_that_are_not_allowed(given, message, intercepts):
 
 
 def test_shiny_that_is_missing_is_asked_for(monkeypatch, intercepts):
-    monkeypatch.setattr("merextras._extras.find_spec", lambda name: None)
+    monkeypatch.setattr("merextras.foundation.extras.find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r"mx.explore needs shiny.*'merextras\[app\]'"):
         mx.explore(intercepts)
 

@@ -12,9 +12,9 @@ import merextras.plots
 
 PACKAGE = Path(merextras.__file__).parent
 ALLOWED = (
-    "merextras._checks",
-    "merextras._hints",
-    "merextras._typing",
+    "merextras.foundation.arguments",
+    "merextras.foundation.hints",
+    "merextras.foundation.aliases",
     "merextras.exceptions",
     "merextras.plots",
     "merextras.results",

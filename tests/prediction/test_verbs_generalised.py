@@ -150,9 +150,9 @@ def test_the_spread_of_means():
 
 def test_spread_under_draws_is_that_of_every_draw():
     """By hand from the draws' own means."""
-    from merextras.prediction.counterfactual_cases import counterfactual_cases_of
-    from merextras.prediction.spread_of_means import drawn_sources
-    from merextras.prediction.uncertainty import Draws
+    from merextras.prediction.combinations.uncertainty import Draws
+    from merextras.prediction.counterfactual.counterfactual_cases import counterfactual_cases_of
+    from merextras.prediction.counterfactual.spread_of_means import drawn_sources
 
     m, cases = models.cbpp(), _cases(5)
     made = counterfactual_cases_of(m, cases, "herd", [1, 2, 3], None, ())

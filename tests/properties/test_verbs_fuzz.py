@@ -2,9 +2,11 @@
 
 A verb may refuse in words (an error of merextras) or warn; it may not fail in numpy's or pandas'
 words, nor give a number that depends on the order of the rows, on what groups are called, on the
-zero or the unit of a covariate. A design takes some three seconds: the test tries every twentieth,
-and ``PYTHONPATH=.:tests:tests/support python tests/properties/test_verbs_fuzz.py $(seq 0 330)`` all
-(or those of a few seeds) and prints their faults.
+zero or the unit of a covariate. A design takes some three seconds: the test tries every twentieth.
+All, or those of a few seeds, are tried with their faults printed by::
+
+    PYTHONPATH=.:tests:tests/support/small:tests/support/runs \\
+        python tests/properties/test_verbs_fuzz.py $(seq 0 330)
 """
 
 from __future__ import annotations

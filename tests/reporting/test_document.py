@@ -135,6 +135,6 @@ def test_arguments_that_are_not_allowed(given, message, tmp_path, intercepts):
 
 def test_jinja2_that_is_missing_is_asked_for(monkeypatch, intercepts, tmp_path):
     monkeypatch.setitem(sys.modules, "jinja2", None)
-    monkeypatch.setattr("merextras._extras.find_spec", lambda name: None)
+    monkeypatch.setattr("merextras.foundation.extras.find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r"mx.report needs jinja2.*'merextras\[report\]'"):
         mx.report(intercepts, tmp_path / "r.html")

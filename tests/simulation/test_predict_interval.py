@@ -22,7 +22,7 @@ from merextras.exceptions import ApproximationWarning, InvalidArgumentError
 from merextras.mermod import MerMod
 from merextras.model.newdata.rows import new_rows
 from merextras.model.state.fitted import FittedModel, fit_at
-from merextras.prediction.predict import predict
+from merextras.prediction.rows.predict import predict
 from merextras.simulation.interval_tables import intervals
 from merextras.simulation.predict_interval import predict_interval
 from merextras.simulation.sim import sim, sim_fitted

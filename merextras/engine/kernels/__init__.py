@@ -1,5 +1,5 @@
 """Linear algebra that everything else stands on.
 
 `blocks` (batches of small dense blocks, one per level), `dense` (one dense matrix), `sparse`
-(column-compressed matrices with a fixed pattern).
+(column-compressed matrices with a fixed pattern), `cubic` (cubics through two points with slopes).
 """

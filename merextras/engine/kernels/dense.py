@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import scipy.linalg as la
 
-from merextras._typing import Array
+from merextras.engine.kernels.blocks import Array
 
 _SMALL = 24
 # Digits that may cancel in a product or a solution (a factor) before it is made with twice as many.

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from merextras._checks import check_choice, one_of
-from merextras._typing import Array
 from merextras.exceptions import (
     InvalidArgumentError,
     RankDeficientWarning,
     UnsupportedModelError,
 )
+from merextras.foundation.aliases import Array
+from merextras.foundation.arguments import check_choice, one_of
 from merextras.model.design.design import Design
 from merextras.model.fit.refit import refit_formula
 from merextras.model.formula.rewrite import rewritten

@@ -13,11 +13,11 @@ import pandas as pd
 import scipy.linalg as la
 from scipy import stats
 
-from merextras._checks import check_models
-from merextras._typing import Array
 from merextras.accessors.estimates import mean_sigma
 from merextras.engine.kernels import dense
 from merextras.exceptions import InvalidArgumentError, RefitWarning
+from merextras.foundation.aliases import Array
+from merextras.foundation.arguments import check_models
 from merextras.inference.ddf.method import check_method, f_row, f_table, method_of
 from merextras.inference.fixed_effects.term_contrasts import by_type
 from merextras.inference.nesting.nested import (

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merextras._checks import check_models
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.arguments import check_models
 from merextras.inference.comparison.anova import compared, type_of
 from merextras.inference.ddf.method import Method, chi2_row, method_of
 from merextras.inference.fixed_effects.term_contrasts import by_type

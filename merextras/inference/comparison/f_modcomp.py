@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import scipy.linalg as la
 
-from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import Array
 from merextras.inference.ddf.contrasts import read_contrasts
 from merextras.inference.ddf.method import method_of
 from merextras.inference.functions.hypotheses import is_text, read_hypotheses

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from merextras._checks import check_count, check_jobs
-from merextras._rng import as_generator
-from merextras._typing import Array, Rng
 from merextras.engine.kernels.dense import orthonormal
 from merextras.exceptions import InvalidArgumentError, MerextrasError
+from merextras.foundation.aliases import Array, Rng
+from merextras.foundation.arguments import check_count, check_jobs
+from merextras.foundation.rng import as_generator
 from merextras.inference.comparison import anova_generalised, ranova_generalised
 from merextras.inference.intervals.replicates import check_joint_refits
 from merextras.inference.nesting.nested import (

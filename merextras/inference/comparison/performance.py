@@ -8,12 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from merextras._checks import check_models
-from merextras._typing import Array
 from merextras.accessors import likelihood
 from merextras.accessors.estimates import mean_sigma
 from merextras.accessors.rows import residual_squares
 from merextras.exceptions import InvalidArgumentError, RefitWarning
+from merextras.foundation.aliases import Array
+from merextras.foundation.arguments import check_models
 from merextras.inference.comparison.anova_generalised import candidate
 from merextras.inference.nesting.nested import (
     AnyCandidate,

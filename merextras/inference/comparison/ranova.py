@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from merextras._checks import check_count, check_jobs
-from merextras._rng import as_generator
-from merextras._typing import Rng
 from merextras.exceptions import UnsupportedModelError
+from merextras.foundation.aliases import Rng
+from merextras.foundation.arguments import check_count, check_jobs
+from merextras.foundation.rng import as_generator
 from merextras.inference.comparison import ranova_generalised
 from merextras.inference.comparison.reductions import Reduced, reduced_designs, wanted_p_values
 from merextras.inference.intervals.replicates import check_joint_refits

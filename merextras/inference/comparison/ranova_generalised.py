@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from merextras._checks import check_count, check_jobs
-from merextras._rng import as_generator
-from merextras._typing import Array, Rng
 from merextras.engine.covariance.structure import Freedom
 from merextras.exceptions import UnsupportedModelError
+from merextras.foundation.aliases import Array, Rng
+from merextras.foundation.arguments import check_count, check_jobs
+from merextras.foundation.rng import as_generator
 from merextras.inference.comparison.reductions import Reduced, reduced_designs, wanted_p_values
 from merextras.inference.intervals.replicates import in_blocks
 from merextras.model.generalised.again import Refits, drawn

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from merextras._checks import check_choice
 from merextras.engine.covariance.tags import PLAIN
+from merextras.foundation.arguments import check_choice
 from merextras.inference.variance_tests.variance_hypothesis import label_of
 from merextras.model.design.design import Design, Term
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from merextras._checks import check_flag, one_of
 from merextras.accessors.description import terms
 from merextras.exceptions import ApproximationWarning, InvalidArgumentError, SingularFitWarning
+from merextras.foundation.arguments import check_flag, one_of
 from merextras.inference.comparison.ranova import ranova
 from merextras.inference.comparison.reductions import reductions
 from merextras.inference.ddf.method import METHODS, check_method

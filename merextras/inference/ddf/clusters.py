@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import scipy.linalg as la
 
-from merextras._checks import unknown_column
-from merextras._typing import Array, IntArray
 from merextras.exceptions import InvalidArgumentError, TooLargeError
+from merextras.foundation.aliases import Array, IntArray
+from merextras.foundation.arguments import unknown_column
 from merextras.model.design.design import RowDesign
 from merextras.model.design.user_rows import expected, rows_of_fit
 from merextras.model.state.fitted import FittedModel

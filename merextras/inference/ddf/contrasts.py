@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merextras._checks import one_of
-from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import Array
+from merextras.foundation.arguments import one_of
 from merextras.model.columns.part import FixedPart
 
 # Eigenvalues of the covariance of the contrasts, as correlations, below this are zero: lmerTest's.

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from merextras._typing import Array
 from merextras.distributions.degrees import Moments
 from merextras.exceptions import NotPositiveDefiniteError, RefitWarning, UnsupportedModelError
+from merextras.foundation.aliases import Array
 from merextras.inference.ddf.contrasts import FTest, independent
 from merextras.inference.ddf.satterthwaite import from_basis, in_basis, inverse_of
 from merextras.model.state.fitted import FittedModel, refitted

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from merextras._checks import check_choice
-from merextras._typing import Array
 from merextras.accessors.estimates import mean_sigma
 from merextras.distributions.degrees import Degrees, Moments
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
+from merextras.foundation.aliases import Array
+from merextras.foundation.arguments import check_choice
 from merextras.inference.ddf.contrasts import FTest, independent
 from merextras.inference.ddf.kenward_roger import kenward_roger
 from merextras.inference.ddf.robust import KINDS, robust

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import scipy.linalg as la
 
-from merextras._typing import Array
 from merextras.distributions.degrees import ClusterMoments
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import Array
 from merextras.inference.ddf.clusters import adjusted, cluster_codes, clusters
 from merextras.inference.ddf.contrasts import FTest, independent
 from merextras.inference.ddf.satterthwaite import from_basis, in_basis

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from merextras._typing import Array
 from merextras.distributions.degrees import Moments
 from merextras.engine.optimum.residual_information import residual_information
 from merextras.exceptions import ApproximationWarning
+from merextras.foundation.aliases import Array
 from merextras.inference.ddf.contrasts import FTest, independent
 from merextras.model.state.fitted import FittedModel
 

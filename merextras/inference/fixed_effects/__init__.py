@@ -1,4 +1,5 @@
 """Tests of the fixed effects.
 
-`summary`, `contest`, `term_contrasts` (types I to III), `drop1`, `pooling` (Rubin's rules).
+Read `vcov` (the model's covariance, or a robust one), `summary`, `contest` (contrasts),
+`term_contrasts` (types I to III), `drop1` and `drop1_generalised`, `pooling` (Rubin's rules).
 """

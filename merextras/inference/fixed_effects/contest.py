@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 from scipy import stats
 
-from merextras._checks import check_level
+from merextras.foundation.arguments import check_level
 from merextras.inference.ddf.contrasts import Contrasts, read_contrasts
 from merextras.inference.ddf.method import chi2_row, f_row, f_table, method_of, t_table
 from merextras.inference.functions.hypotheses import is_text, read_hypotheses

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from merextras._checks import one_of
-from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import Array
+from merextras.foundation.arguments import one_of
 from merextras.inference.ddf.method import f_row, f_table, method_of
 from merextras.inference.fixed_effects.term_contrasts import without
 from merextras.model.design.effects import Effect, Effects

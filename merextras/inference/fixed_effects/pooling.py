@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from merextras._checks import check_level
-from merextras._typing import Array
+from merextras.foundation.aliases import Array
+from merextras.foundation.arguments import check_level
 from merextras.inference.ddf.method import METHODS, check_method, method_of
 from merextras.model.state.fitted import FittedModel
 from merextras.results.estimates.pooled import Pooled

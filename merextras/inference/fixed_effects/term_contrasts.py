@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import scipy.linalg as la
 
-from merextras._typing import Array, IntArray
 from merextras.engine.kernels.dense import orthonormal
+from merextras.foundation.aliases import Array, IntArray
 from merextras.model.design.design import Design
 from merextras.model.design.effects import Effect, Effects
 from merextras.model.design.rank import dependent_columns

@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from merextras._checks import check_choice
 from merextras.accessors import estimates
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.arguments import check_choice
 from merextras.inference.ddf.robust import KINDS, robust
 from merextras.model.state.fitted import FittedModel
 from merextras.model.state.linear_only import linear_only

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from merextras._typing import Array, IntArray
+from merextras.foundation.aliases import Array, IntArray
 from merextras.inference.functions.grid import Grid
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from merextras._typing import Array, IntArray
 from merextras.distributions.uncertainty import Uncertainty
+from merextras.foundation.aliases import Array, IntArray
 from merextras.inference.ddf.method import Method
 from merextras.model.design.design import Design
 

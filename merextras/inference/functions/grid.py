@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merextras._checks import one_of
-from merextras._typing import Array
 from merextras.distributions.uncertainty import estimable
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import Array
+from merextras.foundation.arguments import one_of
 from merextras.inference.functions.estimable import null_space
 from merextras.inference.functions.nests import Nesting, check_nests, find_nests
 from merextras.model.design.design import Design

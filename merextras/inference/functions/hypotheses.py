@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merextras._checks import one_of
-from merextras._typing import Array, BoolArray
 from merextras.distributions.uncertainty import estimable
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
+from merextras.foundation.aliases import Array, BoolArray
+from merextras.foundation.arguments import one_of
 from merextras.inference.ddf.contrasts import Contrasts, right_hand_side
 from merextras.inference.functions.averages import averaged, said_of
 from merextras.inference.functions.estimable import null_space

@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from merextras._checks import one_of
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.arguments import one_of
 
 #: By nested factor, those that it is in.
 Nesting = Mapping[str, tuple[str, ...]]

@@ -9,8 +9,8 @@ from math import factorial
 import numpy as np
 import pandas as pd
 
-from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import Array
 from merextras.inference.functions.grid import Grid, evaluated
 from merextras.model.formula.translate import names_in
 

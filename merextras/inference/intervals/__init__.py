@@ -1,5 +1,6 @@
 """Intervals.
 
-Read `confint`; `profile` with `profiler` (`profiling` is a linear model's) and `profile_curve`;
-`bootstrap` with `replicates` and `refits`; `sub_boot`.
+Read `confint`; `profile` with `profiler`, the way of both kinds of model, `profiling` (a linear
+model's part of it), `profiling_generalised` and `profile_curve`; `bootstrap` with `replicates` and
+`refits`, `bootstrap_generalised` and `load_bootstrap`; `sub_boot`.
 """

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from merextras._checks import check_choice, check_count, check_jobs
-from merextras._rng import as_generator
-from merextras._typing import Rng
 from merextras.accessors.parameters import parameters
 from merextras.engine.replicates.iterated import Common
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import Rng
+from merextras.foundation.arguments import check_choice, check_count, check_jobs
+from merextras.foundation.rng import as_generator
 from merextras.inference.intervals import bootstrap_generalised
 from merextras.inference.intervals.refits import (
     Block,

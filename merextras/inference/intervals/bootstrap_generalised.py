@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from merextras._typing import Array
 from merextras.accessors.parameters import parameters_at_point
 from merextras.exceptions import MerextrasWarning, UnsupportedModelError
+from merextras.foundation.aliases import Array
 from merextras.inference.intervals.refits import Block, Statistic, one_by_one
 from merextras.inference.intervals.replicates import in_blocks
 from merextras.model.generalised.again import Refits, drawn

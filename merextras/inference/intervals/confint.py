@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from merextras._checks import check_choice, check_level
-from merextras._typing import Rng
 from merextras.accessors.parameters import covariance_names, parameter_names
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import Rng
+from merextras.foundation.arguments import check_choice, check_level
 from merextras.inference.ddf.method import Method, method_of, t_table
 from merextras.inference.intervals.bootstrap import bootstrap
 from merextras.inference.intervals.profile import profile

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from merextras._checks import check_choice, check_level
 from merextras.accessors.parameters import parameter_names
+from merextras.foundation.arguments import check_choice, check_level
 from merextras.inference.intervals.profiler import Profiler
 from merextras.inference.intervals.profiling import LinearProfiler
 from merextras.inference.intervals.profiling_generalised import GeneralisedProfiler

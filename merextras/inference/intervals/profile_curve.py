@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from merextras._typing import Array
 from merextras.distributions.curve import Curve, value_of
 from merextras.engine.kernels.cubic import hermite
 from merextras.engine.profile.constrained import Reached
 from merextras.engine.profile.trace import Side
+from merextras.foundation.aliases import Array
 
 
 def curve_of(

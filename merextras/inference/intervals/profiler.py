@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from merextras._typing import Array
 from merextras.accessors.parameters import as_variances
 from merextras.distributions.curve import Curve
 from merextras.engine.covariance.covariances import Covariances
@@ -29,6 +28,7 @@ from merextras.engine.profile.constrained import Reached
 from merextras.engine.profile.own_charts import OwnCorrelation, OwnDeviation
 from merextras.engine.profile.trace import Range, Side, trace
 from merextras.exceptions import ProfileError
+from merextras.foundation.aliases import Array
 from merextras.inference.intervals.profile_curve import curve_of
 
 # A relative standard deviation, times the size of its covariate, that is zero.

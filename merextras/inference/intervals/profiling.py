@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from merextras._typing import Array
 from merextras.accessors.parameters import parameters_at
 from merextras.engine.optimum.newton import minimise
 from merextras.engine.profile.charts import FixedEffect, Sigma, StandardDeviation, Target
@@ -16,6 +15,7 @@ from merextras.engine.profile.paths_by_strata import ResidualPaths
 from merextras.engine.profile.trace import Range
 from merextras.engine.solution.pls import Solution
 from merextras.exceptions import ProfileError
+from merextras.foundation.aliases import Array
 from merextras.inference.intervals.profiler import Profiler, goals_of, targets_of
 from merextras.model.state.fitted import FittedModel
 

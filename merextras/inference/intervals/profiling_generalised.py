@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from merextras._typing import Array
 from merextras.accessors.parameters import parameters_at_point
-from merextras.engine.generalised.held import Held, of_covariance, of_linear
+from merextras.engine.generalised.searches.held import Held, of_covariance, of_linear
 from merextras.engine.profile.charts import FixedEffect, StandardDeviation, Target
 from merextras.engine.profile.constrained import Reached
 from merextras.engine.profile.own_charts import OwnDeviation
 from merextras.engine.profile.trace import Range
 from merextras.exceptions import ProfileError
+from merextras.foundation.aliases import Array
 from merextras.inference.intervals.profiler import Dispersion, Profiler, goals_of, targets_of
 from merextras.model.generalised.fitted import FittedGlmm
 

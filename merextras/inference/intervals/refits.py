@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merextras._typing import Array, BoolArray
 from merextras.accessors.parameters import parameter_names, parameters_of
 from merextras.engine.replicates.fits import ManyFits
 from merextras.exceptions import InvalidArgumentError, MerextrasError
+from merextras.foundation.aliases import Array, BoolArray
 from merextras.model.design.resample_groups import resampled
 from merextras.model.fit.response_draws import Source
 from merextras.model.fit.response_draws_by_products import ProductSource, refitted_products

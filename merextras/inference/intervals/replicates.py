@@ -9,12 +9,12 @@ import numpy as np
 from joblib import delayed
 from tqdm import tqdm
 
-from merextras._jobs import in_order
-from merextras._typing import Array
 from merextras.engine.replicates.fits import ManyFits
 from merextras.engine.replicates.iterated import Common
 from merextras.engine.replicates.responses import Responses
 from merextras.engine.replicates.search import common_part, minimise_many
+from merextras.foundation.aliases import Array
+from merextras.foundation.jobs import in_order
 from merextras.model.fit.response_draws import Source
 from merextras.model.fit.response_draws_by_products import ProductSource
 from merextras.model.state.fitted import FittedModel, refit_start

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from merextras._checks import check_count
-from merextras._rng import as_generator
-from merextras._typing import Rng
 from merextras.exceptions import ApproximationWarning, InvalidArgumentError, MerextrasError
+from merextras.foundation.aliases import Rng
+from merextras.foundation.arguments import check_count
+from merextras.foundation.rng import as_generator
 from merextras.inference.intervals.refits import Statistic
 from merextras.model.design.design import RowDesign
 from merextras.model.design.resample_rows import sampled

@@ -1,4 +1,6 @@
 """Estimated marginal means.
 
-`emmeans_grid` (the reference grid), `emmeans`, `joint_tests`.
+Read `specs` (emmeans' formulas taken apart), `emmeans` (means and trends), `population_means` (of a
+generalised model, over its random effects), `joint_tests` (F tests by term), `ls_means`
+(lmerTest's).
 """

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merextras._checks import check_choice, check_count, check_level
-from merextras._typing import Array, BoolArray
 from merextras.distributions.uncertainty import Uncertainty
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import Array, BoolArray
+from merextras.foundation.arguments import check_choice, check_count, check_level
 from merextras.inference.ddf.method import method_of
 from merextras.inference.functions.averages import averaged, equal, proportional, said_of
 from merextras.inference.functions.estimable import uncertainty_of

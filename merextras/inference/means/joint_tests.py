@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merextras._typing import Array
 from merextras.distributions.uncertainty import Uncertainty
 from merextras.engine.kernels.dense import orthonormal
+from merextras.foundation.aliases import Array
 from merextras.inference.ddf.method import Method, f_row, method_of
 from merextras.inference.functions.averages import averaged
 from merextras.inference.functions.estimable import uncertainty_of

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from merextras._checks import check_level, one_of
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.arguments import check_level, one_of
 from merextras.inference.ddf.method import method_of
 from merextras.inference.functions.averages import averaged
 from merextras.inference.functions.estimable import uncertainty_of

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from merextras._checks import check_choice
-from merextras._typing import Array, BoolArray
 from merextras.distributions.degrees import Moments
 from merextras.distributions.uncertainty import Uncertainty
-from merextras.engine.generalised.marginal import linked
+from merextras.engine.generalised.criterion.marginal import linked
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
+from merextras.foundation.aliases import Array, BoolArray
+from merextras.foundation.arguments import check_choice
 from merextras.inference.functions.grid import Grid
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.generalised.population import population_means

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from merextras._typing import Array, IntArray
 from merextras.engine.covariance.families import contains, has_equal
 from merextras.engine.covariance.structure import Structure
 from merextras.engine.kernels.dense import orthonormal
 from merextras.engine.products.term_rows import TermRows
 from merextras.exceptions import InvalidArgumentError, NoRowsError
+from merextras.foundation.aliases import Array, IntArray
 from merextras.inference.nesting.nested_rowless import (
     check_same_sums,
     fixed_within,

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from merextras._typing import Array
 from merextras.engine.covariance.families import contains
 from merextras.engine.replicates.draws import Sums
 from merextras.engine.replicates.responses import Responses
 from merextras.exceptions import InvalidArgumentError, NoRowsError
+from merextras.foundation.aliases import Array
 from merextras.model.columns.synthetic_rows import combinations
 from merextras.model.design.rowless import RowlessDesign, fixed_columns, term_columns
 from merextras.model.state.fitted import FittedModel

@@ -1,6 +1,6 @@
 """Planning a study: how likely a test finds what is there.
 
-Read `make_model` (a model from assumed parameters), `extend` (more groups or more rows), `tested`
-(what a test is about), `rejections` (the test of many simulated responses), `power` and
-`power_curve`.
+Read `assumed` (parameters as the user gives them), `make_model` and `made_generalised` (a model
+from them), `extend` (more groups or more rows), `tested` (what a test is about), `rejections` and
+`rejections_generalised` (the test of many simulated responses), `power` and `power_curve`.
 """

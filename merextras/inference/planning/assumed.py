@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merextras._checks import one_of
-from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import Array
+from merextras.foundation.arguments import one_of
 from merextras.inference.variance_tests.variance_hypothesis import label_of, term_key
 from merextras.model.design.design import Design
 from merextras.model.formula.parse import parse

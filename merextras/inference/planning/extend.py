@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merextras._checks import check_count, check_frame, unknown_column
-from merextras._typing import IntArray
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import IntArray
+from merextras.foundation.arguments import check_count, check_frame, unknown_column
 from merextras.model.columns.levels import grouping
 from merextras.model.design.design import RowDesign
 from merextras.model.frame.read import as_pandas

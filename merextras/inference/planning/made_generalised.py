@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
+from merextras.foundation.aliases import Array
 from merextras.inference.planning.assumed import covariances_of, fixed_effects
 from merextras.model.columns.fixed import Scope
 from merextras.model.design.build import build_design
 from merextras.model.design.design import RowDesign
-from merextras.model.design.options import Options
 from merextras.model.design.rank import full_rank
 from merextras.model.formula.parse import parse
 from merextras.model.formula.r_spelling import written_out
@@ -26,6 +25,7 @@ from merextras.model.generalised.fit import Request
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.generalised.made import at_parameters, without_values
 from merextras.model.generalised.response import Response
+from merextras.model.settings.options import Options
 from merextras.model.state.control import LmerControl
 
 

@@ -11,20 +11,20 @@ import pandas as pd
 import scipy.sparse as sp
 from scipy.sparse import linalg as spla
 
-from merextras._checks import check_flag
-from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import Array
+from merextras.foundation.arguments import check_flag
 from merextras.inference.planning.assumed import covariances_of, fixed_effects, with_response
 from merextras.inference.planning.made_generalised import made_from_formula, made_from_model
 from merextras.model.columns.fixed import Scope
 from merextras.model.design.build import build_design
 from merextras.model.design.design import Design, RowDesign
-from merextras.model.design.options import Options, callers_names
 from merextras.model.design.rank import full_rank
 from merextras.model.design.sanity import check_design
 from merextras.model.frame.read import as_pandas
 from merextras.model.generalised.families import read_family
 from merextras.model.generalised.fitted import FittedGlmm
+from merextras.model.settings.options import Options, callers_names
 from merextras.model.state.fitted import Fit, FittedModel, fit_at
 from merextras.model.state.one_sigma import require_one_sigma
 from merextras.model.statsmodels.mixedlm import as_fitted

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from merextras._checks import check_count, check_jobs, check_level
-from merextras._rng import as_generator
-from merextras._typing import Rng
 from merextras.exceptions import UnsupportedModelError
+from merextras.foundation.aliases import Rng
+from merextras.foundation.arguments import check_count, check_jobs, check_level
+from merextras.foundation.rng import as_generator
 from merextras.inference.intervals.replicates import block_size, check_joint_refits, in_blocks
 from merextras.inference.planning.rejections import PValues, test_responses
 from merextras.inference.planning.rejections_generalised import Planned, test_generalised

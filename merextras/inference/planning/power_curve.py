@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from merextras._checks import check_count, check_jobs, check_level
-from merextras._rng import as_generator
-from merextras._typing import Rng
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import Rng
+from merextras.foundation.arguments import check_count, check_jobs, check_level
+from merextras.foundation.rng import as_generator
 from merextras.inference.planning.extend import extend
 from merextras.inference.planning.make_model import with_data
 from merextras.inference.planning.power import simulated

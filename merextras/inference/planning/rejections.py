@@ -11,11 +11,11 @@ import numpy as np
 import scipy.linalg as la
 from scipy import stats
 
-from merextras._typing import Array, BoolArray
 from merextras.engine.replicates.fits import ManyFits
 from merextras.engine.replicates.responses import Responses
 from merextras.engine.solution.pls import solve
 from merextras.exceptions import ApproximationWarning
+from merextras.foundation.aliases import Array, BoolArray
 from merextras.inference.ddf.method import f_row, method_of
 from merextras.inference.intervals.replicates import reduced, refit_reduced
 from merextras.inference.planning.tested import FixedHypothesis, Hypothesis, TermHypothesis

@@ -11,8 +11,8 @@ import numpy as np
 import scipy.linalg as la
 from scipy import stats
 
-from merextras._typing import Array
 from merextras.exceptions import MerextrasWarning
+from merextras.foundation.aliases import Array
 from merextras.inference.planning.made_generalised import request_of
 from merextras.inference.planning.rejections import NO_TEST, NOT_CONVERGED, PValues
 from merextras.inference.planning.tested import FixedHypothesis, Hypothesis

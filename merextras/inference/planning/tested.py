@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from merextras._checks import check_choice, one_of
-from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
+from merextras.foundation.aliases import Array
+from merextras.foundation.arguments import check_choice, one_of
 from merextras.inference.ddf.contrasts import read_contrasts
 from merextras.inference.ddf.method import METHODS
 from merextras.inference.fixed_effects.term_contrasts import by_type

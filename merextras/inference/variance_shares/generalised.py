@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from merextras._typing import Array
 from merextras.accessors.ratios import check_ratio
-from merextras.engine.generalised.marginal import WITHOUT_MEAN
+from merextras.engine.generalised.criterion.marginal import WITHOUT_MEAN
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
+from merextras.foundation.aliases import Array
 from merextras.model.generalised.fitted import FittedGlmm
 
 #: The variance of the latent variable of which a binomial response is the sign, by link.

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from merextras._checks import check_flag
-from merextras._typing import Array, Rng
+from merextras.foundation.aliases import Array, Rng
+from merextras.foundation.arguments import check_flag
 from merextras.inference.variance_shares.exact_icc import exact_interval
 from merextras.inference.variance_shares.generalised import check_no_interval, latent_variances
 from merextras.inference.variance_shares.variance_parts import Interval, VarianceParts, by_residual

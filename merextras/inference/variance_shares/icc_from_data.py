@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
-from merextras._checks import check_columns
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.arguments import check_columns
 from merextras.model.fit.lmer import fit_formula
 from merextras.model.frame.read import given_frame
 from merextras.model.state.fitted import FittedModel

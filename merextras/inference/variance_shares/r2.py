@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from merextras._typing import Array, Rng
+from merextras.foundation.aliases import Array, Rng
 from merextras.inference.variance_shares.generalised import check_no_interval, latent_variances
 from merextras.inference.variance_shares.variance_parts import Interval, VarianceParts, by_residual
 from merextras.model.generalised.fitted import FittedGlmm

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from merextras._typing import Array, Rng
+from merextras.foundation.aliases import Array, Rng
 from merextras.inference.variance_shares.variance_parts import Interval, VarianceParts
 from merextras.model.statsmodels.mixedlm import as_fitted
 

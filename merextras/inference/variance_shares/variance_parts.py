@@ -9,15 +9,15 @@ import numpy as np
 import pandas as pd
 import scipy.linalg as la
 
-from merextras._checks import check_ci, check_count
-from merextras._rng import as_generator
-from merextras._typing import Array, IntArray, Rng
 from merextras.accessors.estimates import group_sigmas
 from merextras.engine.covariance.covariances import Covariances
 from merextras.engine.products.basis import Basis
 from merextras.engine.products.effects import EffectBasis
 from merextras.engine.replicates.iterated import Common
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import Array, IntArray, Rng
+from merextras.foundation.arguments import check_ci, check_count
+from merextras.foundation.rng import as_generator
 from merextras.inference.intervals.refits import Block, bootstrap_of
 from merextras.inference.intervals.replicates import (
     block_size,

@@ -11,9 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from merextras._checks import check_count
-from merextras._rng import as_generator
-from merextras._typing import Rng
 from merextras.distributions.null_spectrum import spectrum_of
 from merextras.distributions.rlrt_null import simulate_null
 from merextras.engine.kernels.dense import orthonormal
@@ -22,6 +19,9 @@ from merextras.exceptions import (
     InvalidArgumentError,
     UnsupportedModelError,
 )
+from merextras.foundation.aliases import Rng
+from merextras.foundation.arguments import check_count
+from merextras.foundation.rng import as_generator
 from merextras.inference.variance_tests.null_bootstrap import likelihood_ratio
 from merextras.inference.variance_tests.variance_hypothesis import (
     VarianceHypothesis,

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import warnings
 
-from merextras._checks import check_count
-from merextras._rng import as_generator
-from merextras._typing import Rng
 from merextras.distributions.null_spectrum import spectrum_of
 from merextras.distributions.rlrt_null import simulate_null
 from merextras.exceptions import ConvergenceWarning
+from merextras.foundation.aliases import Rng
+from merextras.foundation.arguments import check_count
+from merextras.foundation.rng import as_generator
 from merextras.inference.variance_tests.null_bootstrap import likelihood_ratio
 from merextras.inference.variance_tests.variance_hypothesis import (
     VarianceHypothesis,

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from merextras._typing import Array
 from merextras.engine.elimination.plan import prepare
 from merextras.engine.replicates.iterated import Common
 from merextras.engine.replicates.responses import Responses
 from merextras.engine.solution.pls import solve
+from merextras.foundation.aliases import Array
 from merextras.inference.intervals.replicates import (
     block_size,
     common_of,

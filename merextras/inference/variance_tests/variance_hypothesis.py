@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from merextras._checks import one_of
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.solution.pls import solve
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
+from merextras.foundation.arguments import one_of
 from merextras.inference.nesting.nested import (
     AnyCandidate,
     check_same_data,

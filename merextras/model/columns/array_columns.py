@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from merextras._checks import check_columns
-from merextras._typing import Array
+from merextras.foundation.aliases import Array
+from merextras.foundation.arguments import check_columns
 from merextras.model.columns.part import FixedPart
 from merextras.model.columns.synthetic_rows import Synthetic, SyntheticRows
 from merextras.model.frame.kinds import numbers

@@ -19,9 +19,9 @@ import pandas as pd
 import patsy
 from patsy.builtins import C
 
-from merextras._checks import check_columns
-from merextras._typing import Array, BoolArray, IntArray
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import Array, BoolArray, IntArray
+from merextras.foundation.arguments import check_columns
 from merextras.model.columns.part import FixedPart, PartTerm
 from merextras.model.columns.synthetic_rows import Synthetic, SyntheticRows
 from merextras.model.columns.term_order import in_order_of, ordered

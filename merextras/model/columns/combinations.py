@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from merextras._typing import Array
+from merextras.foundation.aliases import Array
 from merextras.model.columns.part import FixedPart, PartTerm
 from merextras.model.columns.synthetic_rows import Synthetic, SyntheticRows
 

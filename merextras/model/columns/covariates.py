@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from merextras._checks import check_columns
-from merextras._typing import Array
 from merextras.exceptions import UnsupportedModelError
+from merextras.foundation.aliases import Array
+from merextras.foundation.arguments import check_columns
 from merextras.model.columns.part import FixedPart
 from merextras.model.formula.names import effect_key
 from merextras.model.frame.kinds import numbers

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merextras._typing import Array
 from merextras.engine.covariance.tags import Tag
 from merextras.exceptions import DataWarning, InvalidArgumentError
+from merextras.foundation.aliases import Array
 from merextras.model.columns.coded import CodedPart
 from merextras.model.columns.fixed import FormulaPart
 from merextras.model.columns.part import FixedPart

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import Array
 
 
 def check_finite(values: Array, names: Sequence[str], what: str) -> None:

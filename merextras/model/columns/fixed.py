@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 import patsy
 
-from merextras._checks import check_columns
-from merextras._typing import Array, BoolArray
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
+from merextras.foundation.aliases import Array, BoolArray
+from merextras.foundation.arguments import check_columns
 from merextras.model.columns.spec_part import SpecPart
 from merextras.model.evaluation.arithmetic import arithmetic
 from merextras.model.evaluation.boxes import boxed

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
-from merextras._typing import IntArray
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import IntArray
 from merextras.model.frame.kinds import check_level, kind_of
 from merextras.model.frame.read import read_column
 

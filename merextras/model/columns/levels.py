@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merextras._checks import check_columns
-from merextras._typing import IntArray
 from merextras.exceptions import DataWarning, InvalidArgumentError
+from merextras.foundation.aliases import IntArray
+from merextras.foundation.arguments import check_columns
 from merextras.model.columns.labels_so_far import EXACT, LabelsSoFar, stacked
 from merextras.model.frame.kinds import check_level
 from merextras.model.frame.labels import codes_in, warn_user

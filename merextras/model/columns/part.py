@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from merextras._typing import Array, IntArray
+from merextras.foundation.aliases import Array, IntArray
 
 if TYPE_CHECKING:
     from merextras.model.columns.coded import Factor

@@ -12,8 +12,8 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from merextras._checks import check_columns
-from merextras._typing import Array, IntArray
+from merextras.foundation.aliases import Array, IntArray
+from merextras.foundation.arguments import check_columns
 from merextras.model.columns.part import FixedPart, PartTerm
 from merextras.model.columns.synthetic_rows import Synthetic, SyntheticRows
 from merextras.model.formula.names import in_code

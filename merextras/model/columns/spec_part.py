@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from merextras._typing import Array
+from merextras.foundation.aliases import Array
 from merextras.model.columns.part import FixedPart, PartTerm
 from merextras.model.columns.term_order import in_order_of, ordered
 from merextras.model.evaluation.specs import Spec, read_spec

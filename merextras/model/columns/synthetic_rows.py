@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.linalg as la
 
-from merextras._typing import Array, IntArray
+from merextras.foundation.aliases import Array, IntArray
 
 if TYPE_CHECKING:
     from merextras.model.columns.part import FixedPart

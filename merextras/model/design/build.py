@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merextras._checks import check_frame, in_index, unknown_column
-from merextras._typing import Array, BoolArray
 from merextras.engine.products.term_rows import TermRows
 from merextras.exceptions import DataWarning, InvalidArgumentError
+from merextras.foundation.aliases import Array, BoolArray
+from merextras.foundation.arguments import check_frame, in_index, unknown_column
 from merextras.model.columns.covariates import Covariates
 from merextras.model.columns.effect_levels import check_effects_of
 from merextras.model.columns.finite import check_finite
@@ -23,8 +23,6 @@ from merextras.model.columns.part import FixedPart
 from merextras.model.columns.plain_columns import plain_part
 from merextras.model.design.design import RowDesign, Term, in_order
 from merextras.model.design.offset import offset_from
-from merextras.model.design.options import Options
-from merextras.model.design.residual import ResidualBy, check_grouped, residual_columns
 from merextras.model.design.user_rows import UserRows
 from merextras.model.formula.parse import Bar, MixedFormula, parse
 from merextras.model.formula.r_spelling import instead_of, written_out
@@ -40,6 +38,8 @@ from merextras.model.frame.engine_frame import date_numbers
 from merextras.model.frame.kinds import numbers, responses
 from merextras.model.frame.labels import warn_user
 from merextras.model.frame.read import COPIES_ON_WRITE, columns_read, only_columns
+from merextras.model.settings.options import Options
+from merextras.model.settings.residual import ResidualBy, check_grouped, residual_columns
 
 #: From the response's code, the complete rows and the names it is evaluated with to its values.
 Respond = Callable[[str, pd.DataFrame, Scope], Array]

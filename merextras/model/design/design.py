@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from merextras._typing import Array, BoolArray, IntArray
 from merextras.engine.covariance.structure import Structure
 from merextras.engine.covariance.tags import PLAIN, Tag
 from merextras.engine.products.crossprod import CrossProducts, effects_of
 from merextras.engine.products.strata import Strata
 from merextras.engine.products.term_rows import TermRows
 from merextras.exceptions import UnsupportedModelError
+from merextras.foundation.aliases import Array, BoolArray, IntArray
 from merextras.model.columns.array_columns import ColumnsPart
 from merextras.model.columns.covariates import Covariates
 from merextras.model.columns.levels import labels_of
@@ -25,15 +25,15 @@ from merextras.model.columns.part import FixedPart
 from merextras.model.design.effects import Effects
 from merextras.model.design.effects import effects_of as effects_of_part
 from merextras.model.design.offset import formula_offset, offset_codes
-from merextras.model.design.options import Options
 from merextras.model.design.questions import ByRow, Design
-from merextras.model.design.residual import ResidualBy
 from merextras.model.design.user_rows import UserRows
 from merextras.model.design.variables import Variable, variables_of
 from merextras.model.formula.names import INTERCEPT
 from merextras.model.formula.translate import names_in
 from merextras.model.frame.kinds import numbers
 from merextras.model.frame.labels import codes_in
+from merextras.model.settings.options import Options
+from merextras.model.settings.residual import ResidualBy
 
 __all__ = ["INTERCEPT", "Design", "RowDesign", "Term", "in_order"]
 

@@ -15,7 +15,7 @@ from functools import reduce
 import numpy as np
 import pandas as pd
 
-from merextras._typing import Array, BoolArray
+from merextras.foundation.aliases import Array, BoolArray
 from merextras.model.columns.part import FixedPart
 from merextras.model.design.rank import dependent_columns
 

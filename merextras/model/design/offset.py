@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from merextras._checks import check_columns
-from merextras._typing import Array
 from merextras.exceptions import UnsupportedModelError
+from merextras.foundation.aliases import Array
+from merextras.foundation.arguments import check_columns
 from merextras.model.columns.finite import check_finite
 from merextras.model.columns.fixed import Scope
-from merextras.model.design.options import Options
 from merextras.model.evaluation.whole_column import NO_OTHER_ROWS, refusal
 from merextras.model.formula.parse import parse
 from merextras.model.formula.translate import as_code, names_in, take_offsets
+from merextras.model.settings.options import Options
 
 if TYPE_CHECKING:
     from merextras.model.design.questions import Design

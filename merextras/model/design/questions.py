@@ -10,27 +10,27 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import pandas as pd
 
-from merextras._typing import Array
 from merextras.engine.covariance.covariances import Covariances
 from merextras.engine.covariance.priors import Penalty
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.exceptions import NoRowsError
+from merextras.foundation.aliases import Array
 from merextras.model.columns.part import FixedPart
-from merextras.model.design.cov_prior import CovPrior, check_keys, penalty_of, priors_of
 from merextras.model.design.effects import Effects
-from merextras.model.design.options import Options
-from merextras.model.design.residual import ResidualBy
 from merextras.model.design.user_rows import UserRows
 from merextras.model.design.variables import Variable
 from merextras.model.formula.names import INTERCEPT, effect_key
 from merextras.model.formula.translate import names_in
+from merextras.model.settings.cov_prior import CovPrior, check_keys, penalty_of, priors_of
+from merextras.model.settings.options import Options
+from merextras.model.settings.residual import ResidualBy
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
 
-    from merextras._typing import BoolArray
     from merextras.engine.products.strata import Strata
     from merextras.engine.products.term_rows import TermRows
+    from merextras.foundation.aliases import BoolArray
     from merextras.model.design.design import RowDesign, Term
     from merextras.model.design.rowless import RowlessDesign
     from merextras.model.structure.structure import RandomTerm

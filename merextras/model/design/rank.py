@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 import scipy.linalg as la
 
-from merextras._typing import Array
 from merextras.engine.kernels import dense
 from merextras.exceptions import InvalidArgumentError, RankDeficientWarning
+from merextras.foundation.aliases import Array
 from merextras.model.columns.part import FixedPart
 
 if TYPE_CHECKING:

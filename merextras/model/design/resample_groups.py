@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from merextras._typing import Array, IntArray
 from merextras.engine.elimination.plan import nested_in
 from merextras.engine.products.term_rows import TermRows
 from merextras.exceptions import UnsupportedModelError
+from merextras.foundation.aliases import Array, IntArray
 from merextras.model.columns.levels import labels_of
 from merextras.model.design.design import Design, RowDesign, Term
 

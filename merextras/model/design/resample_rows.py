@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from merextras._typing import Array, IntArray
 from merextras.engine.products.term_rows import TermRows
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import Array, IntArray
 from merextras.model.design.design import RowDesign, Term
 from merextras.model.design.rank import dependent_columns
 

@@ -10,27 +10,27 @@ import numpy as np
 import pandas as pd
 import scipy.linalg as la
 
-from merextras._typing import Array, BoolArray
 from merextras.engine.covariance.tags import PLAIN, Tag
 from merextras.engine.products.accumulate import combined, triangle
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.products.restrict import restricted
 from merextras.engine.products.strata import Strata
 from merextras.exceptions import NoRowsError
+from merextras.foundation.aliases import Array, BoolArray
 from merextras.model.columns.combinations import CombinedPart
 from merextras.model.columns.covariates import Covariates
 from merextras.model.columns.fixed import Scope
 from merextras.model.columns.part import FixedPart
 from merextras.model.columns.synthetic_rows import SyntheticRows
-from merextras.model.design.cov_prior import CovPrior
 from merextras.model.design.design import Design, Term
 from merextras.model.design.effects import Effects
-from merextras.model.design.options import Options
-from merextras.model.design.residual import ResidualBy
 from merextras.model.design.rowless_effects import effects_of_term, rowless_effects
 from merextras.model.design.variables import Variable, computed_factor
 from merextras.model.formula.names import bare
 from merextras.model.formula.translate import names_in
+from merextras.model.settings.cov_prior import CovPrior
+from merextras.model.settings.options import Options
+from merextras.model.settings.residual import ResidualBy
 from merextras.model.structure.column_summaries import ColumnSummaries
 from merextras.model.structure.ranges import Numbers
 from merextras.model.structure.structure import RandomTerm, Structure

@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 import scipy.linalg as la
 
-from merextras._typing import Array
 from merextras.exceptions import NoRowsError
+from merextras.foundation.aliases import Array
 from merextras.model.columns.array_columns import ColumnsPart
 from merextras.model.columns.part import FixedPart
 from merextras.model.columns.synthetic_rows import OUTSIDE, SyntheticRows

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from merextras._typing import Array, BoolArray
 from merextras.exceptions import ApproximationWarning, InvalidArgumentError
+from merextras.foundation.aliases import Array, BoolArray
 from merextras.model.columns.part import FixedPart
 from merextras.model.design.design import INTERCEPT, Design, Term
 from merextras.model.design.rank import dependent_columns

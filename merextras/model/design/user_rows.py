@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
-from merextras._typing import Array, IntArray
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import Array, IntArray
 
 S = TypeVar("S", pd.Series, pd.DataFrame)
 D = TypeVar("D")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import patsy
 
-from merextras._typing import BoolArray
+from merextras.foundation.aliases import BoolArray
 
 
 class CompleteRows(patsy.NAAction):  # type: ignore[misc] # patsy has no types

@@ -6,8 +6,8 @@ import re
 
 import pandas as pd
 
-from merextras._checks import in_index, unknown_column
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.arguments import in_index, unknown_column
 from merextras.model.formula.r_spelling import instead_of
 
 

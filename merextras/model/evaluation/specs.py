@@ -15,8 +15,8 @@ import pandas as pd
 import patsy
 from patsy.categorical import categorical_to_int
 
-from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import Array
 from merextras.model.formula.translate import names_in
 
 

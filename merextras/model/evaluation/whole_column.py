@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merextras._typing import Array, IntArray
 from merextras.exceptions import MerextrasError
+from merextras.foundation.aliases import Array, IntArray
 from merextras.model.formula.functions import ELEMENTWISE, STATEFUL
 from merextras.model.formula.translate import names_in
 

@@ -6,25 +6,25 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from merextras._checks import check_choice
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.arguments import check_choice
 from merextras.model.columns.fixed import Scope
 from merextras.model.design.build import build_design
-from merextras.model.design.cov_prior import check_cov_prior
 from merextras.model.design.design import Design
-from merextras.model.design.options import (
+from merextras.model.design.rank import full_rank
+from merextras.model.design.sanity import check_design
+from merextras.model.frame.read import as_pandas
+from merextras.model.products.fit import fit_products
+from merextras.model.products.products import ModelProducts, products_of
+from merextras.model.settings.cov_prior import check_cov_prior
+from merextras.model.settings.options import (
     MISSING,
     Options,
     callers_names,
     check_sigma,
     refuse_two_sigmas,
 )
-from merextras.model.design.rank import full_rank
-from merextras.model.design.residual import residual_columns
-from merextras.model.design.sanity import check_design
-from merextras.model.frame.read import as_pandas
-from merextras.model.products.fit import fit_products
-from merextras.model.products.products import ModelProducts, products_of
+from merextras.model.settings.residual import residual_columns
 from merextras.model.source.request import ModelRequest
 from merextras.model.state.control import LmerControl
 from merextras.model.state.fitted import Fit, fit_design, warn_of

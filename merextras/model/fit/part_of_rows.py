@@ -10,11 +10,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from merextras._typing import Array, IntArray
 from merextras.engine.products.term_rows import TermRows
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import Array, IntArray
 from merextras.model.design.design import RowDesign, Term
-from merextras.model.design.residual import ResidualBy
+from merextras.model.settings.residual import ResidualBy
 from merextras.model.state.fitted import Fit, FittedModel, fit_at, fit_like, start_for_user
 
 

@@ -11,13 +11,10 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
-from merextras._typing import Array
 from merextras.engine.covariance.tags import Tag
 from merextras.exceptions import InvalidArgumentError, NoRowsError
-from merextras.model.design.cov_prior import check_cov_prior
+from merextras.foundation.aliases import Array
 from merextras.model.design.design import Design
-from merextras.model.design.options import Options, callers_names
-from merextras.model.design.residual import residual_columns
 from merextras.model.design.sanity import check_response
 from merextras.model.design.user_rows import expected, rows_of_fit, within
 from merextras.model.fit.lmer import fit_options
@@ -28,6 +25,9 @@ from merextras.model.formula.translate import in_backticks
 from merextras.model.frame.read import as_pandas
 from merextras.model.products.fit import fit_products
 from merextras.model.products.products import products_within
+from merextras.model.settings.cov_prior import check_cov_prior
+from merextras.model.settings.options import Options, callers_names
+from merextras.model.settings.residual import residual_columns
 from merextras.model.state.fitted import Fit, FittedModel, refitted, warn_of
 
 M = TypeVar("M", bound=FittedModel)

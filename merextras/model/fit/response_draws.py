@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
-from merextras._typing import Array
 from merextras.engine.kernels.blocks import block_diagonal
 from merextras.exceptions import UnsupportedModelError
+from merextras.foundation.aliases import Array
 from merextras.model.state.fitted import FittedModel
 
 

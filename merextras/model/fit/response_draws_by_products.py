@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from merextras._typing import Array
 from merextras.engine.elimination.plan import make_plan
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.replicates.draws import GramFactor, Sums, effects_and_noise, gram_factor
 from merextras.engine.replicates.responses import Responses
 from merextras.exceptions import NoRowsError
+from merextras.foundation.aliases import Array
 from merextras.model.fit.response_draws import Source, own_source
 from merextras.model.state.fitted import FittedModel, fit_like, start_for_user
 

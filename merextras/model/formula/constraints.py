@@ -8,7 +8,7 @@ import numpy as np
 from patsy import PatsyError
 from patsy.constraint import linear_constraint
 
-from merextras._typing import Array
+from merextras.foundation.aliases import Array
 
 
 def read_constraints(texts: Sequence[str], names: Sequence[str]) -> tuple[Array, Array]:

@@ -14,8 +14,8 @@ import numpy as np
 import patsy
 import scipy.linalg as la
 
-from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import Array
 
 #: A polynomial of this relative size is zero on the data: there are too few distinct values.
 _NOTHING = 1e-10

@@ -12,8 +12,8 @@ import keyword
 import re
 from collections.abc import Iterable
 
-from merextras._checks import unknown_column
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.arguments import unknown_column
 from merextras.model.formula.parse import in_call, one_line, parse
 
 #: A quoted piece, which is left alone.

@@ -11,8 +11,8 @@ from functools import lru_cache
 
 import patsy
 
-from merextras._checks import unknown_column
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.arguments import unknown_column
 from merextras.model.formula.parse import MixedFormula, in_call, summands
 from merextras.model.formula.r_spelling import check_code, spelled
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import Array
 
 _DAY = np.timedelta64(1, "D")
 _EPOCH = np.datetime64("1970-01-01", "D")

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from merextras._typing import IntArray
+from merextras.foundation.aliases import IntArray
 
 
 def codes_in(column: pd.Series, levels: pd.Index) -> IntArray:

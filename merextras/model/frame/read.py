@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merextras._checks import check_frame
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.arguments import check_frame
 
 #: pandas' own dtype for a column of text; object before pandas 3.
 _TEXT = pd.Series(["a"]).dtype

@@ -1,5 +1,8 @@
 """Generalised linear mixed models: from a formula and a family to a fit.
 
 Read `families` (what a user calls a family), `response` (a response in any of its forms), `fit`
-(from the formula to the optimum), `fitted` (the model that the verbs take) and `refit`.
+(from the formula to the optimum), `gathered` (rows that come in chunks), `fitted` (the model that
+the verbs take), `made` (a model at given parameters), `refit` and `again` (many responses);
+`draws`, `probabilities` and `population` are the responses drawn, their distribution functions, and
+means over the effects.
 """

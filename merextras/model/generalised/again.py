@@ -7,11 +7,11 @@ from functools import cached_property
 
 import numpy as np
 
-from merextras._typing import Array
-from merextras.engine.generalised.laplace import Laplace
-from merextras.engine.generalised.optimum import POSITIVE, information
-from merextras.engine.generalised.search import Again, is_infinite_size, reoptimise
-from merextras.engine.generalised.steps import inverse, least_eigenvalue
+from merextras.engine.generalised.criterion.laplace import Laplace
+from merextras.engine.generalised.searches.optimum import POSITIVE, information
+from merextras.engine.generalised.searches.search import Again, is_infinite_size, reoptimise
+from merextras.engine.generalised.searches.steps import inverse, least_eigenvalue
+from merextras.foundation.aliases import Array
 from merextras.model.generalised.draws import effects_anew, response_given
 from merextras.model.generalised.fit import Request, criterion_of, fit_response
 from merextras.model.generalised.fitted import FittedGlmm

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from merextras._typing import Array
+from merextras.foundation.aliases import Array
 from merextras.model.generalised.fitted import FittedGlmm
 
 

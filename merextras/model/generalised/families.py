@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from merextras._checks import one_of
-from merextras._typing import Array
-from merextras.engine.generalised import binomial, counts, dispersed
-from merextras.engine.generalised.family import Family
+from merextras.engine.generalised.families import binomial, counts, dispersed
+from merextras.engine.generalised.families.family import Family
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
+from merextras.foundation.aliases import Array
+from merextras.foundation.arguments import one_of
 
 #: By family: its links, the default first.
 LINKS = {

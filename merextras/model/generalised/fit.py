@@ -10,25 +10,24 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merextras._checks import check_choice
-from merextras._typing import Array, IntArray
-from merextras.engine.generalised.cells import joined
-from merextras.engine.generalised.laplace import Laplace
-from merextras.engine.generalised.quadrature import MOST_EFFECTS, Quadrature, one_factor
-from merextras.engine.generalised.search import GlmmControl, optimise
-from merextras.engine.generalised.separation import is_doubtful, separating
-from merextras.engine.generalised.start import start
-from merextras.engine.generalised.table import Table
+from merextras.engine.generalised.criterion.laplace import Laplace
+from merextras.engine.generalised.criterion.quadrature import MOST_EFFECTS, Quadrature, one_factor
+from merextras.engine.generalised.rows.cells import joined
+from merextras.engine.generalised.rows.table import Table
+from merextras.engine.generalised.searches.search import GlmmControl, optimise
+from merextras.engine.generalised.searches.separation import is_doubtful, separating
+from merextras.engine.generalised.searches.start import start
 from merextras.exceptions import (
     ConvergenceWarning,
     InvalidArgumentError,
     SingularFitWarning,
     UnsupportedModelError,
 )
+from merextras.foundation.aliases import Array, IntArray
+from merextras.foundation.arguments import check_choice
 from merextras.model.columns.fixed import Scope
 from merextras.model.design.build import build_design
 from merextras.model.design.design import RowDesign
-from merextras.model.design.options import MISSING, Options, callers_names
 from merextras.model.design.rank import full_rank
 from merextras.model.design.sanity import (
     bar_of,
@@ -45,6 +44,7 @@ from merextras.model.generalised.families import FamilyChoice, read_family
 from merextras.model.generalised.fitted import FittedGlmm, GlmmFit
 from merextras.model.generalised.gathered import in_memory
 from merextras.model.generalised.response import Response, read_response
+from merextras.model.settings.options import MISSING, Options, callers_names
 from merextras.model.state.control import LmerControl
 from merextras.model.state.fitted import Origin, is_singular
 from merextras.model.state.identified import check_told_apart

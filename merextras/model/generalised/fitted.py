@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from merextras._typing import Array
 from merextras.engine.elimination.factor import factorise
 from merextras.engine.elimination.plan import prepare
-from merextras.engine.generalised.at_mode import AtMode
-from merextras.engine.generalised.family import Family
-from merextras.engine.generalised.laplace import LaplacePoint
-from merextras.engine.generalised.optimum import Optimum
+from merextras.engine.generalised.criterion.at_mode import AtMode
+from merextras.engine.generalised.criterion.laplace import LaplacePoint
+from merextras.engine.generalised.families.family import Family
+from merextras.engine.generalised.searches.optimum import Optimum
 from merextras.engine.optimum.criterion import Criterion, Point
 from merextras.engine.optimum.summary import Iteration, OptSummary
 from merextras.engine.products.basis import Basis
@@ -23,6 +22,7 @@ from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.products.scale import Scale
 from merextras.engine.solution.pls import Solution, solve
 from merextras.exceptions import ConvergenceWarning, MerextrasError
+from merextras.foundation.aliases import Array
 from merextras.model.design.design import RowDesign
 from merextras.model.generalised.families import FamilyChoice
 from merextras.model.generalised.response import Response

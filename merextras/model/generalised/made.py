@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from merextras._typing import Array
-from merextras.engine.generalised.optimum import Optimum, information
+from merextras.engine.generalised.searches.optimum import Optimum, information
+from merextras.foundation.aliases import Array
 from merextras.model.columns.fixed import Scope
 from merextras.model.design.design import RowDesign
 from merextras.model.generalised.families import FamilyChoice

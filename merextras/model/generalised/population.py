@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from merextras._typing import Array
-from merextras.engine.generalised.marginal import WITHOUT_MEAN, over_normal
+from merextras.engine.generalised.criterion.marginal import WITHOUT_MEAN, over_normal
 from merextras.exceptions import UnsupportedModelError
+from merextras.foundation.aliases import Array
 from merextras.model.generalised.fitted import FittedGlmm
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy import special, stats
 
-from merextras._typing import Array
+from merextras.foundation.aliases import Array
 from merextras.model.generalised.fitted import FittedGlmm
 
 #: Families whose responses are whole numbers.

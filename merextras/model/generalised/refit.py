@@ -10,7 +10,6 @@ import pandas as pd
 
 from merextras.exceptions import ConvergenceWarning, UnsupportedModelError
 from merextras.model.design.design import RowDesign
-from merextras.model.design.options import callers_names
 from merextras.model.design.user_rows import expected, rows_of_fit, within
 from merextras.model.fit.refit import with_dots
 from merextras.model.frame.read import as_pandas
@@ -23,6 +22,7 @@ from merextras.model.generalised.fit import (
     warn_of,
 )
 from merextras.model.generalised.fitted import FittedGlmm
+from merextras.model.settings.options import callers_names
 
 M = TypeVar("M", bound=FittedGlmm)
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merextras._typing import Array, IntArray
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import Array, IntArray
 from merextras.model.columns.finite import check_finite
 from merextras.model.columns.fixed import Scope
 from merextras.model.design.build import response_of

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from merextras._checks import check_choice, check_columns, one_of
-from merextras._typing import Array, IntArray
 from merextras.engine.solution.pls import Solution
 from merextras.exceptions import DataWarning, InvalidArgumentError
+from merextras.foundation.aliases import Array, IntArray
+from merextras.foundation.arguments import check_choice, check_columns, one_of
 from merextras.model.columns.levels import labels_of
 from merextras.model.design.design import Design, Term
 from merextras.model.frame.labels import other_kind, warn_user

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merextras._typing import Array, IntArray
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import Array, IntArray
 from merextras.model.design.design import Design
 from merextras.model.design.offset import offset_of
-from merextras.model.design.options import by_row
 from merextras.model.design.user_rows import S, UserRows, in_user_rows, rows_of_fit
 from merextras.model.newdata.re_form import Kept, mask_effects
 from merextras.model.newdata.rows import NewRows, new_rows, number_unseen, own_rows
+from merextras.model.settings.options import by_row
 from merextras.model.state.fitted import FittedModel
 
 

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError, MerextrasError
+from merextras.foundation.aliases import Array
 from merextras.model.design.build import response_of
-from merextras.model.design.options import by_row
 from merextras.model.generalised.fitted import FittedGlmm
+from merextras.model.settings.options import by_row
 
 
 def trials_of(model: FittedGlmm, newdata: pd.DataFrame | None, weights: Any = None) -> Array | None:

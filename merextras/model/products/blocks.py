@@ -11,14 +11,14 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from merextras._memory import available_memory
-from merextras._typing import Array, BoolArray, IntArray
 from merextras.engine.covariance.structure import Structure as CovarianceStructure
 from merextras.engine.products.basis import Basis
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.products.effects import EffectBasis
 from merextras.engine.products.strata import Strata
 from merextras.exceptions import TooLargeError
+from merextras.foundation.aliases import Array, BoolArray, IntArray
+from merextras.foundation.memory import available_memory
 from merextras.model.columns.levels import LevelCoder, label_text
 from merextras.model.products.container import Arrays
 from merextras.model.products.fields import LARGEST, Field

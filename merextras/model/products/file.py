@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from merextras._files import atomically
 from merextras.exceptions import InvalidArgumentError, TooLargeError
+from merextras.foundation.files import atomically
 from merextras.model.products.blocks import Blocks, products_of_arrays
 from merextras.model.products.container import Arrays, read_arrays
 from merextras.model.products.described import FORMAT, READABLE, described

@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from merextras._checks import check_choice
 from merextras.engine.products.accumulate import combined, triangle
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.design.cov_prior import check_cov_prior
+from merextras.foundation.arguments import check_choice
 from merextras.model.design.rank import dependent_columns, without_columns
 from merextras.model.design.rowless import RowlessDesign
 from merextras.model.design.sanity import (
@@ -24,6 +23,7 @@ from merextras.model.design.sanity import (
     check_twice,
 )
 from merextras.model.products.products import ModelProducts
+from merextras.model.settings.cov_prior import check_cov_prior
 from merextras.model.source.reduce import check_memory
 from merextras.model.state.control import LmerControl
 from merextras.model.state.fitted import Fit, fit_design

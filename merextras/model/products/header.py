@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merextras._typing import Array
 from merextras.engine.covariance.tags import KINDS, Tag
+from merextras.foundation.aliases import Array
 from merextras.model.columns.coded import Block, CodedPart, Factor
 from merextras.model.columns.levels import LevelCoder
 from merextras.model.columns.part import FixedPart

@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 import scipy.linalg as la
 
-from merextras._typing import Array, BoolArray, IntArray
 from merextras.engine.products.accumulate import basis_of, combined, permuted, spread, triangle
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.products.restrict import restricted
 from merextras.engine.products.strata import Strata
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.design.options import callers_names
+from merextras.foundation.aliases import Array, BoolArray, IntArray
 from merextras.model.design.rowless import RowlessDesign
 from merextras.model.products import file
 from merextras.model.products.compatible import check_same
 from merextras.model.products.submodel import smaller_structure
+from merextras.model.settings.options import callers_names
 from merextras.model.source.dask import reduce_dask
 from merextras.model.source.one_pass import learn_and_reduce
 from merextras.model.source.request import ModelRequest

@@ -8,8 +8,8 @@ from typing import NoReturn
 import numpy as np
 import patsy
 
-from merextras._typing import IntArray
 from merextras.exceptions import InvalidArgumentError, NoRowsError
+from merextras.foundation.aliases import IntArray
 from merextras.model.columns.effect_levels import check_effects_of
 from merextras.model.columns.part import FixedPart
 from merextras.model.formula.parse import Bar, parse

@@ -10,8 +10,8 @@ import pandas as pd
 import patsy
 from tqdm import tqdm
 
-from merextras._checks import unknown_column
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
+from merextras.foundation.arguments import unknown_column
 from merextras.model.columns.coded import CodedPart, Factor, as_series
 from merextras.model.columns.effect_levels import check_effects_of
 from merextras.model.columns.fixed import FORMULA_WORDS, Scope
@@ -19,7 +19,6 @@ from merextras.model.columns.levels import LevelCoder, LevelCounter
 from merextras.model.columns.part import FixedPart
 from merextras.model.columns.plain_columns import plain_part
 from merextras.model.design.build import check_parts, codes_of, say_days
-from merextras.model.design.residual import check_grouped, residual_columns
 from merextras.model.evaluation.computed import Computed
 from merextras.model.evaluation.whole_column import learning_from_columns, not_by_row, refusal
 from merextras.model.formula.functions import formula_names
@@ -37,6 +36,7 @@ from merextras.model.formula.translate import (
 )
 from merextras.model.frame.engine_frame import date_numbers
 from merextras.model.frame.kinds import check_predictor, is_number, kind_of
+from merextras.model.settings.residual import check_grouped, residual_columns
 from merextras.model.source.chunks import Source
 from merextras.model.source.request import ModelRequest
 from merextras.model.structure.structure import (

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from merextras._typing import IntArray
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import IntArray
 from merextras.model.columns.levels import LevelCoder
 from merextras.model.columns.part import FixedPart
 from merextras.model.source.chunks import Source

@@ -9,13 +9,13 @@ from typing import NoReturn
 import numpy as np
 import pandas as pd
 
-from merextras._memory import available_memory
-from merextras._typing import BoolArray, IntArray
 from merextras.engine.products.accumulate import Accumulator, Part, permuted, spread, union
 from merextras.engine.products.basis import Basis
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.products.strata import Strata
 from merextras.exceptions import InvalidArgumentError, TooLargeError
+from merextras.foundation.aliases import BoolArray, IntArray
+from merextras.foundation.memory import available_memory
 from merextras.model.columns.levels import LevelCounter
 from merextras.model.source.chunks import Source
 from merextras.model.source.learn import LearntSchema, watched

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from merextras._checks import check_choice
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.design.residual import residual_columns
+from merextras.foundation.arguments import check_choice
+from merextras.model.settings.residual import residual_columns
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from merextras._checks import check_count, check_frame
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.arguments import check_count, check_frame
 from merextras.model.frame.arrow_batches import ArrowBatches
 from merextras.model.frame.read import as_pandas
 from merextras.model.source.chunks import CHUNK_SIZE, Source

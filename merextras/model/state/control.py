@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from merextras._checks import check_choice, check_count
-from merextras._typing import Array
 from merextras.engine.optimum.summary import Control
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import Array
+from merextras.foundation.arguments import check_choice, check_count
 
 
 @dataclass(frozen=True)

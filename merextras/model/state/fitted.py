@@ -9,7 +9,6 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
-from merextras._typing import Array
 from merextras.engine.derivatives.information import Information, information
 from merextras.engine.elimination.plan import make_plan, prepare
 from merextras.engine.optimum.criterion import Criterion, Point
@@ -24,6 +23,7 @@ from merextras.exceptions import (
     SingularFitWarning,
     UnsupportedModelError,
 )
+from merextras.foundation.aliases import Array
 from merextras.model.design.design import Design
 from merextras.model.state.control import LmerControl
 from merextras.model.state.identified import check_left_by_fixed, check_left_by_random

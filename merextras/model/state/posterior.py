@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from merextras._typing import Array
+from merextras.foundation.aliases import Array
 
 
 class ConditionalBlocks(Protocol):

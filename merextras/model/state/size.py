@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import warnings
 
-from merextras._memory import available_memory
 from merextras.engine.elimination.blocks_of_plan import fit_gigabytes, tail_cost
 from merextras.engine.elimination.plan import Plan
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.exceptions import LargeModelWarning
+from merextras.foundation.memory import available_memory
 from merextras.model.design.design import Design
 
 # What a Schur complement may take before the user is told first: gigabytes, seconds a step. That

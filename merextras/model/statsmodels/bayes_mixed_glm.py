@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 from statsmodels.genmod import bayes_mixed_glm
 
-from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
+from merextras.foundation.aliases import Array
 from merextras.model.columns.covariates import Covariates
 from merextras.model.design.design import INTERCEPT, RowDesign, Term, in_order
 from merextras.model.design.rank import full_rank

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merextras._typing import Array, BoolArray, IntArray
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
+from merextras.foundation.aliases import Array, BoolArray, IntArray
 from merextras.model.columns.fixed import Scope
 from merextras.model.columns.part import FixedPart
 from merextras.model.design.design import INTERCEPT

@@ -17,13 +17,13 @@ import pandas as pd
 from statsmodels.genmod import bayes_mixed_glm
 from statsmodels.regression.mixed_linear_model import MixedLM, MixedLMResults, MixedLMResultsWrapper
 
-from merextras._typing import Array
 from merextras.engine.covariance.cholesky import factors_of
 from merextras.engine.covariance.tags import PLAIN, Tag
 from merextras.engine.products.effects import EffectBasis
 from merextras.engine.products.term_rows import TermRows
 from merextras.engine.solution.pls import Solution
 from merextras.exceptions import ApproximationWarning, ConvergenceWarning, UnsupportedModelError
+from merextras.foundation.aliases import Array
 from merextras.model.columns.array_columns import ColumnsPart
 from merextras.model.columns.covariates import Covariates
 from merextras.model.columns.fixed import FormulaPart

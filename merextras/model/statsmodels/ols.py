@@ -12,8 +12,8 @@ from statsmodels.regression.linear_model import (
     RegressionResultsWrapper,
 )
 
-from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import Array
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from statsmodels.regression.mixed_linear_model import MixedLM, MixedLMParams, VCSpec
 
-from merextras._typing import Array, IntArray
 from merextras.engine.elimination.plan import nested_in
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
+from merextras.foundation.aliases import Array, IntArray
 from merextras.model.columns.fixed import FormulaPart
 from merextras.model.design.design import Design, Term
 from merextras.model.formula.names import in_code

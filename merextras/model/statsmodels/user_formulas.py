@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merextras._checks import one_of
 from merextras.exceptions import ApproximationWarning, InvalidArgumentError
+from merextras.foundation.arguments import one_of
 from merextras.model.columns.covariates import Covariates
 from merextras.model.columns.fixed import FormulaPart
 from merextras.model.columns.part import FixedPart

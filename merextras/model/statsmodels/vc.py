@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merextras._typing import Array, IntArray
 from merextras.engine.products.term_rows import TermRows
 from merextras.exceptions import UnsupportedModelError
+from merextras.foundation.aliases import Array, IntArray
 from merextras.model.columns.covariates import Covariates
 from merextras.model.columns.levels import grouping
 from merextras.model.design.design import INTERCEPT, Term

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from merextras._typing import Array, BoolArray
 from merextras.engine.products.accumulate import triangle
+from merextras.foundation.aliases import Array, BoolArray
 from merextras.model.structure.ranges import Numbers
 from merextras.model.structure.structure import ChunkRows
 

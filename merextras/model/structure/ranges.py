@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from merextras._typing import Array
+from merextras.foundation.aliases import Array
 
 
 @dataclass(frozen=True)

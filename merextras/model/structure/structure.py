@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merextras._typing import Array, BoolArray, IntArray
 from merextras.engine.covariance.structure import Structure as CovarianceStructure
 from merextras.engine.covariance.tags import PLAIN, Tag
 from merextras.engine.products.term_rows import TermRows
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import Array, BoolArray, IntArray
 from merextras.model.columns.finite import check_finite
 from merextras.model.columns.levels import LevelCoder, LevelCounter
 from merextras.model.columns.part import FixedPart

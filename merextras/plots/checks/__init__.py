@@ -1,1 +1,5 @@
-"""Checks of a fit: residuals, quantiles, influence, and all of them on a page (`model_check`)."""
+"""Checks of a fit.
+
+`residuals` (against fitted values), `qq` (quantile plots), `influence` (estimates without a group
+or case), `model_check` (all checks on a page).
+"""

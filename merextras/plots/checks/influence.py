@@ -11,8 +11,8 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.transforms import offset_copy
 
-from merextras._checks import one_of
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.arguments import one_of
 from merextras.plots.drawing import arguments, style
 from merextras.plots.drawing.panels import finish, panel_grid
 from merextras.results.estimates.influence import Influence

@@ -10,8 +10,8 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 
-from merextras._checks import check_level
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.arguments import check_level
 from merextras.plots.drawing import arguments, style
 from merextras.plots.drawing.panels import facets, finish, label_edges, levels_of, panels_of
 from merextras.plots.drawing.points import quantiles, segments

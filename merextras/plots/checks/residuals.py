@@ -11,8 +11,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from merextras._checks import check_count
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.arguments import check_count
 from merextras.plots.drawing import arguments, style
 from merextras.plots.drawing.panels import levels_of
 from merextras.plots.drawing.points import cloud, curve, mark, zero_line

@@ -1,4 +1,5 @@
 """What the plots share.
 
-`style` (colours, sizes, axes), `arguments` (their checks), `panels` (grids of panels), `points`.
+`style` (colours, sizes, axes), `arguments` (their checks), `panels` (grids of panels), `levels`
+(levels below one another), `points`.
 """

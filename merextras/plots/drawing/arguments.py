@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
-from merextras._checks import check_columns, check_frame
-from merextras._hints import PLOTS
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.arguments import check_columns, check_frame
+from merextras.foundation.hints import PLOTS
 from merextras.plots.drawing import style
 
 #: More panels than this take minutes to draw and can't be read.

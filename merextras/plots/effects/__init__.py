@@ -1,1 +1,6 @@
-"""Random and fixed effects: caterpillars, simulated ones, ranks and their impact, correlations."""
+"""Random and fixed effects.
+
+`caterpillar` (conditional modes with intervals), `lattice` (a panel for each group), `shrinkage`
+(no, partial and complete pooling), `re_correlation` (effects against one another), `coef` (fixed
+effects), `re_sim` (simulated effects), `expected_rank` and `re_impact`.
+"""

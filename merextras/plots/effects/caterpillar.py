@@ -10,8 +10,8 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from scipy import stats
 
-from merextras._checks import check_choice, check_level
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.arguments import check_choice, check_level
 from merextras.plots.drawing import arguments, style
 from merextras.plots.drawing.levels import grid_of_levels, name_levels
 from merextras.plots.drawing.panels import (

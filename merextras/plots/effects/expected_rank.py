@@ -9,7 +9,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from merextras._checks import check_choice
+from merextras.foundation.arguments import check_choice
 from merextras.plots.drawing import arguments, style
 from merextras.plots.drawing.levels import grid_of_levels, name_levels
 from merextras.plots.drawing.panels import (

@@ -10,8 +10,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import Array
 from merextras.plots.checks.qq import checked
 from merextras.plots.drawing import arguments, style
 from merextras.plots.drawing.panels import levels_of, parts

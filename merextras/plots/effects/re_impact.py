@@ -12,8 +12,8 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from merextras._checks import check_count
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.arguments import check_count
 from merextras.plots.drawing import arguments, style
 from merextras.plots.drawing.panels import facets, finish, levels_of, outer_labels, parts
 

@@ -1,1 +1,1 @@
-"""Predictions of rows, of cases in other groups, and marginal means."""
+"""Predictions of rows (`predictions`), of cases in other groups (`what_if`), means (`emmeans`)."""

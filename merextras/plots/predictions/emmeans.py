@@ -12,8 +12,8 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 
-from merextras._checks import one_of
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.arguments import one_of
 from merextras.plots.drawing import arguments, style
 from merextras.plots.drawing.panels import facets, finish, levels_of, outer_labels, parts, positions
 from merextras.plots.drawing.points import segments

@@ -11,8 +11,8 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 
-from merextras._checks import check_count
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.arguments import check_count
 from merextras.plots.drawing import arguments, style
 from merextras.plots.drawing.panels import facets, finish, outer_labels, parts
 from merextras.plots.drawing.points import intervals

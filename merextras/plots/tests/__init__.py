@@ -1,1 +1,1 @@
-"""Profiles, exact tests' null distributions, power."""
+"""Profiles (`profile`), exact tests' null distributions (`exact_test`), power (`power_curve`)."""

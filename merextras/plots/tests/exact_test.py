@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 
-from merextras._checks import check_count
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.arguments import check_count
 from merextras.plots.drawing import arguments, style
 
 __all__ = ["plot_exact_test"]

@@ -13,8 +13,8 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from merextras._checks import check_count, check_level
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.arguments import check_count, check_level
 from merextras.plots.drawing import arguments, style
 from merextras.plots.drawing.panels import facets, finish, parts
 from merextras.results.profiles.contour import contour, trace

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from merextras._checks import check_choice
+from merextras.foundation.arguments import check_choice
 from merextras.reporting.cases import Cases, take
 from merextras.reporting.script import Named, Script, literal
 from merextras.reporting.view import MX, View

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merextras._checks import check_choice
 from merextras.exceptions import MerextrasError
+from merextras.foundation.arguments import check_choice
 from merextras.model.columns.levels import labels_of
 from merextras.reporting.cases import Cases, take
 from merextras.reporting.script import Named, Script

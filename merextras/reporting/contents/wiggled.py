@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from merextras._checks import check_choice, check_count
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.arguments import check_choice, check_count
 from merextras.reporting.cases import Cases, numeric, take
 from merextras.reporting.contents.swap import BETTER
 from merextras.reporting.script import Named, Script

@@ -1,5 +1,5 @@
 """Results of model checks.
 
-`check` (one verdict), `convergence`, `model_check` (all of them), `prediction_check`,
-`residual_table`.
+`check` (one verdict), `convergence`, `laplace_check`, `simulated_check` (a statistic beside
+simulated ones), `prediction_check`, `model_check` (all of them), `residual_table`.
 """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from merextras._typing import Array
+from merextras.foundation.aliases import Array
 from merextras.results.checks.check import Check
 
 __all__ = ["PredictionCheck"]

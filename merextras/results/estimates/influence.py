@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merextras._checks import check_choice
-from merextras._typing import Array
+from merextras.foundation.aliases import Array
+from merextras.foundation.arguments import check_choice
 from merextras.results.base import FrozenArrays, Parts, TextResult
 
 __all__ = ["Influence"]

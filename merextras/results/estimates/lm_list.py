@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from merextras._checks import check_flag, check_level
-from merextras._typing import Array, BoolArray
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import Array, BoolArray
+from merextras.foundation.arguments import check_flag, check_level
 from merextras.results.base import FrozenArrays, Parts, Table, TextResult
 
 __all__ = ["LmList"]

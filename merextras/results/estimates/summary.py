@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from merextras._typing import Array
+from merextras.foundation.aliases import Array
 from merextras.results.base import Parts, TextResult, format_columns, format_numbers, p_text
 from merextras.results.estimates.var_corr import VarCorr
 

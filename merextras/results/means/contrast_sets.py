@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merextras._checks import check_choice, one_of
-from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import Array
+from merextras.foundation.arguments import check_choice, one_of
 
 #: Contrasts' names and weights, (contrasts, k).
 _Set = tuple[list[str], Array]

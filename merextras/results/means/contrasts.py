@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merextras._typing import Array, IntArray
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import Array, IntArray
 from merextras.results.base import Parts, Table, TextResult
 from merextras.results.means.contrast_sets import contrast_set, method_name
 

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merextras._checks import check_level, one_of
-from merextras._typing import Array
 from merextras.distributions.multiplicity import said
 from merextras.distributions.uncertainty import Uncertainty
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import Array
+from merextras.foundation.arguments import check_level, one_of
 from merextras.results.base import FrozenArrays, Parts, Table, TextResult
 from merextras.results.means.contrasts import (
     Contrasts,

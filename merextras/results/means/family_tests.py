@@ -8,8 +8,6 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from merextras._checks import check_choice
-from merextras._typing import Array
 from merextras.distributions.multiplicity import (
     ADJUSTMENTS,
     DEFAULTS,
@@ -20,6 +18,8 @@ from merextras.distributions.multiplicity import (
 )
 from merextras.distributions.uncertainty import Uncertainty
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import Array
+from merextras.foundation.arguments import check_choice
 from merextras.results.means.contrast_sets import PAIRS
 
 _SIDES = {

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from merextras._typing import BoolArray, IntArray
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import BoolArray, IntArray
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ1234567890"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from merextras._checks import one_of
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.arguments import one_of
 
 _ROLES = ("x", "trace", "panel")
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from merextras.engine.generalised.marginal import unlinked
+from merextras.engine.generalised.criterion.marginal import unlinked
 from merextras.results.means.contrasts import Contrasts
 
 #: By link: what the exponential of an effect is.

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from scipy.interpolate import CubicSpline, PchipInterpolator
 
-from merextras._checks import check_level
-from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import Array
+from merextras.foundation.arguments import check_level
 from merextras.results.profiles.profile import Profile
 
 

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from merextras._checks import check_level, one_of
-from merextras._typing import Array
 from merextras.distributions.curve import Curve
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import Array
+from merextras.foundation.arguments import check_level, one_of
 from merextras.results.base import (
     FrozenArrays,
     FrozenMapping,

@@ -1,4 +1,5 @@
 """Results made of draws or refits.
 
-`simulation`, `bootstrap`, `predict_interval`, `effect_size`.
+`simulation`, `bootstrap` with `bootstrap_file`, `predict_interval`, `effect_size`, `power`,
+`cross_validation`.
 """

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from merextras._checks import check_choice, check_level
-from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import Array
+from merextras.foundation.arguments import check_choice, check_level
 from merextras.results.base import FrozenArrays, Parts, TextResult
 from merextras.results.replicates import bootstrap_file
 

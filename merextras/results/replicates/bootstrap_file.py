@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from merextras._extras import need
-from merextras._files import atomically
-from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import Array
+from merextras.foundation.extras import need
+from merextras.foundation.files import atomically
 
 if TYPE_CHECKING:
     from merextras.results.replicates.bootstrap import Bootstrap

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merextras._typing import Array
+from merextras.foundation.aliases import Array
 from merextras.results.base import FrozenArrays, Parts, TextResult
 from merextras.results.replicates.bootstrap import Bootstrap
 

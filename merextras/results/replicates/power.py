@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from merextras._checks import check_level
-from merextras._typing import Array
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import Array
+from merextras.foundation.arguments import check_level
 from merextras.results.base import FrozenArrays, TextResult, format_columns
 
 __all__ = ["Power", "PowerCurve"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from merextras._typing import Array
+from merextras.foundation.aliases import Array
 from merextras.results.base import FrozenArrays, FrozenMapping, Parts, TextResult, freeze, read_only
 
 _COLUMNS = ["fit", "lower", "upper"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from merextras._typing import Array
+from merextras.foundation.aliases import Array
 from merextras.results.base import FrozenArrays, FrozenMapping, Parts, TextResult, read_only
 
 #: Numbers that the summary of draws copies at a time (32 MB).

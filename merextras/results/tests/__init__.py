@@ -1,4 +1,4 @@
 """Results of tests between models.
 
-`exact_test`, `pb_modcomp`, `f_modcomp`.
+`exact_test`, `pb_modcomp`, `f_modcomp`, `step`.
 """

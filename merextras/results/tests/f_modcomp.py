@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from merextras._typing import Array
+from merextras.foundation.aliases import Array
 from merextras.results.base import FrozenArrays, Parts, Table, TextResult
 
 __all__ = ["FModcomp"]

@@ -13,7 +13,7 @@ from merextras.engine.covariance.covariances import Covariances
 from merextras.engine.covariance.diagonal import Diagonal
 from merextras.engine.covariance.priors import Penalty
 from merextras.engine.covariance.unstructured import Unstructured
-from merextras.model.design.cov_prior import Gamma, InverseWishart, Wishart
+from merextras.model.settings.cov_prior import Gamma, InverseWishart, Wishart
 
 SCALE = np.array([[2.0, 0.5, 0.1], [0.5, 1.0, 0.2], [0.1, 0.2, 0.7]])
 PRIORS = {

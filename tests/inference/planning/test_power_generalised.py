@@ -9,8 +9,8 @@ from scipy import stats
 from tolerances import BRUTE_FORCE, LIKELIHOOD_RATIO, MONTE_CARLO, P_VALUE
 
 import merextras as mx
-from merextras._rng import as_generator
 from merextras.exceptions import InvalidArgumentError, MerextrasError, UnsupportedModelError
+from merextras.foundation.rng import as_generator
 
 pytestmark = pytest.mark.filterwarnings("ignore:singular fit", "ignore:the size of the negative")
 

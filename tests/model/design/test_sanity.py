@@ -11,8 +11,8 @@ from lmer_models import csv
 from merextras.exceptions import ApproximationWarning, InvalidArgumentError
 from merextras.fit_lmer import lmer
 from merextras.model.design.build import build_design
-from merextras.model.design.options import Options
 from merextras.model.design.sanity import check_design
+from merextras.model.settings.options import Options
 from merextras.model.state.control import LmerControl
 
 

@@ -1,0 +1,197 @@
+"""Counts: Poisson and negative binomial with a log link."""
+
+from __future__ import annotations
+
+from copy import copy
+
+import numpy as np
+from scipy import special
+
+from merextras.engine.generalised.families.family import ByDispersion, Family
+from merextras.engine.kernels.blocks import Array, IntArray
+
+# Size from which on Stirling's series has all digits.
+_LARGE = 50.0
+
+
+class Poisson(Family):
+    """``mu = exp(eta)``."""
+
+    def __init__(self, y: Array) -> None:
+        super().__init__(y)
+        self.constant = -special.gammaln(y + 1.0)
+
+    def magnitude(self, eta: Array) -> float:
+        """Counts times eta."""
+        return _magnitude(self.y, eta)
+
+    @property
+    def apart(self) -> tuple[Array, ...]:
+        """Nothing: the mean of counts with one mean is all that is needed of them."""
+        return ()
+
+    def taken(self, rows: IntArray) -> Poisson:
+        """Some of the rows."""
+        return self._of(self.y[rows], self.constant[rows])
+
+    def merged(self, of: IntArray, first: IntArray) -> tuple[Poisson, Array | None]:
+        """Means of the counts, and of all rows' constants."""
+        del first
+        n = np.bincount(of).astype(float)
+        return self._of(np.bincount(of, self.y) / n, np.full(len(n), np.mean(self.constant))), n
+
+    def _of(self, y: Array, constant: Array) -> Poisson:
+        out = copy(self)
+        out.y, out.constant = y, constant
+        return out
+
+    def log_density(self, eta: Array, phi: Array) -> Array:
+        """``y eta - mu - log y!``."""
+        del phi
+        return np.asarray(self.y * eta - np.exp(eta) + self.constant)
+
+    def first(self, eta: Array, phi: Array) -> tuple[Array, Array]:
+        """``y - mu`` and mu."""
+        del phi
+        mu = np.exp(eta)
+        return self.y - mu, mu
+
+    def weight_slope(self, eta: Array, phi: Array) -> Array:
+        """The mean again."""
+        del phi
+        return self.mean(eta)
+
+    def mean(self, eta: Array) -> Array:
+        """A rate."""
+        return np.asarray(np.exp(eta))
+
+    def mean_slope(self, eta: Array) -> Array:
+        """The mean again."""
+        return self.mean(eta)
+
+    def variance(self, eta: Array, phi: Array) -> Array:
+        """The mean again."""
+        del phi
+        return self.mean(eta)
+
+    def saturated(self, phi: Array) -> Array:
+        """At ``mu = y``."""
+        del phi
+        return np.asarray(special.xlogy(self.y, self.y) - self.y + self.constant)
+
+    def guess(self) -> Array:
+        """Logarithms of the counts and a little."""
+        return np.asarray(np.log(self.y + 0.1))
+
+
+class NegativeBinomial(Family):
+    """``mu = exp(eta)``, variance ``mu + mu**2 / t`` with the size ``t = exp(phi)`` (NB2).
+
+    With a given size there is no phi.
+    """
+
+    has_limit = True
+
+    def __init__(self, y: Array, size: float | None = None) -> None:
+        super().__init__(y)
+        self.n_phi = 1 if size is None else 0
+        self._log_size = None if size is None else float(np.log(size))
+        self.constant = -special.gammaln(y + 1.0)
+
+    def magnitude(self, eta: Array) -> float:
+        """Counts times eta."""
+        return _magnitude(self.y, eta)
+
+    def taken(self, rows: IntArray) -> NegativeBinomial:
+        """Some of the rows."""
+        out = copy(self)
+        out.y, out.constant = self.y[rows], self.constant[rows]
+        return out
+
+    def size(self, phi: Array) -> float:
+        """The size t."""
+        return float(np.exp(phi[0] if self._log_size is None else self._log_size))
+
+    def log_density(self, eta: Array, phi: Array) -> Array:
+        """``log G(y + t) / (G(t) t**y y!) + y eta - (y + t) log(1 + mu / t)``."""
+        t = self.size(phi)
+        spread = (self.y + t) * np.log1p(np.exp(eta) / t)
+        return np.asarray(_rising(self.y, t) + self.y * eta - spread + self.constant)
+
+    def first(self, eta: Array, phi: Array) -> tuple[Array, Array]:
+        """``y - (y + t) r`` and ``(y + t) r (1 - r)``, ``r = mu / (mu + t)``."""
+        t = self.size(phi)
+        r, rest = self._share(eta, t)
+        return self.y * rest - t * r, (self.y + t) * r * rest
+
+    def weight_slope(self, eta: Array, phi: Array) -> Array:
+        """``w (1 - 2 r)``."""
+        r, rest = self._share(eta, self.size(phi))
+        return np.asarray((self.y + self.size(phi)) * r * rest * (rest - r))
+
+    @staticmethod
+    def _share(eta: Array, t: float) -> tuple[Array, Array]:
+        """The share r and its rest, ``1 - r``."""
+        at = eta - np.log(t)
+        return special.expit(at), special.expit(-at)
+
+    def by_dispersion(self, eta: Array, phi: Array) -> ByDispersion:
+        """In the logarithm of the size."""
+        t, y, mu = self.size(phi), self.y, np.exp(eta)
+        r, rest = self._share(eta, t)
+        turn = -r * rest
+        slope = _rising_slope(y, t) - np.log1p(mu / t) + (y + t) * r / t
+        first = -t * r - (y + t) * turn
+        weight = t * r * rest + (y + t) * (rest - r) * turn
+        return ByDispersion(np.asarray(t * slope), np.asarray(first), np.asarray(weight))
+
+    def mean(self, eta: Array) -> Array:
+        """A rate."""
+        return np.asarray(np.exp(eta))
+
+    def mean_slope(self, eta: Array) -> Array:
+        """The mean again."""
+        return self.mean(eta)
+
+    def variance(self, eta: Array, phi: Array) -> Array:
+        """``mu + mu**2 / t``."""
+        mu = self.mean(eta)
+        return np.asarray(mu + mu**2 / self.size(phi))
+
+    def saturated(self, phi: Array) -> Array:
+        """At ``mu = y``."""
+        y, t = self.y, self.size(phi)
+        spread = (y + t) * np.log1p(y / t)
+        return np.asarray(_rising(y, t) + special.xlogy(y, y) - spread + self.constant)
+
+    def guess(self) -> Array:
+        """Logarithms of the counts and a little."""
+        return np.asarray(np.log(self.y + 0.1))
+
+
+def _magnitude(y: Array, eta: Array) -> float:
+    return float(np.sum(y * (1.0 + np.abs(eta))))
+
+
+def _rising(y: Array, t: float) -> Array:
+    """``log G(y + t) / (G(t) t**y)``, zero for t to infinity, without losing its digits."""
+    if t < _LARGE:
+        return np.asarray(special.gammaln(y + t) - special.gammaln(t) - y * np.log(t))
+    main = (y + t - 0.5) * np.log1p(y / t) - y
+    return np.asarray(main + _stirling(y + t) - _stirling(np.asarray(t)))
+
+
+def _stirling(z: Array) -> Array:
+    return np.asarray(1.0 / (12.0 * z) - 1.0 / (360.0 * z**3) + 1.0 / (1260.0 * z**5))
+
+
+def _rising_slope(y: Array, t: float) -> Array:
+    """The derivative of `_rising` in t."""
+    if t < _LARGE:
+        return np.asarray(special.digamma(y + t) - special.digamma(t) - y / t)
+    main = np.log1p(y / t) - y / t + 0.5 * y / (t * (y + t))
+    return np.asarray(main + _stirling_slope(y + t) - _stirling_slope(np.asarray(t)))
+
+
+def _stirling_slope(z: Array) -> Array:
+    return np.asarray(-1.0 / (12.0 * z**2) + 1.0 / (120.0 * z**4) - 1.0 / (252.0 * z**6))

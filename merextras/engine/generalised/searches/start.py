@@ -1,0 +1,99 @@
+"""Starting values by rounds of penalised quasi-likelihood.
+
+Each round takes the linear mixed model of the working response ``eta + g / w`` with weights w
+(Breslow & Clayton 1993, J. Am. Stat. Assoc. 88), the first with variances by the method of moments,
+the second near its optimum: a start, not an estimate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import scipy.linalg as la
+
+from merextras.engine.elimination.plan import prepare
+from merextras.engine.generalised.criterion.laplace import Laplace, LaplacePoint
+from merextras.engine.kernels.blocks import Array
+from merextras.engine.optimum.criterion import Criterion
+from merextras.engine.optimum.newton import improved
+from merextras.engine.optimum.start import moments
+from merextras.engine.products.crossprod import CrossProducts
+from merextras.engine.solution.pls import Solution
+
+# A change of eta after which a round is the last.
+_CLOSE = 0.05
+# A weight that is not divided by, relative to their mean, and a step of eta that is believed.
+_LEAST, _LONGEST = 1e-6, 5.0
+# Relative standard deviations that a search starts from at least, and those of a plain start.
+_INSIDE, _PLAIN = 0.1, (0.5, 0.1)
+# Decrement and steps of the second round.
+_TOLERANCE, _STEPS = 1e-3, 8
+
+
+def start(criterion: Laplace) -> LaplacePoint:
+    """The first of several starts at which the criterion exists; else the last of them."""
+    point = None
+    for x in _candidates(criterion):
+        point = criterion.at(x)
+        if np.isfinite(point.deviance()):
+            break
+    assert point is not None
+    return point
+
+
+def _candidates(criterion: Laplace) -> Iterator[Array]:
+    # Linear models know nothing of levels that stand for several.
+    found = _quasi(criterion) if criterion.table.copies is None else None
+    if found is not None:
+        yield found
+    family, table, cov = criterion.family, criterion.table, criterion.covariances
+    eta = family.guess() - table.offset
+    mean = float(table.counts @ eta / np.sum(table.counts))
+    for target in (eta, np.full(table.n, mean)):
+        for size in _PLAIN:
+            theta = cov.from_covariances([size**2 * np.eye(k) for k in cov.ks])
+            yield np.concatenate([theta, table.x.T @ (table.counts * target), family.phi_of(0.5)])
+
+
+def _quasi(criterion: Laplace) -> Array | None:
+    """The parameters after two rounds; None where one fails."""
+    family, table, cov = criterion.family, criterion.table, criterion.covariances
+    eta, x = family.guess(), None
+    phi = np.zeros(family.n_phi)
+    # A single variance is as near by its moments.
+    for searched in (False, cov.n > 1):
+        with np.errstate(all="ignore"):
+            g, w = family.first(eta, phi)
+            w = w if family.concave else family.expected(eta, phi)
+        if not (np.isfinite(g).all() and np.isfinite(w).all()):
+            break
+        w = np.maximum(w, _LEAST * float(np.mean(w)))
+        response = eta - table.offset + np.clip(g / w, -_LONGEST, _LONGEST)
+        cp = CrossProducts.from_rows(table.x, response, table.terms, w)
+        try:
+            linear = Criterion(prepare(cp, table.template.plan), cov, reml=False)
+            found = _linear(linear, moments(cp, cov), searched)
+        except (la.LinAlgError, ValueError):
+            break
+        if found is None:
+            break
+        solution, theta = found
+        theta = cov.inside(theta * np.sqrt(solution.sigma2), _INSIDE)
+        x = np.concatenate([theta, solution.beta, family.phi_of(solution.sigma2)])
+        before, eta = eta, table.offset + table.x @ solution.beta + table.rows(solution.b)
+        if float(np.max(np.abs(eta - before))) < _CLOSE:
+            break
+    return x
+
+
+def _linear(
+    linear: Criterion, theta: Array, searched: bool
+) -> tuple[Solution, Array] | None:  # fmt: skip
+    """The linear model at this theta or nearer to its optimum, with theta."""
+    found: tuple[Solution, Array] | None = linear.at(theta).solution, theta
+    if searched:
+        found = improved(linear, theta, tolerance=_TOLERANCE, steps=_STEPS)
+    if found is None or not found[0].sigma2 > 0.0 or not np.isfinite(found[0].beta).all():
+        return None
+    return found

@@ -1,0 +1,7 @@
+"""Linear combinations of the effects, how uncertain they are, and their means under a link.
+
+Read `combination` (the combination and its arithmetic), `prediction_variance` (variances by row,
+with degrees of freedom), `uncertainty` (intervals by closed formula or by joint draws),
+`population` (means over the population of random effects) and `response_scale` (from the linear
+predictor to the response).
+"""

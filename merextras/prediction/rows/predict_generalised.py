@@ -1,0 +1,148 @@
+"""Prediction from a generalised model, on the scale of the link or of the response."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from merextras.exceptions import UnsupportedModelError
+from merextras.foundation.aliases import Array
+from merextras.foundation.arguments import check_choice, check_flag, check_level
+from merextras.model.generalised.fitted import FittedGlmm
+from merextras.model.newdata.re_form import kept_effects
+from merextras.model.newdata.rows import read_new
+from merextras.model.newdata.target import target_rows
+from merextras.prediction.combinations import population
+from merextras.prediction.combinations.prediction_variance import relative_variances
+from merextras.prediction.rows.predict import unseen_levels
+
+
+def predict(
+    model: FittedGlmm,
+    newdata: Any = None,
+    *,
+    type: str = "response",  # noqa: A002 (R's name)
+    re_form: str | float | None = None,
+    allow_new_levels: bool | str = False,
+    se_fit: bool = False,
+    interval: str | None = None,
+    level: float = 0.95,
+) -> pd.Series | pd.DataFrame:
+    r"""Expected response or linear predictor, lme4's ``predict``, with standard errors.
+
+    Parameters
+    ----------
+    newdata : DataFrame (pandas or polars), optional
+        By default the data of the fit; after ``missing="keep"`` all of their rows, NaN in those
+        that miss a value.
+    type : {"response", "link"}
+        ``"response"``: a probability, a rate, a mean: the inverse link of the linear predictor
+        (lme4's default is ``"link"``). ``"link"``: the linear predictor itself.
+    re_form : None, "NA", "population" or a formula
+        None: all random effects at their conditional modes. ``"NA"``: all at zero, which is the
+        median level and *not* the population's mean on the scale of the response. That mean, over
+        the normal distribution of all random effects, is ``"population"``; `newdata` needs no
+        grouping columns. A formula of bars such as ``"~ (1 | herd)"``: only these effects.
+    allow_new_levels : bool, "zero" or "draw"
+        What a level that the model has not seen is. False: an error. ``"zero"`` (or True): its
+        effects are taken for zero, and known to be. ``"draw"``: expected to be zero, with their
+        variance, which then is in `std_error` and in the interval.
+    se_fit : bool
+        Also the standard error, and the interval.
+    interval : None or "confidence"
+        For the conditional mean given the effects that `re_form` keeps. An interval for a new
+        observation is not one on this scale.
+    level : float
+        Coverage of the interval.
+
+    Returns
+    -------
+    Series or DataFrame
+        Under the index of `newdata`; NaN where a predictor is missing. With the offset, which
+        `newdata` must have if the model has one. With `se_fit` or `interval` a frame
+        ``fit std_error lower upper``; on the scale of the response the ends are those of the linear
+        predictor transformed, and `std_error` is that of `fit` by the delta method.
+
+    Raises
+    ------
+    InvalidArgumentError
+        A missing column, an unseen level or category, a term that is not in the model, another
+        `type`; ``type="link"`` of the population, whose mean on that scale is ``re_form="NA"``.
+    UnsupportedModelError
+        ``interval="prediction"``; the population's mean with an inverse link, which does not exist.
+
+    Notes
+    -----
+    With W the covariance of the random effects b given the parameters, the inverse of
+    ``Z'WZ + G^-1`` at the mode, J = db/dbeta and S the covariance of the fixed effects,
+
+    .. math:: \mathrm{se}^2 = z'Wz + (x + J'z)' S (x + J'z) + z_{new}' G z_{new}.
+
+    The covariance parameters are held at their estimates but in S, which is from the observed
+    information of all parameters. R's lme4 has ``se.fit`` since 1.1-32, with S as if theta were
+    known.
+
+    The population's mean is ``E h(x beta + s Z)`` with h the inverse link, Z standard normal and
+    ``s**2 = z'Gz``: one integral for any number of random effects, to rounding. Its standard error
+    is by the delta method from exact derivatives in the fixed effects and the covariances. R's
+    emmeans has a second-order approximation of it (``bias.adjust``), which is off where s is large.
+
+    Examples
+    --------
+    >>> import merextras as mx
+    >>> cbpp = mx.load_dataset("cbpp")
+    >>> m = mx.glmer("cbind(incidence, size - incidence) ~ C(period) + (1 | herd)", cbpp)
+    >>> m.predict(cbpp.head(2), se_fit=True).round(3)
+         fit  std_error  lower  upper
+    0  0.308      0.079  0.177  0.480
+    1  0.142      0.051  0.068  0.272
+    >>> m.predict(cbpp.head(2), re_form="population", se_fit=True).round(3)
+         fit  std_error  lower  upper
+    0  0.216      0.036  0.153  0.296
+    1  0.097      0.027  0.056  0.164
+    """
+    type = check_choice(type, ("response", "link"), "type")  # noqa: A001
+    if interval == "prediction":
+        raise UnsupportedModelError(
+            "interval='prediction': not available for a generalised model yet; m.simulate() draws "
+            "new responses"
+        )
+    if interval is not None:
+        check_choice(interval, ("confidence",), "interval")
+    se_fit, level = check_flag(se_fit, "se_fit"), check_level(level)
+    newdata = None if newdata is None else read_new(model.design, newdata)
+    if isinstance(re_form, str) and re_form == "population":
+        wanted = se_fit or interval is not None
+        return population.predict(model, newdata, scale=type, errors=wanted, level=level)
+    unseen = unseen_levels(allow_new_levels)
+    kept = kept_effects(model.design, re_form)
+    unknown = "error" if unseen == "error" else "zero"
+    target = target_rows(model, newdata, kept=kept, unknown=unknown)
+    eta = target.rows.x @ model.fixed_estimates + np.sum(target.rows.effects(model.modes), axis=0)
+    eta = eta if target.offset is None else eta + target.offset
+    mean = model.engine_family.mean if type == "response" else _same
+    if not se_fit and interval is None:
+        return target.result(pd.Series(mean(eta), index=target.index, name="fit"))
+    known = target.complete()
+    rows = target.rows.take(known)
+    variance = relative_variances(model.joint, rows)
+    if unseen == "draw":
+        pairs = zip(rows.codes, rows.values, model.covariances, strict=True)
+        for codes, values, g in pairs:
+            new = codes < 0
+            variance[new] += np.einsum("na,ab,nb->n", values[new], g, values[new])
+    error = np.full(len(target), np.nan)
+    error[known] = np.sqrt(variance)
+    half = stats.norm.isf((1.0 - level) / 2.0) * error
+    ends = np.sort([mean(eta - half), mean(eta + half)], axis=0)
+    if type == "response":
+        error = error * np.abs(model.engine_family.mean_slope(eta))
+    columns = {"fit": mean(eta), "std_error": error, "lower": ends[0], "upper": ends[1]}
+    return target.result(pd.DataFrame(columns, index=target.index))
+
+
+def _same(eta: Array) -> Array:
+    return eta

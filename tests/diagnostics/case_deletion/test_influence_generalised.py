@@ -1,0 +1,205 @@
+"""Influence of generalised models: against lme4, refits by hand and dense formulas."""
+
+from __future__ import annotations
+
+import functools
+import json
+import pickle
+import warnings
+from pathlib import Path
+
+import glmm_models as models
+import numpy as np
+import pandas as pd
+import pytest
+from tolerances import GLMM_AGAINST_LME4, GLMM_ESTIMATE, GLMM_LOG_LIK
+
+import merextras as mx
+from merextras.exceptions import InvalidArgumentError, MerextrasWarning
+
+EXPECTED = Path(__file__).resolve().parents[2] / "reference" / "glmer_influence" / "expected.json"
+
+
+@functools.cache
+def expected():
+    return json.loads(EXPECTED.read_text(encoding="utf-8"))
+
+
+@functools.cache
+def herds(method="full"):
+    return models.cbpp().influence("herd", method=method)
+
+
+def test_refits_without_each_herd_are_lme4s():
+    found, theirs = herds(), expected()["influence"]
+    assert list(map(str, found.levels)) == theirs["herd"]
+    np.testing.assert_allclose(found.fixef, theirs["fixef"], rtol=GLMM_AGAINST_LME4)
+    np.testing.assert_allclose(
+        found.var_corr["sd_Intercept|herd"], theirs["sd"], rtol=GLMM_AGAINST_LME4
+    )
+
+
+@pytest.mark.parametrize("response", ["yes", "count", "spread", "size", "time", "number"])
+def test_a_refit_is_that_of_the_rows_that_are_left(response):
+    m = models.generated(response)
+    data = m.model_frame()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MerextrasWarning)
+        found = m.influence("h")
+        level = found.levels[2]
+        alone = m.update(data=data[data["h"] != level].reset_index(drop=True))
+    assert 2 not in found.reasons
+    se = np.sqrt(np.diag(alone.vcov()))
+    at = found.fixef.index.get_loc(level)
+    assert np.max(np.abs(found.fixef.iloc[at] - alone.fixef()) / se) < GLMM_ESTIMATE
+    np.testing.assert_allclose(found.std_error.iloc[at], se, rtol=1e-5)
+    whole = m.laplace.criterion
+    theta, beta, phi = alone.laplace.criterion.split(alone.laplace.x)
+    x = np.concatenate(
+        [
+            whole.own_theta(alone.laplace.criterion.user_theta(theta)),
+            np.linalg.solve(whole.table.transform, alone.laplace.criterion.beta_of(beta)),
+            phi,
+        ]
+    )
+    lost = whole.at(x).deviance() - m.deviance()
+    np.testing.assert_allclose(found.displacement[at], lost, rtol=1e-4, atol=1e-6)
+    assert found.displacement[at] > 0.0
+
+
+def test_measures_are_their_formulas():
+    m, found = models.cbpp(), herds()
+    v, moved = m.vcov().to_numpy(), (found.fixef - m.fixef()).to_numpy()
+    cook = np.einsum("mp,pq,mq->m", moved, np.linalg.inv(v), moved) / len(v)
+    np.testing.assert_allclose(found.cooks_distance(), cook, rtol=1e-8)
+    data = mx.load_dataset("cbpp")
+    alone = m.update(data=data[data["herd"] != 1].reset_index(drop=True))
+    own = alone.vcov().to_numpy()
+    measures = found.measures()
+    np.testing.assert_allclose(
+        measures["cov_ratio"].iloc[0], np.linalg.det(own) / np.linalg.det(v), rtol=1e-5
+    )
+    trace = abs(np.trace(np.linalg.solve(v, own)) - len(v))
+    np.testing.assert_allclose(measures["cov_trace"].iloc[0], trace, rtol=1e-4)
+    assert measures["n_deleted"].tolist() == data.groupby("herd").size().tolist()
+    assert not measures["singular"].any()
+
+
+def test_one_step_is_near_for_small_changes():
+    m = models.women(slopes=False)
+    full, step = (m.influence("district", method=how) for how in ("full", "one-step"))
+    se = np.sqrt(np.diag(m.vcov()))
+    change = np.max(np.abs(full.betas - full.beta) / se, axis=1)
+    error = np.max(np.abs(step.betas - full.betas) / se, axis=1)
+    # Of second order in the change.
+    assert np.all(error <= change**2 + 1e-3)
+    assert np.median(error / change) < 0.05
+    np.testing.assert_allclose(step.std_errors, full.std_errors, rtol=0.02)
+    np.testing.assert_allclose(step.parameter_values, full.parameter_values, rtol=0.03)
+    assert np.isnan(step.displacement).all()
+
+
+def test_a_step_has_the_order_of_a_newton_step():
+    """The error falls with the square of what one row of many changes."""
+    data = models.rows(n=240, seed=9)
+    errors = []
+    for copies in (2, 8):
+        repeated = pd.concat([data] * copies, ignore_index=True)
+        m = mx.glmer("count ~ x + (1 | g)", repeated, "poisson")
+        labels = np.where(np.arange(len(repeated)) == 3, "one", "rest")
+        # Deleting the rest leaves one row, and no fit.
+        full, step = (m.influence(labels, method=how) for how in ("full", "one-step"))
+        change = np.linalg.norm(full.betas[0] - full.beta)
+        errors.append((change, np.linalg.norm(step.betas[0] - full.betas[0])))
+        assert "fewer than two levels" in full.reasons[1] or "rows" in full.reasons[1]
+    (large, off), (small, less) = errors
+    assert small < 0.4 * large
+    assert less < 3.0 * off * (small / large) ** 2 + 1e-9
+
+
+def test_deletions_without_a_fit_say_why():
+    data = models.rows(n=120, seed=3).assign(late=lambda d: (d["h"] == 1) * d["x"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MerextrasWarning)
+        m = mx.glmer("count ~ late + (1 | g)", data, "poisson")
+        found = m.influence(data["h"].rename("h"))
+    at = list(found.levels).index(1)
+    assert found.reasons == {at: found.reasons[at]}
+    assert "fixed effects cannot all be estimated" in found.reasons[at]
+    assert np.isnan(found.betas[at]).all()
+    assert np.isfinite(np.delete(found.betas, at, 0)).all()
+    with pytest.raises(InvalidArgumentError, match="groups='none'"):
+        m.influence("none")
+    with pytest.raises(InvalidArgumentError, match="method"):
+        m.influence("g", method="half")
+
+
+def test_processes_and_pickles_change_nothing():
+    again = models.cbpp().influence("herd", n_jobs=2)
+    np.testing.assert_array_equal(again.betas, herds().betas)
+    copied = pickle.loads(pickle.dumps(herds()))
+    pd.testing.assert_frame_equal(copied.to_frame(), herds().to_frame())
+    assert "Influence of 15 levels of herd" in repr(copied)
+
+
+def _dense_hat(m):
+    """w_i a_i' (A'WA + G^-1)^-1 a_i at the modes."""
+    design, w = m.design, m.laplace.modes.w
+    blocks, inverse = [design.x], [np.zeros((design.x.shape[1],) * 2)]
+    for term, g in zip(design.terms, m.covariances, strict=True):
+        blocks.append(term.rows.sparse().toarray())
+        inverse.append(np.kron(np.eye(len(term.levels)), np.linalg.inv(g)))
+    a = np.hstack(blocks)
+    size = [len(b) for b in inverse]
+    whole, at = np.zeros((sum(size),) * 2), 0
+    for b in inverse:
+        whole[at : at + len(b), at : at + len(b)] = b
+        at += len(b)
+    middle = np.linalg.inv(a.T @ (w[:, None] * a) + whole)
+    return w * np.einsum("np,pq,nq->n", a, middle, a)
+
+
+@pytest.mark.parametrize("response", ["yes", "count", "spread", "size"])
+def test_leverages_are_those_of_the_working_model(response):
+    m = models.generated(response)
+    if any(np.linalg.cond(g) > 1e8 for g in m.covariances):
+        pytest.skip("singular: G has no inverse")
+    np.testing.assert_allclose(m.hatvalues(), _dense_hat(m), rtol=1e-7)
+    np.testing.assert_allclose(m.hatvalues().sum(), m.hat_trace(), rtol=1e-9)
+
+
+def test_studentised_residuals_and_cooks_distances():
+    m = models.cbpp()
+    h, pearson, own = m.hatvalues(), m.residuals("pearson"), m.residuals()
+    expected_ = np.sign(own) * np.sqrt(own**2 + h * pearson**2 / (1.0 - h))
+    np.testing.assert_allclose(m.rstudent(), expected_, rtol=1e-12)
+    np.testing.assert_allclose(
+        m.cooks_distance(), pearson**2 * h / (1.0 - h) ** 2 / 4.0, rtol=1e-12
+    )
+    size = models.generated("size")
+    h, pearson = size.hatvalues(), size.residuals("pearson")
+    expected_ = pearson**2 * h / (1.0 - h) ** 2 / (size.dispersion * len(size.fixef()))
+    np.testing.assert_allclose(size.cooks_distance(), expected_, rtol=1e-12)
+
+
+def test_a_displacement_is_no_smaller_than_nothing():
+    found = herds()
+    assert (found.displacement > -GLMM_LOG_LIK).all()
+
+
+def test_refits_by_quadrature_and_of_slopes():
+    m = models.cbpp(n_agq=7)
+    data = mx.load_dataset("cbpp")
+    found = m.influence("herd")
+    alone = m.update(data=data[data["herd"] != 5].reset_index(drop=True))
+    assert alone.n_agq == 7
+    se = np.sqrt(np.diag(alone.vcov()))
+    at = list(found.levels).index(5)
+    assert np.max(np.abs(found.betas[at] - alone.fixef()) / se) < GLMM_ESTIMATE
+    women = models.women()
+    frame = women.model_frame()
+    some = women.influence(np.where(frame["district"] == 14, "14", "rest"))
+    left = women.update(data=frame[frame["district"] != 14].reset_index(drop=True))
+    np.testing.assert_allclose(some.betas[0], left.fixef(), rtol=1e-5)
+    sds = left.var_corr().to_frame()["sdcor"].to_numpy()
+    np.testing.assert_allclose(np.sort(some.parameter_values[0]), np.sort(sds), rtol=1e-5)

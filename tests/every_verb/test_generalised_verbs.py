@@ -1,0 +1,348 @@
+"""Every function and method on a generalised model: its own, or an error that says what to do."""
+
+from __future__ import annotations
+
+import functools
+import re
+import warnings
+
+import numpy as np
+import pytest
+from chunk_models import table
+from every_verb import test_streamed_verbs as linear
+
+import merextras as mx
+from merextras.exceptions import MerextrasError, MerextrasWarning, UnsupportedModelError
+from merextras.model.generalised.fitted import FittedGlmm
+from merextras.model.state.fitted import FittedModel
+
+#: Methods that are a generalised model's own, or right for it as they are.
+SUPPORTED = {
+    "aic", "anova", "bic", "call", "coef", "confint", "cooks_distance", "deviance", "df_residual",
+    "drop1", "extract_aic", "family", "fitted", "fixef", "formula", "hat_trace", "hatvalues",
+    "influence", "is_glmm", "is_lmm", "is_nlmm", "is_reml", "is_singular", "log_lik", "model_frame",
+    "model_matrix", "ngrps", "nobs", "plot", "predict", "profile", "qqmath", "ranef", "re_pca",
+    "refit", "residuals", "rstudent", "simulate", "summary", "terms", "update", "var_corr", "vcov",
+    "weights",
+}  # fmt: skip
+#: Functions that are there, asked as of a linear model: numbers.
+FUNCTIONS = {
+    "augment", "average_obs", "bootstrap", "check_collinearity", "check_convergence",
+    "check_heteroscedasticity", "check_normality", "check_outliers", "check_predictions",
+    "check_singularity", "contest: text", "draw", "emmeans", "emmeans: at", "emmeans: weights",
+    "emtrends", "expected_rank", "fe_sim", "find_form_funs", "glance", "icc", "joint_tests",
+    "model_info", "pb_modcomp", "performance", "power", "predict_interval", "qq_residuals", "r2",
+    "random_obs", "ranova", "ranova: bootstrap", "ranova: terms", "re_extract", "re_impact",
+    "re_margins", "re_sd_extract", "re_sim", "residual_table", "rmse", "se_fixef", "se_ranef",
+    "sim", "sim_fitted", "theta_extract", "tidy", "what_if", "what_if: changes", "what_if_average",
+    "what_if_spread",
+}  # fmt: skip
+#: Functions that are there, whose results are not numbers alone; asked below.
+OTHER_RESULTS = {
+    "all_fit", "check_model", "compare", "compare_table", "contest", "display", "fast_display",
+    "model_checks", "se_coef",
+}  # fmt: skip
+#: Likewise: a level, and correlations that this model has none of.
+WITHOUT_NUMBERS = {"re_corr_extract", "re_quantile"}
+#: Calls of a linear model's that are another one's for a generalised model; asked below.
+OTHERWISE = {"exact_lrt", "exact_rlrt: null"}
+#: Methods that are there, with arguments that are refused.
+REFUSED_ARGUMENTS = {
+    "m.vcov: robust",
+    "m.summary: ddf", "m.anova: ddf", "m.log_lik: reml", "m.deviance: reml", "m.update: reml",
+    "m.predict: prediction",
+}  # fmt: skip
+
+PROPERTIES = (property, functools.cached_property)
+EVERY = {**linear.SAME, **linear.TEXT, **linear.RANDOM, **linear.NEEDS_ROWS}
+FURTHER = {
+    "exact_lrt": lambda m: mx.exact_lrt(m, n_sims=9),
+    "exact_rlrt: with a null": lambda m: mx.exact_rlrt(m, null=m, n_sims=9),
+    "m.vcov: robust": lambda m: m.vcov(kind="CR2"),
+    "m.update: reml": lambda m: m.update(reml=True),
+    "m.summary: ddf": lambda m: m.summary(ddf="satterthwaite"),
+    "m.confint: ddf": lambda m: m.confint(method="wald", ddf="CR2"),
+    "m.summary: cluster": lambda m: m.summary(cluster="g"),
+    "m.anova: cluster": lambda m: m.anova(cluster="g"),
+    "m.drop1: cluster": lambda m: m.drop1(cluster="g"),
+    "m.confint: cluster": lambda m: m.confint(method="wald", cluster="g"),
+    "m.anova: ddf": lambda m: m.anova(ddf="kenward-roger"),
+    "m.log_lik: reml": lambda m: m.log_lik(reml=True),
+    "m.deviance: reml": lambda m: m.deviance(reml=True),
+    "m.predict: prediction": lambda m: m.predict(interval="prediction"),
+    "rlrt_sim": lambda m: mx.exact_rlrt(m, n_sims=9),
+    "ls_means": mx.ls_means,
+    "kr_modcomp": lambda m: mx.kr_modcomp(m, "x"),
+    "sat_modcomp": lambda m: mx.sat_modcomp(m, "x"),
+    "stream_rows": lambda m: mx.stream_rows(m, [_data()]),
+    "MerMod": mx.MerMod,
+}
+#: Functions without a model of their own above, that a generalised one has.
+MORE = {"explore", "for_summary_col", "lmer_list", "report"}
+
+
+@functools.cache
+def _data():
+    data = table().dropna().reset_index(drop=True)
+    return data.assign(z=(data["y"] + 3 * np.sin(7.0 * data["y"]) > data["y"].median()).astype(int))
+
+
+@functools.cache
+def _model():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MerextrasWarning)
+        return mx.glmer("z ~ x + c + (1 | g) + (1 | h)", _data())
+
+
+def _method(name):
+    return name.split(":")[0].removeprefix("m.") if name.startswith("m.") else None
+
+
+REFUSED = [
+    n
+    for n in EVERY
+    if _method(n) not in SUPPORTED
+    and n not in OTHERWISE
+    and n not in FUNCTIONS | WITHOUT_NUMBERS | OTHER_RESULTS
+]
+
+
+@pytest.fixture(autouse=True)
+def _quiet():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MerextrasWarning)
+        yield
+
+
+@pytest.mark.parametrize("name", [*REFUSED, *FURTHER])
+def test_what_is_for_linear_models_says_what_to_do(name):
+    ask = {**EVERY, **FURTHER}[name]
+    with pytest.raises(UnsupportedModelError) as refused:
+        ask(_model())
+    # What to do instead: a method, an argument or a function.
+    assert re.search(r"m\.\w+\(|m\.\w+ is|=|maximum likelihood", str(refused.value))
+
+
+@pytest.mark.parametrize("name", sorted(FUNCTIONS - {"pb_modcomp"}))
+def test_functions_that_are_there_have_numbers(name):
+    found = EVERY[name](_model())
+    numbers = linear._numbers(found)
+    assert numbers.size
+    assert np.isfinite(numbers).any()
+
+
+def test_functions_that_are_there_without_numbers():
+    model = _model()
+    assert mx.re_quantile(model, 1.0, group="h") == model.ranef()["h"].iloc[:, 0].idxmax()
+    assert len(mx.re_corr_extract(model)) == 0
+    found = mx.re_sd_extract(model)
+    np.testing.assert_allclose(found, [np.sqrt(g[0, 0]) for g in model.covariances])
+
+
+def test_other_results():
+    m = _model()
+    small = mx.glmer("z ~ x + (1 | g) + (1 | h)", _data())
+    compared = mx.compare(m, small)
+    np.testing.assert_allclose(compared["aic"], [m.aic(), small.aic()])
+    assert compared["sigma"].isna().all()
+    assert compared["r2_marginal"].iloc[0] == mx.r2(m).marginal
+    performance = mx.performance(m).iloc[0]
+    n, k = m.nobs(), len(m.fixef()) + len(m.theta)
+    np.testing.assert_allclose(performance["aicc"], m.aic() + 2 * k * (k + 1) / (n - k - 1))
+    residuals = m.residuals("response")
+    np.testing.assert_allclose(performance["rmse"], np.sqrt(np.mean(residuals**2)))
+    assert "binomial(logit)" in repr(mx.compare_table(m, small))
+    assert "deviance" in repr(mx.display(m))
+    assert "DIC" not in repr(mx.display(m))
+    np.testing.assert_allclose(mx.se_coef(m)["fixef"], np.sqrt(np.diag(m.vcov())))
+    small_effects = mx.contest(m, np.eye(4)[1:3])
+    np.testing.assert_allclose(small_effects.iloc[0], m.anova().loc["c"], rtol=1e-9)
+
+
+def test_summary_col_reads_it():
+    from statsmodels.iolib.summary2 import summary_col
+
+    m = _model()
+    table = summary_col([mx.for_summary_col(m)], model_names=["glmm"]).tables[0]
+    assert float(table.loc["x", "glmm"].strip("*")) == round(m.fixef()["x"], 4)
+    with pytest.raises(UnsupportedModelError, match="ddf='asymptotic'"):
+        mx.for_summary_col(m, ddf="kenward-roger")
+
+
+def test_lists_of_imputed_data_are_pooled():
+    rng, data = np.random.default_rng(1), _data()
+    fits = [
+        mx.glmer("z ~ x + (1 | g)", data.assign(x=data["x"] + rng.normal(0, 2, len(data))))
+        for _ in range(3)
+    ]
+    found = mx.ModelList(fits)
+    pooled = found.pool()
+    estimates = np.array([m.fixef() for m in fits])
+    within = np.mean([m.vcov().to_numpy() for m in fits], axis=0)
+    total = within + (4.0 / 3.0) * np.cov(estimates.T)
+    np.testing.assert_allclose(pooled.table["estimate"], estimates.mean(axis=0))
+    np.testing.assert_allclose(pooled.table["std_error"], np.sqrt(np.diag(total)))
+    np.testing.assert_allclose(found.fixef(), estimates.mean(axis=0))
+    sds = [m.var_corr().to_frame()["sdcor"].iloc[0] for m in fits]
+    np.testing.assert_allclose(found.re_stats()["mean"], np.mean(sds))
+    assert "fits of z ~ x" in repr(found)
+    assert np.isfinite(found.ranef().to_frame()["std_error"]).all()
+    probit = mx.glmer("z ~ x + (1 | g)", data, "binomial(probit)")
+    with pytest.raises(MerextrasError, match="family"):
+        mx.ModelList([fits[0], probit])
+
+
+def test_the_report_has_all_parts(tmp_path):
+    made = mx.report(_model(), tmp_path / "report.html").read_text(encoding="utf-8")
+    for text in ("binomial(logit)", "overdispersion", "what_if_average", "expected_rank"):
+        assert (text in made) == (text != "overdispersion")  # of single trials there is none
+
+
+def test_augmented_rows():
+    m, data = _model(), _data()
+    found = mx.augment(m, data)
+    np.testing.assert_array_equal(found["fitted"], m.fitted())
+    np.testing.assert_array_equal(found["resid"], m.residuals())
+    np.testing.assert_allclose(found["fixed"], m.predict(re_form="NA"), rtol=1e-12)
+    eta = m.predict(type="link")
+    np.testing.assert_allclose(found["linear_predictor"], eta, rtol=1e-12)
+    with pytest.raises(MerextrasError, match="not the response"):
+        mx.augment(m, data.assign(z=1 - data["z"]))
+    text = mx.glmer("w ~ x + (1 | g)", data.assign(w=np.where(data["z"] == 1, "yes", "no")))
+    assert mx.augment(text)["fitted"].between(0, 1).all()
+
+
+@pytest.mark.parametrize("name", [n for n in REFUSED if n.startswith("m.")])
+def test_methods_name_themselves(name):
+    with pytest.raises(UnsupportedModelError, match=rf"^{_method(name)}: "):
+        EVERY[name](_model())
+
+
+def test_every_method_is_decided():
+    methods = {n for n in dir(mx.MerMod) if not n.startswith("_")}
+    methods = {n for n in methods if callable(getattr(mx.MerMod, n))} - {"adapter"}
+    asked = {_method(name) for name in EVERY if name.startswith("m.")}
+    assert methods - asked - {"from_cross_products"} == set()
+    own = {n for n in methods if getattr(mx.GlmerMod, n).__doc__.startswith("Not available")}
+    assert methods - own == SUPPORTED
+
+
+def test_it_is_not_made_from_cross_products():
+    products = mx.cross_products("y ~ x + (1 | g)", [_data()])
+    with pytest.raises(UnsupportedModelError, match="from_cross_products"):
+        mx.GlmerMod.from_cross_products(products)
+
+
+def test_every_function_is_decided():
+    functions = {n for n in mx.__all__ if n == n.lower()}
+    plots_of_results = {n for n in functions if n.startswith("plot_")}
+    asked = {name.split(":")[0] for name in [*EVERY, *FURTHER]}
+    # Take no model, or make one.
+    others = {
+        "cross_products", "glmer", "glmer_nb", "icc_from_data", "lmer", "load_cross_products",
+        "load_dataset", "median_odds_ratio", "check_laplace", "check_overdispersion",
+        "check_zero_inflation", "lm_list", "load_bootstrap", "lrt_sim", "make_model",
+        "super_factor", "wiggle", "xyplot", "mcsamp",
+        "extend",  # the variables of a model alone
+        "power_curve",  # the rows, to have more of them: with the tests of planning
+    }  # fmt: skip
+    assert functions - plots_of_results - asked - others - MORE == set()
+
+
+@pytest.mark.parametrize("name", ["solution", "criterion", "point", "information"])
+def test_there_is_no_linear_solution(name):
+    with pytest.raises(UnsupportedModelError):
+        getattr(_model(), name)
+
+
+def test_no_property_has_a_linear_models_number():
+    names = [n for n in dir(FittedModel) if isinstance(getattr(FittedModel, n), PROPERTIES)]
+    for name in names:
+        if name.startswith("_") or name in vars(FittedGlmm):
+            continue
+        with pytest.raises(UnsupportedModelError):
+            getattr(_model(), name)
+
+
+def test_mixed_lists_of_models():
+    linear_model = mx.lmer("y ~ x + (1 | g)", _data())
+    with pytest.raises(MerextrasError):
+        mx.compare(linear_model, _model())
+    with pytest.raises(MerextrasError):
+        linear_model.anova(_model())
+    with pytest.raises(MerextrasError, match="models of glmer"):
+        _model().anova(linear_model)
+    with pytest.raises(MerextrasError):
+        mx.ModelList([linear_model, _model()])
+
+
+def test_results_of_the_model_plot():
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    assert mx.plot_ranef(_model().ranef()) is not None
+    assert np.isfinite(_model().summary().coefficients.to_numpy()).all()
+
+
+def _drawn():
+    m, cases = _model(), _data().head(3)
+    return {
+        "plot_coef": lambda: mx.plot_coef(mx.tidy(m, "fixed", ci="wald")),
+        "plot_emmeans": lambda: mx.plot_emmeans(mx.emmeans(m, "c", type="response")),
+        "plot_expected_rank": lambda: mx.plot_expected_rank(mx.expected_rank(m, "h")),
+        "plot_fe_sim": lambda: mx.plot_fe_sim(mx.fe_sim(m, n_sims=20, rng=1)),
+        "plot_fitted": lambda: mx.plot_fitted(mx.residual_table(m, rng=1), "h"),
+        "plot_influence": lambda: mx.plot_influence(m.influence("h", method="one-step")),
+        "plot_predictions": lambda: mx.plot_predictions(m.predict(cases, se_fit=True)),
+        "plot_profile_zeta": lambda: mx.plot_profile_zeta(m.profile(["sd_Intercept|h"])),
+        "plot_profile_density": lambda: mx.plot_profile_density(m.profile(["x"])),
+        "plot_qq": lambda: mx.plot_qq(mx.qq_residuals(m, rng=1)),
+        "plot_qqmath": lambda: mx.plot_qqmath(m.ranef(cond_var=True)),
+        "plot_ranef": lambda: mx.plot_ranef(m.ranef(cond_var=True)),
+        "plot_re_impact": lambda: mx.plot_re_impact(mx.re_impact(m, cases, "h")),
+        "plot_re_sim": lambda: mx.plot_re_sim(mx.re_sim(m, n_sims=20, rng=1, odds_ratio=True)),
+        "plot_residuals": lambda: mx.plot_residuals(mx.residual_table(m, rng=1)),
+        "plot_what_if": lambda: mx.plot_what_if(mx.what_if(m, cases, "h", n_sims=None)),
+    }
+
+
+def test_every_result_draws():
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    for draw in _drawn().values():
+        assert draw() is not None
+        plt.close("all")
+
+
+def test_what_draws_only_linear_models_says_so():
+    for name in ("plot_shrinkage", "plot_model_check", "plot_re_sim"):
+        with pytest.raises(MerextrasError):
+            getattr(mx, name)(_model())
+
+
+def test_r_spellings():
+    from merextras import r
+
+    m = _model()
+    small = m.update(". ~ . - c")
+    assert r.AIC(m) == m.aic()
+    assert r.AIC(m, small)["AIC"].tolist() == [m.aic(), small.aic()]
+    assert r.fixef(m).equals(m.fixef())
+    np.testing.assert_array_equal(r.hatvalues(m), m.hatvalues())
+    assert r.summary(m).coefficients.equals(m.summary().coefficients)
+    assert r.anova(m, small).equals(m.anova(small))
+    assert r.confint(m, method="Wald").equals(m.confint(method="wald"))
+    found = r.influence(m, "h", method="one-step")
+    np.testing.assert_allclose(r.cooks_distance(found), found.cooks_distance())
+    with pytest.raises(UnsupportedModelError, match="dispersion"):
+        r.sigma(m)
+
+
+def test_the_explorer_has_its_tabs():
+    pytest.importorskip("shiny")
+    from merextras.app.explore import application
+
+    assert application(_model()) is not None

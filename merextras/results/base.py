@@ -5,13 +5,12 @@ from __future__ import annotations
 import html
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 
 from merextras.foundation.aliases import Array
-from merextras.foundation.frozen import freeze as freeze  # noqa: PLC0414 (with the results that use it)
 
 V = TypeVar("V")
 
@@ -42,32 +41,6 @@ class TextResult:
     def to_text(self) -> str:
         """The text that is printed."""
         return "\n".join(p if isinstance(p, str) else format_columns(p) for p in self._parts())
-
-
-def read_only(array: Array) -> Array:
-    """A view that can't be written to: draws can be most of the memory in use."""
-    out = np.asarray(array).view()
-    out.flags.writeable = False
-    return out
-
-
-class FrozenArrays:
-    """A dataclass whose arrays are read-only copies, after it was pickled, too.
-
-    A subclass names them in `_arrays`, and calls this `__post_init__` in its own.
-    """
-
-    _arrays: ClassVar[tuple[str, ...]] = ()
-
-    def __post_init__(self) -> None:
-        for name in self._arrays:
-            if getattr(self, name) is not None:
-                object.__setattr__(self, name, freeze(getattr(self, name)))
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        # An unpickled array is writable again.
-        self.__dict__.update(state)
-        self.__post_init__()
 
 
 class Table(pd.DataFrame):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import merextras as mx
-from merextras.results.base import FrozenArrays
+from merextras.foundation.frozen import FrozenArrays
 
 
 @functools.cache

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from merextras.results.base import FrozenArrays, Parts, TextResult, p_text
+from merextras.foundation.frozen import FrozenArrays
+from merextras.results.base import Parts, TextResult, p_text
 
 __all__ = [
     "Check",

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from merextras.foundation.aliases import Array
-from merextras.results.base import FrozenArrays, TextResult
+from merextras.foundation.frozen import FrozenArrays
+from merextras.results.base import TextResult
 
 __all__ = ["ConvergenceCheck"]
 

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from merextras.foundation.aliases import Array
-from merextras.results.base import FrozenArrays, Parts, TextResult
+from merextras.foundation.frozen import FrozenArrays
+from merextras.results.base import Parts, TextResult
 from merextras.results.checks.check import Check
 
 __all__ = ["SimulatedCheck"]

@@ -11,7 +11,8 @@ import pandas as pd
 
 from merextras.foundation.aliases import Array
 from merextras.foundation.arguments import check_choice
-from merextras.results.base import FrozenArrays, Parts, TextResult
+from merextras.foundation.frozen import FrozenArrays
+from merextras.results.base import Parts, TextResult
 
 __all__ = ["Influence"]
 

@@ -14,7 +14,8 @@ from scipy import stats
 from merextras.exceptions import InvalidArgumentError
 from merextras.foundation.aliases import Array, BoolArray
 from merextras.foundation.arguments import check_flag, check_level
-from merextras.results.base import FrozenArrays, Parts, Table, TextResult
+from merextras.foundation.frozen import FrozenArrays
+from merextras.results.base import Parts, Table, TextResult
 
 __all__ = ["LmList"]
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from merextras.foundation.aliases import Array
-from merextras.results.base import FrozenArrays, Parts, TextResult
+from merextras.foundation.frozen import FrozenArrays
+from merextras.results.base import Parts, TextResult
 
 
 @dataclass(frozen=True, repr=False)

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from merextras.foundation.aliases import Array
-from merextras.results.base import FrozenArrays, FrozenMapping, Parts, TextResult
+from merextras.foundation.frozen import FrozenArrays
+from merextras.results.base import FrozenMapping, Parts, TextResult
 
 __all__ = ["Components", "RePca"]
 

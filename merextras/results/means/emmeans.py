@@ -14,7 +14,8 @@ from merextras.distributions.uncertainty import Uncertainty
 from merextras.exceptions import InvalidArgumentError
 from merextras.foundation.aliases import Array
 from merextras.foundation.arguments import check_level, one_of
-from merextras.results.base import FrozenArrays, Parts, Table, TextResult
+from merextras.foundation.frozen import FrozenArrays
+from merextras.results.base import Parts, Table, TextResult
 from merextras.results.means.contrasts import (
     Contrasts,
     ContrastSet,

@@ -14,14 +14,8 @@ from merextras.distributions.curve import Curve
 from merextras.exceptions import InvalidArgumentError
 from merextras.foundation.aliases import Array
 from merextras.foundation.arguments import check_level, one_of
-from merextras.results.base import (
-    FrozenArrays,
-    FrozenMapping,
-    Parts,
-    TextResult,
-    format_numbers,
-    freeze,
-)
+from merextras.foundation.frozen import FrozenArrays, freeze
+from merextras.results.base import FrozenMapping, Parts, TextResult, format_numbers
 
 #: What `parm` and `which` call the groups of parameters, as lme4 does.
 GROUPS = ("theta_", "beta_")

@@ -14,7 +14,8 @@ from scipy import stats
 from merextras.exceptions import InvalidArgumentError
 from merextras.foundation.aliases import Array
 from merextras.foundation.arguments import check_choice, check_level
-from merextras.results.base import FrozenArrays, Parts, TextResult
+from merextras.foundation.frozen import FrozenArrays
+from merextras.results.base import Parts, TextResult
 from merextras.results.replicates import bootstrap_file
 
 __all__ = ["Bootstrap"]

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from merextras.foundation.aliases import Array
-from merextras.results.base import FrozenArrays, Parts, TextResult
+from merextras.foundation.frozen import FrozenArrays
+from merextras.results.base import Parts, TextResult
 from merextras.results.replicates.bootstrap import Bootstrap
 
 __all__ = ["Icc", "RSquared"]

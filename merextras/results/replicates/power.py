@@ -12,7 +12,8 @@ from scipy import stats
 from merextras.exceptions import InvalidArgumentError
 from merextras.foundation.aliases import Array
 from merextras.foundation.arguments import check_level
-from merextras.results.base import FrozenArrays, TextResult, format_columns
+from merextras.foundation.frozen import FrozenArrays
+from merextras.results.base import TextResult, format_columns
 
 __all__ = ["Power", "PowerCurve"]
 

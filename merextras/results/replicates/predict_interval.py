@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from merextras.foundation.aliases import Array
-from merextras.results.base import FrozenArrays, FrozenMapping, Parts, TextResult, freeze, read_only
+from merextras.foundation.frozen import FrozenArrays, freeze, read_only
+from merextras.results.base import FrozenMapping, Parts, TextResult
 
 _COLUMNS = ["fit", "lower", "upper"]
 _SHOWN = 5

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from merextras.foundation.aliases import Array
-from merextras.results.base import FrozenArrays, FrozenMapping, Parts, TextResult, read_only
+from merextras.foundation.frozen import FrozenArrays, read_only
+from merextras.results.base import FrozenMapping, Parts, TextResult
 
 #: Numbers that the summary of draws copies at a time (32 MB).
 _BLOCK = 2**22

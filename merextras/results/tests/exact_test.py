@@ -10,7 +10,8 @@ import pandas as pd
 
 from merextras.exceptions import InvalidArgumentError
 from merextras.foundation.aliases import Array
-from merextras.results.base import FrozenArrays, TextResult
+from merextras.foundation.frozen import FrozenArrays
+from merextras.results.base import TextResult
 
 __all__ = ["ExactTest"]
 

@@ -9,7 +9,8 @@ import pandas as pd
 from scipy import stats
 
 from merextras.foundation.aliases import Array
-from merextras.results.base import FrozenArrays, Parts, Table, TextResult
+from merextras.foundation.frozen import FrozenArrays
+from merextras.results.base import Parts, Table, TextResult
 
 __all__ = ["FModcomp"]
 

@@ -10,7 +10,8 @@ from scipy import stats
 
 from merextras.exceptions import InvalidArgumentError
 from merextras.foundation.aliases import Array
-from merextras.results.base import FrozenArrays, Parts, TextResult
+from merextras.foundation.frozen import FrozenArrays
+from merextras.results.base import Parts, TextResult
 
 __all__ = ["PBModcomp"]
 

@@ -26,7 +26,7 @@ def log_lik(model: FittedModel, *, reml: bool | None = None) -> float:
         The other criterion at the same theta; by default the fit's own. True is an error for a
         generalised model, which has no restricted likelihood.
     """
-    return -0.5 * model.deviance_at_estimate(reml)
+    return -0.5 * model._deviance(reml)
 
 
 def deviance(model: FittedModel, *, reml: bool | None = None) -> float:
@@ -44,7 +44,7 @@ def deviance(model: FittedModel, *, reml: bool | None = None) -> float:
     R's ``deviance`` of a glmer fit is another number: the sum of the squared deviance residuals
     given the random effects, here ``(m.residuals() ** 2).sum()``.
     """
-    return model.deviance_at_estimate(reml)
+    return model._deviance(reml)
 
 
 def reml_crit(model: FittedModel) -> float:

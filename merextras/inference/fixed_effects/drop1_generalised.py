@@ -79,7 +79,7 @@ def drop1(
         )
     effects = model.design.effects(as_written=True)
     wanted = in_scope(effects, scope)
-    rows = [(np.nan, model.n_parameters, model.deviance_at_estimate())]
+    rows = [(np.nan, model.n_parameters, model._deviance())]
     for effect in wanted:
         x = effects.spanned([e for e in effects.effects if e is not effect])
         lost = model.design.x.shape[1] - x.shape[1]
@@ -87,5 +87,5 @@ def drop1(
         if lost:
             what = f"drop1: without {effect.label}"
             small = with_design(model, model.design.with_fixed_columns(x), what)
-        rows.append((lost, model.n_parameters - lost, small.deviance_at_estimate()))
+        rows.append((lost, model.n_parameters - lost, small._deviance()))
     return deletions(wanted, rows, test=chosen == "chisq")

@@ -207,7 +207,12 @@ class FittedGlmm(FittedModel):
         """False: there is no restricted likelihood."""
         return False
 
-    def deviance_at_estimate(self, reml: bool | None = None) -> float:
+    @property
+    def log_likelihood(self) -> float:
+        """By Laplace's approximation or quadrature, with all constants."""
+        return -0.5 * self.laplace.deviance()
+
+    def _deviance(self, reml: bool | None = None) -> float:
         """By Laplace's approximation or quadrature, with all constants."""
         if reml:
             raise linear_only("reml_crit")

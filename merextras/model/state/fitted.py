@@ -207,14 +207,14 @@ class FittedModel:
         """Whether the fit is by restricted maximum likelihood."""
         return self.solution.reml
 
-    def deviance_at_estimate(self, reml: bool | None = None) -> float:
+    def _deviance(self, reml: bool | None = None) -> float:
         """Minus twice the log-likelihood, by default of the fit's own criterion."""
         return self.solution.deviance(reml=reml)
 
     @property
     def log_likelihood(self) -> float:
         """Log-likelihood at the estimate, restricted for a REML fit."""
-        return -0.5 * self.deviance_at_estimate()
+        return -0.5 * self._deviance()
 
     @property
     def fixed_estimates(self) -> Array:

@@ -6,7 +6,6 @@ import inspect
 import json
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,14 +16,9 @@ import merextras as mx
 from merextras import r
 from merextras.exceptions import InvalidArgumentError, RankDeficientWarning, RefitWarning
 
+pytestmark = pytest.mark.usefixtures("figures_closed")
+
 EXPECTED = json.loads((Path(__file__).parents[1] / "reference/r_idioms/expected.json").read_text())
-
-
-@pytest.fixture(autouse=True)
-def figures():
-    """Close what was drawn."""
-    yield
-    plt.close("all")
 
 
 @pytest.fixture(scope="module")

@@ -96,6 +96,28 @@ def inverse(blocks: Array) -> Array:
     return np.asarray(out / det[:, None, None])
 
 
+def sweep(rows: Array) -> Array:
+    """Invert many matrices in place by sweeps, (k, k, m, J); sum their log-determinants over J.
+
+    Returns
+    -------
+    (m,) array
+        NaN with a matrix that is not positive definite.
+    """
+    k, log_det = len(rows), np.zeros(rows.shape[2])
+    for u in range(k):
+        pivot = rows[u, u].copy()
+        log_det += np.log(pivot).sum(axis=1)
+        rows[u, u] = 1.0
+        rows[u] /= pivot
+        for v in range(k):
+            if v != u:
+                factor = rows[v, u].copy()
+                rows[v, u] = 0.0
+                rows[v] -= factor * rows[u]
+    return log_det
+
+
 def divided(blocks: Array, rhs: Array) -> Array:
     """``B^-1 rhs`` of general ``(J, k, k)`` blocks; `rhs` is (J, k, m)."""
     small = blocks.shape[-1] <= 2

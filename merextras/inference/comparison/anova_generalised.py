@@ -8,14 +8,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import scipy.linalg as la
-from scipy import stats
 
-from merextras.accessors.generalised import check_asymptotic
 from merextras.exceptions import InvalidArgumentError
-from merextras.foundation.aliases import Array
 from merextras.foundation.arguments import check_models
 from merextras.inference.comparison.anova import compared, type_of
+from merextras.inference.ddf.method import Method, chi2_row, method_of
 from merextras.inference.fixed_effects.term_contrasts import by_type
 from merextras.inference.nesting.nested import AnyCandidate, Candidate, check_same_data
 from merextras.model.generalised.fitted import FittedGlmm
@@ -65,9 +62,9 @@ def anova(
     boundary. R: ``anova`` of lme4 (whose table by term has sums of squares and no p-values) and
     ``Anova`` of car.
     """
-    check_asymptotic(ddf, "anova", cluster)
+    method = method_of(model, "asymptotic" if ddf is None else ddf, cluster=cluster)
     if not others:
-        return _by_term(model, type_of(type))
+        return _by_term(method, type_of(type))
     more, names = check_models(others, names)
     fits = comparable([model, *more], "anova")
     if names is not None and (isinstance(names, str) or len(names) != len(fits)):
@@ -140,18 +137,11 @@ def candidate(fit: FittedGlmm) -> Candidate:
     )
 
 
-def _by_term(model: FittedGlmm, kind: int | str) -> pd.DataFrame:
+def _by_term(method: Method, kind: int | str) -> pd.DataFrame:
     rows = {
-        label: _wald(model.fixed_estimates, model.fixed_covariance, contrast)
-        for label, contrast in by_type(model.design, kind).items()
+        label: chi2_row(method, contrast)
+        for label, contrast in by_type(method.model.design, kind).items()
     }
     columns = ["statistic", "df", "p_value"]
     out = pd.DataFrame.from_dict(rows, orient="index", columns=columns, dtype=float)
     return Table.of(out.astype({"df": int}))
-
-
-def _wald(beta: Array, covariance: Array, contrast: Array) -> list[float]:
-    value = contrast @ beta
-    inner = contrast @ covariance @ contrast.T
-    statistic = float(value @ la.solve(inner, value, assume_a="sym"))
-    return [statistic, float(len(contrast)), float(stats.chi2.sf(statistic, len(contrast)))]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from merextras.accessors.criteria import number_of
+from merextras.accessors import likelihood
 from merextras.accessors.estimates import mean_sigma
 from merextras.accessors.rows import residual_squares
 from merextras.exceptions import InvalidArgumentError, RefitWarning
@@ -183,10 +183,9 @@ def _of_glmms(fits: Sequence[FittedModel]) -> list[AnyCandidate]:
 
 
 def _criteria(model: FittedModel) -> dict[str, float]:
-    aic, k = number_of(model, "aic"), model.n_parameters
-    n = model.design.n if model.is_generalised else model.solution.n
+    aic, k, n = likelihood.aic(model), model.n_parameters, model.n_observations
     correction = 2.0 * k * (k + 1) / (n - k - 1) if n > k + 1 else np.nan
-    return {"aic": aic, "aicc": aic + correction, "bic": number_of(model, "bic")}
+    return {"aic": aic, "aicc": aic + correction, "bic": likelihood.bic(model)}
 
 
 def _fit_of(model: FittedModel) -> dict[str, float]:

@@ -95,8 +95,7 @@ class Asymptotic:
     @property
     def inner(self) -> Array:
         """The same of X in the basis of the cross-products."""
-        solution = self.model.joint
-        return solution.sigma2 * solution.basis_covariance()
+        return self.model.basis_covariance
 
     @property
     def degrees(self) -> Degrees:
@@ -139,11 +138,16 @@ def method_of(
     """
     name = check_method(ddf)
     if model.is_generalised:
-        if cluster is not None or name not in {default, "asymptotic"}:
+        if cluster is not None:
+            raise UnsupportedModelError(
+                "cluster: cluster-robust standard errors are for linear models alone; "
+                "bootstrap(m, ...) makes no use of the information matrix, cluster=None"
+            )
+        if name not in {default, "asymptotic"}:
             raise UnsupportedModelError(
                 f"ddf={ddf!r}: degrees of freedom and robust standard errors are defined for "
                 "linear models alone; those of a generalised model are asymptotic, "
-                "ddf='asymptotic'"
+                "ddf='asymptotic', which is what ddf=None is"
             )
         return Asymptotic(model)
     if name in KINDS:

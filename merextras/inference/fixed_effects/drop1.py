@@ -143,6 +143,13 @@ def _by_likelihood(
         lost = large.solution.p - x.shape[1]
         small = large if lost == 0 else _with_columns(model, x)
         rows.append((lost, large.n_parameters - lost, small.solution.deviance()))
+    return deletions(wanted, rows, test=test)
+
+
+def deletions(
+    wanted: Sequence[Effect], rows: Sequence[tuple[float, ...]], *, test: bool
+) -> pd.DataFrame:
+    """The table of the whole model and those without a term: ``(df, npar, deviance)`` of each."""
     df, npar, deviance = np.array(rows, dtype=float).T
     index = ["<none>", *(effect.label for effect in wanted)]
     out = pd.DataFrame({"df": df, "aic": deviance + 2.0 * npar}, index=index)

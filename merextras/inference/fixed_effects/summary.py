@@ -24,6 +24,7 @@ def summary(model: FittedModel, *, ddf: str | None = None, cluster: Any = None) 
     ddf : {"satterthwaite", "kenward-roger", "asymptotic"}, optional
         Adds degrees of freedom and p-values of t tests; with Kenward-Roger's method the standard
         errors are its own. Without it there are none, as in lme4. ``"KR"`` is short for the second.
+        A generalised model has z tests, and no other `ddf` than ``"asymptotic"``.
         ``"CR0"``, ``"CR1"`` and ``"CR2"`` have cluster-robust standard errors, see `MerMod.vcov`,
         with Bell and McCaffrey's degrees of freedom.
     cluster : str or array, optional
@@ -41,6 +42,8 @@ def summary(model: FittedModel, *, ddf: str | None = None, cluster: Any = None) 
     ------
     InvalidArgumentError
         An unknown `ddf`; a `cluster` without a robust one; and what `MerMod.vcov` raises.
+    UnsupportedModelError
+        Degrees of freedom or clusters of a generalised model.
 
     Warns
     -----
@@ -56,12 +59,13 @@ def summary(model: FittedModel, *, ddf: str | None = None, cluster: Any = None) 
     Intercept  251.4051     6.8246  17.0    36.8383      0.0
     Days        10.4673     1.5458  17.0     6.7715      0.0
     """
-    if ddf is None:
-        if cluster is not None:
-            raise InvalidArgumentError("cluster: is for ddf='CR0', 'CR1' or 'CR2'")
-        return plain.summary(model)
-    method = method_of(model, ddf, cluster=cluster, stacklevel=3)
+    if ddf is None and cluster is not None and not model.is_generalised:
+        raise InvalidArgumentError("cluster: is for ddf='CR0', 'CR1' or 'CR2'")
+    name = "asymptotic" if ddf is None else ddf
+    method = method_of(model, name, cluster=cluster, stacklevel=3)
     found = plain.summary(method.model)
+    if ddf is None or model.is_generalised:
+        return found
     if isinstance(method, Robust):
         size = np.sqrt(np.diag(method.covariance))
         own = found.correlation

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from merextras.accessors.parameters import parameters_at_point
-from merextras.exceptions import InvalidArgumentError, MerextrasWarning, UnsupportedModelError
-from merextras.inference.intervals.refits import Block, Statistic
+from merextras.exceptions import MerextrasWarning, UnsupportedModelError
+from merextras.foundation.aliases import Array
+from merextras.inference.intervals.refits import Block, Statistic, one_by_one
 from merextras.inference.intervals.replicates import in_blocks
 from merextras.model.generalised.again import Refits, drawn
 from merextras.model.generalised.fitted import FittedGlmm
@@ -45,8 +46,8 @@ def replicates(
     statistic = Statistic.of(func, model)
     kept = set(range(len(model.design.terms))) if use_u else set()
     found = in_blocks(
-        _one_by_one,
-        (Refits(model), statistic, kept),
+        one_by_one,
+        (partial(_replicate, Refits(model), statistic, kept), len(statistic.names)),
         generators,
         size=_FEW,
         n_jobs=n_jobs,
@@ -55,38 +56,11 @@ def replicates(
     return statistic, found
 
 
-def _one_by_one(
-    refits: Refits,
-    statistic: Statistic,
-    kept: set[int],
-    generators: Sequence[np.random.Generator],
-) -> Block:
-    values = np.full((len(generators), len(statistic.names)), np.nan)
-    singular = np.zeros(len(generators), dtype=bool)
-    failures: Counter[str] = Counter()
-    for i, generator in enumerate(generators):
-        y = drawn(refits.model, kept, generator)
-        try:
-            found = _values(refits, statistic, y)
-        except InvalidArgumentError as err:
-            if str(err).startswith("func:"):
-                raise
-            failures[f"{type(err).__name__}: {err}"] += 1
-            continue
-        except Exception as err:  # any error of the caller's function is counted
-            failures[f"{type(err).__name__}: {err}"] += 1
-            continue
-        if found is None:
-            failures["not converged"] += 1
-        else:
-            values[i], singular[i] = found
-    return Block(values, singular, failures)
-
-
-def _values(
-    refits: Refits, statistic: Statistic, y: np.ndarray[Any, np.dtype[np.float64]]
-) -> tuple[Any, bool] | None:
-    """The statistic of the refit to y and whether it is singular; None if it did not converge."""
+def _replicate(
+    refits: Refits, statistic: Statistic, kept: set[int], generator: np.random.Generator
+) -> tuple[Array, bool] | None:
+    """The statistic of a refit and whether it is singular; None if it did not converge."""
+    y = drawn(refits.model, kept, generator)
     if statistic.func is not None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", MerextrasWarning)

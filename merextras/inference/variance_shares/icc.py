@@ -117,13 +117,14 @@ def icc(
     """
     exact = isinstance(ci, str) and ci == "exact"
     by_group = check_flag(by_group, "by_group")
-    if isinstance(m, FittedGlmm):
+    model = as_fitted(m, generalised=True)
+    if isinstance(model, FittedGlmm):
         check_no_interval(ci)
-        latent = latent_variances(m)
-        values = _shares_of(m.design)(latent.parts[None])[0]
-        found = Icc(*_labels(m.design), values, None, level, distribution=latent.how)
+        latent = latent_variances(model)
+        values = _shares_of(model.design)(latent.parts[None])[0]
+        found = Icc(*_labels(model.design), values, None, level, distribution=latent.how)
         return _by_group(found) if by_group else found
-    model, interval = as_fitted(m), Interval.of(None if exact else ci, n_sims, level, rng)
+    interval = Interval.of(None if exact else ci, n_sims, level, rng)
     limits = exact_interval(model, interval.level) if exact else None
     parts, shares = VarianceParts.of(model), _shares_of(model.design)
     groups, terms = _labels(model.design)

@@ -109,12 +109,13 @@ def r2(
     0     marginal       0.3       0.1        0.4
     1  conditional       0.8       0.7        0.9
     """
-    if isinstance(m, FittedGlmm):
+    model = as_fitted(m, generalised=True)
+    if isinstance(model, FittedGlmm):
         check_no_interval(ci)
-        latent = latent_variances(m)
+        latent = latent_variances(model)
         values = shares(latent.parts[None])[0]
         return RSquared(("", ""), _NAMES, values, None, level, distribution=latent.how)
-    model, interval = as_fitted(m), Interval.of(ci, n_sims, level, rng)
+    interval = Interval.of(ci, n_sims, level, rng)
     parts = VarianceParts.of(model)
     boot = interval.bootstrap(model, parts, _NAMES, shares)
     variances = parts.at(model)

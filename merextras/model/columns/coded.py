@@ -337,16 +337,6 @@ class CodedPart(FixedPart):
             dict(labels),
         )
 
-    def untrusted(self) -> CodedPart:
-        """The part with code that is not run."""
-        factors = []
-        for factor in self.factors:
-            computed = factor.computed
-            if computed is not None:
-                computed = Computed.from_stored(computed.code, computed.stored(), trusted=False)
-            factors.append(replace(factor, computed=computed))
-        return replace(self, factors=tuple(factors))
-
 
 def _block(block: Any, number: Mapping[str, int]) -> Block:
     contrasts = [

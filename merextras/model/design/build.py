@@ -74,18 +74,10 @@ def build_design(
     by = residual_columns(list(options.residual_by) or None, data.columns)
     used = {str(c) for c in data.columns if c in names or c in by}
     data, columns = columns_read(data, used)
-    needed = {c: column for c, column in columns.items() if c in names}
-    keep = _complete(needed, len(data), options)
+    keep = _complete({c: v for c, v in columns.items() if c in names}, len(data), options)
     check_grouped(data, by, keep)
-    user_rows = None
-    if not keep.all():
-        user_rows = UserRows(data.index, np.flatnonzero(keep), options.missing == "keep")
     frame, columns = _kept_rows(data, columns, keep)
-    own = options.kept(keep, names)
-    residual = ResidualBy.of_frame(frame, by) if by else None
-    if offsets:
-        codes = [f"I({c})" for c in offsets]
-        own = replace(own, whole=tuple(own.scope.looking_at_whole(codes, frame)))
+    own = _with_whole(options.kept(keep, names), offsets, frame)
     if respond is None:
         y = response_of(parsed.response, frame, columns, options.scope)
     else:
@@ -109,10 +101,25 @@ def build_design(
         offset=offset_from(own.offset, offsets, frame, options.scope),
         frequencies=own.frequencies,
         options=own,
-        residual=residual,
-        user_rows=user_rows,
+        residual=ResidualBy.of_frame(frame, by) if by else None,
+        user_rows=_user_rows(data, keep, options),
     )
     return design, int(np.sum(~keep))
+
+
+def _with_whole(options: Options, offsets: Sequence[str], frame: pd.DataFrame) -> Options:
+    """The options with the code of offsets that looks at the whole column."""
+    if not offsets:
+        return options
+    codes = [f"I({c})" for c in offsets]
+    return replace(options, whole=tuple(options.scope.looking_at_whole(codes, frame)))
+
+
+def _user_rows(data: pd.DataFrame, keep: BoolArray, options: Options) -> UserRows | None:
+    """Where the rows of the fit are among the user's, if some were left out."""
+    if keep.all():
+        return None
+    return UserRows(data.index, np.flatnonzero(keep), options.missing == "keep")
 
 
 def check_parts(written: MixedFormula, formula: str, data: pd.DataFrame) -> None:

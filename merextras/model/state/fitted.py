@@ -131,6 +131,11 @@ class FittedModel:
         return self.solution
 
     @property
+    def working(self) -> Solution:
+        """The linear model that variances of predictors are from: of a linear one the solution."""
+        return self.solution
+
+    @property
     def opt_summary(self) -> OptSummary | None:
         """What the optimiser did; None if the fit's own estimate was kept."""
         return self._fit.opt
@@ -193,6 +198,25 @@ class FittedModel:
         return self.solution.p + self.criterion.parameters.n + sigma
 
     @property
+    def n_observations(self) -> int:
+        """Observations in the fit; with frequency weights, their sum."""
+        return self.solution.n
+
+    @property
+    def reml(self) -> bool:
+        """Whether the fit is by restricted maximum likelihood."""
+        return self.solution.reml
+
+    def _deviance(self, reml: bool | None = None) -> float:
+        """Minus twice the log-likelihood, by default of the fit's own criterion."""
+        return self.solution.deviance(reml=reml)
+
+    @property
+    def log_likelihood(self) -> float:
+        """Log-likelihood at the estimate, restricted for a REML fit."""
+        return -0.5 * self._deviance()
+
+    @property
     def fixed_estimates(self) -> Array:
         """Fixed effects, (p,)."""
         return self.solution.beta
@@ -221,6 +245,11 @@ class FittedModel:
     def covariances(self) -> tuple[Array, ...]:
         """sigma**2 Lambda Lambda' of each term, (k, k)."""
         return tuple(self.solution.sigma2 * lam @ lam.T for lam in self.solution.lams)
+
+    @property
+    def basis_covariance(self) -> Array:
+        """Covariance of the fixed effects in the basis of the cross-products, (p, p)."""
+        return self.solution.sigma2 * self.solution.basis_covariance()
 
     @cached_property
     def fixed_covariance(self) -> Array:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -25,6 +24,7 @@ from merextras.plots.drawing.panels import (
     parts,
     positions,
 )
+from merextras.plots.drawing.points import segments
 
 __all__ = ["plot_fe_sim", "plot_re_sim"]
 
@@ -212,8 +212,7 @@ def plot_fe_sim(
     names = style.short_labels(list(frame["term"]))
     if ax is None:
         wide, tall = style.size(4.5, 0.6 + max(1.6, 0.3 * len(names)))
-        size = wide + style.label_extent(names), tall
-        ax = plt.subplots(figsize=size, layout="constrained")[1]
+        ax = style.new_axes(wide + style.label_extent(names), tall)
     places = np.arange(len(frame))
     ax.axvline(0, color=style.observed(), linewidth=1.1, zorder=1)
     colours = np.where(frame["excludes_zero"], style.ink(), style.pale())
@@ -249,20 +248,11 @@ def _ranges(
     if sigma_scale is not None:
         arguments.require_positive(sigma_scale, "sigma_scale")
     unit = 1.0 if sigma_scale is None else float(sigma_scale)
-    frame = arguments.as_frame(data, "data", needs=keys, numeric=[stat, "sd"])
-    arguments.require_keys(frame, "data", keys)
+    frame = arguments.keyed_frame(data, "data", keys, numeric=[stat, "sd"])
     at = frame[stat].astype(float).to_numpy() / unit
     spread = half_width * frame["sd"].astype(float).to_numpy() / unit
-    return (
-        frame[keys]
-        .reset_index(drop=True)
-        .assign(
-            at=at,
-            low=at - spread,
-            high=at + spread,
-            excludes_zero=(at - spread > 0) | (at + spread < 0),
-        )
-    )
+    low, high = at - spread, at + spread
+    return frame[keys].assign(at=at, low=low, high=high, excludes_zero=(low > 0) | (high < 0))
 
 
 def _pick(frame: pd.DataFrame, facet: Mapping[str, Any]) -> pd.DataFrame:
@@ -343,19 +333,16 @@ def _draw_ranges(ax: Any, rows: pd.DataFrame, places: Any, *, sd: bool) -> None:
     ax.axhline(0, color=style.observed(), linewidth=1.1, zorder=4)
     for excludes, colour, bigger in ((False, style.pale(), 0.5), (True, style.ink(), 1.0)):
         chosen = rows["excludes_zero"].to_numpy() == excludes
-        known = chosen & np.isfinite(rows["low"].to_numpy())
         layer = 3 if excludes else 2
         if sd:
-            ax.vlines(
-                places[known],
-                rows["low"][known],
-                rows["high"][known],
-                color=colour,
-                linewidth=style.line_width(pitch),
-                alpha=(0.7 if n <= style.MAX_LABELS else 0.25) if excludes else 1.0,
-                zorder=layer,
-                rasterized=raster,
-            )
+            faint = 0.7 if n <= style.MAX_LABELS else 0.25
+            look: dict[str, Any] = {
+                "color": colour,
+                "alpha": faint if excludes else 1.0,
+                "zorder": layer,
+            }
+            ends = rows["low"][chosen], rows["high"][chosen]
+            segments(ax, places[chosen], *ends, pitch, rasterized=raster, **look)
         ax.scatter(
             places[chosen],
             rows["at"][chosen],

@@ -15,7 +15,8 @@ from scipy import stats
 from tqdm import tqdm
 
 from merextras.diagnostics.case_deletion.influence import row_groups, table_of
-from merextras.engine.deletion.tables import Deletions, Whole, solution_without
+from merextras.engine.deletion.one_by_one import solution_without
+from merextras.engine.deletion.tables import Deletions, Whole
 from merextras.engine.solution.pls import Solution
 from merextras.exceptions import ApproximationWarning, InvalidArgumentError, MerextrasError
 from merextras.foundation.aliases import Array, IntArray, Rng

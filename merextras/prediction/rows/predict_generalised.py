@@ -53,8 +53,8 @@ def predict(
     se_fit : bool
         Also the standard error, and the interval.
     interval : None or "confidence"
-        For the conditional mean given the effects that `re_form` keeps. An interval for a new
-        observation is not one on this scale.
+        For the conditional mean given the effects that `re_form` keeps. Intervals for new
+        observations are simulated: `predict_interval`.
     level : float
         Coverage of the interval.
 
@@ -107,8 +107,8 @@ def predict(
     type = check_choice(type, ("response", "link"), "type")  # noqa: A001
     if interval == "prediction":
         raise UnsupportedModelError(
-            "interval='prediction': not available for a generalised model yet; m.simulate() draws "
-            "new responses"
+            "interval='prediction': the distribution of a generalised model's new response has no "
+            "closed form; predict_interval(m, newdata) simulates it"
         )
     if interval is not None:
         check_choice(interval, ("confidence",), "interval")

@@ -118,10 +118,11 @@ class CrossProducts:
         w_xy = xy if w is None else xy * w[:, None]
         own, to_xy = [], []
         cross: dict[tuple[int, int], sp.csc_array] = {}
+        room = np.empty(len(y))
         for t, term in enumerate(terms):
             columns = _columns(term)
-            own.append(_weighted_gram(term, columns, w))
-            to_xy.append(_times_columns(term, columns, w_xy))
+            own.append(_weighted_gram(term, columns, w, room))
+            to_xy.append(_times_columns(term, columns, w_xy, room))
             for s in range(t):
                 cross[s, t] = _between(terms[s], term, w)
         return cls(tuple(own), cross, tuple(to_xy), xy.T @ w_xy, n, log_w, basis)
@@ -269,23 +270,35 @@ def _columns(term: TermRows) -> list[_Column]:
     return out
 
 
-def _weighted_gram(term: TermRows, columns: Sequence[_Column], w: Array | None) -> Array:
+# The products of two columns go through one array, (n,): new ones of many rows would be mapped and
+# unmapped by the system, which takes longer than to multiply.
+
+
+def _weighted_gram(
+    term: TermRows, columns: Sequence[_Column], w: Array | None, room: Array
+) -> Array:
     gram = np.zeros((term.n_levels, term.k, term.k))
     for a, column in enumerate(columns):
         weighted = column.values if w is None else w[column.rows] * column.values
         for b in range(a + 1):
-            product = weighted * term.values[column.rows, b]
+            product = _product(weighted, term.values[column.rows, b], room)
             if product.any():
                 gram[:, a, b] = np.bincount(column.codes, product, minlength=term.n_levels)
                 gram[:, b, a] = gram[:, a, b]
     return gram
 
 
-def _times_columns(term: TermRows, columns: Sequence[_Column], xy: Array) -> Array:
+def _product(left: Array, right: Array, room: Array) -> Array:
+    return np.multiply(left, right, out=room[: len(left)])
+
+
+def _times_columns(
+    term: TermRows, columns: Sequence[_Column], xy: Array, room: Array
+) -> Array:
     out = np.empty((term.n_levels, term.k, xy.shape[1]))
     for a, column in enumerate(columns):
         for c in range(xy.shape[1]):
-            product = column.values * xy[column.rows, c]
+            product = _product(column.values, xy[column.rows, c], room)
             out[:, a, c] = np.bincount(column.codes, product, minlength=term.n_levels)
     return out
 

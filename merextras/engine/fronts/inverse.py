@@ -117,7 +117,8 @@ def _hand_down(
 
 def _whole(own: Array, cross: Array, rest: Array) -> Array:
     """The blocks as one, with a last row and column that are those of no row."""
-    (n, p, u), m = cross.shape, cross.shape[1] + cross.shape[2]
+    n, p = cross.shape[:2]
+    m = p + cross.shape[2]
     whole = np.zeros((n, m + 1, m + 1))
     whole[:, :p, :p], whole[:, :p, p:m] = own, cross
     whole[:, p:m, :p], whole[:, p:m, p:m] = blocks.transpose(cross), rest

@@ -20,7 +20,7 @@ from merextras.model.columns.finite import check_finite
 from merextras.model.columns.fixed import FormulaPart, Scope
 from merextras.model.columns.levels import grouped, without_unused
 from merextras.model.columns.part import FixedPart
-from merextras.model.columns.plain_columns import plain_part
+from merextras.model.columns.plain_columns import PlainPart, plain_part
 from merextras.model.design.design import RowDesign, Term, in_order
 from merextras.model.design.offset import offset_from
 from merextras.model.design.options import Options
@@ -94,7 +94,7 @@ def build_design(
     rows = _Rows(frame, columns, labels, options.scope)
     fixed, parts = rows.part(fixed_code), [rows.part(bar.effects) for bar in parsed.bars]
     warn_of_rows(len(frame), len(fixed.names), [len(part.names) for part in parts])
-    x = fixed.matrix(frame)
+    x = rows.matrix(fixed)
     check_finite(x, fixed.names, formula)
     pairs = zip(parsed.bars, parts, strict=True)
     terms = in_order([term for bar, part in pairs for term in _terms(bar, part, rows)])
@@ -243,6 +243,12 @@ class _Rows:
             code, self.frame, labels=self.labels, scope=self.scope
         )
 
+    def matrix(self, part: FixedPart) -> Array:
+        """Its columns; those of plain columns without taking these out of the frame again."""
+        if isinstance(part, PlainPart):
+            return part.of_columns(self.columns, len(self.frame))
+        return part.matrix(self.frame)
+
 
 def response_of(
     code: str, frame: pd.DataFrame, columns: Mapping[str, pd.Series], scope: Scope
@@ -260,7 +266,7 @@ def _terms(bar: Bar, part: FixedPart, data: _Rows) -> list[Term]:
     lme4 keeps the columns of a factor correlated under ``||``; here every column is on its own.
     """
     levels, codes = grouped([data.columns[c] for c in bar.factors])
-    values = part.matrix(data.frame)
+    values = data.matrix(part)
     what = bar.tag.around(f"{bar.effects} | {':'.join(bar.factors)}")
     if not part.names:
         raise InvalidArgumentError(f"formula: {what} has no effects")

@@ -9,17 +9,20 @@ from merextras._memory import ALWAYS, PART, available_memory
 from merextras.exceptions import LargeModelWarning
 from merextras.model.frame.labels import warn_user
 
-# Numbers of each row that are there at a time beside those that columns have: the response, its
-# residuals, products of two columns; what each column of X and each covariate of a term has beside
-# itself: the same in the basis; what two effects of different terms have: places and products.
-_BY_ROW, _COPIES, _BY_PAIR = 5.0, 2.0, 7.0
+# Numbers of each row beside its columns: the response, its residuals, what of the frame is copied;
+# and of what two effects of different terms have in common, places and products.
+_BY_ROW, _BY_PAIR = 4.0, 7.0
 
 
 def pass_gigabytes(n: int, p: int, ks: Sequence[int]) -> float:
-    """What a pass over n rows takes, of p columns of X and terms of `ks` effects."""
-    pairs = sum(k * m for k, m in combinations(ks, 2))
-    numbers = _BY_ROW + _COPIES * (p + sum(ks)) + len(ks) + _BY_PAIR * pairs
-    return 8e-9 * n * numbers
+    """What a pass over n rows takes, of p columns of X and terms of `ks` effects.
+
+    X and the effects' covariates once, as the pass goes in blocks; those of several terms are there
+    in their basis, too.
+    """
+    covariates, pairs = sum(ks), sum(k * m for k, m in combinations(ks, 2))
+    again = covariates if len(ks) > 1 else 0
+    return 8e-9 * n * (_BY_ROW + p + covariates + again + len(ks) + _BY_PAIR * pairs)
 
 
 def warn_of_rows(n: int, p: int, ks: Sequence[int]) -> None:

@@ -13,7 +13,7 @@ from merextras.model.design.design import Design
 
 # What a Schur complement may take before the user is told first: gigabytes, seconds a step. That
 # is 10 000 random effects of a dense one, and far more of a sparse one.
-_LARGE_TAIL, _LONG_STEP = 3.4, 50.0
+_LARGE_TAIL, _LONG_STEP = 2.6, 50.0
 
 
 def warn_of_size(design: Design, products: CrossProducts, plan: Plan) -> None:

@@ -6,15 +6,14 @@ from typing import Any
 
 import pandas as pd
 
-from merextras._checks import check_choice
-from merextras._typing import Rng
-from merextras.accessors import generalised
-from merextras.accessors.likelihood import deviance as deviance_linear
+from merextras.accessors import generalised, likelihood
 from merextras.exceptions import InvalidArgumentError
+from merextras.foundation.aliases import Rng
+from merextras.foundation.arguments import check_choice
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.statsmodels.mixedlm import as_fitted
-from merextras.prediction.predict import predict as predict_linear
-from merextras.prediction.predict_generalised import predict as predict_generalised
+from merextras.prediction.rows.predict import predict as predict_linear
+from merextras.prediction.rows.predict_generalised import predict as predict_generalised
 from merextras.simulation.predict_interval import predict_interval
 
 __all__ = ["deviance", "predict", "predict_interval_of"]
@@ -78,9 +77,9 @@ def deviance(m: object, *, reml: bool | None = None) -> float:
     float
     """
     model = as_fitted(m, generalised=True)
+    minus_two_log_lik = likelihood.deviance(model, reml=reml)  # refuses what is not there
     if not isinstance(model, FittedGlmm):
-        return deviance_linear(model, reml=reml)
-    generalised.deviance(model, reml=reml)  # refuses what is not there
+        return minus_two_log_lik
     return float((generalised.residuals(model) ** 2).sum())
 
 

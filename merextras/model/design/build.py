@@ -20,9 +20,10 @@ from merextras.model.columns.finite import check_finite
 from merextras.model.columns.fixed import FormulaPart, Scope
 from merextras.model.columns.levels import grouped, without_unused
 from merextras.model.columns.part import FixedPart
-from merextras.model.columns.plain_columns import plain_part
+from merextras.model.columns.plain_columns import PlainPart, plain_part
 from merextras.model.design.design import RowDesign, Term, in_order
 from merextras.model.design.offset import offset_from
+from merextras.model.design.room import warn_of_rows
 from merextras.model.design.user_rows import UserRows
 from merextras.model.formula.parse import Bar, MixedFormula, parse
 from merextras.model.formula.r_spelling import instead_of, written_out
@@ -83,10 +84,12 @@ def build_design(
     else:
         y = respond(parsed.response, frame, options.scope)
     rows = _Rows(frame, columns, labels, options.scope)
-    fixed = rows.part(fixed_code)
-    x = fixed.matrix(frame)
+    fixed, parts = rows.part(fixed_code), [rows.part(bar.effects) for bar in parsed.bars]
+    warn_of_rows(len(frame), len(fixed.names), [len(part.names) for part in parts])
+    x = rows.matrix(fixed)
     check_finite(x, fixed.names, formula)
-    terms = in_order([term for bar in parsed.bars for term in _terms(bar, rows)])
+    pairs = zip(parsed.bars, parts, strict=True)
+    terms = in_order([term for bar, part in pairs for term in _terms(bar, part, rows)])
     dates = _days(columns, parsed, fixed_code, offsets, by)
     design = RowDesign(
         response=unquoted(parsed.response),
@@ -247,6 +250,12 @@ class _Rows:
             code, self.frame, labels=self.labels, scope=self.scope
         )
 
+    def matrix(self, part: FixedPart) -> Array:
+        """Its columns; those of plain columns without taking these out of the frame again."""
+        if isinstance(part, PlainPart):
+            return part.of_columns(self.columns, len(self.frame))
+        return part.matrix(self.frame)
+
 
 def response_of(
     code: str, frame: pd.DataFrame, columns: Mapping[str, pd.Series], scope: Scope
@@ -258,14 +267,13 @@ def response_of(
     return y
 
 
-def _terms(bar: Bar, data: _Rows) -> list[Term]:
+def _terms(bar: Bar, part: FixedPart, data: _Rows) -> list[Term]:
     """The terms of one bar: one, or one per effect if they are independent (``||``).
 
     lme4 keeps the columns of a factor correlated under ``||``; here every column is on its own.
     """
     levels, codes = grouped([data.columns[c] for c in bar.factors])
-    part = data.part(bar.effects)
-    values = part.matrix(data.frame)
+    values = data.matrix(part)
     what = bar.tag.around(f"{bar.effects} | {':'.join(bar.factors)}")
     if not part.names:
         raise InvalidArgumentError(f"formula: {what} has no effects")

@@ -303,7 +303,7 @@ def fit_design(
     solution, opt = minimise(criterion, _start(criterion, theta), control=control)
     check_left_by_random(products, opt)
     if theta is not None:
-        opt = replace(opt, initial=tuple(np.asarray(theta, dtype=float).tolist()))
+        opt = opt.begun_at(tuple(np.asarray(theta, dtype=float).tolist()))
     if strata is not None:
         assert design.residual is not None
         log_omega = criterion.parameters.log_omega(np.array(opt.theta))

@@ -15,6 +15,8 @@ from merextras.engine.kernels.blocks import Array, IntArray
 
 # Size from which on Stirling's series has all digits.
 _LARGE = 50.0
+# Sizes that a search starts from.
+_SIZES = 0.1, 100.0
 
 
 class Poisson(Family):
@@ -167,6 +169,14 @@ class NegativeBinomial(Family):
         first = -t * r - (y + t) * turn
         weight = t * r * rest + (y + t) * (rest - r) * turn
         return ByDispersion(np.asarray(t * slope), np.asarray(first), np.asarray(weight))
+
+    def phi_of(self, variance: float, eta: Array, counts: Array) -> Array:
+        """From what the squared residuals are more than ``mu``, by moments."""
+        del variance
+        mu = self.mean(eta)
+        beyond = float(counts @ ((self.y - mu) ** 2 - mu))
+        size = float(counts @ mu**2) / max(beyond, 1e-300)
+        return np.log(np.clip([size], *_SIZES))[: self.n_phi]
 
     def mean(self, eta: Array) -> Array:
         """A rate."""

@@ -57,9 +57,11 @@ class Dispersed(Family):
         part, g, w = self.kernel(eta, phi)
         return ByDispersion(self.constant_slope(float(np.exp(phi[0]))) + part, g, w)
 
-    def phi_of(self, variance: float) -> Array:
-        """One over the residual variance."""
-        return np.array([-np.log(variance)])
+    def phi_of(self, variance: float, eta: Array, counts: Array) -> Array:
+        """From the squared residuals over their variances, by moments."""
+        del variance
+        spread = (self.y - self.mean(eta)) ** 2 / self.variance(eta, np.zeros(1))
+        return np.log(np.sum(counts) / np.maximum([counts @ spread], 1e-300))
 
 
 class _Gamma(Dispersed):

@@ -111,9 +111,19 @@ class Family(ABC):
     def guess(self) -> Array:
         """A linear predictor near the responses that is finite everywhere, (n,)."""
 
-    def phi_of(self, variance: float) -> Array:
-        """The phi of a residual variance of the working response, (n_phi,); a start."""
-        del variance
+    def phi_of(self, variance: float, eta: Array, counts: Array) -> Array:
+        """A start for phi, (n_phi,).
+
+        Parameters
+        ----------
+        variance : float
+            The residual variance of the working response with weights at a phi of zero.
+        eta : (n,) array
+            A linear predictor near the optimum's.
+        counts : (n,) array
+            How often each row counts.
+        """
+        del variance, eta, counts
         return np.zeros(self.n_phi)
 
     def magnitude(self, eta: Array) -> float:
@@ -223,6 +233,6 @@ class Repeated(Family):
         """Of one row."""
         return self.family.guess()
 
-    def phi_of(self, variance: float) -> Array:
+    def phi_of(self, variance: float, eta: Array, counts: Array) -> Array:
         """Of one row."""
-        return self.family.phi_of(variance)
+        return self.family.phi_of(variance, eta, counts)

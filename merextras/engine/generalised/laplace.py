@@ -132,6 +132,10 @@ class LaplacePoint:
 
     def gradient(self) -> Array:
         """The derivative in x, (m,)."""
+        return self._gradient
+
+    @cached_property
+    def _gradient(self) -> Array:
         criterion, chain = self.criterion, self._chain
         theta, _, phi = criterion.split(self.x)
         parts = [criterion.covariances.gradient(theta, self.factor_slopes())]
@@ -144,6 +148,10 @@ class LaplacePoint:
 
     def fixed_information(self) -> Array:
         """``X'V^-1 X`` of the working model, (p, p): half the Hessian in beta but for log |H|."""
+        return self._fixed_information
+
+    @cached_property
+    def _fixed_information(self) -> Array:
         table, modes = self.criterion.table, self.modes
         wx = modes.w[:, None] * table.x
         by_term = [np.concatenate(parts, axis=2) for parts in _by_column(table, wx)]

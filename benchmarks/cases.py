@@ -163,7 +163,6 @@ CASES: tuple[Case, ...] = (
         "cbpp",
         _model("cbind(incidence, healthy)", "period", ("1", "herd"), family="binomial"),
         cbpp,
-    cbpp_rows,
     ),
     Case(
         "cbpp-rows",
@@ -189,7 +188,11 @@ CASES: tuple[Case, ...] = (
     Case(
         "grouseticks",
         _model(
-            "TICKS", "YEAR + cHEIGHT", ("1", "INDEX"), ("1", "BROOD"), ("1", "LOCATION"),
+            "TICKS",
+            "YEAR + cHEIGHT",
+            ("1", "INDEX"),
+            ("1", "BROOD"),
+            ("1", "LOCATION"),
             family="poisson",
         ),
         partial(

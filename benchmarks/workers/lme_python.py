@@ -15,7 +15,15 @@ import numpy as np
 
 from benchmarks.columns import Factor
 from benchmarks.models import FAMILIES, GAUSSIAN
-from benchmarks.workers.protocol import Job, NotExpressible, Outcome, Prepared, Task, optional, serve
+from benchmarks.workers.protocol import (
+    Job,
+    NotExpressible,
+    Outcome,
+    Prepared,
+    Task,
+    optional,
+    serve,
+)
 
 with optional("lme-python"):
     import lme_python

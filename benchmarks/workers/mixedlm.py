@@ -8,7 +8,15 @@ from typing import Any
 import numpy as np
 
 from benchmarks.models import FAMILIES, GAUSSIAN
-from benchmarks.workers.protocol import Job, NotExpressible, Outcome, Prepared, Task, optional, serve
+from benchmarks.workers.protocol import (
+    Job,
+    NotExpressible,
+    Outcome,
+    Prepared,
+    Task,
+    optional,
+    serve,
+)
 
 with optional("mixedlm"):
     import mixedlm

@@ -94,9 +94,7 @@ def projected(factor: Factor, reduced: Reduced, found: Sequence[Array]) -> tuple
     return _projected(factor, reduced, by_term, rests)
 
 
-def solved(
-    factor: Factor, by_term: Sequence[Array]
-) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+def solved(factor: Factor, by_term: Sequence[Array]) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
     """`modes` and `projected` of columns of which only the cross-products with Z are asked."""
     reduced = _eliminated(factor, by_term, None)
     found, rests = _backward(factor, reduced)
@@ -121,9 +119,7 @@ def _projected(
 ) -> tuple[Array, ...]:
     out = {lead.term: rests[lead.term] - lead.own @ found[lead.term] for lead in factor.leads}
     if len(factor.tail):
-        out.update(
-            factor.split_tail(reduced.tail - factor.tail.times(factor.join_tail(found)))
-        )
+        out.update(factor.split_tail(reduced.tail - factor.tail.times(factor.join_tail(found))))
     return tuple(out[t] for t in range(len(factor.lams)))
 
 

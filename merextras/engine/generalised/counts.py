@@ -59,7 +59,7 @@ class Poisson(Family):
     def constants(self, phi: Array) -> Array:
         """``-log y!``."""
         del phi
-        return self.constant
+        return np.asarray(self.constant)
 
     def weight_slope(self, eta: Array, phi: Array) -> Array:
         """The mean again."""
@@ -176,7 +176,7 @@ class NegativeBinomial(Family):
         mu = self.mean(eta)
         beyond = float(counts @ ((self.y - mu) ** 2 - mu))
         size = float(counts @ mu**2) / max(beyond, 1e-300)
-        return np.log(np.clip([size], *_SIZES))[: self.n_phi]
+        return np.asarray(np.log(np.clip([size], *_SIZES)))[: self.n_phi]
 
     def mean(self, eta: Array) -> Array:
         """A rate."""

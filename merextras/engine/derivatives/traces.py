@@ -41,10 +41,7 @@ def z_products(cp: CrossProducts, t: int, part: Array) -> list[Array]:
 
 def z_projected(solution: Solution, by_term: list[Array]) -> tuple[Array, ...]:
     """``Z'V^-1 A`` by terms for columns with the cross-products ``Z'WA``."""
-    width = by_term[0].shape[2]
-    reduced = columns.reduce(solution.factor, by_term, np.zeros((width, width)))
-    found = columns.modes(solution.factor, reduced)
-    return columns.projected(solution.factor, reduced, found)
+    return columns.solved(solution.factor, by_term)[1]
 
 
 def traces_of(solution: Solution) -> tuple[Array, Array]:

@@ -29,8 +29,10 @@ def cholesky(blocks: Array) -> Array:
     k = blocks.shape[-1]
     if k > _LOOP_LIMIT:
         return _lapack_cholesky(blocks)
-    low = np.zeros_like(blocks)
     with np.errstate(invalid="ignore", divide="ignore"):
+        if k == 1:
+            return np.asarray(np.sqrt(blocks))
+        low = np.zeros_like(blocks)
         for j in range(k):
             row = low[:, j, :j]
             low[:, j, j] = np.sqrt(blocks[:, j, j] - np.einsum("ji,ji->j", row, row))
@@ -58,6 +60,8 @@ def solve_lower(low: Array, rhs: Array) -> Array:
         top = solve_lower(low[:, first, first], rhs[:, first])
         below = rhs[:, rest] - low[:, rest, first] @ top
         return np.concatenate([top, solve_lower(low[:, rest, rest], below)], axis=1)
+    if k == 1:
+        return np.asarray(rhs / low)
     out = np.empty(np.broadcast_shapes(rhs.shape, (low.shape[0], 1, 1)))
     for i in range(k):
         acc = rhs[:, i, :] - np.einsum("ji,jim->jm", low[:, i, :i], out[:, :i, :])
@@ -73,6 +77,8 @@ def solve_upper(low: Array, rhs: Array) -> Array:
         below = solve_upper(low[:, rest, rest], rhs[:, rest])
         top = rhs[:, first] - transpose(low[:, rest, first]) @ below
         return np.concatenate([solve_upper(low[:, first, first], top), below], axis=1)
+    if k == 1:
+        return np.asarray(rhs / low)
     out = np.empty(np.broadcast_shapes(rhs.shape, (low.shape[0], 1, 1)))
     for i in range(k - 1, -1, -1):
         acc = rhs[:, i, :] - np.einsum("ji,jim->jm", low[:, i + 1 :, i], out[:, i + 1 :, :])

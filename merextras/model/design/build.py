@@ -21,6 +21,7 @@ from merextras.model.columns.fixed import FormulaPart, Scope
 from merextras.model.columns.levels import grouped, without_unused
 from merextras.model.columns.part import FixedPart
 from merextras.model.columns.plain_columns import PlainPart, plain_part
+from merextras.model.columns.plain_factors import treatment_part
 from merextras.model.design.design import RowDesign, Term, in_order
 from merextras.model.design.offset import offset_from
 from merextras.model.design.room import warn_of_rows
@@ -246,7 +247,10 @@ class _Rows:
 
     def part(self, code: str) -> FixedPart:
         """What makes the columns of a one-sided formula."""
-        return plain_part(code, self.columns) or FormulaPart.from_formula(
+        made: FixedPart | None = plain_part(code, self.columns)
+        if made is None and self.scope.engine == "patsy":
+            made = treatment_part(code, self.columns)
+        return made or FormulaPart.from_formula(
             code, self.frame, labels=self.labels, scope=self.scope
         )
 

@@ -21,6 +21,7 @@ how well is it predicted  cross_validate  rmse
 what will a study find    power  power_curve  make_model  extend
 what if                   what_if  what_if_average  what_if_spread;  plot_what_if
 who ranks where           expected_rank  re_impact  re_margins
+yes or no, counts         glmer  glmer_nb;  check_laplace  check_overdispersion  median_odds_ratio
 what is uncertain         sim  re_sim  fe_sim  m.simulate
 can I trust the fit       model_checks  check_model  m.is_singular  check_convergence  all_fit
 who decides the result    m.influence  m.cooks_distance  m.hatvalues;  shrinkage

@@ -10,8 +10,7 @@ from merextras.accessors import generalised, get_me_generalised
 from merextras.diagnostics.case_deletion import influence_generalised
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
 from merextras.inference.comparison import anova_generalised
-from merextras.inference.fixed_effects import drop1_generalised, summary_generalised
-from merextras.inference.intervals import confint_generalised, profile_generalised
+from merextras.inference.fixed_effects import drop1_generalised
 from merextras.mermod import MerMod
 from merextras.model.generalised import refit as _refit
 from merextras.model.generalised.fit import fit_glmm, read_request
@@ -25,9 +24,12 @@ from merextras.simulation import simulate_generalised
 #: Methods of a linear model that are right for a generalised one as they are.
 SHARED = frozenset(
     {
-        "adapter", "block_description", "coef", "cooks_distance", "fixef", "formula", "get_l",
-        "hat_trace", "hatvalues", "is_nlmm", "is_singular", "model_frame", "model_matrix", "ngrps",
-        "plot", "qqmath", "ranef", "re_pca", "rstudent", "terms", "var_corr", "vcov",
+        "adapter", "aic", "bic", "block_description", "coef", "confint", "cooks_distance",
+        "deviance", "df_residual", "extract_aic", "fitted", "fixef", "formula", "get_l",
+        "hat_trace", "hatvalues", "is_glmm", "is_lmm", "is_nlmm", "is_reml", "is_singular",
+        "log_lik",
+        "model_frame", "model_matrix", "ngrps", "nobs", "plot", "profile", "qqmath", "ranef",
+        "re_pca", "rstudent", "summary", "terms", "var_corr", "vcov",
     }
 )  # fmt: skip
 
@@ -97,25 +99,7 @@ class GlmerMod(FittedGlmm, MerMod):
         else:
             FittedGlmm.__init__(self, fit._fit)  # type: ignore[arg-type]
 
-    def __repr__(self) -> str:
-        return generalised.short(self)
-
-    def _repr_html_(self) -> str:
-        return generalised.short_html(self)
-
-    # Estimates
-    confint = confint_generalised.confint
-    profile = profile_generalised.profile
-    summary = summary_generalised.summary
-
     # Likelihood
-    log_lik = generalised.log_lik
-    deviance = generalised.deviance
-    aic = generalised.aic
-    bic = generalised.bic
-    extract_aic = generalised.extract_aic
-    df_residual = generalised.df_residual
-    nobs = generalised.nobs
     as_function = get_me_generalised.as_function
 
     # Tests
@@ -123,7 +107,6 @@ class GlmerMod(FittedGlmm, MerMod):
     drop1 = drop1_generalised.drop1
 
     # Rows
-    fitted = generalised.fitted
     residuals = generalised.residuals
     predict = predict_generalised.predict  # type: ignore[assignment]
     simulate = simulate_generalised.simulate
@@ -133,9 +116,6 @@ class GlmerMod(FittedGlmm, MerMod):
     # The model
     family = generalised.family
     weights = generalised.weights
-    is_reml = generalised.is_reml
-    is_lmm = generalised.is_lmm
-    is_glmm = generalised.is_glmm
     call = generalised.call
     get_me = get_me_generalised.get_me
 

@@ -26,7 +26,7 @@ from merextras.model.generalised.fit import warn_of as warn_of_generalised
 from merextras.model.settings.cov_prior import check_cov_prior
 from merextras.model.settings.options import MISSING, Options, callers_names
 from merextras.model.state.control import LmerControl
-from merextras.model.state.fitted import warn_of
+from merextras.model.state.fitting import warn_of
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.estimates.pooled import Pooled
 from merextras.results.estimates.ranef import Ranef

@@ -139,6 +139,7 @@ TABLE: dict[str, Spelling] = {
     "glmer.nb": _function("glmermod", "glmer_nb", nAGQ="n_agq"),
     "lmList": _function("inference.lm_list", "lm_list"),
     "lmerControl": _idiom("LmerControl(...)", "fitting.lmer_control"),
+    "glmerControl": _idiom("LmerControl(...)", "fitting.glmer_control"),
     # The estimates, from lme4
     "fixef": _method("fixef"),
     "ranef": _method("ranef", condVar="cond_var", whichel="groups"),
@@ -160,7 +161,7 @@ TABLE: dict[str, Spelling] = {
     "summary": _idiom("m.summary()", "estimates.summary", object="m"),
     # The likelihood
     "logLik": _method("log_lik", REML="reml"),
-    "deviance": _method("deviance", REML="reml"),
+    "deviance": _idiom("m.deviance()", "scales.deviance", object="m", REML="reml"),
     "REMLcrit": _method("reml_crit"),
     "AIC": _idiom("m.aic()", "estimates.aic", object="m"),
     "BIC": _idiom("m.bic()", "estimates.bic", object="m"),
@@ -190,7 +191,7 @@ TABLE: dict[str, Spelling] = {
     "influence": _method("influence"),
     "dfbeta": _function("diagnostics.case_deletion.influence", "dfbeta", model="influence"),
     "dfbetas": _function("diagnostics.case_deletion.influence", "dfbetas", model="influence"),
-    "predict": _method("predict"),
+    "predict": _idiom("m.predict()", "scales.predict", object="m"),
     "simulate": _method("simulate", nsim="n_sims", seed="rng"),
     # What the model is
     "formula": _method("formula"),
@@ -226,6 +227,7 @@ TABLE: dict[str, Spelling] = {
     ),
     "extend": _function("inference.planning.extend", "extend", object="data"),
     "makeLmer": _function("inference.planning.make_model", "make_model", VarCorr="var_corr"),
+    "makeGlmer": _function("inference.planning.make_model", "make_model", VarCorr="var_corr"),
     # arm
     "sim": _function("simulation.sim", "sim", seed="rng"),
     "display": _function("inference.arm.display", "display"),
@@ -253,7 +255,7 @@ TABLE: dict[str, Spelling] = {
     "FEsim": replace(_function("simulation.re_sim", "fe_sim", **_SIM), also={"x": "m"}),
     "predictInterval": _idiom(
         "predict_interval(...)",
-        "verbs.predict_interval_of",
+        "scales.predict_interval_of",
         merMod="m",
         returnSims="return_sims",
         seed="rng",
@@ -310,6 +312,8 @@ TABLE: dict[str, Spelling] = {
         f"{_ASSUMPTIONS}.normality", "check_normality", x="m", effects="what"
     ),
     "check_outliers": _function(f"{_ASSUMPTIONS}.outliers", "check_outliers", x="m"),
+    "check_overdispersion": _function(f"{_ASSUMPTIONS}.dispersion", "check_overdispersion", x="m"),
+    "check_zeroinflation": _function(f"{_ASSUMPTIONS}.dispersion", "check_zero_inflation", x="m"),
     "check_predictions": _function(
         f"{_ASSUMPTIONS}.predictions", "check_predictions", object="m", iterations="n_sims"
     ),

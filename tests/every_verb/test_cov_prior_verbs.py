@@ -23,7 +23,7 @@ from merextras.exceptions import (
     RefitWarning,
     UnsupportedModelError,
 )
-from merextras.model.state.fitted import fit_at
+from merextras.model.state.fitting import fit_at
 
 FORMULA = "Reaction ~ Days + (Days | Subject)"
 SMALL = "Reaction ~ 1 + (Days | Subject)"

@@ -16,6 +16,8 @@ from merextras.exceptions import MerextrasError, MerextrasWarning, UnsupportedMo
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.state.fitted import FittedModel
 
+pytestmark = pytest.mark.usefixtures("quiet")
+
 #: Methods that are a generalised model's own, or right for it as they are.
 SUPPORTED = {
     "aic", "anova", "as_function", "bic", "block_description", "call", "coef", "confint",
@@ -48,11 +50,6 @@ OTHER_RESULTS = {
 WITHOUT_NUMBERS = {"re_corr_extract", "re_quantile"}
 #: Calls of a linear model's that are another one's for a generalised model; asked below.
 OTHERWISE = {"exact_lrt", "exact_rlrt: null"}
-#: Methods that are there, with arguments that are refused.
-REFUSED_ARGUMENTS = {
-    "m.vcov: robust",
-    "m.summary: ddf", "m.anova: ddf", "m.log_lik: reml", "m.deviance: reml", "m.update: reml",
-}  # fmt: skip
 
 PROPERTIES = (property, functools.cached_property)
 EVERY = {**linear.SAME, **linear.TEXT, **linear.RANDOM, **linear.NEEDS_ROWS}
@@ -102,13 +99,6 @@ REFUSED = [
     and n not in OTHERWISE
     and n not in FUNCTIONS | WITHOUT_NUMBERS | OTHER_RESULTS
 ]
-
-
-@pytest.fixture(autouse=True)
-def _quiet():
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", MerextrasWarning)
-        yield
 
 
 @pytest.mark.parametrize("name", [*REFUSED, *FURTHER])

@@ -97,8 +97,7 @@ class Asymptotic:
     @property
     def inner(self) -> Array:
         """The same of X in the basis of the cross-products."""
-        solution = self.model.joint
-        return solution.sigma2 * solution.basis_covariance()
+        return self.model.basis_covariance
 
     @property
     def degrees(self) -> Degrees:

@@ -7,13 +7,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from merextras.exceptions import UnsupportedModelError
-from merextras.inference.fixed_effects.drop1 import chosen_test, in_scope
+from merextras.inference.fixed_effects.drop1 import chosen_test, deletions, in_scope
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.generalised.refit import with_design
-from merextras.results.base import Table
 
 
 def drop1(
@@ -81,7 +79,7 @@ def drop1(
         )
     effects = model.design.effects(as_written=True)
     wanted = in_scope(effects, scope)
-    rows = [(np.nan, model.n_parameters, -2.0 * model.log_likelihood)]
+    rows = [(np.nan, model.n_parameters, model._deviance())]
     for effect in wanted:
         x = effects.spanned([e for e in effects.effects if e is not effect])
         lost = model.design.x.shape[1] - x.shape[1]
@@ -89,14 +87,8 @@ def drop1(
         if lost:
             what = f"drop1: without {effect.label}"
             small = with_design(model, model.design.with_fixed_columns(x), what)
-        rows.append((lost, model.n_parameters - lost, -2.0 * small.log_likelihood))
-    df, npar, deviance = np.array(rows, dtype=float).T
-    index = ["<none>", *(effect.label for effect in wanted)]
-    out = pd.DataFrame({"df": df, "aic": deviance + 2.0 * npar}, index=index)
-    if chosen == "chisq":
-        out["statistic"] = np.where(np.isnan(df), np.nan, np.maximum(deviance - deviance[0], 0.0))
-        out["p_value"] = stats.chi2.sf(out["statistic"], np.where(df > 0, df, np.nan))
-    return Table.of(out)
+        rows.append((lost, model.n_parameters - lost, small._deviance()))
+    return deletions(wanted, rows, test=chosen == "chisq")
 
 
 def _check_likelihood(ddf: str | None, cluster: Any) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -12,9 +11,9 @@ import numpy as np
 
 from merextras.accessors.parameters import parameters_at_point
 from merextras.engine.generalised.criterion.laplace import LaplacePoint
-from merextras.exceptions import InvalidArgumentError, MerextrasWarning, UnsupportedModelError
+from merextras.exceptions import MerextrasWarning, UnsupportedModelError
 from merextras.foundation.aliases import Array
-from merextras.inference.intervals.refits import Block, Statistic
+from merextras.inference.intervals.refits import Block, Statistic, one_by_one
 from merextras.inference.intervals.replicates import in_blocks
 from merextras.model.design.resample_groups import draw_groups, of_groups
 from merextras.model.generalised.again import Refits, drawn
@@ -71,31 +70,9 @@ def blocks_of(
 ) -> list[Block]:
     """Replicates of so many numbers, one of each generator."""
     return in_blocks(
-        _one_by_one, (one, n_values), generators, size=_FEW, n_jobs=n_jobs,
+        one_by_one, (one, n_values), generators, size=_FEW, n_jobs=n_jobs,
         long=len(generators) > _LONG,
     )  # fmt: skip
-
-
-def _one_by_one(one: Replicate, n_values: int, generators: Sequence[np.random.Generator]) -> Block:
-    values = np.full((len(generators), n_values), np.nan)
-    singular = np.zeros(len(generators), dtype=bool)
-    failures: Counter[str] = Counter()
-    for i, generator in enumerate(generators):
-        try:
-            found = one(generator)
-        except InvalidArgumentError as err:
-            if str(err).startswith("func:"):
-                raise
-            failures[f"{type(err).__name__}: {err}"] += 1
-            continue
-        except Exception as err:  # any error of the caller's function is counted
-            failures[f"{type(err).__name__}: {err}"] += 1
-            continue
-        if found is None:
-            failures["not converged"] += 1
-        else:
-            values[i], singular[i] = found
-    return Block(values, singular, failures)
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,7 +20,8 @@ from merextras.model.design.design import RowDesign
 from merextras.model.design.resample_rows import draw_rows, of_rows, sampled
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.generalised.other_rows import refitted_to
-from merextras.model.state.fitted import FittedModel, fit_like, start_for_user
+from merextras.model.state.fitted import FittedModel
+from merextras.model.state.fitting import fit_like, start_for_user
 from merextras.model.statsmodels.mixedlm import as_fitted
 
 #: Refits times rows that take a second or two; fewer need no progress bar.

@@ -17,7 +17,8 @@ from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
 from merextras.foundation.aliases import Array
 from merextras.foundation.rng import as_generator
 from merextras.inference.intervals.bootstrap_generalised import OfResponses, blocks_of
-from merextras.inference.variance_shares.variance_parts import Interval, bootstrap_of
+from merextras.inference.intervals.refits import bootstrap_of
+from merextras.inference.variance_shares.variance_parts import Interval
 from merextras.model.generalised.again import Refits
 from merextras.model.generalised.families import FamilyChoice
 from merextras.model.generalised.fitted import FittedGlmm
@@ -143,7 +144,7 @@ def latent_bootstrap(
     one = OfResponses(Refits(model), _SharesAt(shares))
     generators = as_generator(interval.rng).spawn(interval.n_sims)
     blocks = blocks_of(one, len(names), generators, n_jobs=1)
-    return bootstrap_of(names, shares(parts[None])[0], blocks)
+    return bootstrap_of(blocks, names, shares(parts[None])[0], verb="ci='bootstrap'")
 
 
 def median_odds_ratio(m: object) -> pd.Series:

@@ -199,9 +199,25 @@ class FittedGlmm(FittedModel):
         return self.laplace.criterion.m
 
     @property
+    def n_observations(self) -> int:
+        """Rows of the fit; a row of several trials is one."""
+        return self.design.n
+
+    @property
+    def reml(self) -> bool:
+        """False: there is no restricted likelihood."""
+        return False
+
+    @property
     def log_likelihood(self) -> float:
         """By Laplace's approximation or quadrature, with all constants."""
         return -0.5 * self.laplace.deviance()
+
+    def _deviance(self, reml: bool | None = None) -> float:
+        """By Laplace's approximation or quadrature, with all constants."""
+        if reml:
+            raise linear_only("reml_crit")
+        return self.laplace.deviance()
 
     @cached_property
     def covariances(self) -> tuple[Array, ...]:

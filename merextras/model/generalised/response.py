@@ -277,30 +277,35 @@ def _of_proportions(share: Array, name: object, weights: Array) -> Response:
 
 def _checked(found: Response, choice: FamilyChoice, name: object) -> Response:
     """Refuse values that the family does not have, and responses without variation."""
-    y, trials = found.y, found.trials
-    check_finite(y[:, None], (str(name),), "response")
-    if trials is not None:
-        check_finite(trials[:, None], (str(name),), "response")
-        failures = trials - y
-        if np.any(y < 0.0) or np.any(failures < 0.0):
+    check_finite(found.y[:, None], (str(name),), "response")
+    if found.trials is None:
+        _check_values(found.y, choice, name)
+    else:
+        check_finite(found.trials[:, None], (str(name),), "response")
+        _check_trials(found.y, found.trials, name)
+    return found
+
+
+def _check_trials(y: Array, trials: Array, name: object) -> None:
+    """Refuse numbers of successes that are none, or that have no finite estimate."""
+    failures = trials - y
+    if np.any(y < 0.0) or np.any(failures < 0.0):
+        raise InvalidArgumentError(f"response {name!r}: successes and failures can't be negative")
+    if np.any(y != np.round(y)) or np.any(failures != np.round(failures)):
+        raise InvalidArgumentError(f"response {name!r}: successes and failures are whole numbers")
+    if np.any(trials == 0.0):
+        raise InvalidArgumentError(
+            f"response {name!r}: {int(np.sum(trials == 0.0))} row(s) have no trials; leave them out"
+        )
+    for none, what in ((y, "successes"), (failures, "failures")):
+        if not np.any(none > 0.0):
             raise InvalidArgumentError(
-                f"response {name!r}: successes and failures can't be negative"
+                f"response {name!r}: there are no {what} at all; the estimate is infinite"
             )
-        if np.any(y != np.round(y)) or np.any(failures != np.round(failures)):
-            raise InvalidArgumentError(
-                f"response {name!r}: successes and failures are whole numbers"
-            )
-        if np.any(trials == 0.0):
-            raise InvalidArgumentError(
-                f"response {name!r}: {int(np.sum(trials == 0.0))} row(s) have no trials; leave "
-                "them out"
-            )
-        for none, what in ((y, "successes"), (failures, "failures")):
-            if not np.any(none > 0.0):
-                raise InvalidArgumentError(
-                    f"response {name!r}: there are no {what} at all; the estimate is infinite"
-                )
-        return found
+
+
+def _check_values(y: Array, choice: FamilyChoice, name: object) -> None:
+    """Refuse counts and numbers that the family or the link does not have."""
     if choice.name in {"poisson", "negative_binomial"}:
         if np.any(y < 0.0) or np.any(y != np.round(y)):
             bad = y[(y < 0.0) | (y != np.round(y))][0]
@@ -326,4 +331,3 @@ def _checked(found: Response, choice: FamilyChoice, name: object) -> Response:
         raise InvalidArgumentError(
             f"response {name!r}: all values are {y[0]:g}; there is no variation to explain"
         )
-    return found

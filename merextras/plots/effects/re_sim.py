@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -24,6 +23,7 @@ from merextras.plots.drawing.panels import (
     parts,
     positions,
 )
+from merextras.plots.drawing.points import segments
 from merextras.plots.effects.sim_ranges import half_width_of, ranges, value_label
 
 __all__ = ["plot_fe_sim", "plot_re_sim"]
@@ -227,8 +227,7 @@ def plot_fe_sim(
     names = style.short_labels(list(frame["term"]))
     if ax is None:
         wide, tall = style.size(4.5, 0.6 + max(1.6, 0.3 * len(names)))
-        size = wide + style.label_extent(names), tall
-        ax = plt.subplots(figsize=size, layout="constrained")[1]
+        ax = style.new_axes(wide + style.label_extent(names), tall)
     places = np.arange(len(frame))
     ax.axvline(1 if ratio else 0, color=style.observed(), linewidth=1.1, zorder=1)
     colours = np.where(frame["apart"], style.ink(), style.pale())
@@ -325,19 +324,16 @@ def _draw_ranges(ax: Any, rows: pd.DataFrame, places: Any, *, sd: bool, ratio: b
     ax.axhline(1 if ratio else 0, color=style.observed(), linewidth=1.1, zorder=4)
     for excludes, colour, bigger in ((False, style.pale(), 0.5), (True, style.ink(), 1.0)):
         chosen = rows["apart"].to_numpy() == excludes
-        known = chosen & np.isfinite(rows["low"].to_numpy())
         layer = 3 if excludes else 2
         if sd:
-            ax.vlines(
-                places[known],
-                rows["low"][known],
-                rows["high"][known],
-                color=colour,
-                linewidth=style.line_width(pitch),
-                alpha=(0.7 if n <= style.MAX_LABELS else 0.25) if excludes else 1.0,
-                zorder=layer,
-                rasterized=raster,
-            )
+            faint = 0.7 if n <= style.MAX_LABELS else 0.25
+            look: dict[str, Any] = {
+                "color": colour,
+                "alpha": faint if excludes else 1.0,
+                "zorder": layer,
+            }
+            ends = rows["low"][chosen], rows["high"][chosen]
+            segments(ax, places[chosen], *ends, pitch, rasterized=raster, **look)
         ax.scatter(
             places[chosen],
             rows["at"][chosen],

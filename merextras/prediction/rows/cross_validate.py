@@ -15,7 +15,8 @@ from scipy import stats
 from tqdm import tqdm
 
 from merextras.diagnostics.case_deletion.influence import row_groups, table_of
-from merextras.engine.deletion.tables import Deletions, Whole, solution_without
+from merextras.engine.deletion.one_by_one import solution_without
+from merextras.engine.deletion.tables import Deletions, Whole
 from merextras.engine.solution.pls import Solution
 from merextras.exceptions import ApproximationWarning, InvalidArgumentError, MerextrasError
 from merextras.foundation.aliases import Array, IntArray, Rng
@@ -27,7 +28,8 @@ from merextras.model.design.user_rows import in_user_rows
 from merextras.model.fit.part_of_rows import fit_to_part
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.newdata.rows import NewRows, own_rows
-from merextras.model.state.fitted import FittedModel, refit_start
+from merextras.model.state.fitted import FittedModel
+from merextras.model.state.fitting import refit_start
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.prediction.combinations.prediction_variance import relative_variances
 from merextras.prediction.rows.cross_validate_generalised import GeneralisedFolding

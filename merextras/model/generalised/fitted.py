@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -27,39 +27,11 @@ from merextras.model.design.design import RowDesign
 from merextras.model.generalised.families import FamilyChoice
 from merextras.model.generalised.mode_blocks import ModeBlocks
 from merextras.model.generalised.response import Response
+from merextras.model.generalised.whole_fit import GlmmFit
 from merextras.model.state.control import LmerControl
 from merextras.model.state.fitted import FittedModel, Origin
 from merextras.model.state.linear_only import linear_only
 from merextras.model.state.posterior import Posterior
-
-
-@dataclass(frozen=True)
-class GlmmFit:
-    """Everything that is known after fitting; immutable and picklable.
-
-    Attributes
-    ----------
-    design : RowDesign
-        Its `y` is the response on the scale of its mean: the proportion of successes.
-    response : Response
-    choice : FamilyChoice
-    optimum : Optimum
-    n_dropped : int
-    control : LmerControl
-    n_agq : int
-        Nodes of the quadrature in each effect; 1 is Laplace's approximation.
-    origin : Origin or None
-        The fit of statsmodels that the model comes from.
-    """
-
-    design: RowDesign
-    response: Response
-    choice: FamilyChoice
-    optimum: Optimum
-    n_dropped: int
-    control: LmerControl
-    n_agq: int = 1
-    origin: Origin | None = None
 
 
 class FittedGlmm(FittedModel):

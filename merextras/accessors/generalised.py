@@ -13,7 +13,7 @@ from merextras.foundation.aliases import Array, Rng
 from merextras.foundation.arguments import check_choice, check_flag
 from merextras.foundation.rng import as_generator
 from merextras.model.generalised.fitted import FittedGlmm
-from merextras.model.generalised.probabilities import places_given, places_over_effects
+from merextras.model.generalised.responses.probabilities import places_given, places_over_effects
 
 _RESIDUALS = ("deviance", "pearson", "working", "response", "quantile")
 

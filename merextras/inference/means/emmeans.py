@@ -26,7 +26,7 @@ from merextras.inference.means.population_means import (
 )
 from merextras.inference.means.specs import Wanted, wanted_of
 from merextras.model.generalised.fitted import FittedGlmm
-from merextras.model.generalised.population import Means
+from merextras.model.generalised.responses.population import Means
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.means.emmeans import Emmeans
 

@@ -16,7 +16,7 @@ from merextras.inference.ddf.robust_generalised import RobustGlmm
 from merextras.inference.functions.grid import Grid, evaluated
 from merextras.inference.functions.slopes import coefficients
 from merextras.model.generalised.fitted import FittedGlmm
-from merextras.model.generalised.population import Means, population_means
+from merextras.model.generalised.responses.population import Means, population_means
 from merextras.model.state.fitted import FittedModel
 
 

@@ -43,7 +43,7 @@ from merextras.model.formula.r_spelling import written_out
 from merextras.model.generalised.families import FamilyChoice, read_family
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.generalised.gathered import in_memory
-from merextras.model.generalised.response import Response, read_response
+from merextras.model.generalised.responses.response import Response, read_response
 from merextras.model.generalised.whole_fit import GlmmFit
 from merextras.model.settings.options import MISSING, Options, callers_names
 from merextras.model.state.control import LmerControl

@@ -26,7 +26,7 @@ from merextras.foundation.aliases import Array
 from merextras.model.design.design import RowDesign
 from merextras.model.generalised.families import FamilyChoice
 from merextras.model.generalised.mode_blocks import ModeBlocks
-from merextras.model.generalised.response import Response
+from merextras.model.generalised.responses.response import Response
 from merextras.model.generalised.whole_fit import GlmmFit
 from merextras.model.state.control import LmerControl
 from merextras.model.state.fitted import FittedModel, Origin

@@ -19,7 +19,7 @@ from merextras.model.design.rank import dependent_columns
 from merextras.model.fit.part_of_rows import part_of
 from merextras.model.generalised.fit import Request, criterion_of, separation_of
 from merextras.model.generalised.fitted import FittedGlmm
-from merextras.model.generalised.response import Response
+from merextras.model.generalised.responses.response import Response
 from merextras.model.generalised.whole_fit import GlmmFit
 
 M = TypeVar("M", bound=FittedGlmm)

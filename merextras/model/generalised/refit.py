@@ -151,7 +151,7 @@ def refit_formula(model: M, formula: str, frame: pd.DataFrame) -> M:
 
 def _has_parts(model: FittedGlmm) -> bool:
     """Whether the frame still has the response that was fitted."""
-    from merextras.model.generalised.response import read_response  # noqa: PLC0415
+    from merextras.model.generalised.responses.response import read_response  # noqa: PLC0415
 
     design = model.design
     found = read_response(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from merextras.engine.generalised.searches.optimum import Optimum
 from merextras.model.design.design import RowDesign
 from merextras.model.generalised.families import FamilyChoice
-from merextras.model.generalised.response import Response
+from merextras.model.generalised.responses.response import Response
 from merextras.model.state.control import LmerControl
 from merextras.model.state.fitted import Origin
 

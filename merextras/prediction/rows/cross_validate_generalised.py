@@ -14,8 +14,8 @@ from merextras.engine.generalised.criterion.marginal import linked
 from merextras.foundation.aliases import Array, IntArray
 from merextras.model.design.user_rows import in_user_rows
 from merextras.model.generalised.fitted import FittedGlmm
-from merextras.model.generalised.new_responses import NewResponses
 from merextras.model.generalised.other_rows import fit_part
+from merextras.model.generalised.responses.new_responses import NewResponses
 from merextras.model.newdata.rows import NewRows, own_rows
 from merextras.prediction.rows.predict_generalised import variances_of
 

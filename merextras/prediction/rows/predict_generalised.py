@@ -12,7 +12,7 @@ from merextras.exceptions import InvalidArgumentError
 from merextras.foundation.aliases import Array
 from merextras.foundation.arguments import check_choice, check_flag, check_level
 from merextras.model.generalised.fitted import FittedGlmm
-from merextras.model.generalised.new_responses import NewResponses
+from merextras.model.generalised.responses.new_responses import NewResponses
 from merextras.model.newdata.re_form import kept_effects
 from merextras.model.newdata.rows import NewRows, read_new
 from merextras.model.newdata.target import left_out_rows, target_rows

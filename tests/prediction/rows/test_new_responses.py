@@ -10,7 +10,7 @@ from tolerances import NEW_RESPONSES, POPULATION_MEAN
 
 import merextras as mx
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.generalised.new_responses import NewResponses
+from merextras.model.generalised.responses.new_responses import NewResponses
 
 WHOLE = {"yes", "count", "spread"}
 RESPONSES = ["yes", "count", "spread", "size", "time", "number"]

@@ -18,7 +18,7 @@ from scipy import special
 from merextras.engine.generalised.criterion.marginal import WITHOUT_MEAN, over_normal
 from merextras.foundation.aliases import Array
 from merextras.model.generalised.fitted import FittedGlmm
-from merextras.model.generalised.probabilities import COUNTS, law_at, variance_at
+from merextras.model.generalised.responses.probabilities import COUNTS, law_at, variance_at
 
 # Beyond that the normal density has no digit; the longest step, the most of them, and numbers held
 # at a time.

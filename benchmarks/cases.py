@@ -12,9 +12,11 @@ from benchmarks.data import (
     binary,
     bundled,
     cbpp,
+    cbpp_rows,
     contraception,
     crossed,
     cs,
+    discrete,
     insteval,
     kinds,
     names,
@@ -22,7 +24,9 @@ from benchmarks.data import (
     one_factor,
     plan,
     ratings,
+    reference,
     repeated,
+    sites,
     verb_agg,
     wide,
 )
@@ -57,6 +61,9 @@ _SLOPES = _model("y", "x", ("1 + x", "g"))
 _CROSSED = (("1", "s"), ("1", "d"))
 _HSB = partial(bundled, "hsb", {"mathach", "ses", "meanses"}, {"schid"})
 _STUDENTS = partial(bundled, "students", {"extro", "open", "agree", "social"}, {"school", "class"})
+
+_SITES = partial(sites, 3_000, 300, 20)
+_LOGIT = _model("y", "x", ("1", "g"), family="binomial")
 
 CASES: tuple[Case, ...] = (
     Case(
@@ -158,6 +165,11 @@ CASES: tuple[Case, ...] = (
         cbpp,
     ),
     Case(
+        "cbpp-rows",
+        _model("y", "period", ("1", "herd"), family="binomial"),
+        cbpp_rows,
+    ),
+    Case(
         "contraception-slopes",
         _model("use", "age + age2 + urban + livch", ("1 + urban", "district"), family="binomial"),
         contraception,
@@ -174,10 +186,37 @@ CASES: tuple[Case, ...] = (
         verb_agg,
     ),
     Case(
-        "binary-1e5",
-        _model("y", "x", ("1", "g"), family="binomial"),
-        partial(binary, 100_000, 10_000),
+        "grouseticks",
+        _model(
+            "TICKS",
+            "YEAR + cHEIGHT",
+            ("1", "INDEX"),
+            ("1", "BROOD"),
+            ("1", "LOCATION"),
+            family="poisson",
+        ),
+        partial(
+            reference, "grouseticks", {"TICKS", "cHEIGHT"}, {"YEAR", "INDEX", "BROOD", "LOCATION"}
+        ),
     ),
+    Case(
+        "epil-rows",
+        _model("y", "lbase * trt + lage + V4", ("1", "row"), ("1", "subject"), family="poisson"),
+        partial(reference, "epil", {"y", "lbase", "lage", "V4"}, {"trt", "subject"}),
+    ),
+    Case(
+        "poisson-exposure",
+        _model("accidents", "x + offset(log_exposure)", ("1 + x", "site"), family="poisson"),
+        _SITES,
+    ),
+    Case(
+        "negative-binomial",
+        _model("spread", "x", ("1", "site"), ("1", "region"), family="negative_binomial"),
+        _SITES,
+    ),
+    Case("gamma", _model("cost", "x", ("1 + x", "site"), family="gamma"), _SITES),
+    Case("binary-1e5", _LOGIT, partial(binary, 100_000, 10_000)),
+    Case("binary-1e6-discrete", _LOGIT, partial(discrete, 1_000_000, 100_000)),
     Case(
         "hsb",
         _model("mathach", "ses + meanses", ("1 + ses", "schid")),
@@ -200,5 +239,9 @@ CASES: tuple[Case, ...] = (
     *(
         Case(f"scaling-1e{k}", _SLOPES, partial(one_factor, 10**k, 10**k // 10, True), True)
         for k in (4, 5, 6, 7)
+    ),
+    *(
+        Case(f"binary-scaling-1e{k}", _LOGIT, partial(binary, 10**k, 10 ** (k - 1)), True)
+        for k in (4, 5, 6)
     ),
 )

@@ -14,10 +14,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.columns import Factor, Numbers, Table, factor, numbers
+from benchmarks.columns import Factor, Numbers, Table, factor, n_rows, numbers
 
 ROOT = Path(__file__).resolve().parents[1]
 BUNDLED = ROOT / "merextras" / "datasets"
+REFERENCE = ROOT / "tests" / "reference" / "glmer"
 SHARED = ROOT.parent / "shared" / "data"
 SEED = 20150731
 
@@ -36,9 +37,20 @@ def _table(rows: Iterable[dict[str, str]], numbers: set[str], factors: set[str])
     return table | {name: Factor.of([row[name] for row in kept]) for name in sorted(factors)}
 
 
+def _of_file(path: Path, numbers: set[str], factors: set[str]) -> Table:
+    with path.open(newline="", encoding="utf-8") as file:
+        return _table(csv.DictReader(file), numbers, factors)
+
+
 def bundled(name: str, numbers: set[str], factors: set[str], _scale: float) -> Built:
-    with (BUNDLED / f"{name}.csv").open(newline="", encoding="utf-8") as file:
-        return Built(_table(csv.DictReader(file), numbers, factors), "bundled with merextras")
+    return Built(_of_file(BUNDLED / f"{name}.csv", numbers, factors), "bundled with merextras")
+
+
+def reference(name: str, numbers: set[str], factors: set[str], _scale: float) -> Built:
+    """A data set that the tests hold against R, with a factor of its rows."""
+    table = _of_file(REFERENCE / f"{name}.csv", numbers, factors)
+    rows = np.arange(n_rows(table))
+    return Built(table | {"row": Factor.numbered(rows, len(rows), "r")}, "R's, from the tests")
 
 
 # Yes or no as 1 and 0, and what packages write each in its own way as a column of its own.
@@ -53,6 +65,19 @@ def cbpp(scale: float) -> Built:
     built = bundled("cbpp", {"incidence", "size"}, {"herd", "period"}, scale)
     healthy = numbers(built.table, "size") - numbers(built.table, "incidence")
     return Built(built.table | {"healthy": healthy}, built.source)
+
+
+def cbpp_rows(scale: float) -> Built:
+    """An animal a row: those of a herd and period that fell ill, then the others."""
+    table = cbpp(scale).table
+    sick, well = numbers(table, "incidence"), numbers(table, "healthy")
+    counts = np.column_stack([sick, well]).astype(int).reshape(-1)
+    of = np.repeat(np.arange(len(sick)), 2)
+    made: Table = {"y": np.repeat(np.tile([1.0, 0.0], len(sick)), counts)}
+    for name in ("herd", "period"):
+        column = factor(table, name)
+        made[name] = Factor(np.repeat(column.codes[of], counts), column.levels)
+    return Built(made, "bundled with merextras, a row for each animal")
 
 
 def contraception(scale: float) -> Built:
@@ -211,6 +236,36 @@ def binary(rows: int, groups: int, scale: float) -> Built:
     logit = -0.5 + 0.5 * x + _effects(rng, g, q, 0.8)
     y = (rng.random(n) < 1 / (1 + np.exp(-logit))).astype(float)
     return Built({"y": y, "x": x, "g": Factor.numbered(g, q, "g")}, "generated")
+
+
+def discrete(rows: int, groups: int, scale: float) -> Built:
+    """Yes or no, by a covariate of two values and a group."""
+    rng = np.random.default_rng(SEED)
+    n, q = _scaled(scale, rows, groups)
+    g, x = _codes(rng, n, q), rng.integers(0, 2, n).astype(np.float64)
+    logit = -0.5 + 0.5 * x + _effects(rng, g, q, 0.8)
+    y = (rng.random(n) < 1 / (1 + np.exp(-logit))).astype(float)
+    return Built({"y": y, "x": x, "g": Factor.numbered(g, q, "g")}, "generated")
+
+
+def sites(rows: int, groups: int, regions: int, scale: float) -> Built:
+    """Sites in regions: accidents in an exposure, accidents with spread, and costs."""
+    rng = np.random.default_rng(SEED)
+    n, q = _scaled(scale, rows, groups)
+    site, x = _codes(rng, n, q), rng.standard_normal(n)
+    region, exposure = rng.integers(0, regions, q)[site], rng.gamma(4.0, 0.5, n)
+    mean = 0.3 + 0.4 * x + _effects(rng, site, q, 0.6) + _effects(rng, region, regions, 0.4)
+    rate = np.exp(mean)
+    table: Table = {
+        "accidents": rng.poisson(rate * exposure).astype(np.float64),
+        "spread": rng.negative_binomial(2.0, 2.0 / (2.0 + rate)).astype(np.float64),
+        "cost": rate * rng.gamma(3.0, 1.0 / 3.0, n),
+        "x": x,
+        "log_exposure": np.log(exposure),
+        "site": Factor.numbered(site, q, "s"),
+        "region": Factor.numbered(region, regions, "r"),
+    }
+    return Built(table, "generated")
 
 
 def plan(_scale: float) -> Built:

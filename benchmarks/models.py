@@ -42,8 +42,9 @@ class Bar:
 class Model:
     """Response, fixed part and random terms.
 
-    `family` is that of the response (with the link that is its default everywhere), `residual_by`
-    the factor each of whose levels has a residual variance of its own.
+    `family` is that of the response as merextras names it, with the link that is its default there:
+    gamma's is the logarithm. `residual_by` is the factor each of whose levels has a residual
+    variance of its own.
     """
 
     response: str

@@ -33,7 +33,9 @@ def markdown(run: Run) -> str:
         parts += ["## Times ours", _summary(compared, ratio=True)]
     parts += [_case(case, task) for case in compared]
     if scaling:
-        parts += ["## Growth of ours", _scaling(scaling)]
+        formulas = dict.fromkeys(case.formula for case in scaling)
+        parts += ["## Growth of ours"]
+        parts += [_scaling([c for c in scaling if c.formula == each]) for each in formulas]
     parts.append(_faults(run))
     return "\n\n".join(part for part in parts if part).rstrip() + "\n"
 

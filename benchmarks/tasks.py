@@ -74,7 +74,7 @@ TASKS: dict[str, Task] = {
         ),
         Task(
             "what_if",
-            "the first 100 cases in each of the levels, from 1000 draws; ours alone",
+            "the first 100 cases in each of the levels, with their exact intervals; ours alone",
             "mean width",
             None,
             cases=("groups-200",),

@@ -21,12 +21,13 @@ how well is it predicted  cross_validate  rmse
 what will a study find    power  power_curve  make_model  extend
 what if                   what_if  what_if_average  what_if_spread;  plot_what_if
 who ranks where           expected_rank  re_impact  re_margins
+yes or no, counts         glmer  glmer_nb;  check_laplace  check_overdispersion  median_odds_ratio
 what is uncertain         sim  re_sim  fe_sim  m.simulate
 can I trust the fit       model_checks  check_model  m.is_singular  check_convergence  all_fit
 who decides the result    m.influence  m.cooks_distance  m.hatvalues;  shrinkage
 which model               compare  performance  m.aic  m.bic  m.anova(other)  step
 for the paper             compare_table  tidy  augment  variance_decomposition
-imputed data              lmer_list  ModelList.pool
+imputed data              lmer_list  glmer_list  ModelList.pool
 data beyond memory        lmer(formula, "*.parquet")  stream_rows  cross_products
 a piece of the model      m.get_me  m.model_matrix  m.formula  m.opt_summary
 an R name that you know   mx.r.VarCorr(m)  mx.r.REsim(m)  ...; the table is in help(mx.r)
@@ -101,7 +102,7 @@ from merextras.mermod import MerMod
 from merextras.model.products.products import ModelProducts, cross_products, load_cross_products
 from merextras.model.settings.cov_prior import Gamma, InverseWishart, Wishart
 from merextras.model.state.control import LmerControl
-from merextras.model_list import ModelList, lmer_list
+from merextras.model_list import ModelList, glmer_list, lmer_list
 from merextras.prediction.cases.observations import average_obs, draw, find_form_funs, random_obs
 from merextras.prediction.cases.wiggle import super_factor, wiggle
 from merextras.prediction.counterfactual.what_if import what_if
@@ -215,6 +216,7 @@ __all__ = [
     "for_summary_col",
     "glance",
     "glmer",
+    "glmer_list",
     "glmer_nb",
     "icc",
     "icc_from_data",

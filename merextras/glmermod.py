@@ -6,12 +6,11 @@ from collections.abc import Callable, Mapping
 from inspect import getattr_static
 from typing import Any, NoReturn
 
-from merextras.accessors import generalised
+from merextras.accessors import generalised, get_me_generalised
 from merextras.diagnostics.case_deletion import influence_generalised
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
 from merextras.inference.comparison import anova_generalised
 from merextras.inference.fixed_effects import drop1_generalised
-from merextras.inference.intervals import confint_generalised, profile_generalised
 from merextras.mermod import MerMod
 from merextras.model.generalised import refit as _refit
 from merextras.model.generalised.fit import read_request
@@ -26,9 +25,12 @@ from merextras.simulation import simulate_generalised
 #: Methods of a linear model that are right for a generalised one as they are.
 SHARED = frozenset(
     {
-        "adapter", "coef", "cooks_distance", "fixef", "formula", "hat_trace", "hatvalues",
-        "is_nlmm", "is_singular", "model_frame", "model_matrix", "ngrps", "plot", "qqmath", "ranef",
-        "re_pca", "rstudent", "terms", "var_corr", "vcov",
+        "adapter", "aic", "bic", "block_description", "coef", "confint", "cooks_distance",
+        "deviance", "df_residual", "extract_aic", "fitted", "fixef", "formula", "get_l",
+        "hat_trace", "hatvalues", "is_glmm", "is_lmm", "is_nlmm", "is_reml", "is_singular",
+        "log_lik",
+        "model_frame", "model_matrix", "ngrps", "nobs", "plot", "profile", "qqmath", "ranef",
+        "re_pca", "rstudent", "summary", "terms", "var_corr", "vcov",
     }
 )  # fmt: skip
 
@@ -98,32 +100,14 @@ class GlmerMod(FittedGlmm, MerMod):
         else:
             FittedGlmm.__init__(self, fit._fit)  # type: ignore[arg-type]
 
-    def __repr__(self) -> str:
-        return generalised.short(self)
-
-    def _repr_html_(self) -> str:
-        return generalised.short_html(self)
-
-    # Estimates
-    confint = confint_generalised.confint
-    profile = profile_generalised.profile
-    summary = generalised.summary
-
     # Likelihood
-    log_lik = generalised.log_lik
-    deviance = generalised.deviance
-    aic = generalised.aic
-    bic = generalised.bic
-    extract_aic = generalised.extract_aic
-    df_residual = generalised.df_residual
-    nobs = generalised.nobs
+    as_function = get_me_generalised.as_function
 
     # Tests
     anova = anova_generalised.anova  # type: ignore[assignment]
     drop1 = drop1_generalised.drop1
 
     # Rows
-    fitted = generalised.fitted
     residuals = generalised.residuals
     predict = predict_generalised.predict  # type: ignore[assignment]
     simulate = simulate_generalised.simulate
@@ -133,13 +117,12 @@ class GlmerMod(FittedGlmm, MerMod):
     # The model
     family = generalised.family
     weights = generalised.weights
-    is_reml = generalised.is_reml
-    is_lmm = generalised.is_lmm
-    is_glmm = generalised.is_glmm
     call = generalised.call
+    get_me = get_me_generalised.get_me
 
     # Fitting again
     refit = _refit.refit
+    refit_ml = _refit.refit_ml
     update = _refit.update  # type: ignore[assignment]
 
 

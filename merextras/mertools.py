@@ -8,7 +8,7 @@ parts of a model            `re_extract`, `re_sd_extract`, `re_corr_extract`, `r
                             `theta_extract`, `model_info`, `rmse`, `icc_from_data`
 observations to vary        `draw`, `average_obs`, `random_obs`, `wiggle`, `super_factor`,
                             `find_form_funs`
-many models                 `lmer_list`, `sub_boot`
+many models                 `lmer_list`, `glmer_list`, `sub_boot`
 ==========================  ========================================================================
 """
 
@@ -28,7 +28,7 @@ from merextras.accessors.extract import (
 from merextras.diagnostics.residuals.rmse import rmse
 from merextras.inference.intervals.sub_boot import sub_boot
 from merextras.inference.variance_shares.icc_from_data import icc_from_data
-from merextras.model_list import lmer_list
+from merextras.model_list import glmer_list, lmer_list
 from merextras.prediction.cases.observations import average_obs, draw, find_form_funs, random_obs
 from merextras.prediction.cases.wiggle import super_factor, wiggle
 from merextras.prediction.ranks.expected_rank import expected_rank
@@ -46,6 +46,7 @@ __all__ = [
     "expected_rank",
     "fe_sim",
     "find_form_funs",
+    "glmer_list",
     "icc_from_data",
     "lmer_list",
     "model_info",

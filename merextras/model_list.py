@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import joblib
@@ -12,16 +13,20 @@ import pandas as pd
 
 from merextras.exceptions import InvalidArgumentError
 from merextras.foundation.arguments import check_choice, check_jobs, one_of
+from merextras.glmermod import GlmerMod
 from merextras.inference.fixed_effects.pooling import pool_fixef
 from merextras.inference.model_summaries import pooled_ranef, pooled_var_corr, re_stats
 from merextras.mermod import MerMod
 from merextras.model.columns.fixed import Scope
 from merextras.model.fit.lmer import fit_options
 from merextras.model.frame.read import as_pandas
+from merextras.model.generalised.fit import fit_options as fit_generalised
+from merextras.model.generalised.fit import read_request
+from merextras.model.generalised.fit import warn_of as warn_of_generalised
 from merextras.model.settings.cov_prior import check_cov_prior
 from merextras.model.settings.options import MISSING, Options, callers_names
 from merextras.model.state.control import LmerControl
-from merextras.model.state.fitted import Fit, warn_of
+from merextras.model.state.fitting import warn_of
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.estimates.pooled import Pooled
 from merextras.results.estimates.ranef import Ranef
@@ -237,12 +242,6 @@ def lmer_list(
     0  Intercept     251.3        6.7
     1       Days      10.4        1.5
     """
-    frames = dict(datasets) if isinstance(datasets, Mapping) else dict(_numbered(datasets))
-    for name, column in (("weights", weights), ("freq_weights", freq_weights), ("offset", offset)):
-        if column is not None and not isinstance(column, str):
-            raise InvalidArgumentError(
-                f"{name}={type(column).__name__}: the name of a column of every data set"
-            )
     control = LmerControl() if control is None else control
     options = Options(
         missing=check_choice(missing, MISSING, "missing"),
@@ -251,13 +250,99 @@ def lmer_list(
         cov_prior=check_cov_prior(cov_prior),
     )
     columns = {"weights": weights, "freq_weights": freq_weights, "offset": offset}
+    one = partial(fit_options, reml=reml, control=control, stacklevel=4)
+    fits = _fit_each(one, formula, datasets, options, columns, n_jobs)
+    _warn_together(fits, warn_of)
+    return ModelList({name: MerMod._of(fit) for name, fit in fits.items()})
+
+
+def glmer_list(
+    formula: str,
+    datasets: Iterable[Any] | Mapping[str, Any],
+    family: object = "binomial",
+    *,
+    n_agq: int = 1,
+    weights: str | None = None,
+    offset: str | None = None,
+    dispersion: float | None = None,
+    contrasts: Mapping[str, str] | None = None,
+    missing: str = "drop",
+    control: LmerControl | None = None,
+    n_jobs: int = 1,
+) -> ModelList:
+    """Fit one generalised formula to each of several data sets, merTools' ``glmerModList``.
+
+    Parameters
+    ----------
+    formula : str
+        As of `glmer`.
+    datasets : iterable of DataFrame, or mapping from name to one
+        Multiply imputed data, or parts of a split table.
+    family, n_agq, dispersion, contrasts, missing, control
+        As of `glmer`.
+    weights, offset : str, optional
+        Columns of every data set: numbers of trials, and a known part of the linear predictor.
+    n_jobs : int
+        Threads (joblib), as of `lmer_list`.
+
+    Returns
+    -------
+    ModelList
+        Whose ``pool()`` is Rubin's rule for the fixed effects.
+
+    Raises
+    ------
+    InvalidArgumentError, UnsupportedModelError
+        As of `glmer`, the former naming the data set; fewer than two data sets.
+
+    Warns
+    -----
+    SingularFitWarning, ConvergenceWarning
+        Once for all fits that it concerns, which it names.
+
+    Examples
+    --------
+    >>> import merextras as mx, numpy as np
+    >>> cbpp, rng = mx.load_dataset("cbpp"), np.random.default_rng(1)
+    >>> imputed = [cbpp.assign(x=rng.normal(size=56)) for _ in range(4)]
+    >>> fits = mx.glmer_list("cbind(incidence, size - incidence) ~ x + (1 | herd)", imputed)
+    >>> fits.pool().table[["term", "estimate", "std_error"]].head(1).round(2)
+            term  estimate  std_error
+    0  Intercept     -2.05       0.25
+    """
+    request = read_request(family, dispersion, n_agq, False, control)
+    options = Options(
+        missing=check_choice(missing, MISSING, "missing"),
+        contrasts=dict(contrasts or {}),
+        scope=Scope(callers_names(1), request.control.formula_engine),
+    )
+    columns = {"weights": weights, "offset": offset}
+    one = partial(fit_generalised, request=request, stacklevel=4)
+    fits = _fit_each(one, formula, datasets, options, columns, n_jobs)
+    _warn_together(fits, warn_of_generalised)
+    return ModelList({name: GlmerMod._of(fit) for name, fit in fits.items()})
+
+
+def _fit_each(
+    one: Callable[..., Any],
+    formula: str,
+    datasets: Iterable[Any] | Mapping[str, Any],
+    options: Options,
+    columns: Mapping[str, str | None],
+    n_jobs: int,
+) -> dict[str, Any]:
+    """The fits by name of the data set; `one` fits a formula to a frame with its options."""
+    frames = dict(datasets) if isinstance(datasets, Mapping) else dict(_numbered(datasets))
+    for name, column in columns.items():
+        if column is not None and not isinstance(column, str):
+            raise InvalidArgumentError(
+                f"{name}={type(column).__name__}: the name of a column of every data set"
+            )
     fits = joblib.Parallel(n_jobs=check_jobs(n_jobs), prefer="threads")(
-        joblib.delayed(_fit)(str(name), formula, data, options, columns, reml, control)
+        joblib.delayed(_fit)(one, str(name), formula, data, options, columns)
         for name, data in frames.items()
     )
-    named = dict(zip(map(str, frames), fits, strict=True))
-    _warn_together(named)
-    return ModelList({name: MerMod._of(fit) for name, fit in named.items()})
+    return dict(zip(map(str, frames), fits, strict=True))
 
 
 def _numbered(datasets: Iterable[Any]) -> Iterator[tuple[str, Any]]:
@@ -270,29 +355,27 @@ def _numbered(datasets: Iterable[Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _fit(
+    one: Callable[..., Any],
     name: str,
     formula: str,
     data: Any,
     options: Options,
     columns: Mapping[str, str | None],
-    reml: bool,
-    control: LmerControl,
-) -> Fit:
+) -> Any:
     frame = as_pandas(data)
     try:
-        own = options.with_rows(frame, **columns)
-        return fit_options(formula, frame, own, reml=reml, control=control, stacklevel=4)
+        return one(formula, frame, options.with_rows(frame, **columns))
     except InvalidArgumentError as err:
         raise InvalidArgumentError(f"data set {name!r}: {err}") from err
 
 
-def _warn_together(fits: Mapping[str, Fit]) -> None:
+def _warn_together(fits: Mapping[str, Any], warn: Callable[..., None]) -> None:
     """Each kind of warning once, with the names of the data sets."""
     found: dict[tuple[type[Warning], str], list[str]] = {}
     for name, fit in fits.items():
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            warn_of(fit, stacklevel=1)
+            warn(fit, stacklevel=1)
         for one in caught:
             found.setdefault((one.category, str(one.message)), []).append(name)
     for (category, message), names in found.items():

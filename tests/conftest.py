@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import warnings
 
 # Before numpy is loaded: the dense oracle's many small products are slower on two threads than on
 # one, and far slower on a busy machine.
@@ -14,6 +16,7 @@ from fuzz_share import examples
 from hypothesis import HealthCheck, settings
 
 from merextras.datasets import load_dataset
+from merextras.exceptions import MerextrasWarning
 
 _SLOW_IS_FINE = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
@@ -79,3 +82,19 @@ def crossed():
 def uncorrelated():
     """Two terms on one factor, `||`."""
     return lme4_fits.model_of("slopes", "uncorrelated")
+
+
+@pytest.fixture
+def figures_closed():
+    """Close what was drawn."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
+
+
+@pytest.fixture
+def quiet():
+    """No warnings of ours."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MerextrasWarning)
+        yield

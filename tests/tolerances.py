@@ -342,6 +342,17 @@ GLMM_AGAINST_LME4 = 1e-5
 #: Quadrature with many nodes against adaptive integration, relative: what the integration leaves.
 QUADRATURE_LIMIT = 1e-8
 
+#: Scores of single clusters against differences of fourth order of each one's likelihood alone,
+#: relative to the largest: what the differences leave, beside the rounding of the modes.
+ROBUST_GLMM = 1e-6
+
+#: A generalised linear model of the rows of a level, by two programs that iterate to the end.
+LEVEL_ALONE = 1e-7
+
+#: Probabilities and densities over a normal predictor against adaptive integration, relative: the
+#: sum over evenly spaced points has no error to speak of, the integration this one.
+NEW_RESPONSES = 1e-8
+
 #: glmmTMB as its own optimiser leaves it, relative, of a log-likelihood.
 GLMM_AGAINST_GLMMTMB = 1e-7
 

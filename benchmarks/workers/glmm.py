@@ -26,7 +26,7 @@ def fit(job: Job) -> Prepared:
     if any(term.effects.startswith("0") for term in terms):
         raise NotExpressible("random effects without an intercept")
     frame, formula = job.frame(table), " + ".join([job.model.fixed_formula, *map(str, terms)])
-    family = job.model.family
+    family = job.model.family.replace("_", "")
     return lambda: glmm.fit(frame, formula, family, satterthwaite=False, wald_se="rx"), read
 
 

@@ -4,7 +4,7 @@ source(file.path(dirname(sub("^--file=", "", grep("^--file=", commandArgs(), val
 fit_task <- function(model, data) {
   linear <- model$family == "gaussian"
   residuals_by <- if (nzchar(model$residual_by)) reformulate(c("0", model$residual_by)) else ~ 1
-  family <- get(model$family, mode = "function")()
+  family <- if (linear) gaussian() else family_of(model, nbinom2())
   list(
     call = function() {
       glmmTMB(model$formula, data, family = family, dispformula = residuals_by, REML = linear)

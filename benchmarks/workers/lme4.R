@@ -4,7 +4,8 @@ source(file.path(dirname(sub("^--file=", "", grep("^--file=", commandArgs(), val
 # Tasks: each gives what is timed and how its value is read.
 fit_model <- function(model, data, lmer = lme4::lmer) {
   if (model$family == "gaussian") lmer(model$formula, data)
-  else glmer(model$formula, data, model$family)
+  else if (model$family == "negative_binomial") glmer.nb(model$formula, data)
+  else glmer(model$formula, data, family_of(model))
 }
 
 fit_task <- function(model, data) {
@@ -27,7 +28,7 @@ after <- function(call, value, needs = NULL) {
     # R finds the data, the formula and the family of a refit where the fit was called.
     fit@call$formula <- model$formula
     fit@call$data <- data
-    if (isGLMM(fit)) fit@call$family <- model$family
+    if (isGLMM(fit)) fit@call$family <- family_of(model)
     list(call = function() call(fit), read = function(x) list(criterion = value(x)))
   }, needs = needs)
 }

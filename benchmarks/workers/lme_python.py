@@ -14,11 +14,23 @@ from typing import Any
 import numpy as np
 
 from benchmarks.columns import Factor
-from benchmarks.workers.protocol import Job, Outcome, Prepared, Task, optional, serve
+from benchmarks.models import FAMILIES, GAUSSIAN
+from benchmarks.workers.protocol import (
+    Job,
+    NotExpressible,
+    Outcome,
+    Prepared,
+    Task,
+    optional,
+    serve,
+)
 
 with optional("lme-python"):
     import lme_python
     import polars as pl
+
+
+LINKS = {"binomial": "logit", "poisson": "log", "gamma": "log"}
 
 
 def polars_frame(job: Job) -> Any:
@@ -36,9 +48,20 @@ def read(fit: Any) -> Outcome:
     return Outcome(fit.reml_criterion, fit.converged)
 
 
+def read_generalised(fit: Any) -> Outcome:
+    return Outcome(-2.0 * fit.log_likelihood, fit.converged)
+
+
 def fit(job: Job) -> Prepared:
     formula, frame = job.model.expanded, polars_frame(job)
-    return lambda: lme_python.lmer(formula, data=frame), read
+    family = job.model.family
+    if family == GAUSSIAN:
+        return lambda: lme_python.lmer(formula, data=frame), read
+    if family not in {"binomial", "poisson", "gamma"}:
+        raise NotExpressible(f"the family {family}")
+    return lambda: lme_python.glmer(formula, frame, family, link_name=LINKS[family]), (
+        read_generalised
+    )
 
 
 def after(task: Callable[[Any, str, Any], Any], value: Callable[[Any], float]) -> Task:
@@ -69,4 +92,4 @@ TASKS = {
 }
 
 if __name__ == "__main__":
-    serve("lme-python", TASKS)
+    serve("lme-python", TASKS, (FAMILIES,))

@@ -70,7 +70,7 @@ TASKS = {
         lambda rows: (rows["upper"] - rows["lower"]).mean(),
     ),
     "what_if": with_rows(
-        lambda m, rows: mx.what_if(m, rows.head(100), m.design.factors[0], n_sims=1000, rng=1),
+        lambda m, rows: mx.what_if(m, rows.head(100), m.design.factors[0]),
         lambda rows: (rows["upper"] - rows["lower"]).mean(),
     ),
     "power": after(

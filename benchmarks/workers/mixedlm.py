@@ -7,21 +7,45 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.workers.protocol import Job, Outcome, Prepared, Task, optional, serve
+from benchmarks.models import FAMILIES, GAUSSIAN
+from benchmarks.workers.protocol import (
+    Job,
+    NotExpressible,
+    Outcome,
+    Prepared,
+    Task,
+    optional,
+    serve,
+)
 
 with optional("mixedlm"):
     import mixedlm
 
     mixedlm.lmer  # noqa: B018  # loaded on demand: take the cost of the import now
+    from mixedlm import families
 
 
 def read(fit: Any) -> Outcome:
     return Outcome(float(fit.REMLcrit()), bool(fit.converged), bool(fit.isSingular()))
 
 
+def read_generalised(fit: Any) -> Outcome:
+    return Outcome(-2.0 * float(fit.logLik().value), bool(fit.converged), bool(fit.isSingular()))
+
+
 def fit(job: Job) -> Prepared:
     formula, frame = job.model.formula, job.frame()
-    return lambda: mixedlm.lmer(formula, frame), read
+    if job.model.family == GAUSSIAN:
+        return lambda: mixedlm.lmer(formula, frame), read
+    if "offset(" in formula:
+        raise NotExpressible("offset in a formula")
+    # The size of its negative binomial is one, and not estimated.
+    made = {
+        "binomial": families.Binomial, "poisson": families.Poisson,
+        "gamma": lambda: families.Gamma(link=families.LogLink()),
+        "negative_binomial": families.NegativeBinomial,
+    }[job.model.family]  # fmt: skip
+    return lambda: mixedlm.glmer(formula, frame, family=made()), read_generalised
 
 
 def after(task: Callable[[Any, Any], Any], value: Callable[[Any], float]) -> Task:
@@ -52,4 +76,4 @@ TASKS = {
 }
 
 if __name__ == "__main__":
-    serve("mixedlm", TASKS)
+    serve("mixedlm", TASKS, (FAMILIES,))

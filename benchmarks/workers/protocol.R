@@ -101,6 +101,13 @@ read_model <- function(folder) {
   raw
 }
 
+# R's name of a family; a negative binomial is each package's own.
+family_of <- function(model, negative_binomial = NULL) {
+  switch(model$family,
+    binomial = binomial(), poisson = poisson(), gamma = Gamma("log"),
+    negative_binomial = negative_binomial, stop("unknown family ", model$family))
+}
+
 has <- function(package, how) suppressWarnings(suppressPackageStartupMessages(how(package)))
 
 # Do what the command line asks and report it. Each task is a function of the model and the data that

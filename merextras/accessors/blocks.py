@@ -15,7 +15,9 @@ def block_description(model: FittedModel) -> pd.DataFrame:
     stays so. The others are eliminated together. Their Schur complement is dense where factors
     cross everywhere, and costs their number of random effects squared in memory, cubed in time;
     where a large one is sparse (factors that cross within regions, schools, years) it is factorised
-    in a fill-reducing order, and its numbers are those of its Cholesky factor.
+    in a fill-reducing order, and its numbers are those of its Cholesky factor. Of a generalised
+    model the blocks are those of the working model at the mode, which each step of a search fills
+    again.
 
     Returns
     -------
@@ -43,7 +45,7 @@ def block_description(model: FittedModel) -> pd.DataFrame:
 
     rows = [
         (name(b.row), name(b.column), b.kind, b.shape, b.numbers, b.numbers * 8e-6)
-        for b in describe(model.solution.factor.system)
+        for b in describe(model.working.factor.system)
     ]
     columns = ["row", "column", "kind", "shape", "numbers", "megabytes"]
     return pd.DataFrame(rows, columns=columns)

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from merextras.accessors.rows import by_row
 from merextras.foundation.aliases import Array
 from merextras.foundation.arguments import check_choice
-from merextras.model.design.user_rows import in_user_rows
 from merextras.model.formula import translate
 from merextras.model.formula.parse import parse
 from merextras.model.formula.rewrite import bar_text, term_labels
@@ -94,8 +94,7 @@ def weights(model: FittedModel) -> pd.Series:
     With ``missing="keep"`` by row of the data, as R's ``weights`` of an ``lm`` fit has it; lme4's
     leaves the rows out.
     """
-    made = pd.Series(weight_values(model), index=model.design.index, name="weights")
-    return in_user_rows(made, model.design.user_rows)
+    return by_row(model, weight_values(model), "weights")
 
 
 def weight_values(model: FittedModel) -> Array:
@@ -105,23 +104,24 @@ def weight_values(model: FittedModel) -> Array:
 
 
 def is_reml(model: FittedModel) -> bool:
-    """Whether the fit is by restricted maximum likelihood."""
-    return model.solution.reml
+    """Whether the fit is by restricted maximum likelihood; not of a generalised model."""
+    return model.reml
 
 
 def is_lmm(model: FittedModel) -> bool:
-    """True: a linear mixed model."""
-    return isinstance(model, FittedModel)
+    """Whether it is a linear mixed model."""
+    return not model.is_generalised
 
 
 def is_glmm(model: FittedModel) -> bool:
-    """False: not a generalised one."""
-    return not is_lmm(model)
+    """Whether it is a generalised linear mixed model."""
+    return model.is_generalised
 
 
 def is_nlmm(model: FittedModel) -> bool:
     """False: not a nonlinear one."""
-    return not is_lmm(model)
+    del model
+    return False
 
 
 def call(model: FittedModel) -> str:

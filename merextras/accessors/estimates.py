@@ -11,7 +11,6 @@ from merextras.engine.elimination import columns
 from merextras.exceptions import InvalidArgumentError
 from merextras.foundation.aliases import Array
 from merextras.foundation.arguments import check_flag, one_of
-from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.state.fitted import FittedModel
 from merextras.results.base import FrozenMapping
 from merextras.results.estimates.ranef import Ranef
@@ -208,7 +207,7 @@ def _post_var(model: FittedModel, factor: str) -> Array:
 
 def _slopes(model: FittedModel) -> list[Array]:
     """``db / dbeta`` of each term but for its sign, (J, k, p), beta in the basis."""
-    solution = model.working if isinstance(model, FittedGlmm) else model.solution
+    solution = model.working
     found = columns.modes(solution.factor, solution.reduced)
     pairs = zip(solution.cp.basis.effects, found, strict=True)
     return [own.transform @ part[:, :, : solution.p] for own, part in pairs]
@@ -216,12 +215,8 @@ def _slopes(model: FittedModel) -> list[Array]:
 
 def _from_fixed(model: FittedModel, slopes: Sequence[Array]) -> Array:
     """Variances of a factor's effects that come from the fixed ones', (J, k, k)."""
-    if isinstance(model, FittedGlmm):
-        covariance = model.basis_covariance
-    else:
-        covariance = model.solution.sigma2 * model.solution.basis_covariance()
     whole = np.concatenate(slopes, axis=1)
-    return np.asarray(np.einsum("jap,pq,jbq->jab", whole, covariance, whole))
+    return np.asarray(np.einsum("jap,pq,jbq->jab", whole, model.basis_covariance, whole))
 
 
 def coef(model: FittedModel) -> FrozenMapping[pd.DataFrame]:

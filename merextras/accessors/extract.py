@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merextras.accessors.criteria import number_of
+from merextras.accessors import likelihood
 from merextras.accessors.estimates import mean_sigma, ranef, var_corr
 from merextras.accessors.pick import pick_effect
 from merextras.exceptions import InvalidArgumentError
@@ -287,9 +287,9 @@ def model_info(m: object) -> pd.DataFrame:
     """
     model = as_fitted(m, generalised=True)
     row = {
-        "n_obs": int(number_of(model, "nobs")),
+        "n_obs": likelihood.nobs(model),
         "n_lvls": len(model.design.factors),
-        "aic": number_of(model, "aic"),
+        "aic": likelihood.aic(model),
         "sigma": mean_sigma(model),
     }
     return pd.DataFrame([row])

@@ -3,78 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
-from merextras.accessors.estimates import fixef, var_corr, vcov
-from merextras.accessors.likelihood import ngrps
-from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
+from merextras.accessors.rows import by_row
+from merextras.exceptions import InvalidArgumentError
 from merextras.foundation.aliases import Array, Rng
 from merextras.foundation.arguments import check_choice, check_flag
 from merextras.foundation.rng import as_generator
-from merextras.model.design.user_rows import in_user_rows
 from merextras.model.generalised.fitted import FittedGlmm
-from merextras.model.generalised.probabilities import places_given, places_over_effects
-from merextras.model.state.fitted import is_singular
-from merextras.model.state.linear_only import linear_only
-from merextras.results.base import format_numbers, to_html
-from merextras.results.estimates.summary import Summary, quantiles5
+from merextras.model.generalised.responses.probabilities import places_given, places_over_effects
 
 _RESIDUALS = ("deviance", "pearson", "working", "response", "quantile")
-
-
-def log_lik(model: FittedGlmm, *, reml: bool | None = None) -> float:
-    """Log-likelihood, lme4's ``logLik``.
-
-    By Laplace's approximation or quadrature as the fit, with all constants of the response's
-    density: comparable with that of a model without random effects, and with other `n_agq`.
-    ``reml=True`` is an error: there is no restricted one.
-    """
-    _check_ml(reml)
-    return model.log_likelihood
-
-
-def _check_ml(reml: bool | None) -> None:
-    if reml:
-        raise linear_only("reml_crit")
-
-
-def deviance(model: FittedGlmm, *, reml: bool | None = None) -> float:
-    """Minus twice the log-likelihood.
-
-    R's ``deviance`` of a glmer fit is another number: the sum of the squared deviance residuals
-    given the random effects, here ``(m.residuals() ** 2).sum()``.
-    """
-    _check_ml(reml)
-    return -2.0 * model.log_likelihood
-
-
-def aic(model: FittedGlmm) -> float:
-    """Akaike's criterion, ``-2 log_lik + 2 npar``, npar with theta and an estimated dispersion."""
-    return deviance(model) + 2.0 * model.n_parameters
-
-
-def bic(model: FittedGlmm) -> float:
-    """Schwarz's criterion, ``-2 log_lik + npar log(n)`` with n rows."""
-    return float(deviance(model) + np.log(nobs(model)) * model.n_parameters)
-
-
-def extract_aic(model: FittedGlmm) -> tuple[int, float]:
-    """(npar, AIC), R's ``extractAIC``."""
-    return model.n_parameters, aic(model)
-
-
-def df_residual(model: FittedGlmm) -> int:
-    """``n - npar``, lme4's ``df.residual``."""
-    return nobs(model) - model.n_parameters
-
-
-def nobs(model: FittedGlmm) -> int:
-    """Rows of the fit; a row of several trials is one."""
-    return model.design.n
 
 
 def family(model: FittedGlmm) -> str:
@@ -89,23 +30,7 @@ def weights(model: FittedGlmm) -> pd.Series:
     """
     trials = model.response.trials
     values = np.ones(model.design.n) if trials is None else trials.copy()
-    return _by_row(model, values, "weights")
-
-
-def is_reml(model: FittedGlmm) -> bool:
-    """False: a generalised model is fitted by maximum likelihood."""
-    del model
-    return False
-
-
-def is_lmm(model: FittedGlmm) -> bool:
-    """False: not a linear mixed model."""
-    return not model.is_generalised
-
-
-def is_glmm(model: FittedGlmm) -> bool:
-    """True: a generalised linear mixed model."""
-    return model.is_generalised
+    return by_row(model, values, "weights")
 
 
 def call(model: FittedGlmm) -> str:
@@ -131,14 +56,6 @@ def call(model: FittedGlmm) -> str:
     parts += [f"contrasts={dict(options.contrasts)}"] if options.contrasts else []
     parts += [] if options.missing == "drop" else [f"missing={json.dumps(options.missing)}"]
     return f"glmer({', '.join(parts)})"
-
-
-def fitted(model: FittedGlmm) -> pd.Series:
-    """Fitted means given the conditional modes, lme4's ``fitted``: probabilities, rates, means.
-
-    After ``missing="keep"`` by row of the data, NaN in those that miss a value.
-    """
-    return _by_row(model, model.mu.copy(), "fitted")
 
 
 def residuals(
@@ -184,10 +101,10 @@ def residuals(
         )
     if type == "quantile":
         law = places_given(model, model.eta) if re_form is None else places_over_effects(model)
-        return _by_row(model, law.residuals(as_generator(rng)), "residuals")
+        return by_row(model, law.residuals(as_generator(rng)), "residuals")
     values = residual_values(model, type)
     unit = unit_of(model) if scaled else 1.0
-    return _by_row(model, values / np.sqrt(unit), "residuals")
+    return by_row(model, values / np.sqrt(unit), "residuals")
 
 
 def unit_of(model: FittedGlmm) -> float:
@@ -196,11 +113,6 @@ def unit_of(model: FittedGlmm) -> float:
     if name in {"binomial", "poisson", "negative_binomial"} or dispersion is None:
         return 1.0
     return dispersion
-
-
-def _by_row(model: FittedGlmm, values: Array, name: str) -> pd.Series:
-    made = pd.Series(values, index=model.design.index, name=name)
-    return in_user_rows(made, model.design.user_rows)
 
 
 def residual_values(model: FittedGlmm, kind: str) -> Array:
@@ -222,135 +134,3 @@ def residual_values(model: FittedGlmm, kind: str) -> Array:
 def _over(raw: Array, size: Array) -> Array:
     """The quotient; zero where there is no difference, if only because a mean is at its bound."""
     return np.divide(raw, size, out=np.zeros(len(raw)), where=raw != 0.0)
-
-
-def summary(model: FittedGlmm, *, ddf: str | None = None, cluster: Any = None) -> Summary:
-    """The fit at a glance, lme4's ``summary``: with z tests of the fixed effects.
-
-    Parameters
-    ----------
-    ddf : None or "asymptotic"
-        Other degrees of freedom are defined for linear models alone.
-    cluster : None
-        Cluster-robust standard errors are for linear models alone.
-
-    Returns
-    -------
-    Summary
-        Prints as text and in notebooks; its parts are attributes: `coefficients` (``estimate
-        std_error statistic p_value``), `var_corr`, ... Standard errors are from the observed
-        information of all parameters, by differences of the exact gradient.
-    """
-    check_asymptotic(ddf, "summary", cluster)
-    covariance = vcov(model)
-    se = np.sqrt(np.diag(covariance))
-    estimate = fixef(model)
-    z: pd.Series = estimate / se
-    coefficients = pd.DataFrame(
-        {
-            "estimate": estimate,
-            "std_error": se,
-            "statistic": z,
-            "p_value": 2.0 * stats.norm.sf(np.abs(z)),
-        },
-        index=estimate.index,
-    )
-    return Summary(
-        title=_title(model),
-        formula=model.design.formula,
-        criteria=_criteria(model),
-        scaled_residuals=_scaled_residuals(model),
-        var_corr=var_corr(model),
-        nobs=nobs(model),
-        ngrps=ngrps(model),
-        coefficients=coefficients,
-        correlation=covariance.div(se, axis=0).div(se, axis=1),
-        notes=_notes(model),
-        tested="z",
-    )
-
-
-def _scaled_residuals(model: FittedGlmm) -> Array:
-    """Their quartiles; NaN for a model that keeps no rows."""
-    if not model.design.keeps_rows:
-        return np.full(5, np.nan)
-    return quantiles5(residual_values(model, "pearson") / np.sqrt(unit_of(model)))
-
-
-def check_asymptotic(ddf: str | None, verb: str, cluster: Any = None) -> None:
-    """Refuse degrees of freedom and clusters that a generalised model does not have."""
-    if cluster is not None:
-        raise UnsupportedModelError(
-            f"{verb}: cluster: cluster-robust standard errors are for linear models alone; "
-            "bootstrap(m, ...) makes no use of the information matrix, cluster=None"
-        )
-    if ddf not in {None, "asymptotic"}:
-        raise UnsupportedModelError(
-            f"{verb}: ddf={ddf!r}: degrees of freedom are defined for linear models alone; the "
-            "tests of a generalised model are asymptotic, ddf=None"
-        )
-
-
-def _title(model: FittedGlmm) -> str:
-    how = "Laplace's approximation" if model.n_agq == 1 else f"quadrature, n_agq={model.n_agq}"
-    return (
-        f"Generalised linear mixed model fit by maximum likelihood ({how})\n"
-        f"Family: {model.choice.text}"
-    )
-
-
-def _criteria(model: FittedGlmm) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "aic": [aic(model)],
-            "bic": [bic(model)],
-            "log_lik": [log_lik(model)],
-            "deviance": [deviance(model)],
-            "df_residual": [df_residual(model)],
-        }
-    )
-
-
-def _notes(model: FittedGlmm) -> tuple[str, ...]:
-    notes = []
-    if model.dispersion is not None:
-        what = "Size" if model.choice.name == "negative_binomial" else "Dispersion"
-        given = " (given)" if model.choice.size is not None else ""
-        notes.append(f"{what}: {model.dispersion:.6g}{given}.")
-    if model.n_dropped:
-        notes.append(f"{model.n_dropped} row(s) with missing values were left out.")
-    if not model.design.keeps_rows:
-        notes.append("No scaled residuals: the model keeps no rows.")
-    if dropped := model.design.fixed.dropped:
-        notes.append(f"Rank deficient: dropped {len(dropped)} column(s), {', '.join(dropped)}.")
-    if is_singular(model):
-        notes.append("Singular fit: a variance is zero or a correlation at its bound.")
-    if not model.opt_summary.converged:
-        notes.append(f"Optimiser: {model.opt_summary.message}.")
-    return tuple(notes)
-
-
-def short(model: FittedGlmm) -> str:
-    """The fit in a few lines, what lme4 prints for a model."""
-    effects = ["Random effects:", var_corr(model).to_text(), _counts(model), "Fixed effects:"]
-    return "\n".join([_head(model), *effects, fixef(model).to_string(), *_notes(model)])
-
-
-def short_html(model: FittedGlmm) -> str:
-    """The same for a notebook, variances and fixed effects as tables."""
-    fixed = fixef(model)
-    table = pd.DataFrame({"Estimate": format_numbers(fixed.to_numpy())}, index=fixed.index)
-    parts: list[str | pd.DataFrame] = [_head(model), "Random effects:", var_corr(model).table()]
-    parts += [_counts(model), "Fixed effects:", table, "\n".join(_notes(model))]
-    return to_html(parts)
-
-
-def _head(model: FittedGlmm) -> str:
-    criteria = _criteria(model).round(4).iloc[0]
-    first = "  ".join(f"{name}: {value:.4f}" for name, value in criteria.items())
-    return f"{_title(model)}\nFormula: {model.design.formula}\n{first}"
-
-
-def _counts(model: FittedGlmm) -> str:
-    groups = "; ".join(f"{name}, {count}" for name, count in ngrps(model).items())
-    return f"Number of obs: {nobs(model)}, groups: {groups}"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,8 @@ from merextras.exceptions import NoRowsError, UnsupportedModelError
 from merextras.foundation.aliases import Array
 from merextras.foundation.arguments import check_choice
 from merextras.model.state.fitted import FittedModel
+
+M = TypeVar("M", bound=FittedModel)
 
 
 def get_me(model: FittedModel, name: str | Sequence[str]) -> Any:
@@ -83,19 +85,24 @@ def get_me(model: FittedModel, name: str | Sequence[str]) -> Any:
     >>> mx.MerMod(fit).get_me("theta").round(4)
     array([0.8483])
     """
-    names = tuple(sorted(_GETTERS))
+    return asked(model, name, GETTERS)
+
+
+def asked(model: M, name: str | Sequence[str], getters: Mapping[str, Callable[[M], Any]]) -> Any:
+    """The pieces of these names, made by a table of getters."""
+    names = tuple(sorted(getters))
     if isinstance(name, str) and name == "ALL":
-        return _all(model)
+        return _all(model, getters)
     if isinstance(name, (list, tuple)):
         wanted = [check_choice(one, names, "name") for one in name]
-        return {one: _GETTERS[one](model) for one in wanted}
-    return _GETTERS[check_choice(name, names, "name")](model)
+        return {one: getters[one](model) for one in wanted}
+    return getters[check_choice(name, names, "name")](model)
 
 
-def _all(model: FittedModel) -> dict[str, Any]:
+def _all(model: M, getters: Mapping[str, Callable[[M], Any]]) -> dict[str, Any]:
     """All that the model can give."""
     out = {}
-    for name, getter in _GETTERS.items():
+    for name, getter in getters.items():
         with suppress(NoRowsError, UnsupportedModelError):
             out[name] = getter(model)
     return out
@@ -104,7 +111,7 @@ def _all(model: FittedModel) -> dict[str, Any]:
 def _lambda(model: FittedModel) -> sp.csr_array:
     """Lambda with all of its blocks stored that may be other than zero, zeros of theta among it."""
     values, rows, cols, start = [], [], [], 0
-    for term, lam in zip(model.design.terms, model.solution.lams, strict=True):
+    for term, lam in zip(model.design.terms, model.lams, strict=True):
         row, col, _ = term.structure.elements
         at = start + term.k * np.arange(len(term.levels))[:, None]
         rows.append((at + row).reshape(-1))
@@ -134,7 +141,7 @@ def _lind(model: FittedModel) -> Array:
 def _st(model: FittedModel) -> list[Array]:
     """The factors with their columns divided by the diagonal, which stays."""
     out = []
-    for lam in model.solution.lams:
+    for lam in model.lams:
         scale = np.diag(lam)
         divided = np.where(lam == 0.0, 0.0, np.nan)
         np.divide(lam, scale, out=divided, where=np.broadcast_to(scale > 0.0, lam.shape))
@@ -218,9 +225,9 @@ def _resp(model: FittedModel) -> pd.DataFrame:
 
 
 def _rx(model: FittedModel) -> Array:
-    p = model.solution.p
-    transform = model.solution.factor.system.cp.basis.transform
-    return np.asarray(model.solution.fixed_low.T @ la.inv(transform)) if p else np.empty((0, 0))
+    solution = model.working
+    transform = solution.factor.system.cp.basis.transform
+    return np.asarray(solution.fixed_low.T @ la.inv(transform)) if solution.p else np.empty((0, 0))
 
 
 def _optinfo(model: FittedModel) -> dict[str, Any]:
@@ -228,9 +235,12 @@ def _optinfo(model: FittedModel) -> dict[str, Any]:
     return {} if opt is None else {name: getattr(opt, name) for name in opt.__dataclass_fields__}
 
 
-_PP = ("X", "Zt", "Lambdat", "theta", "RZX", "RX")
+#: The pieces of the predictor module.
+PREDICTOR = ("X", "Zt", "Lambdat", "theta", "RZX", "RX")
 
-_GETTERS: dict[str, Callable[[FittedModel], Any]] = {
+#: How each piece is made; those of a linear model that are a generalised one's too ask nothing of
+#: its solution.
+GETTERS: dict[str, Callable[[FittedModel], Any]] = {
     "X": lambda m: m.design.x.copy(),
     "Z": lambda m: m.design.z(),
     "Zt": lambda m: sp.csr_array(m.design.z().T),
@@ -241,19 +251,19 @@ _GETTERS: dict[str, Callable[[FittedModel], Any]] = {
     "A": lambda m: sp.csr_array(_lambda(m).T @ m.design.z().T),
     "ST": _st,
     "mmList": _mm_list,
-    "L": lambda m: random_factor(as_given(m.solution).factor)[0],
-    "perm": lambda m: random_factor(as_given(m.solution).factor)[1],
-    "RZX": lambda m: random_fixed_factor(as_given(m.solution)),
+    "L": lambda m: random_factor(as_given(m.working).factor)[0],
+    "perm": lambda m: random_factor(as_given(m.working).factor)[1],
+    "RZX": lambda m: random_fixed_factor(as_given(m.working)),
     "RX": _rx,
     "Tp": lambda m: _starts([s.n for s in m.design.covariances.structures]),
-    "Tlist": lambda m: [lam.copy() for lam in m.solution.lams],
+    "Tlist": lambda m: [lam.copy() for lam in m.lams],
     "theta": lambda m: m.theta,
     "par": lambda m: m.theta,
     "lower": lambda m: m.design.covariances.natural_lower,
-    "beta": lambda m: m.solution.beta.copy(),
+    "beta": lambda m: m.fixed_estimates.copy(),
     "fixef": fixef,
-    "b": lambda m: _flat(m.solution.b),
-    "u": lambda m: _flat(m.solution.u),
+    "b": lambda m: _flat(m.modes),
+    "u": lambda m: _flat(m.spherical_modes),
     "Gp": lambda m: _starts([len(term.levels) * term.k for term in m.design.terms]),
     "cnms": lambda m: [(term.factor, term.names) for term in m.design.terms],
     "flist": _flist,
@@ -266,7 +276,7 @@ _GETTERS: dict[str, Callable[[FittedModel], Any]] = {
     "is_REML": lambda m: m.solution.reml,
     "n": lambda m: m.solution.n,
     "N": lambda m: m.solution.n,
-    "p": lambda m: m.solution.p,
+    "p": lambda m: len(m.fixed_estimates),
     "q": lambda m: m.design.q,
     "k": lambda m: len(m.design.terms),
     "p_i": lambda m: list(m.design.ks),
@@ -283,7 +293,7 @@ _GETTERS: dict[str, Callable[[FittedModel], Any]] = {
     "frame": model_frame,
     "optinfo": _optinfo,
     "devfun": as_function,
-    "pp": lambda m: {name: get_me(m, name) for name in _PP},
+    "pp": lambda m: asked(m, PREDICTOR, GETTERS),
 }
 
 
@@ -291,6 +301,6 @@ def get_l(model: FittedModel) -> sp.csc_array:
     """The Cholesky factor L, (q, q) sparse lower triangular, lme4's ``getL``.
 
     ``L L' = (Lambda'Z'WZ Lambda + I)[perm][:, perm]`` with ``perm = get_me("perm")`` (Bates et al.
-    2015, eq. 18).
+    2015, eq. 18). Of a generalised model W are the observed weights at the mode.
     """
-    return random_factor(as_given(model.solution).factor)[0]
+    return random_factor(as_given(model.working).factor)[0]

@@ -1,4 +1,4 @@
-"""Likelihood and the numbers derived from it."""
+"""Likelihood and the numbers derived from it, of a linear or a generalised model."""
 
 from __future__ import annotations
 
@@ -9,19 +9,25 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.state.fitted import FittedModel, refitted
+from merextras.model.state.fitted import FittedModel
+from merextras.model.state.fitting import refitted
 from merextras.model.state.penalised import CRITERIA, say_penalised
 
 
 def log_lik(model: FittedModel, *, reml: bool | None = None) -> float:
     """Log-likelihood, lme4's ``logLik``: restricted for a REML fit, without a prior's density.
 
+    Of a generalised model by Laplace's approximation or quadrature as the fit, with all constants
+    of the response's density: comparable with that of a model without random effects, and with
+    other `n_agq`.
+
     Parameters
     ----------
     reml : bool, optional
-        The other criterion at the same theta; by default the fit's own.
+        The other criterion at the same theta; by default the fit's own. True is an error for a
+        generalised model, which has no restricted likelihood.
     """
-    return -0.5 * model.solution.deviance(reml=reml)
+    return -0.5 * model._deviance(reml)
 
 
 def deviance(model: FittedModel, *, reml: bool | None = None) -> float:
@@ -31,9 +37,15 @@ def deviance(model: FittedModel, *, reml: bool | None = None) -> float:
     ----------
     reml : bool, optional
         False for the ML deviance at the fit's estimates (not those of `refit_ml`), True for the
-        REML criterion; by default the fit's own criterion.
+        REML criterion; by default the fit's own criterion. True is an error for a generalised
+        model.
+
+    Notes
+    -----
+    R's ``deviance`` of a glmer fit is another number: the sum of the squared deviance residuals
+    given the random effects, here ``(m.residuals() ** 2).sum()``.
     """
-    return model.solution.deviance(reml=reml)
+    return model._deviance(reml)
 
 
 def reml_crit(model: FittedModel) -> float:
@@ -47,7 +59,8 @@ def reml_crit(model: FittedModel) -> float:
 def aic(model: FittedModel) -> float:
     """Akaike's criterion, ``-2 log_lik + 2 npar`` with npar = p + len(theta) + 1.
 
-    With residual variances by group their number stands for the 1.
+    With residual variances by group their number stands for the 1; of a generalised model the 1
+    is there if a dispersion is estimated.
 
     From the restricted likelihood for a REML fit, as lme4 does: compare such fits only if their
     fixed effects are the same.
@@ -62,7 +75,7 @@ def aic(model: FittedModel) -> float:
 
 
 def bic(model: FittedModel) -> float:
-    """Schwarz's criterion, ``-2 log_lik + npar log(n)``.
+    """Schwarz's criterion, ``-2 log_lik + npar log(n)`` with n observations.
 
     Warns
     -----
@@ -80,7 +93,7 @@ def extract_aic(model: FittedModel) -> tuple[int, float]:
 
 
 def _by_ml(model: FittedModel) -> FittedModel:
-    return refitted(model, reml=False) if model.solution.reml else model
+    return refitted(model, reml=False) if model.reml else model
 
 
 def df_residual(model: FittedModel) -> int:
@@ -89,8 +102,8 @@ def df_residual(model: FittedModel) -> int:
 
 
 def nobs(model: FittedModel) -> int:
-    """Observations in the fit (with frequency weights, their sum)."""
-    return model.solution.n
+    """Observations in the fit (with frequency weights, their sum); a row of trials is one."""
+    return model.n_observations
 
 
 def ngrps(model: FittedModel) -> pd.Series:

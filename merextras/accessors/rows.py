@@ -14,13 +14,20 @@ from merextras.model.state.fitted import FittedModel
 def fitted(model: FittedModel) -> pd.Series:
     """Fitted values with the conditional modes, X beta + Z b, lme4's ``fitted``.
 
+    Of a generalised model the means: probabilities, rates.
+
     Returns
     -------
     Series, (n,)
         Under the user's index, in the user's order; after ``missing="keep"`` of all rows of the
         data, NaN in those that miss a value.
     """
-    made = pd.Series(model.mu.copy(), index=model.design.index, name="fitted")
+    return by_row(model, model.mu.copy(), "fitted")
+
+
+def by_row(model: FittedModel, values: Array, name: str) -> pd.Series:
+    """Numbers of the rows of the fit, (n,), as the user's rows."""
+    made = pd.Series(values, index=model.design.index, name=name)
     return in_user_rows(made, model.design.user_rows)
 
 
@@ -45,9 +52,7 @@ def residuals(model: FittedModel, type: str = "response", *, scaled: bool = Fals
     """
     allowed = ("response", "pearson", "working", "deviance")
     type = check_choice(type, allowed, "type")
-    values = residual_values(model, type, scaled=scaled)
-    made = pd.Series(values, index=model.design.index, name="residuals")
-    return in_user_rows(made, model.design.user_rows)
+    return by_row(model, residual_values(model, type, scaled=scaled), "residuals")
 
 
 def residual_values(model: FittedModel, type: str = "response", *, scaled: bool = False) -> Array:

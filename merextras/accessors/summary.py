@@ -1,15 +1,17 @@
-"""The summary of a fit, as lme4 prints it."""
+"""The summary of a fit, linear or generalised, as lme4 prints it."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
-from merextras.accessors import likelihood
+from merextras.accessors import generalised, likelihood
 from merextras.accessors.estimates import fixef, var_corr, vcov
 from merextras.accessors.rows import residual_values
 from merextras.foundation.aliases import Array
 from merextras.model.design.questions import bar_text
+from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.state.fitted import FittedModel, is_singular
 from merextras.model.state.penalised import is_penalised
 from merextras.results.base import format_numbers, to_html
@@ -23,8 +25,9 @@ def summary(model: FittedModel) -> Summary:
     -------
     Summary
         Prints as text and in notebooks; its parts are attributes: `coefficients` (``estimate
-        std_error statistic``), `var_corr`, `scaled_residuals`, `correlation`, ... No standard
-        errors are shown for variances: statsmodels' are off by a factor of about sqrt(scale).
+        std_error statistic``, of a generalised model with ``p_value``), `var_corr`,
+        `scaled_residuals`, `correlation`, ... No standard errors are shown for variances:
+        statsmodels' are off by a factor of about sqrt(scale).
     """
     covariance = vcov(model)
     se = np.sqrt(np.diag(covariance))
@@ -32,6 +35,8 @@ def summary(model: FittedModel) -> Summary:
     coefficients = pd.DataFrame(
         {"estimate": estimate, "std_error": se, "statistic": estimate / se}, index=estimate.index
     )
+    if model.is_generalised:
+        coefficients["p_value"] = 2.0 * stats.norm.sf(np.abs(coefficients["statistic"]))
     return Summary(
         title=_title(model),
         formula=model.design.formula,
@@ -43,6 +48,7 @@ def summary(model: FittedModel) -> Summary:
         coefficients=coefficients,
         correlation=covariance.div(se, axis=0).div(se, axis=1),
         notes=_notes(model),
+        tested="z" if model.is_generalised else "t",
     )
 
 
@@ -50,11 +56,14 @@ def _scaled_residuals(model: FittedModel) -> Array:
     """Their quartiles; NaN for a model that keeps no rows."""
     if not model.design.keeps_rows:
         return np.full(5, np.nan)
+    if isinstance(model, FittedGlmm):
+        unit = np.sqrt(generalised.unit_of(model))
+        return quantiles5(generalised.residual_values(model, "pearson") / unit)
     return quantiles5(residual_values(model, "pearson", scaled=True))
 
 
 def _criteria(model: FittedModel) -> pd.DataFrame:
-    if model.solution.reml:
+    if model.reml:
         return pd.DataFrame({"reml_crit": [likelihood.reml_crit(model)]})
     if is_penalised(model):  # no maximum, which AIC and BIC are made of
         return pd.DataFrame(
@@ -76,7 +85,11 @@ def _criteria(model: FittedModel) -> pd.DataFrame:
 
 
 def _notes(model: FittedModel) -> tuple[str, ...]:
-    notes = _notes_on_data(model)
+    notes = _notes_on_family(model) if isinstance(model, FittedGlmm) else _notes_on_options(model)
+    if model.n_dropped:
+        notes.append(f"{model.n_dropped} row(s) with missing values were left out.")
+    if dropped := model.design.fixed.dropped:
+        notes.append(f"Rank deficient: dropped {len(dropped)} column(s), {', '.join(dropped)}.")
     if not model.design.keeps_rows:
         notes.append("No scaled residuals: the model keeps no rows; see stream_rows.")
     notes += _notes_on_prior(model)
@@ -99,8 +112,17 @@ def _notes_on_prior(model: FittedModel) -> list[str]:
     ]
 
 
-def _notes_on_data(model: FittedModel) -> list[str]:
-    """Weights, rows and columns: what lme4 says in a line of its own, or in a warning."""
+def _notes_on_family(model: FittedGlmm) -> list[str]:
+    """The dispersion, if the family has one."""
+    if model.dispersion is None:
+        return []
+    what = "Size" if model.choice.name == "negative_binomial" else "Dispersion"
+    given = " (given)" if model.choice.size is not None else ""
+    return [f"{what}: {model.dispersion:.6g}{given}."]
+
+
+def _notes_on_options(model: FittedModel) -> list[str]:
+    """Weights and a given sigma: what lme4 says in a line of its own."""
     design, notes = model.design, []
     for name in ("weights", "freq_weights"):
         column = design.options.columns.get(name)
@@ -110,10 +132,6 @@ def _notes_on_data(model: FittedModel) -> list[str]:
             notes.append(f"With {name}.")
     if design.options.sigma is not None:
         notes.append(f"The residual standard deviation is given, {design.options.sigma:g}.")
-    if model.n_dropped:
-        notes.append(f"{model.n_dropped} row(s) with missing values were left out.")
-    if dropped := design.fixed.dropped:
-        notes.append(f"Rank deficient: dropped {len(dropped)} column(s), {', '.join(dropped)}.")
     return notes
 
 
@@ -138,7 +156,7 @@ def _head(model: FittedModel) -> str:
     criteria = _criteria(model).round(4).iloc[0]
     first = (
         f"REML criterion at convergence: {criteria['reml_crit']:.4f}"
-        if model.solution.reml
+        if model.reml
         else "  ".join(f"{name}: {value:.4f}" for name, value in criteria.items())
     )
     return f"{_title(model)}\nFormula: {model.design.formula}\n{first}"
@@ -150,4 +168,10 @@ def _counts(model: FittedModel) -> str:
 
 
 def _title(model: FittedModel) -> str:
-    return f"Linear mixed model fit by {'REML' if model.solution.reml else 'maximum likelihood'}"
+    if not isinstance(model, FittedGlmm):
+        return f"Linear mixed model fit by {'REML' if model.reml else 'maximum likelihood'}"
+    how = "Laplace's approximation" if model.n_agq == 1 else f"quadrature, n_agq={model.n_agq}"
+    return (
+        f"Generalised linear mixed model fit by maximum likelihood ({how})\n"
+        f"Family: {model.choice.text}"
+    )

@@ -16,7 +16,7 @@ import numpy as np
 
 from merextras.engine.kernels.cubic import hermite
 from merextras.foundation.aliases import Array, IntArray
-from merextras.foundation.frozen import freeze
+from merextras.foundation.frozen import FrozenArrays
 
 _BISECTIONS = 60
 
@@ -66,7 +66,7 @@ def coordinate_of(kind: str, value: Any, bounds: tuple[float, float]) -> Any:
 
 
 @dataclass(frozen=True, eq=False)
-class Curve:
+class Curve(FrozenArrays):
     """zeta as a function of one parameter.
 
     Attributes
@@ -95,9 +95,7 @@ class Curve:
     reasons: tuple[str, str]
     ceiling: float = np.inf
 
-    def __post_init__(self) -> None:
-        for name in ("u", "zeta", "slope"):
-            object.__setattr__(self, name, freeze(getattr(self, name)))
+    _arrays = ("u", "zeta", "slope")
 
     @property
     def values(self) -> Array:

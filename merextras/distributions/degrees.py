@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from merextras.foundation.aliases import Array
-from merextras.foundation.frozen import freeze
+from merextras.foundation.frozen import FrozenArrays
 
 # Numbers held at a time (32 MB).
 _BLOCK = 2**22
@@ -23,7 +23,7 @@ class Degrees(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Moments:
+class Moments(FrozenArrays):
     """Satterthwaite's, and of a single function Kenward and Roger's, too.
 
     ``df = 2 v**2 / (g' A g)`` with v the function's variance, g its derivatives and A the
@@ -43,9 +43,7 @@ class Moments:
     slopes: Array
     parameters: Array
 
-    def __post_init__(self) -> None:
-        for name in ("plain", "slopes", "parameters"):
-            object.__setattr__(self, name, freeze(getattr(self, name)))
+    _arrays = ("plain", "slopes", "parameters")
 
     def df(self, own: Array) -> Array:
         """Infinite where the variance parameters are taken for known."""
@@ -63,7 +61,7 @@ class Moments:
 
 
 @dataclass(frozen=True, eq=False)
-class ClusterMoments:
+class ClusterMoments(FrozenArrays):
     """Bell and McCaffrey's, of a cluster-robust variance under the model.
 
     The variance of ``l'beta`` is estimated by ``sum_i (p_i'e)**2``, e being the residuals. With
@@ -81,9 +79,7 @@ class ClusterMoments:
     own: Array
     across: Array
 
-    def __post_init__(self) -> None:
-        for name in ("own", "across"):
-            object.__setattr__(self, name, freeze(getattr(self, name)))
+    _arrays = ("own", "across")
 
     def df(self, own: Array) -> Array:
         """Of each function by itself. Cost O(r m p**2)."""

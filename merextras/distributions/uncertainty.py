@@ -10,7 +10,7 @@ import pandas as pd
 from merextras.distributions.degrees import Degrees
 from merextras.engine.kernels import dense
 from merextras.foundation.aliases import Array, BoolArray, IntArray
-from merextras.foundation.frozen import freeze
+from merextras.foundation.frozen import FrozenArrays
 
 # A function is estimable if less than this share of it lies where X has no columns of its own.
 _NOT_ESTIMABLE = 1e-6
@@ -26,7 +26,7 @@ def estimable(rows: Array, null: Array, scale: Array) -> BoolArray:
 
 
 @dataclass(frozen=True, eq=False)
-class Uncertainty:
+class Uncertainty(FrozenArrays):
     """Everything needed for inference on linear functions of beta.
 
     Functions are rows over *all* columns of X, those too that the fit dropped because others
@@ -61,9 +61,7 @@ class Uncertainty:
     scale: Array
     title: str
 
-    def __post_init__(self) -> None:
-        for name in ("beta", "transform", "covariance", "null", "scale"):
-            object.__setattr__(self, name, freeze(getattr(self, name)))
+    _arrays = ("beta", "transform", "covariance", "null", "scale")
 
     def estimable(self, rows: Array) -> BoolArray:
         """Which functions do not depend on the choice among equivalent coefficients, (r,)."""

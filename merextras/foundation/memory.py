@@ -5,6 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+#: The part of the memory that is free which a fit may take before the user is told.
+PART = 0.5
+#: Gigabytes that are always there: a fit that takes less does not ask, which takes its time.
+ALWAYS = 0.01
+
 
 def available_memory() -> float | None:
     """Bytes that can be had without swapping, if the system says so."""

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merextras.accessors import generalised
 from merextras.accessors.parameters import parameter_names
 from merextras.exceptions import InvalidArgumentError
 from merextras.foundation.aliases import Rng
@@ -18,7 +17,6 @@ from merextras.inference.comparison.anova import anova as compare
 from merextras.inference.comparison.anova_generalised import anova as compare_generalised
 from merextras.inference.fixed_effects.summary import summary as summarise
 from merextras.inference.intervals.confint import confint as intervals
-from merextras.inference.intervals.confint_generalised import confint as intervals_generalised
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.state.penalised import CRITERIA, is_penalised, say_penalised
 from merextras.model.statsmodels.mixedlm import as_fitted
@@ -104,10 +102,7 @@ def summary(m: object, *, ddf: str | None = None) -> Summary:
     -------
     Summary
     """
-    model = as_fitted(m, generalised=True)
-    if isinstance(model, FittedGlmm):
-        return generalised.summary(model, ddf=_tested(ddf))
-    return summarise(model, ddf=_tested(ddf))
+    return summarise(as_fitted(m, generalised=True), ddf=_tested(ddf))
 
 
 def _tested(ddf: str | None) -> str | None:
@@ -204,8 +199,7 @@ def confint(
     else:
         model = as_fitted(m, generalised=True)
         names = list(parameter_names(model))
-        own: Any = intervals_generalised if isinstance(model, FittedGlmm) else intervals
-        found = own(model, level=level, parm=_ours(parm, names), **options)
+        found = intervals(model, level=level, parm=_ours(parm, names), **options)
     return found.rename(index=_old(names)) if old_names else found
 
 

@@ -1,8 +1,8 @@
-"""R's ``lmer``, ``glmer`` and ``lmerControl``."""
+"""R's ``lmer``, ``glmer``, ``lmerControl`` and ``glmerControl``."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,16 +16,20 @@ from merextras.glmermod import GlmerMod
 from merextras.glmermod import glmer as fit_glmer
 from merextras.mermod import MerMod
 from merextras.model.state.control import LmerControl
+from merextras.model_list import ModelList, lmer_list
 
-__all__ = ["glmer", "lmer", "lmer_control"]
+__all__ = ["blmer_list", "glmer", "glmer_control", "lmer", "lmer_control"]
 
 _OPTIMIZERS = ("nloptwrap", "bobyqa", "Nelder_Mead", "nlminbwrap", "optimx", "nmkbw", "nlminb")
-#: Options of R's `lmerControl` that have nothing to act on here: the optimum is found by Newton
+#: Options of R's controls that have nothing to act on here: the optimum is found by Newton
 #: steps in a basis of its own, and checked by its gradient and Hessian.
 _NO_EFFECT = ("restart_edge", "boundary_tol", "calc_derivs", "use_last_params", "sparseX",
               "standardize_X", "check_nlev_gtreq_5", "check_scaleX", "check_formula_LHS",
               "check_conv_grad", "check_conv_singular", "check_conv_hess", "autoscale",
               "mod_type")  # fmt: skip
+_OF_GLMER = ("tolPwrss", "compDev", "nAGQ0initStep", "check_response_not_const")
+_OF_BOTH = ("optCtrl", "check_rankX", "check_nobs_vs_nlev", "check_nobs_vs_rankZ",
+            "check_nobs_vs_nRE", "check_nlev_gtr_1")  # fmt: skip
 
 
 def lmer(
@@ -152,6 +156,28 @@ def glmer(
     )  # fmt: skip
 
 
+def blmer_list(
+    formula: str, datasets: Any, *, cov_prior: Any = "wishart", **ours: Any
+) -> ModelList:
+    """Fit one formula to several data sets with blme's prior of the covariances.
+
+    merTools' ``blmerModList``: `merextras.lmer_list` with the prior that ``blmer`` has by default.
+
+    Parameters
+    ----------
+    formula, datasets
+        As in `merextras.lmer_list`.
+    cov_prior : as of `merextras.lmer`
+    **ours
+        Other arguments of `merextras.lmer_list`.
+
+    Returns
+    -------
+    ModelList
+    """
+    return lmer_list(formula, datasets, cov_prior=cov_prior, **ours)
+
+
 def lmer_control(
     optimizer: str | Sequence[str] = "nloptwrap",
     *,
@@ -195,11 +221,7 @@ def lmer_control(
     for name in [optimizer] if isinstance(optimizer, str) else list(optimizer):
         check_choice(name, _OPTIMIZERS, "optimizer")
     fields = tuple(LmerControl.__dataclass_fields__)
-    for name in others:
-        if name not in (*_NO_EFFECT, *fields):
-            raise InvalidArgumentError(
-                f"lmerControl has no {name!r}; {one_of(name, (*_NO_EFFECT, *fields))}"
-            )
+    _check_known("lmerControl", others, (*_NO_EFFECT, *fields))
     options: dict[str, Any] = {name: others[name] for name in fields if name in others}
     steps = [v for k, v in (optCtrl or {}).items() if k in {"maxfun", "maxeval", "maxit"}]
     if steps:
@@ -215,3 +237,47 @@ def lmer_control(
     if {check_nobs_vs_nlev, check_nobs_vs_nRE, check_nlev_gtr_1} - {"stop"}:
         options.setdefault("check", False)
     return LmerControl(**options)
+
+
+def _check_known(control: str, given: Iterable[str], known: Sequence[str]) -> None:
+    for name in given:
+        if name not in known:
+            raise InvalidArgumentError(f"{control} has no {name!r}; {one_of(name, known)}")
+
+
+def glmer_control(
+    optimizer: str | Sequence[str] = ("bobyqa", "Nelder_Mead"),
+    *,
+    tolPwrss: float = 1e-7,
+    compDev: bool = True,
+    nAGQ0initStep: bool | int = True,
+    check_response_not_const: str = "stop",
+    **others: Any,
+) -> LmerControl:
+    """Make an `LmerControl` from the options of R's ``glmerControl``.
+
+    Parameters
+    ----------
+    optimizer : str or sequence of str
+        As in `lmer_control`.
+    tolPwrss, compDev, nAGQ0initStep
+        Of R's iterations, and without effect: modes are found to rounding, and the parameters
+        searched together.
+    check_response_not_const : str
+        Without effect: a response without variation is an error.
+    **others
+        As in `lmer_control`.
+
+    Returns
+    -------
+    LmerControl
+
+    Raises
+    ------
+    InvalidArgumentError
+        As `lmer_control`.
+    """
+    del tolPwrss, compDev, nAGQ0initStep, check_response_not_const
+    known = (*_OF_GLMER, *_OF_BOTH, *_NO_EFFECT, *LmerControl.__dataclass_fields__)
+    _check_known("glmerControl", others, known)
+    return lmer_control(optimizer, **others)

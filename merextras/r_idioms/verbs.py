@@ -16,12 +16,10 @@ from merextras.inference.means.specs import read_specs
 from merextras.prediction.ranks.re_impact import re_impact
 from merextras.results.base import FrozenMapping
 from merextras.results.means.emmeans import Emmeans
-from merextras.simulation.predict_interval import predict_interval
 from merextras.tables.tidy import tidy
 
 __all__ = [
-    "as_data_frame", "emmeans_of", "emtrends_of", "predict_interval_of", "print_", "re_impact_of",
-    "show", "tidy_of",
+    "as_data_frame", "emmeans_of", "emtrends_of", "print_", "re_impact_of", "show", "tidy_of",
 ]  # fmt: skip
 
 
@@ -106,43 +104,6 @@ def _with_contrasts(
     if not left:
         return found
     return FrozenMapping({verb.__name__: found, "contrasts": found.contrasts(left, adjust=adjust)})
-
-
-def predict_interval_of(
-    m: object,
-    newdata: Any = None,
-    *,
-    type: str = "linear.prediction",  # noqa: A002 (merTools' name)
-    return_sims: bool = False,
-    rng: Rng = None,
-    **options: Any,
-) -> Any:
-    """Simulate prediction intervals: `merextras.predict_interval` with merTools' ``type``.
-
-    Parameters
-    ----------
-    m : MerMod or MixedLMResults
-    newdata : DataFrame, optional
-    type : {"linear.prediction"}
-        ``"probability"`` is for binomial models; merTools takes a linear model's all the same, with
-        a warning.
-    return_sims, rng, **options
-        As in `merextras.predict_interval`.
-
-    Returns
-    -------
-    DataFrame, or PredictIntervalResult
-
-    Raises
-    ------
-    InvalidArgumentError
-        Another `type`; and what `merextras.predict_interval` raises.
-    """
-    if type != "linear.prediction":
-        raise InvalidArgumentError(
-            f"type={type!r}: a linear mixed model predicts on one scale, 'linear.prediction'"
-        )
-    return predict_interval(m, newdata, return_sims=return_sims, rng=rng, **options)
 
 
 def re_impact_of(

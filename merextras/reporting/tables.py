@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merextras.results.base import format_numbers
-from merextras.results.checks.check import p_text
+from merextras.results.base import format_numbers, p_text
 
 #: Rows of a table that a page shows.
 SHOWN = 200

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 
 from merextras.foundation.aliases import Array
-from merextras.foundation.frozen import freeze as freeze  # noqa: PLC0414 (with the results that use it)
 
 V = TypeVar("V")
 
@@ -129,6 +128,11 @@ def formatted(frame: pd.DataFrame, digits: int = 4) -> pd.DataFrame:
         if pd.api.types.is_float_dtype(out[name]):
             out[name] = format_numbers(out[name].to_numpy(), digits)
     return out
+
+
+def p_text(p: float) -> str:
+    """Three significant digits; what R can't tell from zero as R does."""
+    return "<2e-16" if p < 2e-16 else f"{p:.3g}"
 
 
 def format_numbers(values: Array, digits: int = 4) -> list[str]:

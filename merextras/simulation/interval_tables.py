@@ -10,8 +10,8 @@ import numpy as np
 from merextras.accessors.pick import COMBINED, FIXED, parts_of
 from merextras.foundation.aliases import Array
 from merextras.model.design.design import Design
-from merextras.model.generalised.draws import of_means
 from merextras.model.generalised.fitted import FittedGlmm
+from merextras.model.generalised.responses.draws import of_means
 from merextras.simulation.linear_predictor import RowDraws
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,7 @@ from merextras.simulation.interval_tables import (
     Residuals,
     blocks_of_rows,
 )
-from merextras.simulation.linear_predictor import Drawer, row_draws
+from merextras.simulation.linear_predictor import Drawer, RowDraws, row_draws
 from merextras.simulation.sim import draw_effects
 
 _WHICH = ("full", "fixed", "random", "all")
@@ -217,13 +217,7 @@ def predict_interval(
     made.prepare(len(target), n_sims, keep=return_sims)
     known = target.complete()
     work = row_draws(model, target, known, drawer, n_sims, generator, new_levels=new_levels)
-    short = len(known) * n_sims * len(made.tables) < _LONG
-    bar = tqdm(total=len(known), desc="intervals", unit="rows", disable=short or None)
-    with bar:
-        for draws in work:
-            for part in blocks_of_rows(len(draws), n_sims, _BLOCK):
-                made.fill(draws, part)
-                bar.update(part.stop - part.start)
+    _fill(made, work, len(known), n_sims)
     tables, sims, index = made.tables, made.sims, target.index
     if target.user_rows is not None and target.user_rows.kept:
         spread, index = target.user_rows.spread, target.user_rows.index
@@ -232,6 +226,16 @@ def predict_interval(
     if return_sims:
         return PredictIntervalResult(which, level, index, tables, sims)
     return interval_frame(which, index, tables)
+
+
+def _fill(made: IntervalTables, work: Iterable[RowDraws], n_rows: int, n_sims: int) -> None:
+    """Put the draws of the rows into the tables, with a progress bar where they are many."""
+    short = n_rows * n_sims * len(made.tables) < _LONG
+    with tqdm(total=n_rows, desc="intervals", unit="rows", disable=short or None) as bar:
+        for draws in work:
+            for part in blocks_of_rows(len(draws), n_sims, _BLOCK):
+                made.fill(draws, part)
+                bar.update(part.stop - part.start)
 
 
 def _observations(

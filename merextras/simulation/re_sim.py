@@ -119,7 +119,10 @@ def re_sim(
         effects_frame(term.factor, term.levels, term.names, found[t])
         for t, term in ((t, model.design.terms[t]) for t in terms)
     ]
-    return pd.concat(frames, ignore_index=True)
+    out = pd.concat(frames, ignore_index=True)
+    if odds_ratio:
+        out.attrs["odds_ratio"] = True  # what `plot_re_sim` draws it by
+    return out
 
 
 def fe_sim(m: object, *, n_sims: int = 1000, rng: Rng = None) -> pd.DataFrame:

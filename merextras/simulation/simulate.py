@@ -27,9 +27,6 @@ from merextras.model.newdata.re_form import kept_effects
 from merextras.model.newdata.rows import new_rows, read_new
 from merextras.model.state.fitted import FittedModel
 
-#: Rows times responses that are drawn at a time (64 MB).
-_BLOCK = 2**23
-
 
 def simulate(
     model: FittedModel,
@@ -115,13 +112,12 @@ def simulate(
     kept = kept_terms(model, use_u, re_form)
     newdata = None if newdata is None else read_new(model.design, newdata)
     response_model = _response_model(model, kept, newdata, allow_new_levels)
-    step = max(1, _BLOCK // max(1, len(response_model.mean)))
-    parts = [response_model.draw(generators[at : at + step]) for at in range(0, n_sims, step)]
-    values, names = np.concatenate(parts, axis=1), [f"sim_{i + 1}" for i in range(n_sims)]
-    if newdata is not None:
-        return pd.DataFrame(values, index=newdata.index, columns=names)
-    made = pd.DataFrame(values, index=model.design.index, columns=names)
-    return in_user_rows(made, model.design.user_rows)
+    index = model.design.index if newdata is None else newdata.index
+    names = [f"sim_{i + 1}" for i in range(n_sims)]
+    made = pd.DataFrame(
+        response_model.draw_each(generators).T, index=index, columns=names, copy=False
+    )
+    return made if newdata is not None else in_user_rows(made, model.design.user_rows)
 
 
 def kept_terms(model: FittedModel, use_u: bool, re_form: str | float | None) -> set[int]:

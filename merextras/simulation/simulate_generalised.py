@@ -13,8 +13,8 @@ from merextras.foundation.aliases import Array, IntArray, Rng
 from merextras.foundation.arguments import check_count, check_flag
 from merextras.foundation.rng import as_generator
 from merextras.model.design.user_rows import in_user_rows
-from merextras.model.generalised.draws import effects_anew, of_means
 from merextras.model.generalised.fitted import FittedGlmm
+from merextras.model.generalised.responses.draws import effects_anew, of_means
 from merextras.model.newdata.rows import NewRows, read_new
 from merextras.model.newdata.target import target_rows
 from merextras.model.newdata.trials import trials_of

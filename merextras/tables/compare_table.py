@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from merextras.accessors import likelihood
-from merextras.accessors.criteria import number_of
 from merextras.exceptions import InvalidArgumentError, NoRowsError
 from merextras.foundation.arguments import check_models
 from merextras.inference.ddf.method import check_method, method_of
@@ -27,7 +26,7 @@ __all__ = ["compare_table"]
 
 #: Stars by p-value, below which they are given.
 _STARS = {"***": 0.001, "**": 0.01, "*": 0.05}
-_FOOTER = {"aic": "AIC", "bic": "BIC", "log_lik": "log-likelihood"}
+_FOOTER = {"AIC": likelihood.aic, "BIC": likelihood.bic, "log-likelihood": likelihood.log_lik}
 
 
 @dataclass(frozen=True)
@@ -230,7 +229,7 @@ def _ordered(
 def _footer_rows(columns: Sequence[_Column]) -> list[str]:
     """Rows of the footer, levels of factors after the observations and criteria last."""
     found = list(dict.fromkeys(name for c in columns for name in c.footer))
-    last = ["fit by", *_FOOTER.values(), "R²", "R² marginal", "R² conditional"]
+    last = ["fit by", *_FOOTER, "R²", "R² marginal", "R² conditional"]
     return [n for n in found if n not in last] + [n for n in last if n in found]
 
 
@@ -257,15 +256,13 @@ def _column(
             rest["group"], rest["term"], levels_of, rest["estimate"], strict=True
         )
     }
-    footer = {"observations": str(int(number_of(model, "nobs")))}
+    footer = {"observations": str(likelihood.nobs(model))}
     footer |= {f"levels: {name}": str(count) for name, count in likelihood.ngrps(model).items()}
     if isinstance(model, FittedGlmm):
         footer["family"] = model.choice.text
-        footer["fit by"] = "ML"
-    else:
-        footer["fit by"] = "REML" if model.solution.reml else "ML"
-    for name, title in _FOOTER.items():
-        footer[title] = _number(number_of(model, name), digits)
+    footer["fit by"] = "REML" if model.reml else "ML"
+    for title, number in _FOOTER.items():
+        footer[title] = _number(number(model), digits)
     if r_squared:
         footer |= _r_squared(model, digits)
     return _Column(_texts(fixed, digits, levels), variances, footer)

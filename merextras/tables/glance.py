@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from merextras.accessors import generalised, likelihood
+from merextras.accessors import likelihood
 from merextras.accessors.estimates import mean_sigma
-from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.base import Table
 
@@ -42,26 +41,15 @@ def glance(m: object) -> pd.DataFrame:
     0   180  25.59  -871.81  1755.63  1774.79    1743.63          174
     """
     model = as_fitted(m, generalised=True)
-    if isinstance(model, FittedGlmm):
-        return Table(
-            {
-                "nobs": [generalised.nobs(model)],
-                "log_lik": [generalised.log_lik(model)],
-                "aic": [generalised.aic(model)],
-                "bic": [generalised.bic(model)],
-                "deviance": [generalised.deviance(model)],
-                "df_residual": [generalised.df_residual(model)],
-            }
-        )
-    name = "reml_crit" if model.solution.reml else "deviance"
+    sigma = {} if model.is_generalised else {"sigma": [mean_sigma(model)]}
     return Table(
         {
             "nobs": [likelihood.nobs(model)],
-            "sigma": [mean_sigma(model)],
+            **sigma,
             "log_lik": [likelihood.log_lik(model)],
             "aic": [likelihood.aic(model)],
             "bic": [likelihood.bic(model)],
-            name: [likelihood.deviance(model)],
+            "reml_crit" if model.reml else "deviance": [likelihood.deviance(model)],
             "df_residual": [likelihood.df_residual(model)],
         }
     )

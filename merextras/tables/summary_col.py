@@ -11,7 +11,6 @@ import pandas as pd
 from scipy import stats
 
 from merextras.accessors import likelihood
-from merextras.accessors.criteria import number_of
 from merextras.accessors.estimates import mean_sigma, var_corr
 from merextras.foundation.aliases import Array
 from merextras.inference.ddf.method import method_of, t_table
@@ -122,17 +121,17 @@ def for_summary_col(m: object, *, ddf: str = "satterthwaite", cluster: Any = Non
         pvalues=table["p_value"],
         df=table["df"].to_numpy(),
         model=_Model(model.design.response, names),
-        nobs=int(number_of(model, "nobs")),
-        llf=number_of(model, "log_lik"),
-        aic=number_of(model, "aic"),
-        bic=number_of(model, "bic"),
+        nobs=likelihood.nobs(model),
+        llf=likelihood.log_lik(model),
+        aic=likelihood.aic(model),
+        bic=likelihood.bic(model),
         scale=mean_sigma(model) ** 2,
         default_model_infos=_infos(model),
     )
 
 
 def _infos(model: Any) -> dict[str, Callable[[Any], str]]:
-    texts = {"N": str(int(number_of(model, "nobs")))}
+    texts = {"N": str(likelihood.nobs(model))}
     texts |= {f"Levels: {name}": str(count) for name, count in likelihood.ngrps(model).items()}
     for component in var_corr(model).components:
         for name, sd in zip(component.names, component.std_dev, strict=True):

@@ -10,9 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from merextras.accessors import generalised
 from merextras.accessors.estimates import ranef, var_corr
-from merextras.accessors.generalised import check_asymptotic
 from merextras.accessors.parameters import as_variances, kinds, parameter_names, parameters_of
 from merextras.accessors.ratios import check_ratio
 from merextras.exceptions import InvalidArgumentError
@@ -20,7 +18,6 @@ from merextras.foundation.aliases import Rng
 from merextras.foundation.arguments import check_choice, check_ci, one_of
 from merextras.foundation.renamed import new_names
 from merextras.inference.ddf.method import method_of, t_table
-from merextras.inference.intervals import profile_generalised
 from merextras.inference.intervals.bootstrap import bootstrap
 from merextras.inference.intervals.profile import profile
 from merextras.model.generalised.fitted import FittedGlmm
@@ -154,16 +151,15 @@ def tidy(
     wanted = _checked(effects)
     check_choice(scales, ("sdcor", "vcov"), "scales")
     parts = {}
-    if isinstance(model, FittedGlmm):
-        fixed = _fixed_of_glmm(model, ddf, cluster)
-    else:
-        method = method_of(
-            model, "asymptotic" if ddf is None else ddf, cluster=cluster, stacklevel=3
-        )
-        model = method.model
-        fixed = t_table(method, np.eye(model.solution.p))
-        fixed.insert(0, "term", list(model.design.fixed.names))
-        fixed = fixed if ddf is not None else fixed.drop(columns=["df", "p_value"])
+    name = "asymptotic" if ddf is None else ddf
+    method = method_of(model, name, cluster=cluster, stacklevel=3)
+    model = method.model
+    fixed = t_table(method, np.eye(len(model.fixed_estimates)))
+    fixed.insert(0, "term", list(model.design.fixed.names))
+    if model.is_generalised:
+        fixed = fixed.drop(columns="df")
+    elif ddf is None:
+        fixed = fixed.drop(columns=["df", "p_value"])
     if "fixed" in wanted:
         parts["fixed"] = fixed
     if "ran_pars" in wanted:
@@ -176,13 +172,6 @@ def tidy(
         table = ranef(model).to_frame() if effect == "ran_vals" else ran_coefs(model)
         parts[effect] = _with_wald(table, level) if how is not None else table
     return Table.of(_joined(parts))
-
-
-def _fixed_of_glmm(model: FittedGlmm, ddf: str | None, cluster: Any) -> pd.DataFrame:
-    check_asymptotic(ddf, "tidy", cluster)
-    table = generalised.summary(model).coefficients.copy()
-    table.insert(0, "term", list(model.design.fixed.names))
-    return table.reset_index(drop=True)
 
 
 def _as_ratios(table: pd.DataFrame) -> pd.DataFrame:
@@ -284,12 +273,7 @@ def _add_intervals(
     if how == "profile":
         wanted = [name for effect in parts for name in names[where[effect]]]
         scale = "sdcor" if scales == "sdcor" else "varcov"
-        profiled = (
-            profile_generalised.profile(model, wanted, level_max=level, scale=scale)
-            if isinstance(model, FittedGlmm)
-            else profile(model, wanted, level_max=level, scale=scale)
-        )
-        found = profiled.confint(level)
+        found = profile(model, wanted, level_max=level, scale=scale).confint(level)
     else:
         boot = bootstrap(model, n_sims=n_sims, rng=rng)
         if scales == "vcov":

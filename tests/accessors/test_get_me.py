@@ -11,7 +11,7 @@ from lme4_fits import REAL, expected, model_of, ours
 from properties.compare import close
 from tolerances import ADAPTER_CRITERION, ADAPTER_ESTIMATE, ADAPTER_SQUARES
 
-from merextras.accessors.get_me import _GETTERS, get_me
+from merextras.accessors.get_me import GETTERS, get_me
 from merextras.exceptions import InvalidArgumentError
 
 
@@ -148,14 +148,14 @@ def test_transposes_and_parts(shape):
         assert sorted(low[rows, cols]) == sorted(theta[start:end])
 
 
-@pytest.mark.parametrize("name", sorted(_GETTERS))
+@pytest.mark.parametrize("name", sorted(GETTERS))
 def test_every_name_gives_something(crossed, name):
     assert get_me(crossed, name) is not None
 
 
 def test_every_name_is_documented():
     documented = set(re.findall(r"\w+", get_me.__doc__.split("Raises")[0]))
-    assert set(_GETTERS) <= documented
+    assert set(GETTERS) <= documented
 
 
 def test_arrays_are_copies(slopes):

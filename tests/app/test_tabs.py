@@ -12,18 +12,14 @@ from merextras.app.tabs import tabs_of
 from merextras.reporting.cases import Cases
 from merextras.reporting.view import answered
 
+pytestmark = pytest.mark.usefixtures("figures_closed")
+
 FORMULAS = {
     "students": ("extro ~ open + agree + social + (1 | school)", "students"),
     "hsb": ("mathach ~ ses + C(female) + (ses | schid)", "hsb"),
     "crossed": ("diameter ~ 1 + (1 | plate) + (1 | sample)", "penicillin"),
     "nested": ("extro ~ open + (1 | school / class)", "students"),
 }
-
-
-@pytest.fixture(autouse=True)
-def _figures():
-    yield
-    plt.close("all")
 
 
 @pytest.fixture(scope="module", params=[*FORMULAS, "statsmodels"])

@@ -23,7 +23,7 @@ from merextras.exceptions import (
     RefitWarning,
     UnsupportedModelError,
 )
-from merextras.model.state.fitted import fit_at
+from merextras.model.state.fitting import fit_at
 
 FORMULA = "Reaction ~ Days + (Days | Subject)"
 SMALL = "Reaction ~ 1 + (Days | Subject)"
@@ -238,7 +238,8 @@ OTHERS = {
     "make_model", "model_checks", "report", "rlrt_sim", "stream_rows", "super_factor", "xyplot",
     "Gamma", "InverseWishart", "LmerControl", "MerMod", "ModelList", "ModelProducts", "Wishart",
     "GlmerMod", "check_laplace", "check_overdispersion", "check_zero_inflation", "glmer",
-    "glmer_nb", "median_odds_ratio", "m.call", "m.from_cross_products", "m.plot", "m.qqmath",
+    "glmer_list", "glmer_nb", "median_odds_ratio", "m.call", "m.from_cross_products", "m.plot",
+    "m.qqmath",
 }  # fmt: skip
 
 

@@ -16,42 +16,40 @@ from merextras.exceptions import MerextrasError, MerextrasWarning, UnsupportedMo
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.state.fitted import FittedModel
 
+pytestmark = pytest.mark.usefixtures("quiet")
+
 #: Methods that are a generalised model's own, or right for it as they are.
 SUPPORTED = {
-    "aic", "anova", "bic", "call", "coef", "confint", "cooks_distance", "deviance", "df_residual",
-    "drop1", "extract_aic", "family", "fitted", "fixef", "formula", "hat_trace", "hatvalues",
-    "influence", "is_glmm", "is_lmm", "is_nlmm", "is_reml", "is_singular", "log_lik", "model_frame",
-    "model_matrix", "ngrps", "nobs", "plot", "predict", "profile", "qqmath", "ranef", "re_pca",
-    "refit", "residuals", "rstudent", "simulate", "summary", "terms", "update", "var_corr", "vcov",
-    "weights",
+    "aic", "anova", "as_function", "bic", "block_description", "call", "coef", "confint",
+    "cooks_distance", "deviance", "df_residual", "drop1", "extract_aic", "family", "fitted",
+    "fixef", "formula", "get_l", "get_me", "hat_trace", "hatvalues", "influence", "is_glmm",
+    "is_lmm", "is_nlmm", "is_reml", "is_singular", "log_lik", "model_frame", "model_matrix",
+    "ngrps", "nobs", "plot", "predict", "profile", "qqmath", "ranef", "re_pca", "refit",
+    "refit_ml", "residuals", "rstudent", "simulate", "summary", "terms", "update", "var_corr",
+    "vcov", "weights",
 }  # fmt: skip
 #: Functions that are there, asked as of a linear model: numbers.
 FUNCTIONS = {
     "augment", "average_obs", "bootstrap", "check_collinearity", "check_convergence",
     "check_heteroscedasticity", "check_normality", "check_outliers", "check_predictions",
-    "check_singularity", "contest: text", "draw", "emmeans", "emmeans: at", "emmeans: weights",
-    "emtrends", "expected_rank", "fe_sim", "find_form_funs", "glance", "icc", "joint_tests",
-    "model_info", "pb_modcomp", "performance", "power", "predict_interval", "qq_residuals", "r2",
-    "random_obs", "ranova", "ranova: bootstrap", "ranova: terms", "re_extract", "re_impact",
-    "re_margins", "re_sd_extract", "re_sim", "residual_table", "rmse", "se_fixef", "se_ranef",
-    "sim", "sim_fitted", "theta_extract", "tidy", "what_if", "what_if: changes", "what_if_average",
-    "what_if_spread",
+    "check_singularity", "contest: text", "cross_validate", "draw", "emmeans", "emmeans: at",
+    "emmeans: weights", "emtrends", "expected_rank", "fe_sim", "find_form_funs", "glance",
+    "icc", "icc: intervals", "joint_tests", "model_info", "pb_modcomp", "performance", "power",
+    "predict_interval", "qq_residuals", "r2", "random_obs", "ranova", "ranova: bootstrap",
+    "ranova: terms", "re_extract", "re_impact", "re_margins", "re_sd_extract", "re_sim",
+    "residual_table", "rmse", "se_fixef", "se_ranef", "shrinkage", "sim", "sim_fitted", "step",
+    "sub_boot", "theta_extract", "tidy", "variance_decomposition", "what_if",
+    "what_if: changes", "what_if_average", "what_if_spread",
 }  # fmt: skip
 #: Functions that are there, whose results are not numbers alone; asked below.
 OTHER_RESULTS = {
     "all_fit", "check_model", "compare", "compare_table", "contest", "display", "fast_display",
-    "model_checks", "se_coef",
+    "model_checks", "se_coef", "standardize",
 }  # fmt: skip
 #: Likewise: a level, and correlations that this model has none of.
 WITHOUT_NUMBERS = {"re_corr_extract", "re_quantile"}
 #: Calls of a linear model's that are another one's for a generalised model; asked below.
 OTHERWISE = {"exact_lrt", "exact_rlrt: null"}
-#: Methods that are there, with arguments that are refused.
-REFUSED_ARGUMENTS = {
-    "m.vcov: robust",
-    "m.summary: ddf", "m.anova: ddf", "m.log_lik: reml", "m.deviance: reml", "m.update: reml",
-    "m.predict: prediction",
-}  # fmt: skip
 
 PROPERTIES = (property, functools.cached_property)
 EVERY = {**linear.SAME, **linear.TEXT, **linear.RANDOM, **linear.NEEDS_ROWS}
@@ -62,14 +60,10 @@ FURTHER = {
     "m.update: reml": lambda m: m.update(reml=True),
     "m.summary: ddf": lambda m: m.summary(ddf="satterthwaite"),
     "m.confint: ddf": lambda m: m.confint(method="wald", ddf="CR2"),
-    "m.summary: cluster": lambda m: m.summary(cluster="g"),
-    "m.anova: cluster": lambda m: m.anova(cluster="g"),
     "m.drop1: cluster": lambda m: m.drop1(cluster="g"),
-    "m.confint: cluster": lambda m: m.confint(method="wald", cluster="g"),
     "m.anova: ddf": lambda m: m.anova(ddf="kenward-roger"),
     "m.log_lik: reml": lambda m: m.log_lik(reml=True),
     "m.deviance: reml": lambda m: m.deviance(reml=True),
-    "m.predict: prediction": lambda m: m.predict(interval="prediction"),
     "rlrt_sim": lambda m: mx.exact_rlrt(m, n_sims=9),
     "ls_means": mx.ls_means,
     "kr_modcomp": lambda m: mx.kr_modcomp(m, "x"),
@@ -78,7 +72,7 @@ FURTHER = {
     "MerMod": mx.MerMod,
 }
 #: Functions without a model of their own above, that a generalised one has.
-MORE = {"explore", "for_summary_col", "lmer_list", "report"}
+MORE = {"explore", "for_summary_col", "glmer_list", "lmer_list", "report"}
 
 
 @functools.cache
@@ -105,13 +99,6 @@ REFUSED = [
     and n not in OTHERWISE
     and n not in FUNCTIONS | WITHOUT_NUMBERS | OTHER_RESULTS
 ]
-
-
-@pytest.fixture(autouse=True)
-def _quiet():
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", MerextrasWarning)
-        yield
 
 
 @pytest.mark.parametrize("name", [*REFUSED, *FURTHER])
@@ -155,6 +142,7 @@ def test_other_results():
     assert "deviance" in repr(mx.display(m))
     assert "DIC" not in repr(mx.display(m))
     np.testing.assert_allclose(mx.se_coef(m)["fixef"], np.sqrt(np.diag(m.vcov())))
+    assert mx.standardize(m).log_lik() == pytest.approx(m.log_lik())
     small_effects = mx.contest(m, np.eye(4)[1:3])
     np.testing.assert_allclose(small_effects.iloc[0], m.anova().loc["c"], rtol=1e-9)
 

@@ -8,7 +8,6 @@ its own here or in `test_residual_by`; and what can't be had refuses, naming the
 from __future__ import annotations
 
 import functools
-import warnings
 
 import matplotlib as mpl
 import numpy as np
@@ -18,7 +17,9 @@ from every_verb import test_streamed_verbs
 from tolerances import CHUNKS_ESTIMATES
 
 import merextras as mx
-from merextras.exceptions import MerextrasWarning, UnsupportedModelError
+from merextras.exceptions import UnsupportedModelError
+
+pytestmark = pytest.mark.usefixtures("quiet")
 
 mpl.use("agg")
 
@@ -240,13 +241,6 @@ REFUSED = {
     "m.summary: kenward-roger": lambda m: m.summary(ddf="kenward-roger"),
     "m.to_statsmodels": lambda m: m.to_statsmodels(),
 }
-
-
-@pytest.fixture(autouse=True)
-def _quiet():
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", MerextrasWarning)
-        yield
 
 
 @pytest.mark.parametrize("name", SAME)

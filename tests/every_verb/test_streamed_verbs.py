@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import warnings
 
 import numpy as np
 import pandas as pd
@@ -11,7 +10,9 @@ import pytest
 from chunk_models import table
 
 import merextras as mx
-from merextras.exceptions import MerextrasError, MerextrasWarning, NoRowsError
+from merextras.exceptions import MerextrasError, NoRowsError
+
+pytestmark = pytest.mark.usefixtures("quiet")
 
 FORMULA = "y ~ x * c + (1 + I(x - 50) | g) + (1 | h)"
 SMALL = "y ~ x + c + (1 | g) + (1 | h)"
@@ -226,6 +227,7 @@ OTHERS = {
     "check_zero_inflation",
     "for_summary_col",
     "glmer",
+    "glmer_list",
     "glmer_nb",
     "median_odds_ratio",
     "icc_from_data",
@@ -254,13 +256,6 @@ def _numbers(found):
     if isinstance(found, pd.DataFrame):
         found = found.select_dtypes(["number", "bool"])
     return np.asarray(found, dtype=float)
-
-
-@pytest.fixture(autouse=True)
-def _quiet():
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", MerextrasWarning)
-        yield
 
 
 @pytest.mark.parametrize("name", SAME)

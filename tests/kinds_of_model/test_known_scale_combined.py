@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from known_scale_models import bcg, covariance_of, crossed, dense, meta, two_factors
 from known_scale_models import given as covariances_at
+from oracle.kenward_roger import adjusted_covariance
 from scipy import optimize, stats
 from structure_models import data
 from tolerances import DENSE_OPTIMUM, KNOWN_SCALE, NUMERIC_HESSIAN
@@ -235,21 +236,7 @@ def test_kenward_roger_of_a_structure(curved):
     m = curved
     x = m.design.x
     first, second = differences(lambda t: covariance_at(m, t), m.theta, 1e-3)
-    inverse = np.linalg.inv(covariance_at(m, m.theta))
-    phi = np.linalg.inv(x.T @ inverse @ x)
-    p = inverse - inverse @ x @ phi @ x.T @ inverse
-    moved = np.array([p @ each for each in first])
-    gram = np.einsum("iab,jba->ij", moved, moved)
-    w = 2.0 * np.linalg.inv(gram)
-    inner = np.array([x.T @ inverse @ each @ inverse @ x for each in first])
-    total = np.zeros_like(phi)
-    for i, j in np.ndindex(w.shape):
-        q = x.T @ inverse @ first[i] @ inverse @ first[j] @ inverse @ x
-        along = np.array([np.sum((p @ second[i, j]) * each.T) for each in moved])
-        tangent = np.einsum("e,ekl->kl", np.linalg.solve(gram, along), inner)
-        r = x.T @ inverse @ second[i, j] @ inverse @ x - tangent
-        total += w[i, j] * (q - inner[i] @ phi @ inner[j] - 0.25 * r)
-    expected = phi + 2.0 * phi @ total @ phi
+    expected = adjusted_covariance(covariance_at(m, m.theta), first, second, x)
     found = mx.vcov_adj(m).to_numpy()
     np.testing.assert_allclose(found, expected, rtol=0.0, atol=2e-5 * np.max(np.abs(expected)))
     assert not np.allclose(found, m.vcov(), rtol=1e-4)

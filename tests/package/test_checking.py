@@ -1,6 +1,5 @@
 import pickle
 
-import matplotlib.pyplot as plt
 import pytest
 from lmer_models import csv
 from performance_models import data_of, model_of
@@ -8,11 +7,7 @@ from performance_models import data_of, model_of
 import merextras as mx
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
 
-
-@pytest.fixture(autouse=True)
-def _figures():
-    yield
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("figures_closed")
 
 
 def test_the_verdicts_are_those_of_the_checks():

@@ -9,7 +9,6 @@ import pickle
 import re
 import warnings
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,12 +18,7 @@ from merextras import r
 from merextras.exceptions import InvalidArgumentError, RefitWarning
 from merextras.foundation import hints
 
-
-@pytest.fixture(autouse=True)
-def figures():
-    """Close what was drawn."""
-    yield
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("figures_closed")
 
 
 @pytest.fixture(scope="module")

@@ -232,3 +232,85 @@ def test_spread_without_correlations():
     sigmas = [m.sigma() for m in fits]
     np.testing.assert_allclose(table["mean"].iloc[-1], np.mean(sigmas))
     np.testing.assert_allclose(table["sd"].iloc[-1], np.std(sigmas, ddof=1))
+
+
+def _herds():
+    """The data sets that the R script makes."""
+    from glmer_pieces import EXPECTED as PIECES
+
+    cbpp = mx.load_dataset("cbpp").assign(period=lambda d: d["period"].astype(str))
+    return [cbpp.assign(x=x) for x in PIECES["list"]["x"]], PIECES["list"]
+
+
+HERDS = "cbind(incidence, size - incidence) ~ x + period + (1 | herd)"
+
+
+def test_generalised_fits_are_mertools():
+    data, expected = _herds()
+    fits = mx.glmer_list(HERDS, data)
+    assert all(m.is_glmm() for m in fits)
+    order = ["Intercept", "x", "period[T.2]", "period[T.3]", "period[T.4]"]
+    for m, one in zip(fits, expected["each"], strict=True):
+        np.testing.assert_allclose(m.fixef()[order], one["fixef"], rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(m.vcov().loc[order, order], one["vcov"], rtol=5e-3, atol=1e-4)
+        sd = m.var_corr().to_frame()["sdcor"].iloc[0]
+        assert sd == pytest.approx(one["sd"], rel=1e-4)
+    pooled = fits.pool()
+    # merTools sorts terms by name.
+    means = pooled.table.set_index("term")["estimate"]
+    terms = ["Intercept", "period[T.2]", "period[T.3]", "period[T.4]", "x"]
+    np.testing.assert_allclose(means[terms], expected["estimate"], rtol=1e-4)
+    within = np.mean([m.vcov().to_numpy() for m in fits], axis=0)
+    between = np.cov(np.array([m.fixef() for m in fits]).T)
+    np.testing.assert_allclose(pooled.total, within + 4.0 / 3.0 * between, rtol=1e-9)
+    by_r = mx.r.glmerModList(HERDS, data=data, family="binomial")
+    assert by_r.fixef().equals(fits.fixef())
+
+
+def test_generalised_options_warnings_and_errors():
+    data, _ = _herds()
+    same = mx.glmer_list(HERDS, dict(zip("abc", data, strict=True)), n_jobs=2)
+    assert same.names == ("a", "b", "c")
+    np.testing.assert_array_equal(same.fixef(), mx.glmer_list(HERDS, data).fixef())
+    counts = mx.glmer_list(
+        "incidence ~ x + (1 | herd)",
+        [d.assign(logs=np.log(d["size"])) for d in data],
+        "poisson", offset="logs",
+    )  # fmt: skip
+    assert counts[0].family() == "poisson(log)"
+    assert counts[0].design.offset is not None
+    shares = [d.assign(share=d["incidence"] / d["size"]) for d in data]
+    weighted = mx.glmer_list("share ~ x + period + (1 | herd)", shares, weights="size", n_agq=3)
+    assert weighted[0].n_agq == 3
+
+    def double(x):
+        return 2.0 * x
+
+    named = mx.glmer_list("incidence ~ double(x) + (1 | herd)", data, "poisson")
+    assert double(1) == 2.0
+    assert "double(x)" in named.fixef().index
+    none = [d.assign(incidence=(d["x"] > d["x"].median()).astype(int)) for d in data]
+    with pytest.warns(Warning, match=r"3 of 3 fits \(0, 1, 2\)"):
+        mx.glmer_list(
+            "incidence ~ 1 + (1 | herd)",
+            [
+                d.assign(incidence=1 - i["incidence"] * 0 + (np.arange(56) % 2))
+                for d, i in zip(data, none, strict=True)
+            ],
+            "poisson",
+        )
+    with pytest.raises(InvalidArgumentError, match="data set '1'"):
+        mx.glmer_list(HERDS, [data[0], data[1].drop(columns="x")])
+    with pytest.raises(InvalidArgumentError, match="name of a column"):
+        mx.glmer_list(HERDS, data, offset=np.zeros(56))
+    with pytest.raises(InvalidArgumentError, match="is one data set"):
+        mx.glmer_list(HERDS, data[0])
+    with pytest.raises(UnsupportedModelError, match="quasi"):
+        mx.glmer_list(HERDS, data, "quasipoisson")
+
+
+def test_blme_lists_have_its_prior():
+    sleep = mx.load_dataset("sleepstudy")
+    found = mx.r.blmerModList("Reaction ~ Days + (Days | Subject)", data=[sleep, sleep])
+    one = mx.lmer("Reaction ~ Days + (Days | Subject)", sleep, cov_prior="wishart")
+    np.testing.assert_allclose(found[0].theta, one.theta)

@@ -9,7 +9,6 @@ import subprocess
 import sys
 
 import matplotlib as mpl
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,6 +18,8 @@ from arm_models import data_of, model, raw_fit
 import merextras as mx
 from merextras import r
 from merextras.exceptions import InvalidArgumentError, NotAvailableError, UnsupportedModelError
+
+pytestmark = pytest.mark.usefixtures("figures_closed")
 
 mpl.use("Agg")
 
@@ -39,20 +40,13 @@ WANTED = """
     expectedRank REimpact REmargins REquantile REextract thetaExtract REsdExtract REcorrExtract
     modelInfo averageObs randomObs draw findFormFuns wiggle superFactor RMSE ICC subBoot fastdisp
     vcovCR KRmodcomp SATmodcomp PBmodcomp ls_means test cld
-    plotREimpact shinyMer powerSim powerCurve extend makeLmer
+    plotREimpact shinyMer powerSim powerCurve extend makeLmer lmerModList glmerModList blmerModList
 """.split()  # noqa: SIM905 (a screen of names, not of lines)
 
 
 @pytest.fixture
 def students():
     return data_of("students")
-
-
-@pytest.fixture(autouse=True)
-def figures():
-    """Close what was drawn."""
-    yield
-    plt.close("all")
 
 
 def same(a, b):

@@ -6,25 +6,19 @@ import inspect
 import json
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 from properties.compare import close
-from tolerances import LMER_CRITERION, LMER_THETA, PROFILE_INTERVAL
+from tolerances import GLMM_AGAINST_LME4, LMER_CRITERION, LMER_THETA, PROFILE_INTERVAL
 
 import merextras as mx
 from merextras import r
 from merextras.exceptions import InvalidArgumentError, RankDeficientWarning, RefitWarning
 
+pytestmark = pytest.mark.usefixtures("figures_closed")
+
 EXPECTED = json.loads((Path(__file__).parents[1] / "reference/r_idioms/expected.json").read_text())
-
-
-@pytest.fixture(autouse=True)
-def figures():
-    """Close what was drawn."""
-    yield
-    plt.close("all")
 
 
 @pytest.fixture(scope="module")
@@ -363,8 +357,6 @@ def test_ml_fit_by_kenward_roger_warns(models):
 
 
 def test_glmer_as_r_spells_it():
-    from merextras import r
-
     cbpp = mx.load_dataset("cbpp")
     formula = "cbind(incidence, size - incidence) ~ C(period) + (1 | herd)"
     m = r.glmer(formula, cbpp, "binomial", nAGQ=5, subset=cbpp["herd"] != cbpp["herd"].iloc[0])
@@ -373,3 +365,62 @@ def test_glmer_as_r_spells_it():
     nb = r.glmer_nb("size ~ C(period) + (1 | herd)", cbpp)
     assert nb.family() == "negative_binomial(log)"
     assert r.REsim(m, nsims=50, oddsRatio=True, seed=1)["mean"].gt(0.0).all()
+
+
+@pytest.fixture(scope="module")
+def herds():
+    formula = "cbind(incidence, size - incidence) ~ period + (1 | herd)"
+    cbpp = mx.load_dataset("cbpp")
+    return r.glmer(formula, cbpp.assign(period=cbpp["period"].astype(str)), "binomial")
+
+
+class TestGeneralised:
+    """R's scales: the methods of ours answer on others."""
+
+    def test_as_in_R(self, herds):
+        lme4 = EXPECTED["glmer"]
+        close(r.deviance(herds), lme4["deviance"], GLMM_AGAINST_LME4)
+        close(r.predict(herds)[:6], lme4["link"], GLMM_AGAINST_LME4)
+        close(r.predict(herds, re_form="NA")[:6], lme4["zero"], GLMM_AGAINST_LME4)
+        close(r.predict(herds, type="response")[:6], lme4["response"], GLMM_AGAINST_LME4)
+        assert r.predict(herds, type="response").equals(herds.predict())
+        assert r.deviance(herds) < herds.deviance() == -2.0 * r.logLik(herds)
+        population = herds.predict(re_form="population")
+        assert r.predict(herds, re_form="population").equals(population)
+
+    def test_of_a_linear_model_there_is_one_scale(self, models):
+        m = models["correlated"]
+        for scale in (None, "link", "response"):
+            assert r.predict(m, type=scale).equals(m.predict())
+        with pytest.raises(InvalidArgumentError, match="type='odds': allowed: 'link', 'response'"):
+            r.predict(m, type="odds")
+        assert r.deviance(m.refit_ml()) == m.refit_ml().deviance()
+
+    def test_predictInterval(self, herds, models):
+        ours = mx.predict_interval(herds, n_sims=50, rng=1)
+        for said in ({}, {"type": "probability"}):
+            assert r.predictInterval(herds, n_sims=50, seed=1, **said).equals(ours)
+        with pytest.raises(InvalidArgumentError, match="'linear.prediction': intervals of a gen"):
+            r.predictInterval(herds, type="linear.prediction")
+        linear = r.predictInterval(models["nested"], type="linear.prediction", seed=1)
+        assert linear.equals(mx.predict_interval(models["nested"], rng=1))
+
+    def test_control(self, herds):
+        assert r.glmerControl() == mx.LmerControl()
+        control = r.glmerControl("bobyqa", tolPwrss=1e-9, optCtrl={"maxfun": 2e5}, calc_derivs=0)
+        assert control == mx.LmerControl(max_iterations=200_000)
+        again = r.glmer(herds.formula(), herds.model_frame(), "binomial", control=control)
+        assert again.log_lik() == herds.log_lik()
+        with pytest.raises(InvalidArgumentError, match="glmerControl has no 'tolPwrs'.*'tolPwrss'"):
+            r.glmerControl(tolPwrs=1)
+
+    def test_every_option_of_rs_control_is_known(self):
+        defaults = {"check_rankX": "message+drop.cols", "optCtrl": None, "optimizer": "bobyqa"}
+        for name in EXPECTED["glmer_control"]:
+            assert r.glmerControl(**{name: defaults.get(name, "stop")}) == mx.LmerControl()
+
+    def test_checks(self, herds):
+        found = r.check_overdispersion(x=herds, n_sims=20, rng=1)
+        assert found.ratio == mx.check_overdispersion(herds, n_sims=20, rng=1).ratio
+        zeros = r.check_zeroinflation(herds, n_sims=20, rng=1)
+        assert zeros.observed == mx.check_zero_inflation(herds, n_sims=20, rng=1).observed

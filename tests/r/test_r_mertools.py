@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,12 +11,7 @@ from tolerances import BOTH_SIMULATED
 import merextras as mx
 from merextras import r
 
-
-@pytest.fixture(autouse=True)
-def figures():
-    """Close what was drawn."""
-    yield
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("figures_closed")
 
 
 def test_by_R_keywords():

@@ -21,18 +21,14 @@ from merextras.reporting.contents import (
 )
 from merextras.reporting.view import answered, preamble
 
+pytestmark = pytest.mark.usefixtures("figures_closed")
+
 FORMULAS = {
     "students": ("extro ~ open + agree + social + (1 | school)", "students"),
     "slopes": ("Reaction ~ Days + (Days | Subject)", "sleepstudy"),
     "crossed": ("diameter ~ 1 + (1 | plate) + (1 | sample)", "penicillin"),
     "nested": ("extro ~ open + agree + (1 | school / class)", "students"),
 }
-
-
-@pytest.fixture(autouse=True)
-def _figures():
-    yield
-    plt.close("all")
 
 
 @pytest.fixture(scope="module", params=[*FORMULAS, "statsmodels"])

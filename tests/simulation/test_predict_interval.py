@@ -21,7 +21,8 @@ from merextras.datasets import load_dataset
 from merextras.exceptions import ApproximationWarning, InvalidArgumentError
 from merextras.mermod import MerMod
 from merextras.model.newdata.rows import new_rows
-from merextras.model.state.fitted import FittedModel, fit_at
+from merextras.model.state.fitted import FittedModel
+from merextras.model.state.fitting import fit_at
 from merextras.prediction.rows.predict import predict
 from merextras.simulation.interval_tables import intervals
 from merextras.simulation.predict_interval import predict_interval

@@ -17,7 +17,8 @@ from merextras.exceptions import InvalidArgumentError
 from merextras.model.columns.array_columns import ColumnsPart
 from merextras.model.columns.covariates import Covariates
 from merextras.model.design.design import RowDesign, Term
-from merextras.model.state.fitted import FittedModel, fit_at
+from merextras.model.state.fitted import FittedModel
+from merextras.model.state.fitting import fit_at
 from merextras.simulation.re_sim import fe_sim, re_sim
 from merextras.simulation.sim import sim
 

@@ -24,7 +24,8 @@ from tolerances import LME4_JOINT, MONTE_CARLO, SAME_DRAWS
 
 from merextras.datasets import load_dataset
 from merextras.exceptions import InvalidArgumentError, SingularFitWarning
-from merextras.model.state.fitted import FittedModel, fit_at
+from merextras.model.state.fitted import FittedModel
+from merextras.model.state.fitting import fit_at
 from merextras.simulation.sim import sim, sim_fitted
 
 REFERENCE = Path(__file__).parents[1] / "reference" / "accessors" / "expected.json"

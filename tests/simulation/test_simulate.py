@@ -104,10 +104,10 @@ def test_the_frame(sleep):
 
 
 def test_blocks_do_not_matter(slopes, monkeypatch):
-    from merextras.simulation import simulate as module
+    from merextras.model.fit import response_draws
 
     draws = slopes.simulate(5, rng=5)
-    monkeypatch.setattr(module, "_BLOCK", 360)
+    monkeypatch.setattr(response_draws, "_TOGETHER", 360)
     pd.testing.assert_frame_equal(slopes.simulate(5, rng=5), draws, rtol=SAME_DRAWS)
 
 

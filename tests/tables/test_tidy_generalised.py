@@ -45,7 +45,7 @@ def test_bootstrap_intervals_and_modes():
 
 
 def test_what_is_refused():
-    with pytest.raises(UnsupportedModelError, match="ddf=None"):
+    with pytest.raises(UnsupportedModelError, match="ddf='asymptotic'"):
         mx.tidy(models.cbpp(), ddf="satterthwaite")
     with pytest.raises(InvalidArgumentError, match="exponentiate=True"):
         mx.tidy(models.cbpp("binomial(probit)"), exponentiate=True)

@@ -22,7 +22,8 @@ from merextras.foundation.jobs import in_order
 from merextras.model.columns.levels import grouping
 from merextras.model.design.design import Design
 from merextras.model.design.user_rows import expected, rows_of_fit
-from merextras.model.state.fitted import FittedModel, refit_start
+from merextras.model.state.fitted import FittedModel
+from merextras.model.state.fitting import refit_start
 from merextras.model.state.one_sigma import require_one_sigma
 from merextras.results.estimates.influence import Influence
 

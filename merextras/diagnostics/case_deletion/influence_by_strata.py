@@ -17,7 +17,8 @@ from merextras.accessors.parameters import (
     residual_names,
 )
 from merextras.engine.deletion.estimates import Estimates, Refits, measured
-from merextras.engine.deletion.tables import Deletions, Whole, displacement_of
+from merextras.engine.deletion.one_by_one import displacement_of
+from merextras.engine.deletion.tables import Deletions, Whole
 from merextras.foundation.aliases import Array, IntArray
 from merextras.foundation.jobs import in_order
 from merextras.model.fit.part_of_rows import fit_to_part

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -19,21 +19,22 @@ from merextras.accessors.parameters import (
 )
 from merextras.diagnostics.case_deletion.influence import METHODS, row_groups
 from merextras.engine.deletion.estimates import Estimates, Refits, against
-from merextras.engine.deletion.tables import NO_LEVELS, NO_RANK, NO_ROWS, NO_STEP, NOT_CONVERGED
+from merextras.engine.deletion.tables import NO_STEP
 from merextras.engine.generalised.criterion.laplace import Laplace, LaplacePoint
 from merextras.engine.generalised.searches.optimum import POSITIVE
-from merextras.engine.generalised.searches.search import GlmmControl, optimise
 from merextras.engine.generalised.searches.steps import inverse, least_eigenvalue, newton_step
 from merextras.engine.kernels import dense
-from merextras.exceptions import InvalidArgumentError
 from merextras.foundation.aliases import Array, IntArray
 from merextras.foundation.arguments import check_choice, check_jobs
 from merextras.foundation.jobs import in_order
-from merextras.model.design.rank import dependent_columns
-from merextras.model.fit.part_of_rows import part_of
-from merextras.model.generalised.fit import Request, criterion_of
-from merextras.model.generalised.fitted import FittedGlmm, GlmmFit
-from merextras.model.generalised.separated import separation_of
+from merextras.model.generalised.fit import criterion_of
+from merextras.model.generalised.fitted import FittedGlmm
+from merextras.model.generalised.other_rows import (
+    fit_part,
+    part_of_model,
+    request_of,
+    translated,
+)
 from merextras.results.estimates.influence import Influence
 
 # Refits in a process before it reports, and how many take long enough for a progress bar.
@@ -188,45 +189,16 @@ class _Without:
     def _refit(self, g: int) -> tuple[LaplacePoint, Array] | str:
         """The point of the rows that are left, with the covariance of beta; or why not."""
         model, rows = self.model, np.flatnonzero(self.codes != g)
-        reason = _too_few(model.design.x[rows])
-        if reason:
-            return reason
-        design = part_of(model.design, rows, keep_levels=False)
-        if any(len(term.levels) < 2 for term in design.terms):
-            return NO_LEVELS
-        try:
-            response = model.response.part(rows, model.choice)
-        except InvalidArgumentError as err:
-            return str(err)
-        request = Request(model.choice, replace(model.control, start=None), model.n_agq)
-        criterion = criterion_of(design, response, request)
-        start = translated(model.laplace, criterion)
-        if not self.full:
-            return _stepped(model, criterion, start)
-        n = criterion.covariances.n
-        start[:n] = criterion.covariances.inside(start[:n], 0.1)
-        with np.errstate(all="ignore"):
-            optimum = optimise(criterion, start, control=GlmmControl(model.control.tolerance, 200))
-        if not optimum.converged:
-            return NOT_CONVERGED
-        fit = GlmmFit(design, response, model.choice, optimum, 0, request.control, model.n_agq)
-        refitted = FittedGlmm(fit)  # type: ignore[arg-type]
-        return separation_of(refitted) or (optimum.point, refitted.fixed_covariance)
-
-
-def _too_few(x: Array) -> str:
-    """Why the fixed effects of some rows can't be estimated, if they can't."""
-    if len(x) <= x.shape[1]:
-        return NO_ROWS
-    return NO_RANK if dependent_columns(x) else ""
-
-
-def translated(point: LaplacePoint, new: Laplace) -> Array:
-    """The parameters of a point in the coordinates of the same model's criterion of other rows."""
-    old = point.criterion
-    theta, beta, phi = old.split(point.x)
-    own = dense.divided(new.table.transform, old.beta_of(beta)[:, None])[:, 0]
-    return np.concatenate([new.own_theta(old.user_theta(theta)), own, phi])
+        if self.full:
+            refitted = fit_part(model, rows)
+            if isinstance(refitted, str):
+                return refitted
+            return refitted.laplace, refitted.fixed_covariance
+        made = part_of_model(model, rows)
+        if isinstance(made, str):
+            return made
+        criterion = criterion_of(*made, request_of(model))
+        return _stepped(model, criterion, translated(model.laplace, criterion))
 
 
 def _stepped(model: FittedGlmm, criterion: Laplace, x: Array) -> tuple[LaplacePoint, Array] | str:

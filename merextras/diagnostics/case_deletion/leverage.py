@@ -6,11 +6,9 @@ import numpy as np
 import pandas as pd
 
 from merextras.accessors import generalised
-from merextras.accessors.rows import residual_values
+from merextras.accessors.rows import by_row, residual_values
 from merextras.engine.posterior import leverage
-from merextras.engine.solution.pls import Solution
 from merextras.foundation.aliases import Array
-from merextras.model.design.user_rows import in_user_rows
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.state.fitted import FittedModel
 
@@ -57,7 +55,7 @@ def hatvalues(model: FittedModel) -> pd.Series:
     >>> round(m.hat_trace(), 3)
     29.022
     """
-    return _by_row(model, hat_values(model), "hatvalues")
+    return by_row(model, hat_values(model), "hatvalues")
 
 
 def hat_trace(model: FittedModel) -> float:
@@ -74,7 +72,7 @@ def hat_trace(model: FittedModel) -> float:
     -------
     float
     """
-    return leverage.hat_trace(_linear(model))
+    return leverage.hat_trace(model.working)
 
 
 def rstudent(model: FittedModel) -> pd.Series:
@@ -93,7 +91,7 @@ def rstudent(model: FittedModel) -> pd.Series:
     Series, (n,)
         Zero for a row of weight zero; NaN for a row with a leverage of one, which has no residual.
     """
-    return _by_row(model, student_values(model), "rstudent")
+    return by_row(model, student_values(model), "rstudent")
 
 
 def student_values(model: FittedModel) -> Array:
@@ -124,24 +122,19 @@ def cooks_distance(model: FittedModel) -> pd.Series:
         Zero for a row of weight zero; NaN for a row with a leverage of one, and for a model without
         fixed effects.
     """
-    return _by_row(model, cook_values(model), "cooks_distance")
+    return by_row(model, cook_values(model), "cooks_distance")
 
 
 def cook_values(model: FittedModel) -> Array:
     """The same of the rows of the fit, (n,)."""
     pearson, hat = _pearson(model), hat_values(model)
-    linear = _linear(model)
+    linear = model.working
     unit = generalised.unit_of(model) if isinstance(model, FittedGlmm) else linear.sigma2
     with np.errstate(invalid="ignore", divide="ignore"):
         size = np.divide(hat, _left(hat) ** 2) / np.float64(linear.p)
         values = pearson**2 / unit * size
     values[~np.isfinite(values)] = np.nan
     return np.asarray(values)
-
-
-def _by_row(model: FittedModel, values: Array, name: str) -> pd.Series:
-    made = pd.Series(values, index=model.design.index, name=name)
-    return in_user_rows(made, model.design.user_rows)
 
 
 # A leverage that is one but for rounding.
@@ -165,12 +158,7 @@ def hat_values(model: FittedModel) -> Array:
         weights = seen if weights is None else weights * seen
     if isinstance(model, FittedGlmm):
         weights = model.observed_weights
-    return leverage.hat_values(_linear(model), design.x, rows, weights)
-
-
-def _linear(model: FittedModel) -> Solution:
-    """The linear model whose hat matrix it is: a generalised model's working one."""
-    return model.working if isinstance(model, FittedGlmm) else model.solution
+    return leverage.hat_values(model.working, design.x, rows, weights)
 
 
 def _pearson(model: FittedModel) -> Array:

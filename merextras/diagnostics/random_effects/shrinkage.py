@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from merextras.diagnostics.random_effects.level_equations import solved
+from merextras.diagnostics.random_effects.shrinkage_generalised import complete_pooling, own_data
 from merextras.engine.kernels import blocks, dense
 from merextras.exceptions import InvalidArgumentError
 from merextras.foundation.aliases import Array
 from merextras.foundation.arguments import one_of
+from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
 
 __all__ = ["shrinkage"]
-
-#: Smallest eigenvalue of a level's cross-products, scaled to a unit diagonal.
-_DEPENDENT = 1e-10
 
 
 def shrinkage(m: object, group: str | None = None) -> pd.DataFrame:
@@ -40,7 +40,8 @@ def shrinkage(m: object, group: str | None = None) -> pd.DataFrame:
         effect: n observations; `partial_pooling` is ``coef(m)``; `complete_pooling` the
         least-squares fit of the fixed part to all rows, the same for all levels (zero for an
         effect without a fixed counterpart). `no_pooling` is NaN where the level's rows do not
-        determine its coefficients. What `plot_shrinkage` draws.
+        determine its coefficients; of a model of `glmer` also where its likelihood rises without
+        end, as all of its responses are alike or separated. What `plot_shrinkage` draws.
 
     Raises
     ------
@@ -49,6 +50,10 @@ def shrinkage(m: object, group: str | None = None) -> pd.DataFrame:
 
     Notes
     -----
+    Of a generalised model (`glmer`) the coefficients of a level alone are the maximum of the
+    likelihood of its rows, and `complete_pooling` is the generalised linear model of all rows, on
+    the scale of the linear predictor; the dispersion is the model's.
+
     R: ``lme4::lmList`` for `no_pooling` where all fixed effects vary by the factor, and ``lm`` for
     `complete_pooling`. Gelman, A. and Hill, J. (2007). *Data Analysis Using Regression and
     Multilevel/Hierarchical Models*, section 12.2. Cost: O(n k**2 + J k**3) for J levels.
@@ -62,22 +67,25 @@ def shrinkage(m: object, group: str | None = None) -> pd.DataFrame:
     0   308  Intercept  10      244.19           253.66            251.41
     1   309  Intercept  10      205.05           211.01            251.41
     """
-    model = as_fitted(m)
+    model = as_fitted(m, generalised=True)
     factor = _chosen(model, group)
     design = model.design
     numbers = design.terms_of(factor)
     terms = [design.terms[t] for t in numbers]
     names = [name for term in terms for name in term.names]
-    modes = np.hstack([model.solution.b[t] for t in numbers])
-    pooled = _least_squares(model)
+    modes = np.hstack([model.modes[t] for t in numbers])
+    if isinstance(model, FittedGlmm):
+        pooled, own = complete_pooling(model), own_data(model, numbers)
+    else:
+        pooled, own = _least_squares(model), _own_data(model, numbers)
     beta, complete = np.zeros(len(names)), np.zeros(len(names))
     for i, name in enumerate(names):
         target = design.fixed_name(name)
         if target is not None:
             j = list(design.fixed.names).index(target)
-            beta[i], complete[i] = model.solution.beta[j], pooled[j]
+            beta[i], complete[i] = model.fixed_estimates[j], pooled[j]
     partial = beta + modes
-    alone = partial + _own_data(model, numbers)
+    alone = partial + own
     counts = np.ones(design.n) if design.frequencies is None else design.frequencies
     used = design.observed
     n = np.bincount(terms[0].rows.codes[used], counts[used], minlength=len(modes))
@@ -123,16 +131,6 @@ def _own_data(model: FittedModel, numbers: list[int]) -> Array:
     w = np.ones(design.n)
     for extra in (design.precision, design.frequencies):
         w = w if extra is None else w * extra
-    codes, levels, k = rows[0].codes, rows[0].n_levels, z.shape[1]
+    codes, levels = rows[0].codes, rows[0].n_levels
     right = blocks.sum_by(z * (w * (design.y - model.mu))[:, None], codes, levels)
-    gram = np.empty((levels, k, k))
-    for a in range(k):
-        gram[:, a] = blocks.sum_by(z * (w * z[:, a])[:, None], codes, levels)
-    size = np.sqrt(np.einsum("jkk->jk", gram))
-    size = np.where(size > 0.0, size, 1.0)
-    scaled = gram / (size[:, :, None] * size[:, None, :])
-    known = np.linalg.eigvalsh(scaled)[:, 0] > _DEPENDENT
-    out = np.full((levels, k), np.nan)
-    solved = np.linalg.solve(scaled[known], (right / size)[known][:, :, None])[:, :, 0]
-    out[known] = solved / size[known]
-    return out
+    return solved(z, w, codes, right)

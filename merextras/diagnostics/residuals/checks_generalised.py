@@ -12,7 +12,7 @@ from merextras.diagnostics.residuals.simulated import Simulated, distance_from_u
 from merextras.foundation.aliases import Array
 from merextras.model.design.user_rows import in_user_rows
 from merextras.model.generalised.fitted import FittedGlmm
-from merextras.model.generalised.probabilities import places_over_effects
+from merextras.model.generalised.responses.probabilities import places_over_effects
 from merextras.results.checks.check import HeteroscedasticityCheck, OutlierCheck
 
 #: Number, statistic, p-value, skewness, excess kurtosis, name of the test, note.

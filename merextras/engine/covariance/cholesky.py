@@ -16,11 +16,6 @@ def lower_indices(k: int) -> tuple[IntArray, IntArray]:
     return rows, cols
 
 
-def factor_of(covariance: Array) -> Array:
-    """Lower triangular L with L L' = covariance, which may be singular."""
-    return np.asarray(factors_of(np.asarray(covariance, dtype=float)[None])[0])
-
-
 def factors_of(covariances: Array) -> Array:
     """Lower triangular factors of (m, k, k) covariances.
 

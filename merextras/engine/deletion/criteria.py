@@ -9,11 +9,11 @@ from merextras.engine.deletion.levels import Levels, Pieces
 from merextras.engine.kernels import blocks
 from merextras.engine.kernels.blocks import Array, IntArray
 from merextras.engine.optimum.criterion import Criterion
-from merextras.engine.replicates.by_levels import coordinates
-from merextras.engine.replicates.problem import Point, Problem
+from merextras.engine.replicates.by_levels import ByLevels, coordinates
+from merextras.engine.replicates.problem import Point
 
 
-class DeletionProblem(Problem):
+class DeletionProblem(ByLevels):
     """P is (k, k, m, J + E), coordinates are (k, m, J + E).
 
     The J shared levels come first, zero for a deletion that takes observations out of one, then up
@@ -44,6 +44,7 @@ class DeletionProblem(Problem):
             return
         self._which, self._last = which.copy(), None
         self.x_within, self.df = self.all_within[which], self.all_df[which]
+        self.log_w = self.found.log_w[which]
         self.root, self.xy = self.all_root[:, :, which], self.all_xy[:, which]
         new = np.full(self.n_responses, -1)
         new[which] = np.arange(len(which))
@@ -60,14 +61,6 @@ class DeletionProblem(Problem):
         self._choose(which)
         return super().local_model(which, point)
 
-    def _deviance(self, log_det: Array, pwrss: Array, low: Array) -> Array:
-        fit = self.cp.scale.fit(pwrss, self.df)
-        deviance = log_det + fit - self.found.log_w[self._which]
-        if self.reml:
-            fixed = np.log(np.diagonal(low, axis1=1, axis2=2)).sum(axis=1)
-            deviance += 2.0 * (fixed - self.basis_log_det)
-        return np.asarray(deviance)
-
     def shrinkage(self, lams: Array) -> tuple[Array, Array]:
         """Invert ``I + R'GR`` of each level by sweeps; zero for the levels that are gone."""
         k, m = self.covariances.k, len(lams)
@@ -80,17 +73,7 @@ class DeletionProblem(Problem):
         out[..., self.J :] = np.einsum("aume,mab,bvme->uvme", self.root, g, self.root)
         out[:, :, self.gone[0], self.gone[1]] = 0.0
         out[np.arange(k), np.arange(k)] += 1.0
-        log_det = np.zeros(m)
-        for u in range(k):
-            pivot = out[u, u].copy()
-            log_det += np.log(pivot).sum(axis=1)
-            out[u, u] = 1.0
-            out[u] /= pivot
-            for v in range(k):
-                if v != u:
-                    factor = out[v, u].copy()
-                    out[v, u] = 0.0
-                    out[v] -= factor * out[u]
+        log_det = blocks.sweep(out)
         out[:, :, self.gone[0], self.gone[1]] = 0.0
         return out, log_det
 
@@ -104,14 +87,6 @@ class DeletionProblem(Problem):
         """(k, m, J + E)."""
         every = np.stack([beta @ xy[:, :-1].T for xy in self.shared.xy])
         return np.concatenate([every, np.einsum("kmep,mp->kme", self.xy[..., :-1], beta)], axis=2)
-
-    def times(self, shrink: Array, vector: Array) -> Array:
-        """(k, m, J + E)."""
-        return np.asarray(np.einsum("uvmj,vmj->umj", shrink, vector))
-
-    def dot(self, one: Array, other: Array) -> Array:
-        """(m,)."""
-        return np.asarray(np.einsum("umj,umj->m", one, other))
 
     def dot_x(self, vector: Array) -> Array:
         """(m, p)."""

@@ -13,14 +13,8 @@ from functools import cached_property
 import numpy as np
 
 from merextras.engine.covariance.cholesky import factors_of
-from merextras.engine.deletion.tables import (
-    BoolArray,
-    Deletions,
-    Whole,
-    cancelled,
-    counted,
-    shortened,
-)
+from merextras.engine.deletion.remaining import cancelled, shortened
+from merextras.engine.deletion.tables import BoolArray, Deletions, Whole, counted
 from merextras.engine.kernels import blocks
 from merextras.engine.kernels.blocks import Array, IntArray
 from merextras.engine.replicates.by_levels import coordinates, joint_blocks

@@ -12,8 +12,9 @@ from merextras.engine.deletion import tables
 from merextras.engine.deletion.criteria import DeletionProblem
 from merextras.engine.deletion.estimates import Estimates, Refits, displacements, measured
 from merextras.engine.deletion.levels import Levels, Pieces, level_slopes, pieces
+from merextras.engine.deletion.one_by_one import refit_one_by_one, stepped
 from merextras.engine.deletion.one_step import Slopes, one_step, profiled
-from merextras.engine.deletion.tables import BoolArray, Deletions, Whole, refit_one_by_one, stepped
+from merextras.engine.deletion.tables import BoolArray, Deletions, Whole
 from merextras.engine.kernels import blocks
 from merextras.engine.kernels.blocks import Array, IntArray
 from merextras.engine.replicates import descent, elsewhere, search

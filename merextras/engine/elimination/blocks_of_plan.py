@@ -60,7 +60,7 @@ def _blocks(system: System) -> Iterator[Block]:
 
 # Matrices of the size of a dense tail at the peak of a fit; copies of what there is for each level
 # and column of X and y, for each level and pair of effects, and for each pair of levels that meet.
-_DENSE, _BY_COLUMN, _BY_LEVEL, _BY_ENTRY = 4.3, 5.0, 12.0, 8.0
+_DENSE, _BY_COLUMN, _BY_LEVEL, _BY_ENTRY = 3.3, 5.0, 12.0, 8.0
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,6 @@ def tail_cost(cp: CrossProducts, plan: Plan) -> TailCost:
     """Estimate the tail's memory and time."""
     size = sum(cp.shapes[t][0] * cp.shapes[t][1] for t in plan.tail)
     if plan.sparse is None:
-        # C and its factor, of two steps of the optimiser, and what goes through in parts.
+        # C, its factor and the inverse, and what goes through in parts.
         return TailCost("dense", size, _DENSE * 8e-9 * size**2, dense_seconds(size))
     return TailCost("sparse", size, 1e-3 * plan.sparse.megabytes, plan.sparse.seconds)

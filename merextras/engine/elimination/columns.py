@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from merextras.engine.elimination.factor import Factor, flat
+from merextras.engine.elimination.factor import EliminatedTerm, Factor, flat
 from merextras.engine.kernels import blocks
 from merextras.engine.kernels.blocks import Array
 
@@ -83,33 +83,53 @@ def _eliminated(factor: Factor, by_term: Sequence[Array], gram: Array | None) ->
 
 def modes(factor: Factor, reduced: Reduced) -> tuple[Array, ...]:
     """``G Z'V^-1 A`` by terms, (J, k, m)."""
-    found = {}
-    if len(factor.tail):
-        found = factor.split_tail(factor.tail.colour(factor.tail.whiten(reduced.tail)))
-    for lead in reversed(factor.leads):
-        found[lead.term] = lead.times_gain(_rest(factor, lead.term, reduced, found))
+    found = _backward(factor, reduced)[0]
     return tuple(found[t] for t in range(len(factor.lams)))
 
 
 def projected(factor: Factor, reduced: Reduced, found: Sequence[Array]) -> tuple[Array, ...]:
     """``Z'V^-1 A`` by terms, (J, k, m), given the `modes`; a singular Lambda hides nothing."""
     by_term = dict(enumerate(found))
-    out = {}
-    for lead in factor.leads:
-        rest = _rest(factor, lead.term, reduced, by_term)
-        out[lead.term] = rest - lead.own @ by_term[lead.term]
+    rests = {lead.term: _rest(factor, lead, reduced, by_term) for lead in factor.leads}
+    return _projected(factor, reduced, by_term, rests)
+
+
+def solved(factor: Factor, by_term: Sequence[Array]) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+    """`modes` and `projected` of columns of which only the cross-products with Z are asked."""
+    reduced = _eliminated(factor, by_term, None)
+    found, rests = _backward(factor, reduced)
+    ordered = tuple(found[t] for t in range(len(factor.lams)))
+    return ordered, _projected(factor, reduced, found, rests)
+
+
+def _backward(factor: Factor, reduced: Reduced) -> tuple[dict[int, Array], dict[int, Array]]:
+    """The modes, and what they are N times of where a term leads."""
+    found: dict[int, Array] = {}
+    rests: dict[int, Array] = {}
     if len(factor.tail):
-        left = reduced.tail - factor.tail.times(factor.join_tail(by_term))
-        out.update(factor.split_tail(left))
+        found = factor.split_tail(factor.tail.colour(factor.tail.whiten(reduced.tail)))
+    for lead in reversed(factor.leads):
+        rests[lead.term] = _rest(factor, lead, reduced, found)
+        found[lead.term] = lead.times_gain(rests[lead.term])
+    return found, rests
+
+
+def _projected(
+    factor: Factor, reduced: Reduced, found: Mapping[int, Array], rests: Mapping[int, Array]
+) -> tuple[Array, ...]:
+    out = {lead.term: rests[lead.term] - lead.own @ found[lead.term] for lead in factor.leads}
+    if len(factor.tail):
+        out.update(factor.split_tail(reduced.tail - factor.tail.times(factor.join_tail(found))))
     return tuple(out[t] for t in range(len(factor.lams)))
 
 
-def _rest(factor: Factor, t: int, reduced: Reduced, found: Mapping[int, Array]) -> Array:
-    """Cross-products of term t with the columns less what the later terms' modes explain."""
-    lead = next(lead for lead in factor.leads if lead.term == t)
-    out = reduced.leads[t].copy()
+def _rest(
+    factor: Factor, lead: EliminatedTerm, reduced: Reduced, found: Mapping[int, Array]
+) -> Array:
+    """Cross-products of a term with the columns less what the later terms' modes explain."""
+    out = reduced.leads[lead.term]
     for s, block in lead.nested.items():
-        out -= blocks.transpose(block) @ found[s][factor.system.plan.parents[t, s]]
+        out = out - blocks.transpose(block) @ found[s][factor.system.plan.parents[lead.term, s]]
     if lead.to_tail is not None:
-        out -= (lead.to_tail.T @ factor.join_tail(found)).reshape(out.shape)
+        out = out - (lead.to_tail.T @ factor.join_tail(found)).reshape(out.shape)
     return out

@@ -166,7 +166,7 @@ def _lead(
     # As products of two matrices, which are quick for small blocks, too; own is symmetric.
     right = (flat(own) @ lam).reshape(own.shape)
     inner = (flat(blocks.transpose(right)) @ lam).reshape(own.shape)
-    inner[:, np.arange(len(lam)), np.arange(len(lam))] += 1.0
+    inner.reshape(len(inner), lam.size)[:, :: len(lam) + 1] += 1.0
     low = blocks.cholesky(inner)
     half = blocks.solve_lower(low, lam.T[None])
     return EliminatedTerm(t, lam, own, low, half, nested, to_tail)

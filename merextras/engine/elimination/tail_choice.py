@@ -24,6 +24,9 @@ _SAMPLES = 8
 # Operations a second of large matrices and of the fronts, seconds for a batch of fronts and for a
 # pair of entries that a column of a leading term has.
 _DENSE_RATE, _SPARSE_RATE, _BATCH, _PAIR = 2e10, 4e9, 3e-4, 3e-8
+# Numbers at the peak of a fit for each of the fronts' pivots and rows: their entries and their
+# factor are kept, the rest is what is passed on from front to front.
+_FRONTS = 3.4
 # Pairs for whose places there is room (2 GB), and entries of a Schur complement (1.6 GB).
 _MOST_PAIRS, _MOST_ENTRIES = 1 << 28, 1 << 27
 
@@ -47,10 +50,10 @@ class SparseChoice:
 
     @property
     def megabytes(self) -> float:
-        """The peak of a fit, roughly: fronts of two steps, an inverse, places of pairs."""
+        """The peak of a fit, roughly: fronts and what their inverse takes, places of pairs."""
         p, u = self.tree.sizes.T.astype(float)
-        fronts = float(np.sum(4.0 * p**2 + 2.0 * p * u))
-        return float(8e-6 * (3.0 * fronts + self.n_pairs + 6.0 * self.graph.nnz))
+        fronts = _FRONTS * float(np.sum(p**2 + p * u))
+        return float(8e-6 * (fronts + self.n_pairs + 6.0 * self.graph.nnz))
 
     @property
     def seconds(self) -> float:

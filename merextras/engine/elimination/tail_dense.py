@@ -62,7 +62,11 @@ class DenseTail:
         """Sparse products of some rows with those up to them, half of the whole, and its mirror."""
         del term
         rows, columns = sp.csr_array(half), sp.csr_array(half.T)
-        for part in _parts(len(self)):
+        parts = list(_parts(len(self)))
+        if len(parts) == 1:
+            entries -= (rows @ columns).toarray()
+            return
+        for part in parts:
             entries[part, : part.stop] -= (rows[part] @ columns[:, : part.stop]).toarray()
             entries[: part.start, part] = entries[part, : part.start].T
 

@@ -190,8 +190,12 @@ class SparseTailFactor:
 
     def inverse(self) -> SparseTailInverse:
         """W where C has entries; two or three times the cost of the fronts' elimination."""
-        found = inverse.invert(self.system.layout, self.fronts, len(self.entries))
-        return SparseTailInverse(self, *found)
+        found, scaled = inverse.invert(self.system.layout, self.fronts, len(self.entries))
+        if scaled is None:
+            own, pattern = self.scale().diagonal(), self.system.matrix
+            cols = np.repeat(own, np.diff(pattern.indptr))
+            scaled = found * own[pattern.indices] * cols
+        return SparseTailInverse(self, found, scaled)
 
     def cholesky(self) -> tuple[sp.csc_array, IntArray]:
         """L in the order of elimination."""

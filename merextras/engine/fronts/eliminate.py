@@ -38,18 +38,34 @@ class Eliminated:
         Lambda_P and Lambda_U.
     entries : (B, p, p + u) array
         C_PP and C_PU.
-    low, inverse, half : (B, p, p) arrays
-        L, its inverse, and that times Lambda_P'.
+    inverse : (B, p, p) array
+        L^-1.
     up : (B, p, u) array
     """
 
     pivots: Scales
     rows: Scales
     entries: Array
-    low: Array
     inverse: Array
-    half: Array
     up: Array
+
+    @property
+    def half(self) -> Array:
+        """``L^-1 Lambda_P'``, (B, p, p)."""
+        return self.pivots.times_turned(self.inverse)
+
+    def low(self) -> Array:
+        """L, (B, p, p), made again."""
+        return _cholesky(_inner(self.pivots, self.entries))
+
+    def whiten(self, rhs: Array) -> Array:
+        """``L^-1 Lambda_P'`` times a (B, p, m) array."""
+        return _whitened(self.pivots, self.inverse, rhs)
+
+    def colour(self, rhs: Array) -> Array:
+        """``Lambda_P L^-T`` times a (B, p, m) array."""
+        found = blocks.transpose(self.inverse) @ rhs
+        return blocks.transpose(self.pivots.times_turned(blocks.transpose(found)))
 
 
 def eliminate(layout: Layout, values: Array, lams: Sequence[Array]) -> list[Eliminated]:
@@ -66,7 +82,7 @@ def eliminate(layout: Layout, values: Array, lams: Sequence[Array]) -> list[Elim
             if batch.u:
                 up = found[-1].up
                 change = blocks.transpose(up) @ up
-                passed[number] = -change if left is None else left - change
+                passed[number] = np.negative(change, out=change) if left is None else left - change
     return found
 
 
@@ -87,34 +103,52 @@ def _put_together(
         whole[family.parents[:, None, None], at[:, :, None], at[:, None, :]] += update
     entries = np.ascontiguousarray(whole[:, :p, :m])
     entries.reshape(-1)[batch.places] += values[batch.sources]
-    return entries, whole[:, p:m, p:m]
+    return entries, whole[:, p:m, p:m] if batch.u else None
 
 
 def _eliminated(pivots: Scales, rows: Scales, entries: Array) -> Eliminated:
     p = entries.shape[1]
-    inner = pivots.times(blocks.transpose(pivots.times(entries[:, :, :p])))
+    inverse = _inverse(_cholesky(_inner(pivots, entries)))
+    up = _whitened(pivots, inverse, entries[:, :, p:])
+    return Eliminated(pivots, rows, entries, inverse, up)
+
+
+def _inner(pivots: Scales, entries: Array) -> Array:
+    """``Lambda_P' C_PP Lambda_P + I``."""
+    p = entries.shape[1]
+    inner = pivots.around(entries[:, :, :p])
     inner[:, np.arange(p), np.arange(p)] += 1.0
-    low = blocks.cholesky(inner)
-    inverse = _inverse(low)
-    half = pivots.times_turned(inverse)
-    return Eliminated(pivots, rows, entries, low, inverse, half, half @ entries[:, :, p:])
+    return inner
+
+
+def _whitened(pivots: Scales, inverse: Array, rhs: Array) -> Array:
+    return inverse @ blocks.transpose(pivots.times(blocks.transpose(rhs)))
+
+
+def _cholesky(inner: Array) -> Array:
+    """Lower factors; large ones in place."""
+    if inner.shape[1] <= _LOOP_LIMIT:
+        return blocks.cholesky(inner)
+    for one in inner:
+        # The transpose of a row-major lower triangle is LAPACK's upper one.
+        if la.lapack.dpotrf(one.T, lower=0, clean=1, overwrite_a=1)[1] != 0:
+            one[:] = np.nan
+    return inner
 
 
 def _inverse(low: Array) -> Array:
-    """Inverses of lower triangles."""
+    """Inverses of lower triangles; large ones in place."""
     if low.shape[1] <= _LOOP_LIMIT:
         return blocks.solve_lower(low, np.eye(low.shape[1])[None])
-    out = np.empty_like(low)
-    for one, found in zip(low, out, strict=True):
-        # The transpose of a row-major lower triangle is LAPACK's upper one.
-        found[:] = la.lapack.dtrtri(one.T, lower=0)[0].T
-    return out
+    for one in low:
+        la.lapack.dtrtri(one.T, lower=0, overwrite_c=1)
+    return low
 
 
 def log_det(found: Sequence[Eliminated]) -> float:
     """Return log |L|**2."""
-    logs = [np.log(np.diagonal(part.low, axis1=1, axis2=2)).sum() for part in found]
-    return 2.0 * float(np.sum(logs))
+    logs = [np.log(np.diagonal(part.inverse, axis1=1, axis2=2)).sum() for part in found]
+    return -2.0 * float(np.sum(logs))
 
 
 def whiten(layout: Layout, found: Sequence[Eliminated], rhs: Array) -> Array:
@@ -122,7 +156,7 @@ def whiten(layout: Layout, found: Sequence[Eliminated], rhs: Array) -> Array:
     q, m = rhs.shape
     rest, out = np.vstack([rhs, np.zeros((1, m))]), np.zeros((q + 1, m))
     for batch, part in zip(layout.batches, found, strict=True):
-        mine = part.half @ rest[batch.pivots]
+        mine = part.whiten(rest[batch.pivots])
         out[batch.pivots] = mine
         if batch.u:
             change = (blocks.transpose(part.up) @ mine).reshape(batch.rows.size, m)
@@ -139,7 +173,7 @@ def colour(layout: Layout, found: Sequence[Eliminated], rhs: Array) -> Array:
         rest = rhs[batch.pivots]
         if batch.u:
             rest = rest - part.up @ out[batch.rows]
-        out[batch.pivots] = blocks.transpose(part.half) @ rest
+        out[batch.pivots] = part.colour(rest)
         out[q] = 0.0
     return out[:q]
 
@@ -153,7 +187,7 @@ def cholesky(
     """
     own, below = [], []
     for batch, part in zip(layout.batches, found, strict=True):
-        own.append(_spread(batch.pivots, batch.pivots, part.low))
+        own.append(_spread(batch.pivots, batch.pivots, part.low()))
         below.append(_spread(batch.rows, batch.pivots, blocks.transpose(part.up)))
     q = len(layout.node) - 1
     order = np.concatenate([batch.pivots.reshape(-1) for batch in layout.batches])

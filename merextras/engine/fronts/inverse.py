@@ -23,16 +23,27 @@ from merextras.engine.kernels.blocks import Array
 Step = Callable[[Eliminated, Array], tuple[Array, Array]]
 
 
-def invert(layout: Layout, found: Sequence[Eliminated], n_entries: int) -> tuple[Array, Array]:
-    """``S^-1`` and ``W = Lambda S^-1 Lambda'`` at the matrix's stored entries."""
-    inverse, scaled = np.zeros(n_entries), np.zeros(n_entries)
+def invert(
+    layout: Layout, found: Sequence[Eliminated], n_entries: int
+) -> tuple[Array, Array | None]:
+    """``S^-1`` and ``W = Lambda S^-1 Lambda'`` at the matrix's stored entries.
+
+    No W where every node is one row: there it is the former times two numbers each.
+    """
+    inverse = np.zeros(n_entries)
+    scaled = None if layout.scalar else np.zeros(n_entries)
     for batch, part, own, cross, _ in _descend(layout, found, _inverse):
-        inverse[batch.sources] = np.concatenate([own, cross], axis=2).reshape(-1)[batch.places]
-        right = [part.pivots.times_turned(own), part.rows.times_turned(cross)]
-        wide = blocks.transpose(np.concatenate(right, axis=2))
-        wide = blocks.transpose(part.pivots.times_turned(wide))
-        scaled[batch.sources] = wide.reshape(-1)[batch.places]
+        inverse[batch.sources] = _side_by_side(own, cross).reshape(-1)[batch.places]
+        if scaled is not None:
+            right = [part.pivots.times_turned(own), part.rows.times_turned(cross)]
+            wide = blocks.transpose(np.concatenate(right, axis=2))
+            wide = blocks.transpose(part.pivots.times_turned(wide))
+            scaled[batch.sources] = wide.reshape(-1)[batch.places]
     return inverse, scaled
+
+
+def _side_by_side(own: Array, cross: Array) -> Array:
+    return np.concatenate([own, cross], axis=2) if cross.shape[2] else np.ascontiguousarray(own)
 
 
 def projected(layout: Layout, found: Sequence[Eliminated], n_entries: int) -> Array:
@@ -95,15 +106,20 @@ def _hand_down(
     layout: Layout, batch: Batch, known: tuple[Array, Array, Array], below: dict[int, Array]
 ) -> None:
     """Give the children of a batch their rows' block."""
-    own, cross, rest = known
-    p, m = batch.p, batch.p + batch.u
-    # The last row and column are those of no row.
-    whole = np.zeros((len(own), m + 1, m + 1))
-    whole[:, :p, :p], whole[:, :p, p:m] = own, cross
-    whole[:, p:m, :p], whole[:, p:m, p:m] = blocks.transpose(cross), rest
+    whole = _whole(*known)
     for family in batch.families:
         child = layout.batches[family.batch]
         if family.batch not in below:
             below[family.batch] = np.zeros((len(child.pivots), child.u, child.u))
         at, parents = family.local, family.parents[:, None, None]
         below[family.batch][family.children] = whole[parents, at[:, :, None], at[:, None, :]]
+
+
+def _whole(own: Array, cross: Array, rest: Array) -> Array:
+    """The blocks as one, with a last row and column that are those of no row."""
+    n, p = cross.shape[:2]
+    m = p + cross.shape[2]
+    whole = np.zeros((n, m + 1, m + 1))
+    whole[:, :p, :p], whole[:, :p, p:m] = own, cross
+    whole[:, p:m, :p], whole[:, p:m, p:m] = blocks.transpose(cross), rest
+    return whole

@@ -95,6 +95,14 @@ class Scales:
         """A (B, r, w) array times Lambda'."""
         return self._times(array, self.turned)
 
+    def around(self, array: Array) -> Array:
+        """``Lambda' A Lambda`` of symmetric (B, w, w) arrays."""
+        out = self.times(array)
+        if self.at is None:
+            out *= self.straight
+            return out
+        return self.times(out.swapaxes(1, 2))
+
     def _times(self, array: Array, weights: Array) -> Array:
         if self.at is None:
             return array * weights[:, None, :, 0]

@@ -29,8 +29,10 @@ def cholesky(blocks: Array) -> Array:
     k = blocks.shape[-1]
     if k > _LOOP_LIMIT:
         return _lapack_cholesky(blocks)
-    low = np.zeros_like(blocks)
     with np.errstate(invalid="ignore", divide="ignore"):
+        if k == 1:
+            return np.asarray(np.sqrt(blocks))
+        low = np.zeros_like(blocks)
         for j in range(k):
             row = low[:, j, :j]
             low[:, j, j] = np.sqrt(blocks[:, j, j] - np.einsum("ji,ji->j", row, row))
@@ -58,6 +60,8 @@ def solve_lower(low: Array, rhs: Array) -> Array:
         top = solve_lower(low[:, first, first], rhs[:, first])
         below = rhs[:, rest] - low[:, rest, first] @ top
         return np.concatenate([top, solve_lower(low[:, rest, rest], below)], axis=1)
+    if k == 1:
+        return np.asarray(rhs / low)
     out = np.empty(np.broadcast_shapes(rhs.shape, (low.shape[0], 1, 1)))
     for i in range(k):
         acc = rhs[:, i, :] - np.einsum("ji,jim->jm", low[:, i, :i], out[:, :i, :])
@@ -73,6 +77,8 @@ def solve_upper(low: Array, rhs: Array) -> Array:
         below = solve_upper(low[:, rest, rest], rhs[:, rest])
         top = rhs[:, first] - transpose(low[:, rest, first]) @ below
         return np.concatenate([solve_upper(low[:, first, first], top), below], axis=1)
+    if k == 1:
+        return np.asarray(rhs / low)
     out = np.empty(np.broadcast_shapes(rhs.shape, (low.shape[0], 1, 1)))
     for i in range(k - 1, -1, -1):
         acc = rhs[:, i, :] - np.einsum("ji,jim->jm", low[:, i + 1 :, i], out[:, i + 1 :, :])
@@ -94,6 +100,28 @@ def inverse(blocks: Array) -> Array:
     out[:, 0, 1] = -blocks[:, 0, 1]
     out[:, 1, 0] = -blocks[:, 1, 0]
     return np.asarray(out / det[:, None, None])
+
+
+def sweep(rows: Array) -> Array:
+    """Invert many matrices in place by sweeps, (k, k, m, J); sum their log-determinants over J.
+
+    Returns
+    -------
+    (m,) array
+        NaN with a matrix that is not positive definite.
+    """
+    k, log_det = len(rows), np.zeros(rows.shape[2])
+    for u in range(k):
+        pivot = rows[u, u].copy()
+        log_det += np.log(pivot).sum(axis=1)
+        rows[u, u] = 1.0
+        rows[u] /= pivot
+        for v in range(k):
+            if v != u:
+                factor = rows[v, u].copy()
+                rows[v, u] = 0.0
+                rows[v] -= factor * rows[u]
+    return log_det
 
 
 def divided(blocks: Array, rhs: Array) -> Array:

@@ -7,7 +7,7 @@ multithreaded BLAS even for two columns, which costs far more on a busy machine.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import scipy.linalg as la
@@ -19,6 +19,8 @@ _SMALL = 24
 _CANCELS = 1e4
 # A column of which this share is new is well told from those before it by cross-products.
 _CLEARLY = 1e-3
+# Numbers of rows that are worked on together (16 MB).
+_TOGETHER = 1 << 21
 # Splits a double into halves of 26 bits (Dekker 1971).
 _SPLIT = 134217729.0
 
@@ -118,16 +120,40 @@ def regression(x: Array, y: Array) -> tuple[Array, Array]:
 
     To the last digit the same however x lies in memory.
     """
-    x = np.asfortranarray(x)
     low, size = scaled_cholesky(x)
     if is_clear(low):
-        fitted = solve_lower(low, ((x.T @ y) / size)[:, None])
+        fitted = solve_lower(low, (_times(x, y) / size)[:, None])
         # And what rounding has left; with that it is as good as QR's (Bjoerck 1987, LAA 88/89).
-        rest = y - x @ (solve_upper(low, fitted)[:, 0] / size)
-        fitted += solve_lower(low, ((x.T @ rest) / size)[:, None])
+        left = _times(x, y, solve_upper(low, fitted)[:, 0] / size)
+        fitted += solve_lower(low, (left / size)[:, None])
         return np.asarray(low.T * size), fitted[:, 0]
-    q, r = la.qr(x, mode="economic", check_finite=False)
+    q, r = la.qr(np.asfortranarray(x), mode="economic", check_finite=False)
     return np.asarray(r), np.asarray(q.T @ y)
+
+
+def _times(x: Array, y: Array, b: Array | None = None) -> Array:
+    """``x'y``, or ``x'(y - x b)``, (p,)."""
+    total = np.zeros(x.shape[1])
+    for rows in row_blocks(len(x), x.shape[1]):
+        part, own = _by_columns(x[rows]), y[rows]
+        total += part.T @ (own if b is None else own - part @ b)
+    return total
+
+
+def _by_columns(x: Array) -> Array:
+    """Rows as they are or copied, so that BLAS sees them in one way."""
+    return x if x.strides[0] == x.itemsize else np.asfortranarray(x)
+
+
+def row_blocks(n: int, width: int, least: int = 1) -> Iterator[slice]:
+    """Rows in blocks of so many numbers that these stay in memory the process has.
+
+    What is larger is mapped and unmapped by the system each time, which takes longer than the
+    arithmetic. `least` are the rows of a block at least.
+    """
+    step = max(_TOGETHER // max(width, 1), least, 1)
+    for at in range(0, n, step):
+        yield slice(at, at + step)
 
 
 def scaled_cholesky(x: Array) -> tuple[Array, Array]:
@@ -137,7 +163,10 @@ def scaled_cholesky(x: Array) -> tuple[Array, Array]:
     not tell.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        gram = x.T @ x
+        gram = np.zeros((x.shape[1], x.shape[1]))
+        for rows in row_blocks(*x.shape):
+            part = _by_columns(x[rows])
+            gram += part.T @ part
         size = np.sqrt(gram.diagonal())
         size[size == 0.0] = 1.0
         return cholesky(gram / size[:, None] / size), size

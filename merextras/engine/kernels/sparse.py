@@ -7,6 +7,7 @@ Within a level of k columns all columns have the same rows.
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,9 @@ def entries_at(matrix: sp.csc_array, rows: IndexArray, cols: IntArray) -> Array:
 
 def with_data(pattern: sp.csc_array, data: Array) -> sp.csc_array:
     """Make a matrix of the same pattern with other entries."""
-    return sp.csc_array((data, pattern.indices, pattern.indptr), shape=pattern.shape)
+    made = copy.copy(pattern)  # scipy would check the pattern again
+    made.data = data
+    return made
 
 
 def subtract_on_pattern(matrix: sp.csc_array, change: sp.csc_array) -> sp.csc_array:

@@ -9,7 +9,7 @@ estimates and the way off a boundary, is asked of a `Point`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Protocol
 
 import numpy as np
@@ -55,8 +55,12 @@ class Evaluation(Protocol):
 class _Eliminated:
     """An evaluation by elimination of all random effects, for any model."""
 
-    def __init__(self, solution: Solution) -> None:
-        self.solution = solution
+    def __init__(self, solve_it: Callable[[], Solution]) -> None:
+        self._solve = solve_it
+
+    @cached_property
+    def solution(self) -> Solution:
+        return self._solve()
 
     def deviance(self) -> float:
         return self.solution.deviance()
@@ -71,7 +75,7 @@ class _Eliminated:
         return average_information(self.solution, covariance_slopes)
 
     def forget(self) -> None:
-        self.solution.forget()
+        vars(self).pop("solution", None)
 
 
 class Point:
@@ -222,8 +226,8 @@ class Point:
 
     def forget(self) -> None:
         """Let go of what can be made again; the next point needs the memory."""
-        vars(self).pop("_factor_slopes", None)
-        vars(self).pop("_residual", None)
+        for name in ("solution", "_factor_slopes", "_residual"):
+            vars(self).pop(name, None)
         self._found.forget()
 
 
@@ -305,7 +309,7 @@ class Criterion:
         lams = self.covariances.factors(self.parameters.theta(theta))
         if self._levels is not None:
             return Point(self, theta, lams, self._levels.at(lams, reml=self.reml))
-        return Point(self, theta, lams, _Eliminated(self.solution_at(theta, lams)))
+        return Point(self, theta, lams, _Eliminated(partial(self.solution_at, theta, lams)))
 
     def solution_at(self, theta: Array, lams: Sequence[Array]) -> Solution:
         """All the estimates at a theta, whose factors are given."""
@@ -324,7 +328,7 @@ class Criterion:
         theta = self.covariances.parameters(lams)
         if log_omega is not None:
             theta = np.concatenate([theta, log_omega[1:] - log_omega[0]])
-        return Point(self, theta, lams, _Eliminated(solution))
+        return Point(self, theta, lams, _Eliminated(lambda: solution))
 
     @property
     def has_minimum(self) -> bool:

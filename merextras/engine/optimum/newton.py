@@ -11,6 +11,8 @@ apart and the search is restarted inside if need be.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -213,21 +215,40 @@ def minimise(
         search.last = None
         end = _descend(search, end.theta)
         solution = end.point.solution
-    theta, deviance, decrement = end.theta, end.deviance, end.decrement
+    deviance, decrement = end.deviance, end.decrement
     finite, unbounded = bool(np.isfinite(deviance)), search.is_unbounded(end)
     gained = decrement <= max(1e-8, control.tolerance)
     converged = finite and end.optimal and gained and not unbounded
-    user = criterion.to_user(np.array([initial, theta, *(line.theta for line in end.log)]))
-    grad = end.point.user_gradient(user[1]) if finite else np.full_like(theta, np.nan)
-    first, last, *steps = map(tuple, user.tolist())
-    summary = OptSummary(
-        first, last, initial_deviance, deviance,
-        tuple(grad.tolist()), float(decrement), search.n_evaluations, len(end.log),
-        end.restarts, converged, _message(search, converged, unbounded, end, n_ends),
-        tuple(line.at(theta) for line, theta in zip(end.log, steps, strict=True)),
-        n_ends, unbounded, regular, end.point.penalty(),
-    )  # fmt: skip
+    summary = OptSummary.late(
+        partial(_of_user, criterion, initial, end),
+        initial_deviance=initial_deviance,
+        deviance=deviance,
+        decrement=float(decrement),
+        n_evaluations=search.n_evaluations,
+        n_iterations=len(end.log),
+        n_restarts=end.restarts,
+        converged=converged,
+        message=_message(search, converged, unbounded, end, n_ends),
+        n_ends=n_ends,
+        unbounded=unbounded,
+        regular=regular,
+        penalty=end.point.penalty(),
+    )
     return solution, summary
+
+
+def _of_user(criterion: Criterion, initial: Array, end: _End) -> dict[str, Any]:
+    """What a summary has of the user's effects."""
+    user = criterion.to_user(np.array([initial, end.theta, *(line.theta for line in end.log)]))
+    finite = bool(np.isfinite(end.deviance))
+    grad = end.point.user_gradient(user[1]) if finite else np.full_like(end.theta, np.nan)
+    first, last, *steps = map(tuple, user.tolist())
+    return {
+        "initial": first,
+        "theta": last,
+        "gradient": tuple(grad.tolist()),
+        "log": tuple(line.at(theta) for line, theta in zip(end.log, steps, strict=True)),
+    }
 
 
 def improved(
@@ -330,6 +351,8 @@ def _snap_to_zero(search: _Search, theta: Array, deviance: float) -> Array | Non
     size = relative_sizes(search.criterion, theta)
     limit = NEAR_ZERO * max(1.0, float(np.max(size, initial=0.0)))
     snapped = None
+    if not (size < limit).any():
+        return snapped
     for where in search.parameters.zero_groups():
         trial = (theta if snapped is None else snapped).copy()
         if not np.any(trial[where]) or np.linalg.norm(size[where]) >= limit:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -86,3 +88,32 @@ class OptSummary:
     unbounded: bool = False
     regular: bool = True
     penalty: float = 0.0
+
+    @classmethod
+    def late(cls, rest: Callable[[], Mapping[str, Any]], **known: Any) -> OptSummary:
+        """A summary of what is known; `rest` makes the other fields when one of them is asked for.
+
+        They are of the user's effects, which the search is not.
+        """
+        new = object.__new__(cls)
+        vars(new).update(known, _rest=rest)
+        return new
+
+    def __getattr__(self, name: str) -> Any:
+        # Called for what is not there yet.
+        rest = vars(self).pop("_rest", None)
+        if rest is None:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        vars(self).update({**rest(), **vars(self)})
+        return getattr(self, name)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """With all of it."""
+        _ = self.log
+        return dict(vars(self))
+
+    def begun_at(self, initial: tuple[float, ...]) -> OptSummary:
+        """The same search, of a start that the user gave."""
+        new = object.__new__(type(self))
+        vars(new).update(vars(self), initial=initial)
+        return new

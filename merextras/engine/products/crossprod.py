@@ -113,18 +113,29 @@ class CrossProducts:
         if not basis.effects:
             as_given = [EffectBasis.identity(term.k, term.freedom) for term in terms]
             basis = basis.with_effects(as_given if effects is None else effects)
-        terms = basis.rows(terms)
-        xy = basis.apply(x, y)
-        w_xy = xy if w is None else xy * w[:, None]
-        own, to_xy = [], []
-        cross: dict[tuple[int, int], sp.csc_array] = {}
-        for t, term in enumerate(terms):
-            columns = _columns(term)
-            own.append(_weighted_gram(term, columns, w))
-            to_xy.append(_times_columns(term, columns, w_xy))
-            for s in range(t):
-                cross[s, t] = _between(terms[s], term, w)
-        return cls(tuple(own), cross, tuple(to_xy), xy.T @ w_xy, n, log_w, basis)
+        several, p1 = len(terms) > 1, x.shape[1] + 1
+        terms = basis.rows(terms) if several else terms
+        own = tuple(np.zeros((term.n_levels, term.k, term.k)) for term in terms)
+        to_xy = tuple(np.zeros((term.n_levels, term.k, p1)) for term in terms)
+        gram = np.zeros((p1, p1))
+        # Each block goes through all levels: it is not to have fewer rows.
+        levels = max((term.n_levels for term in terms), default=0)
+        width = p1 + sum(term.k for term in terms)
+        for rows in dense.row_blocks(len(y), width, levels):
+            here = [term.part(rows) for term in terms]
+            here = here if several else basis.rows(here)
+            xy = basis.apply(x[rows], y[rows])
+            weights_here = None if w is None else w[rows]
+            w_xy = xy if weights_here is None else xy * weights_here[:, None]
+            for t, term in enumerate(here):
+                columns = _columns(term)
+                _add_gram(own[t], term, columns, weights_here)
+                _add_products(to_xy[t], columns, w_xy)
+            gram += xy.T @ w_xy
+        cross = {
+            (s, t): _between(terms[s], term, w) for t, term in enumerate(terms) for s in range(t)
+        }
+        return cls(own, cross, to_xy, gram, n, log_w, basis)
 
     def in_basis(self, basis: Basis) -> CrossProducts:
         """Return the same cross-products with Z, X and y in another basis."""
@@ -269,25 +280,21 @@ def _columns(term: TermRows) -> list[_Column]:
     return out
 
 
-def _weighted_gram(term: TermRows, columns: Sequence[_Column], w: Array | None) -> Array:
-    gram = np.zeros((term.n_levels, term.k, term.k))
+def _add_gram(gram: Array, term: TermRows, columns: Sequence[_Column], w: Array | None) -> None:
     for a, column in enumerate(columns):
         weighted = column.values if w is None else w[column.rows] * column.values
         for b in range(a + 1):
             product = weighted * term.values[column.rows, b]
             if product.any():
-                gram[:, a, b] = np.bincount(column.codes, product, minlength=term.n_levels)
+                gram[:, a, b] += np.bincount(column.codes, product, minlength=term.n_levels)
                 gram[:, b, a] = gram[:, a, b]
-    return gram
 
 
-def _times_columns(term: TermRows, columns: Sequence[_Column], xy: Array) -> Array:
-    out = np.empty((term.n_levels, term.k, xy.shape[1]))
+def _add_products(out: Array, columns: Sequence[_Column], xy: Array) -> None:
     for a, column in enumerate(columns):
         for c in range(xy.shape[1]):
             product = column.values * xy[column.rows, c]
-            out[:, a, c] = np.bincount(column.codes, product, minlength=term.n_levels)
-    return out
+            out[:, a, c] += np.bincount(column.codes, product, minlength=len(out))
 
 
 def _between(left: TermRows, right: TermRows, w: Array | None) -> sp.csc_array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -41,6 +41,12 @@ class TermRows:
     def q(self) -> int:
         """Random effects in all, J k."""
         return self.n_levels * self.k
+
+    def part(self, rows: slice) -> TermRows:
+        """Some rows of the term."""
+        if rows.start == 0 and rows.stop >= len(self.codes):
+            return self
+        return replace(self, codes=self.codes[rows], values=self.values[rows])
 
     def sparse(self) -> sp.csr_array:
         """Z of this term, (n, J k), level by level with k columns each."""

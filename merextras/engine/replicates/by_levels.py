@@ -44,8 +44,20 @@ def joint_blocks(system: System) -> tuple[Array, Array] | None:
     return own, np.concatenate([to_xy[:, :, : cp.p] for to_xy in cp.to_xy], axis=1)
 
 
-class LevelProblem(Problem):
+class ByLevels(Problem):
     """P is (k, k, m, J), coordinates are (k, m, J)."""
+
+    def times(self, shrink: Array, vector: Array) -> Array:
+        """(k, m, J)."""
+        return np.asarray(np.einsum("uvmj,vmj->umj", shrink, vector))
+
+    def dot(self, one: Array, other: Array) -> Array:
+        """(m,)."""
+        return np.asarray(np.einsum("umj,umj->m", one, other))
+
+
+class LevelProblem(ByLevels):
+    """Responses of all levels."""
 
     def __init__(
         self, criterion: Criterion, joint: tuple[Array, Array], responses: Responses
@@ -91,18 +103,7 @@ class LevelProblem(Problem):
             for v in range(k):
                 out[u, v] = g @ self.root_pairs[u, v].T
             out[u, u] += 1.0
-        log_det = np.zeros(len(lams))
-        for u in range(k):
-            pivot = out[u, u].copy()
-            log_det += np.log(pivot).sum(axis=1)
-            out[u, u] = 1.0
-            out[u] /= pivot
-            for v in range(k):
-                if v != u:
-                    factor = out[v, u].copy()
-                    out[v, u] = 0.0
-                    out[v] -= factor * out[u]
-        return out, log_det
+        return out, blocks.sweep(out)
 
     def responses(self, which: IntArray) -> Array:
         """(k, m, J)."""
@@ -111,14 +112,6 @@ class LevelProblem(Problem):
     def fitted(self, beta: Array) -> Array:
         """(k, m, J)."""
         return np.stack([beta @ x.T for x in self.x])
-
-    def times(self, shrink: Array, vector: Array) -> Array:
-        """(k, m, J)."""
-        return np.asarray(np.einsum("uvmj,vmj->umj", shrink, vector))
-
-    def dot(self, one: Array, other: Array) -> Array:
-        """(m,)."""
-        return np.asarray(np.einsum("umj,umj->m", one, other))
 
     def dot_x(self, vector: Array) -> Array:
         """(m, p)."""

@@ -17,6 +17,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from merextras.engine.elimination.factor import flat
 from merextras.engine.elimination.plan import System, make_plan, prepare
 from merextras.engine.kernels import blocks
 from merextras.engine.kernels.blocks import Array
@@ -118,11 +119,11 @@ class GramFactor:
             for s, block in stage.later.items():
                 parents = system.plan.parents[stage.term, s]
                 z[s] += blocks.sum_by(block @ part, parents, len(z[s]))
-            flat = part.reshape(count, m)
+            own = part.reshape(count, m)
             if stage.tail is not None:
-                tail += stage.tail @ flat
+                tail += stage.tail @ own
             x += np.einsum("jpk,jkm->pm", stage.xy, part, optimize=True)
-            squares += np.einsum("qm,qm->m", flat, flat)
+            squares += np.einsum("qm,qm->m", own, own)
         tail_part = noise[at : at + len(tail)] * self.tail_known[:, None]
         x_part = noise[at + len(tail) :] * self.x_known[:, None]
         tail += self.tail @ tail_part
@@ -168,7 +169,7 @@ class _Left:
         self._nested, self._to_tail = dict(system.nested), dict(system.to_tail)
         self.whole_tail = system.tail.whole().toarray()
         self.tail, self.x = self.whole_tail.copy(), cp.xy[:p, :p].copy()
-        parts = [_rows(self._x_of[t]) for t in plan.tail]
+        parts = [flat(self._x_of[t]) for t in plan.tail]
         self.x_tail = np.concatenate([np.zeros((0, p)), *parts]).T
 
     def eliminate(self, i: int) -> Stage:
@@ -182,7 +183,7 @@ class _Left:
         if plan.tail:
             half = sp.csr_array(self._to_tail[t] @ blocks.block_diagonal(inverse))
             self.tail -= (half @ half.T).toarray()
-            self.x_tail = self.x_tail - (half @ _rows(blocks.transpose(xy))).T
+            self.x_tail = self.x_tail - (half @ flat(blocks.transpose(xy))).T
         for a, s in enumerate(others):
             parents, levels = plan.parents[t, s], cp.shapes[s][0]
             up = blocks.transpose(later[s])
@@ -195,15 +196,9 @@ class _Left:
             if half is not None:
                 to_s = sp.csc_array(half @ blocks.block_columns(up, parents, levels))
                 self._to_tail[s] = sp.csc_array(self._to_tail[s] - to_s)
-        flat = _rows(blocks.transpose(xy))
-        self.x -= flat.T @ flat
+        rows = flat(blocks.transpose(xy))
+        self.x -= rows.T @ rows
         return Stage(t, root, known, later, half, xy)
-
-
-def _rows(array: Array) -> Array:
-    """(J, k, m) as (J k, m), also for m = 0."""
-    levels, k, m = array.shape
-    return array.reshape(levels * k, m)
 
 
 def _sizes(own: Array) -> Array:
@@ -284,15 +279,11 @@ def effects_and_noise(factor: GramFactor, b: Sequence[Array], noise: Array, chi2
     z, x, squares = factor.times(noise)
     zb = [own @ part for own, part in zip(cp.own, b, strict=True)]
     for (s, t), block in cp.cross.items():
-        zb[s] = zb[s] + (block @ _flat(b[t])).reshape(b[s].shape)
-        zb[t] = zb[t] + (block.T @ _flat(b[s])).reshape(b[t].shape)
+        zb[s] = zb[s] + (block @ flat(b[t])).reshape(b[s].shape)
+        zb[t] = zb[t] + (block.T @ flat(b[s])).reshape(b[t].shape)
     total = chi2 + squares
     for mine, own, e in zip(b, zb, z, strict=True):
         total = total + np.einsum("jkm,jkm->m", mine, own + 2.0 * e)
     for mine, block in zip(b, cp.to_xy, strict=True):
         x = x + np.einsum("jkp,jkm->pm", block[:, :, : cp.p], mine, optimize=True)
     return Sums(tuple(a + e for a, e in zip(zb, z, strict=True)), x, total)
-
-
-def _flat(part: Array) -> Array:
-    return part.reshape(-1, part.shape[2])

@@ -103,6 +103,8 @@ class Problem(Deviances):
     xy_within : (m, p) array
     yy_within : (m,) array
         Cross-products of X and the responses less their parts in Z.
+    log_w : float or (m,) array
+        Sum of the logarithms of the weights.
     """
 
     x_within: Array
@@ -120,6 +122,7 @@ class Problem(Deviances):
     ) -> None:
         super().__init__(cp, covariances, n_responses, reml=reml, penalty=penalty)
         self.basis_log_det = cp.basis.log_det()
+        self.log_w: float | Array = cp.sum_log_w
         self._last: tuple[Array, Array] | None = None
 
     @abstractmethod
@@ -189,10 +192,10 @@ class Problem(Deviances):
         return Point(theta, deviance, beta, pwrss, low)
 
     def _deviance(self, log_det: Array, pwrss: Array, low: Array) -> Array:
-        if self.df <= 0:
+        if np.all(np.less_equal(self.df, 0)):
             return np.full(len(pwrss), np.nan)
         fit = self.cp.scale.fit(pwrss, self.df)
-        deviance = log_det + fit - self.cp.sum_log_w
+        deviance = log_det + fit - self.log_w
         if self.reml:
             fixed = np.log(np.diagonal(low, axis1=1, axis2=2)).sum(axis=1)
             deviance += 2.0 * (fixed - self.basis_log_det)

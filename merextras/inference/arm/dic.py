@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from merextras.accessors.likelihood import log_lik
-from merextras.model.state.fitted import FittedModel, refitted
+from merextras.model.state.fitted import FittedModel
+from merextras.model.state.fitting import refitted
 from merextras.model.state.penalised import CRITERIA, say_penalised
 from merextras.model.statsmodels.mixedlm import as_fitted
 

@@ -9,10 +9,9 @@ import numpy as np
 import pandas as pd
 
 from merextras.accessors import generalised
-from merextras.accessors.criteria import number_of
 from merextras.accessors.description import call
 from merextras.accessors.estimates import fixef, var_corr
-from merextras.accessors.likelihood import aic, ngrps
+from merextras.accessors.likelihood import aic, deviance, ngrps
 from merextras.exceptions import InvalidArgumentError
 from merextras.inference.arm.dic import deviance_and_dic
 from merextras.inference.arm.standard_errors import se_fixef
@@ -96,9 +95,9 @@ def display(m: object, *, digits: int = 2, detail: bool = False) -> Display:
     """
     model = as_fitted(m, generalised=True)
     if model.is_generalised:
-        return replace(_short(model, digits, detail), deviance=number_of(model, "deviance"))
-    deviance, dic = deviance_and_dic(model)
-    return replace(_short(model, digits, detail), dic=dic, deviance=deviance)
+        return replace(_short(model, digits, detail), deviance=deviance(model))
+    own, dic = deviance_and_dic(model)
+    return replace(_short(model, digits, detail), dic=dic, deviance=own)
 
 
 def fast_display(m: object, *, digits: int = 2, detail: bool = False) -> Display:
@@ -188,6 +187,6 @@ def _short(model: FittedModel, digits: int, detail: bool) -> Display:
         var_corr=var_corr(model),
         n=model.design.n,
         ngrps=ngrps(model),
-        aic=number_of(model, "aic"),
+        aic=aic(model),
         digits=digits,
     )

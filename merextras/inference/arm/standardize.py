@@ -19,6 +19,8 @@ from merextras.foundation.arguments import check_choice, one_of
 from merextras.model.design.design import Design
 from merextras.model.fit.refit import refit_formula
 from merextras.model.formula.rewrite import rewritten
+from merextras.model.generalised.fitted import FittedGlmm
+from merextras.model.generalised.refit import refit_formula as refit_generalised
 from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
 
@@ -61,7 +63,8 @@ def standardize(
         above; an input stands in a function such as ``np.log(x)``, which can't take negative
         values: make that a column, or name ``x`` in `unchanged`.
     UnsupportedModelError
-        `m` is not the fit of a linear mixed model; `standardize_y` with an offset.
+        `m` is not the fit of a mixed model; `standardize_y` with an offset, or of a generalised
+        model, whose response is left as it is.
 
     Warns
     -----
@@ -97,29 +100,50 @@ def standardize(
     z.agree       0.281
     dtype: float64
     """
-    model = as_fitted(m)
+    model = as_fitted(m, generalised=True)
     design = model.design
     how = check_choice(binary_inputs, _BINARY, "binary_inputs")
     inputs = _Inputs(design, _names(unchanged, design.frame), how)
     response = None
-    if standardize_y and model.has_known_sigma:
-        raise UnsupportedModelError(
-            "standardize_y: the model has a known residual standard deviation (sigma=), which is "
-            "on the scale of the response; rescale both and fit again"
-        )
     if standardize_y:
-        if design.offset is not None:
-            raise UnsupportedModelError(
-                "standardize_y: the model has an offset, which is on the scale of the response; "
-                "subtract it from the response first"
-            )
+        _check_response(model)
         response = inputs.add("z.", design.response, _rescaled(design.y, design.frequencies))
     formula = rewritten(design.formula, design.frame.columns, inputs.code, response=response)
     with warnings.catch_warnings():
         if design.fixed.dropped:
             # It was said when the model was fitted, of the same columns.
             warnings.simplefilter("ignore", RankDeficientWarning)
-        return refit_formula(model, formula, design.frame.assign(**inputs.made))
+        return _refitted(model, formula, design.frame.assign(**inputs.made))
+
+
+def _refitted(model: FittedModel, formula: str, frame: pd.DataFrame) -> FittedModel:
+    """The model with another formula on the same rows."""
+    again = refit_generalised if isinstance(model, FittedGlmm) else refit_formula
+    return again(model, formula, frame)  # type: ignore[type-var]
+
+
+def _check_response(model: FittedModel) -> None:
+    """Refuse to rescale a response that is on a scale of its own.
+
+    Raises
+    ------
+    UnsupportedModelError
+    """
+    if isinstance(model, FittedGlmm) and model.choice.text != "gaussian(identity)":
+        raise UnsupportedModelError(
+            f"standardize_y: the response of family={model.choice.name!r} is on a scale of its own "
+            "(successes, counts, positive numbers), which its link is made for; leave it out"
+        )
+    if not isinstance(model, FittedGlmm) and model.has_known_sigma:
+        raise UnsupportedModelError(
+            "standardize_y: the model has a known residual standard deviation (sigma=), which is "
+            "on the scale of the response; rescale both and fit again"
+        )
+    if model.design.offset is not None:
+        raise UnsupportedModelError(
+            "standardize_y: the model has an offset, which is on the scale of the response; "
+            "subtract it from the response first"
+        )
 
 
 def _names(unchanged: str | Sequence[str], frame: pd.DataFrame) -> set[str]:

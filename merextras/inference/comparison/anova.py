@@ -29,7 +29,8 @@ from merextras.inference.nesting.nested import (
     same_criterion,
     same_fixed,
 )
-from merextras.model.state.fitted import FittedModel, refitted
+from merextras.model.state.fitted import FittedModel
+from merextras.model.state.fitting import refitted
 from merextras.model.state.penalised import refuse_penalised
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.model.statsmodels.ols import is_ols

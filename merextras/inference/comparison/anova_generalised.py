@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import scipy.linalg as la
-from scipy import stats
 
-from merextras.accessors.generalised import check_asymptotic
 from merextras.exceptions import InvalidArgumentError
 from merextras.foundation.aliases import Array
 from merextras.foundation.arguments import check_models
 from merextras.inference.comparison.anova import compared, type_of
+from merextras.inference.ddf.method import Method, chi2_row, method_of
+from merextras.inference.ddf.robust_generalised import RobustGlmm
 from merextras.inference.fixed_effects.term_contrasts import by_type
 from merextras.inference.nesting.nested import AnyCandidate, Candidate, check_same_data
 from merextras.model.generalised.fitted import FittedGlmm
@@ -37,10 +36,11 @@ def anova(
     *others : models of `glmer`
         Of the same data and family, each nested in the next larger one; they can be one list.
         Without others the table is by term.
-    ddf : None or "asymptotic"
-        Other degrees of freedom are defined for linear models alone.
-    cluster : None
-        Cluster-robust standard errors are for linear models alone.
+    ddf : {"asymptotic", "CR0", "CR1"}, optional
+        Without others; the last two have cluster-robust standard errors. Other degrees of freedom
+        are defined for linear models alone.
+    cluster : str or array, optional
+        Of the robust ones, as in `MerMod.vcov`.
     type : {1, 2, 3}
         Without others: terms tested in sequence (1), each given all that do not contain it (2), or
         marginally (3), with hypotheses that do not depend on the coding of factors.
@@ -57,7 +57,11 @@ def anova(
     Raises
     ------
     InvalidArgumentError
-        Models of different data, families or links, models that are not nested, linear models.
+        Models of different data, families or links, models that are not nested, linear models; a
+        `cluster` without a robust `ddf`, either of them for several models; too few clusters for
+        a term.
+    UnsupportedModelError
+        Degrees of freedom of linear models, CR2.
 
     Notes
     -----
@@ -65,9 +69,13 @@ def anova(
     boundary. R: ``anova`` of lme4 (whose table by term has sums of squares and no p-values) and
     ``Anova`` of car.
     """
-    check_asymptotic(ddf, "anova", cluster)
+    method = method_of(model, "asymptotic" if ddf is None else ddf, cluster=cluster, stacklevel=3)
     if not others:
-        return _by_term(model, type_of(type))
+        return _by_term(method, type_of(type))
+    if cluster is not None or isinstance(method, RobustGlmm):
+        raise InvalidArgumentError(
+            "ddf, cluster: are for the table by term; models are compared by their likelihoods"
+        )
     more, names = check_models(others, names)
     fits = comparable([model, *more], "anova")
     if names is not None and (isinstance(names, str) or len(names) != len(fits)):
@@ -140,18 +148,15 @@ def candidate(fit: FittedGlmm) -> Candidate:
     )
 
 
-def _by_term(model: FittedGlmm, kind: int | str) -> pd.DataFrame:
-    rows = {
-        label: _wald(model.fixed_estimates, model.fixed_covariance, contrast)
-        for label, contrast in by_type(model.design, kind).items()
-    }
+def _by_term(method: Method, kind: int | str) -> pd.DataFrame:
+    contrasts = by_type(method.model.design, kind)
+    rows = {label: _wald(method, contrast) for label, contrast in contrasts.items()}
     columns = ["statistic", "df", "p_value"]
     out = pd.DataFrame.from_dict(rows, orient="index", columns=columns, dtype=float)
     return Table.of(out.astype({"df": int}))
 
 
-def _wald(beta: Array, covariance: Array, contrast: Array) -> list[float]:
-    value = contrast @ beta
-    inner = contrast @ covariance @ contrast.T
-    statistic = float(value @ la.solve(inner, value, assume_a="sym"))
-    return [statistic, float(len(contrast)), float(stats.chi2.sf(statistic, len(contrast)))]
+def _wald(method: Method, contrast: Array) -> list[float]:
+    if not np.all(np.isfinite(method.inner)):  # there is no information matrix
+        return [np.nan, float(len(contrast)), np.nan]
+    return chi2_row(method, contrast)

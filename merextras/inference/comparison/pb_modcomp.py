@@ -8,7 +8,7 @@ import numpy as np
 
 from merextras.engine.kernels.dense import orthonormal
 from merextras.exceptions import InvalidArgumentError, MerextrasError
-from merextras.foundation.aliases import Rng
+from merextras.foundation.aliases import Array, Rng
 from merextras.foundation.arguments import check_count, check_jobs
 from merextras.foundation.rng import as_generator
 from merextras.inference.comparison import anova_generalised, ranova_generalised
@@ -131,12 +131,8 @@ def pb_modcomp(
     full = mixed_candidate(big)
     df = _tested(full, candidate)
     sample = null_sample(big, little, generators, n_jobs)
-    used = sample[np.isfinite(sample)]
-    if len(used) < 2:
-        raise MerextrasError("pb_modcomp: the refits to simulated data did not converge")
     observed = likelihood_ratio(-2.0 * candidate.log_lik, -2.0 * full.log_lik, full.n)
-    failed = n_sims - len(used)
-    return PBModcomp(float(observed), df, used, full.label, candidate.label, failed)
+    return _result(float(observed), df, sample, full, candidate)
 
 
 def _generalised(
@@ -147,13 +143,18 @@ def _generalised(
     candidates = [anova_generalised.candidate(each) for each in models]
     df = _tested(*candidates)
     sample = ranova_generalised.null_sample(models[0], models[1], generators, n_jobs)
+    observed = ranova_generalised.ratio(models[1].log_likelihood, models[0].log_likelihood)
+    return _result(float(observed), df, sample, *candidates)
+
+
+def _result(
+    observed: float, df: int, sample: Array, large: AnyCandidate, small: AnyCandidate
+) -> PBModcomp:
+    """The test by a sample whose NaN are refits that did not converge."""
     used = sample[np.isfinite(sample)]
     if len(used) < 2:
         raise MerextrasError("pb_modcomp: the refits to simulated data did not converge")
-    observed = ranova_generalised.ratio(models[1].log_likelihood, models[0].log_likelihood)
-    labels = [candidate.label for candidate in candidates]
-    failed = len(generators) - len(used)
-    return PBModcomp(float(observed), df, used, labels[0], labels[1], failed)
+    return PBModcomp(observed, df, used, large.label, small.label, len(sample) - len(used))
 
 
 def _smaller(small: object, big: FittedModel) -> tuple[FittedModel, AnyCandidate]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from merextras.accessors.criteria import number_of
+from merextras.accessors import likelihood
 from merextras.accessors.estimates import mean_sigma
 from merextras.accessors.rows import residual_squares
 from merextras.exceptions import InvalidArgumentError, RefitWarning
@@ -26,7 +26,8 @@ from merextras.inference.variance_shares import icc as _icc
 from merextras.inference.variance_shares import r2 as _r2
 from merextras.inference.variance_shares.variance_parts import VarianceParts
 from merextras.model.generalised.fitted import FittedGlmm
-from merextras.model.state.fitted import FittedModel, refitted
+from merextras.model.state.fitted import FittedModel
+from merextras.model.state.fitting import refitted
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.base import Table
 
@@ -183,10 +184,9 @@ def _of_glmms(fits: Sequence[FittedModel]) -> list[AnyCandidate]:
 
 
 def _criteria(model: FittedModel) -> dict[str, float]:
-    aic, k = number_of(model, "aic"), model.n_parameters
-    n = model.design.n if model.is_generalised else model.solution.n
+    aic, k, n = likelihood.aic(model), model.n_parameters, model.n_observations
     correction = 2.0 * k * (k + 1) / (n - k - 1) if n > k + 1 else np.nan
-    return {"aic": aic, "aicc": aic + correction, "bic": number_of(model, "bic")}
+    return {"aic": aic, "aicc": aic + correction, "bic": likelihood.bic(model)}
 
 
 def _fit_of(model: FittedModel) -> dict[str, float]:

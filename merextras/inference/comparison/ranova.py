@@ -27,7 +27,8 @@ from merextras.inference.variance_tests.variance_hypothesis import (
 )
 from merextras.model.design.design import Design
 from merextras.model.generalised.fitted import FittedGlmm
-from merextras.model.state.fitted import FittedModel, fit_like
+from merextras.model.state.fitted import FittedModel
+from merextras.model.state.fitting import fit_like
 from merextras.model.state.penalised import refuse_penalised
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.base import Table
@@ -132,16 +133,17 @@ def ranova(
     (1 | cask:batch)     0.00     0.00         0.00
     (1 | batch)          0.42     0.16         0.17
     """
-    if isinstance(m, FittedGlmm):
+    fitted = as_fitted(m, generalised=True)
+    if isinstance(fitted, FittedGlmm):
         return ranova_generalised.ranova(
-            m,
+            fitted,
             reduce_terms=reduce_terms,
             p_values=p_values,
             n_sims=n_sims,
             rng=rng,
             n_jobs=n_jobs,
         )
-    fitted, wanted = as_fitted(m), wanted_p_values(p_values, _ADDED)
+    wanted = wanted_p_values(p_values, _ADDED)
     refuse_penalised("ranova", fitted)
     exact_sims = _EXACT if n_sims is None else check_count(n_sims, "n_sims")
     boot_sims = _BOOTSTRAP if n_sims is None else exact_sims

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from merextras.accessors.description import terms
-from merextras.exceptions import ApproximationWarning, InvalidArgumentError, SingularFitWarning
+from merextras.exceptions import (
+    ApproximationWarning,
+    InvalidArgumentError,
+    SingularFitWarning,
+    UnsupportedModelError,
+)
 from merextras.foundation.arguments import check_flag, one_of
 from merextras.inference.comparison.ranova import ranova
 from merextras.inference.comparison.reductions import reductions
 from merextras.inference.ddf.method import METHODS, check_method
 from merextras.inference.fixed_effects.drop1 import drop1
+from merextras.inference.fixed_effects.drop1_generalised import drop1 as drop1_generalised
 from merextras.model.fit.refit import update
+from merextras.model.generalised.fitted import FittedGlmm
+from merextras.model.generalised.refit import update as update_generalised
 from merextras.model.state.fitted import FittedModel
 from merextras.model.state.penalised import refuse_penalised
 from merextras.model.statsmodels.mixedlm import as_fitted
@@ -63,7 +73,8 @@ def step(
     InvalidArgumentError
         A level that is none, an unknown term to keep.
     UnsupportedModelError
-        Not a mixed model; one with a `cov_prior`, whose likelihoods are at no maximum.
+        Not a mixed model; one with a `cov_prior`, whose likelihoods are at no maximum;
+        Kenward-Roger's degrees of freedom of a generalised one.
 
     Warns
     -----
@@ -75,6 +86,8 @@ def step(
     Selection and inference from the same data do not go together: of terms without any effect
     those that look like having one are left, with p-values that say so. Where a model is there to
     be reported, fit the one that the design asks for.
+
+    Of a generalised model (`glmer`) the tests of fixed terms are `drop1`'s by likelihood ratios.
 
     The last random term stays, as there is no mixed model without it; lmerTest goes on with a
     linear one. The result says so where its test would let it go.
@@ -96,7 +109,8 @@ def step(
     (1 | batch)                1      0.658  1.0
     (1 | cask:batch)           0     62.531  1.0
     """
-    model, method = as_fitted(m), check_method(ddf, METHODS)
+    model, method = as_fitted(m, generalised=True), check_method(ddf, METHODS)
+    rules = _rules(model, method)
     refuse_penalised("step", model)
     alphas = _alpha(alpha_random, "alpha_random"), _alpha(alpha_fixed, "alpha_fixed")
     alphas = (
@@ -110,9 +124,9 @@ def step(
             raise InvalidArgumentError(f"keep={label!r}: {one_of(label, labels)}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SingularFitWarning)
-        left, random, note = _random(model, alphas[0])
-        left, fixed = _fixed(left, alphas[1], method, kept)
-    found = Step(random, fixed, left.design.formula, left, method, note)
+        left, random, note = _random(model, alphas[0], rules)
+        left, fixed = _fixed(left, alphas[1], rules, kept)
+    found = Step(random, fixed, left.design.formula, left, rules.ddf, note)
     if found.n_eliminated:
         warnings.warn(
             f"step: {found.n_eliminated} term(s) were taken out by their tests; p-values and "
@@ -123,6 +137,43 @@ def step(
     return found
 
 
+@dataclass(frozen=True)
+class _Rules:
+    """What the search does with a model.
+
+    Attributes
+    ----------
+    ddf : str
+        Of the tests of fixed terms.
+    drop1, update : callables
+        Their table, and the model with another formula.
+    alone : str
+        What a model is called without random effects.
+    """
+
+    ddf: str
+    drop1: Callable[[Any], pd.DataFrame]
+    update: Callable[[Any, str], FittedModel]
+    alone: str
+
+
+def _rules(model: FittedModel, ddf: str) -> _Rules:
+    if not isinstance(model, FittedGlmm):
+        return _Rules(ddf, lambda m: drop1(m, ddf=ddf), update, "linear (statsmodels' ols)")
+    if ddf == "kenward-roger":
+        raise UnsupportedModelError(
+            f"step: ddf={ddf!r}: degrees of freedom are defined for linear models alone; the fixed "
+            "terms of a generalised one are tested by likelihood ratios, ddf='asymptotic'"
+        )
+    alone = "a generalised linear model (statsmodels' glm)"
+    return _Rules("likelihood", _likelihood_ratios, update_generalised, alone)
+
+
+def _likelihood_ratios(model: FittedGlmm) -> pd.DataFrame:
+    """A row for each term, without that of the model itself."""
+    return drop1_generalised(model).iloc[1:]
+
+
 def _alpha(value: object, name: str) -> float:
     is_number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
     if not is_number or not 0.0 <= float(value) <= 1.0:  # type: ignore[arg-type]
@@ -130,7 +181,9 @@ def _alpha(value: object, name: str) -> float:
     return float(value)  # type: ignore[arg-type]
 
 
-def _random(model: FittedModel, alpha: float) -> tuple[FittedModel, pd.DataFrame, str]:
+def _random(
+    model: FittedModel, alpha: float, rules: _Rules
+) -> tuple[FittedModel, pd.DataFrame, str]:
     """The model without random terms that don't matter, the table, a word on the last."""
     table = ranova(model)
     rows, note = [table.iloc[:1]], ""
@@ -143,20 +196,20 @@ def _random(model: FittedModel, alpha: float) -> tuple[FittedModel, pd.DataFrame
         if smaller is None:
             note = (
                 f"{label}, the last random term, stays; its p-value is {p_values.iloc[at]:.3g}: "
-                "without it the model is linear (statsmodels' ols)"
+                f"without it the model is {rules.alone}"
             )
             break
         rows.append(table.iloc[1 + at : 2 + at])
-        model = update(model, smaller)
+        model = rules.update(model, smaller)
         table = ranova(model)
     return model, _stacked(rows, table.iloc[1:], first=1), note
 
 
 def _fixed(
-    model: FittedModel, alpha: float, ddf: str, keep: Sequence[str]
+    model: FittedModel, alpha: float, rules: _Rules, keep: Sequence[str]
 ) -> tuple[FittedModel, pd.DataFrame]:
     """The model without fixed terms that don't matter, and the table."""
-    table = drop1(model, ddf=ddf)
+    table = rules.drop1(model)
     rows: list[pd.DataFrame] = []
     while True:
         p_values = table["p_value"].drop(index=[k for k in keep if k in table.index]).dropna()
@@ -164,8 +217,8 @@ def _fixed(
             break
         label = str(p_values.idxmax())
         rows.append(table.loc[[label]])
-        model = update(model, f". ~ . - {label}")
-        table = drop1(model, ddf=ddf)
+        model = rules.update(model, f". ~ . - {label}")
+        table = rules.drop1(model)
     return model, _stacked(rows, table, first=0)
 
 

@@ -12,8 +12,9 @@ from merextras.distributions.degrees import Moments
 from merextras.exceptions import NotPositiveDefiniteError, RefitWarning, UnsupportedModelError
 from merextras.foundation.aliases import Array
 from merextras.inference.ddf.contrasts import FTest, independent
-from merextras.inference.ddf.satterthwaite import in_basis, inverse_of
-from merextras.model.state.fitted import FittedModel, refitted
+from merextras.inference.ddf.satterthwaite import from_basis, in_basis, inverse_of
+from merextras.model.state.fitted import FittedModel
+from merextras.model.state.fitting import refitted
 from merextras.model.state.one_sigma import require_one_sigma
 from merextras.model.state.penalised import KENWARD_ROGER, say_penalised
 from merextras.model.statsmodels.mixedlm import as_fitted
@@ -57,8 +58,7 @@ class KenwardRoger:
     @property
     def covariance(self) -> Array:
         """The adjusted covariance of the fixed effects, (p, p)."""
-        transform = self.model.solution.cp.basis.transform
-        return np.asarray(transform @ self.inner @ transform.T)
+        return from_basis(self.model, self.inner)
 
     @property
     def plain(self) -> Array:

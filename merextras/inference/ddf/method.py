@@ -18,7 +18,9 @@ from merextras.foundation.arguments import check_choice
 from merextras.inference.ddf.contrasts import FTest, independent
 from merextras.inference.ddf.kenward_roger import kenward_roger
 from merextras.inference.ddf.robust import KINDS, robust
+from merextras.inference.ddf.robust_generalised import robust_generalised
 from merextras.inference.ddf.satterthwaite import in_basis, satterthwaite
+from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.state.fitted import FittedModel
 from merextras.results.base import Table
 
@@ -95,8 +97,7 @@ class Asymptotic:
     @property
     def inner(self) -> Array:
         """The same of X in the basis of the cross-products."""
-        solution = self.model.joint
-        return solution.sigma2 * solution.basis_covariance()
+        return self.model.basis_covariance
 
     @property
     def degrees(self) -> Degrees:
@@ -135,24 +136,26 @@ def method_of(
     """The method of that name for a model; a warning points `stacklevel` calls above this.
 
     `cluster` is for the robust ones, see `merextras.inference.ddf.robust.robust`. A generalised
-    model has the asymptotic one alone, which the verb's `default` stands for.
+    model has the asymptotic one, which the verb's `default` stands for, and robust ones.
     """
     name = check_method(ddf)
-    if model.is_generalised:
-        if cluster is not None or name not in {default, "asymptotic"}:
-            raise UnsupportedModelError(
-                f"ddf={ddf!r}: degrees of freedom and robust standard errors are defined for "
-                "linear models alone; those of a generalised model are asymptotic, "
-                "ddf='asymptotic'"
-            )
-        return Asymptotic(model)
-    if name in KINDS:
-        return robust(model, name, cluster)
-    if cluster is not None:
+    if cluster is not None and name not in KINDS:
         raise InvalidArgumentError(
             f"cluster: is for standard errors that are robust, ddf='CR0', 'CR1' or 'CR2', not for "
             f"ddf={ddf!r}"
         )
+    if isinstance(model, FittedGlmm):
+        if name in KINDS:
+            return robust_generalised(model, name, cluster)
+        if name not in {default, "asymptotic"}:
+            raise UnsupportedModelError(
+                f"ddf={ddf!r}: degrees of freedom are defined for linear models alone; the tests "
+                "of a generalised model are asymptotic, ddf='asymptotic', or with cluster-robust "
+                "standard errors ddf='CR0' or 'CR1'"
+            )
+        return Asymptotic(model)
+    if name in KINDS:
+        return robust(model, name, cluster)
     if name == "satterthwaite":
         return satterthwaite(model, stacklevel=stacklevel + 1)
     if name == "kenward-roger":

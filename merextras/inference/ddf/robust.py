@@ -13,7 +13,7 @@ from merextras.exceptions import InvalidArgumentError
 from merextras.foundation.aliases import Array
 from merextras.inference.ddf.clusters import adjusted, cluster_codes, clusters
 from merextras.inference.ddf.contrasts import FTest, independent
-from merextras.inference.ddf.satterthwaite import in_basis
+from merextras.inference.ddf.satterthwaite import from_basis, in_basis
 from merextras.model.state.fitted import FittedModel
 
 #: By how the residuals of a cluster are adjusted.
@@ -72,8 +72,7 @@ class Robust:
     @property
     def covariance(self) -> Array:
         """The covariance of the fixed effects, (p, p)."""
-        transform = self.model.solution.cp.basis.transform
-        return np.asarray(transform @ self.inner @ transform.T)
+        return from_basis(self.model, self.inner)
 
     def df(self, contrast: Array) -> float:
         """Bell and McCaffrey's degrees of freedom of one contrast, (p,)."""
@@ -90,8 +89,8 @@ class Robust:
         InvalidArgumentError
             Too few clusters for so many contrasts.
         """
-        plain = self.model.solution.sigma2 * self.model.solution.basis_covariance()
-        rows, gaps, variances = independent(in_basis(self.model, matrix), gap, plain)
+        own = in_basis(self.model, matrix)
+        rows, gaps, variances = independent(own, gap, self.model.basis_covariance)
         size = np.sqrt(variances)
         rows, gaps, q = rows / size[:, None], gaps / size, len(gaps)
         spread = rows @ self.inner @ rows.T

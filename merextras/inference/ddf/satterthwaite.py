@@ -111,6 +111,12 @@ def in_basis(model: FittedModel, matrix: Array) -> Array:
     return model.joint.cp.basis.columns(matrix)
 
 
+def from_basis(model: FittedModel, covariance: Array) -> Array:
+    """A covariance of the fixed effects in that basis, (p, p), as one of the user's."""
+    transform = model.solution.cp.basis.transform
+    return np.asarray(transform @ covariance @ transform.T)
+
+
 def _pooled(each: Array) -> float:
     if np.all(np.isinf(each)):
         return np.inf
@@ -169,13 +175,12 @@ def _with_residuals(model: FittedModel, *, stacklevel: int) -> Satterthwaite:
     The parameters are theta, the logarithms of the groups' precisions relative to the first's, and
     the first's sigma. The Hessian is by differences of the analytic gradient.
     """
-    found, solution = residual_information(model.point), model.solution
+    found = residual_information(model.point)
     # Elements of theta on which V does not depend to first order.
     fixed = np.append(found.is_null, False)
     basis = np.eye(len(fixed))[:, ~fixed]
     parameters = _covariance(found.hessian, basis, stacklevel + 1)
-    inner = solution.sigma2 * solution.basis_covariance()
-    return Satterthwaite(model, inner, found.beta_covariance_slopes, parameters)
+    return Satterthwaite(model, model.basis_covariance, found.beta_covariance_slopes, parameters)
 
 
 def _covariance(hessian: Array, basis: Array, stacklevel: int) -> Array:

@@ -15,7 +15,8 @@ from merextras.foundation.arguments import one_of
 from merextras.inference.ddf.method import f_row, f_table, method_of
 from merextras.inference.fixed_effects.term_contrasts import without
 from merextras.model.design.effects import Effect, Effects
-from merextras.model.state.fitted import Fit, FittedModel, fit_like, refitted
+from merextras.model.state.fitted import Fit, FittedModel
+from merextras.model.state.fitting import fit_like, refitted
 from merextras.model.state.penalised import refuse_penalised
 from merextras.results.base import Table
 
@@ -143,6 +144,13 @@ def _by_likelihood(
         lost = large.solution.p - x.shape[1]
         small = large if lost == 0 else _with_columns(model, x)
         rows.append((lost, large.n_parameters - lost, small.solution.deviance()))
+    return deletions(wanted, rows, test=test)
+
+
+def deletions(
+    wanted: Sequence[Effect], rows: Sequence[tuple[float, ...]], *, test: bool
+) -> pd.DataFrame:
+    """The table of the whole model and those without a term: ``(df, npar, deviance)`` of each."""
     df, npar, deviance = np.array(rows, dtype=float).T
     index = ["<none>", *(effect.label for effect in wanted)]
     out = pd.DataFrame({"df": df, "aic": deviance + 2.0 * npar}, index=index)

@@ -7,14 +7,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
-from merextras.accessors.generalised import check_asymptotic
 from merextras.exceptions import UnsupportedModelError
-from merextras.inference.fixed_effects.drop1 import chosen_test, in_scope
+from merextras.inference.fixed_effects.drop1 import chosen_test, deletions, in_scope
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.generalised.refit import with_design
-from merextras.results.base import Table
 
 
 def drop1(
@@ -34,7 +31,8 @@ def drop1(
     ddf : None or "asymptotic"
         Other degrees of freedom are defined for linear models alone.
     cluster : None
-        Cluster-robust standard errors are for linear models alone.
+        Likelihoods are compared, of which no standard error is robust; ``m.anova(ddf="CR1")`` has
+        Wald tests that are.
     scope : sequence of str, optional
         Labels of the terms; by default all that no other term contains.
 
@@ -72,7 +70,7 @@ def drop1(
     <none>     NaN  194.0526        NaN      NaN
     C(period)  3.0  213.6626    25.6101      0.0
     """
-    check_asymptotic(ddf, "drop1", cluster)
+    _check_likelihood(ddf, cluster)
     chosen = chosen_test(test, None)
     if chosen == "f":
         raise UnsupportedModelError(
@@ -81,7 +79,7 @@ def drop1(
         )
     effects = model.design.effects(as_written=True)
     wanted = in_scope(effects, scope)
-    rows = [(np.nan, model.n_parameters, -2.0 * model.log_likelihood)]
+    rows = [(np.nan, model.n_parameters, model._deviance())]
     for effect in wanted:
         x = effects.spanned([e for e in effects.effects if e is not effect])
         lost = model.design.x.shape[1] - x.shape[1]
@@ -89,11 +87,15 @@ def drop1(
         if lost:
             what = f"drop1: without {effect.label}"
             small = with_design(model, model.design.with_fixed_columns(x), what)
-        rows.append((lost, model.n_parameters - lost, -2.0 * small.log_likelihood))
-    df, npar, deviance = np.array(rows, dtype=float).T
-    index = ["<none>", *(effect.label for effect in wanted)]
-    out = pd.DataFrame({"df": df, "aic": deviance + 2.0 * npar}, index=index)
-    if chosen == "chisq":
-        out["statistic"] = np.where(np.isnan(df), np.nan, np.maximum(deviance - deviance[0], 0.0))
-        out["p_value"] = stats.chi2.sf(out["statistic"], np.where(df > 0, df, np.nan))
-    return Table.of(out)
+        rows.append((lost, model.n_parameters - lost, small._deviance()))
+    return deletions(wanted, rows, test=chosen == "chisq")
+
+
+def _check_likelihood(ddf: str | None, cluster: Any) -> None:
+    """Refuse degrees of freedom and clusters, which likelihoods have no use for."""
+    if ddf not in {None, "asymptotic"} or cluster is not None:
+        raise UnsupportedModelError(
+            f"drop1: ddf={ddf!r}, cluster: terms are tested by the likelihoods of fits without "
+            "them, ddf=None; m.anova(ddf='CR1', cluster=...) has Wald tests with cluster-robust "
+            "standard errors, degrees of freedom are defined for linear models alone"
+        )

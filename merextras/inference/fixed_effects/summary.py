@@ -12,6 +12,7 @@ from merextras.accessors import summary as plain
 from merextras.exceptions import InvalidArgumentError
 from merextras.inference.ddf.method import method_of, t_table
 from merextras.inference.ddf.robust import Robust
+from merextras.inference.ddf.robust_generalised import RobustGlmm
 from merextras.model.state.fitted import FittedModel
 from merextras.results.estimates.summary import Summary
 
@@ -25,7 +26,8 @@ def summary(model: FittedModel, *, ddf: str | None = None, cluster: Any = None) 
         Adds degrees of freedom and p-values of t tests; with Kenward-Roger's method the standard
         errors are its own. Without it there are none, as in lme4. ``"KR"`` is short for the second.
         ``"CR0"``, ``"CR1"`` and ``"CR2"`` have cluster-robust standard errors, see `MerMod.vcov`,
-        with Bell and McCaffrey's degrees of freedom.
+        with Bell and McCaffrey's degrees of freedom. A generalised model has z tests, and no
+        other `ddf` than ``"asymptotic"``, ``"CR0"`` and ``"CR1"``.
     cluster : str or array, optional
         Of these three, as in `MerMod.vcov`.
 
@@ -41,6 +43,8 @@ def summary(model: FittedModel, *, ddf: str | None = None, cluster: Any = None) 
     ------
     InvalidArgumentError
         An unknown `ddf`; a `cluster` without a robust one; and what `MerMod.vcov` raises.
+    UnsupportedModelError
+        Degrees of freedom of a generalised model, or CR2.
 
     Warns
     -----
@@ -56,20 +60,24 @@ def summary(model: FittedModel, *, ddf: str | None = None, cluster: Any = None) 
     Intercept  251.4051     6.8246  17.0    36.8383      0.0
     Days        10.4673     1.5458  17.0     6.7715      0.0
     """
-    if ddf is None:
-        if cluster is not None:
-            raise InvalidArgumentError("cluster: is for ddf='CR0', 'CR1' or 'CR2'")
-        return plain.summary(model)
-    method = method_of(model, ddf, cluster=cluster, stacklevel=3)
+    if ddf is None and cluster is not None and not model.is_generalised:
+        raise InvalidArgumentError("cluster: is for ddf='CR0', 'CR1' or 'CR2'")
+    name = "asymptotic" if ddf is None else ddf
+    method = method_of(model, name, cluster=cluster, stacklevel=3)
     found = plain.summary(method.model)
-    if isinstance(method, Robust):
+    robust = isinstance(method, Robust | RobustGlmm)
+    if ddf is None or (model.is_generalised and not robust):
+        return found
+    if robust:
         size = np.sqrt(np.diag(method.covariance))
         own = found.correlation
-        robust = method.covariance / np.outer(size, size)
-        found = replace(found, correlation=pd.DataFrame(robust, own.index, own.columns))
-    table = t_table(method, np.eye(method.model.solution.p))
+        scaled = method.covariance / np.outer(size, size)
+        found = replace(found, correlation=pd.DataFrame(scaled, own.index, own.columns))
+    table = t_table(method, np.eye(len(found.coefficients)))
+    if model.is_generalised:
+        table = table.drop(columns="df")
     return replace(
         found,
-        title=f"{found.title}; t-tests use {method.title}",
-        coefficients=table.set_axis(found.coefficients.index, axis=0),
+        title=f"{found.title}; {found.tested}-tests use {method.title}",
+        coefficients=pd.DataFrame(table).set_axis(found.coefficients.index, axis=0),
     )

@@ -9,9 +9,9 @@ import pandas as pd
 from merextras.accessors import estimates
 from merextras.exceptions import InvalidArgumentError
 from merextras.foundation.arguments import check_choice
-from merextras.inference.ddf.robust import KINDS, robust
+from merextras.inference.ddf.method import method_of
+from merextras.inference.ddf.robust import KINDS
 from merextras.model.state.fitted import FittedModel
-from merextras.model.state.linear_only import linear_only
 
 
 def vcov(model: FittedModel, *, kind: str = "model", cluster: Any = None) -> pd.DataFrame:
@@ -38,8 +38,10 @@ def vcov(model: FittedModel, *, kind: str = "model", cluster: Any = None) -> pd.
     InvalidArgumentError
         An unknown `kind`; clusters that random effects go across, as crossed factors do, missing
         values or fewer than two clusters; a `cluster` for the model's own.
+    NoRowsError
+        A robust one of a model that keeps no rows.
     UnsupportedModelError
-        A robust one of a generalised model, or of one that keeps no rows.
+        CR2 of a generalised model.
 
     See Also
     --------
@@ -51,6 +53,11 @@ def vcov(model: FittedModel, *, kind: str = "model", cluster: Any = None) -> pd.
     weights are part of the model's covariance, a row of frequency f is f rows. Cost: O(n (q +
     p)**2) for q random effects in a cluster, nothing n x n; clusters with different precision
     weights take their rows squared.
+
+    Of a generalised model the model's own is from the observed information of all parameters, and
+    the robust ones are ``I^-1 sum_c s_c s_c' I^-1`` with it and with the scores s_c of the clusters
+    in all parameters (White 1982), those of the criterion of the fit: Laplace's approximation or
+    quadrature.
 
     Examples
     --------
@@ -67,10 +74,8 @@ def vcov(model: FittedModel, *, kind: str = "model", cluster: Any = None) -> pd.
     """
     name = kind.upper() if isinstance(kind, str) and kind.upper() in KINDS else kind
     if check_choice(name, ("model", *KINDS), "kind") != "model":
-        if model.is_generalised:
-            raise linear_only(f"vcov(kind={name!r})")
-        names = list(model.design.fixed.names)
-        return pd.DataFrame(robust(model, name, cluster).covariance, index=names, columns=names)
+        names, method = list(model.design.fixed.names), method_of(model, name, cluster=cluster)
+        return pd.DataFrame(method.covariance, index=names, columns=names)
     if cluster is not None:
         raise InvalidArgumentError("cluster: is for kind='CR0', 'CR1' or 'CR2'")
     return estimates.vcov(model)

@@ -25,6 +25,17 @@ DEGREES = ("linear", "quadratic", "cubic", "quartic", "quintic")
 def trends(grid: Grid, code: str, degree: int) -> list[Grid]:
     """The grid with the coefficients of Taylor's expansion in a variable or a function of it.
 
+    Parameters and errors as of `coefficients`.
+    """
+    found = coefficients(grid, code, degree, lambda frame: _stacked(grid, frame))
+    return [replace(grid, rows=part[:, :-1], offset=part[:, -1]) for part in found]
+
+
+def coefficients(
+    grid: Grid, code: str, degree: int, values: Callable[[pd.DataFrame], Array]
+) -> list[Array]:
+    """Coefficients of Taylor's expansion of what is computed from each cell, (cells, m) each.
+
     Parameters
     ----------
     grid : Grid
@@ -33,6 +44,8 @@ def trends(grid: Grid, code: str, degree: int) -> list[Grid]:
     degree : int
         Of the highest coefficient, the derivative of that order over its factorial; with a function
         2 at most.
+    values : callable
+        From a frame of cells to (cells, m) numbers.
 
     Raises
     ------
@@ -42,7 +55,9 @@ def trends(grid: Grid, code: str, degree: int) -> list[Grid]:
     """
     if code in grid.values:
         orders = range(1, degree + 1)
-        return [_scaled(derivative(grid, *[code] * k), 1.0 / factorial(k)) for k in orders]
+        steps = [_steps(grid, [code] * k) for k in orders]
+        found = [_differences(values, grid.frame, each) for each in steps]
+        return [part / factorial(k) for k, part in zip(orders, found, strict=True)]
     used = [name for name in grid.values if name in names_in(code)]
     if len(used) != 1:
         grid.names(code if not used else (), "var")
@@ -51,36 +66,27 @@ def trends(grid: Grid, code: str, degree: int) -> list[Grid]:
         raise InvalidArgumentError(
             f"max_degree={degree}: of a function of a variable 2 at most; give the variable itself"
         )
-    return _by_function(grid, used[0], code, degree)
+    return _by_function(grid, used[0], code, degree, values)
 
 
-def _by_function(grid: Grid, var: str, code: str, degree: int) -> list[Grid]:
+def _by_function(
+    grid: Grid, var: str, code: str, degree: int, values: Callable[[pd.DataFrame], Array]
+) -> list[Array]:
     """By the chain rule: ``y' / f'`` and half of ``(y'' - y' f'' / f') / f'**2``."""
     scope = grid.design.options.scope
-    first = derivative(grid, var)
 
-    def values(frame: pd.DataFrame) -> Array:
+    def function(frame: pd.DataFrame) -> Array:
         return scope.column(code, frame)[:, None]
 
-    slope = _differences(values, grid.frame, _steps(grid, [var]))
+    once, twice = _steps(grid, [var]), _steps(grid, [var, var])
+    first, slope = (_differences(each, grid.frame, once) for each in (values, function))
     if not np.all(np.isfinite(slope)) or np.any(slope == 0.0):
         raise InvalidArgumentError(f"var={code!r}: its slope in {var!r} is zero or not finite")
-    out = [_scaled(first, 1.0 / slope)]
+    out = [first / slope]
     if degree == 2:
-        bent = _differences(values, grid.frame, _steps(grid, [var, var]))
-        second, share = derivative(grid, var, var), bent / slope
-        turned = replace(
-            second,
-            rows=second.rows - share * first.rows,
-            offset=second.offset - share[:, 0] * first.offset,
-        )
-        out.append(_scaled(turned, 0.5 / slope**2))
+        second, bent = (_differences(each, grid.frame, twice) for each in (values, function))
+        out.append(0.5 * (second - bent / slope * first) / slope**2)
     return out
-
-
-def _scaled(grid: Grid, by: float | Array) -> Grid:
-    column = np.broadcast_to(np.reshape(by, (-1, 1)), (len(grid.rows), 1))
-    return replace(grid, rows=column * grid.rows, offset=column[:, 0] * grid.offset)
 
 
 def derivative(grid: Grid, *variables: str) -> Grid:
@@ -91,14 +97,15 @@ def derivative(grid: Grid, *variables: str) -> Grid:
     InvalidArgumentError
         A variable is categorical or constant.
     """
-    width = grid.rows.shape[1]
+    steps = _steps(grid, variables)
+    found = _differences(lambda frame: _stacked(grid, frame), grid.frame, steps)
+    return replace(grid, rows=found[:, :-1], offset=found[:, -1])
 
-    def values(frame: pd.DataFrame) -> Array:
-        rows, offset = evaluated(grid.design, frame)
-        return np.column_stack([rows, offset])
 
-    found = _differences(values, grid.frame, _steps(grid, variables))
-    return replace(grid, rows=found[:, :width], offset=found[:, width])
+def _stacked(grid: Grid, frame: pd.DataFrame) -> Array:
+    """X of some cells, the offset last."""
+    rows, offset = evaluated(grid.design, frame)
+    return np.column_stack([rows, offset])
 
 
 def _steps(grid: Grid, variables: Sequence[str]) -> list[tuple[str, float]]:

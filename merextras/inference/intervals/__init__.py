@@ -1,6 +1,6 @@
 """Intervals.
 
-Read `confint`; `profile` with `profiling` and `profile_curve`; `bootstrap` with `replicates` and
-`refits`, and `load_bootstrap`; `sub_boot`. Of generalised models: `confint_generalised`,
-`profile_generalised`, `bootstrap_generalised`.
+Read `confint`; `profile` with `profiler`, the way of both kinds of model, `profiling` (a linear
+model's part of it), `profiling_generalised` and `profile_curve`; `bootstrap` with `replicates` and
+`refits`, `bootstrap_generalised` and `load_bootstrap`; `sub_boot`.
 """

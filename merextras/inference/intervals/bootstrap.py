@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from merextras.accessors.parameters import parameters
 from merextras.engine.replicates.iterated import Common
-from merextras.exceptions import InvalidArgumentError, MerextrasError
+from merextras.exceptions import InvalidArgumentError
 from merextras.foundation.aliases import Rng
 from merextras.foundation.arguments import check_choice, check_count, check_jobs
 from merextras.foundation.rng import as_generator
 from merextras.inference.intervals import bootstrap_generalised
-from merextras.inference.intervals.refits import Block, Statistic, one_by_one
+from merextras.inference.intervals.refits import (
+    Block,
+    Statistic,
+    bootstrap_of,
+    one_by_one,
+    replicate,
+)
 from merextras.inference.intervals.replicates import (
     block_size,
     common_of,
@@ -92,7 +98,8 @@ def bootstrap(
     InvalidArgumentError
         An argument that is not allowed; a `func` that returns no numbers, or not always as many.
     UnsupportedModelError
-        Frequency weights (a row needs one response); ``"cases"`` with crossed factors.
+        Frequency weights (a row needs one response); ``"cases"`` with crossed factors;
+        ``"semiparametric"`` of a generalised model.
     MerextrasError
         `func` failed in every replicate.
 
@@ -115,7 +122,8 @@ def bootstrap(
     frequency weights are allowed. Residuals and groups can't be resampled without rows.
 
     A replicate of a generalised model (`glmer`) has new random effects and a response of its family
-    with the fit's trials, offset and dispersion; ``kind`` is ``"parametric"``. Refits start from
+    with the fit's trials, offset and dispersion, or groups drawn as above, with their responses;
+    there are no residuals to resample (nor has bootMer any). Refits start from
     the estimates, with the fit's Hessian: some milliseconds each, with `func` several times that.
 
     Without `func`, all replicates share the design: a replicate costs its n normal numbers, its
@@ -140,24 +148,24 @@ def bootstrap(
     >>> icc.estimates.shape
     (20, 1)
     """
-    model = m if isinstance(m, FittedGlmm) else as_fitted(m)
+    model = as_fitted(m, generalised=True)
     n_sims = check_count(n_sims, "n_sims")
     n_jobs = check_jobs(n_jobs)
     check_choice(kind, KINDS, "kind")
     if func is not None and not callable(func):
         raise InvalidArgumentError(f"func={func!r}: expected a function of a model, or None")
-    if isinstance(model, FittedGlmm):
-        drawn = as_generator(rng).spawn(n_sims)
-        found = bootstrap_generalised.replicates(
-            model, func, drawn, use_u=use_u, kind=kind, n_jobs=n_jobs
-        )
-        return _result(*found, kind, use_u)
     if kind == "cases":
         if use_u:
             raise InvalidArgumentError(
                 "use_u=True: the groups of kind='cases' bring their own random effects"
             )
         outermost(model.design)
+    if isinstance(model, FittedGlmm):
+        drawn = as_generator(rng).spawn(n_sims)
+        statistic, blocks = bootstrap_generalised.replicates(
+            model, func, drawn, use_u=use_u, kind=kind, n_jobs=n_jobs
+        )
+        return bootstrap_of(blocks, statistic.names, statistic.observed, kind=kind, use_u=use_u)
     generators = as_generator(rng).spawn(n_sims)
     response_model = None
     if kind != "cases":
@@ -175,9 +183,10 @@ def bootstrap(
         given = (model, response_model, common_of(model, n_sims))
         blocks = in_blocks(_together, given, generators, size=size, n_jobs=n_jobs, long=long)
     else:
-        one, long = (model, response_model, statistic), n_sims > _LONG
+        one = partial(replicate, model, response_model, statistic), len(statistic.names)
+        long = n_sims > _LONG
         blocks = in_blocks(one_by_one, one, generators, size=_FEW, n_jobs=n_jobs, long=long)
-    return _result(statistic, blocks, kind, use_u)
+    return bootstrap_of(blocks, statistic.names, statistic.observed, kind=kind, use_u=use_u)
 
 
 def _together(
@@ -188,22 +197,5 @@ def _together(
 ) -> Block:
     """All parameters of some replicates, through one design."""
     fits = refit_drawn(model, response_model, generators, common)
-    failed = ~fits.converged
-    values = parameters(model, fits.theta, np.where(failed, np.nan, fits.sigma2), fits.beta)
-    values[failed] = np.nan
-    singular = fits.singular & ~failed
-    count = int(np.sum(failed))
-    return Block(values, singular, Counter({"not converged": count} if count else {}))
-
-
-def _result(statistic: Statistic, blocks: Sequence[Block], kind: str, use_u: bool) -> Bootstrap:
-    values = np.concatenate([block.values for block in blocks])
-    failures: Counter[str] = sum((block.failures for block in blocks), Counter())
-    used = len(values) - failures.total()
-    if used == 0:
-        first = next(iter(failures))
-        raise MerextrasError(f"bootstrap: all {len(values)} replicates failed; the first: {first}")
-    singular = sum(int(np.sum(block.singular)) for block in blocks) / used
-    return Bootstrap(
-        statistic.names, statistic.observed, values, singular, kind, use_u, dict(failures)
-    )
+    sigma2 = np.where(fits.converged, fits.sigma2, np.nan)
+    return Block.of(fits, parameters(model, fits.theta, sigma2, fits.beta))

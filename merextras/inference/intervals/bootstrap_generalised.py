@@ -1,24 +1,35 @@
-"""The parametric bootstrap of a generalised model."""
+"""The bootstrap of a generalised model: responses of its family, or whole groups resampled."""
 
 from __future__ import annotations
 
 import warnings
-from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 
 from merextras.accessors.parameters import parameters_at_point
-from merextras.exceptions import InvalidArgumentError, MerextrasWarning, UnsupportedModelError
-from merextras.inference.intervals.refits import Block, Statistic
+from merextras.engine.generalised.criterion.laplace import LaplacePoint
+from merextras.exceptions import MerextrasWarning, UnsupportedModelError
+from merextras.foundation.aliases import Array
+from merextras.inference.intervals.refits import Block, Statistic, one_by_one
 from merextras.inference.intervals.replicates import in_blocks
+from merextras.model.design.resample_groups import draw_groups, of_groups
 from merextras.model.generalised.again import Refits, drawn
 from merextras.model.generalised.fitted import FittedGlmm
+from merextras.model.generalised.other_rows import refitted_to
 from merextras.model.state.fitted import is_singular
 
 # Replicates in a process before it reports, and how many take long.
 _FEW, _LONG = 8, 500
+
+
+class Replicate(Protocol):
+    """What makes a replicate."""
+
+    def __call__(self, generator: np.random.Generator, /) -> tuple[Array, bool] | None:
+        """Its numbers and whether its fit is singular; None if that did not converge."""
 
 
 def replicates(
@@ -35,67 +46,91 @@ def replicates(
     Raises
     ------
     UnsupportedModelError
-        Another kind than the parametric one.
+        Residuals resampled.
     """
-    if kind != "parametric":
+    if kind == "semiparametric":
         raise UnsupportedModelError(
             f"bootstrap: kind={kind!r}: responses of a family are not made of residuals that can "
-            "be resampled, and groups are not resampled yet; kind='parametric' draws responses"
+            "be resampled; kind='parametric' draws responses, kind='cases' whole groups"
         )
     statistic = Statistic.of(func, model)
-    kept = set(range(len(model.design.terms))) if use_u else set()
-    found = in_blocks(
-        _one_by_one,
-        (Refits(model), statistic, kept),
-        generators,
-        size=_FEW,
-        n_jobs=n_jobs,
+    kept = frozenset(range(len(model.design.terms))) if use_u else frozenset[int]()
+    one: Replicate = _OfGroups(model, statistic)
+    if kind == "parametric":
+        one = (
+            OfResponses(Refits(model), parameters_at_point, kept)
+            if func is None
+            else _OfModels(Refits(model), statistic, kept)
+        )
+    return statistic, blocks_of(one, len(statistic.names), generators, n_jobs)
+
+
+def blocks_of(
+    one: Replicate, n_values: int, generators: Sequence[np.random.Generator], n_jobs: int
+) -> list[Block]:
+    """Replicates of so many numbers, one of each generator."""
+    return in_blocks(
+        one_by_one, (one, n_values), generators, size=_FEW, n_jobs=n_jobs,
         long=len(generators) > _LONG,
-    )
-    return statistic, found
+    )  # fmt: skip
 
 
-def _one_by_one(
-    refits: Refits,
-    statistic: Statistic,
-    kept: set[int],
-    generators: Sequence[np.random.Generator],
-) -> Block:
-    values = np.full((len(generators), len(statistic.names)), np.nan)
-    singular = np.zeros(len(generators), dtype=bool)
-    failures: Counter[str] = Counter()
-    for i, generator in enumerate(generators):
-        y = drawn(refits.model, kept, generator)
-        try:
-            found = _values(refits, statistic, y)
-        except InvalidArgumentError as err:
-            if str(err).startswith("func:"):
-                raise
-            failures[f"{type(err).__name__}: {err}"] += 1
-            continue
-        except Exception as err:  # any error of the caller's function is counted
-            failures[f"{type(err).__name__}: {err}"] += 1
-            continue
-        if found is None:
-            failures["not converged"] += 1
-        else:
-            values[i], singular[i] = found
-    return Block(values, singular, failures)
+@dataclass(frozen=True, eq=False)
+class OfResponses:
+    """A response of the model, and numbers of the optimum of its criterion.
+
+    Attributes
+    ----------
+    refits : Refits
+    of_point : callable
+        From the model and the refit's point to the numbers; picklable.
+    kept : frozenset of int
+        Terms whose effects stay at their modes.
+    """
+
+    refits: Refits
+    of_point: Callable[[FittedGlmm, LaplacePoint], Array]
+    kept: frozenset[int] = frozenset()
+
+    def __call__(self, generator: np.random.Generator, /) -> tuple[Array, bool] | None:
+        """A refit without standard errors."""
+        again = self.refits.fit(drawn(self.refits.model, set(self.kept), generator))
+        if not again.converged:
+            return None
+        point = again.point
+        theta = point.criterion.split(point.x)[0]
+        singular = point.criterion.covariances.is_singular(theta[None])[0]
+        return self.of_point(self.refits.model, point), bool(singular)
 
 
-def _values(
-    refits: Refits, statistic: Statistic, y: np.ndarray[Any, np.dtype[np.float64]]
-) -> tuple[Any, bool] | None:
-    """The statistic of the refit to y and whether it is singular; None if it did not converge."""
-    if statistic.func is not None:
+@dataclass(frozen=True, eq=False)
+class _OfModels:
+    """A response of the model, and numbers of the whole model that is fitted to it."""
+
+    refits: Refits
+    statistic: Statistic
+    kept: frozenset[int]
+
+    def __call__(self, generator: np.random.Generator, /) -> tuple[Array, bool] | None:
+        y = drawn(self.refits.model, set(self.kept), generator)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", MerextrasWarning)
-            model = refits.model_of(y)
-        return (statistic(model), is_singular(model)) if model.optimum.converged else None
-    again = refits.fit(y)
-    if not again.converged:
-        return None
-    point = again.point
-    theta = point.criterion.split(point.x)[0]
-    singular = point.criterion.covariances.is_singular(theta[None])[0]
-    return parameters_at_point(refits.model, point), bool(singular)
+            model = self.refits.model_of(y)
+        return _numbers(model, self.statistic)
+
+
+@dataclass(frozen=True, eq=False)
+class _OfGroups:
+    """Groups drawn with replacement, and numbers of the model that is fitted to them."""
+
+    model: FittedGlmm
+    statistic: Statistic
+
+    def __call__(self, generator: np.random.Generator, /) -> tuple[Array, bool] | None:
+        rows, copy = draw_groups(self.model.design, generator)
+        model = refitted_to(self.model, of_groups(self.model.design, rows, copy), rows)
+        return _numbers(model, self.statistic)
+
+
+def _numbers(model: FittedGlmm, statistic: Statistic) -> tuple[Array, bool] | None:
+    return (statistic(model), is_singular(model)) if model.optimum.converged else None

@@ -45,17 +45,19 @@ def confint(
         ``"profile"``: where the signed root of the ML deviance is within the normal quantiles, for
         all parameters, around the ML estimates (of a REML fit, too); see `MerMod.profile`.
         ``"wald"``: ``estimate -+ z sqrt(vcov)`` for the fixed effects, at no cost. For standard
-        deviations, correlations and sigma a Wald interval has no good reason, and they are NaN, as
-        in lme4. ``"boot"``: from a parametric bootstrap of `n_sims` replicates, see `bootstrap`.
+        deviations, correlations, sigma or a dispersion a Wald interval has no good reason, and they
+        are NaN, as in lme4. ``"boot"``: from a parametric bootstrap of `n_sims` replicates, see
+        `bootstrap`.
     parm : str or sequence of str, optional
-        Names of parameters, ``"theta_"`` (standard deviations, correlations, sigma) or ``"beta_"``
-        (fixed effects); by default all. Only these are profiled.
+        Names of parameters, ``"theta_"`` (standard deviations, correlations, sigma or a dispersion)
+        or ``"beta_"`` (fixed effects); by default all. Only these are profiled.
     n_sims, rng, boot_type, n_jobs
         For ``"boot"``: the number of replicates, their seed or generator, ``"percentile"``,
         ``"basic"``, ``"normal"`` or ``"shortest"``, and the number of processes.
     ddf : {"satterthwaite", "kenward-roger", "asymptotic", "CR0", "CR1", "CR2"}, optional
         For ``"wald"``: quantiles of Student's t with these degrees of freedom, and with Kenward and
-        Roger's method or the cluster-robust ones their standard errors.
+        Roger's method or the cluster-robust ones their standard errors. A generalised model has
+        ``"asymptotic"``, ``"CR0"`` and ``"CR1"``.
     cluster : str or array, optional
         Of the robust ones, as in `MerMod.vcov`.
 
@@ -72,6 +74,8 @@ def confint(
     InvalidArgumentError
         A level outside (0, 1), an unknown method or parameter; for the bootstrap's arguments; a
         `ddf` for another method than Wald's, a `cluster` without a robust one.
+    UnsupportedModelError
+        Degrees of freedom of a generalised model, or CR2.
     ProfileError
         A profile that can't be followed.
 
@@ -109,7 +113,7 @@ def confint(
             f"ddf, cluster: are for method='wald'; method={method!r} has no standard errors"
         )
     names = parameter_names(model)
-    wanted = select(parm, names, names[: len(names) - model.solution.p])
+    wanted = select(parm, names, names[: len(names) - len(model.fixed_estimates)])
     if method == "profile":
         return profile(model, wanted, level_max=level).confint(level)
     if method == "boot":
@@ -122,7 +126,7 @@ def confint(
 
 def _wald(method: Method, level: float, names: Sequence[str]) -> pd.DataFrame:
     """Of an ML fit Kenward and Roger's method has the estimates of its refit by REML."""
-    beta = method.model.solution.beta
+    beta = method.model.fixed_estimates
     table = t_table(method, np.eye(len(beta)))
     half = (stats.t.isf((1.0 - level) / 2.0, table["df"]) * table["std_error"]).to_numpy()
     out = pd.DataFrame(np.nan, index=list(names), columns=["conf_low", "conf_high"])

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from merextras.accessors.parameters import parameter_names, parameters_of
-from merextras.exceptions import InvalidArgumentError
+from merextras.engine.replicates.fits import ManyFits
+from merextras.exceptions import InvalidArgumentError, MerextrasError
 from merextras.foundation.aliases import Array, BoolArray
 from merextras.model.design.resample_groups import resampled
 from merextras.model.fit.response_draws import ResponseModel
@@ -19,13 +20,9 @@ from merextras.model.fit.response_draws_by_products import (
     ResponseModelByProducts,
     refitted_products,
 )
-from merextras.model.state.fitted import (
-    FittedModel,
-    fit_like,
-    is_singular,
-    refitted,
-    start_for_user,
-)
+from merextras.model.state.fitted import FittedModel, is_singular
+from merextras.model.state.fitting import fit_like, refitted, start_for_user
+from merextras.results.replicates.bootstrap import Bootstrap
 
 
 @dataclass(frozen=True)
@@ -35,6 +32,40 @@ class Block:
     values: Array
     singular: BoolArray
     failures: Counter[str]
+
+    @classmethod
+    def of(cls, fits: ManyFits, values: Array) -> Block:
+        """Of refits that were made together, with the numbers (m, k) that they give."""
+        failed = ~fits.converged
+        values[failed] = np.nan
+        failures = Counter(["not converged"] * int(np.sum(failed)))
+        return cls(values, fits.singular & ~failed, failures)
+
+
+def bootstrap_of(
+    blocks: Sequence[Block],
+    names: Sequence[str],
+    observed: Array,
+    *,
+    verb: str = "bootstrap",
+    kind: str = "parametric",
+    use_u: bool = False,
+) -> Bootstrap:
+    """All replicates as a result.
+
+    Raises
+    ------
+    MerextrasError
+        All failed.
+    """
+    values = np.concatenate([block.values for block in blocks])
+    failures: Counter[str] = sum((block.failures for block in blocks), Counter())
+    used = len(values) - failures.total()
+    if used == 0:
+        first = next(iter(failures))
+        raise MerextrasError(f"{verb}: all {len(values)} replicates failed; the first: {first}")
+    singular = sum(int(np.sum(block.singular)) for block in blocks) / used
+    return Bootstrap(tuple(names), observed, values, singular, kind, use_u, dict(failures))
 
 
 @dataclass(frozen=True)
@@ -99,30 +130,42 @@ def _numbers(result: Any) -> tuple[tuple[str, ...], Array]:
 
 
 def one_by_one(
-    model: FittedModel,
-    response_model: ResponseModel | ResponseModelByProducts | None,
-    statistic: Statistic,
+    replicate: Callable[[np.random.Generator], tuple[Array, bool] | None],
+    size: int,
     generators: Sequence[np.random.Generator],
 ) -> Block:
-    """Some replicates; without a `response_model` groups are resampled."""
-    values = np.full((len(generators), len(statistic.names)), np.nan)
-    singular = np.zeros(len(generators), dtype=bool)
+    """Some replicates: of each `size` numbers and whether it is singular; None did not converge."""
+    values, singular = np.full((len(generators), size), np.nan), np.zeros(len(generators), bool)
     failures: Counter[str] = Counter()
     for i, generator in enumerate(generators):
         try:
-            refit = _refit(model, response_model, generator)
-            if refit.opt_summary is not None and not refit.opt_summary.converged:
-                failures["not converged"] += 1
-                continue
-            values[i] = statistic(refit)
-            singular[i] = is_singular(refit)
+            found = replicate(generator)
         except InvalidArgumentError as err:
             if str(err).startswith("func:"):
                 raise
             failures[f"{type(err).__name__}: {err}"] += 1
+            continue
         except Exception as err:  # any error of the caller's function is counted
             failures[f"{type(err).__name__}: {err}"] += 1
+            continue
+        if found is None:
+            failures["not converged"] += 1
+        else:
+            values[i], singular[i] = found
     return Block(values, singular, failures)
+
+
+def replicate(
+    model: FittedModel,
+    response_model: ResponseModel | ResponseModelByProducts | None,
+    statistic: Statistic,
+    generator: np.random.Generator,
+) -> tuple[Array, bool] | None:
+    """One of a linear model; without a `response_model` groups are resampled."""
+    refit = _refit(model, response_model, generator)
+    if refit.opt_summary is not None and not refit.opt_summary.converged:
+        return None
+    return statistic(refit), is_singular(refit)
 
 
 def _refit(

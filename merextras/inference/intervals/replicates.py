@@ -17,7 +17,8 @@ from merextras.foundation.aliases import Array
 from merextras.foundation.jobs import in_order
 from merextras.model.fit.response_draws import ResponseModel
 from merextras.model.fit.response_draws_by_products import ResponseModelByProducts
-from merextras.model.state.fitted import FittedModel, refit_start
+from merextras.model.state.fitted import FittedModel
+from merextras.model.state.fitting import refit_start
 from merextras.model.state.one_sigma import require_one_sigma
 
 R = TypeVar("R")

@@ -17,8 +17,11 @@ from merextras.foundation.arguments import check_count
 from merextras.foundation.rng import as_generator
 from merextras.inference.intervals.refits import Statistic
 from merextras.model.design.design import RowDesign
-from merextras.model.design.resample_rows import sampled
-from merextras.model.state.fitted import FittedModel, fit_like, start_for_user
+from merextras.model.design.resample_rows import draw_rows, of_rows, sampled
+from merextras.model.generalised.fitted import FittedGlmm
+from merextras.model.generalised.other_rows import refitted_to
+from merextras.model.state.fitted import FittedModel
+from merextras.model.state.fitting import fit_like, start_for_user
 from merextras.model.statsmodels.mixedlm import as_fitted
 
 #: Refits times rows that take a second or two; fewer need no progress bar.
@@ -91,12 +94,12 @@ def sub_boot(
     >>> mx.sub_boot(m, mx.theta_extract, n=160, n_sims=2, rng=1).shape
     (3, 4)
     """
-    model = as_fitted(m)
+    model = as_fitted(m, generalised=True)
     if func is not None and not callable(func):
         raise InvalidArgumentError(f"func={func!r}: expected a function of a model, or None")
-    n = model.solution.n if n is None else check_count(n, "n")
     n_sims = check_count(n_sims, "n_sims")
     design = model.design.require_rows("sub_boot", "rows are drawn")
+    n = round(float(np.sum(design.counts()))) if n is None else check_count(n, "n")
     statistic = Statistic.of(func, model)
     values = np.full((n_sims + 1, len(statistic.names)), np.nan)
     values[0] = statistic.observed
@@ -119,6 +122,12 @@ def sub_boot(
 def _refit(
     model: FittedModel, rows: RowDesign, n: int, generator: np.random.Generator
 ) -> FittedModel:
+    if isinstance(model, FittedGlmm):
+        drawn = draw_rows(rows, n, generator)
+        refit = refitted_to(model, of_rows(rows, drawn), drawn)
+        if not refit.optimum.converged:
+            raise MerextrasError("not converged")
+        return refit
     design = sampled(rows, n, generator)
     fit = fit_like(model, design, theta=start_for_user(model))
     if fit.opt is not None and not fit.opt.converged:

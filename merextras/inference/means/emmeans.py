@@ -13,14 +13,20 @@ from merextras.distributions.uncertainty import Uncertainty
 from merextras.exceptions import InvalidArgumentError
 from merextras.foundation.aliases import Array, BoolArray
 from merextras.foundation.arguments import check_choice, check_count, check_level
-from merextras.inference.ddf.method import method_of
+from merextras.inference.ddf.method import Method, method_of
 from merextras.inference.functions.averages import averaged, equal, proportional, said_of
 from merextras.inference.functions.estimable import uncertainty_of
 from merextras.inference.functions.grid import Grid, reference_grid
 from merextras.inference.functions.slopes import DEGREES, trends
-from merextras.inference.means.population_means import check_re_form, of_population
+from merextras.inference.means.population_means import (
+    check_re_form,
+    of_population,
+    slopes_of_means,
+    uncertainty_of_values,
+)
 from merextras.inference.means.specs import Wanted, wanted_of
 from merextras.model.generalised.fitted import FittedGlmm
+from merextras.model.generalised.responses.population import Means
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.means.emmeans import Emmeans
 
@@ -165,7 +171,7 @@ def emmeans(
     uncertainty, shares = uncertainty_of(method), _shares(grid, weights, wanted.names)
     if check_re_form(fitted, re_form, type):
         assert isinstance(fitted, FittedGlmm)
-        return _population(fitted, grid, wanted, shares, uncertainty, level)
+        return _population(fitted, grid, wanted, shares, method, level)
     found = averaged(grid, wanted.names, shares)
     out = _result(grid, wanted, found, uncertainty, level, "Estimated marginal means")
     if not isinstance(fitted, FittedGlmm):
@@ -190,6 +196,8 @@ def emtrends(
     weights: str = "equal",
     nesting: Mapping[str, Any] | None = None,
     level: float = 0.95,
+    type: str = "link",  # noqa: A002 (R's name)
+    re_form: str = "NA",
 ) -> Emmeans:
     """Slopes in a numeric variable at levels of factors, emmeans' ``emtrends``.
 
@@ -206,6 +214,11 @@ def emtrends(
         of that order over its factorial. The factor ``degree`` of `by` tells them apart.
     by, at, ddf, cluster, weights, nesting, level
         As in `emmeans`.
+    type : {"link", "response"}
+        Of a model of `glmer`: slopes of the linear predictor, or of probabilities, rates or means.
+    re_form : {"NA", "population"}
+        Of a model of `glmer` with ``type="response"``: of the mean with random effects of zero, or
+        of the population's, over the random effects.
 
     Returns
     -------
@@ -220,7 +233,10 @@ def emtrends(
 
     Notes
     -----
-    Of a generalised model slopes are those of the linear predictor, with asymptotic tests.
+    Of a generalised model tests are asymptotic. On the scale of the response a slope is that of the
+    mean in each cell of the grid, which are then averaged (emmeans' ``regrid = "response"``), and
+    standard errors are by the delta method in the fixed effects and, of the population's, in the
+    covariances; a random slope in `var` is a part of the change then.
 
     The derivative of the population's prediction averaged over the grid, by central differences of
     the fourth order with steps of a thousandth of the range of `var`: exact for polynomials up to
@@ -241,29 +257,48 @@ def emtrends(
     """
     fitted, level = as_fitted(m, generalised=True), check_level(level)
     check_choice(weights, ("equal", "proportional"), "weights")
+    type = check_choice(type, ("link", "response"), "type")  # noqa: A001
     degree = check_count(max_degree, "max_degree")
     if degree > len(DEGREES):
         raise InvalidArgumentError(f"max_degree={max_degree}: expected 1 to {len(DEGREES)}")
     grid = reference_grid(fitted.design, at, nesting)
     wanted = wanted_of(grid, specs, by)
-    slopes = trends(grid, var, degree)
+    names, slopes = wanted.names, trends(grid, var, degree)
     method = method_of(fitted, ddf, cluster=cluster, stacklevel=3, default="kenward-roger")
-    shares = _shares(grid, weights, wanted.names)
-    parts = [averaged(each, wanted.names, shares) for each in slopes]
-    found = parts[0]
+    shares, population = _shares(grid, weights, names), check_re_form(fitted, re_form, type)
+    parts = [averaged(each, names, shares) for each in slopes]
+    labels = [part[0] for part in parts]
     if degree > 1:
         wanted = replace(wanted, within=("degree", *wanted.within))
-        labels = [part[0].assign(degree=name) for part, name in zip(parts, DEGREES, strict=False)]
-        found = (
-            pd.concat(labels, ignore_index=True),
-            np.vstack([rows for _, rows, _ in parts]),
-            np.concatenate([offset for _, _, offset in parts]),
+        labels = [one.assign(degree=name) for one, name in zip(labels, DEGREES, strict=False)]
+    rows, offset = (np.concatenate([part[i] for part in parts]) for i in (1, 2))
+    uncertainty, what = uncertainty_of(method), f"Trends in {var}"
+    if not isinstance(fitted, FittedGlmm) or type == "link":
+        found = pd.concat(labels, ignore_index=True), rows, offset
+        out = _result(grid, wanted, found, uncertainty, level, what, var)
+        if not isinstance(fitted, FittedGlmm):
+            return out
+        return replace(out, notes=(*out.notes, f"On the scale of the {fitted.choice.link} link."))
+    means = slopes_of_means(fitted, grid, var, degree, population=population)
+    good = uncertainty.estimable(rows)
+    good &= np.tile(uncertainty.estimable(averaged(grid, names, shares)[1]), degree)
+    own = uncertainty_of_values(fitted, _averaged(means, grid, names, shares), good, method)
+    found = pd.concat(labels, ignore_index=True), np.eye(len(rows)), np.zeros(len(rows))
+    out = _result(grid, wanted, found, own, level, what, var)
+    of = "the population" if population else "random effects of zero"
+    return replace(out, notes=(*out.notes, f"On the scale of the response, of {of}."))
+
+
+def _averaged(means: Sequence[Means], grid: Grid, names: Sequence[str], shares: Array) -> Means:
+    """Averages of cells' numbers, those of each element of `means` below one another."""
+    cells = replace(grid, rows=np.eye(len(grid.frame)), offset=np.zeros(len(grid.frame)))
+    averages = averaged(cells, names, shares)[1]
+    return Means(
+        *(
+            np.concatenate([averages @ getattr(each, name) for each in means])
+            for name in ("mean", "by_fixed", "by_theta")
         )
-    what = f"Trends in {var}"
-    out = _result(grid, wanted, found, uncertainty_of(method), level, what, var)
-    if not isinstance(fitted, FittedGlmm):
-        return out
-    return replace(out, notes=(*out.notes, f"On the scale of the {fitted.choice.link} link."))
+    )
 
 
 def _population(
@@ -271,17 +306,17 @@ def _population(
     grid: Grid,
     wanted: Wanted,
     shares: Array,
-    uncertainty: Uncertainty,
+    method: Method,
     level: float,
 ) -> Emmeans:
     """Means over the random effects, linear functions of themselves on the scale of the link."""
     cells = replace(grid, rows=np.eye(len(grid.frame)), offset=np.zeros(len(grid.frame)))
     labels, averages, _ = averaged(cells, wanted.names, shares)
-    good = uncertainty.estimable(averaged(grid, wanted.names, shares)[1])
-    own, title = of_population(model, grid, averages, good), uncertainty.title
+    good = uncertainty_of(method).estimable(averaged(grid, wanted.names, shares)[1])
+    own = of_population(model, grid, averages, good, method)
     found = labels, np.eye(len(labels)), np.zeros(len(labels))
     what = "Estimated marginal means of the population"
-    made = _result(grid, wanted, found, replace(own, title=title), level, what)
+    made = _result(grid, wanted, found, own, level, what)
     note = f"Over the random effects; intervals by the {model.choice.link} link."
     return replace(made, notes=(*made.notes, note), link=model.choice.link)
 

@@ -24,7 +24,7 @@ from merextras.model.generalised.families import FamilyChoice
 from merextras.model.generalised.fit import Request
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.generalised.made import at_parameters, without_values
-from merextras.model.generalised.response import Response
+from merextras.model.generalised.responses.response import Response
 from merextras.model.settings.options import Options
 from merextras.model.state.control import LmerControl
 

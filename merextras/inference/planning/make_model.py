@@ -25,7 +25,8 @@ from merextras.model.frame.read import as_pandas
 from merextras.model.generalised.families import read_family
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.settings.options import Options, callers_names
-from merextras.model.state.fitted import Fit, FittedModel, fit_at
+from merextras.model.state.fitted import Fit, FittedModel
+from merextras.model.state.fitting import fit_at
 from merextras.model.state.one_sigma import require_one_sigma
 from merextras.model.statsmodels.mixedlm import as_fitted
 
@@ -129,11 +130,7 @@ def make_model(
     """
     if family is not None or isinstance(formula, FittedGlmm):
         by_row = {"weights": weights, "offset": offset}
-        if sigma is not None or reml is not None:
-            raise InvalidArgumentError(
-                "make_model: sigma= and reml= are of linear models; a generalised model has its "
-                "family's variance and is fitted by maximum likelihood"
-            )
+        _refuse_linear(sigma=sigma, reml=reml)
         if isinstance(formula, FittedGlmm):
             _refuse_beside(**by_row, contrasts=contrasts, family=family, dispersion=dispersion)
             return made_from_model(formula, data, fixef, var_corr)
@@ -169,15 +166,18 @@ def make_model(
         design = _design_of(old, data)
     beta = fixed_effects(design, fixef, old)
     scale = _sigma(sigma, old)
-    if old is not None and old.has_known_sigma and scale != old.design.options.sigma:
-        raise InvalidArgumentError(
-            f"sigma={sigma!r}: the model has a known residual standard deviation, "
-            f"{old.design.options.sigma:g}; fit it with another sigma= to change that"
-        )
     gs = covariances_of(design, var_corr, old)
-    reml = (True if old is None else old.solution.reml) if reml is None else reml
-    fit = made_fit(design, beta, gs, scale, reml=reml)
-    return FittedModel.adapter._of(fit)
+    reml = (True if old is None else old.reml) if reml is None else reml
+    return FittedModel.adapter._of(made_fit(design, beta, gs, scale, reml=reml))
+
+
+def _refuse_linear(**given: Any) -> None:
+    """Refuse what only a linear model has."""
+    if any(value is not None for value in given.values()):
+        raise InvalidArgumentError(
+            "make_model: sigma= and reml= are of linear models; a generalised model has its "
+            "family's variance and is fitted by maximum likelihood"
+        )
 
 
 def _refuse_beside(**given: Any) -> None:
@@ -270,4 +270,10 @@ def _sigma(sigma: object, old: FittedModel | None) -> float:
     is_number = isinstance(sigma, (int, float, np.number)) and not isinstance(sigma, bool)
     if not is_number or not 0.0 < float(sigma) < np.inf:  # type: ignore[arg-type]
         raise InvalidArgumentError(f"sigma={sigma!r}: a standard deviation, a positive number")
+    known = None if old is None else old.design.options.sigma
+    if known is not None and float(sigma) != known:  # type: ignore[arg-type]
+        raise InvalidArgumentError(
+            f"sigma={sigma!r}: the model has a known residual standard deviation, "
+            f"{known:g}; fit it with another sigma= to change that"
+        )
     return float(sigma)  # type: ignore[arg-type]

@@ -175,7 +175,7 @@ def simulated(
         p_values=values,
         alpha=alpha,
         effect=effect,
-        n_rows=model.design.n if isinstance(model, FittedGlmm) else model.solution.n,
+        n_rows=model.n_observations,
         n_levels={term.factor: len(term.levels) for term in model.design.terms},
         level=level,
         singular_share=float(np.mean(singular)),

@@ -26,7 +26,8 @@ from merextras.inference.variance_tests.null_bootstrap import (
 )
 from merextras.model.fit.response_draws import ResponseModel
 from merextras.model.fit.response_draws_by_products import ResponseModelByProducts
-from merextras.model.state.fitted import Fit, FittedModel, fit_at
+from merextras.model.state.fitted import Fit, FittedModel
+from merextras.model.state.fitting import fit_at
 
 NOT_CONVERGED = "a fit did not converge"
 NO_DF = "the criterion is flat in a direction that the degrees of freedom depend on"

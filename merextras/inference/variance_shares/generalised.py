@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,10 +10,19 @@ import pandas as pd
 from scipy import special
 
 from merextras.accessors.ratios import check_ratio
+from merextras.engine.generalised.criterion.laplace import LaplacePoint
 from merextras.engine.generalised.criterion.marginal import WITHOUT_MEAN
+from merextras.engine.generalised.searches.search import is_infinite_size
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
 from merextras.foundation.aliases import Array
+from merextras.foundation.rng import as_generator
+from merextras.inference.intervals.bootstrap_generalised import OfResponses, blocks_of
+from merextras.inference.intervals.refits import bootstrap_of
+from merextras.inference.variance_shares.variance_parts import Interval
+from merextras.model.generalised.again import Refits
+from merextras.model.generalised.families import FamilyChoice
 from merextras.model.generalised.fitted import FittedGlmm
+from merextras.results.replicates.bootstrap import Bootstrap
 
 #: The variance of the latent variable of which a binomial response is the sign, by link.
 _LATENT = {"logit": np.pi**2 / 3.0, "probit": 1.0, "cloglog": np.pi**2 / 6.0}
@@ -45,31 +55,39 @@ def latent_variances(model: FittedGlmm) -> LatentVariances:
     UnsupportedModelError
         An inverse link.
     """
+    return _variances(model, model.fixed_estimates, model.covariances, model.dispersion)
+
+
+def _variances(
+    model: FittedGlmm, beta: Array, covariances: Sequence[Array], dispersion: float | None
+) -> LatentVariances:
+    """The same with other estimates in the model's rows."""
     design = model.design
-    fixed = float(np.var(design.x @ model.fixed_estimates, ddof=1))
+    eta = design.x @ beta
     terms = [
         np.einsum("na,ab,nb->n", term.rows.values, g, term.rows.values)
-        for term, g in zip(design.terms, model.covariances, strict=True)
+        for term, g in zip(design.terms, covariances, strict=True)
     ]
-    own, mean, how = _of_distribution(model, np.sum(terms, axis=0))
-    parts = np.array([fixed, *(float(np.mean(part)) for part in terms), own])
+    predictor = eta if design.offset is None else eta + design.offset
+    own, mean, how = _of_distribution(model.choice, predictor, np.sum(terms, axis=0), dispersion)
+    parts = np.array([np.var(eta, ddof=1), *(float(np.mean(part)) for part in terms), own])
     return LatentVariances(parts, mean, how)
 
 
-def _of_distribution(model: FittedGlmm, random: Array) -> tuple[float, float | None, str]:
-    name, link, dispersion = model.choice.name, model.choice.link, model.dispersion
+def _of_distribution(
+    choice: FamilyChoice, eta: Array, random: Array, dispersion: float | None
+) -> tuple[float, float | None, str]:
+    name, link = choice.name, choice.link
     if name == "binomial":
         return float(_LATENT[link]), None, f"of the latent variable of a {link} link"
     if link in WITHOUT_MEAN:
         raise UnsupportedModelError(
-            f"r2 and icc: with link {link!r} there is no distribution variance on the scale of "
-            "the linear predictor; fit family='gamma' with its log link"
+            f"r2, icc and variance_decomposition: with link {link!r} there is no distribution "
+            "variance on the scale of the linear predictor; fit family='gamma' with its log link"
         )
     if link == "identity":
         assert dispersion is not None
         return float(dispersion), None, "the variance of the response"
-    eta = model.design.x @ model.fixed_estimates
-    eta = eta if model.design.offset is None else eta + model.design.offset
     mean = float(np.mean(np.exp(eta + 0.5 * random)))
     if name == "gamma":
         assert dispersion is not None
@@ -84,18 +102,49 @@ def _of_distribution(model: FittedGlmm, random: Array) -> tuple[float, float | N
     return float(np.log1p(relative)), mean, at
 
 
-def check_no_interval(ci: object) -> None:
-    """Refuse intervals.
+@dataclass(frozen=True)
+class _SharesAt:
+    """Shares of the variances at another point of a model's criterion."""
 
-    Raises
-    ------
-    UnsupportedModelError
+    shares: Callable[[Array], Array]
+
+    def __call__(self, model: FittedGlmm, point: LaplacePoint) -> Array:
+        criterion = point.criterion
+        _, beta, phi = criterion.split(point.x)
+        pairs = zip(criterion.table.effects, point.modes.lams, strict=True)
+        covariances = [own.covariance(lam @ lam.T) for own, lam in pairs]
+        size = model.choice.dispersion_of(phi)
+        if criterion.family.has_limit and len(phi) and is_infinite_size(float(phi[0])):
+            size = np.inf
+        found = _variances(model, criterion.beta_of(beta), covariances, size)
+        return np.asarray(self.shares(found.parts[None])[0])
+
+
+def latent_bootstrap(
+    model: FittedGlmm,
+    parts: Array,
+    names: Sequence[str],
+    shares: Callable[[Array], Array],
+    interval: Interval,
+) -> Bootstrap | None:
+    """Replicates of a function of the variances, None if they are not wanted.
+
+    Parameters
+    ----------
+    parts : (1 + terms + 1,) array
+        The model's own.
+    names : sequence of str
+        Of the numbers of one replicate.
+    shares : callable
+        From (m, 1 + terms + 1) variances to (m, len(names)) numbers; picklable.
+    interval : Interval
     """
-    if ci is not None:
-        raise UnsupportedModelError(
-            f"ci={ci!r}: intervals of a generalised model's shares are not available yet; "
-            "bootstrap(m, lambda m: r2(m).marginal) has the replicates"
-        )
+    if not interval.wanted:
+        return None
+    one = OfResponses(Refits(model), _SharesAt(shares))
+    generators = as_generator(interval.rng).spawn(interval.n_sims)
+    blocks = blocks_of(one, len(names), generators, n_jobs=1)
+    return bootstrap_of(blocks, names, shares(parts[None])[0], verb="ci='bootstrap'")
 
 
 def median_odds_ratio(m: object) -> pd.Series:

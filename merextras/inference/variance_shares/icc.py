@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from merextras.exceptions import UnsupportedModelError
 from merextras.foundation.aliases import Array, Rng
 from merextras.foundation.arguments import check_flag
 from merextras.inference.variance_shares.exact_icc import exact_interval
-from merextras.inference.variance_shares.generalised import check_no_interval, latent_variances
+from merextras.inference.variance_shares.generalised import latent_bootstrap, latent_variances
 from merextras.inference.variance_shares.variance_parts import Interval, VarianceParts, by_residual
 from merextras.model.design.design import Design
 from merextras.model.generalised.fitted import FittedGlmm
@@ -117,23 +118,33 @@ def icc(
     """
     exact = isinstance(ci, str) and ci == "exact"
     by_group = check_flag(by_group, "by_group")
-    if isinstance(m, FittedGlmm):
-        check_no_interval(ci)
-        latent = latent_variances(m)
-        values = _shares_of(m.design)(latent.parts[None])[0]
-        found = Icc(*_labels(m.design), values, None, level, distribution=latent.how)
-        return _by_group(found) if by_group else found
-    model, interval = as_fitted(m), Interval.of(None if exact else ci, n_sims, level, rng)
-    limits = exact_interval(model, interval.level) if exact else None
-    parts, shares = VarianceParts.of(model), _shares_of(model.design)
-    groups, terms = _labels(model.design)
+    model = as_fitted(m, generalised=True)
+    interval = Interval.of(None if exact else ci, n_sims, level, rng)
+    shares, (groups, terms) = _shares_of(model.design), _labels(model.design)
     names = [f"{t}|{g}" if g else t for g, t in zip(groups, terms, strict=True)]
+    if isinstance(model, FittedGlmm):
+        _check_not_exact(exact)
+        latent = latent_variances(model)
+        value = shares(latent.parts[None])[0]
+        boot = latent_bootstrap(model, latent.parts, names, shares, interval)
+        found = Icc(groups, terms, value, boot, interval.level, distribution=latent.how)
+        return _by_group(found) if by_group else found
+    limits = exact_interval(model, interval.level) if exact else None
+    parts = VarianceParts.of(model)
     boot = interval.bootstrap(model, parts, names, shares)
     variances = parts.at(model)
     by = by_residual(model, variances, shares, _NAMES)
     value = shares(variances[None])[0]
     found = Icc(groups, terms, value, boot, interval.level, by, limits)
     return _by_group(found) if by_group else found
+
+
+def _check_not_exact(exact: bool) -> None:
+    if exact:
+        raise UnsupportedModelError(
+            "ci='exact': the F distribution is that of a linear model's sums of squares; "
+            "ci='bootstrap' refits a generalised model to its own responses"
+        )
 
 
 def _by_group(found: Icc) -> pd.DataFrame:

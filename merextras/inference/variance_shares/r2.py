@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from merextras.foundation.aliases import Array, Rng
-from merextras.inference.variance_shares.generalised import check_no_interval, latent_variances
+from merextras.inference.variance_shares.generalised import (
+    latent_bootstrap,
+    latent_variances,
+)
 from merextras.inference.variance_shares.variance_parts import Interval, VarianceParts, by_residual
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.statsmodels.mixedlm import as_fitted
@@ -82,8 +85,7 @@ def r2(
     of a logit, 1 of a probit, pi**2 / 6 of a complementary log-log link), trigamma of a gamma's
     shape, and ``log(1 + V(lambda) / lambda**2)`` of others with a log link, V the variance
     function. There lambda is the mean over the rows of the response's expectation over the random
-    effects; performance takes ``exp(b + s**2 / 2)`` of a model without predictors. Intervals are
-    not there for these models.
+    effects; performance takes ``exp(b + s**2 / 2)`` of a model without predictors.
 
     Cost: next to nothing, as the variances are in the model's cross-products; with precision
     weights, or without an intercept, one pass over the rows. A bootstrap adds that of
@@ -109,12 +111,12 @@ def r2(
     0     marginal       0.3       0.1        0.4
     1  conditional       0.8       0.7        0.9
     """
-    if isinstance(m, FittedGlmm):
-        check_no_interval(ci)
-        latent = latent_variances(m)
+    model, interval = as_fitted(m, generalised=True), Interval.of(ci, n_sims, level, rng)
+    if isinstance(model, FittedGlmm):
+        latent = latent_variances(model)
         values = shares(latent.parts[None])[0]
-        return RSquared(("", ""), _NAMES, values, None, level, distribution=latent.how)
-    model, interval = as_fitted(m), Interval.of(ci, n_sims, level, rng)
+        boot = latent_bootstrap(model, latent.parts, _NAMES, shares, interval)
+        return RSquared(("", ""), _NAMES, values, boot, interval.level, distribution=latent.how)
     parts = VarianceParts.of(model)
     boot = interval.bootstrap(model, parts, _NAMES, shares)
     variances = parts.at(model)

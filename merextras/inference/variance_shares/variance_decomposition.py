@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 
 from merextras.foundation.aliases import Array, Rng
+from merextras.inference.variance_shares.generalised import latent_bootstrap, latent_variances
 from merextras.inference.variance_shares.variance_parts import Interval, VarianceParts
+from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.statsmodels.mixedlm import as_fitted
 
 __all__ = ["variance_decomposition"]
@@ -38,14 +40,15 @@ def variance_decomposition(
         ``component group term variance share``, and ``conf_low conf_high`` of the share if they
         were asked for. `component` is ``"fixed"``, ``"random"`` or ``"residual"``; a row per
         random term, with its effects in `term`; variances are in squared units of the response,
-        shares sum to one.
+        shares sum to one. Of a model of `glmer` variances are of the linear predictor, and
+        ``"distribution"`` takes the residual's place.
 
     Raises
     ------
     InvalidArgumentError
         Another `ci`, `n_sims`, `level` or `rng`.
     UnsupportedModelError
-        ``ci="bootstrap"`` of a model with frequency weights.
+        ``ci="bootstrap"`` of a model with frequency weights; an inverse link.
 
     See Also
     --------
@@ -53,6 +56,8 @@ def variance_decomposition(
 
     Notes
     -----
+    What a distribution's variance is on the scale of the linear predictor is said in `r2`.
+
     R: ``insight::get_variance``; see `r2` for where it differs. Cost: as `r2`.
 
     Examples
@@ -65,20 +70,23 @@ def variance_decomposition(
     1    random  Subject  Intercept, Days  1698.071  0.521
     2  residual                             654.941  0.201
     """
-    model, interval = as_fitted(m), Interval.of(ci, n_sims, level, rng)
-    terms = model.design.terms
-    parts = VarianceParts.of(model)
-    variances = parts.at(model)
+    model, interval = as_fitted(m, generalised=True), Interval.of(ci, n_sims, level, rng)
+    terms, last = model.design.terms, "residual"
+    names = [str(i) for i in range(len(terms) + 2)]
+    if isinstance(model, FittedGlmm):
+        variances, last = latent_variances(model).parts, "distribution"
+        boot = latent_bootstrap(model, variances, names, _shares, interval)
+    else:
+        parts = VarianceParts.of(model)
+        variances, boot = parts.at(model), interval.bootstrap(model, parts, names, _shares)
     columns = {
-        "component": ["fixed", *("random" for _ in terms), "residual"],
+        "component": ["fixed", *("random" for _ in terms), last],
         "group": ["", *(term.factor for term in terms), ""],
         "term": ["", *(", ".join(term.names) for term in terms), ""],
         "variance": variances,
         "share": _shares(variances[None])[0],
     }
     frame = pd.DataFrame(columns)
-    names = [str(i) for i in range(len(frame))]
-    boot = interval.bootstrap(model, parts, names, _shares)
     if boot is None:
         return frame
     limits = boot.confint(interval.level)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -15,11 +14,11 @@ from merextras.engine.covariance.covariances import Covariances
 from merextras.engine.products.basis import Basis
 from merextras.engine.products.effects import EffectBasis
 from merextras.engine.replicates.iterated import Common
-from merextras.exceptions import InvalidArgumentError, MerextrasError
+from merextras.exceptions import InvalidArgumentError
 from merextras.foundation.aliases import Array, IntArray, Rng
 from merextras.foundation.arguments import check_ci, check_count
 from merextras.foundation.rng import as_generator
-from merextras.inference.intervals.refits import Block
+from merextras.inference.intervals.refits import Block, bootstrap_of
 from merextras.inference.intervals.replicates import (
     block_size,
     check_joint_refits,
@@ -214,16 +213,7 @@ class Interval:
         given = (model, response_model_of(model), parts, shares, common)
         size, long = block_size(model), is_long(model, self.n_sims)
         blocks = in_blocks(_replicates, given, generators, size=size, n_jobs=1, long=long)
-        values = np.concatenate([block.values for block in blocks])
-        failures: Counter[str] = sum((block.failures for block in blocks), Counter())
-        used = len(values) - failures.total()
-        if used == 0:
-            raise MerextrasError(f"ci='bootstrap': all {len(values)} refits failed to converge")
-        singular = sum(int(np.sum(block.singular)) for block in blocks) / used
-        observed = shares(parts.at(model)[None])[0]
-        return Bootstrap(
-            tuple(names), observed, values, singular, "parametric", False, dict(failures)
-        )
+        return bootstrap_of(blocks, names, shares(parts.at(model)[None])[0], verb="ci='bootstrap'")
 
 
 def _replicates(
@@ -236,9 +226,4 @@ def _replicates(
 ) -> Block:
     """Refit the model to some replicates, all together."""
     fits = refit_drawn(model, response_model, generators, common)
-    failed = ~fits.converged
-    values = shares(parts(fits.theta, fits.sigma2, fits.beta))
-    values[failed] = np.nan
-    singular = fits.singular & ~failed
-    count = int(np.sum(failed))
-    return Block(values, singular, Counter({"not converged": count} if count else {}))
+    return Block.of(fits, shares(parts(fits.theta, fits.sigma2, fits.beta)))

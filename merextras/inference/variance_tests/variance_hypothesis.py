@@ -22,7 +22,8 @@ from merextras.inference.nesting.nested import (
     same_term,
 )
 from merextras.model.design.design import INTERCEPT, Design, Term
-from merextras.model.state.fitted import FittedModel, fit_like, refitted
+from merextras.model.state.fitted import FittedModel
+from merextras.model.state.fitting import fit_like, refitted
 from merextras.model.state.one_sigma import require_one_sigma
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.model.statsmodels.ols import is_ols

@@ -77,10 +77,12 @@ class Factor:
             values = self._numbers(data)
             return values, np.asarray(np.isnan(values).any(axis=1))
         column = data[self.column] if self.column is not None else self._made(data)
-        column = column.set_axis(range(len(column)), axis=0)
         codes = codes_in(column, self.levels)
-        missing = column.isna().to_numpy(dtype=bool)
-        check_seen(column, codes, self.levels, self.column or self.code, name)
+        missing = np.zeros(len(codes), dtype=bool)
+        if (codes < 0).any():
+            column = column.set_axis(range(len(column)), axis=0)
+            missing = column.isna().to_numpy(dtype=bool)
+            check_seen(column, codes, self.levels, self.column or self.code, name)
         return codes[:, None].astype(float), missing
 
     def _numbers(self, data: pd.DataFrame) -> Array:
@@ -171,6 +173,8 @@ class CodedPart(FixedPart):
         missing = np.zeros(len(data), dtype=bool)
         for _, gone in found:
             missing |= gone
+        if not missing.any():
+            return self.product([values for values, _ in found], len(data))
         out = self.product([np.where(gone[:, None], 0.0, v) for v, gone in found], len(data))
         out[missing] = np.nan
         return out
@@ -248,6 +252,14 @@ class CodedPart(FixedPart):
         empty = [term for term in self.terms_written() if not term.columns]
         found = {code: self.categories(code) or () for term in empty for code in term.factors}
         return {code: known[0] for code, known in found.items() if len(known) == 1}
+
+    def full_columns(self, code: str, frame: pd.DataFrame) -> Array:
+        """From the factor's values."""
+        factor = next(f for f in self.factors if f.code == code)
+        values = factor.values(frame)[0]
+        if factor.levels is None:
+            return values
+        return indicators(values[:, 0], len(factor.levels))
 
     def synthetic(self, rows: SyntheticRows) -> Synthetic:
         """The products of the factors' values; indicators of categories."""
@@ -336,16 +348,6 @@ class CodedPart(FixedPart):
             tuple(made),
             dict(labels),
         )
-
-    def untrusted(self) -> CodedPart:
-        """The part with code that is not run."""
-        factors = []
-        for factor in self.factors:
-            computed = factor.computed
-            if computed is not None:
-                computed = Computed.from_stored(computed.code, computed.stored(), trusted=False)
-            factors.append(replace(factor, computed=computed))
-        return replace(self, factors=tuple(factors))
 
 
 def _block(block: Any, number: Mapping[str, int]) -> Block:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from merextras.exceptions import DataWarning, InvalidArgumentError
-from merextras.foundation.aliases import IntArray
+from merextras.foundation.aliases import Array, IntArray
 from merextras.foundation.arguments import check_columns
 from merextras.model.columns.labels_so_far import EXACT, LabelsSoFar, stacked
 from merextras.model.frame.kinds import check_level
@@ -18,6 +18,11 @@ from merextras.model.frame.labels import codes_in, warn_user
 
 #: Numbers of combinations are products of numbers of labels, each below this.
 _MOST = 2**31
+# Rows of a categorical that are looked at together for what categories it has.
+_LOOKED_AT = 1 << 16
+# Whole numbers have a table of all between the least and the largest if there are at most so many
+# for each row.
+_WIDE = 4
 
 
 class LevelCounter:
@@ -201,9 +206,23 @@ class LevelCoder:
 
 def without_unused(column: pd.Series) -> pd.Series:
     """A categorical column without the categories it does not have; itself if it has all."""
-    codes = column.cat.codes.to_numpy()
-    counts = np.bincount(codes[codes >= 0], minlength=len(column.cat.categories))
-    return column if counts.all() else column.cat.remove_unused_categories()
+    held = column.array
+    has_all = _has_all(held.codes, len(held.categories))
+    return column if has_all else column.cat.remove_unused_categories()
+
+
+def _has_all(codes: Array, size: int) -> bool:
+    """Whether all of so many codes occur; some rows at a time, of which few are enough as a rule.
+
+    -1 stands for a missing value.
+    """
+    seen = np.zeros(size + 1, dtype=bool)
+    step = max(_LOOKED_AT, size)
+    for at in range(0, len(codes), step):
+        seen[codes[at : at + step]] = True
+        if seen[:-1].all():
+            return True
+    return size == 0
 
 
 def grouping(frame: pd.DataFrame, columns: Sequence[str]) -> tuple[pd.Index, IntArray]:
@@ -239,8 +258,8 @@ def grouped(columns: Sequence[pd.Series]) -> tuple[pd.Index, IntArray]:
 
 def _one_factor(column: pd.Series) -> tuple[pd.Index, IntArray]:
     if isinstance(column.dtype, pd.CategoricalDtype):
-        column = without_unused(column)
-        return pd.Index(column.cat.categories), np.asarray(column.cat.codes, dtype=np.intp)
+        held = without_unused(column).array
+        return pd.Index(held.categories), np.asarray(held.codes, dtype=np.intp)
     if column.dtype.kind in "OcmV" or not isinstance(column.dtype, np.dtype):
         check_level(column)
     codes, levels = _factorized(column)
@@ -251,11 +270,27 @@ def _one_factor(column: pd.Series) -> tuple[pd.Index, IntArray]:
             "integers (Int64 where some are missing) or as text",
             DataWarning,
         )
-    return pd.Index(levels), np.asarray(codes, dtype=np.intp)
+    levels = levels if isinstance(levels, pd.Index) else pd.Index(levels)
+    return levels, np.asarray(codes, dtype=np.intp)
 
 
 def _factorized(column: pd.Series) -> tuple[Any, Any]:
-    """``pd.factorize(column, sort=True)``, which takes its time to find out that text is text."""
+    """``pd.factorize(column, sort=True)``, which takes its time to find out that text is text.
+
+    And to hash whole numbers that are close enough together for a table of them.
+    """
+    values = column.to_numpy() if column.dtype == np.int64 else np.empty(0)
+    if len(values):
+        low = int(values.min())
+        span = int(values.max()) - low + 1
+        if span <= _WIDE * len(values):
+            places = values - low
+            seen = np.zeros(span, dtype=bool)
+            seen[places] = True
+            levels = np.flatnonzero(seen)
+            number = np.empty(span, dtype=np.intp)
+            number[levels] = np.arange(len(levels))
+            return number[places], levels + low
     if not isinstance(column.dtype, pd.StringDtype):
         return pd.factorize(column, sort=True)
     codes, levels = column.array.factorize()

@@ -50,10 +50,14 @@ class PlainPart(FixedPart):
             A column is missing or not numeric.
         """
         check_columns(data, self.variables, "newdata")
-        out = np.empty((len(data), len(self.names)), order="F")
+        return self.of_columns({name: data[name] for name in self.variables}, len(data))
+
+    def of_columns(self, columns: Mapping[str, pd.Series], n: int) -> Array:
+        """The same of columns by their names."""
+        out = np.empty((n, len(self.names)), order="F")
         out[:, : self.intercept] = 1.0
         for i, name in enumerate(self.variables):
-            out[:, i + self.intercept] = numbers(data[name], name, dates=name in self._dates)
+            out[:, i + self.intercept] = numbers(columns[name], name, dates=name in self._dates)
         return out
 
     @property

@@ -20,9 +20,11 @@ from merextras.model.columns.finite import check_finite
 from merextras.model.columns.fixed import FormulaPart, Scope
 from merextras.model.columns.levels import grouped, without_unused
 from merextras.model.columns.part import FixedPart
-from merextras.model.columns.plain_columns import plain_part
+from merextras.model.columns.plain_columns import PlainPart, plain_part
+from merextras.model.columns.plain_factors import treatment_part
 from merextras.model.design.design import RowDesign, Term, in_order
 from merextras.model.design.offset import offset_from
+from merextras.model.design.room import warn_of_rows
 from merextras.model.design.user_rows import UserRows
 from merextras.model.formula.parse import Bar, MixedFormula, parse
 from merextras.model.formula.r_spelling import instead_of, written_out
@@ -74,27 +76,21 @@ def build_design(
     by = residual_columns(list(options.residual_by) or None, data.columns)
     used = {str(c) for c in data.columns if c in names or c in by}
     data, columns = columns_read(data, used)
-    needed = {c: column for c, column in columns.items() if c in names}
-    keep = _complete(needed, len(data), options)
+    keep = _complete({c: v for c, v in columns.items() if c in names}, len(data), options)
     check_grouped(data, by, keep)
-    user_rows = None
-    if not keep.all():
-        user_rows = UserRows(data.index, np.flatnonzero(keep), options.missing == "keep")
     frame, columns = _kept_rows(data, columns, keep)
-    own = options.kept(keep, names)
-    residual = ResidualBy.of_frame(frame, by) if by else None
-    if offsets:
-        codes = [f"I({c})" for c in offsets]
-        own = replace(own, whole=tuple(own.scope.looking_at_whole(codes, frame)))
+    own = _with_whole(options.kept(keep, names), offsets, frame)
     if respond is None:
         y = response_of(parsed.response, frame, columns, options.scope)
     else:
         y = respond(parsed.response, frame, options.scope)
     rows = _Rows(frame, columns, labels, options.scope)
-    fixed = rows.part(fixed_code)
-    x = fixed.matrix(frame)
+    fixed, parts = rows.part(fixed_code), [rows.part(bar.effects) for bar in parsed.bars]
+    warn_of_rows(len(frame), len(fixed.names), [len(part.names) for part in parts])
+    x = rows.matrix(fixed)
     check_finite(x, fixed.names, formula)
-    terms = in_order([term for bar in parsed.bars for term in _terms(bar, rows)])
+    pairs = zip(parsed.bars, parts, strict=True)
+    terms = in_order([term for bar, part in pairs for term in _terms(bar, part, rows)])
     dates = _days(columns, parsed, fixed_code, offsets, by)
     design = RowDesign(
         response=unquoted(parsed.response),
@@ -109,10 +105,25 @@ def build_design(
         offset=offset_from(own.offset, offsets, frame, options.scope),
         frequencies=own.frequencies,
         options=own,
-        residual=residual,
-        user_rows=user_rows,
+        residual=ResidualBy.of_frame(frame, by) if by else None,
+        user_rows=_user_rows(data, keep, options),
     )
     return design, int(np.sum(~keep))
+
+
+def _with_whole(options: Options, offsets: Sequence[str], frame: pd.DataFrame) -> Options:
+    """The options with the code of offsets that looks at the whole column."""
+    if not offsets:
+        return options
+    codes = [f"I({c})" for c in offsets]
+    return replace(options, whole=tuple(options.scope.looking_at_whole(codes, frame)))
+
+
+def _user_rows(data: pd.DataFrame, keep: BoolArray, options: Options) -> UserRows | None:
+    """Where the rows of the fit are among the user's, if some were left out."""
+    if keep.all():
+        return None
+    return UserRows(data.index, np.flatnonzero(keep), options.missing == "keep")
 
 
 def check_parts(written: MixedFormula, formula: str, data: pd.DataFrame) -> None:
@@ -236,9 +247,18 @@ class _Rows:
 
     def part(self, code: str) -> FixedPart:
         """What makes the columns of a one-sided formula."""
-        return plain_part(code, self.columns) or FormulaPart.from_formula(
+        made: FixedPart | None = plain_part(code, self.columns)
+        if made is None and self.scope.engine == "patsy":
+            made = treatment_part(code, self.columns)
+        return made or FormulaPart.from_formula(
             code, self.frame, labels=self.labels, scope=self.scope
         )
+
+    def matrix(self, part: FixedPart) -> Array:
+        """Its columns; those of plain columns without taking these out of the frame again."""
+        if isinstance(part, PlainPart):
+            return part.of_columns(self.columns, len(self.frame))
+        return part.matrix(self.frame)
 
 
 def response_of(
@@ -251,14 +271,13 @@ def response_of(
     return y
 
 
-def _terms(bar: Bar, data: _Rows) -> list[Term]:
+def _terms(bar: Bar, part: FixedPart, data: _Rows) -> list[Term]:
     """The terms of one bar: one, or one per effect if they are independent (``||``).
 
     lme4 keeps the columns of a factor correlated under ``||``; here every column is on its own.
     """
     levels, codes = grouped([data.columns[c] for c in bar.factors])
-    part = data.part(bar.effects)
-    values = part.matrix(data.frame)
+    values = data.matrix(part)
     what = bar.tag.around(f"{bar.effects} | {':'.join(bar.factors)}")
     if not part.names:
         raise InvalidArgumentError(f"formula: {what} has no effects")

@@ -40,13 +40,22 @@ def resampled(design: Design, generator: np.random.Generator) -> RowDesign:
     A group drawn twice makes two groups, and so do the groups nested in it. The levels of plain
     factors are numbered, in the frame too, and those of ``a:b`` made from the numbers.
     """
+    return of_groups(design, *draw_groups(design, generator))
+
+
+def draw_groups(design: Design, generator: np.random.Generator) -> tuple[IntArray, IntArray]:
+    """The rows of groups that are drawn, and the number of the draw that each belongs to, (m,)."""
     outer = outermost(design).rows.codes
-    design = design.require_rows("kind='cases'", "groups of rows are drawn")
     order = np.argsort(outer, kind="stable")
     groups = np.split(order, np.flatnonzero(np.diff(outer[order])) + 1)
     drawn = [groups[g] for g in generator.integers(len(groups), size=len(groups))]
     rows = np.concatenate(drawn)
-    copy = np.repeat(np.arange(len(drawn)), [len(group) for group in drawn])
+    return rows, np.repeat(np.arange(len(drawn)), [len(group) for group in drawn])
+
+
+def of_groups(given: Design, rows: IntArray, copy: IntArray) -> RowDesign:
+    """The design of groups that were drawn, see `resampled`."""
+    design = given.require_rows("kind='cases'", "groups of rows are drawn")
     frame = design.frame.iloc[rows].reset_index(drop=True)
     terms = [_renumbered(term, rows, copy) for term in design.terms]
     for term in terms:

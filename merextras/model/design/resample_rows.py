@@ -24,11 +24,20 @@ def sampled(design: RowDesign, n: int, generator: np.random.Generator) -> RowDes
     InvalidArgumentError
         The rows that were drawn do not determine all fixed effects.
     """
+    return of_rows(design, draw_rows(design, n, generator))
+
+
+def draw_rows(design: RowDesign, n: int, generator: np.random.Generator) -> IntArray:
+    """The numbers of n of the observations, drawn with replacement."""
     used = np.arange(design.n)[design.observed]
     share = None
     if design.frequencies is not None:
         share = design.frequencies[used] / np.sum(design.frequencies[used])
-    rows = generator.choice(used, size=n, p=share)
+    return np.asarray(generator.choice(used, size=n, p=share), dtype=np.intp)
+
+
+def of_rows(design: RowDesign, rows: IntArray) -> RowDesign:
+    """The design of rows that were drawn, see `sampled`."""
     x = design.x[rows]
     lost = dependent_columns(x) if len(rows) >= x.shape[1] else [x.shape[1] - 1]
     if lost:

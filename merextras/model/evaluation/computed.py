@@ -39,7 +39,10 @@ class Computed:
         self._factor = patsy.EvalFactor(self.code)
         self._state: dict[str, Any] = {}
         space = patsy.EvalEnvironment([self._names])
-        self.passes: int = self._factor.memorize_passes_needed(self._state, space)
+        try:
+            self.passes: int = self._factor.memorize_passes_needed(self._state, space)
+        except patsy.PatsyError as err:
+            raise explained(err, self.code, pd.DataFrame()) from err
 
     @classmethod
     def from_stored(cls, code: str, learnt: dict[str, Any], *, trusted: bool) -> Computed:

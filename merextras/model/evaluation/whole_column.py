@@ -73,7 +73,8 @@ def _depends(code: str, frame: pd.DataFrame, evaluator: Evaluator) -> bool:
             made = evaluator(code, frame)
             whole = made(frame)
             return any(
-                _differs(whole[rows], made, frame.iloc[rows]) for rows in _parts(code, frame)
+                _differs(whole[rows], made, frame.iloc[rows].reset_index(drop=True))
+                for rows in _parts(code, frame)
             )
     except _FAILURES as err:
         # Such as a column of the caller's with as many rows as the data; not an unknown name.

@@ -27,7 +27,8 @@ from merextras.model.settings.options import (
 from merextras.model.settings.residual import residual_columns
 from merextras.model.source.request import ModelRequest
 from merextras.model.state.control import LmerControl
-from merextras.model.state.fitted import Fit, fit_design, warn_of
+from merextras.model.state.fitted import Fit
+from merextras.model.state.fitting import fit_design, warn_of
 from merextras.model.state.identified import check_told_apart
 
 

@@ -15,7 +15,8 @@ from merextras.exceptions import InvalidArgumentError
 from merextras.foundation.aliases import Array, IntArray
 from merextras.model.design.design import RowDesign, Term
 from merextras.model.settings.residual import ResidualBy
-from merextras.model.state.fitted import Fit, FittedModel, fit_at, fit_like, start_for_user
+from merextras.model.state.fitted import Fit, FittedModel
+from merextras.model.state.fitting import fit_at, fit_like, start_for_user
 
 
 def fit_to_part(

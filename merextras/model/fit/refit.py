@@ -28,7 +28,8 @@ from merextras.model.products.products import products_within
 from merextras.model.settings.cov_prior import check_cov_prior
 from merextras.model.settings.options import Options, callers_names
 from merextras.model.settings.residual import residual_columns
-from merextras.model.state.fitted import Fit, FittedModel, refitted, warn_of
+from merextras.model.state.fitted import Fit, FittedModel
+from merextras.model.state.fitting import refitted, warn_of
 
 M = TypeVar("M", bound=FittedModel)
 

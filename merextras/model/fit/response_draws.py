@@ -7,7 +7,7 @@ nor on which process draws it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -16,6 +16,9 @@ from merextras.engine.kernels.blocks import block_diagonal
 from merextras.exceptions import UnsupportedModelError
 from merextras.foundation.aliases import Array
 from merextras.model.state.fitted import FittedModel
+
+# Numbers of responses that are made together: they stay in a small processor's cache.
+_TOGETHER = 1 << 17
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,23 +43,32 @@ class ResponseModel:
 
     def draw(self, generators: Sequence[np.random.Generator]) -> Array:
         """Draw a response from each generator: (n, m), row by row in memory."""
-        n = len(self.mean)
+        return np.ascontiguousarray(self.draw_each(generators).T)
+
+    def draw_each(self, generators: Sequence[np.random.Generator]) -> Array:
+        """The same, (m, n), response by response in memory."""
+        out = np.empty((len(generators), len(self.mean)))
+        step = max(1, _TOGETHER // max(len(self.mean), 1))
+        for at in range(0, len(generators), step):
+            self._fill(out[at : at + step], generators[at : at + step])
+        return out
+
+    def _fill(self, out: Array, generators: Sequence[np.random.Generator]) -> None:
+        """Of each generator first the effects, then the residuals."""
         sizes = [z.shape[1] for z in self.effects]
-        q = sum(sizes)
-        drawn = np.empty((len(generators), q + n))
-        for row, generator in zip(drawn, generators, strict=True):
+        drawn = np.empty((len(generators), sum(sizes)))
+        for own, row, generator in zip(drawn, out, generators, strict=True):
+            generator.standard_normal(out=own)
             if self.pool is None:
                 generator.standard_normal(out=row)
             else:
-                generator.standard_normal(out=row[:q])
-                row[q:] = generator.choice(self.pool, n)
-        out = np.multiply(drawn[:, q:].T, self.noise[:, None], order="C")
-        out += self.mean[:, None]
+                row[:] = generator.choice(self.pool, len(row))
+        out *= self.noise
+        out += self.mean
         at = 0
         for z, size in zip(self.effects, sizes, strict=True):
-            out += z @ np.ascontiguousarray(drawn[:, at : at + size].T)
+            out += (z @ np.ascontiguousarray(drawn[:, at : at + size].T)).T
             at += size
-        return out
 
 
 def own_response_model(
@@ -82,7 +94,8 @@ def own_response_model(
         mean = design.x @ solution.beta + (0.0 if design.offset is None else design.offset)
         parts = zip(design.terms, solution.lams, strict=True)
         effects = tuple(
-            scaled_effects(term.rows.sparse(), sigma * lam, len(term.levels)) for term, lam in parts
+            replace(term.rows, values=term.rows.values @ (sigma * lam)).sparse()
+            for term, lam in parts
         )
     pool = None
     if resampled:

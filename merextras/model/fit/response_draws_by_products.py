@@ -20,7 +20,8 @@ from merextras.engine.replicates.responses import Responses
 from merextras.exceptions import NoRowsError
 from merextras.foundation.aliases import Array
 from merextras.model.fit.response_draws import ResponseModel, own_response_model
-from merextras.model.state.fitted import FittedModel, fit_like, start_for_user
+from merextras.model.state.fitted import FittedModel
+from merextras.model.state.fitting import fit_like, start_for_user
 
 #: Random effects of crossed factors for which a dense matrix is made (0.8 GB).
 _LARGEST_TAIL = 10_000

@@ -180,7 +180,10 @@ def _advice(code: str, columns: Iterable[object]) -> str:
     if called is not None:
         return instead_of(called.group()) or f"{called.group()!r} is no name in Python"
     if "%" in code:
-        return "operators between '%' are R's; write a:b for a %in% b, np.isin(a, [...]) in I()"
+        return (
+            "operators between '%' are R's; write a:b for a %in% b, np.isin(a, [...]) in I(); "
+            "x % 2 for x %% 2, x // 2 for x %/% 2"
+        )
     return ""
 
 

@@ -1,8 +1,10 @@
 """Generalised linear mixed models: from a formula and a family to a fit.
 
-Read `families` (what a user calls a family), `response` (a response in any of its forms), `fit`
-(from the formula to the optimum), `gathered` (rows that come in chunks), `fitted` (the model that
-the verbs take), `made` (a model at given parameters), `refit` and `again` (many responses);
-`draws`, `probabilities` and `population` are the responses drawn, their distribution functions, and
-means over the effects.
+Read `families` (what a user calls a family), the room `responses` (a response in any of its forms,
+and those that are still to come), `glmer` (what is done with a user's arguments), `fit` (from the
+formula to the optimum), the room `chunks` (rows that come in chunks), `separated` (effects without
+a finite estimate), `whole_fit` (what is known then), `fitted` (the model that the verbs take),
+`made` (a model at given parameters), `refit` and `again` (many responses); `other_rows` fits the
+model to a part of its rows or to rows drawn from them, `scores` has the score by clusters,
+`mode_blocks` the covariances of the modes.
 """

@@ -12,9 +12,9 @@ from merextras.engine.generalised.searches.optimum import POSITIVE, information
 from merextras.engine.generalised.searches.search import Again, is_infinite_size, reoptimise
 from merextras.engine.generalised.searches.steps import inverse, least_eigenvalue
 from merextras.foundation.aliases import Array
-from merextras.model.generalised.draws import effects_anew, response_given
 from merextras.model.generalised.fit import Request, criterion_of, fit_response
 from merextras.model.generalised.fitted import FittedGlmm
+from merextras.model.generalised.responses.draws import effects_anew, response_given
 
 # Relative standard deviations that a refit starts from at least, and a logarithm of a size that it
 # starts from where the fit's own is infinite.

@@ -91,6 +91,11 @@ class FamilyChoice:
             return float(np.exp(phi[0])) if len(phi) else self.size
         return float(np.exp(-phi[0])) if len(phi) else None
 
+    def phi_of(self, dispersion: float) -> Array:
+        """The phi of what is reported of it, (1,)."""
+        log = np.log(dispersion)
+        return np.array([log if self.name == "negative_binomial" else -log])
+
 
 def read_family(family: object, dispersion: object = None) -> FamilyChoice:
     """The choice that a name or one of statsmodels' families says.

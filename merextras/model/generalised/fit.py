@@ -39,9 +39,10 @@ from merextras.model.design.sanity import (
 from merextras.model.formula.parse import parse
 from merextras.model.formula.r_spelling import written_out
 from merextras.model.generalised.families import FamilyChoice, read_family
-from merextras.model.generalised.fitted import FittedGlmm, GlmmFit
-from merextras.model.generalised.response import Response, read_response
+from merextras.model.generalised.fitted import FittedGlmm
+from merextras.model.generalised.responses.response import Response, read_response
 from merextras.model.generalised.separated import separation_of
+from merextras.model.generalised.whole_fit import GlmmFit
 from merextras.model.settings.options import Options
 from merextras.model.state.control import LmerControl
 from merextras.model.state.fitted import Origin, is_singular

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -27,40 +27,13 @@ from merextras.exceptions import ConvergenceWarning, MerextrasError
 from merextras.foundation.aliases import Array
 from merextras.model.design.design import RowDesign
 from merextras.model.generalised.families import FamilyChoice
-from merextras.model.generalised.response import Response
+from merextras.model.generalised.mode_blocks import ModeBlocks
+from merextras.model.generalised.responses.response import Response
+from merextras.model.generalised.whole_fit import GlmmFit
 from merextras.model.state.control import LmerControl
 from merextras.model.state.fitted import FittedModel, Origin
 from merextras.model.state.linear_only import linear_only
 from merextras.model.state.posterior import Posterior
-
-
-@dataclass(frozen=True)
-class GlmmFit:
-    """Everything that is known after fitting; immutable and picklable.
-
-    Attributes
-    ----------
-    design : RowDesign
-        Its `y` is the response on the scale of its mean: the proportion of successes.
-    response : Response
-    choice : FamilyChoice
-    optimum : Optimum
-    n_dropped : int
-    control : LmerControl
-    n_agq : int
-        Nodes of the quadrature in each effect; 1 is Laplace's approximation.
-    origin : Origin or None
-        The fit of statsmodels that the model comes from.
-    """
-
-    design: RowDesign
-    response: Response
-    choice: FamilyChoice
-    optimum: Optimum
-    n_dropped: int
-    control: LmerControl
-    n_agq: int = 1
-    origin: Origin | None = None
 
 
 class FittedGlmm(FittedModel):
@@ -201,15 +174,47 @@ class FittedGlmm(FittedModel):
         return self.laplace.criterion.m
 
     @property
+    def n_observations(self) -> int:
+        """Rows of the fit; a row of several trials is one."""
+        return self.design.n
+
+    @property
+    def reml(self) -> bool:
+        """False: there is no restricted likelihood."""
+        return False
+
+    @property
     def log_likelihood(self) -> float:
         """By Laplace's approximation or quadrature, with all constants."""
         return -0.5 * self.laplace.deviance()
+
+    def _deviance(self, reml: bool | None = None) -> float:
+        """By Laplace's approximation or quadrature, with all constants."""
+        if reml:
+            raise linear_only("reml_crit")
+        return self.laplace.deviance()
 
     @cached_property
     def covariances(self) -> tuple[Array, ...]:
         """Covariance of each term's effects, (k, k)."""
         pairs = zip(self.laplace.criterion.table.effects, self.laplace.modes.lams, strict=True)
         return tuple(own.covariance(lam @ lam.T) for own, lam in pairs)
+
+    @property
+    def lams(self) -> tuple[Array, ...]:
+        """Factors of the covariances of each term's effects, (k, k) lower triangular."""
+        pairs = zip(self.laplace.criterion.table.effects, self.laplace.modes.lams, strict=True)
+        return tuple(own.to_user(lam) for own, lam in pairs)
+
+    @property
+    def spherical_modes(self) -> tuple[Array, ...]:
+        """Spherical random effects u of the modes, b = Lambda u, (J, k) by terms."""
+        g, out = self.engine_family.first(self.eta, self.phi)[0], []
+        for term, lam in zip(self.design.terms, self.lams, strict=True):
+            sums = np.zeros((len(term.levels), term.k))
+            np.add.at(sums, term.rows.codes, term.rows.values * g[:, None])
+            out.append(sums @ lam)
+        return tuple(out)
 
     @cached_property
     def _covariance(self) -> Array:
@@ -242,7 +247,13 @@ class FittedGlmm(FittedModel):
         rows = self._in_parameters(by_fixed, by_theta, by_phi)
         return np.asarray(np.einsum("im,mn,in->i", rows, self._covariance, rows))
 
-    def delta_covariance(self, by_fixed: Array, by_theta: Array, by_phi: Array | None) -> Array:
+    def delta_covariance(
+        self,
+        by_fixed: Array,
+        by_theta: Array,
+        by_phi: Array | None,
+        covariance: Array | None = None,
+    ) -> Array:
         """Covariances by the delta method, (m, m), from derivatives in the parameters.
 
         Parameters
@@ -253,9 +264,12 @@ class FittedGlmm(FittedModel):
             In the engine's theta.
         by_phi : (m, n_phi) array or None
             In the dispersion; None is zero.
+        covariance : array, optional
+            Of all of the engine's parameters, by default from the information.
         """
         rows = self._in_parameters(by_fixed, by_theta, by_phi)
-        return np.asarray(rows @ self._covariance @ rows.T)
+        covariance = self._covariance if covariance is None else covariance
+        return np.asarray(rows @ covariance @ rows.T)
 
     def _in_parameters(self, by_fixed: Array, by_theta: Array, by_phi: Array | None) -> Array:
         rows = np.zeros((len(by_fixed), self.laplace.criterion.m))
@@ -284,15 +298,16 @@ class FittedGlmm(FittedModel):
     @property
     def basis_covariance(self) -> Array:
         """Of the fixed effects in the engine's coordinates, (p, p)."""
-        return self._covariance[self._of_fixed, self._of_fixed]
+        return self._covariance[self.of_fixed, self.of_fixed]
 
     @property
     def rough_covariance(self) -> Array:
         """The same by the Hessian of the search's last step, at no cost."""
-        return self.optimum.rough_covariance()[self._of_fixed, self._of_fixed]
+        return self.optimum.rough_covariance()[self.of_fixed, self.of_fixed]
 
     @property
-    def _of_fixed(self) -> slice:
+    def of_fixed(self) -> slice:
+        """Where the fixed effects are among all of the engine's parameters."""
         return slice(len(self._parts[0]), len(self._parts[0]) + len(self._parts[1]))
 
     @cached_property
@@ -304,7 +319,7 @@ class FittedGlmm(FittedModel):
     @property
     def posterior(self) -> Posterior:
         """Covariances of the random effects given the data and the parameters."""
-        return Posterior(1.0, _Blocks(self.laplace))
+        return Posterior(1.0, ModeBlocks(self.laplace))
 
     @property
     def eta(self) -> Array:
@@ -379,21 +394,3 @@ class FittedGlmm(FittedModel):
             optimum.decrement, optimum.n_evaluations, optimum.n_iterations, optimum.n_restarts,
             optimum.converged, optimum.message, log,
         )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class _Blocks:
-    """The inverse of the penalised information at the mode, by terms."""
-
-    point: LaplacePoint
-
-    def conditional(self, t: int) -> Array:
-        """Of a term's effects by level, (J, k, k)."""
-        table = self.point.criterion.table
-        return table.effects[t].covariance(table.by_level(self.point.selected.own[t]))
-
-    def between(self, s: int, t: int) -> Array:
-        """Between two terms on one grouping factor, (J, k_s, k_t)."""
-        table = self.point.criterion.table
-        found = table.by_level(self.point.selected.between(self.point.modes.factor, s, t))
-        return table.effects[s].between(found, table.effects[t])

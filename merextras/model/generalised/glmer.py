@@ -10,10 +10,10 @@ from merextras.foundation.arguments import check_choice
 from merextras.model.columns.fixed import Scope
 from merextras.model.formula.parse import check_order
 from merextras.model.frame.read import as_pandas, is_arrow
+from merextras.model.generalised.chunks.fit_chunks import fit_chunks
+from merextras.model.generalised.chunks.gathered import gathered
 from merextras.model.generalised.fit import Request, fit_options, warn_of
-from merextras.model.generalised.fit_chunks import fit_chunks
-from merextras.model.generalised.fitted import GlmmFit
-from merextras.model.generalised.gathered import gathered
+from merextras.model.generalised.whole_fit import GlmmFit
 from merextras.model.products.products import ModelProducts, check_progress
 from merextras.model.settings.options import MISSING, Options, callers_names
 from merextras.model.source.source import is_dask, is_source, read_source

@@ -13,8 +13,8 @@ from merextras.model.columns.fixed import Scope
 from merextras.model.design.design import RowDesign
 from merextras.model.generalised.families import FamilyChoice
 from merextras.model.generalised.fit import Request, criterion_of
-from merextras.model.generalised.fitted import GlmmFit
-from merextras.model.generalised.response import Response, trials_of
+from merextras.model.generalised.responses.response import Response, trials_of
+from merextras.model.generalised.whole_fit import GlmmFit
 
 
 def without_values(

@@ -63,6 +63,11 @@ def refit(model: M, y: Any) -> M:
     return model._like(fit)  # type: ignore[arg-type]
 
 
+def refit_ml(model: M) -> M:
+    """The model as it is, lme4's ``refitML``: it is fitted by maximum likelihood."""
+    return model
+
+
 def _one(y: Any) -> Any:
     """The one response of a frame such as ``simulate()`` returns; another as it is."""
     if not isinstance(y, pd.DataFrame):
@@ -129,9 +134,24 @@ def update(
     return model._like(replace(fit, n_dropped=fit.n_dropped + n_dropped))  # type: ignore[arg-type]
 
 
+def refit_formula(model: M, formula: str, frame: pd.DataFrame) -> M:
+    """The model with another formula on the same rows, whose variables `frame` has."""
+    if model.response.form == "cbind" and not _has_parts(model):
+        raise UnsupportedModelError(
+            "the response was replaced by refit and is not in the model frame; fit the model again"
+        )
+    options, control = model.design.options, replace(model.control, start=None)
+    there = {c: how for c, how in options.contrasts.items() if c in frame.columns}
+    request = Request(model.choice, control, model.n_agq)
+    fit = fit_options(formula, frame, replace(options, contrasts=there), request, stacklevel=3)
+    warn_of(fit, stacklevel=3)
+    design = within(fit.design, model.design.user_rows)
+    return model._like(replace(fit, design=design, n_dropped=fit.n_dropped + model.n_dropped))  # type: ignore[arg-type]
+
+
 def _has_parts(model: FittedGlmm) -> bool:
     """Whether the frame still has the response that was fitted."""
-    from merextras.model.generalised.response import read_response  # noqa: PLC0415
+    from merextras.model.generalised.responses.response import read_response  # noqa: PLC0415
 
     design = model.design
     found = read_response(

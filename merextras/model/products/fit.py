@@ -26,7 +26,8 @@ from merextras.model.products.products import ModelProducts
 from merextras.model.settings.cov_prior import check_cov_prior
 from merextras.model.source.reduce import check_memory
 from merextras.model.state.control import LmerControl
-from merextras.model.state.fitted import Fit, fit_design
+from merextras.model.state.fitted import Fit
+from merextras.model.state.fitting import fit_design
 from merextras.model.state.identified import check_told_apart
 
 

@@ -56,8 +56,8 @@ def _csv_names(path: str) -> tuple[str, ...]:
     Raises
     ------
     InvalidArgumentError
-        It is empty, no UTF-8, has more fields in its first row than columns (pandas would take the
-        first for an index), or ends within a row.
+        It is empty, no UTF-8, has a name twice, has more fields in its first row than columns
+        (pandas would take the first for an index), or ends within a row.
     """
     with reading(repr(path)):
         with Path(path).open("rb") as file:
@@ -70,7 +70,9 @@ def _csv_names(path: str) -> tuple[str, ...]:
             )
         if not head:
             raise InvalidArgumentError(f"source: {path!r} is empty")
-        pd.read_csv(path, header=None, nrows=2, dtype=str)  # refuses rows longer than the header
+        # refuses rows longer than the header
+        top = pd.read_csv(path, header=None, nrows=2, dtype=str, keep_default_na=False)
+        _check_unique(path, top.iloc[0].tolist())
         names = tuple(map(str, pd.read_csv(path, nrows=0, index_col=False).columns))
         plain = path.lower().endswith(".csv")  # a compressed file is no text itself
         if any("\0" in name for name in names) or (plain and b"\0" in head):
@@ -80,6 +82,16 @@ def _csv_names(path: str) -> tuple[str, ...]:
             )
         _check_end(path, len(names))
     return names
+
+
+def _check_unique(path: str, header: Sequence[str]) -> None:
+    """Refuse names that stand twice: pandas would rename the second and take the first."""
+    repeated = sorted({name for name in header if name and header.count(name) > 1})
+    if repeated:
+        raise InvalidArgumentError(
+            f"source: {path!r} has names twice in its header: {repeated}; column names must be "
+            "unique"
+        )
 
 
 def _check_end(path: str, n_columns: int) -> None:

@@ -6,11 +6,11 @@ import warnings
 from collections.abc import Sequence
 
 import numpy as np
-import scipy.linalg as la
 
 from merextras.engine.covariance.covariances import Covariances
 from merextras.engine.derivatives.identified import confounded
 from merextras.engine.elimination.plan import prepare
+from merextras.engine.kernels import dense
 from merextras.engine.optimum.summary import OptSummary
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.replicates.draws import gram_factor
@@ -35,7 +35,7 @@ def check_left_by_fixed(products: CrossProducts) -> None:
     p, basis = products.p, products.basis
     rest, fitted = float(products.xy[p, p]), 0.0
     if p:
-        inside = la.solve_triangular(basis.transform, basis.offset)
+        inside = dense.solve_triangle(basis.transform, basis.offset)
         fitted = float(inside @ products.xy[:p, :p] @ inside)
     if products.n > p and rest <= _NOTHING * (rest + fitted):
         raise InvalidArgumentError(

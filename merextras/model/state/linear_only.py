@@ -13,7 +13,7 @@ from merextras.exceptions import UnsupportedModelError
 _GENERAL = (
     "m.summary(), m.confint(), m.anova(other), m.predict(), m.residuals(), m.simulate(), "
     "m.influence() and m.refit() are available, and emmeans, what_if, re_sim, expected_rank, "
-    "model_checks, bootstrap, tidy, r2, icc, make_model, power and power_curve"
+    "model_checks, bootstrap, cross_validate, tidy, r2, icc, make_model, power and power_curve"
 )
 _FTEST = (
     "its F test needs degrees of freedom, which are defined for linear models alone; "
@@ -31,8 +31,6 @@ INSTEAD = {
     "family has",
     "reml_crit": "there is no restricted likelihood of a generalised model; m.log_lik() is the "
     "likelihood",
-    "refit_ml": "a generalised model is fitted by maximum likelihood as it is; m.refit(y) fits "
-    "another response",
     "vcov_adj": "Kenward-Roger's adjustment is defined for linear models alone; m.vcov() is from "
     "the observed information",
     "exact_rlrt": _EXACT,
@@ -45,22 +43,6 @@ INSTEAD = {
     "emmeans(m, specs='x') has the same means with asymptotic tests",
     "extract_dic": "the DIC is of a deviance that a restricted likelihood is compared with; "
     "m.aic() is of the likelihood",
-    "step": "it drops terms by exact tests and F tests of linear models; m.drop1() and ranova "
-    "test the terms of a generalised one",
-    "variance_decomposition": "the parts of a response's variance add up in a linear model; "
-    "r2(m) and icc(m) have shares on the scale of the link, m.var_corr() the variances",
-    "shrinkage": "a level on its own has no finite estimate where all of its responses are alike; "
-    "m.ranef(cond_var=True) has the levels' effects, plot_ranef draws them",
-    "plot_shrinkage": "a level on its own has no finite estimate where all of its responses are "
-    "alike; plot_ranef(m.ranef()) draws the levels' effects",
-    "sub_boot": "it refits to resampled rows by a linear model's cross-products; "
-    "m.influence(method='full') and bootstrap(m) refit a generalised model",
-    "get_l": "it is a linear model's factor at the estimate; m.var_corr() and m.vcov() have what "
-    "follows from it",
-    "block_description": "it is about a linear model's factor; m.opt_summary is what the search "
-    "of a generalised one did",
-    "as_function": "a generalised model's deviance is a function of all parameters; m.profile() "
-    "follows it, all_fit(m) searches it from other starts",
 }
 
 

@@ -9,14 +9,12 @@ from merextras.engine.elimination.blocks_of_plan import fit_gigabytes, tail_cost
 from merextras.engine.elimination.plan import Plan
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.exceptions import LargeModelWarning
-from merextras.foundation.memory import available_memory
+from merextras.foundation.memory import ALWAYS, PART, available_memory
 from merextras.model.design.design import Design
 
 # What a Schur complement may take before the user is told first: gigabytes, seconds a step. That
 # is 10 000 random effects of a dense one, and far more of a sparse one.
-_LARGE_TAIL, _LONG_STEP = 3.4, 50.0
-# The part of the memory that is free which a fit may take likewise.
-PART = 0.5
+_LARGE_TAIL, _LONG_STEP = 2.6, 50.0
 # Numbers that a generalised model keeps of a row at its peak: in all, for each column of X and for
 # each random effect of the row.
 _ROW, _COLUMN, _EFFECT = 18.0, 4.0, 22.0
@@ -45,6 +43,8 @@ def warn_of_size(
         The warning points so many calls above this function, 1 being who called it.
     """
     cost, needed = tail_cost(products, plan), fit_gigabytes(products, plan) + 1e-9 * rows
+    if needed <= ALWAYS:
+        return
     available = available_memory()
     free = "" if available is None else f", of which {available / 1e9:.3g} GB are free"
     fills = available is not None and needed > PART * available / 1e9

@@ -30,8 +30,8 @@ from merextras.model.generalised.fit import (
     fit_response,
     warn_of,
 )
-from merextras.model.generalised.fitted import GlmmFit
-from merextras.model.generalised.response import Response, of_numbers
+from merextras.model.generalised.responses.response import Response, of_numbers
+from merextras.model.generalised.whole_fit import GlmmFit
 from merextras.model.state.control import LmerControl
 from merextras.model.state.fitted import Origin
 from merextras.model.statsmodels.fitted_frame import check_columns_made, frame_of, with_own_values

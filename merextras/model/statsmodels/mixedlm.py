@@ -33,7 +33,8 @@ from merextras.model.design.design import INTERCEPT, RowDesign, Term, in_order
 from merextras.model.design.questions import bar_text
 from merextras.model.formula.translate import names_in, unquoted
 from merextras.model.frame.read import only_columns, read_columns
-from merextras.model.state.fitted import Fit, FittedModel, Origin, fit_at, fit_design, warn_of
+from merextras.model.state.fitted import Fit, FittedModel, Origin
+from merextras.model.state.fitting import fit_at, fit_design, warn_of
 from merextras.model.state.identified import check_told_apart
 from merextras.model.state.linear_only import linear_only
 from merextras.model.statsmodels.fitted_frame import (

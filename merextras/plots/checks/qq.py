@@ -5,7 +5,6 @@ from __future__ import annotations
 from statistics import NormalDist
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -15,7 +14,7 @@ from merextras.exceptions import InvalidArgumentError
 from merextras.foundation.arguments import check_level
 from merextras.plots.drawing import arguments, style
 from merextras.plots.drawing.panels import facets, finish, label_edges, levels_of, panels_of
-from merextras.plots.drawing.points import quantiles
+from merextras.plots.drawing.points import quantiles, segments
 
 __all__ = ["plot_qq", "plot_qqmath"]
 
@@ -61,7 +60,7 @@ def plot_qq(qq: pd.DataFrame, *, ax: Axes | None = None, title: str | None = Non
     numeric = ["theoretical", "sample", "conf_low", "conf_high"]
     frame = arguments.as_frame(qq, "qq", needs=[], numeric=numeric)
     if ax is None:
-        ax = plt.subplots(figsize=style.size(4.6, 4.2), layout="constrained")[1]
+        ax = style.new_axes(*style.size(4.6, 4.2))
     quantiles(ax, frame)
     if title is not None:
         ax.set_title(title)
@@ -157,11 +156,10 @@ def plot_qqmath(
 def checked(ranef: Any) -> pd.DataFrame:
     """The frame of random effects, or what is wrong with it."""
     keys = ["group", "level", "term"]
-    frame = arguments.as_frame(ranef, "ranef", needs=keys, numeric=["estimate", "std_error"])
-    arguments.require_keys(frame, "ranef", keys)
+    frame = arguments.keyed_frame(ranef, "ranef", keys, numeric=["estimate", "std_error"])
     if not np.all(np.isfinite(frame["estimate"].to_numpy(float))):
         raise InvalidArgumentError("ranef['estimate'] has values that are missing or infinite.")
-    return frame.reset_index(drop=True)
+    return frame
 
 
 def draw_effects(ax: Axes, part: pd.DataFrame, level: float) -> None:
@@ -172,14 +170,11 @@ def draw_effects(ax: Axes, part: pd.DataFrame, level: float) -> None:
     at = np.array([normal.inv_cdf((i + 0.5) / n) for i in range(n)])
     estimate = ranked["estimate"].to_numpy(float)
     half = style.normal_quantile(level) * ranked["std_error"].to_numpy(float)
-    known = np.isfinite(half)
     raster, pitch = n > style.RASTER_FROM, 4.0 * 72 / n
-    ax.axvline(0, color=style.gray(0.4), linewidth=0.9, linestyle="--", zorder=1)
-    ax.hlines(
-        at[known], (estimate - half)[known], (estimate + half)[known], color=style.estimated(),
-        alpha=1.0 if n <= style.MAX_LABELS else 0.35, linewidth=style.line_width(pitch), zorder=2,
-        rasterized=raster,
-    )  # fmt: skip
+    ax.axvline(0, **style.dashed())
+    look: dict[str, Any] = {"color": style.estimated()}
+    look["alpha"] = 1.0 if n <= style.MAX_LABELS else 0.35
+    segments(ax, at, estimate - half, estimate + half, pitch, across=True, **look)
     ax.scatter(
         estimate, at, s=style.marker_area(pitch), linewidths=0, zorder=3, rasterized=raster,
         color=style.estimated() if n <= style.MAX_LABELS else style.ink(),

@@ -239,9 +239,7 @@ def _by_level(
             ax.remove()
             continue
         part = by_level[levels[at]]
-        ax.plot(
-            (low, high), (low, high), color=style.gray(0.4), linewidth=0.9, linestyle="--", zorder=1
-        )
+        ax.plot((low, high), (low, high), **style.dashed())
         cloud(ax, part["fitted"], part["observed"], room=1.0 / len(levels) ** 0.5)
         ax.set(xlim=limits, ylim=limits)
         ax.set_title(names[at], fontsize=size, pad=3)
@@ -259,7 +257,7 @@ def _means(residuals: ResidualTable, group: str, height: float, title: str | Non
     means = residuals.group_means(group)
     figure, ax = plt.subplots(figsize=(1.1 * height, height), layout="constrained")
     ends = _ends(means)
-    ax.plot(ends, ends, color=style.gray(0.4), linewidth=0.9, linestyle="--", zorder=1)
+    ax.plot(ends, ends, **style.dashed())
     ax.scatter(
         means["fitted"],
         means["observed"],

@@ -42,6 +42,13 @@ def as_frame(data: Any, name: str, *, needs: Sequence[str], numeric: Sequence[st
     return frame
 
 
+def keyed_frame(data: Any, name: str, keys: list[str], *, numeric: Sequence[str]) -> pd.DataFrame:
+    """The same with keys that no two rows share, its rows numbered."""
+    frame = as_frame(data, name, needs=keys, numeric=numeric)
+    require_keys(frame, name, keys)
+    return frame.reset_index(drop=True)
+
+
 def require_keys(frame: pd.DataFrame, name: str, keys: list[str]) -> None:
     """Raise if a key is missing in a row, or if two rows have the same keys."""
     for key in keys:

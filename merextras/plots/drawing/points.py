@@ -40,24 +40,36 @@ def curve(ax: Axes, trend: pd.DataFrame) -> None:
 
 def zero_line(ax: Axes, at: float = 0.0) -> None:
     """A dashed horizontal line."""
-    ax.axhline(at, color=style.gray(0.4), linewidth=0.9, linestyle="--", zorder=1)
+    ax.axhline(at, **style.dashed())
+
+
+def segments(
+    ax: Axes, at: Any, low: Any, high: Any, pitch: float, *, across: bool = False, **look: Any
+) -> None:
+    """Draw a segment from `low` to `high` at each place where both are known.
+
+    Parameters
+    ----------
+    at, low, high : (n,) arrays or Series
+    pitch : float
+        How many points the places are apart.
+    across : bool
+        Horizontal segments; `at` lies along y then.
+    **look
+        Of matplotlib's lines, such as `color` and `alpha`.
+    """
+    at, low, high = (np.asarray(values, dtype=float) for values in (at, low, high))
+    known = np.isfinite(low) & np.isfinite(high)
+    usual = {"linewidth": style.line_width(pitch), "rasterized": len(at) > style.RASTER_FROM}
+    draw = ax.hlines if across else ax.vlines
+    draw(at[known], low[known], high[known], **{"zorder": 2, **usual, **look})
 
 
 def intervals(ax: Axes, frame: pd.DataFrame, at: Any, pitch: float) -> None:
     """Draw a segment from ``lower`` to ``upper`` at each place; they are `pitch` points apart."""
     low, high = frame["lower"].to_numpy(float), frame["upper"].to_numpy(float)
-    known = np.isfinite(low) & np.isfinite(high)
-    if known.any():
-        ax.vlines(
-            at[known],
-            low[known],
-            high[known],
-            color=style.estimated(),
-            alpha=0.45,
-            linewidth=style.line_width(pitch),
-            zorder=2,
-            rasterized=len(frame) > style.RASTER_FROM,
-        )
+    if np.isfinite(low).any() and np.isfinite(high).any():
+        segments(ax, at, low, high, pitch, color=style.estimated(), alpha=0.45)
 
 
 def mark(ax: Axes, frame: pd.DataFrame, x: str, y: str, size: str, count: int) -> None:
@@ -102,7 +114,7 @@ def quantiles(ax: Axes, frame: pd.DataFrame) -> None:
         x, frame["conf_low"], frame["conf_high"], color=style.gray(0.88), linewidth=0, zorder=0
     )
     ends = [float(x.min()), float(x.max())]
-    ax.plot(ends, ends, color=style.gray(0.4), linewidth=0.9, linestyle="--", zorder=1)
+    ax.plot(ends, ends, **style.dashed())
     cloud(ax, x, frame["sample"])
     ax.set_xlabel("normal quantile")
     ax.set_ylabel("standardised residual")

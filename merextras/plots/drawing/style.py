@@ -13,8 +13,10 @@ from statistics import NormalDist
 from typing import Any
 
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.font_manager import FontProperties
 
@@ -110,9 +112,20 @@ def panel_scale() -> float:
     return 1.0 + _FOLLOWED * max(text_scale() - 1.0, 0.0)
 
 
+def new_axes(width: float, height: float) -> Axes:
+    """Axes in a figure of its own, of that size in inches."""
+    axes: Axes = plt.subplots(figsize=(width, height), layout="constrained")[1]
+    return axes
+
+
 def size(width: float, height: float) -> tuple[float, float]:
     """A figure's default size in inches."""
     return width * panel_scale(), height * panel_scale()
+
+
+def dashed() -> dict[str, Any]:
+    """How a line is drawn that points are compared with, such as that at zero."""
+    return {"color": gray(0.4), "linewidth": 0.9, "linestyle": "--", "zorder": 1}
 
 
 def levels_length(n_levels: int) -> float:

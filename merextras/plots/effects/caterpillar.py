@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
@@ -23,6 +22,7 @@ from merextras.plots.drawing.panels import (
     parts,
     positions,
 )
+from merextras.plots.drawing.points import segments
 
 __all__ = ["plot_ranef"]
 
@@ -147,9 +147,7 @@ def _intervals(ranef: Any, level: float | None) -> pd.DataFrame:
         check_level(level)
     spread = ["conf_low", "conf_high"] if level is None else ["std_error"]
     keys = ["group", "level", "term"]
-    frame = arguments.as_frame(ranef, "ranef", needs=keys, numeric=["estimate", *spread])
-    arguments.require_keys(frame, "ranef", keys)
-    frame = frame.reset_index(drop=True)
+    frame = arguments.keyed_frame(ranef, "ranef", keys, numeric=["estimate", *spread])
     estimate = frame["estimate"].astype(float)
     if level is None:
         low, high = frame["conf_low"].astype(float), frame["conf_high"].astype(float)
@@ -176,29 +174,19 @@ def _select(frame: pd.DataFrame, groups: list[str]) -> pd.DataFrame:
 def _draw(ax: Any, rows: pd.DataFrame, order: pd.Index[Any]) -> None:
     """Draw the zero line, segments and dots of one panel."""
     n = len(order)
-    raster = n > style.RASTER_FROM
-    at = positions(order, rows["level"])
-    low, high = rows["low"].to_numpy(float), rows["high"].to_numpy(float)
-    known = np.isfinite(low) & np.isfinite(high)
-    ax.axvline(0, color=style.gray(0.4), linewidth=0.9, linestyle="--", zorder=1)
-    ax.hlines(
-        at[known],
-        low[known],
-        high[known],
-        color=style.estimated(),
-        alpha=1.0 if n <= style.MAX_LABELS else 0.45,
-        linewidth=style.line_width(7 * 72 / n),
-        zorder=2,
-        rasterized=raster,
-    )
+    at, pitch = positions(order, rows["level"]), 7 * 72 / n
+    ax.axvline(0, **style.dashed())
+    look: dict[str, Any] = {"color": style.estimated()}
+    look["alpha"] = 1.0 if n <= style.MAX_LABELS else 0.45
+    segments(ax, at, rows["low"], rows["high"], pitch, across=True, **look)
     ax.scatter(
         rows["estimate"],
         at,
-        s=style.marker_area(7 * 72 / n),
+        s=style.marker_area(pitch),
         color=style.estimated() if n <= style.MAX_LABELS else style.ink(),
         linewidths=0,
         zorder=3,
-        rasterized=raster,
+        rasterized=n > style.RASTER_FROM,
     )
 
 

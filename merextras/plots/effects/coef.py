@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -85,8 +84,8 @@ def plot_coef(
     if ax is None:
         tall = arguments.inches(height, "height", 0.9 + len(terms) * (0.2 + 0.12 * len(frames)))
         wide = arguments.inches(width, "width", 5.0) + style.label_extent(labels)
-        ax = plt.subplots(figsize=(wide, tall), layout="constrained")[1]
-    ax.axvline(0, color=style.gray(0.4), linewidth=0.9, linestyle="--", zorder=1)
+        ax = style.new_axes(wide, tall)
+    ax.axvline(0, **style.dashed())
     palette = style.palette(len(frames))
     for i, (name, frame) in enumerate(frames.items()):
         shift = 0.7 * ((i + 0.5) / len(frames) - 0.5)

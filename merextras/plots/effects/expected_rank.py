@@ -19,6 +19,7 @@ from merextras.plots.drawing.panels import (
     parts,
     positions,
 )
+from merextras.plots.drawing.points import segments
 
 __all__ = ["plot_expected_rank"]
 
@@ -88,9 +89,7 @@ def plot_expected_rank(
     arguments.refuse_model(ranks, "plot_expected_rank")
     check_choice(value, list(_VALUES), "value")
     keys = ["group", "level", "term"]
-    frame = arguments.as_frame(ranks, "ranks", needs=keys, numeric=["estimate", "er", "pct_er"])
-    arguments.require_keys(frame, "ranks", keys)
-    frame = frame.reset_index(drop=True)
+    frame = arguments.keyed_frame(ranks, "ranks", keys, numeric=["estimate", "er", "pct_er"])
     orders = {
         group: order_by_first_term(part, "er") for group, part in parts(frame, "group").items()
     }
@@ -121,17 +120,9 @@ def _draw(ax: Any, rows: pd.DataFrame, at: Any, value: str) -> None:
     pitch = 7 * 72 / n
     options: dict[str, Any] = {"rasterized": n > style.RASTER_FROM}
     middle = (n + 1) / 2 if value == "er" else 50
-    ax.axvline(middle, color=style.gray(0.4), linewidth=0.9, linestyle="--", zorder=1)
-    ax.hlines(
-        at,
-        own,
-        expected,
-        color=style.pale(),
-        linewidth=style.line_width(pitch),
-        alpha=1.0 if few else 0.45,
-        zorder=2,
-        **options,
-    )
+    ax.axvline(middle, **style.dashed())
+    look: dict[str, Any] = {"color": style.pale(), "alpha": 1.0 if few else 0.45}
+    segments(ax, at, own, expected, pitch, across=True, **look)
     ax.scatter(  # larger than the other, so that neither hides where they are the same
         own,
         at,

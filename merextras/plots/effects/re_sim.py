@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
-from scipy import stats
 
 from merextras.exceptions import InvalidArgumentError
-from merextras.foundation.arguments import check_choice, check_level
+from merextras.foundation.arguments import check_choice
 from merextras.plots.drawing import arguments, style
 from merextras.plots.drawing.panels import (
     facets,
@@ -25,10 +23,11 @@ from merextras.plots.drawing.panels import (
     parts,
     positions,
 )
+from merextras.plots.drawing.points import segments
+from merextras.plots.effects.sim_ranges import half_width_of, ranges, value_label
 
 __all__ = ["plot_fe_sim", "plot_re_sim"]
 
-_STATS = ("mean", "median")
 #: Names that are written below one panel.
 _MOST_NAMES = 150
 #: Both spellings of the intercept, Python's and R's.
@@ -43,6 +42,7 @@ def plot_re_sim(
     sd: bool = True,
     scale: float | None = None,
     sigma_scale: float | None = None,
+    odds_ratio: bool = False,
     labels: bool = False,
     facet: bool | Mapping[str, Any] = True,
     ax: Axes | None = None,
@@ -53,8 +53,8 @@ def plot_re_sim(
     This is merTools' ``plotREsim``. A column of panels is a grouping factor and a row is a term.
     Each level is a point at its simulated mean or median with a vertical range around it. A level
     whose range excludes zero is large and in the text's colour, any other is grey and small; a line
-    is at zero. The levels of a factor are ordered by its first term, and the other terms keep that
-    order.
+    is at zero, that of ratios at one. The levels of a factor are ordered by its first term, and the
+    other terms keep that order.
 
     Parameters
     ----------
@@ -71,6 +71,10 @@ def plot_re_sim(
         Draw ``stat ± scale * sd`` instead; the tutorial's ``plotREsim(dat, scale=1.2)``.
     sigma_scale : float, optional
         Divide effects and standard deviations by this, such as ``m.sigma()`` for effect sizes.
+    odds_ratio : bool, default False
+        Draw the exponentials of effects and ranges, ratios of odds or of rates, on a logarithmic
+        axis with the line at one. Those that ``re_sim(m, odds_ratio=True)`` has made are drawn so
+        in any case.
     labels : bool, default False
         Write the names of the levels below the axis, upright, and make the figure wide enough
         for them. With more than 150 levels in a panel only every second, third, ... is named.
@@ -97,6 +101,10 @@ def plot_re_sim(
 
     Notes
     -----
+    Ranges of ratios are ``exp(log(stat) ± z * sd)``; of those that `re_sim` has made the standard
+    deviation is that of the logarithm of a lognormal variable with their `mean` and `sd`. merTools
+    draws ratios on a linear axis, on which 2 and a half are not as far from 1.
+
     merTools gives all panels one y axis, and its `sigmaScale` stops with an error. Here each row of
     panels, that is each term, has its own axis, since a slope is not in the units of an intercept.
 
@@ -121,18 +129,21 @@ def plot_re_sim(
     """
     arguments.refuse_model(data, "plot_re_sim")
     keys = ["group", "level", "term"]
-    half_width = _half_width(level, scale)
-    frame = _ranges(data, keys, stat, half_width, sigma_scale)
+    half_width = half_width_of(level, scale)
+    frame, ratio = ranges(data, keys, stat, half_width, sigma_scale, odds_ratio)
     if isinstance(facet, Mapping):
         frame = _pick(frame, facet)
     elif facet not in (True, False):
         message = f"facet={facet!r} is not allowed; it is True, False or a mapping."
         raise InvalidArgumentError(message)
-    y_label = _value_label(stat, half_width, sigma_scale, sd=sd)
+    y_label = value_label(stat, half_width, sigma_scale, sd=sd, ratio=ratio)
     if isinstance(facet, Mapping) or facet:
-        grid = _facetted(frame, ax, sd=sd, labels=labels, y_label=y_label)
+        grid = _facetted(frame, ax, sd=sd, labels=labels, y_label=y_label, ratio=ratio)
     else:
-        grid = _pooled(frame, ax, sd=sd, labels=labels, y_label=y_label)
+        grid = _pooled(frame, ax, sd=sd, labels=labels, y_label=y_label, ratio=ratio)
+    if ratio:
+        for panel in grid.axes.flat if isinstance(grid, sns.FacetGrid) else [grid]:
+            panel.set_yscale("log")
     return finish(grid, title)
 
 
@@ -144,6 +155,7 @@ def plot_fe_sim(
     sd: bool = True,
     scale: float | None = None,
     sigma_scale: float | None = None,
+    odds_ratio: bool = False,
     intercept: bool = False,
     ax: Axes | None = None,
 ) -> Axes:
@@ -168,6 +180,9 @@ def plot_fe_sim(
         Draw ``stat ± scale * sd`` instead.
     sigma_scale : float, optional
         Divide effects and standard deviations by this, such as ``m.sigma()`` for effect sizes.
+    odds_ratio : bool, default False
+        Draw the exponentials, ratios of odds or of rates, on a logarithmic axis with the line at
+        one.
     intercept : bool, default False
         Draw the intercept too. It is often far from zero and squeezes the others together.
     ax : matplotlib.axes.Axes, optional
@@ -201,8 +216,8 @@ def plot_fe_sim(
     >>> plt.close(ax.figure)
     """
     arguments.refuse_model(data, "plot_fe_sim")
-    half_width = _half_width(level, scale)
-    frame = _ranges(data, ["term"], stat, half_width, sigma_scale)
+    half_width = half_width_of(level, scale)
+    frame, ratio = ranges(data, ["term"], stat, half_width, sigma_scale, odds_ratio)
     if not intercept:
         frame = frame[~frame["term"].isin(_INTERCEPTS)]
     if frame.empty:
@@ -212,57 +227,19 @@ def plot_fe_sim(
     names = style.short_labels(list(frame["term"]))
     if ax is None:
         wide, tall = style.size(4.5, 0.6 + max(1.6, 0.3 * len(names)))
-        size = wide + style.label_extent(names), tall
-        ax = plt.subplots(figsize=size, layout="constrained")[1]
+        ax = style.new_axes(wide + style.label_extent(names), tall)
     places = np.arange(len(frame))
-    ax.axvline(0, color=style.observed(), linewidth=1.1, zorder=1)
-    colours = np.where(frame["excludes_zero"], style.ink(), style.pale())
+    ax.axvline(1 if ratio else 0, color=style.observed(), linewidth=1.1, zorder=1)
+    colours = np.where(frame["apart"], style.ink(), style.pale())
     if sd:
         ax.hlines(places, frame["low"], frame["high"], colors=list(colours), linewidth=1.6)
     ax.scatter(frame["at"], places, s=28, c=list(colours), zorder=3)
     ax.set_yticks(places, labels=names)
     ax.set_ylim(-0.6, len(frame) - 0.4)
-    ax.set_xlabel(_value_label(stat, half_width, sigma_scale, sd=sd))
+    ax.set_xlabel(value_label(stat, half_width, sigma_scale, sd=sd, ratio=ratio))
+    if ratio:
+        ax.set_xscale("log")
     return ax
-
-
-def _half_width(level: float, scale: float | None) -> float:
-    """Check both and return the factor of the standard deviation."""
-    check_level(level)
-    if scale is None:
-        return float(stats.norm.isf((1 - level) / 2))
-    arguments.require_positive(scale, "scale")
-    return float(scale)
-
-
-def _value_label(stat: str, half_width: float, sigma_scale: float | None, *, sd: bool) -> str:
-    """Say what the points and ranges are."""
-    text = f"{stat} ± {half_width:.3g} sd" if sd else stat
-    return text if sigma_scale is None else f"({text}) / {sigma_scale:.3g}"
-
-
-def _ranges(
-    data: Any, keys: list[str], stat: str, half_width: float, sigma_scale: float | None
-) -> pd.DataFrame:
-    """Check the input and return its keys with at, low, high and excludes_zero."""
-    check_choice(stat, _STATS, "stat")
-    if sigma_scale is not None:
-        arguments.require_positive(sigma_scale, "sigma_scale")
-    unit = 1.0 if sigma_scale is None else float(sigma_scale)
-    frame = arguments.as_frame(data, "data", needs=keys, numeric=[stat, "sd"])
-    arguments.require_keys(frame, "data", keys)
-    at = frame[stat].astype(float).to_numpy() / unit
-    spread = half_width * frame["sd"].astype(float).to_numpy() / unit
-    return (
-        frame[keys]
-        .reset_index(drop=True)
-        .assign(
-            at=at,
-            low=at - spread,
-            high=at + spread,
-            excludes_zero=(at - spread > 0) | (at + spread < 0),
-        )
-    )
 
 
 def _pick(frame: pd.DataFrame, facet: Mapping[str, Any]) -> pd.DataFrame:
@@ -280,7 +257,9 @@ def _pick(frame: pd.DataFrame, facet: Mapping[str, Any]) -> pd.DataFrame:
     return frame
 
 
-def _facetted(frame: pd.DataFrame, ax: Axes | None, *, sd: bool, labels: bool, y_label: str) -> Any:
+def _facetted(
+    frame: pd.DataFrame, ax: Axes | None, *, sd: bool, labels: bool, y_label: str, ratio: bool
+) -> Any:
     """Draw a panel for each group and term."""
     orders = {
         group: order_by_first_term(part, "at") for group, part in parts(frame, "group").items()
@@ -301,7 +280,7 @@ def _facetted(frame: pd.DataFrame, ax: Axes | None, *, sd: bool, labels: bool, y
     for group, part in parts(frame, "group").items():
         for term, rows in parts(part, "term").items():
             panel = grid.axes_dict[term, group]
-            _draw_ranges(panel, rows, positions(orders[group], rows["level"]), sd=sd)
+            _draw_ranges(panel, rows, positions(orders[group], rows["level"]), sd=sd, ratio=ratio)
             panel.set(title=str(group), xlabel="" if ax is None else str(group))
             panel.set_ylabel(f"{term}\n{y_label}")
             _label_levels(panel, names[group], labels=labels)
@@ -309,7 +288,9 @@ def _facetted(frame: pd.DataFrame, ax: Axes | None, *, sd: bool, labels: bool, y
     return grid
 
 
-def _pooled(frame: pd.DataFrame, ax: Axes | None, *, sd: bool, labels: bool, y_label: str) -> Any:
+def _pooled(
+    frame: pd.DataFrame, ax: Axes | None, *, sd: bool, labels: bool, y_label: str, ratio: bool
+) -> Any:
     """Draw all points in one panel, sorted by group, term and value."""
     pieces = [
         rows.sort_values("at", kind="stable")
@@ -323,7 +304,7 @@ def _pooled(frame: pd.DataFrame, ax: Axes | None, *, sd: bool, labels: bool, y_l
     width = _panel_width(len(frame), labels=labels) + 0.8
     height = 3.8 * style.panel_scale() + (style.label_extent(names) if labels else 0.0)
     grid = facets(frame, ax=ax, height=height, aspect=width / height)
-    _draw_ranges(grid.ax, frame, np.arange(len(frame)), sd=sd)
+    _draw_ranges(grid.ax, frame, np.arange(len(frame)), sd=sd, ratio=ratio)
     grid.set_axis_labels("Group", y_label)
     _label_levels(grid.ax, names, labels=labels)
     return grid
@@ -335,27 +316,24 @@ def _panel_width(n_levels: int, *, labels: bool) -> float:
     return max(4.0 * style.panel_scale(), named) if labels else 4.5 * style.panel_scale()
 
 
-def _draw_ranges(ax: Any, rows: pd.DataFrame, places: Any, *, sd: bool) -> None:
-    """Draw the zero line, the ranges and the points of one panel."""
+def _draw_ranges(ax: Any, rows: pd.DataFrame, places: Any, *, sd: bool, ratio: bool) -> None:
+    """Draw the line of no effect, the ranges and the points of one panel."""
     n = len(rows)
     raster = n > style.RASTER_FROM
     pitch = 4 * 72 / n
-    ax.axhline(0, color=style.observed(), linewidth=1.1, zorder=4)
+    ax.axhline(1 if ratio else 0, color=style.observed(), linewidth=1.1, zorder=4)
     for excludes, colour, bigger in ((False, style.pale(), 0.5), (True, style.ink(), 1.0)):
-        chosen = rows["excludes_zero"].to_numpy() == excludes
-        known = chosen & np.isfinite(rows["low"].to_numpy())
+        chosen = rows["apart"].to_numpy() == excludes
         layer = 3 if excludes else 2
         if sd:
-            ax.vlines(
-                places[known],
-                rows["low"][known],
-                rows["high"][known],
-                color=colour,
-                linewidth=style.line_width(pitch),
-                alpha=(0.7 if n <= style.MAX_LABELS else 0.25) if excludes else 1.0,
-                zorder=layer,
-                rasterized=raster,
-            )
+            faint = 0.7 if n <= style.MAX_LABELS else 0.25
+            look: dict[str, Any] = {
+                "color": colour,
+                "alpha": faint if excludes else 1.0,
+                "zorder": layer,
+            }
+            ends = rows["low"][chosen], rows["high"][chosen]
+            segments(ax, places[chosen], *ends, pitch, rasterized=raster, **look)
         ax.scatter(
             places[chosen],
             rows["at"][chosen],

@@ -113,14 +113,13 @@ def plot_shrinkage(
 
 def _checked(shrinkage: Any) -> pd.DataFrame:
     keys = ["group", "level", "term"]
-    frame = arguments.as_frame(shrinkage, "shrinkage", needs=keys, numeric=_NUMBERS)
-    arguments.require_keys(frame, "shrinkage", keys)
+    frame = arguments.keyed_frame(shrinkage, "shrinkage", keys, numeric=_NUMBERS)
     groups = levels_of(frame["group"])
     if len(groups) > 1:
         raise InvalidArgumentError(
             f"shrinkage has the grouping factors {arguments.listed(groups)}; pass the rows of one."
         )
-    return frame.reset_index(drop=True)
+    return frame
 
 
 def _draw(ax: Axes, part: pd.DataFrame, order: pd.Index[Any]) -> None:

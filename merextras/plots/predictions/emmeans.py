@@ -16,6 +16,7 @@ from merextras.exceptions import InvalidArgumentError
 from merextras.foundation.arguments import one_of
 from merextras.plots.drawing import arguments, style
 from merextras.plots.drawing.panels import facets, finish, levels_of, outer_labels, parts, positions
+from merextras.plots.drawing.points import segments
 
 __all__ = ["plot_emmeans"]
 
@@ -185,7 +186,8 @@ def _draw(
         ordered = rows.iloc[np.argsort(axis.places(rows), kind="stable")]
         at, points = axis.places(ordered) + shift, axis.points / len(lines)
         if intervals:
-            _draw_intervals(ax, at, ordered, palette[i], points)
+            low, high = ordered["conf_low"], ordered["conf_high"]
+            segments(ax, at, low, high, points, color=palette[i], alpha=0.55)
         (handles[str(level)],) = ax.plot(
             at,
             ordered["estimate"].to_numpy(float),
@@ -202,22 +204,6 @@ def _draw(
             ticks = sorted(map(float, axis.order))
             ax.set_xticks(ticks, labels=[f"{v:g}" for v in ticks])
     return handles
-
-
-def _draw_intervals(ax: Any, at: Any, rows: pd.DataFrame, color: Any, points: float) -> None:
-    low, high = rows["conf_low"].to_numpy(float), rows["conf_high"].to_numpy(float)
-    known = np.isfinite(low) & np.isfinite(high)
-    if known.any():
-        ax.vlines(
-            at[known],
-            low[known],
-            high[known],
-            color=color,
-            alpha=0.55,
-            linewidth=style.line_width(points),
-            zorder=2,
-            rasterized=len(rows) > style.RASTER_FROM,
-        )
 
 
 def _y_label(means: Any, intervals: bool) -> str:

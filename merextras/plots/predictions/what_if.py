@@ -135,16 +135,23 @@ def plot_what_if(
     for here in grid.axes.flat:
         style.label_x_axis(here, names, width)
     outer_labels(list(grid.axes.flat), col_wrap)
-    unnamed = len(grid.axes.flat[0].get_xticks()) < len(names)
+    all_named = len(grid.axes.flat[0].get_xticks()) >= len(names)
     group, response = (getattr(frame, "attrs", {}).get(key) for key in ("group", "response"))
     if x_label is None:
-        what = str(group) if along == "level" and group is not None else along
-        many = f"{style.thousands(len(names))} {along}s"
-        x_label = (many if what == along else f"{what}: {many}") if unnamed else what
+        x_label = _x_label(along, group, None if all_named else len(names))
     grid.set_axis_labels(x_label, y_label or str(response or "prediction"))
     if len(handles) > 1:
         grid.add_legend(handles, title="", label_order=list(handles))
     return finish(grid, title)
+
+
+def _x_label(along: str, group: object, count: int | None) -> str:
+    """What lies along x; `count` is how many, where they are not all named."""
+    what = str(group) if along == "level" and group is not None else along
+    if count is None:
+        return what
+    many = f"{style.thousands(count)} {along}s"
+    return many if what == along else f"{what}: {many}"
 
 
 def _rows(frame: Any) -> pd.DataFrame:

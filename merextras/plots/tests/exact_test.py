@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
@@ -87,41 +86,12 @@ def plot_exact_test(
     check_count(bins, "bins")
     sample, observed = _checked(test)
     if ax is None:
-        ax = plt.subplots(figsize=style.size(6.4, 4.0), layout="constrained")[1]
+        ax = style.new_axes(*style.size(6.4, 4.0))
     top = float(sample.max())
     far = observed > _FAR * top > 0
     reach = max(top, observed if not far else 0.0) or 1.0
     width = (top or 1.0) / bins
-    zeros = np.mean(sample == 0)
-    positive = sample[sample > 0]
-    if positive.size:
-        ax.hist(
-            positive,
-            bins=np.linspace(0, top, bins + 1).tolist(),
-            weights=np.full(positive.size, 1 / sample.size),
-            color=style.estimated(),
-            edgecolor=style.paper(),
-            linewidth=0.4,
-        )
-    if zeros:
-        ax.bar(
-            -width,
-            zeros,
-            width=2 * width,
-            color=style.gray(0.45),
-            edgecolor=style.paper(),
-            linewidth=0.4,
-        )
-        ax.annotate(
-            f"{zeros:.3g} at zero",
-            (-2 * width, zeros),
-            xytext=(0, 3),
-            textcoords="offset points",
-            fontsize="small",
-            # An observed value close to zero has its line behind the words, and not through them.
-            bbox={"facecolor": style.paper(), "edgecolor": "none", "pad": 1.5},
-            zorder=5,
-        )
+    _draw_sample(ax, sample, top, width, bins)
     ax.set_xlim(-max(0.05 * reach, 2.5 * width), reach * (1.35 if far else 1.08))
     ax.margins(y=0.25)
     _mark_observed(ax, test, observed, top if far else None)
@@ -157,6 +127,42 @@ def _checked(test: _ExactTest) -> tuple[npt.NDArray[np.float64], float]:
         )
         raise InvalidArgumentError(message)
     return sample, float(test.statistic)
+
+
+def _draw_sample(
+    ax: Axes, sample: npt.NDArray[np.float64], top: float, width: float, bins: int
+) -> None:
+    """Draw the simulated statistics, with a bar of their own for those that are zero."""
+    positive = sample[sample > 0]
+    if positive.size:
+        ax.hist(
+            positive,
+            bins=np.linspace(0, top, bins + 1).tolist(),
+            weights=np.full(positive.size, 1 / sample.size),
+            color=style.estimated(),
+            edgecolor=style.paper(),
+            linewidth=0.4,
+        )
+    zeros = np.mean(sample == 0)
+    if zeros:
+        ax.bar(
+            -width,
+            zeros,
+            width=2 * width,
+            color=style.gray(0.45),
+            edgecolor=style.paper(),
+            linewidth=0.4,
+        )
+        ax.annotate(
+            f"{zeros:.3g} at zero",
+            (-2 * width, zeros),
+            xytext=(0, 3),
+            textcoords="offset points",
+            fontsize="small",
+            # An observed value close to zero has its line behind the words, and not through them.
+            bbox={"facecolor": style.paper(), "edgecolor": "none", "pad": 1.5},
+            zorder=5,
+        )
 
 
 def _mark_observed(ax: Axes, test: _ExactTest, observed: float, top: float | None) -> None:

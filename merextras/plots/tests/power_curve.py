@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
@@ -70,9 +69,9 @@ def plot_power_curve(
     if ax is None:
         arguments.require_positive(width, "width")
         arguments.require_positive(height, "height")
-        ax = plt.subplots(figsize=(width, height), layout="constrained")[1]
+        ax = style.new_axes(width, height)
     if target is not None:
-        ax.axhline(target, color=style.gray(0.4), linewidth=0.9, linestyle="--", zorder=1)
+        ax.axhline(target, **style.dashed())
     at = frame.index.to_numpy()
     color = style.estimated()
     ax.vlines(at, frame["conf_low"], frame["conf_high"], color=color, linewidth=1.4, zorder=2)

@@ -10,7 +10,7 @@ from merextras.engine.generalised.criterion.marginal import linked
 from merextras.exceptions import InvalidArgumentError
 from merextras.foundation.aliases import Array
 from merextras.model.generalised.fitted import FittedGlmm
-from merextras.model.generalised.population import population_means
+from merextras.model.generalised.responses.population import population_means
 from merextras.model.newdata.target import left_out_rows, target_rows
 
 

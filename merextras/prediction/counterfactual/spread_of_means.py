@@ -6,7 +6,7 @@ import numpy as np
 
 from merextras.foundation.aliases import Array
 from merextras.model.generalised.fitted import FittedGlmm
-from merextras.model.generalised.probabilities import variance_at
+from merextras.model.generalised.responses.probabilities import variance_at
 from merextras.prediction.combinations.combination import Combination
 from merextras.prediction.combinations.uncertainty import Draws
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,8 @@ from scipy import stats
 from tqdm import tqdm
 
 from merextras.diagnostics.case_deletion.influence import row_groups, table_of
-from merextras.engine.deletion.tables import Deletions, Whole, solution_without
+from merextras.engine.deletion.one_by_one import solution_without
+from merextras.engine.deletion.tables import Deletions, Whole
 from merextras.engine.solution.pls import Solution
 from merextras.exceptions import ApproximationWarning, InvalidArgumentError, MerextrasError
 from merextras.foundation.aliases import Array, IntArray, Rng
@@ -25,10 +26,13 @@ from merextras.foundation.rng import as_generator
 from merextras.model.design.design import Design
 from merextras.model.design.user_rows import in_user_rows
 from merextras.model.fit.part_of_rows import fit_to_part
+from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.newdata.rows import NewRows, own_rows
-from merextras.model.state.fitted import FittedModel, refit_start
+from merextras.model.state.fitted import FittedModel
+from merextras.model.state.fitting import refit_start
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.prediction.combinations.prediction_variance import relative_variances
+from merextras.prediction.rows.cross_validate_generalised import GeneralisedFolding
 from merextras.results.replicates.cross_validation import CrossValidation
 
 __all__ = ["cross_validate"]
@@ -75,8 +79,9 @@ def cross_validate(
     Returns
     -------
     CrossValidation
-        ``.rmse``, ``.mae``, ``.log_score``, ``.coverage``; ``.to_frame()`` has them for rows of
-        known and of new groups; ``.rows`` has each row's prediction; ``.by_fold()``.
+        ``.rmse``, ``.mae``, ``.log_score``, ``.coverage``, of a model of `glmer` ``.deviance`` and
+        of a binomial one ``.brier``; ``.to_frame()`` has them for rows of known and of new groups;
+        ``.rows`` has each row's prediction; ``.by_fold()``.
 
     Raises
     ------
@@ -110,7 +115,16 @@ def cross_validate(
 
     R has no counterpart in lme4; the package cv refits for each fold.
 
-    **Cost** a fold: a factorisation, and with ``theta="refit"`` some four iterations.
+    Of a generalised model (`glmer`) a row is predicted as a response whose linear predictor is
+    normal, with the mean and variance of ``predict(type="link", allow_new_levels="draw")`` from the
+    fit without its fold: `fit` is the expectation over that (of a new group the population's
+    mean), `log_score` the logarithm of the probability or density of what was observed, `lower` and
+    `upper` are quantiles. By ``theta="held"`` the dispersion is held, too. `deviance` is the mean
+    of the squared deviance residuals at `fit`, `brier` the mean over the trials of the squared
+    difference between their outcome, 0 or 1, and `fit`.
+
+    **Cost** a fold: a factorisation, and with ``theta="refit"`` some four iterations; of a
+    generalised model a fit, some milliseconds.
 
     Examples
     --------
@@ -119,25 +133,35 @@ def cross_validate(
     >>> round(mx.cross_validate(m).rmse, 1), round(mx.cross_validate(m, by="Subject").rmse, 1)
     (28.7, 49.6)
     """
-    model = as_fitted(m)
+    model = as_fitted(m, generalised=True)
     check_choice(theta, ("refit", "held"), "theta")
     level, n_jobs = check_level(level), check_jobs(n_jobs)
     own = _metrics(metrics)
     model.design.require_rows("cross_validate", "rows are left out and predicted")
     codes, labels, name = _folds(model.design, by, folds, rng)
-    table = table_of(model)
-    whole = Whole(model.point, table, refit_start(model), model._fit.control.engine)
-    deletions = Deletions(codes, table.frequencies, len(labels))
-    kind = _Folding if model.design.residual is None else _FoldingByStrata
-    folding = kind(whole, deletions, own_rows(model.design), theta == "refit", level, model)
+    folding = _folding(model, codes, len(labels), theta == "refit", level)
     found = _all(folding, n_jobs)
     failures = Counter(part for part in found if isinstance(part, str))
     _report(failures, len(labels))
-    rows = _frame(model.design, found, codes, labels, table.observations)
-    made = CrossValidation(rows, name, len(labels), theta, level, own, dict(failures))
+    rows, reasons = folding.frame(found, labels), dict(failures)
+    scores = folding.scores
+    made = CrossValidation(rows, name, len(labels), theta, level, own, reasons, scores)
     if own:
         made.to_frame()  # an error of the user's functions belongs here
     return made
+
+
+def _folding(
+    model: FittedModel, codes: IntArray, n_folds: int, refit: bool, level: float
+) -> _Folding | GeneralisedFolding:
+    """What the folds of a model are predicted with."""
+    if isinstance(model, FittedGlmm):
+        return GeneralisedFolding(model, codes, refit, level)
+    table = table_of(model)
+    whole = Whole(model.point, table, refit_start(model), model._fit.control.engine)
+    deletions = Deletions(codes, table.frequencies, n_folds)
+    kind = _Folding if model.design.residual is None else _FoldingByStrata
+    return kind(whole, deletions, own_rows(model.design), refit, level, model)
 
 
 def _metrics(given: object) -> dict[str, Callable[[Array, Array], Any]]:
@@ -182,6 +206,12 @@ class _Folding:
     refit: bool
     level: float
     model: FittedModel
+    scores: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def n_folds(self) -> int:
+        """How many there are."""
+        return int(self.deletions.m)
 
     def predict(self, which: IntArray) -> list[Array | str]:
         """``row fit std_error lower upper log_score new`` of some folds, or why they have none."""
@@ -219,6 +249,28 @@ class _Folding:
             new |= (counts - gone)[codes] < 0.5
         return new
 
+    def frame(self, found: Sequence[Array | str], labels: pd.Index) -> pd.DataFrame:
+        """The rows with their predictions, in the user's order."""
+        design = self.model.design
+        values = np.full((design.n, 6), np.nan)
+        for part in found:
+            if not isinstance(part, str):
+                values[part[:, 0].astype(int)] = part[:, 1:]
+        offset = np.zeros(design.n) if design.offset is None else design.offset
+        fit, error, lower, upper, density, new = values.T
+        columns = {
+            "fold": labels.take(self.deletions.codes),
+            "observed": design.y,
+            "fit": fit + offset,
+            "std_error": error,
+            "lower": lower + offset,
+            "upper": upper + offset,
+            "log_score": density,
+            "new": new == 1.0,
+            "weight": self.whole.rows.observations,
+        }
+        return in_user_rows(pd.DataFrame(columns, index=design.index), design.user_rows)
+
 
 class _FoldingByStrata(_Folding):
     """The same of a model with residual variances by group, which each fold estimates again."""
@@ -244,8 +296,8 @@ class _FoldingByStrata(_Folding):
         return fit.solution, own * after.omega[at]
 
 
-def _all(folding: _Folding, n_jobs: int) -> list[Array | str]:
-    every = np.arange(folding.deletions.m)
+def _all(folding: _Folding | GeneralisedFolding, n_jobs: int) -> list[Array | str]:
+    every = np.arange(folding.n_folds)
     parts = [every[at : at + _FEW] for at in range(0, len(every), _FEW)]
     found: Iterable[list[Array | str]] = (folding.predict(part) for part in parts)
     if n_jobs != 1 and len(parts) > 1:
@@ -272,31 +324,3 @@ def _report(failures: Counter[str], n_folds: int) -> None:
         ApproximationWarning,
         stacklevel=3,
     )
-
-
-def _frame(
-    design: Design,
-    found: list[Array | str],
-    codes: IntArray,
-    labels: pd.Index,
-    observations: Array,
-) -> pd.DataFrame:
-    """The rows with their predictions, in the user's order."""
-    values = np.full((design.n, 6), np.nan)
-    for part in found:
-        if not isinstance(part, str):
-            values[part[:, 0].astype(int)] = part[:, 1:]
-    offset = np.zeros(design.n) if design.offset is None else design.offset
-    fit, error, lower, upper, density, new = values.T
-    columns = {
-        "fold": labels.take(codes),
-        "observed": design.y,
-        "fit": fit + offset,
-        "std_error": error,
-        "lower": lower + offset,
-        "upper": upper + offset,
-        "log_score": density,
-        "new": new == 1.0,
-        "weight": observations,
-    }
-    return in_user_rows(pd.DataFrame(columns, index=design.index), design.user_rows)

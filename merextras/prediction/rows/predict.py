@@ -189,10 +189,7 @@ def predict(
     """
     kind = "confidence" if interval is None else check_choice(interval, _INTERVALS, "interval")
     level, ddf = check_level(level), check_method(ddf, _DDF)
-    if weights is not None and kind != "prediction":
-        raise InvalidArgumentError(
-            "weights: only a prediction interval depends on them; say interval='prediction'"
-        )
+    _check_weights(weights, kind)
     se_fit, adjust = check_flag(se_fit, "se_fit"), check_flag(adjust, "adjust")
     newdata = None if newdata is None else read_new(model.design, newdata)
     unseen = unseen_levels(allow_new_levels)
@@ -228,12 +225,19 @@ def predict(
         df = near.df(rows, drawn, residual, groups)
     else:
         df = np.array(model.solution.sigma_df if ddf == "residual" else np.inf)
-    quantile = stats.t.isf((1.0 - level) / 2.0, df)
     std_error, half = np.full((2, len(target)), np.nan)
     std_error[known] = np.sqrt(model.solution.sigma2 * error)
+    quantile = stats.t.isf((1.0 - level) / 2.0, df)
     half[known] = quantile * np.sqrt(model.solution.sigma2 * variance)
     columns = {"fit": fit, "std_error": std_error, "lower": fit - half, "upper": fit + half}
     return target.result(pd.DataFrame(columns, index=target.index))
+
+
+def _check_weights(weights: object, kind: str) -> None:
+    if weights is not None and kind != "prediction":
+        raise InvalidArgumentError(
+            "weights: only a prediction interval depends on them; say interval='prediction'"
+        )
 
 
 def _check_random_only(random_only: bool, kept: Kept, kind: str) -> None:

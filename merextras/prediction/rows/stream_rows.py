@@ -16,7 +16,7 @@ from merextras.foundation.aliases import Array
 from merextras.foundation.arguments import one_of
 from merextras.foundation.files import atomically
 from merextras.model.generalised.fitted import FittedGlmm
-from merextras.model.generalised.rowless_response import RowlessResponse
+from merextras.model.generalised.responses.rowless_response import RowlessResponse
 from merextras.model.source.chunks import Source
 from merextras.model.source.learn import watched
 from merextras.model.source.source import as_source, is_dask

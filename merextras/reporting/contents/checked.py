@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pandas as pd
-
 from merextras.reporting.script import Named, Script
 from merextras.reporting.view import MX, View
 
@@ -48,9 +46,3 @@ def checked(m: Any, *, n_sims: int = 50, seed: int = 1) -> View:
     ]
     note = "All checks are passed." if not bad else f"To be looked at: {', '.join(bad)}."
     return View(script, tables, {FIGURE: figure}, (note,))
-
-
-def verdict_of(frame: pd.DataFrame) -> str:
-    """The verdicts in a word: how many checks are passed."""
-    passed = int((frame["ok"] == "ok").sum())
-    return f"{passed} of {len(frame)} checks passed"

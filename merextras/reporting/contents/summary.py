@@ -21,6 +21,8 @@ DDF = {
     "CR1": "cluster-robust, CR1",
     "CR2": "cluster-robust, CR2",
 }
+#: Those of a generalised model.
+_OF_GLMM = ("asymptotic", "CR0", "CR1")
 
 
 def tests_of(m: Any) -> dict[str, str]:
@@ -28,13 +30,12 @@ def tests_of(m: Any) -> dict[str, str]:
 
     Cluster-robust ones need a factor that all others are nested in.
     """
-    if m.is_glmm():
-        return {"asymptotic": DDF["asymptotic"]}
+    found = {ddf: DDF[ddf] for ddf in _OF_GLMM} if m.is_glmm() else DDF
     try:
         cluster_codes(m.design, None)
     except MerextrasError:
-        return {ddf: words for ddf, words in DDF.items() if not ddf.startswith("CR")}
-    return DDF
+        return {ddf: words for ddf, words in found.items() if not ddf.startswith("CR")}
+    return found
 
 
 def summary(
@@ -47,7 +48,7 @@ def summary(
     m : MerMod
     ddf : {"satterthwaite", "kenward-roger", "asymptotic", "CR0", "CR1", "CR2"}
         Degrees of freedom of tests and intervals of fixed effects; cluster-robust standard errors.
-        A generalised model's are asymptotic.
+        A generalised model's are asymptotic, or CR0 and CR1.
     cluster : str, optional
         Of the robust ones.
     level : float

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from merextras.results.base import Parts, TextResult
+from merextras.foundation.frozen import FrozenArrays
+from merextras.results.base import Parts, TextResult, p_text
 
 __all__ = [
     "Check",
@@ -23,7 +24,7 @@ _SHOWN = 10
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Check(TextResult):
+class Check(FrozenArrays, TextResult):
     """A verdict on one assumption.
 
     Attributes
@@ -54,6 +55,7 @@ class Check(TextResult):
     table: pd.DataFrame
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         object.__setattr__(self, "table", self.table.copy())
 
     def to_frame(self) -> pd.DataFrame:
@@ -81,11 +83,6 @@ def _written(frame: pd.DataFrame) -> pd.DataFrame:
         return frame
     values = ["" if np.isnan(p) else p_text(float(p)) for p in frame["p_value"]]
     return frame.assign(p_value=values)
-
-
-def p_text(p: float) -> str:
-    """A p-value with three significant digits; what double precision can't tell from zero."""
-    return "<2e-16" if p < 2e-16 else f"{p:.3g}"
 
 
 @dataclass(frozen=True, eq=False, repr=False)

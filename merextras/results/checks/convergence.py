@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from merextras.foundation.aliases import Array
-from merextras.results.base import TextResult, freeze
+from merextras.foundation.frozen import FrozenArrays
+from merextras.results.base import TextResult
 
 __all__ = ["ConvergenceCheck"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ConvergenceCheck(TextResult):
+class ConvergenceCheck(FrozenArrays, TextResult):
     """What `check_convergence` returns.
 
     Attributes
@@ -71,14 +71,7 @@ class ConvergenceCheck(TextResult):
     LIMIT = 2e-3
     FLAT = 1e-8
 
-    def __post_init__(self) -> None:
-        for name in ("theta", "gradient", "scaled_gradient", "eigenvalues"):
-            object.__setattr__(self, name, freeze(getattr(self, name)))
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        # An unpickled array is writable again.
-        arrays = ("theta", "gradient", "scaled_gradient", "eigenvalues")
-        self.__dict__.update({**state, **{name: freeze(state[name]) for name in arrays}})
+    _arrays = ("theta", "gradient", "scaled_gradient", "eigenvalues")
 
     @property
     def max_gradient(self) -> float:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from merextras.foundation.aliases import Array
-from merextras.results.base import freeze
 from merextras.results.checks.check import Check
 
 __all__ = ["PredictionCheck"]
@@ -34,12 +32,4 @@ class PredictionCheck(Check):
     observed: Array
     simulated: Array
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("grid", "observed", "simulated"):
-            object.__setattr__(self, name, freeze(getattr(self, name)))
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        # An unpickled array is writable again.
-        arrays = {name: freeze(state[name]) for name in ("grid", "observed", "simulated")}
-        self.__dict__.update({**state, **arrays})
+    _arrays = ("grid", "observed", "simulated")

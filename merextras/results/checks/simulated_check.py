@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from merextras.foundation.aliases import Array
-from merextras.results.base import Parts, TextResult, freeze
+from merextras.foundation.frozen import FrozenArrays
+from merextras.results.base import Parts, TextResult
 from merextras.results.checks.check import Check
 
 __all__ = ["SimulatedCheck"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class SimulatedCheck(TextResult):
+class SimulatedCheck(FrozenArrays, TextResult):
     """What `check_overdispersion` and `check_zero_inflation` return.
 
     Attributes
@@ -47,12 +47,7 @@ class SimulatedCheck(TextResult):
     remedy: str
     n_failed: int = 0
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "sample", freeze(self.sample))
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        # An unpickled array is writable again.
-        self.__dict__.update({**state, "sample": freeze(state["sample"])})
+    _arrays = ("sample",)
 
     @property
     def expected(self) -> float:

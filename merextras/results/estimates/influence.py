@@ -11,21 +11,18 @@ import pandas as pd
 
 from merextras.foundation.aliases import Array
 from merextras.foundation.arguments import check_choice
-from merextras.results.base import Parts, TextResult, freeze
+from merextras.foundation.frozen import FrozenArrays
+from merextras.results.base import Parts, TextResult
 
 __all__ = ["Influence"]
 
-_ARRAYS = (
-    "beta", "vcov", "parameters", "theta", "betas", "std_errors", "parameter_values", "thetas",
-    "cov_ratio", "cov_trace", "displacement", "n_deleted",
-)  # fmt: skip
 _DEFINITIONS = ("standard", "lme4")
 # Deletions that are printed.
 _SHOWN = 10
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Influence(TextResult):
+class Influence(FrozenArrays, TextResult):
     """What `MerMod.influence` returns: the estimates without each of m deletions.
 
     A deletion is a level of a factor, or a case. Its numbers are NaN where the rest of the data
@@ -90,14 +87,14 @@ class Influence(TextResult):
     whitening: Array | None = None
     known_sigma: float | None = None
 
-    def __post_init__(self) -> None:
-        for name in _ARRAYS:
-            object.__setattr__(self, name, freeze(getattr(self, name)))
-        object.__setattr__(self, "reasons", dict(self.reasons))
+    _arrays = (
+        "beta", "vcov", "parameters", "theta", "betas", "std_errors", "parameter_values", "thetas",
+        "cov_ratio", "cov_trace", "displacement", "n_deleted", "whitening",
+    )  # fmt: skip
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        # An unpickled array is writable again.
-        self.__dict__.update({**state, **{name: freeze(state[name]) for name in _ARRAYS}})
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "reasons", dict(self.reasons))
 
     def __len__(self) -> int:
         return len(self.levels)

@@ -14,13 +14,14 @@ from scipy import stats
 from merextras.exceptions import InvalidArgumentError
 from merextras.foundation.aliases import Array, BoolArray
 from merextras.foundation.arguments import check_flag, check_level
-from merextras.results.base import Parts, Table, TextResult, freeze
+from merextras.foundation.frozen import FrozenArrays
+from merextras.results.base import Parts, Table, TextResult
 
 __all__ = ["LmList"]
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class LmList(TextResult):
+class LmList(FrozenArrays, TextResult):
     """Least squares in each of J groups, p coefficients each, without pooling.
 
     Attributes
@@ -57,9 +58,7 @@ class LmList(TextResult):
     rank: Array
     complete: Array
 
-    def __post_init__(self) -> None:
-        for name in ("estimates", "unscaled", "rss", "n", "rank", "complete"):
-            object.__setattr__(self, name, freeze(getattr(self, name)))
+    _arrays = ("estimates", "unscaled", "rss", "n", "rank", "complete")
 
     def __len__(self) -> int:
         return len(self.levels)

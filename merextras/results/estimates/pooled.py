@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import pandas as pd
 
 from merextras.foundation.aliases import Array
-from merextras.results.base import Parts, TextResult, freeze
+from merextras.foundation.frozen import FrozenArrays
+from merextras.results.base import Parts, TextResult
 
 
 @dataclass(frozen=True, repr=False)
-class Pooled(TextResult):
+class Pooled(FrozenArrays, TextResult):
     """Estimates by Rubin's rules.
 
     Attributes
@@ -39,9 +40,7 @@ class Pooled(TextResult):
     m: int
     level: float
 
-    def __post_init__(self) -> None:
-        for name in ("within", "between", "total"):
-            object.__setattr__(self, name, freeze(getattr(self, name)))
+    _arrays = ("within", "between", "total")
 
     def to_frame(self) -> pd.DataFrame:
         """The table, a fresh copy."""

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from merextras.foundation.aliases import Array
-from merextras.results.base import FrozenMapping, Parts, TextResult, freeze
+from merextras.foundation.frozen import freeze
+from merextras.results.base import FrozenMapping, Parts, TextResult
 
 
 class Ranef(TextResult, FrozenMapping[pd.DataFrame]):

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from merextras.foundation.aliases import Array
-from merextras.results.base import FrozenMapping, Parts, TextResult, freeze
+from merextras.foundation.frozen import FrozenArrays
+from merextras.results.base import FrozenMapping, Parts, TextResult
 
 __all__ = ["Components", "RePca"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Components(TextResult):
+class Components(FrozenArrays, TextResult):
     """Principal components of one factor's random effects.
 
     Attributes
@@ -43,13 +43,7 @@ class Components(TextResult):
     sdev: Array
     rotation: Array
 
-    def __post_init__(self) -> None:
-        for name in ("sdev", "rotation"):
-            object.__setattr__(self, name, freeze(getattr(self, name)))
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        # An unpickled array is writable again.
-        self.__dict__.update({**state, **{k: freeze(state[k]) for k in ("sdev", "rotation")}})
+    _arrays = ("sdev", "rotation")
 
     @property
     def proportion(self) -> Array:

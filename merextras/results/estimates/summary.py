@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from merextras.foundation.aliases import Array
-from merextras.results.base import Parts, TextResult, format_columns, format_numbers
+from merextras.results.base import Parts, TextResult, format_columns, format_numbers, p_text
 from merextras.results.estimates.var_corr import VarCorr
 
 # With more fixed effects than this their correlations are not printed, as in lme4.
@@ -105,7 +105,7 @@ class Summary(TextResult):
     def _coefficient_table(self) -> pd.DataFrame:
         frame = self.coefficients
         if "p_value" in frame:
-            frame = frame.assign(p_value=[_p_text(float(p)) for p in frame["p_value"]])
+            frame = frame.assign(p_value=[p_text(float(p)) for p in frame["p_value"]])
         names = {"statistic": f"{self.tested} value", "p_value": f"Pr(>|{self.tested}|)"}
         return frame.rename(columns=_HEADERS | names)
 
@@ -133,11 +133,6 @@ class Summary(TextResult):
         ]
         columns = [name[:10] for name in map(str, corr.columns[:-1])]
         return pd.DataFrame(text, index=corr.index[1:], columns=columns)
-
-
-def _p_text(p: float) -> str:
-    """Three significant digits; what R can't tell from zero as R does."""
-    return "<2e-16" if p < 2e-16 else f"{p:.3g}"
 
 
 def quantiles5(values: Array) -> Array:

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from merextras.foundation.aliases import Array
-from merextras.results.base import FrozenMapping, Parts, TextResult, format_numbers, freeze
+from merextras.foundation.frozen import freeze
+from merextras.results.base import FrozenMapping, Parts, TextResult, format_numbers
 
 
 @dataclass(frozen=True)

@@ -122,6 +122,31 @@ def groups(labels: pd.DataFrame, by: Sequence[str]) -> Groups:
     return [(where, np.array(at, dtype=np.intp)) for where, at in found.items()]
 
 
+def families(
+    labels: pd.DataFrame,
+    within: Sequence[str],
+    method: Any,
+    interaction: Any,
+    ref: object,
+    *,
+    nested: bool,
+) -> tuple[Groups, list[ContrastSet]]:
+    """The rows and the contrasts of each family that has something to compare.
+
+    Of nested factors some have a single row, which is compared with nothing.
+    """
+    names = [name for name in labels.columns if name not in within]
+    where = groups(labels, within)
+    if nested and any(len(at) > 1 for _, at in where):
+        where = [(levels, at) for levels, at in where if len(at) > 1]
+    parts = [labels[names].iloc[at].reset_index(drop=True) for _, at in where]
+    if interaction is None or interaction is False:
+        return where, [simple_set(part, method, ref) for part in parts]
+    each = method if interaction is True else interaction
+    methods = list(each) if isinstance(each, (list, tuple)) else [each]
+    return where, [interaction_set(part, methods, ref) for part in parts]
+
+
 def joined(
     tables: Sequence[pd.DataFrame], by: Sequence[str], where: Sequence[tuple[Any, ...]]
 ) -> pd.DataFrame:

@@ -14,16 +14,16 @@ from merextras.distributions.uncertainty import Uncertainty
 from merextras.exceptions import InvalidArgumentError
 from merextras.foundation.aliases import Array
 from merextras.foundation.arguments import check_level, one_of
-from merextras.results.base import Parts, Table, TextResult, freeze
+from merextras.foundation.frozen import FrozenArrays
+from merextras.results.base import Parts, Table, TextResult
 from merextras.results.means.contrasts import (
     Contrasts,
     ContrastSet,
     Groups,
+    families,
     groups,
-    interaction_set,
     joined,
     shown,
-    simple_set,
 )
 from merextras.results.means.family_tests import (
     Family,
@@ -40,7 +40,7 @@ __all__ = ["Emmeans"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Emmeans(TextResult):
+class Emmeans(FrozenArrays, TextResult):
     """What `emmeans`, `emtrends` and `ls_means` return: linear functions of the fixed effects.
 
     Attributes
@@ -78,9 +78,7 @@ class Emmeans(TextResult):
     nesting: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     link: str = ""
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "rows", freeze(self.rows))
-        object.__setattr__(self, "offset", freeze(self.offset))
+    _arrays = ("rows", "offset")
 
     @property
     def factors(self) -> tuple[str, ...]:
@@ -225,7 +223,9 @@ class Emmeans(TextResult):
         """
         method = (self.comparison or "pairwise") if method is None else method
         what, within = alternative(side, null, delta), self._by(by)
-        where, sets = self._sets(method, interaction, within, ref)
+        where, sets = families(
+            self.labels, within, method, interaction, ref, nested=bool(self.nesting)
+        )
         asked = method if interaction in (None, False) else interaction
         how = adjustment(adjust, sets[0].kind, asked, what)
         level = self.level if level is None else check_level(level)
@@ -337,31 +337,12 @@ class Emmeans(TextResult):
         """
         alpha = check_level(alpha)
         pairs = self.contrasts("pairwise", adjust=adjust, by=by, delta=delta)
-        families = [at for _, at in groups(self.labels, self._by(by))]
+        compared = [at for _, at in groups(self.labels, self._by(by))]
         good = pairs.frame["p_value"].to_numpy() < alpha  # False where it is missing
-        out = with_letters(self.to_frame(), families, ~good if delta > 0.0 else good)
+        out = with_letters(self.to_frame(), compared, ~good if delta > 0.0 else good)
         said_so = "are equivalent" if delta > 0.0 else "are not told apart, which is not the same"
         out.attrs["notes"] = (*pairs.notes, f"Means that share a letter {said_so}.")
         return Table.of(out)
-
-    def _sets(
-        self, method: Any, interaction: Any, within: Sequence[str], ref: object
-    ) -> tuple[Groups, list[ContrastSet]]:
-        """The contrasts of each family that has something to compare."""
-        names = [name for name in self.labels.columns if name not in within]
-        where = groups(self.labels, within)
-        if self.nesting and any(len(at) > 1 for _, at in where):
-            where = [(levels, at) for levels, at in where if len(at) > 1]
-        made = []
-        for _, at in where:
-            labels = self.labels[names].iloc[at].reset_index(drop=True)
-            if interaction is None or interaction is False:
-                made.append(simple_set(labels, method, ref))
-                continue
-            each = method if interaction is True else interaction
-            several = isinstance(each, (list, tuple))
-            made.append(interaction_set(labels, list(each) if several else [each], ref))
-        return where, made
 
     def _by(self, given: str | Sequence[str] | None) -> list[str]:
         given = self.by if given is None else given

@@ -14,14 +14,15 @@ from merextras.distributions.curve import Curve
 from merextras.exceptions import InvalidArgumentError
 from merextras.foundation.aliases import Array
 from merextras.foundation.arguments import check_level, one_of
-from merextras.results.base import FrozenMapping, Parts, TextResult, format_numbers, freeze
+from merextras.foundation.frozen import FrozenArrays, freeze
+from merextras.results.base import FrozenMapping, Parts, TextResult, format_numbers
 
 #: What `parm` and `which` call the groups of parameters, as lme4 does.
 GROUPS = ("theta_", "beta_")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Profile(TextResult):
+class Profile(FrozenArrays, TextResult):
     """Profiles of a model's parameters, as `MerMod.profile` makes them; arrays are read-only.
 
     Attributes

@@ -14,7 +14,8 @@ from scipy import stats
 from merextras.exceptions import InvalidArgumentError
 from merextras.foundation.aliases import Array
 from merextras.foundation.arguments import check_choice, check_level
-from merextras.results.base import Parts, TextResult, freeze
+from merextras.foundation.frozen import FrozenArrays
+from merextras.results.base import Parts, TextResult
 from merextras.results.replicates import bootstrap_file
 
 __all__ = ["Bootstrap"]
@@ -25,7 +26,7 @@ _WHOLE = 1e-9
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Bootstrap(TextResult):
+class Bootstrap(FrozenArrays, TextResult):
     """What `bootstrap` returns: the replicates, and what follows from them.
 
     Parameters
@@ -65,15 +66,11 @@ class Bootstrap(TextResult):
     use_u: bool
     failures: Mapping[str, int] | None = None
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "values", freeze(self.values))
-        object.__setattr__(self, "replicates", freeze(self.replicates))
-        object.__setattr__(self, "failures", dict(self.failures or {}))
+    _arrays = ("values", "replicates")
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        # An unpickled array is writable again.
-        arrays = {name: freeze(state[name]) for name in ("values", "replicates")}
-        self.__dict__.update({**state, **arrays})
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "failures", dict(self.failures or {}))
 
     @property
     def n_sims(self) -> int:

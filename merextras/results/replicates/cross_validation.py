@@ -28,7 +28,8 @@ class CrossValidation(TextResult):
         By the user's index: ``fold observed fit std_error lower upper log_score new weight``, NaN
         where a fold has no fit. `std_error` is the standard deviation of a new observation, `new`
         whether a grouping factor's level of the row is not in the rows that the fold was predicted
-        from, `weight` how many observations the row stands for.
+        from, `weight` how many observations the row stands for. Of a generalised model
+        ``deviance``, and of a binomial one ``brier trials``, too.
     by : str
         What is left out: ``"row"``, or a factor.
     n_folds : int
@@ -38,6 +39,8 @@ class CrossValidation(TextResult):
     metrics : mapping name -> callable, optional
         The user's own, of (observed, fit).
     failures : mapping message -> count of folds
+    scores : tuple of str
+        Of ``deviance brier`` those that the rows have: of a generalised model.
 
     Examples
     --------
@@ -55,6 +58,7 @@ class CrossValidation(TextResult):
     level: float
     metrics: Mapping[str, Callable[[Array, Array], Any]] = field(default_factory=dict)
     failures: Mapping[str, int] = field(default_factory=dict)
+    scores: tuple[str, ...] = ()
 
     @property
     def n_failed(self) -> int:
@@ -77,6 +81,19 @@ class CrossValidation(TextResult):
         return float(self._summary(self._used())["log_score"])
 
     @property
+    def deviance(self) -> float:
+        """Mean squared deviance residual at the prediction; NaN of a linear model."""
+        return self._score("deviance")
+
+    @property
+    def brier(self) -> float:
+        """Mean over the trials of (outcome - probability) squared; NaN of other families."""
+        return self._score("brier")
+
+    def _score(self, name: str) -> float:
+        return float(self._summary(self._used()).get(name, np.nan))
+
+    @property
     def coverage(self) -> float:
         """Share of the observations that are in their prediction interval."""
         return float(self._summary(self._used())["coverage"])
@@ -87,7 +104,7 @@ class CrossValidation(TextResult):
         return kept
 
     def _summary(self, rows: pd.DataFrame) -> dict[str, float]:
-        names = ["n", "rmse", "mae", "log_score", "coverage", *self.metrics]
+        names = ["n", "rmse", "mae", *self.scores, "log_score", "coverage", *self.metrics]
         weight = rows["weight"].to_numpy(float)
         if not np.sum(weight):
             return {**dict.fromkeys(names, np.nan), "n": 0.0}
@@ -97,6 +114,7 @@ class CrossValidation(TextResult):
             "n": float(np.sum(weight)),
             "rmse": float(np.sqrt(np.average((observed - fit) ** 2, weights=weight))),
             "mae": float(np.average(np.abs(observed - fit), weights=weight)),
+            **{name: _averaged(rows, name, weight) for name in self.scores},
             "log_score": float(np.average(rows["log_score"], weights=weight)),
             "coverage": float(np.average(inside, weights=weight)),
         }
@@ -113,7 +131,10 @@ class CrossValidation(TextResult):
             ) from err
 
     def to_frame(self) -> pd.DataFrame:
-        """``n rmse mae log_score coverage`` of all rows, and of those in known and new groups."""
+        """``n rmse mae log_score coverage`` of all rows, and of those in known and new groups.
+
+        Of a generalised model ``deviance`` and ``brier``, too.
+        """
         used = self._used()
         parts = {"all": used, "known groups": used[~used["new"]], "new groups": used[used["new"]]}
         kept = {name: rows for name, rows in parts.items() if len(rows) or name == "all"}
@@ -136,3 +157,10 @@ class CrossValidation(TextResult):
         ]
         lines += [f"no fit in {n} fold(s): {why}" for why, n in self.failures.items()]
         return "\n".join(lines)
+
+
+def _averaged(rows: pd.DataFrame, name: str, weight: Array) -> float:
+    """The mean of a score over the rows; Brier's over their trials."""
+    if name == "brier":
+        weight = weight * rows["trials"].to_numpy(float)
+    return float(np.average(rows[name].to_numpy(float), weights=weight))

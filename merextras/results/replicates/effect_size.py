@@ -9,14 +9,15 @@ import numpy as np
 import pandas as pd
 
 from merextras.foundation.aliases import Array
-from merextras.results.base import Parts, TextResult, freeze
+from merextras.foundation.frozen import FrozenArrays
+from merextras.results.base import Parts, TextResult
 from merextras.results.replicates.bootstrap import Bootstrap
 
 __all__ = ["Icc", "RSquared"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class EffectSizes(TextResult):
+class EffectSizes(FrozenArrays, TextResult):
     """Shares of variance between 0 and 1.
 
     Attributes
@@ -46,12 +47,7 @@ class EffectSizes(TextResult):
     limits: tuple[float, float] | None = None
     distribution: str = ""
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "values", freeze(self.values))
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        # An unpickled array is writable again.
-        self.__dict__.update({**state, "values": freeze(state["values"])})
+    _arrays = ("values",)
 
     def _columns(self) -> dict[str, Any]:
         columns: dict[str, Any] = {"estimate": np.array(self.values)}
@@ -64,8 +60,10 @@ class EffectSizes(TextResult):
         return columns
 
     def _note(self) -> Parts:
-        if self.distribution:
-            return [f"distribution variance: {self.distribution}"]
+        own = [f"distribution variance: {self.distribution}"] if self.distribution else []
+        return [*own, *self._of_intervals()]
+
+    def _of_intervals(self) -> Parts:
         if self.limits is not None:
             return [f"{100.0 * self.level:g} % intervals, exact, by the F distribution"]
         if self.by_residual is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +12,8 @@ from scipy import stats
 from merextras.exceptions import InvalidArgumentError
 from merextras.foundation.aliases import Array
 from merextras.foundation.arguments import check_level
-from merextras.results.base import TextResult, format_columns, freeze
+from merextras.foundation.frozen import FrozenArrays
+from merextras.results.base import TextResult, format_columns
 
 __all__ = ["Power", "PowerCurve"]
 
@@ -21,7 +21,7 @@ COLUMNS = ["power", "conf_low", "conf_high", "n_rejected", "n_used", "n_failed"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Power(TextResult):
+class Power(FrozenArrays, TextResult):
     """What `power` returns: the p-values of the simulated studies, and the share below `alpha`.
 
     Parameters
@@ -66,13 +66,11 @@ class Power(TextResult):
     singular_share: float = 0.0
     failures: Mapping[str, int] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "p_values", freeze(self.p_values))
-        object.__setattr__(self, "failures", dict(self.failures))
+    _arrays = ("p_values",)
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        # An unpickled array is writable again.
-        self.__dict__.update({**state, "p_values": freeze(state["p_values"])})
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "failures", dict(self.failures))
 
     @property
     def n_sims(self) -> int:

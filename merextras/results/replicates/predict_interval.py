@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from merextras.foundation.aliases import Array
-from merextras.results.base import FrozenMapping, Parts, TextResult, freeze
+from merextras.foundation.frozen import FrozenArrays, freeze, read_only
+from merextras.results.base import FrozenMapping, Parts, TextResult
 
 _COLUMNS = ["fit", "lower", "upper"]
 _SHOWN = 5
@@ -37,7 +37,7 @@ def interval_frame(which: str, index: pd.Index, tables: Mapping[str, Array]) -> 
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class PredictIntervalResult(TextResult):
+class PredictIntervalResult(FrozenArrays, TextResult):
     """What `predict_interval` returns with ``return_sims=True``; arrays are read-only.
 
     Attributes
@@ -63,13 +63,8 @@ class PredictIntervalResult(TextResult):
     def __post_init__(self) -> None:
         tables = {effect: freeze(table) for effect, table in self.tables.items()}
         object.__setattr__(self, "tables", FrozenMapping(tables))
-        sims = {effect: _read_only(draws) for effect, draws in self.sims.items()}
+        sims = {effect: read_only(draws) for effect, draws in self.sims.items()}
         object.__setattr__(self, "sims", FrozenMapping(sims))
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        # An unpickled array is writable again.
-        self.__dict__.update(state)
-        self.__post_init__()
 
     @property
     def n_sims(self) -> int:
@@ -87,10 +82,3 @@ class PredictIntervalResult(TextResult):
         more = len(frame) - _SHOWN
         text: list[str | pd.DataFrame] = [f"{head} ({self.which})", frame.head(_SHOWN)]
         return [*text, f"... and {more} more"] if more > 0 else text
-
-
-def _read_only(array: Array) -> Array:
-    # A view: draws can be most of the memory in use.
-    out = np.asarray(array).view()
-    out.flags.writeable = False
-    return out

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from merextras.foundation.aliases import Array
+from merextras.foundation.frozen import FrozenArrays, read_only
 from merextras.results.base import FrozenMapping, Parts, TextResult
 
 #: Numbers that the summary of draws copies at a time (32 MB).
@@ -59,7 +60,7 @@ def effects_frame(
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class SimResult(TextResult):
+class SimResult(FrozenArrays, TextResult):
     """Draws of a mixed model's parameters, as `sim` makes them; arrays are read-only.
 
     Attributes
@@ -96,8 +97,8 @@ class SimResult(TextResult):
 
     def __post_init__(self) -> None:
         for name in ("fixef", "sigma"):
-            object.__setattr__(self, name, _read_only(getattr(self, name)))
-        arrays = {factor: _read_only(draws) for factor, draws in self.ranef.items()}
+            object.__setattr__(self, name, read_only(getattr(self, name)))
+        arrays = {factor: read_only(draws) for factor, draws in self.ranef.items()}
         object.__setattr__(self, "ranef", FrozenMapping(arrays))
         for name in ("levels", "terms", "partners", "sigmas"):
             object.__setattr__(self, name, FrozenMapping(getattr(self, name)))
@@ -163,10 +164,3 @@ class SimResult(TextResult):
         ]
         shown = table.set_index("term").rename_axis(None)
         return [f"{self.n_sims} draws of the parameters", shown, *parts]
-
-
-def _read_only(array: Array) -> Array:
-    # A view: draws can be most of the memory in use.
-    out = np.asarray(array).view()
-    out.flags.writeable = False
-    return out

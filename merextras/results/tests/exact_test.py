@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from merextras.exceptions import InvalidArgumentError
 from merextras.foundation.aliases import Array
-from merextras.results.base import TextResult, freeze
+from merextras.foundation.frozen import FrozenArrays
+from merextras.results.base import TextResult
 
 __all__ = ["ExactTest"]
 
@@ -20,7 +20,7 @@ _MOSTLY_ZERO = 0.9
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class ExactTest(TextResult):
+class ExactTest(FrozenArrays, TextResult):
     """A likelihood ratio test of a variance with its simulated finite-sample null distribution.
 
     What ``exact_lrt`` and ``exact_rlrt`` return; the ``htest`` object of RLRsim's ``exactLRT`` and
@@ -64,8 +64,11 @@ class ExactTest(TextResult):
     null_hypothesis: str
     note: str = ""
 
+    _arrays = ("sample",)
+
     def __post_init__(self) -> None:
-        sample = freeze(self.sample)
+        super().__post_init__()
+        sample = self.sample
         if sample.ndim != 1 or sample.size == 0:
             raise InvalidArgumentError(
                 f"sample: needs a one-dimensional array with values, got shape {sample.shape}"
@@ -76,11 +79,6 @@ class ExactTest(TextResult):
                 "statistic and sample: likelihood ratio statistics are finite and at least 0"
             )
         object.__setattr__(self, "statistic", float(self.statistic))
-        object.__setattr__(self, "sample", sample)
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        # An unpickled array is writable again.
-        self.__dict__.update({**state, "sample": freeze(state["sample"])})
 
     @property
     def n_sims(self) -> int:

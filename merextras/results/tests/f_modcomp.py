@@ -9,13 +9,14 @@ import pandas as pd
 from scipy import stats
 
 from merextras.foundation.aliases import Array
-from merextras.results.base import Parts, Table, TextResult, freeze
+from merextras.foundation.frozen import FrozenArrays
+from merextras.results.base import Parts, Table, TextResult
 
 __all__ = ["FModcomp"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class FModcomp(TextResult):
+class FModcomp(FrozenArrays, TextResult):
     """What `kr_modcomp` and `sat_modcomp` return.
 
     Attributes
@@ -52,8 +53,7 @@ class FModcomp(TextResult):
     large: str
     small: str
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "restriction", freeze(self.restriction))
+    _arrays = ("restriction",)
 
     @property
     def p_value(self) -> float:

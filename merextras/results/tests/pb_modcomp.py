@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,13 +10,14 @@ from scipy import stats
 
 from merextras.exceptions import InvalidArgumentError
 from merextras.foundation.aliases import Array
-from merextras.results.base import Parts, TextResult, freeze
+from merextras.foundation.frozen import FrozenArrays
+from merextras.results.base import Parts, TextResult
 
 __all__ = ["PBModcomp"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class PBModcomp(TextResult):
+class PBModcomp(FrozenArrays, TextResult):
     """What `pb_modcomp` returns: the statistic, its reference sample, and tests made from both.
 
     Parameters
@@ -54,18 +54,16 @@ class PBModcomp(TextResult):
     small: str
     n_failed: int = 0
 
+    _arrays = ("sample",)
+
     def __post_init__(self) -> None:
-        sample = freeze(self.sample)
+        super().__post_init__()
+        sample = self.sample
         if sample.ndim != 1 or len(sample) < 2 or not np.all(np.isfinite(sample)):
             raise InvalidArgumentError(
                 "sample: needs at least two finite values in one dimension, got shape "
                 f"{sample.shape}"
             )
-        object.__setattr__(self, "sample", sample)
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        # An unpickled array is writable again.
-        self.__dict__.update({**state, "sample": freeze(state["sample"])})
 
     @property
     def n_sims(self) -> int:

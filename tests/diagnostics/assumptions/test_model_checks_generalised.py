@@ -13,7 +13,7 @@ from scipy import integrate, special, stats
 import merextras as mx
 from merextras.diagnostics.residuals.simulated import Simulated
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.generalised.probabilities import places_over_effects
+from merextras.model.generalised.responses.probabilities import places_over_effects
 
 
 def test_places_over_the_effects_are_integrals():

@@ -28,7 +28,7 @@ def test_outliers_by_the_dense_formula(name):
 
 def test_studentised_residual_is_that_of_a_model_without_the_row():
     """Given theta, leaving a row out: its prediction error over its standard deviation."""
-    from merextras.model.state.fitted import fit_at
+    from merextras.model.state.fitting import fit_at
 
     m = mx.lmer("Reaction ~ Days + (Days | Subject)", mx.load_dataset("sleepstudy"))
     frame = mx.load_dataset("sleepstudy")

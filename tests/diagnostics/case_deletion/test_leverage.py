@@ -15,7 +15,8 @@ from tolerances import INVARIANCE, SAME_MODEL, STUDENTISED
 
 import merextras as mx
 from merextras.engine.posterior import joint
-from merextras.model.state.fitted import FittedModel, fit_at
+from merextras.model.state.fitted import FittedModel
+from merextras.model.state.fitting import fit_at
 
 BOTH = [(name, criterion) for name in HAT for criterion in ("REML", "ML")]
 VERBS = ("hatvalues", "rstudent", "cooks_distance")

@@ -11,7 +11,8 @@ from properties.compare import close
 from tolerances import SECOND_DERIVATIVE
 
 import merextras as mx
-from merextras.model.state.fitted import FittedModel, fit_at
+from merextras.model.state.fitted import FittedModel
+from merextras.model.state.fitting import fit_at
 
 
 def at(model, theta):

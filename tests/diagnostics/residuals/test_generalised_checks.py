@@ -11,7 +11,7 @@ from scipy import stats
 
 import merextras as mx
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.generalised.probabilities import distribution, quantile_residuals
+from merextras.model.generalised.responses.probabilities import distribution, quantile_residuals
 
 
 @pytest.mark.parametrize("response", ["yes", "count", "spread", "size", "time", "number"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from free_covariances import differences
 from scipy import stats
 from tolerances import PRIOR
 
@@ -49,15 +50,6 @@ def thetas(structure, m=6, seed=1):
 
 def penalty(prior, structure):
     return Penalty(Covariances((structure,)), (PRIORS[prior].of(structure, "(x | g)"),))
-
-
-def differences(function, theta, step=1e-6):
-    columns = []
-    for i in range(theta.shape[1]):
-        change = np.zeros_like(theta)
-        change[:, i] = step
-        columns.append((function(theta + change) - function(theta - change)) / (2.0 * step))
-    return np.stack(columns, axis=1)
 
 
 @pytest.mark.parametrize(("prior", "structure"), ALLOWED)

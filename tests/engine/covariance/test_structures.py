@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from free_covariances import differences
 
 from merextras.engine.covariance.autoregressive import Autoregressive
 from merextras.engine.covariance.compound_symmetry import CompoundSymmetry
@@ -26,15 +27,6 @@ STRUCTURES = {
 def thetas(structure, m=5, seed=0):
     rng = np.random.default_rng(seed)
     return rng.uniform(0.2, 1.2, (m, structure.n)) * rng.choice([-1.0, 1.0], (m, structure.n))
-
-
-def differences(function, theta, step=1e-6):
-    columns = []
-    for i in range(theta.shape[1]):
-        change = np.zeros_like(theta)
-        change[:, i] = step
-        columns.append((function(theta + change) - function(theta - change)) / (2.0 * step))
-    return np.stack(columns, axis=1)
 
 
 def covariance(structure, theta):

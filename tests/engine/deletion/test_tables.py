@@ -12,11 +12,12 @@ from properties.compare import close
 from properties.designs import Design, designs
 from tolerances import MANY_KERNEL, SAME_STEP
 
-from merextras.engine.deletion import tables
 from merextras.engine.deletion.criteria import DeletionProblem
 from merextras.engine.deletion.levels import Levels, pieces
+from merextras.engine.deletion.one_by_one import refit_one_by_one, slopes_of
 from merextras.engine.deletion.refitter import Refitter
-from merextras.engine.deletion.tables import Deletions, Rows, Whole, refit_one_by_one
+from merextras.engine.deletion.remaining import products_without
+from merextras.engine.deletion.tables import Deletions, Rows, Whole
 from merextras.engine.derivatives.gradient import deviance_slopes
 from merextras.engine.elimination.plan import prepare
 from merextras.engine.optimum.newton import Control
@@ -52,7 +53,7 @@ def test_cross_products_of_what_is_left(design, kind, reml):
     whole, deletions = whole_of(design, reml=reml), deletions_of(design, kind)
     for g in range(min(deletions.m, 6)):
         rows, _ = deletions.rows_of(np.array([g]))
-        found = tables._products(whole, deletions, rows)
+        found = products_without(whole, deletions, rows)
         if isinstance(found, str):
             continue
         rest = left(design, deletions, g).solution(reml=reml)
@@ -96,11 +97,11 @@ def test_what_one_step_needs_by_levels(design, kind, reml):
     by_levels = refitter._slopes(found)
     for i, g in enumerate(which):
         rows, _ = deletions.rows_of(np.array([g]))
-        cp = tables._products(whole, deletions, rows)
+        cp = products_without(whole, deletions, rows)
         if isinstance(cp, str):
             continue
         system = prepare(cp, whole.solution.factor.system.plan)
-        alone = tables._slopes(point(solve(system, design.lams, reml=reml)), whole.gap)
+        alone = slopes_of(point(solve(system, design.lams, reml=reml)), whole.gap)
         for f in fields(alone):
             one, other = getattr(by_levels, f.name)[i], getattr(alone, f.name)[0]
             close(one, other, SAME_STEP, scale=len(design.y))

@@ -14,7 +14,7 @@ from properties.compare import close
 from properties.designs import designs
 from tolerances import ORACLE, SECOND_DERIVATIVE
 
-from merextras.engine.derivatives import information
+from merextras.engine.derivatives import traces
 from merextras.engine.elimination.plan import prepare
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.products.term_rows import TermRows
@@ -135,7 +135,7 @@ def test_columns_in_blocks_are_the_same(monkeypatch):
     cp = CrossProducts.from_rows(np.ones((50, 1)), rng.normal(size=50), terms)
     solution = solve(prepare(cp), [np.eye(1), np.eye(1)], reml=True)
     whole = information_of(solution)
-    monkeypatch.setattr(information, "_CHUNK", 1)
+    monkeypatch.setattr(traces, "_CHUNK", 1)
     close(information_of(solution).trace_products, whole.trace_products, ORACLE)
 
 
@@ -145,10 +145,10 @@ def test_separate_levels_share_a_column():
     inner = outer * 3 + np.tile([0, 0, 1, 1, 2, 2], 50)
     terms = [TermRows(inner, np.ones((300, 1)), 150), TermRows(outer, np.ones((300, 1)), 50)]
     cp = CrossProducts.from_rows(np.ones((300, 1)), np.arange(300.0), terms)
-    turns = information._turns(cp)
+    turns = traces._turns(cp)
     assert [int(turn.max()) + 1 for turn in turns] == [3, 1]
     single = CrossProducts.from_rows(np.ones((300, 1)), np.arange(300.0), terms[:1])
-    assert information._turns(single)[0].max() == 0
+    assert traces._turns(single)[0].max() == 0
 
 
 def test_directions_that_do_not_move_v_are_not_free():

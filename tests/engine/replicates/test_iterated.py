@@ -13,7 +13,7 @@ from merextras.engine.derivatives.gradient import factor_slopes
 from merextras.engine.replicates import search
 from merextras.engine.replicates.iterated import IteratedProblem
 from merextras.inference.intervals.replicates import reduced
-from merextras.model.state.fitted import refit_start
+from merextras.model.state.fitting import refit_start
 from merextras.model.statsmodels.mixedlm import as_fitted
 
 MODELS = {

@@ -28,7 +28,7 @@ from merextras.engine.replicates.responses import Responses
 from merextras.engine.replicates.whole import WholeProblem, gram
 from merextras.engine.solution.pls import solve
 from merextras.exceptions import SingularFitWarning
-from merextras.model.state.fitted import refit_start
+from merextras.model.state.fitting import refit_start
 
 FORMULAS = {
     "intercept": ("students", "extro ~ open + agree + social + (1 | school)"),

@@ -13,6 +13,7 @@ import statsmodels.formula.api as smf
 from ddf_models import (
     CASES,
     EXPECTED,
+    F_COLUMNS,
     IDS,
     as_r,
     data_of,
@@ -22,19 +23,11 @@ from ddf_models import (
     gap,
     quietly,
 )
-from tolerances import DDF, LIKELIHOOD_RATIO, P_VALUE, TEST_STATISTIC
+from tolerances import LIKELIHOOD_RATIO, P_VALUE, TEST_STATISTIC
 
 import merextras as mx
 from merextras.exceptions import InvalidArgumentError, RefitWarning, UnsupportedModelError
 
-F_COLUMNS = {
-    "sum_sq": ("Sum Sq", TEST_STATISTIC),
-    "mean_sq": ("Mean Sq", TEST_STATISTIC),
-    "num_df": ("NumDF", TEST_STATISTIC),
-    "den_df": ("DenDF", DDF),
-    "statistic": ("F value", TEST_STATISTIC),
-    "p_value": ("Pr(>F)", P_VALUE),
-}
 PLAIN = {
     "sum_sq": ("Sum Sq", TEST_STATISTIC),
     "mean_sq": ("Mean Sq", TEST_STATISTIC),

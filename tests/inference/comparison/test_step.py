@@ -12,7 +12,11 @@ import pytest
 from tolerances import STEP_TABLE
 
 import merextras as mx
-from merextras.exceptions import ApproximationWarning, InvalidArgumentError
+from merextras.exceptions import (
+    ApproximationWarning,
+    InvalidArgumentError,
+    UnsupportedModelError,
+)
 from merextras.inference.comparison.reductions import reductions
 
 FOLDER = Path(__file__).parents[2] / "reference" / "step"
@@ -175,3 +179,38 @@ def test_residual_variances_stay_through_the_steps():
     assert found.formula == "y ~ x + (1 | g)"
     assert len(found.model.sigma()) == 2
     assert found.model.log_lik() == pytest.approx(again.log_lik(), abs=1e-7)
+
+
+def _counts():
+    rng = np.random.default_rng(3)
+    data = pd.DataFrame({"g": np.repeat(np.arange(20), 12), "h": np.tile(np.arange(12), 20)})
+    data["x"], data["noise"] = rng.normal(size=(2, 240))
+    eta = 0.5 + 0.5 * data["x"] + 0.7 * rng.normal(size=20)[data["g"]]
+    return data.assign(y=rng.poisson(np.exp(eta)))
+
+
+def test_a_generalised_model_loses_terms_by_likelihood_ratios():
+    data = _counts()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        m = mx.glmer("y ~ x + noise + (1 | g) + (1 | h)", data, "poisson")
+        found = mx.step(m)
+    assert found.formula == "y ~ x + (1 | g)"
+    assert found.random["eliminated"].tolist() == [0, 1, 0]
+    assert found.ddf == "likelihood"
+    assert "likelihood ratio tests" in repr(found)
+    with_noise = mx.glmer("y ~ x + noise + (1 | g)", data, "poisson")
+    tests = with_noise.drop1()
+    removed = found.fixed.loc["noise"]
+    np.testing.assert_allclose(removed["statistic"], tests.loc["noise", "statistic"], atol=1e-6)
+    np.testing.assert_allclose(removed["p_value"], tests.loc["noise", "p_value"], atol=1e-6)
+    assert found.model.log_lik() == pytest.approx(
+        mx.glmer("y ~ x + (1 | g)", data, "poisson").log_lik(), abs=1e-7
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        kept = mx.step(m, keep="noise", reduce_random=False)
+    assert "noise" in kept.formula
+    assert "(1 | h)" in kept.formula
+    with pytest.raises(UnsupportedModelError, match="ddf='asymptotic'"):
+        mx.step(m, ddf="kenward-roger")

@@ -24,7 +24,7 @@ from merextras.exceptions import (
 )
 from merextras.inference.ddf.kenward_roger import KenwardRoger, kenward_roger
 from merextras.inference.ddf.satterthwaite import Satterthwaite, inverse_of, satterthwaite
-from merextras.model.state.fitted import fit_at
+from merextras.model.state.fitting import fit_at
 
 T_COLUMNS = {
     "estimate": ("Estimate", TEST_STATISTIC),

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
-from ddf_models import CASES, IDS, as_r, expected, fit, frame_of, gap
+from ddf_models import CASES, F_COLUMNS, IDS, as_r, expected, fit, frame_of, gap
 from scipy import stats
-from tolerances import DDF, P_VALUE, TEST_STATISTIC
+from tolerances import TEST_STATISTIC
 
 import merextras as mx
 from merextras.datasets import load_dataset
@@ -19,16 +19,6 @@ from merextras.exceptions import (
     RankDeficientWarning,
     UnsupportedModelError,
 )
-
-F_COLUMNS = {
-    "sum_sq": ("Sum Sq", TEST_STATISTIC),
-    "mean_sq": ("Mean Sq", TEST_STATISTIC),
-    "num_df": ("NumDF", TEST_STATISTIC),
-    "den_df": ("DenDF", DDF),
-    "statistic": ("F value", TEST_STATISTIC),
-    "p_value": ("Pr(>F)", P_VALUE),
-}
-
 
 JOINT = {
     "joint_satterthwaite": {},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glmm_models as models
 import numpy as np
+import pandas as pd
 import pytest
 from tolerances import REFIT_OF_A_REPLICATE
 
@@ -76,10 +77,60 @@ def test_failures_are_counted():
     assert found.failures == {"ValueError: no": 2}
 
 
+def test_groups_are_resampled_with_their_rows():
+    m = models.cbpp()
+    found = mx.bootstrap(m, kind="cases", n_sims=4, rng=5)
+    data = mx.load_dataset("cbpp")
+    herds = [part for _, part in data.groupby("herd")]
+    for i, generator in enumerate(np.random.default_rng(5).spawn(4)):
+        drawn = generator.integers(15, size=15)
+        parts = [herds[j].assign(herd=k) for k, j in enumerate(drawn)]
+        whole = mx.glmer(models.HERDS, pd.concat(parts, ignore_index=True))
+        np.testing.assert_allclose(
+            found.replicates[i], parameters_of(whole), rtol=0, atol=REFIT_OF_A_REPLICATE
+        )
+    by_function = mx.bootstrap(m, lambda m: m.log_lik(), kind="cases", n_sims=2, rng=5)
+    assert np.isfinite(by_function.replicates).all()
+    assert found.kind == "cases"
+
+
+@pytest.mark.filterwarnings("ignore::merextras.exceptions.MerextrasWarning")
+def test_nested_groups_and_other_families_are_resampled():
+    data = models.rows(400).assign(room=lambda d: d["g"] * 10 + d["h"])
+    for response in ("count", "spread", "size", "yes"):
+        m = mx.glmer(f"{response} ~ x + (1 | g / room)", data, models.FAMILIES[response])
+        found = mx.bootstrap(m, kind="cases", n_sims=3, rng=1)
+        assert found.n_failed == 0
+        assert np.all(np.isfinite(found.replicates[:, -2:]))
+
+
+def test_where_the_model_is_right_groups_spread_as_responses_do():
+    m = models.women(slopes=False)
+    cases = mx.bootstrap(m, kind="cases", n_sims=60, rng=1)
+    error = np.sqrt(m.vcov(kind="CR0").loc["age", "age"])
+    # Of 60 draws a standard deviation is within a quarter.
+    assert cases.std_error["age"] == pytest.approx(error, rel=0.35)
+
+
+def test_rows_are_resampled():
+    m, data = models.cbpp(), mx.load_dataset("cbpp")
+    found = mx.sub_boot(m, lambda m: m.fixef(), n_sims=2, rng=3)
+    for i, generator in enumerate(np.random.default_rng(3).spawn(2)):
+        rows = generator.choice(np.arange(56), size=56)
+        whole = mx.glmer(models.HERDS, data.iloc[rows].reset_index(drop=True))
+        np.testing.assert_allclose(
+            found.iloc[i + 1, 1:].to_numpy(float), whole.fixef(), atol=REFIT_OF_A_REPLICATE
+        )
+    np.testing.assert_allclose(found.iloc[0, 1:].to_numpy(float), m.fixef())
+
+
 def test_what_is_refused():
     m = models.cbpp()
-    for kind in ("semiparametric", "cases"):
-        with pytest.raises(UnsupportedModelError, match="kind='parametric' draws"):
-            mx.bootstrap(m, kind=kind, n_sims=2)
+    with pytest.raises(UnsupportedModelError, match="kind='parametric' draws"):
+        mx.bootstrap(m, kind="semiparametric", n_sims=2)
+    with pytest.raises(InvalidArgumentError, match="use_u"):
+        mx.bootstrap(m, kind="cases", use_u=True, n_sims=2)
+    with pytest.raises(UnsupportedModelError, match="crossed"):
+        mx.bootstrap(models.generated("yes"), kind="cases", n_sims=2)
     with pytest.raises(InvalidArgumentError, match="func"):
         mx.bootstrap(m, lambda m: "word", n_sims=2)

@@ -31,7 +31,6 @@ from merextras.exceptions import InvalidArgumentError, ProfileError
 from merextras.inference.intervals import profiling
 
 MODELS = list(expected("profile"))
-INTERIOR = ["students", "nested", "sleepstudy", "uncorrelated", "penicillin", "pastes"]
 
 
 def widths(table):

@@ -10,6 +10,7 @@ import glmm_models as models
 import numpy as np
 import pandas as pd
 import pytest
+from glmer_pieces import EXPECTED, districts
 from scipy import special, stats
 from tolerances import GLMM_AGAINST_LME4
 
@@ -107,8 +108,11 @@ def test_wald_tests_of_contrasts():
     text = mx.contest(m, "period[2] = period[3]", joint=False).iloc[0]
     np.testing.assert_allclose(text["estimate"], one["estimate"], rtol=1e-10)
     for ask in (mx.contest, mx.joint_tests):
-        with pytest.raises(UnsupportedModelError, match="ddf='asymptotic'"):
-            ask(m, *([np.eye(4)[1]] if ask is mx.contest else []), ddf="CR2")
+        given = [np.eye(4)[1]] if ask is mx.contest else []
+        with pytest.raises(UnsupportedModelError, match="ddf='CR1'"):
+            ask(m, *given, ddf="CR2")
+    with pytest.raises(UnsupportedModelError, match="ddf='asymptotic'"):
+        mx.contest(m, np.eye(4)[1], ddf="kenward-roger")
 
 
 @pytest.mark.parametrize("family", ["binomial", "binomial(probit)", "binomial(cloglog)"])
@@ -168,3 +172,78 @@ def test_the_population_is_asked_for_on_its_scale():
     linear = mx.lmer("Reaction ~ Days + (1 | Subject)", mx.load_dataset("sleepstudy"))
     with pytest.raises(UnsupportedModelError, match="already"):
         mx.emmeans(linear, "Days", type="response", re_form="population")
+
+
+def test_slopes_of_probabilities_are_rs():
+    found = mx.emtrends(districts(), "urban", var="age", type="response").to_frame()
+    expected = EXPECTED["trends"]["urban"]
+    np.testing.assert_allclose(found["estimate"], expected["trend"], rtol=5e-4)
+    np.testing.assert_allclose(found["std_error"], expected["se"], rtol=_VCOV)
+    at = {"age": [-10, 10]}
+    found = mx.emtrends(districts(), ["urban", "age"], var="age", at=at, type="response").to_frame()
+    found = found.sort_values(["age", "urban"])  # R's first factor is the fastest
+    expected = EXPECTED["trends"]["at"]
+    np.testing.assert_allclose(found["estimate"], expected["trend"], rtol=5e-4)
+    np.testing.assert_allclose(found["std_error"], expected["se"], rtol=_VCOV)
+
+
+@pytest.mark.parametrize("re_form", ["NA", "population"])
+@pytest.mark.parametrize("response", ["yes", "count", "size"])
+def test_slopes_of_means_are_differences_of_predictions(response, re_form):
+    m = models.generated(response, "(1 + x | g)")
+    at = {"x": [-0.5, 0.8]}
+    options = {"at": at, "type": "response", "re_form": re_form}
+    found = mx.emtrends(m, ["c", "x"], var="x", **options)
+
+    def slopes(model):
+        rows = found.to_frame()[["c", "x"]]
+        ends = [
+            model.predict(rows.assign(x=rows["x"] + k * 1e-3), re_form=re_form).to_numpy()
+            for k in (1, -1, 2, -2)
+        ]
+        return (8.0 * (ends[0] - ends[1]) - (ends[2] - ends[3])) / 12e-3
+
+    np.testing.assert_allclose(found.to_frame()["estimate"], slopes(m), rtol=1e-7)
+    by = models.differences(m, slopes)
+    covariance = by @ m.optimum.covariance() @ by.T
+    np.testing.assert_allclose(
+        found.to_frame()["std_error"], np.sqrt(np.diag(covariance)), rtol=1e-4
+    )
+    # The average over the factor's levels is of slopes, not of the slope at an average.
+    averaged = mx.emtrends(m, "x", var="x", **options).to_frame()
+    cells = found.to_frame().groupby("x")["estimate"].mean()
+    np.testing.assert_allclose(averaged["estimate"], cells, rtol=1e-9)
+    assert "On the scale of the response" in repr(found)
+    contrast = found.contrasts("pairwise", by="x", adjust="none").to_frame()
+    assert np.isfinite(contrast["std_error"]).all()
+
+
+def test_curvature_and_functions_of_a_variable():
+    m = mx.glmer("yes ~ x + I(x ** 2) + (1 | g)", models.rows())
+    both = mx.emtrends(m, (), var="x", max_degree=2, type="response").to_frame()
+    at = models.rows()["x"].mean()
+    eta = np.polyval(m.fixef().to_numpy()[::-1], at)
+    first = m.fixef().iloc[1] + 2.0 * m.fixef().iloc[2] * at
+    p = special.expit(eta)
+    slope = p * (1.0 - p) * first
+    bend = p * (1.0 - p) * ((1.0 - 2.0 * p) * first**2 + 2.0 * m.fixef().iloc[2])
+    np.testing.assert_allclose(both["estimate"], [slope, 0.5 * bend], rtol=1e-6)
+    data = models.rows().assign(w=lambda d: np.exp(d["x"]))
+    log = mx.glmer("count ~ np.log(w) + (1 | g)", data, "poisson")
+    per_log = mx.emtrends(log, (), var="np.log(w)", type="response").to_frame()
+    eta = log.fixef().iloc[0] + log.fixef().iloc[1] * np.log(data["w"].mean())
+    assert per_log["estimate"].iloc[0] == pytest.approx(log.fixef().iloc[1] * np.exp(eta), rel=1e-8)
+
+
+def test_slopes_with_robust_errors():
+    m = models.generated("count", "(1 | g)")
+    for options in ({}, {"re_form": "population"}):
+        robust, plain = (
+            mx.emtrends(m, "c", var="x", type="response", **options, **ddf).to_frame()
+            for ddf in ({"ddf": "CR1"}, {})
+        )
+        np.testing.assert_allclose(robust["estimate"], plain["estimate"])
+        ratio = robust["std_error"] / plain["std_error"]
+        assert ((ratio > 0.3) & (ratio < 3.0) & (ratio != 1.0)).all()
+    with pytest.raises(InvalidArgumentError, match="type="):
+        mx.emtrends(m, "c", var="x", re_form="population")

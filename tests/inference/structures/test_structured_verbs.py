@@ -12,6 +12,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+from oracle.kenward_roger import adjusted_covariance
 from scipy import optimize, stats
 from structure_models import data
 
@@ -169,22 +170,7 @@ def test_kenward_roger_against_dense_matrices(curved):
     covariance, phi, x, _ = dense(curved)
     v = covariance(phi)
     first, second = first_and_second(covariance, phi)
-    inverse = np.linalg.inv(v)
-    vcov = np.linalg.inv(x.T @ inverse @ x)
-    p = inverse - inverse @ x @ vcov @ x.T @ inverse
-    moved = np.array([p @ each for each in first])
-    gram = np.einsum("iab,jba->ij", moved, moved)
-    w = 2.0 * np.linalg.inv(gram)
-    inner = np.array([x.T @ inverse @ each @ inverse @ x for each in first])
-    total = np.zeros_like(vcov)
-    for i in range(len(phi)):
-        for j in range(len(phi)):
-            q = x.T @ inverse @ first[i] @ inverse @ first[j] @ inverse @ x
-            along = np.array([np.sum((p @ second[i, j]) * each.T) for each in moved])
-            tangent = np.einsum("e,ekl->kl", np.linalg.solve(gram, along), inner)
-            r = x.T @ inverse @ second[i, j] @ inverse @ x - tangent
-            total += w[i, j] * (q - inner[i] @ vcov @ inner[j] - 0.25 * r)
-    expected = vcov + 2.0 * vcov @ total @ vcov
+    expected = adjusted_covariance(v, first, second, x)
     found = mx.vcov_adj(curved).to_numpy()
     np.testing.assert_allclose(found, expected, rtol=0.0, atol=2e-5 * np.max(np.abs(expected)))
     assert not np.allclose(found, curved.vcov(), rtol=1e-3)

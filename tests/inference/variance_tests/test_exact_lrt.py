@@ -41,7 +41,8 @@ from merextras.exceptions import (
 from merextras.inference.variance_tests import variance_hypothesis
 from merextras.inference.variance_tests.exact_lrt import exact_lrt
 from merextras.inference.variance_tests.exact_rlrt import exact_rlrt
-from merextras.model.state.fitted import FittedModel, fit_at, fit_design
+from merextras.model.state.fitted import FittedModel
+from merextras.model.state.fitting import fit_at, fit_design
 
 # --- against R -----------------------------------------------------------------------------------
 

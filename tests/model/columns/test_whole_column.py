@@ -41,6 +41,7 @@ WHOLE = [
     "z_score(z)",
     "np.argsort(z)",
     "np.arange(len(z))",
+    "I(0 * z + z.index)",
     "I(z - z.groupby(Subject).transform('mean'))",
     "Subject.map(Subject.value_counts())",
     "I(center(z) * z.std())",
@@ -267,3 +268,10 @@ def test_dask_refuses_and_takes(partitions, data):
         m = mx.lmer(fixed("I(z.astype(float))"), source)
     same = mx.lmer(fixed("z"), data)
     np.testing.assert_allclose(m.fixef(), same.fixef(), rtol=1e-8)
+
+
+def test_code_that_chunks_can_not_read_is_said(data):
+    control = mx.LmerControl(formula_engine="formulaic")
+    formula = "Reaction ~ z.map(lambda v: 2 * v) + (1 | Subject)"
+    with pytest.raises(InvalidArgumentError, match="Lambda, .* not currently supported"):
+        mx.lmer(formula, data, chunk_size=50, control=control)

@@ -8,6 +8,7 @@ import pytest
 
 from merextras.exceptions import LargeModelWarning
 from merextras.fit_lmer import lmer
+from merextras.model.design import build, room
 from merextras.model.state import fitted, size
 
 FORMULA = "y ~ 1 + (1 | pupil) + (1 | teacher)"
@@ -41,7 +42,7 @@ def test_a_dense_schur_complement_is_warned_of_before_it_is_made():
     pupil = np.concatenate([np.zeros(20_000, dtype=int), np.arange(20_001)])
     teacher = np.concatenate([np.arange(20_000), np.arange(20_001) % 20_000])
     told = (
-        "teacher cross the larger factors with 20000 random effects: their dense Schur .* 13.8 GB, "
+        "teacher cross the larger factors with 20000 random effects: their dense Schur .* 10.6 GB, "
         "of which 5 GB are free"
     )
     with pytest.warns(LargeModelWarning, match=told), pytest.raises(MadeError):
@@ -66,6 +67,33 @@ def test_half_of_what_is_free_is_warned_of(monkeypatch):
     with pytest.raises(MadeError):
         lmer(FORMULA, data)
     monkeypatch.setattr(size, "available_memory", lambda: 2e7)
-    told = r"the fit will take about 0.02.* GB more memory, of which 0.02 GB are free"
+    told = r"the fit will take about 0.018 GB more memory, of which 0.02 GB are free"
     with pytest.warns(LargeModelWarning, match=told), pytest.raises(MadeError):
         lmer(FORMULA, data)
+
+
+def wide(rows, columns):
+    rng = np.random.default_rng(4)
+    data = pd.DataFrame({f"x{i}": rng.normal(size=rows) for i in range(columns)})
+    return data.assign(y=rng.normal(size=rows), g=np.arange(rows) % 50)
+
+
+def test_a_wide_x_is_warned_of_before_it_is_made(monkeypatch):
+    """Where the rows, and not what is made of them, fill the memory."""
+    data = wide(40_000, 30)
+    formula = f"y ~ {' + '.join(data.columns[:30])} + (1 | g)"
+
+    def refuse(*_):
+        raise MadeError
+
+    monkeypatch.setattr(build._Rows, "matrix", refuse)
+    monkeypatch.setattr(room, "available_memory", lambda: 2e9)
+    with pytest.raises(MadeError):
+        lmer(formula, data)
+    monkeypatch.setattr(room, "available_memory", lambda: 2e7)
+    told = (
+        "40000 rows of 31 columns of the fixed part and 1 of random effects, .* 0.012 GB more "
+        "memory, of which 0.02 GB are free. With chunk_size"
+    )
+    with pytest.warns(LargeModelWarning, match=told), pytest.raises(MadeError):
+        lmer(formula, data)

@@ -185,6 +185,7 @@ def test_scale_of_a_constant_and_poly_of_few_values(data):
         ("ifelse(Days > 3, 1, 0)", r"for R's ifelse\(\) write np.where"),
         ("ns(Days, 3)", r"for R's ns\(\) write cr\("),
         ("Days %in% z", "operators between '%' are R's"),
+        ("I(Days %% 2)", "x % 2 for x %% 2"),
         ("nothing(Days)", "'nothing' is not defined where the formula is written"),
         ("I(Days +)", "invalid syntax"),
     ],

@@ -18,7 +18,7 @@ from tolerances import CHUNKS_COLUMNS, CHUNKS_DEVIANCE, CHUNKS_ESTIMATES
 
 import merextras as mx
 from merextras.exceptions import MerextrasError, MerextrasWarning
-from merextras.model.state.fitted import fit_at
+from merextras.model.state.fitting import fit_at
 
 
 def fitted(formula, data, **options):

@@ -103,6 +103,7 @@ WRONG_CSV = {
     ),
     "cut off": (_set(60, "1.5,2"), r"is cut off: its last line has 2 field\(s\) of 4"),
     "an open quote": (_set(60, '1.5,2,"a'), "EOF inside string starting at row"),
+    "a name twice": (_set(0, "y,x,x,g\n"), r"has names twice in its header: \['x'\]"),
     "another header": (_set(0, "y,z,c,g\n"), r"lacks the column\(s\) \['x'\]; it has \['y', 'z'"),
 }
 

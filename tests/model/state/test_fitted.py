@@ -12,7 +12,8 @@ from properties.compare import close
 from tolerances import ADAPTER_CRITERION, ADAPTER_ESTIMATE, LME4_FIXED_THETA
 
 from merextras.mermod import MerMod
-from merextras.model.state.fitted import FittedModel, fit_at, fit_design, is_singular, refitted
+from merextras.model.state.fitted import FittedModel, is_singular
+from merextras.model.state.fitting import fit_at, fit_design, refitted
 
 
 @pytest.mark.parametrize(("topic", "name", "criterion"), CASES)

@@ -171,3 +171,18 @@ def test_a_frame_that_was_changed(table):
     frame["kind"] = frame["kind"].map({"a": "b", "b": "a"})
     with pytest.raises(UnsupportedModelError, match="changed since the fit"):
         mx.MerMod(fit)
+
+
+def test_verbs_take_the_raw_fit():
+    rng, groups = np.random.default_rng(1), np.repeat(np.arange(12), 6)
+    x = rng.normal(size=72)
+    y = rng.poisson(np.exp(0.3 * x + rng.normal(0, 0.5, 12)[groups]))
+    data = pd.DataFrame({"y": y, "x": x, "g": groups})
+    model = bayes.PoissonBayesMixedGLM.from_formula("y ~ x", {"g": "0 + C(g)"}, data)
+    fit = _quiet(model, "fit_map")
+    own = mx.MerMod(fit)
+    assert mx.icc(fit).adjusted == mx.icc(own).adjusted
+    assert mx.r2(fit).marginal == mx.r2(own).marginal
+    np.testing.assert_array_equal(mx.ranova(fit)["aic"], mx.ranova(own)["aic"])
+    drawn = (mx.bootstrap(each, n_sims=2, rng=1).replicates for each in (fit, own))
+    np.testing.assert_array_equal(*drawn)

@@ -285,3 +285,53 @@ def test_fixed_effects_errors():
         plot_fe_sim(fixed_effects().drop(columns="term"))
     with pytest.raises(InvalidArgumentError, match="more than one row"):
         plot_fe_sim(fixed_effects().iloc[[1, 1]])
+
+
+def test_ratios_are_drawn_around_one():
+    frame = schools().assign(
+        mean=lambda d: d["mean"] / 10, median=lambda d: d["median"] / 10, sd=0.4
+    )
+    plain = plot_re_sim(frame).ax
+    ratios = plot_re_sim(frame, odds_ratio=True).ax
+    (line,) = ratios.lines
+    assert list(line.get_ydata()) == [1, 1]
+    assert ratios.get_yscale() == "log"
+    np.testing.assert_allclose(points(ratios)[:, 1], np.exp(points(plain)[:, 1]))
+    for one, other in zip(layers(plain), layers(ratios), strict=True):
+        np.testing.assert_allclose(other[0][:, :, 1], np.exp(one[0][:, :, 1]))
+        assert len(one[1]) == len(other[1])
+    assert ratios.get_ylabel() == "Intercept\nratio, exp(median ± 1.96 sd)"
+    pooled = plot_re_sim(frame, odds_ratio=True, facet=False).ax
+    assert pooled.get_yscale() == "log"
+    with pytest.raises(InvalidArgumentError, match="sigma_scale"):
+        plot_re_sim(frame, odds_ratio=True, sigma_scale=2.0)
+
+
+def test_ratios_that_were_simulated_are_told_by_themselves():
+    # Draws whose logarithms are normal with means and standard deviations of a table.
+    log, sd = np.array([-0.8, 0.1, 0.9]), 0.3
+    data = pd.DataFrame(
+        {
+            "group": "g", "level": list("abc"), "term": "Intercept",
+            "mean": np.exp(log + sd**2 / 2), "median": np.exp(log),
+            "sd": np.exp(log + sd**2 / 2) * np.sqrt(np.expm1(sd**2)),
+        }
+    )  # fmt: skip
+    data.attrs["odds_ratio"] = True
+    ax = plot_re_sim(data).ax
+    (grey, _), (black, _) = layers(ax)
+    ends = np.sort(np.concatenate([grey[:, :, 1], black[:, :, 1]]), axis=0)
+    np.testing.assert_allclose(ends[:, 0], np.exp(log - 1.959964 * sd), rtol=1e-6)
+    assert list(ax.lines[0].get_ydata()) == [1, 1]
+    assert len(grey) == 1
+
+
+def test_fixed_effects_as_ratios():
+    frame = pd.DataFrame(
+        {"term": ["a", "b"], "mean": [0.5, -0.1], "median": [0.5, -0.1], "sd": 0.2}
+    )
+    ax = plot_fe_sim(frame, odds_ratio=True)
+    assert ax.get_xscale() == "log"
+    assert list(ax.lines[0].get_xdata()) == [1, 1]
+    drawn = ax.collections[-1].get_offsets()
+    np.testing.assert_allclose(drawn[:, 0], np.exp([-0.1, 0.5]))

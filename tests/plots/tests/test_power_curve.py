@@ -12,6 +12,8 @@ import merextras as mx
 from merextras.exceptions import InvalidArgumentError
 from merextras.results.replicates.power import Power, PowerCurve
 
+pytestmark = pytest.mark.usefixtures("figures_closed")
+
 mpl.use("Agg")
 
 
@@ -20,13 +22,6 @@ def curve():
     values = {20: [0.2, 0.3, 0.01, 0.4], 10: [0.01, 0.02, 0.03, 0.5]}
     made = [Power("x", "lrt", np.array(p), 0.05, (), n, {"g": n}) for n, p in values.items()]
     return PowerCurve("g", tuple(values), tuple(made))
-
-
-@pytest.fixture(autouse=True)
-def figures():
-    """Close what was drawn."""
-    yield
-    plt.close("all")
 
 
 def test_points_and_intervals_are_the_result_s():

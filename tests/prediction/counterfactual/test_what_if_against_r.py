@@ -12,7 +12,8 @@ from tolerances import LME4_JOINT
 
 from merextras import lmer
 from merextras.datasets import load_dataset
-from merextras.model.state.fitted import FittedModel, fit_at
+from merextras.model.state.fitted import FittedModel
+from merextras.model.state.fitting import fit_at
 from merextras.prediction.counterfactual.what_if import what_if
 from merextras.prediction.counterfactual.what_if_average import what_if_average
 from merextras.prediction.counterfactual.what_if_spread import what_if_spread

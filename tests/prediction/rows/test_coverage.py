@@ -10,7 +10,8 @@ import pytest
 from tolerances import MONTE_CARLO
 
 from merextras import lmer
-from merextras.model.state.fitted import FittedModel, fit_at, fit_design
+from merextras.model.state.fitted import FittedModel
+from merextras.model.state.fitting import fit_at, fit_design
 from merextras.prediction.rows.predict import predict
 
 LEVEL, REPLICATES, GROUPS = 0.9, 300, 10

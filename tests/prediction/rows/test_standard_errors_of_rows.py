@@ -19,7 +19,8 @@ from merextras.datasets import load_dataset
 from merextras.engine.products.term_rows import TermRows
 from merextras.exceptions import InvalidArgumentError
 from merextras.model.newdata.rows import own_rows
-from merextras.model.state.fitted import FittedModel, fit_at
+from merextras.model.state.fitted import FittedModel
+from merextras.model.state.fitting import fit_at
 from merextras.prediction.rows.predict import predict
 
 # --- Weights, offsets, missing values ------------------------------------------------------------

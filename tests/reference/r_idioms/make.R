@@ -17,8 +17,17 @@ correlated <- polished(Reaction ~ Days + (Days | Subject), "sleepstudy")
 apart <- polished(Reaction ~ Days + (1 | Subject) + (0 + Days | Subject), "sleepstudy")
 nested <- polished(strength ~ 1 + (1 | cask:batch) + (1 | batch), "Pastes")
 
+herds <- glmer(cbind(incidence, size - incidence) ~ period + (1 | herd), cbpp, binomial,
+  control = glmerControl(optimizer = "bobyqa", tolPwrss = 1e-12, optCtrl = list(rhoend = 1e-9)))
+
 write_expected(
   "r_idioms",
+  glmer = list(
+    deviance = deviance(herds), link = vec(predict(herds)[1:6]),
+    zero = vec(predict(herds, re.form = NA)[1:6]),
+    response = vec(predict(herds, type = "response")[1:6])
+  ),
+  glmer_control = vec(gsub(".", "_", names(formals(glmerControl)), fixed = TRUE)),
   getME = lapply(list(correlated = correlated, apart = apart, nested = nested), pieces),
   AIC = records(AIC(correlated, apart)), AIC_k3 = AIC(correlated, k = 3),
   BIC = records(BIC(correlated, apart)),

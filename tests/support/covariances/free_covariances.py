@@ -83,3 +83,13 @@ def normalise(theta, ks):
 
 def lower_bounds(ks):
     return Covariances.unstructured(ks).lower
+
+
+def differences(function, theta, step=1e-6):
+    """Central differences of a function of many thetas at once, (m, n, ...)."""
+    columns = []
+    for i in range(theta.shape[1]):
+        change = np.zeros_like(theta)
+        change[:, i] = step
+        columns.append((function(theta + change) - function(theta - change)) / (2.0 * step))
+    return np.stack(columns, axis=1)

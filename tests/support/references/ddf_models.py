@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from tolerances import DDF, P_VALUE, TEST_STATISTIC
 
 import merextras as mx
 from merextras.datasets import load_dataset
@@ -28,6 +29,16 @@ FORMULAS = {
     "crossed": ("penicillin", "diameter ~ half + (1 | plate) + (1 | sample)"),
     "singular": ("dyestuff2", "Yield ~ x + (1 | Batch)"),
 }
+#: lmerTest's names of a table of F tests, and the tolerances.
+F_COLUMNS = {
+    "sum_sq": ("Sum Sq", TEST_STATISTIC),
+    "mean_sq": ("Mean Sq", TEST_STATISTIC),
+    "num_df": ("NumDF", TEST_STATISTIC),
+    "den_df": ("DenDF", DDF),
+    "statistic": ("F value", TEST_STATISTIC),
+    "p_value": ("Pr(>F)", P_VALUE),
+}
+
 CASES = [(name, reml) for name in FORMULAS for reml in (True, False)]
 IDS = [f"{name}-{'REML' if reml else 'ML'}" for name, reml in CASES]
 

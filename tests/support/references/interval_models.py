@@ -18,7 +18,7 @@ from merextras.datasets import load_dataset
 from merextras.engine.products.term_rows import TermRows
 from merextras.mermod import MerMod
 from merextras.model.newdata.rows import NewRows
-from merextras.model.state.fitted import fit_at
+from merextras.model.state.fitting import fit_at
 
 EXPECTED = json.loads(
     (Path(__file__).parents[2] / "reference" / "predict_interval" / "expected.json").read_text()

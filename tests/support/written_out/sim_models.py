@@ -13,7 +13,8 @@ from statsmodels.regression.mixed_linear_model import MixedLMParams
 
 from merextras.datasets import load_dataset
 from merextras.exceptions import SingularFitWarning
-from merextras.model.state.fitted import FittedModel, fit_at
+from merextras.model.state.fitted import FittedModel
+from merextras.model.state.fitting import fit_at
 from merextras.model.statsmodels.mixedlm import as_fitted
 
 STUDENTS = "extro ~ open + agree + social"

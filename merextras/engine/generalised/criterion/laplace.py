@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -66,6 +67,10 @@ class LaplacePoint:
     def __init__(self, criterion: Laplace, x: Array, modes: Modes) -> None:
         self.criterion, self.x, self.modes = criterion, x, modes
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what is made on demand."""
+        return {"criterion": self.criterion, "x": self.x, "modes": self.modes}
+
     def deviance(self) -> float:
         """Minus twice the log-likelihood; infinite where there is no mode."""
         return self.modes.deviance()
@@ -81,12 +86,9 @@ class LaplacePoint:
         _, _, phi = self.criterion.split(self.x)
         q = table.variances(self.selected)
         s = self.criterion.family.weight_slope(modes.eta, phi) * q
-        reduced = table.reduced(modes.factor, s)
-        effects = columns.modes(modes.factor, reduced)
-        tilde = columns.projected(modes.factor, reduced, effects)
-        z_a = table.rows([part[:, :, 0] for part in effects])
-        r = -2.0 * modes.g + s - modes.w * z_a
-        return _Chain(q, z_a, tuple(part[:, :, 0] for part in tilde), r)
+        effects, tilde = table.solved(modes.factor, s)
+        z_a = table.rows(effects)
+        return _Chain(q, z_a, tilde, -2.0 * modes.g + s - modes.w * z_a)
 
     def _products(self) -> list[Array]:
         """``sum_j (Z'r)_j v_j' + (Z'g)_j c_j'`` with ``a = Lambda'c``, (k, k) by terms."""
@@ -130,6 +132,10 @@ class LaplacePoint:
 
     def gradient(self) -> Array:
         """The derivative in x, (m,)."""
+        return self._gradient
+
+    @cached_property
+    def _gradient(self) -> Array:
         criterion, chain = self.criterion, self._chain
         theta, _, phi = criterion.split(self.x)
         parts = [criterion.covariances.gradient(theta, self.factor_slopes())]
@@ -142,6 +148,10 @@ class LaplacePoint:
 
     def fixed_information(self) -> Array:
         """``X'V^-1 X`` of the working model, (p, p): half the Hessian in beta but for log |H|."""
+        return self._fixed_information
+
+    @cached_property
+    def _fixed_information(self) -> Array:
         table, modes = self.criterion.table, self.modes
         wx = modes.w[:, None] * table.x
         by_term = [np.concatenate(parts, axis=2) for parts in _by_column(table, wx)]
@@ -158,9 +168,8 @@ class LaplacePoint:
         ]
         shift = criterion.table.x @ (beta - criterion.split(self.x)[1])
         r = modes.w * (criterion.table.rows(moved) + shift)
-        reduced = criterion.table.reduced(modes.factor, r)
-        change = columns.projected(modes.factor, reduced, columns.modes(modes.factor, reduced))
-        return tuple(v - part[:, :, 0] for v, part in zip(modes.v, change, strict=True))
+        change = criterion.table.solved(modes.factor, r)[1]
+        return tuple(v - part for v, part in zip(modes.v, change, strict=True))
 
 
 def _by_column(table: Table, wx: Array) -> list[list[Array]]:

@@ -78,11 +78,10 @@ class _State:
         self.v = tuple(v)
         self.u = tuple(part @ lam for part, lam in zip(self.v, lams, strict=True))
         self.b = tuple(part @ lam.T for part, lam in zip(self.u, lams, strict=True))
-        self.zb = search.table.rows(self.b)
-        self.eta = search.fixed + self.zb
-        density = float(np.sum(search.family.log_density(self.eta, search.phi)))
+        self.eta = search.fixed + search.table.rows(self.b)
+        part, self.g, self.w = search.family.kernel(self.eta, search.phi)
         penalty = sum(float(np.vdot(part, part)) for part in self.u)
-        self.h = -2.0 * density + penalty
+        self.h = -2.0 * (search.constant + float(part.sum())) + penalty
 
 
 @dataclass(frozen=True)
@@ -92,6 +91,7 @@ class _Search:
     lams: tuple[Array, ...]
     fixed: Array
     phi: Array
+    constant: float
 
     def start(self, v: Sequence[Array] | None) -> _State:
         """A start where h is finite, if there is one."""
@@ -117,9 +117,7 @@ class _Search:
         """
         score = self.table.to_terms(g)
         left = [part - v[:, :, None] for part, v in zip(score, state.v, strict=True)]
-        reduced = columns.reduce(factor, left, np.zeros((1, 1)))
-        found = columns.projected(factor, reduced, columns.modes(factor, reduced))
-        moves = [part[:, :, 0] for part in found]
+        moves = [part[:, :, 0] for part in columns.solved(factor, left)[1]]
         decrement = sum(
             float(np.vdot(move @ lam, rest[:, :, 0] @ lam))
             for move, rest, lam in zip(moves, left, self.lams, strict=True)
@@ -162,10 +160,11 @@ def find_modes(
         Where to start; by default at zero.
     """
     with np.errstate(all="ignore"):
-        search = _Search(table, family, lams, table.offset + table.x @ beta, phi)
+        constant = float(family.constants(phi).sum())
+        search = _Search(table, family, lams, table.offset + table.x @ beta, phi, constant)
         state, last, n_steps = search.start(v), False, 0
         while True:
-            g, w = family.first(state.eta, phi)
+            g, w = state.g, state.w
             usable = np.isfinite(state.h) and bool(np.isfinite(w).all())
             factor, observed = search.factor(state, w if usable else np.ones(table.n))
             usable = usable and bool(np.isfinite(factor.log_det))

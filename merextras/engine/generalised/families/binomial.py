@@ -34,6 +34,11 @@ class _Binomial(Family):
             gamma = special.gammaln
             self.constant = gamma(trials + 1.0) - gamma(y + 1.0) - gamma(self.failures + 1.0)
 
+    def constants(self, phi: Array) -> Array:
+        """Logarithms of the binomial coefficients."""
+        del phi
+        return self.constant
+
     def magnitude(self, eta: Array) -> float:
         """Successes and failures times eta."""
         return float(np.sum(self.trials * np.minimum(np.abs(eta), 1.0) + self.y * np.abs(eta)))
@@ -91,20 +96,18 @@ class _Binomial(Family):
 class Logit(_Binomial):
     """``mu = 1 / (1 + exp(-eta))``, the canonical link."""
 
-    def log_density(self, eta: Array, phi: Array) -> Array:
-        """``y eta - m log(1 + exp(eta))`` and the constant."""
+    def kernel(self, eta: Array, phi: Array) -> tuple[Array, Array, Array]:
+        """``y eta - m log(1 + exp(eta))``, ``y - m mu`` and ``m mu (1 - mu)``."""
         del phi
-        return np.asarray(self.constant + self.y * eta - self.trials * np.logaddexp(0.0, eta))
-
-    def first(self, eta: Array, phi: Array) -> tuple[Array, Array]:
-        """``y - m mu`` and ``m mu (1 - mu)``."""
-        del phi
-        mu, rest = special.expit(eta), special.expit(-eta)
-        return self.y * rest - self.failures * mu, self.trials * mu * rest
+        small, mu, rest = _logistic(eta)
+        part = self.y * eta - self.trials * (np.maximum(eta, 0.0) + np.log1p(small))
+        return part, self.y * rest - self.failures * mu, self.trials * mu * rest
 
     def weight_slope(self, eta: Array, phi: Array) -> Array:
         """``w (1 - 2 mu)``."""
-        return np.asarray(self.first(eta, phi)[1] * (1.0 - 2.0 * special.expit(eta)))
+        del phi
+        _, mu, rest = _logistic(eta)
+        return np.asarray(self.trials * mu * rest * (rest - mu))
 
     def mean(self, eta: Array) -> Array:
         """A probability."""
@@ -122,24 +125,21 @@ class Logit(_Binomial):
 class Probit(_Binomial):
     """``mu = Phi(eta)``. With ``m(v) = phi(v) / Phi(v)`` a success has ``g = m(eta)``."""
 
-    def log_density(self, eta: Array, phi: Array) -> Array:
-        """By the logarithms of both tails."""
-        del phi
-        return np.asarray(
-            self.constant + self.y * special.log_ndtr(eta) + self.failures * special.log_ndtr(-eta)
-        )
+    def kernel(self, eta: Array, phi: Array) -> tuple[Array, Array, Array]:
+        """Both tails' logarithms, ``q m`` and ``m (v + m)``.
 
-    def first(self, eta: Array, phi: Array) -> tuple[Array, Array]:
-        """``q m`` and ``m (v + m)`` with ``v = q eta``, q = 1 of a success and -1 of a failure."""
+        ``v = q eta`` with q = 1 of a success and -1 of a failure.
+        """
         del phi
-        up, down = _mills(eta), _mills(-eta)
+        (low, up), (high, down) = _tail(eta), _tail(-eta)
+        part = self.y * low + self.failures * high
         g = self.y * up - self.failures * down
-        return g, self.y * up * (eta + up) + self.failures * down * (down - eta)
+        return part, g, self.y * up * (eta + up) + self.failures * down * (down - eta)
 
     def weight_slope(self, eta: Array, phi: Array) -> Array:
         """``q m [1 - (v + m)(v + 2 m)]``."""
         del phi
-        up, down = _mills(eta), _mills(-eta)
+        up, down = _tail(eta)[1], _tail(-eta)[1]
         success = up * (1.0 - (eta + up) * (eta + 2.0 * up))
         failure = down * (1.0 - (down - eta) * (2.0 * down - eta))
         return np.asarray(self.y * success - self.failures * failure)
@@ -160,22 +160,19 @@ class Probit(_Binomial):
 class Cloglog(_Binomial):
     """``mu = 1 - exp(-E)``, ``E = exp(eta)``. A success has ``g = a = E / (exp(E) - 1)``."""
 
-    def log_density(self, eta: Array, phi: Array) -> Array:
-        """``y log(1 - exp(-E)) - (m - y) E`` and the constant."""
+    def kernel(self, eta: Array, phi: Array) -> tuple[Array, Array, Array]:
+        """``y log(1 - exp(-E)) - (m - y) E``; a and ``a (E + a - 1)`` of a success.
+
+        Of a failure ``-E`` and E.
+        """
         del phi
-        eta = np.minimum(eta, _HIGHEST)
-        e = np.exp(eta)
+        e, a, t = self._parts(eta)
         # log(1 - exp(-E)) = eta + log((1 - exp(-E)) / E), which keeps the digits of a rare success.
         small = np.clip(e, 1e-300, 1.0)
         share = -np.expm1(-small) / small
         logs = np.where(e > 1.0, np.log(-np.expm1(-np.maximum(e, 1.0))), eta + np.log(share))
-        return np.asarray(self.constant + self.y * logs - self.failures * e)
-
-    def first(self, eta: Array, phi: Array) -> tuple[Array, Array]:
-        """``a`` and ``a (E + a - 1)`` of a success, ``-E`` and ``E`` of a failure."""
-        del phi
-        e, a, t = self._parts(eta)
-        return self.y * a - self.failures * e, self.y * a * t + self.failures * e
+        lost = self.failures * e
+        return self.y * logs - lost, self.y * a - lost, self.y * a * t + lost
 
     def weight_slope(self, eta: Array, phi: Array) -> Array:
         """``-a t**2 + a (E - a t)`` with ``t = E + a - 1`` of a success, E of a failure."""
@@ -210,6 +207,15 @@ class Cloglog(_Binomial):
         return np.asarray(np.log(-np.log1p(-self._share())))
 
 
-def _mills(v: Array) -> Array:
-    """``phi(v) / Phi(v)``, about -v far below zero."""
-    return np.asarray(np.exp(-0.5 * v**2 - _LOG_ROOT_2PI - special.log_ndtr(v)))
+def _tail(v: Array) -> tuple[Array, Array]:
+    """``log Phi(v)`` and ``phi(v) / Phi(v)``, which is about -v far below zero."""
+    low = special.log_ndtr(v)
+    return low, np.exp(-0.5 * v**2 - _LOG_ROOT_2PI - low)
+
+
+def _logistic(eta: Array) -> tuple[Array, Array, Array]:
+    """``exp(-|eta|)``, mu and ``1 - mu``, both with all digits."""
+    small = np.exp(-np.abs(eta))
+    likely = 1.0 / (1.0 + small)
+    unlikely, up = small * likely, eta >= 0.0
+    return small, np.where(up, likely, unlikely), np.where(up, unlikely, likely)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import copy
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from scipy import special
@@ -12,6 +15,8 @@ from merextras.engine.kernels.blocks import Array, IntArray
 
 # Size from which on Stirling's series has all digits.
 _LARGE = 50.0
+# Sizes that a search starts from.
+_SIZES = 0.1, 100.0
 
 
 class Poisson(Family):
@@ -45,16 +50,16 @@ class Poisson(Family):
         out.y, out.constant = y, constant
         return out
 
-    def log_density(self, eta: Array, phi: Array) -> Array:
-        """``y eta - mu - log y!``."""
-        del phi
-        return np.asarray(self.y * eta - np.exp(eta) + self.constant)
-
-    def first(self, eta: Array, phi: Array) -> tuple[Array, Array]:
-        """``y - mu`` and mu."""
+    def kernel(self, eta: Array, phi: Array) -> tuple[Array, Array, Array]:
+        """``y eta - mu``, ``y - mu`` and mu."""
         del phi
         mu = np.exp(eta)
-        return self.y - mu, mu
+        return self.y * eta - mu, self.y - mu, mu
+
+    def constants(self, phi: Array) -> Array:
+        """``-log y!``."""
+        del phi
+        return np.asarray(self.constant)
 
     def weight_slope(self, eta: Array, phi: Array) -> Array:
         """The mean again."""
@@ -104,6 +109,7 @@ class NegativeBinomial(Family):
 
     def taken(self, rows: IntArray) -> NegativeBinomial:
         """Some of the rows."""
+        # A copy is made of the state, without what belongs to all rows.
         out = copy(self)
         out.y, out.constant = self.y[rows], self.constant[rows]
         return out
@@ -112,38 +118,65 @@ class NegativeBinomial(Family):
         """The size t."""
         return float(np.exp(phi[0] if self._log_size is None else self._log_size))
 
-    def log_density(self, eta: Array, phi: Array) -> Array:
-        """``log G(y + t) / (G(t) t**y y!) + y eta - (y + t) log(1 + mu / t)``."""
-        t = self.size(phi)
-        spread = (self.y + t) * np.log1p(np.exp(eta) / t)
-        return np.asarray(_rising(self.y, t) + self.y * eta - spread + self.constant)
+    def kernel(self, eta: Array, phi: Array) -> tuple[Array, Array, Array]:
+        """``y eta - (y + t) log(1 + mu / t)``, ``y - (y + t) r`` and ``(y + t) r (1 - r)``.
 
-    def first(self, eta: Array, phi: Array) -> tuple[Array, Array]:
-        """``y - (y + t) r`` and ``(y + t) r (1 - r)``, ``r = mu / (mu + t)``."""
-        t = self.size(phi)
-        r, rest = self._share(eta, t)
-        return self.y * rest - t * r, (self.y + t) * r * rest
+        With the share ``r = mu / (mu + t)``.
+        """
+        y, t = self.y, self.size(phi)
+        ratio, r, rest = self._share(eta, t)
+        both = y + t
+        return y * eta - both * np.log1p(ratio), y * rest - t * r, both * r * rest
+
+    def constants(self, phi: Array) -> Array:
+        """``log G(y + t) / (G(t) t**y y!)``."""
+        return np.asarray(self._by_count(_rising, self.size(phi)) + self.constant)
+
+    def _by_count(self, of: Callable[[Array, float], Array], t: float) -> Array:
+        """A function of the responses and the size, once for each count that there is."""
+        different, where = self._counts
+        return np.asarray(of(different, t)[where])
+
+    @cached_property
+    def _counts(self) -> tuple[Array, IntArray]:
+        """The counts that there are, and which of them each row has."""
+        return np.unique(self.y, return_inverse=True)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what is made on demand."""
+        return {name: value for name, value in vars(self).items() if name != "_counts"}
 
     def weight_slope(self, eta: Array, phi: Array) -> Array:
         """``w (1 - 2 r)``."""
-        r, rest = self._share(eta, self.size(phi))
-        return np.asarray((self.y + self.size(phi)) * r * rest * (rest - r))
+        t = self.size(phi)
+        _, r, rest = self._share(eta, t)
+        return np.asarray((self.y + t) * r * rest * (rest - r))
 
     @staticmethod
-    def _share(eta: Array, t: float) -> tuple[Array, Array]:
-        """The share r and its rest, ``1 - r``."""
-        at = eta - np.log(t)
-        return special.expit(at), special.expit(-at)
+    def _share(eta: Array, t: float) -> tuple[Array, Array, Array]:
+        """``mu / t``, the share r and its rest, ``1 - r``."""
+        ratio = np.exp(eta) / t
+        rest = 1.0 / (1.0 + ratio)
+        # Where the ratio has no number the share is one.
+        return ratio, np.where(ratio < np.inf, ratio * rest, 1.0), rest
 
     def by_dispersion(self, eta: Array, phi: Array) -> ByDispersion:
         """In the logarithm of the size."""
-        t, y, mu = self.size(phi), self.y, np.exp(eta)
-        r, rest = self._share(eta, t)
+        t, y = self.size(phi), self.y
+        ratio, r, rest = self._share(eta, t)
         turn = -r * rest
-        slope = _rising_slope(y, t) - np.log1p(mu / t) + (y + t) * r / t
+        slope = self._by_count(_rising_slope, t) - np.log1p(ratio) + (y + t) * r / t
         first = -t * r - (y + t) * turn
         weight = t * r * rest + (y + t) * (rest - r) * turn
         return ByDispersion(np.asarray(t * slope), np.asarray(first), np.asarray(weight))
+
+    def phi_of(self, variance: float, eta: Array, counts: Array) -> Array:
+        """From what the squared residuals are more than ``mu``, by moments."""
+        del variance
+        mu = self.mean(eta)
+        beyond = float(counts @ ((self.y - mu) ** 2 - mu))
+        size = float(counts @ mu**2) / max(beyond, 1e-300)
+        return np.asarray(np.log(np.clip([size], *_SIZES)))[: self.n_phi]
 
     def mean(self, eta: Array) -> Array:
         """A rate."""
@@ -162,7 +195,7 @@ class NegativeBinomial(Family):
         """At ``mu = y``."""
         y, t = self.y, self.size(phi)
         spread = (y + t) * np.log1p(y / t)
-        return np.asarray(_rising(y, t) + special.xlogy(y, y) - spread + self.constant)
+        return np.asarray(self.constants(phi) + special.xlogy(y, y) - spread)
 
     def guess(self) -> Array:
         """Logarithms of the counts and a little."""

@@ -38,16 +38,15 @@ class Dispersed(Family):
     def constant_slope(self, k: float) -> Array:
         """``dc / dphi`` of each row."""
 
-    def log_density(self, eta: Array, phi: Array) -> Array:
-        """``c + k q``."""
-        k = float(np.exp(phi[0]))
-        return np.asarray(self.constant(k) + k * self.fit(eta))
-
-    def first(self, eta: Array, phi: Array) -> tuple[Array, Array]:
-        """By the concentration times q's."""
+    def kernel(self, eta: Array, phi: Array) -> tuple[Array, Array, Array]:
+        """By the concentration times q and its derivatives."""
         k = float(np.exp(phi[0]))
         first, second, _ = self.slopes(eta)
-        return k * first, k * second
+        return k * self.fit(eta), k * first, k * second
+
+    def constants(self, phi: Array) -> Array:
+        """The constant c."""
+        return self.constant(float(np.exp(phi[0])))
 
     def weight_slope(self, eta: Array, phi: Array) -> Array:
         """Likewise."""
@@ -55,13 +54,14 @@ class Dispersed(Family):
 
     def by_dispersion(self, eta: Array, phi: Array) -> ByDispersion:
         """In the logarithm of the concentration: g and w again."""
-        k = float(np.exp(phi[0]))
-        g, w = self.first(eta, phi)
-        return ByDispersion(np.asarray(self.constant_slope(k) + k * self.fit(eta)), g, w)
+        part, g, w = self.kernel(eta, phi)
+        return ByDispersion(self.constant_slope(float(np.exp(phi[0]))) + part, g, w)
 
-    def phi_of(self, variance: float) -> Array:
-        """One over the residual variance."""
-        return np.array([-np.log(variance)])
+    def phi_of(self, variance: float, eta: Array, counts: Array) -> Array:
+        """From the squared residuals over their variances, by moments."""
+        del variance
+        spread = (self.y - self.mean(eta)) ** 2 / self.variance(eta, np.zeros(1))
+        return np.log(np.sum(counts) / np.maximum([counts @ spread], 1e-300))
 
 
 class _Gamma(Dispersed):

@@ -60,12 +60,24 @@ class Family(ABC):
         self.y = y
 
     @abstractmethod
-    def log_density(self, eta: Array, phi: Array) -> Array:
-        """The log-density of each row, (n,); minus infinity or NaN where eta is not allowed."""
+    def kernel(self, eta: Array, phi: Array) -> tuple[Array, Array, Array]:
+        """The part of the log-density that eta is in, ``g = dl / deta`` and ``w = -d2l / deta2``.
+
+        (n,) each; the part is minus infinity or NaN where eta is not allowed, w is the observed
+        weight. One pass, in which the three share their exponentials.
+        """
 
     @abstractmethod
+    def constants(self, phi: Array) -> Array:
+        """The part of the log-density that eta is not in, (n,)."""
+
+    def log_density(self, eta: Array, phi: Array) -> Array:
+        """The log-density of each row, (n,); minus infinity or NaN where eta is not allowed."""
+        return np.asarray(self.constants(phi) + self.kernel(eta, phi)[0])
+
     def first(self, eta: Array, phi: Array) -> tuple[Array, Array]:
         """``g = dl / deta`` and the observed weight ``w = -d2l / deta2``, (n,) each."""
+        return self.kernel(eta, phi)[1:]
 
     @abstractmethod
     def weight_slope(self, eta: Array, phi: Array) -> Array:
@@ -99,9 +111,19 @@ class Family(ABC):
     def guess(self) -> Array:
         """A linear predictor near the responses that is finite everywhere, (n,)."""
 
-    def phi_of(self, variance: float) -> Array:
-        """The phi of a residual variance of the working response, (n_phi,); a start."""
-        del variance
+    def phi_of(self, variance: float, eta: Array, counts: Array) -> Array:
+        """A start for phi, (n_phi,).
+
+        Parameters
+        ----------
+        variance : float
+            The residual variance of the working response with weights at a phi of zero.
+        eta : (n,) array
+            A linear predictor near the optimum's.
+        counts : (n,) array
+            How often each row counts.
+        """
+        del variance, eta, counts
         return np.zeros(self.n_phi)
 
     def magnitude(self, eta: Array) -> float:
@@ -165,14 +187,14 @@ class Repeated(Family):
         """Of one row."""
         return self.family.largest
 
-    def log_density(self, eta: Array, phi: Array) -> Array:
+    def kernel(self, eta: Array, phi: Array) -> tuple[Array, Array, Array]:
         """Times the counts."""
-        return self.counts * self.family.log_density(eta, phi)
+        part, g, w = self.family.kernel(eta, phi)
+        return self.counts * part, self.counts * g, self.counts * w
 
-    def first(self, eta: Array, phi: Array) -> tuple[Array, Array]:
+    def constants(self, phi: Array) -> Array:
         """Times the counts."""
-        g, w = self.family.first(eta, phi)
-        return self.counts * g, self.counts * w
+        return self.counts * self.family.constants(phi)
 
     def magnitude(self, eta: Array) -> float:
         """Times the largest of the counts."""
@@ -211,6 +233,6 @@ class Repeated(Family):
         """Of one row."""
         return self.family.guess()
 
-    def phi_of(self, variance: float) -> Array:
+    def phi_of(self, variance: float, eta: Array, counts: Array) -> Array:
         """Of one row."""
-        return self.family.phi_of(variance)
+        return self.family.phi_of(variance, eta, counts)

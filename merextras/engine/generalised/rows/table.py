@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from merextras.engine.elimination.columns import Reduced, reduce
+from merextras.engine.elimination.columns import solved
 from merextras.engine.elimination.conditional_variances import Selected
 from merextras.engine.elimination.factor import Factor
 from merextras.engine.elimination.plan import Plan, System, TailKind, make_plan, prepare
@@ -30,22 +30,44 @@ Announce: TypeAlias = Callable[[CrossProducts, Plan, int], None]
 
 @dataclass(frozen=True)
 class _Sum:
-    """A block of Z'WZ: ``sum_i w_i products_im`` at each place, (m n,) of both."""
+    """A block of Z'WZ: ``sum_i w_i products_mi`` at each place, (m, n) of both.
+
+    Attributes
+    ----------
+    places : (m, n) array
+        Numbers of the block's entries.
+    products : (m, n) array
+    twice : (m,) array
+        How often each pair of effects is in a quadratic form: twice, unless it is one effect.
+    size : int
+    """
 
     places: IntArray
     products: Array
-    repeats: int
+    twice: Array
     size: int
 
     @classmethod
-    def of(cls, places: Sequence[IntArray], products: Sequence[Array], size: int) -> _Sum:
-        return cls(np.concatenate(places), np.concatenate(products), len(places), size)
+    def of(
+        cls,
+        places: Sequence[IntArray],
+        products: Sequence[Array],
+        size: int,
+        twice: Sequence[float] | None = None,
+    ) -> _Sum:
+        often = np.full(len(places), 2.0) if twice is None else np.array(twice)
+        return cls(np.array(places), np.array(products), often, size)
 
     def values(self, w: Array) -> Array:
-        return np.tile(w, self.repeats) * self.products
+        return (self.products * w).reshape(-1)
 
     def total(self, w: Array) -> Array:
-        return np.bincount(self.places, self.values(w), minlength=self.size).astype(float)
+        found = np.bincount(self.places.reshape(-1), self.values(w), self.size)
+        return found.astype(float, copy=False)
+
+    def form(self, entries: Array) -> Array:
+        """The part of ``z_i' W z_i`` of a block W with these entries at the places, (n,)."""
+        return np.asarray(self.twice @ (entries * self.products))
 
 
 class Table:
@@ -155,15 +177,14 @@ class Table:
                         places.append(tail.places(rows, cols))
                         products.append(terms[s].values[:, a] * terms[t].values[:, b])
                         twice.append(1.0 if s == t and a == b else 2.0)
-        self._tail_twice = np.array(twice)
-        return _Sum.of(places, products, 0)
+        return _Sum.of(places, products, 0, twice)
 
     def weighted(self, w: Array) -> System:
         """Z'WZ, laid out; cost O(n (sum k)**2)."""
         template = self.template
         own = list(template.cp.own)
         for t, block in self._own.items():
-            own[t] = block.total(w).reshape(own[t].shape)
+            own[t] = _mirrored(block.total(w).reshape(own[t].shape))
         nested = {
             key: block.total(w).reshape(template.nested[key].shape)
             for key, block in self._nested.items()
@@ -174,9 +195,11 @@ class Table:
         }
         tail = template.tail
         if self._among_tail is not None:
-            tail = tail.refilled(self._among_tail.places, self._among_tail.values(w))
+            places = self._among_tail.places.reshape(-1)
+            tail = tail.refilled(places, self._among_tail.values(w))
         # Nothing of a factorisation reads the blocks between terms, which are in the layout.
-        cp = replace(template.cp, own=tuple(own), cross={})
+        one = template.cp
+        cp = CrossProducts(tuple(own), {}, one.to_xy, one.xy, one.n, one.sum_log_w, one.basis)
         return System(cp, template.plan, nested, to_tail, tail)
 
     def by_row(self, r: Array) -> Array:
@@ -210,33 +233,27 @@ class Table:
         """``Z b`` of effects by terms, (J, k): (n,)."""
         out = np.zeros(self.n)
         for term, part in zip(self.terms, b, strict=True):
-            if term.k == 1:
-                out += term.values[:, 0] * part[term.codes, 0]
-            else:
-                out += np.einsum("nk,nk->n", term.values, part[term.codes])
+            for a, column in enumerate(term.values.T):
+                out += column * np.take(part[:, a], term.codes)
         return out
 
-    def reduced(self, factor: Factor, r: Array) -> Reduced:
-        """The elimination of one column with cross-products ``Z'r``."""
-        return reduce(factor, self.to_terms(r), np.zeros((1, 1)))
+    def solved(self, factor: Factor, r: Array) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+        """``G Z'V^-1 a`` and ``Z'V^-1 a`` by terms, (J, k), of a column with ``Z'Wa = Z'r``."""
+        found, left = solved(factor, self.to_terms(r))
+        return tuple(b[:, :, 0] for b in found), tuple(v[:, :, 0] for v in left)
 
     def variances(self, selected: Selected) -> Array:
         """``z_i' W z_i`` with W the conditional covariance, (n,); of `to_tail`."""
-        plan, terms, out = self.template.plan, self.terms, np.zeros(self.n)
-        for t in plan.leading:
-            z, own = terms[t].values, selected.own[t][terms[t].codes]
-            out += np.einsum("na,nab,nb->n", z, own, z)
-        for t, s in plan.parents:
-            between = selected.nested[t, s][terms[t].codes]
-            out += 2.0 * np.einsum("na,nab,nb->n", terms[s].values, between, terms[t].values)
-        for t, block in self._to_tail.items():
-            found = selected.to_tail[t].data[block.places] * block.products
-            out += 2.0 * found.reshape(block.repeats, self.n).sum(axis=0)
+        found = [(block, selected.own[t].reshape(-1)) for t, block in self._own.items()]
+        found += [(block, selected.nested[key].reshape(-1)) for key, block in self._nested.items()]
+        found += [(block, selected.to_tail[t].data) for t, block in self._to_tail.items()]
+        out = np.zeros(self.n)
+        for block, entries in found:
+            out += block.form(np.take(entries, block.places))
         if self._among_tail is not None:
             block = self._among_tail
-            found = selected.tail.at(block.places) * block.products
-            out += self._tail_twice @ found.reshape(block.repeats, self.n)
-        return out if self.copies is None else out * self.copies[terms[0].codes]
+            out += block.form(selected.tail.at(block.places))
+        return out if self.copies is None else out * self.copies[self.terms[0].codes]
 
 
 def _in_cells(terms: Sequence[TermRows], cells: Cells) -> list[TermRows]:
@@ -263,11 +280,20 @@ def _sizes(values: Array, n: float, counts: Array | None) -> Array:
 
 
 def _own_sum(term: TermRows) -> _Sum:
+    """The lower triangles of blocks (k, k)."""
     k = term.k
-    pairs = [(a, b) for a in range(k) for b in range(k)]
+    pairs = [(a, b) for a in range(k) for b in range(a + 1)]
     places = [term.codes * k * k + a * k + b for a, b in pairs]
     products = [term.values[:, a] * term.values[:, b] for a, b in pairs]
-    return _Sum.of(places, products, term.n_levels * k * k)
+    twice = [1.0 if a == b else 2.0 for a, b in pairs]
+    return _Sum.of(places, products, term.n_levels * k * k, twice)
+
+
+def _mirrored(low: Array) -> Array:
+    """Symmetric blocks, (J, k, k), of their lower triangles."""
+    for a in range(1, low.shape[1]):
+        low[:, :a, a] = low[:, a, :a]
+    return low
 
 
 def _nested_sum(inner: TermRows, outer: TermRows) -> _Sum:

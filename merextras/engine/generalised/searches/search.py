@@ -4,8 +4,8 @@ Newton-type steps: the block of beta is the working model's own information, mad
 point; all else follows it by BFGS updates, from rows that are differences of the exact gradient.
 theta is searched without bounds, as in the linear model (`optimum.newton`), and so is what happens
 at a boundary: what is nearly zero is put there, and D, the derivative in the covariance, says
-whether a zero is optimal. The last step is Newton's, by a Hessian of the last point, which also
-says whether that is an optimum: by exact rows of theta and phi and the working model's block of
+whether a zero is optimal. The last steps are Newton's, by a Hessian near the end, which also says
+whether that is an optimum: by exact rows of theta and phi and the working model's block of
 beta where these are clearly positive definite, else by the whole information.
 """
 
@@ -30,6 +30,11 @@ SLOW, PATIENCE = 0.3, 3
 # The decrement of a refit to one of many responses: four times the log-likelihood to gain.
 AGAIN = 1e-9
 NEAR_ZERO, NEAR_BOUNDARY = 1e-4, 1e-3
+# A decrement after which the search goes on with a Hessian of its last point, and relative standard
+# deviations that may be on their way to zero, which take the search to its end without one.
+_CLOSE, _SMALL = 1e-9, 0.03
+# Steps with the last point's Hessian.
+_LAST_STEPS = 3
 # A least eigenvalue of a scaled Hessian that needs no other look.
 _CLEAR = 0.02
 # A logarithm of a size from which on a negative binomial is Poisson, and where it is put then.
@@ -116,7 +121,7 @@ class _Search:
                 )
             previous = decrement
             self.log.append((point.deviance(), decrement))
-            if decrement <= self.control.tolerance or not np.isfinite(decrement):
+            if self._is_enough(point, decrement) or not np.isfinite(decrement):
                 break
             found = self._along(point, step, decrement)
             if found is None:
@@ -128,6 +133,29 @@ class _Search:
             hessian = updated(hessian, found.x - point.x, after - gradient)
             point, gradient, block = found, after, now
         return point, decrement
+
+    def _is_enough(self, point: LaplacePoint, decrement: float) -> bool:
+        """Whether to stop here, or to go on with a Hessian of this point."""
+        if decrement <= self.control.tolerance or decrement > _CLOSE:
+            return decrement <= self.control.tolerance
+        criterion = self.criterion
+        theta = point.x[None, self.theta]
+        return not criterion.covariances.near_zero(theta, criterion.sizes, _SMALL).any()
+
+    def polish(self, point: LaplacePoint, hessian: Array, moving: BoolArray) -> LaplacePoint:
+        """Newton's steps with a Hessian of a point that is all but optimal."""
+        gradient = np.where(moving, point.gradient(), 0.0)
+        for i in range(_LAST_STEPS):
+            step, decrement = newton_step(hessian, gradient, moving)
+            if i > 0 and decrement <= self.control.tolerance:
+                break
+            trial = self.criterion.at(point.x + step, point)
+            if not trial.deviance() <= point.deviance() + point.noise:
+                break
+            after = np.where(moving, trial.gradient(), 0.0)
+            hessian = updated(hessian, step, after - gradient)
+            point, gradient = trial, after
+        return point
 
     def _along(self, point: LaplacePoint, step: Array, decrement: float) -> LaplacePoint | None:
         length, theta = 1.0, np.abs(point.x[self.theta])
@@ -283,7 +311,7 @@ def _settled(
 
 
 def _finished(search: _Search, point: LaplacePoint, restarts: int) -> Optimum:
-    """A last step, by a Hessian of this point."""
+    """The last steps, by a Hessian of this point."""
     free, criterion = search.free, search.criterion
     gradient = np.where(free, point.gradient(), 0.0)
     hessian = search.first_hessian(point, gradient)
@@ -292,13 +320,11 @@ def _finished(search: _Search, point: LaplacePoint, restarts: int) -> Optimum:
         hessian = information(criterion, point, free)
     # What is at zero stays there: one-sided differences do not know that the deviance is even.
     moving = free & ~search.at_zero(point.x)
-    step, decrement = newton_step(hessian, np.where(moving, gradient, 0.0), moving)
     positive = least_eigenvalue(hessian[np.ix_(free, free)]) > POSITIVE
     if positive and search.control.tolerance > 0.0:
-        trial = criterion.at(point.x + step, point)
-        if trial.deviance() <= point.deviance() + point.noise:
-            point, gradient = trial, np.where(free, trial.gradient(), 0.0)
-            decrement = newton_step(hessian, np.where(moving, gradient, 0.0), moving)[1]
+        point = search.polish(point, hessian, moving)
+        gradient = np.where(free, point.gradient(), 0.0)
+    decrement = newton_step(hessian, np.where(moving, gradient, 0.0), moving)[1]
     converged = bool(np.isfinite(decrement)) and decrement <= 1e-8 and positive
     return Optimum(
         point, hessian, free, gradient, float(decrement), len(search.log),

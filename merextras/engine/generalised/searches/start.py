@@ -54,7 +54,8 @@ def _candidates(criterion: Laplace) -> Iterator[Array]:
     for target in (eta, np.full(table.n, mean)):
         for size in PLAIN:
             theta = cov.from_covariances([size**2 * np.eye(k) for k in cov.ks])
-            yield np.concatenate([theta, table.x.T @ (table.counts * target), family.phi_of(0.5)])
+            phi = family.phi_of(0.5, table.offset + target, table.counts)
+            yield np.concatenate([theta, table.x.T @ (table.counts * target), phi])
 
 
 def _quasi(criterion: Laplace) -> Array | None:
@@ -78,8 +79,9 @@ def _quasi(criterion: Laplace) -> Array | None:
             break
         solution, theta = found
         theta = cov.inside(theta * np.sqrt(solution.sigma2), INSIDE)
-        x = np.concatenate([theta, solution.beta, family.phi_of(solution.sigma2)])
         before, eta = eta, table.offset + table.x @ solution.beta + table.rows(solution.b)
+        phi_then = family.phi_of(solution.sigma2, eta, table.counts)
+        x = np.concatenate([theta, solution.beta, phi_then])
         if float(np.max(np.abs(eta - before))) < _CLOSE:
             break
     return x

@@ -12,17 +12,24 @@ _FLAT = 1e-4
 
 def newton_step(hessian: Array, gradient: Array, free: BoolArray) -> tuple[Array, float]:
     """``-H^-1 g`` by the sizes of the eigenvalues of the scaled Hessian, and ``g'H^-1 g``."""
-    where = np.flatnonzero(free)
-    inner = hessian[np.ix_(where, where)]
-    step = np.zeros(len(gradient))
-    if not (np.isfinite(inner).all() and np.isfinite(gradient).all()):
-        return step, np.inf
-    size = np.sqrt(np.maximum(np.abs(inner.diagonal()), 1e-8))
-    values, vectors = np.linalg.eigh(inner / np.outer(size, size))
-    values = np.maximum(np.abs(values), _FLAT * np.max(np.abs(values), initial=1e-300))
-    turned = vectors.T @ (gradient[where] / size)
-    step[where] = -(vectors @ (turned / values)) / size
-    return step, float(np.sum(turned**2 / values))
+    if not (np.isfinite(hessian).all() and np.isfinite(gradient).all()):
+        return np.zeros(len(gradient)), np.inf
+    if not free.all():
+        where = np.flatnonzero(free)
+        step = np.zeros(len(gradient))
+        step[where], decrement = _step(hessian[np.ix_(where, where)], gradient[where])
+        return step, decrement
+    return _step(hessian, gradient)
+
+
+def _step(hessian: Array, gradient: Array) -> tuple[Array, float]:
+    size = np.sqrt(np.maximum(np.abs(hessian.diagonal()), 1e-8))
+    values, vectors = np.linalg.eigh(hessian / size[:, None] / size)
+    values = np.abs(values)
+    values = np.maximum(values, _FLAT * values.max(initial=1e-300))
+    turned = vectors.T @ (gradient / size)
+    rescaled = turned / values
+    return -(vectors @ rescaled) / size, float(turned @ rescaled)
 
 
 def updated(hessian: Array, dx: Array, dg: Array) -> Array:

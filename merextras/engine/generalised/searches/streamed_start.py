@@ -38,26 +38,29 @@ def _candidates(criterion: StreamedLaplace) -> Iterator[Array]:
     if found is not None:
         yield found
     family, cov, table = criterion.family, criterion.covariances, criterion.table
-    guess, ones, mean = np.zeros(table.p), np.zeros(table.p), 0.0
+    guess, ones, mean, phi = np.zeros(table.p), np.zeros(table.p), 0.0, np.zeros(family.n_phi)
     for part in table.parts():
-        eta = part.family.guess() - part.offset
+        first = part.family.guess()
+        eta = first - part.offset
         guess += part.x.T @ (part.counts * eta)
         ones += part.x.T @ part.counts
         mean += float(part.counts @ eta) / table.n
+        phi += part.family.phi_of(0.5, first, part.counts) * (np.sum(part.counts) / table.n)
     for beta in (guess, mean * ones):
         for size in PLAIN:
             theta = cov.from_covariances([size**2 * np.eye(k) for k in cov.ks])
-            yield np.concatenate([theta, beta, family.phi_of(0.5)])
+            yield np.concatenate([theta, beta, phi])
 
 
 def _quasi(criterion: StreamedLaplace) -> Array | None:
     """The parameters after two rounds; None where one fails."""
-    family, table, cov = criterion.family, criterion.table, criterion.covariances
+    table, cov = criterion.table, criterion.covariances
     x, solution = None, None
     for searched in (False, cov.n > 1):
-        cp = _working(criterion, solution)
-        if cp is None:
+        worked = _working(criterion, solution)
+        if worked is None:
             break
+        cp, phi = worked
         try:
             linear = Criterion(prepare(cp, table.template.plan), cov, reml=False)
             found = linear_fit(linear, moments(cp, cov), searched)
@@ -67,13 +70,19 @@ def _quasi(criterion: StreamedLaplace) -> Array | None:
             break
         solution, theta = found
         theta = cov.inside(theta * np.sqrt(solution.sigma2), INSIDE)
-        x = np.concatenate([theta, solution.beta, family.phi_of(solution.sigma2)])
+        x = np.concatenate([theta, solution.beta, phi])
     return x
 
 
-def _working(criterion: StreamedLaplace, before: Solution | None) -> CrossProducts | None:
-    """Cross-products of the working response at the guess, or at the solution before; one pass."""
+def _working(
+    criterion: StreamedLaplace, before: Solution | None
+) -> tuple[CrossProducts, Array] | None:
+    """Cross-products of the working response at the guess, or at the solution before; one pass.
+
+    And a start for phi there: the parts' mean, each by its rows.
+    """
     table, phi = criterion.table, np.zeros(criterion.family.n_phi)
+    started = phi.copy()
     shapes = table.template.cp.shapes
     pairs = zip(shapes, table.effects, strict=True)
     free = [EffectBasis.identity(k, own.freedom) for (_, k), own in pairs]
@@ -86,4 +95,8 @@ def _working(criterion: StreamedLaplace, before: Solution | None) -> CrossProduc
         response, w = worked
         own = CrossProducts.from_rows(part.x, response, part.terms, w, basis)
         total = own if total is None else total + own
-    return total
+        variance = 1.0 if before is None else before.sigma2
+        started += part.family.phi_of(variance, eta, part.counts) * (
+            float(np.sum(part.counts)) / table.n
+        )
+    return None if total is None else (total, started)

@@ -12,7 +12,7 @@ from merextras.foundation.aliases import Array
 from merextras.model.generalised.fitted import FittedGlmm
 
 #: Families whose responses are whole numbers.
-_COUNTS = frozenset({"binomial", "poisson", "negative_binomial"})
+COUNTS = frozenset({"binomial", "poisson", "negative_binomial"})
 # Beyond that the normal density has no digit; the longest step, the most of them, and numbers held
 # at a time.
 _FAR, _LONGEST, _MOST, _BLOCK = 8.5, 0.5, 4000, 1 << 20
@@ -23,9 +23,13 @@ def distribution(model: FittedGlmm, eta: Array, rows: slice = slice(None)) -> An
 
     Or (k, n), several for each of some rows of the data.
     """
-    mu, trials = model.engine_family.mean(eta), model.response.trials
-    trials = None if trials is None else trials[rows]
-    name, dispersion = model.choice.name, model.dispersion
+    trials = model.response.trials
+    return law_at(model, eta, None if trials is None else trials[rows])
+
+
+def law_at(model: FittedGlmm, eta: Array, trials: Array | None) -> Any:
+    """The same of any rows, of so many trials each, (n,)."""
+    mu, name, dispersion = model.engine_family.mean(eta), model.choice.name, model.dispersion
     if trials is not None:
         return stats.binom(trials, mu)
     if name == "poisson" or model.is_poisson:
@@ -126,7 +130,7 @@ def _variances(model: FittedGlmm) -> Array:
 def _places(model: FittedGlmm, eta: Array, share: Array, rows: slice) -> Places:
     """Weighted means over the first axis of eta, (k, rows)."""
     y, law = model.response.y[rows], distribution(model, eta, rows)
-    if model.choice.name not in _COUNTS:
+    if model.choice.name not in COUNTS:
         below = share @ law.cdf(y)
         return Places(below, share @ law.sf(y), np.zeros_like(below))
     return Places(share @ law.cdf(y - 1.0), share @ law.sf(y), share @ law.pmf(y))

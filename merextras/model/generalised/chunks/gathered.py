@@ -15,13 +15,13 @@ import pandas as pd
 from pandas.api.types import union_categoricals
 
 from merextras.exceptions import InvalidArgumentError
-from merextras.foundation.memory import available_memory
+from merextras.foundation.memory import PART, available_memory
 from merextras.model.formula.parse import parse
 from merextras.model.formula.r_spelling import written_out
 from merextras.model.formula.translate import as_code, names_used, pieces_of, take_offsets
 from merextras.model.source.chunks import Source
 from merextras.model.source.learn import watched
-from merextras.model.state.size import PART, bytes_of_row
+from merextras.model.state.size import bytes_of_row
 
 # Levels of a factor that are taken for columns of X.
 _MOST = 100

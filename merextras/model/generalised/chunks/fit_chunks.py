@@ -24,10 +24,10 @@ from merextras.model.design.sanity import (
     check_size,
     check_twice,
 )
+from merextras.model.generalised.chunks.kept_cells import KeptCells
+from merextras.model.generalised.chunks.streamed import Learnt, SourceRows, learn_glmm
 from merextras.model.generalised.fit import Request, check_term, check_variances
-from merextras.model.generalised.fitted import GlmmFit
-from merextras.model.generalised.kept_cells import KeptCells
-from merextras.model.generalised.streamed import Learnt, SourceRows, learn_glmm
+from merextras.model.generalised.whole_fit import GlmmFit
 from merextras.model.products.fit import design_of
 from merextras.model.source.chunks import Source
 from merextras.model.state.size import bytes_of_row, warn_of_size

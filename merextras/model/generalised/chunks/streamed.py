@@ -29,15 +29,15 @@ from merextras.model.formula.r_spelling import written_out
 from merextras.model.formula.translate import names_in, unquoted
 from merextras.model.frame.kinds import kind_of
 from merextras.model.generalised.families import FamilyChoice
-from merextras.model.generalised.response import (
+from merextras.model.generalised.responses.response import (
     Response,
     check_two,
     column_by_row,
     parts_of_pair,
     response_by_row,
 )
-from merextras.model.generalised.response_facts import ResponseFacts
-from merextras.model.generalised.rowless_response import RowlessResponse
+from merextras.model.generalised.responses.response_facts import ResponseFacts
+from merextras.model.generalised.responses.rowless_response import RowlessResponse
 from merextras.model.products.products import ModelProducts
 from merextras.model.source.chunks import Source
 from merextras.model.source.learn import learn, watched

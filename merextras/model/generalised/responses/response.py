@@ -19,7 +19,7 @@ from merextras.model.design.build import response_of
 from merextras.model.formula.translate import unquoted
 from merextras.model.frame.kinds import kind_of
 from merextras.model.generalised.families import FamilyChoice
-from merextras.model.generalised.response_facts import ResponseFacts
+from merextras.model.generalised.responses.response_facts import ResponseFacts
 
 #: Proportions times trials may be that far from a whole number, relatively.
 _WHOLE = 1e-6

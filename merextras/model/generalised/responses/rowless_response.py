@@ -10,8 +10,8 @@ import pandas as pd
 from merextras.foundation.aliases import Array
 from merextras.model.design.questions import ByRow
 from merextras.model.generalised.families import FamilyChoice
-from merextras.model.generalised.response import Response
-from merextras.model.generalised.response_facts import ResponseFacts
+from merextras.model.generalised.responses.response import Response
+from merextras.model.generalised.responses.response_facts import ResponseFacts
 from merextras.model.structure.structure import ChunkRows
 
 

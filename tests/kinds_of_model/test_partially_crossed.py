@@ -21,7 +21,7 @@ from tolerances import (
 
 from merextras.engine.elimination.plan import make_plan
 from merextras.fit_lmer import lmer
-from merextras.model.state import fitted
+from merextras.model.state import fitting
 
 FOLDER = Path(__file__).resolve().parents[1] / "reference" / "partially_crossed"
 EXPECTED = json.loads((FOLDER / "expected.json").read_text())["models"]
@@ -31,7 +31,7 @@ EXPECTED = json.loads((FOLDER / "expected.json").read_text())["models"]
 def model_of(name, *, reml, tail):
     data = pd.read_csv(FOLDER / "school.csv")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fitted, "make_plan", functools.partial(make_plan, tail=tail))
+        patch.setattr(fitting, "make_plan", functools.partial(make_plan, tail=tail))
         return lmer(EXPECTED[name]["formula"], data, reml=reml)
 
 

@@ -22,7 +22,7 @@ from merextras.model.settings.cov_prior import CovPrior
 #: What is done with rows that miss a value: left out of the fit, and of results or not.
 MISSING = ("drop", "raise", "keep")
 #: Modules whose functions pass a user's call on to ours.
-_PASSING = ("merextras.r", "merextras.r_idioms.fitting")
+_PASSING = ("merextras.r", "merextras.r_idioms.fitting", "merextras.r_idioms.spelling")
 #: Arguments with a value for each row, and what they are called here.
 _BY_ROW = {"weights": "weights", "freq_weights": "frequencies", "offset": "offset"}
 

@@ -9,7 +9,7 @@ import pytest
 from merextras.exceptions import LargeModelWarning
 from merextras.fit_lmer import lmer
 from merextras.model.design import build, room
-from merextras.model.state import fitted, size
+from merextras.model.state import fitting, size
 
 FORMULA = "y ~ 1 + (1 | pupil) + (1 | teacher)"
 
@@ -23,7 +23,7 @@ def stopped(monkeypatch):
     def refuse(*_):
         raise MadeError
 
-    monkeypatch.setattr(fitted, "prepare", refuse)
+    monkeypatch.setattr(fitting, "prepare", refuse)
 
 
 def table(pupil, teacher):

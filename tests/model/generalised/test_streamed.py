@@ -20,7 +20,7 @@ from merextras.exceptions import (
     NoRowsError,
     UnsupportedModelError,
 )
-from merextras.model.generalised import fit_chunks, gathered, kept_cells
+from merextras.model.generalised.chunks import fit_chunks, gathered, kept_cells
 from merextras.model.state import size
 
 
@@ -319,6 +319,7 @@ def test_several_sets_of_cells(monkeypatch):
 
 
 def test_what_fills_memory_is_said(monkeypatch):
+    monkeypatch.setattr(size, "ALWAYS", 0.0)
     monkeypatch.setattr(size, "available_memory", lambda: 6e5)
     with pytest.warns(LargeModelWarning, match=r"0\.00\d+ GB more.*With chunk_size=") as said:
         mx.glmer("count ~ x + (1 | g)", data(), "poisson")

@@ -12,7 +12,7 @@ from tolerances import STREAMED_CRITERION
 
 import merextras as mx
 from merextras.exceptions import MerextrasError, MerextrasWarning
-from merextras.model.generalised import fit_chunks
+from merextras.model.generalised.chunks import fit_chunks
 
 
 @pytest.fixture(autouse=True)

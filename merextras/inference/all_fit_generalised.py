@@ -14,7 +14,7 @@ from scipy import optimize
 from merextras.engine.covariance.covariances import SINGULAR
 from merextras.engine.generalised.criterion.laplace import Laplace, LaplacePoint
 from merextras.engine.generalised.searches.search import GlmmControl, optimise
-from merextras.engine.generalised.searches.start import start
+from merextras.engine.generalised.searches.start import starts
 from merextras.foundation.aliases import Array
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.results.estimates.all_fit import OneFit
@@ -33,17 +33,17 @@ def work(
 ) -> list[Any]:
     """Delayed fits by our own method from several starts, then by scipy's from the first."""
     criterion = model.laplace.criterion.of(model.engine_family)
-    first, n = start(criterion).x, criterion.covariances.n
-    starts = {"newton, from quasi-likelihood": first}
+    first, n = starts(criterion)[0].x, criterion.covariances.n
+    begins = {"newton, from quasi-likelihood": first}
     unit = criterion.covariances.from_covariances([np.eye(k) for k in criterion.covariances.ks])
-    starts["newton, from the identity"] = np.concatenate([unit, first[n:]])
+    begins["newton, from the identity"] = np.concatenate([unit, first[n:]])
     positive = np.asarray(criterion.covariances.at_least_zero)
     for i in range(n_random):
         # Standard deviations over two orders of magnitude, and any correlation.
         size = np.exp(generator.normal(size=n))
         theta = np.where(positive, size, generator.normal(size=n)) / criterion.units
-        starts[f"newton, random start {i + 1}"] = np.concatenate([theta, first[n:]])
-    own: list[Any] = [delayed(_newton)(model, name, x) for name, x in starts.items()]
+        begins[f"newton, random start {i + 1}"] = np.concatenate([theta, first[n:]])
+    own: list[Any] = [delayed(_newton)(model, name, x) for name, x in begins.items()]
     return own + [delayed(_scipy)(model, name, first, dict(how)) for name, how in methods.items()]
 
 

@@ -54,7 +54,8 @@ class Refits:
         request = Request(
             self.model.choice, replace(self.model.control, start=None), self.model.n_agq
         )
-        x = None if self.model.is_poisson else self._start[0]
+        anew = self.model.is_poisson or not self.model.engine_family.concave
+        x = None if anew else self._start[0]
         fit = fit_response(design, response, request, n_dropped=self.model.n_dropped, x=x)
         return self.model._like(fit)  # type: ignore[arg-type]
 

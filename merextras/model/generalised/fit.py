@@ -14,7 +14,7 @@ from merextras.engine.generalised.criterion.quadrature import MOST_EFFECTS, Quad
 from merextras.engine.generalised.rows.cells import joined
 from merextras.engine.generalised.rows.table import Announce, Table
 from merextras.engine.generalised.searches.search import GlmmControl, optimise
-from merextras.engine.generalised.searches.start import start
+from merextras.engine.generalised.searches.start import starts
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.exceptions import (
     ConvergenceWarning,
@@ -135,7 +135,7 @@ def fit_response(
     criterion = criterion_of(design, response, request, announce)
     theta = control.start_for(design.covariances.n)
     if theta is not None and x is None:
-        x = start(criterion).x.copy()
+        x = starts(criterion)[0].x.copy()
         x[: len(theta)] = criterion.own_theta(theta)
     engine = GlmmControl(max(control.tolerance, 1e-14), control.max_iterations)
     optimum = optimise(criterion, x, control=engine)

@@ -115,12 +115,13 @@ class LaplacePoint:
 
     def deviance_slopes(self) -> tuple[Array, ...]:
         """D_t of each term, (k, k) symmetric."""
-        factor, selected = self.modes.factor, self.selected
-        out = [0.5 * part for part in self._products()]
-        for lead in factor.leads:
-            out[lead.term] += self._lead_trace(lead)
-        for t, trace in selected.tail.traces().items():
-            out[t] += trace
+        with np.errstate(all="ignore"):
+            factor, selected = self.modes.factor, self.selected
+            out = [0.5 * part for part in self._products()]
+            for lead in factor.leads:
+                out[lead.term] += self._lead_trace(lead)
+            for t, trace in selected.tail.traces().items():
+                out[t] += trace
         return tuple(0.5 * (d + d.T) for d in out)
 
     @cached_property
@@ -132,7 +133,8 @@ class LaplacePoint:
 
     def gradient(self) -> Array:
         """The derivative in x, (m,)."""
-        return self._gradient
+        with np.errstate(all="ignore"):
+            return self._gradient
 
     @cached_property
     def _gradient(self) -> Array:
@@ -148,7 +150,8 @@ class LaplacePoint:
 
     def fixed_information(self) -> Array:
         """``X'V^-1 X`` of the working model, (p, p): half the Hessian in beta but for log |H|."""
-        return self._fixed_information
+        with np.errstate(all="ignore"):
+            return self._fixed_information
 
     @cached_property
     def _fixed_information(self) -> Array:

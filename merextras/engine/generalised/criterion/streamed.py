@@ -190,8 +190,8 @@ class StreamedPoint(LaplacePoint):
         size = abs(self.deviance()) + self.criterion.table.n
         return float(NOISE * size + ROUNDING * self.modes.magnitude)
 
-    def gradient(self) -> Array:
-        """The derivative in x, (m,)."""
+    @cached_property
+    def _gradient(self) -> Array:
         criterion, found, effects = self.criterion, self.slopes, self._moved[0]
         theta = criterion.split(self.x)[0]
         through = np.zeros(criterion.table.p)
@@ -205,8 +205,8 @@ class StreamedPoint(LaplacePoint):
             parts.append(np.array([found.by_phi + moved]))
         return np.concatenate(parts)
 
-    def fixed_information(self) -> Array:
-        """``X'V^-1 X`` of the working model, (p, p)."""
+    @cached_property
+    def _fixed_information(self) -> Array:
         return columns.reduce(self.modes.factor, self.slopes.z_wx, self.slopes.gram).gram
 
     @property

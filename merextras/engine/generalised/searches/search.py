@@ -11,13 +11,14 @@ beta where these are clearly positive definite, else by the whole information.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from merextras.engine.generalised.criterion.laplace import Laplace, LaplacePoint
 from merextras.engine.generalised.searches.optimum import POSITIVE, Optimum, information
-from merextras.engine.generalised.searches.start import start
+from merextras.engine.generalised.searches.start import starts
 from merextras.engine.generalised.searches.steps import least_eigenvalue, newton_step, updated
 from merextras.engine.kernels.blocks import Array, BoolArray
 from merextras.engine.optimum import line
@@ -33,6 +34,8 @@ NEAR_ZERO, NEAR_BOUNDARY = 1e-4, 1e-3
 # A decrement after which the search goes on with a Hessian of its last point, and relative standard
 # deviations that may be on their way to zero, which take the search to its end without one.
 _CLOSE, _SMALL = 1e-9, 0.03
+# The decrement at which one of several searches is compared with the others.
+_NEAR_END = 1e-3
 # Steps with the last point's Hessian.
 _LAST_STEPS = 3
 # A least eigenvalue of a scaled Hessian that needs no other look.
@@ -260,19 +263,32 @@ def is_infinite_size(logarithm: float) -> bool:
 
 def optimise(
     criterion: Laplace,
-    x: Array | LaplacePoint | None = None,
+    x: Array | Sequence[LaplacePoint] | None = None,
     *,
     control: GlmmControl | None = None,
 ) -> Optimum:
-    """Find the optimum, from parameters, from a point, or a start by penalised quasi-likelihood."""
-    search = _Search(criterion, GlmmControl() if control is None else control)
-    begin = start(criterion) if x is None else x
-    point = begin if isinstance(begin, LaplacePoint) else criterion.at(begin)
+    """Find the optimum, from parameters, points, or starts by penalised quasi-likelihood.
+
+    From several points the search goes on where the best of them leads.
+    """
+    control = GlmmControl() if control is None else control
+    search = _Search(criterion, control)
+    begin = starts(criterion) if x is None else x
+    point = criterion.at(begin) if isinstance(begin, np.ndarray) else _best(search, begin)
     if not np.isfinite(point.deviance()):
         return _nowhere(search, point)
     point = search.inside(point) or point
     point, _, restarts = _settled(search, point)
     return _finished(search, search.canonical(point), restarts)
+
+
+def _best(search: _Search, points: Sequence[LaplacePoint]) -> LaplacePoint:
+    """Near the lowest of the optima to which these points lead."""
+    if len(points) == 1:
+        return points[0]
+    rough = replace(search.control, tolerance=_NEAR_END)
+    ends = [_Search(search.criterion, rough).climb(point)[0] for point in points]
+    return min(ends, key=lambda point: point.deviance())
 
 
 def pushes_inside(criterion: Laplace, point: LaplacePoint) -> bool:
@@ -288,7 +304,7 @@ def reoptimise(criterion: Laplace, x: Array, hessian: Array | None) -> Again:
     search = _Search(criterion, GlmmControl(tolerance=AGAIN))
     point = criterion.at(x)
     if not np.isfinite(point.deviance()):
-        point, hessian = start(criterion), None
+        point, hessian = _best(search, starts(criterion)), None
     if not np.isfinite(point.deviance()):
         return Again(point, False)
     point, decrement, _ = _settled(search, point, hessian)

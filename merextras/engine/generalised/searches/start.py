@@ -7,7 +7,7 @@ the second near its optimum: a start, not an estimate.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import scipy.linalg as la
@@ -32,15 +32,25 @@ INSIDE, PLAIN = 0.1, (0.5, 0.1)
 _TOLERANCE, _STEPS = 1e-3, 8
 
 
-def start(criterion: Laplace) -> LaplacePoint:
-    """The first of several starts at which the criterion exists; else the last of them."""
-    point = None
-    for x in _candidates(criterion):
+def starts(criterion: Laplace) -> list[LaplacePoint]:
+    """Where to begin: one point for a concave log-density, else all that are known.
+
+    What is not concave in eta may have several optima, to which different starts lead. A point at
+    which the criterion does not exist is alone.
+    """
+    return usable(criterion, _candidates(criterion))
+
+
+def usable(criterion: Laplace, candidates: Iterable[Array]) -> list[LaplacePoint]:
+    """The first of the candidates at which the criterion exists, or all that do, as in `starts`."""
+    found: list[LaplacePoint] = []
+    nowhere: list[LaplacePoint] = []
+    for x in candidates:
         point = criterion.at(x)
-        if np.isfinite(point.deviance()):
+        (found if np.isfinite(point.deviance()) else nowhere).append(point)
+        if found and criterion.family.concave:
             break
-    assert point is not None
-    return point
+    return found or nowhere[-1:]
 
 
 def _candidates(criterion: Laplace) -> Iterator[Array]:

@@ -8,8 +8,15 @@ import numpy as np
 import scipy.linalg as la
 
 from merextras.engine.elimination.plan import prepare
-from merextras.engine.generalised.criterion.streamed import StreamedLaplace, StreamedPoint
-from merextras.engine.generalised.searches.start import INSIDE, PLAIN, linear_fit, working_response
+from merextras.engine.generalised.criterion.laplace import LaplacePoint
+from merextras.engine.generalised.criterion.streamed import StreamedLaplace
+from merextras.engine.generalised.searches.start import (
+    INSIDE,
+    PLAIN,
+    linear_fit,
+    usable,
+    working_response,
+)
 from merextras.engine.kernels.blocks import Array
 from merextras.engine.optimum.criterion import Criterion
 from merextras.engine.optimum.start import moments
@@ -19,18 +26,9 @@ from merextras.engine.products.effects import EffectBasis
 from merextras.engine.solution.pls import Solution
 
 
-def streamed_start(criterion: StreamedLaplace) -> StreamedPoint:
-    """The first of several starts at which the criterion exists; else the last of them.
-
-    Two passes, and those of an evaluation.
-    """
-    point = None
-    for x in _candidates(criterion):
-        point = criterion.at(x)
-        if np.isfinite(point.deviance()):
-            break
-    assert point is not None
-    return point
+def streamed_starts(criterion: StreamedLaplace) -> list[LaplacePoint]:
+    """Where to begin, as in `starts`; two passes, and those of an evaluation for each point."""
+    return usable(criterion, _candidates(criterion))
 
 
 def _candidates(criterion: StreamedLaplace) -> Iterator[Array]:
@@ -38,15 +36,20 @@ def _candidates(criterion: StreamedLaplace) -> Iterator[Array]:
     if found is not None:
         yield found
     family, cov, table = criterion.family, criterion.covariances, criterion.table
-    guess, ones, mean, phi = np.zeros(table.p), np.zeros(table.p), 0.0, np.zeros(family.n_phi)
+    guess, ones, mean, near = np.zeros(table.p), np.zeros(table.p), 0.0, np.zeros(family.n_phi)
     for part in table.parts():
         first = part.family.guess()
         eta = first - part.offset
         guess += part.x.T @ (part.counts * eta)
         ones += part.x.T @ part.counts
         mean += float(part.counts @ eta) / table.n
-        phi += part.family.phi_of(0.5, first, part.counts) * (np.sum(part.counts) / table.n)
-    for beta in (guess, mean * ones):
+        near += part.family.phi_of(0.5, first, part.counts) * (np.sum(part.counts) / table.n)
+    # Around one number the responses vary more than around what each of them suggests.
+    far = np.zeros(family.n_phi)
+    for part in table.parts():
+        one = part.offset + mean
+        far += part.family.phi_of(0.5, one, part.counts) * (np.sum(part.counts) / table.n)
+    for beta, phi in ((guess, near), (mean * ones, far)):
         for size in PLAIN:
             theta = cov.from_covariances([size**2 * np.eye(k) for k in cov.ks])
             yield np.concatenate([theta, beta, phi])

@@ -11,7 +11,7 @@ from merextras.engine.elimination.plan import Plan
 from merextras.engine.generalised.criterion.streamed import StreamedLaplace
 from merextras.engine.generalised.rows.passes import StreamedTable
 from merextras.engine.generalised.searches.search import GlmmControl, optimise
-from merextras.engine.generalised.searches.streamed_start import streamed_start
+from merextras.engine.generalised.searches.streamed_start import streamed_starts
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.exceptions import UnsupportedModelError
 from merextras.foundation.memory import available_memory
@@ -78,14 +78,14 @@ def fit_chunks(
     table = StreamedTable(read_cells, design.products, announce=announce)
     none = np.empty(0)
     criterion = StreamedLaplace(table, choice.of(none, none), design.covariances)
-    start = streamed_start(criterion)
+    points = streamed_starts(criterion)
     theta = control.start_for(design.covariances.n)
     if theta is not None:
-        x = start.x.copy()
+        x = points[0].x.copy()
         x[: len(theta)] = criterion.own_theta(theta)
-        start = criterion.at(x)
+        points = [criterion.at(x)]
     engine = GlmmControl(max(control.tolerance, 1e-14), control.max_iterations)
-    optimum = optimise(criterion, start, control=engine)
+    optimum = optimise(criterion, points, control=engine)
     if np.isfinite(optimum.point.deviance()):
         _ = optimum.hessian, optimum.point.fixed_information()
     fit = GlmmFit(design, found.response, choice, optimum, made.n_dropped, control)  # type: ignore[arg-type]

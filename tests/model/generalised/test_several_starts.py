@@ -1,0 +1,50 @@
+"""Log-densities that are not concave: the best of the optima to which several starts lead."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from glmer_designs import design
+
+import merextras as mx
+from merextras.engine.generalised.searches.search import optimise
+from merextras.engine.generalised.searches.start import starts
+
+#: One start alone ended 700, 0.01 and 440 above the best, and said that it had converged.
+SEEDS = (29, 57, 89)
+
+
+def fit(seed):
+    formula, data, family = design(seed)
+    return mx.glmer(formula, data, family)
+
+
+@pytest.mark.filterwarnings("ignore::merextras.exceptions.SingularFitWarning")
+@pytest.mark.parametrize("seed", SEEDS)
+def test_no_other_start_leads_lower(seed):
+    m, rng = fit(seed), np.random.default_rng(seed)
+    criterion, x, ends = m.laplace.criterion, m.laplace.x, []
+    for size in np.repeat([0.1, 0.5, 1.0], 4):
+        elsewhere = x + size * rng.normal(size=len(x)) * (np.abs(x) + 0.1)
+        elsewhere[0] = abs(elsewhere[0])
+        found = optimise(criterion, elsewhere)
+        if found.converged:
+            ends.append(found.point.deviance())
+    assert m.optimum.converged
+    assert m.deviance() <= min(ends) + 1e-6 * (1.0 + abs(m.deviance()))
+
+
+@pytest.mark.filterwarnings("ignore::merextras.exceptions.SingularFitWarning")
+@pytest.mark.parametrize("seed", SEEDS)
+def test_one_start_alone_would_end_higher(seed):
+    m = fit(seed)
+    points = starts(m.laplace.criterion)
+    assert len(points) > 1
+    alone = [optimise(m.laplace.criterion, [point]).point.deviance() for point in points]
+    assert max(alone) > m.deviance() + 1e-3
+    assert min(alone) == pytest.approx(m.deviance(), abs=1e-6)
+
+
+def test_a_concave_log_density_has_one_start():
+    m = mx.glmer("cbind(incidence, size - incidence) ~ period + (1|herd)", mx.load_dataset("cbpp"))
+    assert len(starts(m.laplace.criterion)) == 1

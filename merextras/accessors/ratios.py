@@ -1,4 +1,4 @@
-"""Whether exponentials of a model's effects are ratios, of odds or of rates."""
+"""Check that exponentiated effects are ratios, of odds or of rates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether residuals and random effects look normal."""
+"""Tests of normality of the residuals and of the random effects."""
 
 from __future__ import annotations
 

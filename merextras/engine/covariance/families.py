@@ -1,4 +1,4 @@
-"""Whether the covariances of one structure are among those of another."""
+"""Inclusion among covariance structures: is each covariance of one also of the other?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where rows come from: anything that can be gone through several times, chunk by chunk."""
+"""Sources of rows: anything that can be read several times, chunk by chunk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Inclusion among covariance structures: is each covariance of one also of the other?"""
+"""Inclusion of covariance structures: whether each covariance of one is one of another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the result objects share."""
+"""Base classes and number formats shared by the results."""
 
 from __future__ import annotations
 

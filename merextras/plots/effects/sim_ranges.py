@@ -1,4 +1,4 @@
-"""Points and ranges of simulated effects, and which ranges exclude zero, for their plots."""
+"""Points and ranges of simulated effects, and the values these exclude, for the plots."""
 
 from __future__ import annotations
 

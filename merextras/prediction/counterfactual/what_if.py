@@ -1,4 +1,4 @@
-"""What cases would be if they belonged to other groups, or had other values."""
+"""Predictions for cases moved to other groups, or given other values."""
 
 from __future__ import annotations
 

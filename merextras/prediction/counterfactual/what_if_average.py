@@ -1,4 +1,4 @@
-"""What cases would be on average in other groups, or with other values."""
+"""Average predictions for cases moved to other groups, or given other values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What groups of low, middle and high rank mean for a case: merTools' ``REimpact``."""
+"""Average predictions over groups of low, middle and high rank: merTools' ``REimpact``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a model without rows says of each row: another pass over the data."""
+"""Row-wise values of a model without rows, by another pass over the data."""
 
 from __future__ import annotations
 

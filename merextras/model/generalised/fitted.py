@@ -27,13 +27,11 @@ from merextras.exceptions import ConvergenceWarning, MerextrasError
 from merextras.foundation.aliases import Array
 from merextras.model.design.design import RowDesign
 from merextras.model.generalised.families import FamilyChoice
-from merextras.model.generalised.mode_blocks import ModeBlocks
 from merextras.model.generalised.responses.response import Response
 from merextras.model.generalised.whole_fit import GlmmFit
 from merextras.model.state.control import LmerControl
 from merextras.model.state.fitted import FittedModel, Origin
 from merextras.model.state.linear_only import linear_only
-from merextras.model.state.posterior import Posterior
 
 
 class FittedGlmm(FittedModel):
@@ -315,11 +313,6 @@ class FittedGlmm(FittedModel):
         """Covariance of the fixed effects, (p, p): from the observed information of all."""
         transform = self.laplace.criterion.table.transform
         return np.asarray(transform @ self.basis_covariance @ transform.T)
-
-    @property
-    def posterior(self) -> Posterior:
-        """Covariances of the random effects given the data and the parameters."""
-        return Posterior(1.0, ModeBlocks(self.laplace))
 
     @property
     def eta(self) -> Array:

@@ -2,7 +2,7 @@
 
 Read `control` (how a model is fitted), `fitted` (the fitted model that all verbs read), `fitting`
 (a design, or a model again), `identified` (what a fit needs of the data), `size` (what it will
-take), `posterior` (covariances of the random effects given the data). What a kind of model is not:
+take). What a kind of model is not:
 `penalised` (a maximum likelihood estimate, where there is a prior), `linear_only` and `one_sigma`
 (verbs that need a linear model, or one residual variance).
 """

@@ -16,7 +16,6 @@ from merextras.engine.solution.pls import Solution
 from merextras.foundation.aliases import Array
 from merextras.model.design.design import Design
 from merextras.model.state.control import LmerControl
-from merextras.model.state.posterior import Posterior
 
 M = TypeVar("M", bound="FittedModel")
 
@@ -226,11 +225,6 @@ class FittedModel:
         Of a generalised model the linear model of the working response at the mode.
         """
         return self.solution
-
-    @property
-    def posterior(self) -> Posterior:
-        """Covariances of the random effects given the data and the parameters."""
-        return Posterior(self.solution.sigma2, self.solution)
 
     @property
     def relative_theta(self) -> Array:

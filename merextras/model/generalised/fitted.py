@@ -32,6 +32,7 @@ from merextras.model.generalised.whole_fit import GlmmFit
 from merextras.model.state.control import LmerControl
 from merextras.model.state.fitted import FittedModel, Origin
 from merextras.model.state.linear_only import linear_only
+from merextras.model.state.link import Link
 
 
 class FittedGlmm(FittedModel):
@@ -82,6 +83,11 @@ class FittedGlmm(FittedModel):
             # Without rows it is that of no response: means, links and dispersion.
             return criterion.family
         return self.choice.of(self.response.y, self.response.trials)
+
+    @property
+    def _link(self) -> Link:
+        """How means follow from linear predictors."""
+        return Link(self.choice.link, self.engine_family.mean, self.engine_family.mean_slope)
 
     @property
     def solution(self) -> Solution:
@@ -278,7 +284,7 @@ class FittedGlmm(FittedModel):
             rows[:, n + p :] = by_phi
         return rows
 
-    def require_information(self) -> None:
+    def _require_information(self) -> None:
         """Refuse what is drawn around the estimate where there is no distribution around it.
 
         Raises

@@ -20,7 +20,7 @@ from merextras.prediction.cases.reassign import check_cases
 from merextras.prediction.cases.reassigned_rows import offsets, reassigned_rows, variances
 from merextras.prediction.combinations.combination import Combination
 from merextras.prediction.combinations.prediction_variance import relative_variances
-from merextras.prediction.combinations.response_scale import ends, inverse_link, linearised
+from merextras.prediction.combinations.response_scale import ends, linearised
 from merextras.prediction.ranks.expected_rank import percentiles, ranks_of
 from merextras.results.base import Table
 
@@ -243,7 +243,7 @@ def _averages(
     n_cases = len(rows) // n_levels
     means = linearised(model, Combination.of_rows(rows).shifted(offset))
     fit = rows.estimates(model.joint) + offset
-    fit = inverse_link(model)(fit)
+    fit = model._link.mean(fit)
     weight = _weights(model, rows, means, weights).reshape(n_cases, n_levels)
     case, place = np.nonzero(np.broadcast_to(bins >= 0, weight.shape))
     target, source = case * n_bins + bins[place], case * n_levels + place

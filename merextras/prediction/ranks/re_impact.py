@@ -167,7 +167,7 @@ def re_impact(
             "generalised model does not have; weights='precision' or 'equal'"
         )
     level = check_level(level)
-    asked = _checked(breaks)
+    asked = _bins_or_edges(breaks)
     check_cases(model.design, newdata, effect.group, "newdata")
     shift = np.broadcast_to(offsets(model, newdata), len(newdata))
     levels = model.design.terms[effect.term].levels
@@ -199,7 +199,7 @@ def re_impact(
     return Table.of(pd.DataFrame({name: pd.Series(values) for name, values in columns.items()}))
 
 
-def _checked(breaks: object) -> int | Array:
+def _bins_or_edges(breaks: object) -> int | Array:
     """The number of bins, or their edges."""
     if isinstance(breaks, (int, np.integer)) and not isinstance(breaks, bool):
         if breaks >= 2:

@@ -1,4 +1,4 @@
-"""What a case says about its model, in the forms the packages want it."""
+"""The model of a case, in the forms that the packages want it."""
 
 from __future__ import annotations
 

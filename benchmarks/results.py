@@ -1,4 +1,4 @@
-"""What one package did on one case."""
+"""Measurements of one package on one case."""
 
 from __future__ import annotations
 

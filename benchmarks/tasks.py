@@ -1,4 +1,4 @@
-"""What is timed: the fit, or something that is asked of a fit made beforehand."""
+"""Timed tasks: the fit, or something that is asked of a fit made beforehand."""
 
 from __future__ import annotations
 

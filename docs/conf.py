@@ -1,4 +1,4 @@
-"""How the documentation is built: ``python -m sphinx -W --keep-going docs docs/_build``.
+"""Settings of Sphinx: ``python -m sphinx -W --keep-going docs docs/_build``.
 
 Nothing is executed and nothing is fetched: the notebooks carry their outputs.
 """

@@ -1,4 +1,4 @@
-"""What comes from R's arm, in one place: ``mx.arm.sim(m)`` is ``mx.sim(m)``.
+"""Functions of R's arm in one namespace: ``mx.arm.sim(m)`` is ``mx.sim(m)``.
 
 ========================  ==========================================================================
 ``arm::display``          `display`, `fast_display`

@@ -1,4 +1,4 @@
-"""What comes from R's merTools, in one place: ``mx.mertools.re_impact(m)`` is ``mx.re_impact(m)``.
+"""Functions of R's merTools in one namespace: ``mx.mertools.draw(m)`` is ``mx.draw(m)``.
 
 ==========================  ========================================================================
 intervals of predictions    `predict_interval`

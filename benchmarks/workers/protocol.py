@@ -1,4 +1,4 @@
-"""What the Python workers share: reading a case, timing a task, and telling the parent.
+"""Tools shared by the Python workers: reading a case, timing a task, and telling the parent.
 
 A worker is started as ``python -m benchmarks.workers.<name> FOLDER TASK REPEAT SECONDS``. It
 prints a JSON line when it is ready, one after the first run of the task, and one at the end. Only

@@ -1,4 +1,4 @@
-"""What lme4's accessors return, from a fitted model.
+"""lme4's accessors, as functions of a fitted model.
 
 Read `estimates` (fixed effects, conditional modes, coefficients, covariances), `rows` (fitted
 values and residuals), `likelihood` (with AIC and its kin), `description` (formula, frame,

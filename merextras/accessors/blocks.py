@@ -1,4 +1,4 @@
-"""How the engine sees the model: its blocks and their memory."""
+"""The engine's block structure of a model, with the memory of each block."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the model is: its formula, frame, matrices and kind."""
+"""Formula, model frame, design matrices and kind of a fitted model."""
 
 from __future__ import annotations
 

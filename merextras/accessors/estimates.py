@@ -190,19 +190,20 @@ def _modes(model: FittedModel, factor: str) -> pd.DataFrame:
 
 
 def _post_var(model: FittedModel, factor: str) -> Array:
-    terms, posterior = model.design.terms_of(factor), model.posterior
+    """Covariances of a factor's effects by level given the data and the parameters, (J, k, k)."""
+    terms, solution = model.design.terms_of(factor), model.working
     sizes = [model.design.terms[t].k for t in terms]
     ends = np.cumsum(sizes)
     out = np.zeros((len(model.design.terms[terms[0]].levels), ends[-1], ends[-1]))
     for a, t in enumerate(terms):
         rows = slice(ends[a] - sizes[a], ends[a])
-        out[:, rows, rows] = posterior.conditional(t)
+        out[:, rows, rows] = solution.conditional(t)
         for b, s in enumerate(terms[:a]):
-            between = posterior.between(s, t)
+            between = solution.between(s, t)
             cols = slice(ends[b] - sizes[b], ends[b])
             out[:, cols, rows] = between
             out[:, rows, cols] = np.swapaxes(between, 1, 2)
-    return out
+    return np.asarray(solution.sigma2 * out)
 
 
 def _slopes(model: FittedModel) -> list[Array]:

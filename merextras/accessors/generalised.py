@@ -1,4 +1,4 @@
-"""What lme4's accessors return of a generalised model."""
+"""lme4's accessors for generalised models: family, weights, call, residuals."""
 
 from __future__ import annotations
 

@@ -1,10 +1,9 @@
-"""Whether exponentials of a model's effects are ratios, of odds or of rates."""
+"""Check that exponentiated effects are ratios, of odds or of rates."""
 
 from __future__ import annotations
 
 from merextras.exceptions import InvalidArgumentError
 from merextras.foundation.arguments import check_flag
-from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.state.fitted import FittedModel
 from merextras.results.means.transformed import RATIOS
 
@@ -19,7 +18,7 @@ def check_ratio(model: FittedModel, wanted: object, argument: str) -> bool:
     """
     if not check_flag(wanted, argument):
         return False
-    link = model.choice.link if isinstance(model, FittedGlmm) else "identity"
+    link = model._link.name
     if link not in RATIOS:
         raise InvalidArgumentError(
             f"{argument}=True: with link {link!r} the exponential of an effect is no ratio; it is "

@@ -1,4 +1,4 @@
-"""What can be set on the page, as data."""
+"""Descriptions of the page's input controls, as plain data."""
 
 from __future__ import annotations
 

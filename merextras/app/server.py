@@ -1,4 +1,4 @@
-"""What the page shows when something is set."""
+"""The page's reactive outputs: tables, notes and figures after a change of a control."""
 
 from __future__ import annotations
 

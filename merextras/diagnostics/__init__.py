@@ -1,4 +1,4 @@
-"""What to look at before a fit is trusted.
+"""Checks of a model before its fit is trusted.
 
 Rooms from the bottom up, which is also the order to read them in: `estimation` (is the fit an
 optimum?), `random_effects` (their dimension and shrinkage), `case_deletion` (leverage and

@@ -1,4 +1,4 @@
-"""What is computed from numbers alone: distributions and curves, on numpy, scipy and the engine.
+"""Distributions and curves computed from numbers alone, on numpy, scipy and the engine.
 
 `uncertainty` (linear functions of fixed effects, their standard errors and degrees of freedom),
 `degrees` (those degrees of freedom, from the variance's derivatives), `simultaneous` (studentised

@@ -87,7 +87,7 @@ def spectrum(x: Array, z: Any, sqrt_sigma: Array | None = None) -> Spectrum:
     UnsupportedModelError
         The columns of Z lie in the span of X.
     """
-    x, z, root = _checked(x, z, sqrt_sigma)
+    x, z, root = _checked_design(x, z, sqrt_sigma)
     basis = orthonormal(x)
     n, p = len(x), basis.shape[1]
     if _is_sparse(z):
@@ -130,7 +130,7 @@ def spectrum_of(products: CrossProducts, term: int = 0) -> Spectrum:
     return _of_diagonal(products.n, products.own[term][:, 0, 0] / unit**2, shared)
 
 
-def _checked(x: Array, z: Any, sqrt_sigma: Array | None) -> tuple[Array, Any, Array | None]:
+def _checked_design(x: Array, z: Any, sqrt_sigma: Array | None) -> tuple[Array, Any, Array | None]:
     x = np.asarray(x, dtype=float)
     z = z.astype(float) if _is_sparse(z) else np.asarray(z, dtype=float)
     root = None if sqrt_sigma is None else np.asarray(sqrt_sigma, dtype=float)

@@ -1,4 +1,4 @@
-"""What every room may stand on: argument checks, type aliases, and the machine around the package.
+"""Tools for every room: argument checks, type aliases, and the machine around the package.
 
 Read `aliases` (types of arrays) and `arguments` (checks of what a user gives) first; `rng`
 (generators), `frozen` (arrays that can't be changed) and `jobs` (work in parallel) are used by many

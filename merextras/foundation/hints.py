@@ -1,4 +1,4 @@
-"""What to write instead of a name that another package has: the messages of `AttributeError`.
+"""Suggestions in the messages of `AttributeError`, for names of other packages.
 
 The first guess of someone who comes from statsmodels, lme4, arm or merTools is that package's name.
 Three sources, asked in this order, answer it: the two tables below, which hold what has another

@@ -1,4 +1,4 @@
-"""What several fits of one model say together: means over the fits, and their spread."""
+"""Summaries over several fits of one model: means, and spread between fits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an R name stands for: a method, a function or an idiom of ours, and both keywords."""
+"""Translations of R names: a method, function or idiom of ours, with both spellings of keywords."""
 
 from __future__ import annotations
 

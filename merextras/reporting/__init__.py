@@ -1,4 +1,4 @@
-"""What is shown of a model: views of it, the report as one HTML file.
+"""Views of a model, and the report of them as one HTML file.
 
 A *view* is what one question about a model is answered with: tables, figures, notes, and the code
 that makes them again. The views are functions in `contents`, which know nothing of a page; the

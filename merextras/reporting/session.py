@@ -1,4 +1,4 @@
-"""What a result was made with."""
+"""Versions of Python, of the packages and of the system behind a result."""
 
 from __future__ import annotations
 

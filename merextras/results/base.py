@@ -1,11 +1,12 @@
-"""What the result objects share."""
+"""Base classes and number formats shared by the results."""
 
 from __future__ import annotations
 
 import html
 import shutil
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -48,7 +49,8 @@ class Table(pd.DataFrame):
 
     pandas leaves out the middle ones in a terminal, where statistics and p-values are. Nothing else
     differs, and an option of the user's own (``display.max_columns``) is obeyed. What is made of a
-    table, by ``round`` or ``head``, is one, too.
+    table, by ``round`` or ``head``, is one, too. A column that had another name goes on answering
+    to it for a release.
     """
 
     @property
@@ -61,6 +63,30 @@ class Table(pd.DataFrame):
         out = cls(frame)
         out.attrs = frame.attrs
         return out
+
+    def renamed(self, names: Mapping[str, str], *, until: str) -> Table:
+        """The same table, whose columns answer to the old of `names`, old -> new, with a warning.
+
+        Parameters
+        ----------
+        names : mapping old -> new
+        until : str
+            The release in which the old names end.
+        """
+        self.attrs["renamed"] = {old: (new, until) for old, new in names.items()}
+        return self
+
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, str) and key not in self.columns and "renamed" in self.attrs:
+            new, until = self.attrs["renamed"].get(key, (key, ""))
+            if new in self.columns:
+                warnings.warn(
+                    f"column {key!r} is called {new!r} now; the old name ends with release {until}",
+                    DeprecationWarning,
+                    stacklevel=2,
+                )
+                key = new
+        return super().__getitem__(key)
 
     def __repr__(self) -> str:
         if pd.get_option("display.max_columns") != 0:  # 0: as many as fit the terminal

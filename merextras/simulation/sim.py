@@ -16,7 +16,6 @@ from merextras.foundation.aliases import Array, IntArray, Rng
 from merextras.foundation.arguments import check_count
 from merextras.foundation.rng import as_generator
 from merextras.model.design.design import Design
-from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.replicates.simulation import SimResult
@@ -72,8 +71,7 @@ def draw_effects(
     given, see `posterior.joint.needed`.
     """
     estimate, modes, solution = model.fixed_estimates, model.modes, model.joint
-    if isinstance(model, FittedGlmm):
-        model.require_information()
+    model._require_information()
     sigma = draw_sigma(solution, solution.n - solution.p, n_sims, rng)
     levels = None if used is None else joint.needed(solution, used)
     beta = np.empty((n_sims, len(estimate)))
@@ -294,7 +292,7 @@ def sim_fitted(m: object, sims: SimResult) -> Array:
                     out, sims.ranef[factor][:, :, first + j], codes, term.rows.values[:, j]
                 )
             first += term.k
-    return model.engine_family.mean(out) if isinstance(model, FittedGlmm) else out
+    return model._link.mean(out)
 
 
 def _add_effects(out: Array, effects: Array, codes: IntArray, values: Array) -> None:

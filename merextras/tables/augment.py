@@ -75,7 +75,7 @@ def augment(m: object, data: pd.DataFrame | None = None, *, prefix: str = "") ->
     """
     model = as_fitted(m, generalised=True)
     design = model.design
-    frame = model_frame(model) if data is None else _checked(model, check_frame(data, "data"))
+    frame = model_frame(model) if data is None else _rows_of_fit(model, check_frame(data, "data"))
     made = _columns(model)
     made.columns = [f"{prefix}{name}" for name in made.columns]
     taken = [name for name in made.columns if name in frame.columns]
@@ -137,7 +137,7 @@ def _of_glmm(model: FittedGlmm, offset: Array) -> pd.DataFrame:
     )
 
 
-def _checked(model: FittedModel, data: pd.DataFrame) -> pd.DataFrame:
+def _rows_of_fit(model: FittedModel, data: pd.DataFrame) -> pd.DataFrame:
     """The data, whose rows must contain those of the fit."""
     design = model.design
     response = design.response

@@ -148,7 +148,7 @@ def tidy(
     model = as_fitted(m, generalised=True)
     how, level = check_ci(ci, level, ("wald", "profile", "bootstrap"))
     ratio = check_ratio(model, exponentiate, "exponentiate")
-    wanted = _checked(effects)
+    wanted = _wanted_effects(effects)
     check_choice(scales, ("sdcor", "vcov"), "scales")
     parts = {}
     name = "asymptotic" if ddf is None else ddf
@@ -182,7 +182,7 @@ def _as_ratios(table: pd.DataFrame) -> pd.DataFrame:
     return out.assign(std_error=out["std_error"] * out["estimate"])
 
 
-def _checked(effects: str | Sequence[str]) -> set[str]:
+def _wanted_effects(effects: str | Sequence[str]) -> set[str]:
     given = [effects] if isinstance(effects, str) else list(effects)
     for effect in given:
         if effect not in _EFFECTS:

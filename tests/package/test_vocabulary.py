@@ -152,3 +152,74 @@ def test_broom_s_own_names_are_not_old():
     found = mx.r.tidy(m, "fixed", conf_int=True, conf_level=0.9)
     pd.testing.assert_frame_equal(found, mx.tidy(m, "fixed", ci=0.9))
     assert "conf_low" not in mx.r.tidy(m, "fixed")
+
+
+def test_an_old_column_answers_under_its_new_name():
+    m = mx.lmer("Reaction ~ Days + (Days | Subject)", mx.load_dataset("sleepstudy"))
+    table = mx.check_predictions(m, n_sims=20, rng=1).table
+    assert list(table.columns) == ["statistic", "observed", "lower", "upper", "p_value"]
+    with pytest.warns(DeprecationWarning, match="column 'low' is called 'lower' now") as caught:
+        old = table.head(2)["low"]
+    assert caught[0].filename == __file__
+    pd.testing.assert_series_equal(old, table["lower"].head(2))
+    with pytest.raises(KeyError, match="lowest"):
+        table["lowest"]
+
+
+def test_a_grouping_factor_is_a_group_to_simulated_coefficients():
+    m = mx.lmer("Reaction ~ Days + (Days | Subject)", mx.load_dataset("sleepstudy"))
+    sims = mx.sim(m, n_sims=5, rng=1)
+    with pytest.warns(DeprecationWarning, match="factor= is called group= now") as caught:
+        old = sims.coef(factor="Subject")
+    assert caught[0].filename == __file__
+    assert (old == sims.coef("Subject")).all()
+    with pytest.raises(TypeError, match="'group'"):
+        sims.coef()
+
+
+#: Ends of intervals by other names than those of CONTRIBUTING.
+OTHER_ENDS = {"low", "high", "lwr", "upr", "ci_low", "ci_high", "lower_cl", "upper_cl", "ll", "ul"}
+
+
+def tables():
+    """Tables with intervals, of each kind, by what makes them."""
+    sleep = mx.load_dataset("sleepstudy")
+    m = mx.lmer("Reaction ~ Days + (Days | Subject)", sleep)
+    k = mx.lmer("Reaction ~ Days + (1 | Subject)", sleep)
+    cases = sleep.head(3)
+    boot = mx.bootstrap(k, n_sims=20, rng=1)
+    return {
+        "augment": mx.augment(m),
+        "bootstrap": boot.to_frame(),
+        "bootstrap.confint": boot.confint(),
+        "check_predictions": mx.check_predictions(m, n_sims=20, rng=1).table,
+        "confint": m.confint(method="wald"),
+        "contest": mx.contest(m, "Days = 10", joint=False),
+        "cross_validate": mx.cross_validate(m, rng=1).rows,
+        "emmeans": mx.emmeans(m, "Days").to_frame(),
+        "emtrends": mx.emtrends(m, None, "Days").to_frame(),
+        "expected_rank": mx.expected_rank(m),
+        "icc": mx.icc(k, ci="bootstrap", n_sims=20, rng=1).to_frame(),
+        "lm_list": mx.lm_list("Reaction ~ Days | Subject", sleep).confint(),
+        "predict": m.predict(sleep, interval="prediction"),
+        "predict_interval": mx.predict_interval(m, cases, n_sims=20, rng=1),
+        "profile.confint": k.profile().confint(),
+        "r2": mx.r2(k, ci="bootstrap", n_sims=20, rng=1).to_frame(),
+        "re_impact": mx.re_impact(m, cases),
+        "re_margins": mx.re_margins(m, cases),
+        "tidy": mx.tidy(m, ci="wald"),
+        "variance_decomposition": mx.variance_decomposition(k, ci="bootstrap", n_sims=20, rng=1),
+        "what_if": mx.what_if(m, cases, "Subject"),
+        "what_if_average": mx.what_if_average(m, cases, "Subject"),
+        "what_if_spread": mx.what_if_spread(m, cases, "Subject"),
+    }
+
+
+def test_ends_of_intervals_have_one_name_in_predictions_and_one_elsewhere():
+    predictions = {"predict", "predict_interval", "what_if", "what_if_average", "what_if_spread"}
+    predictions |= {"re_impact", "re_margins", "cross_validate", "check_predictions"}
+    for name, table in tables().items():
+        columns = {str(column) for column in table.columns}
+        assert not OTHER_ENDS & {column.lower() for column in columns}, name
+        assert ({"lower", "upper"} <= columns) == (name in predictions), name
+        assert not (name in predictions and {"conf_low", "conf_high", "estimate"} & columns), name

@@ -1,4 +1,4 @@
-"""Whether counts and proportions vary more, or are zero more often, than a model has it."""
+"""Checks of overdispersion and of too many zeros, for counts and proportions."""
 
 from __future__ import annotations
 

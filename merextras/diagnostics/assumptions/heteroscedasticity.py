@@ -1,4 +1,4 @@
-"""Whether the residual variance changes with the fitted value."""
+"""A score test of constant residual variance along the fitted values."""
 
 from __future__ import annotations
 

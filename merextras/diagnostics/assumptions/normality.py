@@ -1,4 +1,4 @@
-"""Whether residuals and random effects look normal."""
+"""Tests of normality of the residuals and of the random effects."""
 
 from __future__ import annotations
 
@@ -153,9 +153,10 @@ def _residuals(model: FittedModel) -> _Tested:
 def _random(model: FittedModel) -> list[tuple[object, ...]]:
     """A row per effect of every term."""
     rows: list[tuple[object, ...]] = []
+    solution = model.working
     for t, term in enumerate(model.design.terms):
         prior = np.diag(model.covariances[t])
-        spread = prior - np.einsum("jkk->jk", model.posterior.conditional(t))
+        spread = prior - np.einsum("jkk->jk", solution.sigma2 * solution.conditional(t))
         for k, name in enumerate(term.names):
             if prior[k] <= 0.0:
                 found = (0, np.nan, np.nan, np.nan, np.nan, "", "its variance is zero")

@@ -17,6 +17,7 @@ from merextras.model.generalised.again import drawn
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
+from merextras.results.base import Table
 from merextras.results.checks.prediction_check import PredictionCheck
 
 __all__ = ["check_predictions"]
@@ -51,7 +52,7 @@ def check_predictions(
     -------
     PredictionCheck
         The table has mean, standard deviation, smallest and largest value and skewness of the
-        response: `observed`, the interval `low` to `high` of the simulated ones (level
+        response: `observed`, the interval `lower` to `upper` of the simulated ones (level
         ``1 - alpha``) and a two-sided `p_value`, at least 1 / (n_sims + 1). `grid`, `observed` and
         `simulated` are densities, which `plot_model_check` draws.
 
@@ -129,8 +130,10 @@ def _table(observed: Array, drawn: Array, alpha: float) -> pd.DataFrame:
     above, below = np.sum(drawn >= observed, axis=0), np.sum(drawn <= observed, axis=0)
     p = np.minimum(2.0 * (np.minimum(above, below) + 1.0) / (n_sims + 1.0), 1.0)
     limits = np.quantile(drawn, [0.5 * alpha, 1.0 - 0.5 * alpha], axis=0)
-    columns = {"statistic": _STATISTICS, "observed": observed, "low": limits[0], "high": limits[1]}
-    return pd.DataFrame({**columns, "p_value": np.where(np.isfinite(observed), p, np.nan)})
+    columns = {"statistic": _STATISTICS, "observed": observed}
+    columns |= {"lower": limits[0], "upper": limits[1]}
+    columns["p_value"] = np.where(np.isfinite(observed), p, np.nan)
+    return Table(columns).renamed({"low": "lower", "high": "upper"}, until="0.2")
 
 
 def _edges(y: Array) -> tuple[Array, float]:

@@ -139,15 +139,15 @@ def influence(
 
 def dfbeta(influence: Influence) -> pd.DataFrame:
     """Change of each fixed effect by deletion, lme4's ``dfbeta``: `Influence.dfbeta`."""
-    return _checked(influence).dfbeta()
+    return _as_influence(influence).dfbeta()
 
 
 def dfbetas(influence: Influence) -> pd.DataFrame:
     """Change over the standard error without the group, lme4's ``dfbetas``: `Influence.dfbetas`."""
-    return _checked(influence).dfbetas()
+    return _as_influence(influence).dfbetas()
 
 
-def _checked(influence: object) -> Influence:
+def _as_influence(influence: object) -> Influence:
     if not isinstance(influence, Influence):
         raise InvalidArgumentError(
             f"influence: expected what m.influence() returned, got {type(influence).__name__}"

@@ -1,4 +1,4 @@
-"""What each row does to its own fitted value: leverages, and what is made of them."""
+"""Leverages, studentised residuals and Cook's distances."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a fit is at its optimum: gradient, Hessian, bounds."""
+"""The convergence check of a fit: gradient, Hessian, bounds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a generalised model's fit is at its optimum."""
+"""The convergence check of a generalised model's fit."""
 
 from __future__ import annotations
 

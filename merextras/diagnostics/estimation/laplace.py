@@ -1,4 +1,4 @@
-"""How far Laplace's approximation is from the likelihood itself."""
+"""The error of Laplace's approximation, measured by adaptive quadrature."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a covariance of the random effects has lost rank, and where."""
+"""Detection of singular covariances of the random effects."""
 
 from __future__ import annotations
 

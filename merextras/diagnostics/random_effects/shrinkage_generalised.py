@@ -1,4 +1,4 @@
-"""What each level of a generalised model says alone, and all of them without random effects."""
+"""Estimates of a generalised model without pooling (each level alone) and with complete pooling."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the covariances of one structure are among those of another."""
+"""Inclusion of covariance structures: whether each covariance of one is one of another."""
 
 from __future__ import annotations
 

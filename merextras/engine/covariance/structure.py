@@ -1,4 +1,4 @@
-"""What the engine asks of the covariance of one random-effects term.
+"""The interface of a covariance structure: the covariance of one term as the engine uses it.
 
 ``b_j ~ N(0, sigma**2 G)`` for each level j of the term, and ``G = Lambda Lambda'`` is a function of
 the term's parameters theta. The engine needs some square root Lambda, its derivatives, and the way

@@ -1,4 +1,4 @@
-"""How structures are written in a formula: ``us diag cs ar1``, each with one keyword."""
+"""Spellings of structures in formulas: ``us diag cs ar1``, each with one keyword."""
 
 from __future__ import annotations
 

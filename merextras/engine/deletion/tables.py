@@ -1,4 +1,4 @@
-"""What is deleted from what: the rows of a model, the deletions, and the fit to all rows."""
+"""The inputs of case deletion: a model's rows, the sets to delete, and the fit to all rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the data can tell variances apart: the rank of the covariance's derivatives.
+"""Identifiability of the variances: the rank of the covariance's derivatives.
 
 The covariance of the observations is linear in the elements g of the terms' covariances and in
 sigma**2, ``V = sigma**2 W^-1 + sum_i g_i V_i`` with ``V_i = Z_t E_i Z_t'``, E_i a way in which the

@@ -1,4 +1,4 @@
-"""What blocks a plan has, of which kind and how large."""
+"""The blocks of a plan: their kinds, sizes and memory."""
 
 from __future__ import annotations
 

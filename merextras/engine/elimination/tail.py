@@ -1,4 +1,4 @@
-"""What the terms that are not eliminated by levels, the tail, must be able to do.
+"""The interface of the tail, the terms that are not eliminated level by level.
 
 Everything but the tail's own files sees it through these three: what is known before theta
 (`TailSystem`), the tail eliminated at a theta (`TailFactor`) and its conditional covariance

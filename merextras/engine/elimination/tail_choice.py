@@ -1,4 +1,4 @@
-"""Whether the Schur complement of the tail is made dense or sparse, before anything is made.
+"""The choice between a dense and a sparse Schur complement of the tail, made before either exists.
 
 Sparse is worth its bookkeeping where the tail is large and its factors cross locally. What decides
 is a rough count of seconds a factorisation.

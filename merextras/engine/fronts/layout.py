@@ -1,4 +1,4 @@
-"""Where each number of a sparse matrix stands in the fronts: worked out once for all theta."""
+"""The place of each number of a sparse matrix in the fronts, worked out once for all theta."""
 
 from __future__ import annotations
 

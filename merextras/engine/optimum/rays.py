@@ -1,4 +1,4 @@
-"""Where the random effects can explain the response exactly, along certain directions only.
+"""A search for directions along which the random effects can explain the response exactly.
 
 A covariance of lower rank, ``G = S**2 U U'``, has fewer effects, and their span depends on U: with
 as many free directions as the span lacks dimensions, for some U the response is in it. There the

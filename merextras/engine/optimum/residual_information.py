@@ -1,4 +1,4 @@
-"""What Satterthwaite's method needs of a criterion whose residual variances differ by strata."""
+"""Derivatives for Satterthwaite's method where residual variances differ by strata."""
 
 from __future__ import annotations
 

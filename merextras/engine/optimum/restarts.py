@@ -1,4 +1,4 @@
-"""Where else to look for the optimum, and when: a deviance may have several minima.
+"""Further starts of the search, and when to use them: a deviance may have several minima.
 
 As a rule in small or unbalanced designs: one with a variance at zero and one inside, or one for
 each effect that can take the same variation. A search that started near a minimum and ended inside

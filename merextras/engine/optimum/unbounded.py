@@ -1,4 +1,4 @@
-"""Whether a criterion has no minimum: it falls, or stays, as the residual variance goes to zero.
+"""Detection of criteria without a minimum: level or falling as sigma**2 goes to zero.
 
 So it does where the random effects can explain the response exactly. Far out the deviance is
 ``c - 2 m log(scale)`` of all that is large, m an integer: zero on a plateau, more where it falls

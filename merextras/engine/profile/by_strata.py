@@ -18,14 +18,14 @@ from merextras.engine.kernels.blocks import Array
 from merextras.engine.optimum import line
 from merextras.engine.products.strata import Strata
 from merextras.engine.profile.charts import Target
-from merextras.engine.profile.constrained import Problem, Reached, minimum
+from merextras.engine.profile.constrained import ProfileProblem, Reached, minimum
 
 _MAX_ITERATIONS = 60
 # On twice the deviance still to be gained, at which omega is left as it is.
 _TOLERANCE = 1e-10
 
 
-class StrataProblem(Problem):
+class StrataProblem(ProfileProblem):
     """A target of strata's products.
 
     Parameters

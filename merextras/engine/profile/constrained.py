@@ -72,7 +72,7 @@ class Reached:
 class Spot:
     """A model in a chart, with its derivatives on demand."""
 
-    problem: Problem
+    problem: ProfileProblem
     u: float
     z: Array
     w: Array
@@ -124,7 +124,7 @@ class Spot:
         return np.asarray(out)
 
 
-class Problem:
+class ProfileProblem:
     """A target of a system, and what was learned of its curvature on the way.
 
     Attributes
@@ -166,7 +166,7 @@ class Problem:
             )
 
 
-def minimum(problem: Problem, u: float, z: Array) -> Reached:
+def minimum(problem: ProfileProblem, u: float, z: Array) -> Reached:
     """The least deviance with the parameter at u; two or three factorisations from a good start."""
     spot, converged = _newton(problem, problem.at(u, z))
     for _ in range(_MAX_RESTARTS):
@@ -178,7 +178,7 @@ def minimum(problem: Problem, u: float, z: Array) -> Reached:
     return _reached(problem, spot, converged)
 
 
-def _newton(problem: Problem, spot: Spot) -> tuple[Spot, bool]:
+def _newton(problem: ProfileProblem, spot: Spot) -> tuple[Spot, bool]:
     for _ in range(_MAX_ITERATIONS):
         if not np.isfinite(spot.deviance) or not np.all(np.isfinite(spot.hessian)):
             return spot, False
@@ -195,7 +195,7 @@ def _newton(problem: Problem, spot: Spot) -> tuple[Spot, bool]:
     return spot, False
 
 
-def _reached(problem: Problem, spot: Spot, converged: bool) -> Reached:
+def _reached(problem: ProfileProblem, spot: Spot, converged: bool) -> Reached:
     if not converged:
         nothing = np.full(len(spot.z), np.nan)
         return Reached(spot.u, spot.z, spot.deviance, np.nan, np.nan, nothing, spot.model, False)
@@ -208,7 +208,7 @@ def _reached(problem: Problem, spot: Spot, converged: bool) -> Reached:
     return Reached(spot.u, spot.z, left, slope, curvature, tangent, spot.model, True)
 
 
-def _line_search(problem: Problem, spot: Spot, step: Array, decrement: float) -> Spot | None:
+def _line_search(problem: ProfileProblem, spot: Spot, step: Array, decrement: float) -> Spot | None:
     def trial(length: float) -> tuple[Spot, float]:
         reached = problem.at(spot.u, spot.z + length * step)
         return reached, reached.deviance
@@ -223,7 +223,7 @@ def _inverse(hessian: Array) -> Array:
     return np.asarray(root @ root.T)
 
 
-def _step_inside(problem: Problem, spot: Spot) -> Spot | None:
+def _step_inside(problem: ProfileProblem, spot: Spot) -> Spot | None:
     """Return a better spot inside, if a variance is at zero that should not be."""
     target = problem.target
     if not np.isfinite(spot.deviance):
@@ -245,7 +245,7 @@ def _step_inside(problem: Problem, spot: Spot) -> Spot | None:
     return None
 
 
-def _grown(problem: Problem, spot: Spot, t: int, slope: Array, change: Array) -> Spot | None:
+def _grown(problem: ProfileProblem, spot: Spot, t: int, slope: Array, change: Array) -> Spot | None:
     """The spot with the most helpful variance in a direction, if any helps."""
     target, sizes, at = problem.target, problem.sizes[t], problem.covariances.parts[t]
     least = 0.0

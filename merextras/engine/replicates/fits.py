@@ -1,4 +1,4 @@
-"""What is found of many responses."""
+"""The optima of a model's fits to many responses."""
 
 from __future__ import annotations
 

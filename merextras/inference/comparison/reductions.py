@@ -1,4 +1,4 @@
-"""What a model's random effects are without one of their terms or covariates."""
+"""Submodels with one random-effects term or one of its covariates left out."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ def robust_generalised(model: FittedGlmm, kind: str, cluster: Any = None) -> Rob
             "CR2: its adjustment of residuals is defined for linear models alone, whose estimate "
             "it makes unbiased; kind='CR1' (ddf='CR1') has m / (m - 1) for m clusters"
         )
-    model.require_information()
+    model._require_information()
     given, name = cluster_codes(model.design, cluster)
     levels, codes = np.unique(given, return_inverse=True)
     codes = codes.reshape(-1).astype(np.intp)

@@ -1,4 +1,4 @@
-"""Which functions of the fixed effects the data determine, and what inference on them needs."""
+"""Estimable functions of the fixed effects, and the inputs of inference on them."""
 
 from __future__ import annotations
 

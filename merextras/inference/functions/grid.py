@@ -108,7 +108,7 @@ def reference_grid(
         that are not finite numbers, a grid too large, a formula that can't be evaluated on it.
     """
     variables = design.variables()
-    at = _checked(at, variables)
+    at = _values_at(at, variables)
     values = {v.name: at[v.name] if v.name in at else design.typical(v) for v in variables}
     numbers = tuple(v.name for v in variables if v.levels is None)
     two = {name for name in numbers if name not in at and len(values[name]) == 2}
@@ -189,7 +189,7 @@ def evaluated(design: Design, frame: pd.DataFrame) -> tuple[Array, Array]:
     return rows, offset
 
 
-def _checked(
+def _values_at(
     at: Mapping[str, Any] | None, variables: Sequence[Variable]
 ) -> dict[str, tuple[Any, ...]]:
     if at is None:

@@ -1,4 +1,4 @@
-"""Which factors of a fixed part are nested in others, by the data and by the formula."""
+"""Nesting among the factors of a fixed part, found in the data and in the formula."""
 
 from __future__ import annotations
 

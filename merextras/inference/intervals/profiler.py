@@ -1,4 +1,4 @@
-"""How a model's profiles are made: where each starts, how far it may go, what its end means."""
+"""The set-up of a model's profiles: each parameter's start, limits, and the meaning of its end."""
 
 from __future__ import annotations
 

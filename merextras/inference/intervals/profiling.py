@@ -10,7 +10,7 @@ import numpy as np
 from merextras.accessors.parameters import parameters_at
 from merextras.engine.optimum.newton import minimise
 from merextras.engine.profile.charts import FixedEffect, Sigma, StandardDeviation, Target
-from merextras.engine.profile.constrained import Problem, Reached
+from merextras.engine.profile.constrained import ProfileProblem, Reached
 from merextras.engine.profile.paths_by_strata import ResidualPaths
 from merextras.engine.profile.trace import Range
 from merextras.engine.solution.pls import Solution
@@ -76,7 +76,7 @@ class LinearProfiler(Profiler):
             residuals=residuals,
         )
 
-    def _problem(self, target: Target, name: str) -> tuple[Problem, float, Array]:
+    def _problem(self, target: Target, name: str) -> tuple[ProfileProblem, float, Array]:
         problem, ratio = self._system(target, name)
         log_sigma = 0.5 * float(np.log(self.solution.sigma2 / ratio))
         gs = [ratio * g for g in self._gs()]
@@ -85,10 +85,10 @@ class LinearProfiler(Profiler):
             u = float(self.solution.beta[target.column])
         return problem, u, z
 
-    def _system(self, target: Target, name: str) -> tuple[Problem, float]:
+    def _system(self, target: Target, name: str) -> tuple[ProfileProblem, float]:
         """A target's problem, and sigma**2 of the fit over that of the problem."""
         if self.residuals is None:
-            return Problem(self.solution.factor.system, target), 1.0
+            return ProfileProblem(self.solution.factor.system, target), 1.0
         sigmas = [each for each, one in self.targets.items() if isinstance(one, Sigma)]
         return self.residuals.problem(target, sigmas.index(name) if name in sigmas else 0)
 
@@ -96,14 +96,14 @@ class LinearProfiler(Profiler):
         """The covariances over sigma**2 at the optimum, in the coordinates of the problem."""
         return [lam @ lam.T for lam in self.solution.factor.lams]
 
-    def _sizes(self, problem: Problem, target: Target) -> list[Array]:
+    def _sizes(self, problem: ProfileProblem, target: Target) -> list[Array]:
         del target
         return problem.sizes
 
-    def _residual_range(self, problem: Problem, start: Reached) -> Range:
+    def _residual_range(self, problem: ProfileProblem, start: Reached) -> Range:
         return Range(start.u - self._digits(problem), start.u + _FAR, 0.5)
 
-    def _digits(self, problem: Problem) -> float:
+    def _digits(self, problem: ProfileProblem) -> float:
         """How far down the logarithm of sigma is followed: the deviance keeps its digits there.
 
         It loses them with the square of the effects' sizes relative to sigma.

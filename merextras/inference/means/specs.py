@@ -1,4 +1,4 @@
-"""What is wanted of the marginal means: emmeans' formulas taken apart."""
+"""A parser of emmeans' formulas of marginal means."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a likelihood ratio of two models is a test.
+"""Checks that a likelihood ratio of two models is a test.
 
 `nested` for models with rows, `nested_rowless` for those without.
 """

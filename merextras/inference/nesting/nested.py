@@ -1,4 +1,4 @@
-"""Whether a likelihood ratio of two models is a test: the same data, one within the other."""
+"""Checks that two models are of the same data and one is nested in the other."""
 
 from __future__ import annotations
 

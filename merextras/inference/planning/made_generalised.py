@@ -7,12 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
 from merextras.foundation.aliases import Array
 from merextras.inference.planning.assumed import covariances_of, fixed_effects
-from merextras.model.columns.fixed import Scope
 from merextras.model.design.build import build_design
 from merextras.model.design.design import RowDesign
 from merextras.model.design.rank import full_rank
@@ -21,9 +19,10 @@ from merextras.model.formula.r_spelling import written_out
 from merextras.model.formula.translate import unquoted
 from merextras.model.frame.read import as_pandas
 from merextras.model.generalised.families import FamilyChoice
-from merextras.model.generalised.fit import Request
+from merextras.model.generalised.fit import Request, no_response
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.generalised.made import at_parameters, without_values
+from merextras.model.generalised.other_rows import request_of
 from merextras.model.generalised.responses.response import Response
 from merextras.model.settings.options import Options
 from merextras.model.state.control import LmerControl
@@ -37,11 +36,6 @@ def made_from_model(
     if data is not None:
         design, response = _on(model, data)
     return _made(design, response, request_of(model), fixef, var_corr, model, model.phi)
-
-
-def request_of(model: FittedGlmm) -> Request:
-    """How the model was fitted, and is again."""
-    return Request(model.choice, replace(model.control, start=None), model.n_agq)
 
 
 def made_from_formula(
@@ -103,17 +97,11 @@ def _on(model: FittedGlmm, data: Any) -> tuple[RowDesign, Response]:
 def _read(
     formula: str, frame: Any, options: Options, choice: FamilyChoice
 ) -> tuple[RowDesign, Response]:
-    design, _ = build_design(formula, frame, options, respond=_later)
+    design, _ = build_design(formula, frame, options, respond=no_response)
     design = full_rank(design, "warn", stacklevel=5)
     code = parse(written_out(formula, frame.columns)).response
     scope = design.options.scope
     return design, without_values(code, design.frame, scope, choice, design.weights)
-
-
-def _later(code: str, frame: pd.DataFrame, scope: Scope) -> Array:
-    """In the response's place, whose values are still to come."""
-    del code, scope
-    return np.zeros(len(frame))
 
 
 def _with_values(formula: str, frame: Any) -> Any:

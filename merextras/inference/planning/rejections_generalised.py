@@ -13,12 +13,12 @@ from scipy import stats
 
 from merextras.exceptions import MerextrasWarning
 from merextras.foundation.aliases import Array
-from merextras.inference.planning.made_generalised import request_of
 from merextras.inference.planning.rejections import NO_TEST, NOT_CONVERGED, PValues
 from merextras.inference.planning.tested import FixedHypothesis, Hypothesis
 from merextras.model.generalised.again import Refits, drawn
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.generalised.made import at_parameters
+from merextras.model.generalised.other_rows import request_of
 
 # A likelihood ratio that is rounding, relative to the likelihood.
 _ROUNDING = 1e-9

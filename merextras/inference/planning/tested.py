@@ -1,4 +1,4 @@
-"""What a planned test is about: fixed effects, a term, contrasts, or a random-effects term."""
+"""The hypothesis of a planned test: fixed effects, a term, contrasts, or a random-effects term."""
 
 from __future__ import annotations
 

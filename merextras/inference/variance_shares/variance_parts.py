@@ -1,4 +1,4 @@
-"""Where the variance of the response is from: the fixed part, each term, the residual."""
+"""Variance of the response by source: fixed part, each random-effects term, residual."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which variance of a model a test is about, and the model without it."""
+"""The variance under test in a model, and the model without it."""
 
 from __future__ import annotations
 

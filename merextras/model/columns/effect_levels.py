@@ -1,4 +1,4 @@
-"""What a covariance structure asks of a term's effects: how many, and in which order."""
+"""Checks of a term's effects against its covariance structure: their number and order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a formula engine's spec answers of its columns, whichever engine it is."""
+"""Columns of a formula engine's spec, the same for either engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every design answers, with rows or without."""
+"""The questions that every design answers, with rows or without."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a formula engine's error means to the one who wrote the formula."""
+"""Formula engines' errors, put in terms of the formula as it was written."""
 
 from __future__ import annotations
 

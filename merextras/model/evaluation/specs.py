@@ -1,4 +1,4 @@
-"""What a formula engine knows of a formula it has learnt, whichever engine it is.
+"""Formula engines' specs of a learnt formula behind one interface.
 
 `read_spec` alone tells patsy's ``DesignInfo`` and formulaic's ``ModelSpec`` apart.
 """

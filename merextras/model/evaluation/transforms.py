@@ -1,4 +1,4 @@
-"""What stateful transforms of a formula (``center``, ``bs``) remember, as plain data and back."""
+"""State of a formula's stateful transforms (``center``, ``bs``) as plain data, and back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What R's users write in a formula, as Python's engines read it.
+"""Translation of R's spellings in formulas for Python's formula engines.
 
 ``^`` is a power in every place: Python's own is the exclusive or of bits, which on whole numbers
 gives other numbers without a word. ``factor(x)`` is ``C(x)``, ``TRUE`` is ``True``, and ``.`` is

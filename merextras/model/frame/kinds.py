@@ -1,4 +1,4 @@
-"""What a column holds, and its values as numbers.
+"""The kind of a data column, and its values as numbers.
 
 Everything that asks whether a column is of numbers asks here, so that all ways into a model give
 the same answer.

@@ -95,7 +95,7 @@ def fit_options(
 ) -> GlmmFit:
     """Fit a formula on a frame, after the sanity checks."""
     control = request.control
-    design, n_dropped = build_design(formula, frame, options, respond=_later)
+    design, n_dropped = build_design(formula, frame, options, respond=no_response)
     design = full_rank(design, control.rank_deficient, stacklevel=stacklevel + 1)
     code = parse(written_out(formula, frame.columns)).response
     response = read_response(
@@ -114,7 +114,7 @@ def fit_options(
     return fit
 
 
-def _later(code: str, frame: pd.DataFrame, scope: Scope) -> Array:
+def no_response(code: str, frame: pd.DataFrame, scope: Scope) -> Array:
     """In the response's place while the rest of the design is built."""
     del code, scope
     return np.zeros(len(frame))

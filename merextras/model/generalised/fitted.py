@@ -27,13 +27,12 @@ from merextras.exceptions import ConvergenceWarning, MerextrasError
 from merextras.foundation.aliases import Array
 from merextras.model.design.design import RowDesign
 from merextras.model.generalised.families import FamilyChoice
-from merextras.model.generalised.mode_blocks import ModeBlocks
 from merextras.model.generalised.responses.response import Response
 from merextras.model.generalised.whole_fit import GlmmFit
 from merextras.model.state.control import LmerControl
 from merextras.model.state.fitted import FittedModel, Origin
 from merextras.model.state.linear_only import linear_only
-from merextras.model.state.posterior import Posterior
+from merextras.model.state.link import Link
 
 
 class FittedGlmm(FittedModel):
@@ -84,6 +83,11 @@ class FittedGlmm(FittedModel):
             # Without rows it is that of no response: means, links and dispersion.
             return criterion.family
         return self.choice.of(self.response.y, self.response.trials)
+
+    @property
+    def _link(self) -> Link:
+        """How means follow from linear predictors."""
+        return Link(self.choice.link, self.engine_family.mean, self.engine_family.mean_slope)
 
     @property
     def solution(self) -> Solution:
@@ -280,7 +284,7 @@ class FittedGlmm(FittedModel):
             rows[:, n + p :] = by_phi
         return rows
 
-    def require_information(self) -> None:
+    def _require_information(self) -> None:
         """Refuse what is drawn around the estimate where there is no distribution around it.
 
         Raises
@@ -315,11 +319,6 @@ class FittedGlmm(FittedModel):
         """Covariance of the fixed effects, (p, p): from the observed information of all."""
         transform = self.laplace.criterion.table.transform
         return np.asarray(transform @ self.basis_covariance @ transform.T)
-
-    @property
-    def posterior(self) -> Posterior:
-        """Covariances of the random effects given the data and the parameters."""
-        return Posterior(1.0, ModeBlocks(self.laplace))
 
     @property
     def eta(self) -> Array:

@@ -1,4 +1,4 @@
-"""What `merextras.glmer` does with its arguments: rows in memory, or a source of chunks."""
+"""The fit behind `merextras.glmer`: of rows in memory, or of a source of chunks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which columns of the fixed part separate a response, in words."""
+"""A sentence that names the fixed effects' columns that separate a response."""
 
 from __future__ import annotations
 

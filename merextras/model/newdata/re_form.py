@@ -1,4 +1,4 @@
-"""Which random effects a ``re_form`` keeps."""
+"""Selection of the random effects that a ``re_form`` keeps."""
 
 from __future__ import annotations
 

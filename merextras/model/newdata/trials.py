@@ -1,4 +1,4 @@
-"""How many trials the responses of new rows have."""
+"""Numbers of binomial trials for new rows."""
 
 from __future__ import annotations
 

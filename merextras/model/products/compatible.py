@@ -1,4 +1,4 @@
-"""Whether cross-products of two sources are of the same model, so that they may be added."""
+"""Checks that cross-products of two sources are of one model and may be added."""
 
 from __future__ import annotations
 

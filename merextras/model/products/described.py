@@ -1,4 +1,4 @@
-"""What a file's header says of cross-products, beside the arrays."""
+"""The writer of a cross-products file's header."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def read(path: Path, kind: Any, *, trust_formula: bool) -> Any:
     if not path.is_file():
         raise InvalidArgumentError(f"path: there is no file {str(path)!r}")
     try:
-        header, arrays = _checked(read_arrays(path), path)
+        header, arrays = _checked_arrays(read_arrays(path), path)
         blocks = Blocks(arrays)
         structure, facts = read_header(header, blocks, trusted=trust_formula)
         made = products_of_arrays(header, structure, facts, blocks, kind)
@@ -87,7 +87,7 @@ def read(path: Path, kind: Any, *, trust_formula: bool) -> Any:
         ) from err
 
 
-def _checked(arrays: Arrays, path: Path) -> tuple[dict[str, Any], Arrays]:
+def _checked_arrays(arrays: Arrays, path: Path) -> tuple[dict[str, Any], Arrays]:
     text = arrays.pop(_HEADER).tobytes()
     if hashlib.sha256(text).digest() != arrays.pop("header_checksum").tobytes():
         raise InvalidArgumentError(f"path: the header of {str(path)!r} is not what was written")

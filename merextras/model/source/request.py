@@ -1,4 +1,4 @@
-"""What the user wants of a source of chunks."""
+"""The model that is requested of a source of chunks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where rows come from: anything that can be gone through several times, chunk by chunk."""
+"""Sources of rows: anything that can be read several times, chunk by chunk."""
 
 from __future__ import annotations
 
@@ -104,12 +104,12 @@ def _is_paths(source: Any) -> bool:
 def _frames(make: Callable[[], Iterable[Any]], size: int, n_rows: int | None = None) -> Source:
     def read(columns: Sequence[str]) -> Iterator[pd.DataFrame]:  # noqa: ARG001
         for each in _made(make):
-            yield _checked(as_pandas(each))
+            yield _checked_frame(as_pandas(each))
 
     first = next(iter(_made(make)), None)
     if first is None:
         raise InvalidArgumentError("source: there are no chunks")
-    names = tuple(map(str, _checked(as_pandas(first)).columns))
+    names = tuple(map(str, _checked_frame(as_pandas(first)).columns))
     return Source(names, read, n_rows, size)
 
 
@@ -123,7 +123,7 @@ def _made(make: Callable[[], Iterable[Any]]) -> Iterable[Any]:
     return found
 
 
-def _checked(frame: pd.DataFrame) -> pd.DataFrame:
+def _checked_frame(frame: pd.DataFrame) -> pd.DataFrame:
     return check_frame(frame, "source") if len(frame) else frame
 
 

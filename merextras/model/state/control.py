@@ -1,4 +1,4 @@
-"""How `lmer` fits and what it refuses."""
+"""Settings of the search and of the checks of `lmer`."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from merextras.engine.solution.pls import Solution
 from merextras.foundation.aliases import Array
 from merextras.model.design.design import Design
 from merextras.model.state.control import LmerControl
-from merextras.model.state.posterior import Posterior
+from merextras.model.state.link import IDENTITY, Link
 
 M = TypeVar("M", bound="FittedModel")
 
@@ -170,6 +170,11 @@ class FittedModel:
         return criterion.parameters.theta(criterion.to_user(self.point.theta))
 
     @property
+    def _link(self) -> Link:
+        """How means follow from linear predictors."""
+        return IDENTITY
+
+    @property
     def has_known_sigma(self) -> bool:
         """Whether the residual standard deviation was given and not estimated."""
         return self.solution.cp.scale.is_known
@@ -189,6 +194,9 @@ class FittedModel:
     def reml(self) -> bool:
         """Whether the fit is by restricted maximum likelihood."""
         return self.solution.reml
+
+    def _require_information(self) -> None:
+        """Nothing: a linear model's effects have a distribution around their estimates."""
 
     def _deviance(self, reml: bool | None = None) -> float:
         """Minus twice the log-likelihood, by default of the fit's own criterion."""
@@ -226,11 +234,6 @@ class FittedModel:
         Of a generalised model the linear model of the working response at the mode.
         """
         return self.solution
-
-    @property
-    def posterior(self) -> Posterior:
-        """Covariances of the random effects given the data and the parameters."""
-        return Posterior(self.solution.sigma2, self.solution)
 
     @property
     def relative_theta(self) -> Array:

@@ -1,4 +1,4 @@
-"""What a fit needs: something left to explain, and variances that can be told apart."""
+"""Conditions of a fit: variation left to explain, and variances that can be told apart."""
 
 from __future__ import annotations
 

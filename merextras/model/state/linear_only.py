@@ -1,4 +1,4 @@
-"""Which verbs are for linear models alone, and what a generalised model's user does instead.
+"""The refusal of verbs for linear models alone, with a generalised model's alternative.
 
 Everything that a verb of the linear model computes comes from the engine's solution, which a
 generalised model does not have: to ask for it is an error, which names the verb and what to do.

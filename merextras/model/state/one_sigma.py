@@ -1,4 +1,4 @@
-"""What needs one residual variance of all rows, and says so of a model that has several.
+"""The refusal of models with several residual variances, by verbs that need a single one.
 
 With ``residual_by=`` the residual standard deviation differs by group and is estimated by group.
 Given the estimates the model is one with precision weights, and most verbs see no difference. What

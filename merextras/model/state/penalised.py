@@ -1,4 +1,4 @@
-"""What a prior of the covariances takes from a fit: its estimates maximise no likelihood.
+"""Refusals and notes for models with priors: penalised estimates maximise no likelihood.
 
 A verb that compares maxima of likelihoods refuses such a fit, one whose numbers then mean something
 else says what. Refits, simulation and whatever depends on the estimates alone keep the prior and

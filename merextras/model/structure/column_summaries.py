@@ -1,4 +1,4 @@
-"""What the checks of a design need to know of its rows, kept while they go by."""
+"""Running sums over rows, for the checks of a design that keeps none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is kept of numeric variables: enough for a reference grid, which needs typical values."""
+"""Summaries of numeric variables: the typical values that a reference grid needs."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def plot_coef(
     """
     arguments.refuse_model(coefs, "plot_coef")
     models = coefs if isinstance(coefs, Mapping) else {"": coefs}
-    frames = {str(name): _checked(frame, intercept) for name, frame in models.items()}
+    frames = {str(name): _lines_of(frame, intercept) for name, frame in models.items()}
     if not 1 <= len(frames) <= 8:
         raise InvalidArgumentError(f"coefs has {len(frames)} models; 1 to 8 can be told apart.")
     terms = list(dict.fromkeys(term for frame in frames.values() for term in frame["term"]))
@@ -101,7 +101,7 @@ def plot_coef(
     return ax
 
 
-def _checked(frame: Any, intercept: bool) -> pd.DataFrame:
+def _lines_of(frame: Any, intercept: bool) -> pd.DataFrame:
     """Return term, estimate, and the ends of the thin and thick lines."""
     frame = arguments.as_frame(frame, "coefs", needs=[], numeric=["estimate"])
     if "term" not in frame:

@@ -76,7 +76,7 @@ def plot_shrinkage(
     >>> plt.close(grid.figure)
     """
     arguments.refuse_model(shrinkage, "plot_shrinkage")
-    frame = _checked(shrinkage)
+    frame = _frame_of(shrinkage)
     width = arguments.inches(width, "width", 4.0)
     group, terms = frame["group"].iloc[0], levels_of(frame["term"])
     first = frame[frame["term"] == terms[0]]
@@ -111,7 +111,7 @@ def plot_shrinkage(
     return grid
 
 
-def _checked(shrinkage: Any) -> pd.DataFrame:
+def _frame_of(shrinkage: Any) -> pd.DataFrame:
     keys = ["group", "level", "term"]
     frame = arguments.keyed_frame(shrinkage, "shrinkage", keys, numeric=_NUMBERS)
     groups = levels_of(frame["group"])

@@ -1,4 +1,4 @@
-"""What the plots of simulated effects draw: points, ranges and what these exclude."""
+"""Points and ranges of simulated effects, and the values these exclude, for the plots."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def plot_emmeans(
     >>> plt.close(grid.figure)
     """
     arguments.refuse_model(means, "plot_emmeans")
-    rows, (x, trace, panel) = _checked(means, x, trace, panel)
+    rows, (x, trace, panel) = _rows_and_panels(means, x, trace, panel)
     height = arguments.inches(height, "height", 3.4)
     arguments.require_positive(aspect, "aspect")
     panels = levels_of(rows["_panel"])
@@ -131,7 +131,7 @@ class _Axis:
         return positions(self.order, rows[self.name]).astype(float)
 
 
-def _checked(
+def _rows_and_panels(
     means: Any, x: str | None, trace: str | None, panel: str | None
 ) -> tuple[pd.DataFrame, tuple[str, str | None, str | None]]:
     """The rows, with the panel of each, and which factor is which."""

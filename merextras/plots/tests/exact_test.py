@@ -84,7 +84,7 @@ def plot_exact_test(
     """
     arguments.refuse_model(test, "plot_exact_test")
     check_count(bins, "bins")
-    sample, observed = _checked(test)
+    sample, observed = _sample_and_statistic(test)
     if ax is None:
         ax = style.new_axes(*style.size(6.4, 4.0))
     top = float(sample.max())
@@ -103,7 +103,7 @@ def plot_exact_test(
     return ax
 
 
-def _checked(test: _ExactTest) -> tuple[npt.NDArray[np.float64], float]:
+def _sample_and_statistic(test: _ExactTest) -> tuple[npt.NDArray[np.float64], float]:
     """Return the sample and the observed statistic, or say what is wrong with them."""
     needed = ("sample", "statistic", "p_value", "n_sims", "name")
     missing = [name for name in needed if not hasattr(test, name)]

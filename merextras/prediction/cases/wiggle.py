@@ -60,7 +60,7 @@ def wiggle(data: Any, var_list: str | Sequence[str], values_list: Sequence[Any])
     3  50.0     II
     """
     data = out = given_frame(data, "data")
-    for column, values in zip(*_checked(out, var_list, values_list), strict=True):
+    for column, values in zip(*_columns_and_values(out, var_list, values_list), strict=True):
         n = len(out)
         out = out.iloc[np.tile(np.arange(n), len(values))].reset_index(drop=True)
         each = np.repeat(np.arange(len(values)), n)
@@ -126,7 +126,9 @@ def _levels(values: Any, name: str) -> list[Any]:
         return list(seen)
 
 
-def _checked(data: Any, var_list: object, values_list: object) -> tuple[list[str], list[list[Any]]]:
+def _columns_and_values(
+    data: Any, var_list: object, values_list: object
+) -> tuple[list[str], list[list[Any]]]:
     """Columns and the values of each."""
     one = isinstance(var_list, str)
     columns = [var_list] if one else var_list

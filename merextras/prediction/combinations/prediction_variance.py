@@ -1,4 +1,4 @@
-"""How uncertain linear predictors are: variances by rows, and their degrees of freedom."""
+"""Variances of linear predictors by row, and their degrees of freedom."""
 
 from __future__ import annotations
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import scipy.sparse as sp
 from scipy import stats
@@ -17,26 +15,18 @@ from merextras.prediction.combinations.prediction_variance import relative_varia
 from merextras.prediction.combinations.uncertainty import Distribution, distribution
 
 
-def inverse_link(model: FittedModel) -> Callable[[Array], Array]:
-    """The mean of a linear predictor; of a linear model it is the mean."""
-    return model.engine_family.mean if isinstance(model, FittedGlmm) else _same
-
-
-def _same(eta: Array) -> Array:
-    return eta
-
-
 def linearised(model: FittedModel, rows: Combination) -> Combination:
     """The means of rows, to first order in the effects' distance from their estimates.
 
     ``h(eta) + h'(eta) (x'(beta - beta^) + z'(b - b^))`` is a linear combination again: its estimate
-    is the mean and its variance that of the delta method. Of a linear model the rows themselves.
+    is the mean and its variance that of the delta method. With an identity link the rows as they
+    are.
     """
-    if not isinstance(model, FittedGlmm):
+    if model._link.is_identity:
         return rows
     eta = rows.estimates(model.joint)
-    mean, slope = model.engine_family.mean(eta), model.engine_family.mean_slope(eta)
-    scaled = rows.weighted(sp.csr_array(sp.diags_array(slope)))
+    mean = model._link.mean(eta)
+    scaled = rows.weighted(sp.csr_array(sp.diags_array(model._link.slope(eta))))
     constant = mean - (scaled.estimates(model.joint) - scaled.constant)
     return Combination(scaled.x, scaled.z, scaled.new_levels, constant)
 
@@ -55,7 +45,7 @@ def ends_of_predictors(
     model: FittedModel, eta: Array, half: Array, on_response: BoolArray
 ) -> tuple[Array, Array]:
     """``eta -+ half``, transformed to means in the places of `on_response`."""
-    mean = inverse_link(model)
+    mean = model._link.mean
     low, high = eta - half, eta + half
     moved = np.sort([mean(low), mean(high)], axis=0)
     return np.where(on_response, moved[0], low), np.where(on_response, moved[1], high)
@@ -65,7 +55,7 @@ def exact_means(model: FittedModel, rows: Combination, eta: Array, level: float)
     """How uncertain the means of linear predictors `eta` are: by these, transformed."""
     of_eta = distribution(model, rows, eta, level, None)
     mean = linearised(model, rows)
-    low, high = np.sort([inverse_link(model)(e) for e in (of_eta.lower, of_eta.upper)], axis=0)
+    low, high = np.sort([model._link.mean(e) for e in (of_eta.lower, of_eta.upper)], axis=0)
     error = np.sqrt(relative_variances(model.joint, mean, (mean,)))
     return Distribution(error, low, high, of_eta.p_positive, of_eta.p_negative)
 
@@ -82,6 +72,6 @@ def exact_shifts(
     predictors = rows - own
     sign = distribution(model, predictors, predictors.estimates(model.joint), level, None)
     up, down = sign.p_positive, sign.p_negative
-    if isinstance(model, FittedGlmm) and model.choice.link == "inverse":
+    if model._link.name == "inverse":
         up, down = down, up
     return Distribution(found.std_error, found.lower, found.upper, up, down)

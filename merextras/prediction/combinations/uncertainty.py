@@ -1,4 +1,4 @@
-"""How uncertain linear combinations of the effects are: by closed formula, or by joint draws."""
+"""Standard errors and intervals of linear combinations of effects, exact or from joint draws."""
 
 from __future__ import annotations
 

@@ -20,7 +20,6 @@ from merextras.model.newdata.rows import NewRows, new_rows, read_new
 from merextras.model.state.fitted import FittedModel
 from merextras.prediction.cases.reassign import check_others
 from merextras.prediction.combinations.combination import Combination
-from merextras.prediction.combinations.response_scale import inverse_link
 from merextras.prediction.counterfactual.counterfactuals import (
     Changes,
     Counterfactuals,
@@ -91,12 +90,12 @@ class CounterfactualCases:
     @property
     def mean_fit(self) -> Array:
         """The prediction of each row on the scale of the response, (m L,)."""
-        return inverse_link(self.model)(self.fit)
+        return self.model._link.mean(self.fit)
 
     @property
     def mean_shift(self) -> Array:
         """The same of `shift`."""
-        own = inverse_link(self.model)(self.own_fit)
+        own = self.model._link.mean(self.own_fit)
         return np.asarray(self.mean_fit - own[self.each])
 
 

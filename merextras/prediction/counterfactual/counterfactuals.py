@@ -1,4 +1,4 @@
-"""What cases are moved to: every combination of levels of some factors and of new values."""
+"""Combinations of levels and of new values that cases are moved to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much the means of a generalised model vary over levels and cases, under draws."""
+"""Variances of a generalised model's means over levels and cases, under draws."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What cases would be if they belonged to other groups, or had other values."""
+"""Predictions for cases moved to other groups, or given other values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from merextras.exceptions import InvalidArgumentError
 from merextras.foundation.aliases import Array, Rng
 from merextras.foundation.arguments import check_choice, check_count, check_level
 from merextras.foundation.rng import as_generator
-from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.prediction.combinations.response_scale import exact_means, exact_shifts
@@ -227,14 +226,14 @@ def what_if(
         draws = Draws.of(model, [made.combined, made.own], n_draws, generator)
     fit, shift = made.mean_fit, made.mean_shift
     taken = made.combined.take(known)
-    if not isinstance(model, FittedGlmm):
+    if model._link.is_identity:
         of_fit = distribution(model, made.combined, fit, level, draws)
         of_shift = distribution(model, taken - own, shift[known], level, draws)
     elif draws is None:
         of_fit = exact_means(model, made.combined, made.fit, level)
         of_shift = exact_shifts(model, taken, own, shift[known], level)
     else:
-        mean = model.engine_family.mean
+        mean = model._link.mean
         of_fit = of_means(draws, made.combined, mean, level)
         of_shift = of_shifts(draws, taken, own, mean, level)
     columns = shift_columns(len(made.each), known, of_shift, better)

@@ -1,4 +1,4 @@
-"""What cases would be on average in other groups, or with other values."""
+"""Average predictions for cases moved to other groups, or given other values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from merextras.foundation.arguments import check_choice, check_count, check_leve
 from merextras.foundation.rng import as_generator
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.statsmodels.mixedlm import as_fitted
-from merextras.prediction.combinations.response_scale import ends, inverse_link, linearised
+from merextras.prediction.combinations.response_scale import ends, linearised
 from merextras.prediction.combinations.uncertainty import (
     Distribution,
     Draws,
@@ -129,7 +129,7 @@ def what_if_average(
     n, size = len(cases), len(made.targets)
     shift = made.mean_shift.reshape(n, size).mean(axis=0)
     known = np.arange(size if np.all(made.is_known) else 0)
-    by_draws = isinstance(model, FittedGlmm) and n_sims is not None
+    by_draws = model.is_generalised and n_sims is not None
     how = _by_draws if by_draws else _by_combinations
     fit = made.mean_fit.reshape(n, size).mean(axis=0)
     of_fit, of_shift = how(made, fit, shift, known, level, n_sims, generator)
@@ -189,9 +189,12 @@ def _by_draws(
     del fit, shift
     assert n_sims is not None
     to_means, to_own = _to_means(made)
-    draws, mean = Draws.of(made.model, [made.combined, made.own], n_sims, rng), inverse_link
-    drawn = of_mixed(draws, made.combined, to_means, mean(made.model))
-    moved = (drawn - of_mixed(draws, made.own, to_own, mean(made.model)))[known]
+    draws, mean = (
+        Draws.of(made.model, [made.combined, made.own], n_sims, rng),
+        made.model._link.mean,
+    )
+    drawn = of_mixed(draws, made.combined, to_means, mean)
+    moved = (drawn - of_mixed(draws, made.own, to_own, mean))[known]
     return tuple(  # type: ignore[return-value]
         summarised(iter([(slice(0, len(part)), part)]), len(part), level) for part in (drawn, moved)
     )

@@ -1,4 +1,4 @@
-"""How much of the outcome's spread the levels of a grouping factor make up."""
+"""The share of the outcome's variance that the levels of a grouping factor make up."""
 
 from __future__ import annotations
 

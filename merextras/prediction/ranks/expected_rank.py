@@ -162,7 +162,9 @@ def _ranked(model: FittedModel, effect: Effect, joint: bool) -> pd.DataFrame:
 
 def _conditional(model: FittedModel, effect: Effect) -> Array:
     """Conditional variances of the modes, theta and beta held at their estimates."""
-    return model.posterior.conditional(effect.term)[:, effect.place, effect.place]
+    solution = model.working
+    variances = solution.conditional(effect.term)[:, effect.place, effect.place]
+    return np.asarray(solution.sigma2 * variances)
 
 
 def _independent(model: FittedModel, effect: Effect) -> Variances:

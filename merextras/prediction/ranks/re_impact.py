@@ -1,4 +1,4 @@
-"""What groups of low, middle and high rank mean for a case: merTools' ``REimpact``."""
+"""Average predictions over groups of low, middle and high rank: merTools' ``REimpact``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from merextras.prediction.cases.reassign import check_cases
 from merextras.prediction.cases.reassigned_rows import offsets, reassigned_rows, variances
 from merextras.prediction.combinations.combination import Combination
 from merextras.prediction.combinations.prediction_variance import relative_variances
-from merextras.prediction.combinations.response_scale import ends, inverse_link, linearised
+from merextras.prediction.combinations.response_scale import ends, linearised
 from merextras.prediction.ranks.expected_rank import percentiles, ranks_of
 from merextras.results.base import Table
 
@@ -167,7 +167,7 @@ def re_impact(
             "generalised model does not have; weights='precision' or 'equal'"
         )
     level = check_level(level)
-    asked = _checked(breaks)
+    asked = _bins_or_edges(breaks)
     check_cases(model.design, newdata, effect.group, "newdata")
     shift = np.broadcast_to(offsets(model, newdata), len(newdata))
     levels = model.design.terms[effect.term].levels
@@ -199,7 +199,7 @@ def re_impact(
     return Table.of(pd.DataFrame({name: pd.Series(values) for name, values in columns.items()}))
 
 
-def _checked(breaks: object) -> int | Array:
+def _bins_or_edges(breaks: object) -> int | Array:
     """The number of bins, or their edges."""
     if isinstance(breaks, (int, np.integer)) and not isinstance(breaks, bool):
         if breaks >= 2:
@@ -243,7 +243,7 @@ def _averages(
     n_cases = len(rows) // n_levels
     means = linearised(model, Combination.of_rows(rows).shifted(offset))
     fit = rows.estimates(model.joint) + offset
-    fit = inverse_link(model)(fit)
+    fit = model._link.mean(fit)
     weight = _weights(model, rows, means, weights).reshape(n_cases, n_levels)
     case, place = np.nonzero(np.broadcast_to(bins >= 0, weight.shape))
     target, source = case * n_bins + bins[place], case * n_levels + place

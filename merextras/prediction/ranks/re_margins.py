@@ -13,7 +13,6 @@ from merextras.accessors.pick import COMBINED, FIXED, Effect, parts_of, pick_eff
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
 from merextras.foundation.aliases import Array, IntArray
 from merextras.foundation.arguments import check_flag, check_level
-from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.newdata.rows import read_new
 from merextras.model.state.fitted import FittedModel
 from merextras.model.state.one_sigma import require_one_sigma
@@ -186,10 +185,8 @@ def _with_ends(model: FittedModel, table: pd.DataFrame, level: float, noisy: boo
     half = stats.t.isf((1.0 - level) / 2.0, df) * np.sqrt(table["std_error"] ** 2 + sigma2 * noise)
     eta = table["fit"].to_numpy()
     table["lower"], table["upper"] = ends_of_predictors(model, eta, half.to_numpy(), combined)
-    if isinstance(model, FittedGlmm):
-        family = model.engine_family
-        table["std_error"] *= np.where(combined, np.abs(family.mean_slope(eta)), 1.0)
-        table["fit"] = np.where(combined, family.mean(eta), eta)
+    table["std_error"] *= np.where(combined, np.abs(model._link.slope(eta)), 1.0)
+    table["fit"] = np.where(combined, model._link.mean(eta), eta)
 
 
 def _targets(breaks: object) -> Array:

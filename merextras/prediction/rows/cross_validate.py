@@ -1,4 +1,4 @@
-"""How well a model predicts rows and groups that it has not seen."""
+"""Cross-validation: the error of predictions for rows and groups left out of the fit."""
 
 from __future__ import annotations
 

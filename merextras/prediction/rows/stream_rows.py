@@ -1,4 +1,4 @@
-"""What a model without rows says of each row: another pass over the data."""
+"""Row-wise values of a model without rows, by another pass over the data."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ from merextras.model.source.source import as_source, is_dask
 from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.model.structure.structure import ChunkRows, Structure
-from merextras.prediction.combinations.response_scale import inverse_link
 
 
 def _kept(model: FittedModel, rows: ChunkRows) -> Array:
@@ -43,7 +42,7 @@ def _linear(model: FittedModel, rows: ChunkRows) -> Array:
 
 def _fixed(model: FittedModel, rows: ChunkRows) -> Array:
     """The mean where all random effects are zero."""
-    return inverse_link(model)(_linear(model, rows))
+    return model._link.mean(_linear(model, rows))
 
 
 def _fitted(model: FittedModel, rows: ChunkRows) -> Array:
@@ -52,7 +51,7 @@ def _fitted(model: FittedModel, rows: ChunkRows) -> Array:
     for term, b in zip(rows.terms, model.modes, strict=True):
         known = term.codes >= 0
         out[known] += np.einsum("nk,nk->n", term.values[known], b[term.codes[known]])
-    return inverse_link(model)(out)
+    return model._link.mean(out)
 
 
 def _residuals(model: FittedModel, rows: ChunkRows) -> Array:

@@ -1,4 +1,4 @@
-"""What low, middling and high levels of a grouping factor mean for cases."""
+"""The view of low, middle and high levels of a grouping factor."""
 
 from __future__ import annotations
 

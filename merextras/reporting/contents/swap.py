@@ -1,4 +1,4 @@
-"""What cases would be in other levels of a grouping factor."""
+"""The view of cases in other levels of a grouping factor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What cases would be with other values of a predictor."""
+"""The view of cases with other values of a predictor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the checks of a model return: a verdict, the numbers behind it, and what to do."""
+"""Results of the checks of a model: a verdict, the numbers behind it, and advice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether an estimate is an optimum, and what to do if it is not."""
+"""The result of the convergence check, with advice where it fails."""
 
 from __future__ import annotations
 

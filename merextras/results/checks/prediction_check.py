@@ -12,7 +12,7 @@ __all__ = ["PredictionCheck"]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class PredictionCheck(Check):
-    """What `check_predictions` returns; the table is ``statistic observed low high p_value``.
+    """What `check_predictions` returns; the table is ``statistic observed lower upper p_value``.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What a fit's estimates would be without each group or observation."""
+"""Estimates without each group or observation."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def read(path: Path) -> dict[str, Any]:
                 raise ValueError("it has no replicates")
             table = file.read()
         columns = [column.to_numpy(zero_copy_only=False) for column in table.columns]
-        return {**said, "replicates": _checked(columns, rows, said)}
+        return {**said, "replicates": _replicates_in(columns, rows, said)}
     except (ValueError, OSError, pa.ArrowException, RecursionError) as err:
         raise InvalidArgumentError(
             f"path: {str(path)!r} is no bootstrap that Bootstrap.save wrote: {err}"
@@ -116,7 +116,7 @@ def _is_number(value: object) -> bool:
     return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]
 
 
-def _checked(columns: list[Any], rows: int, said: dict[str, Any]) -> Array:
+def _replicates_in(columns: list[Any], rows: int, said: dict[str, Any]) -> Array:
     """The replicates, (n_sims, k): numbers or NaN, and as many empty rows as failed at least."""
     out = np.column_stack([np.asarray(column, dtype=float) for column in columns])
     if out.shape != (rows, len(said["names"])) or np.any(np.isinf(out)):

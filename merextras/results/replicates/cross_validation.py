@@ -1,4 +1,4 @@
-"""How well a model predicts rows that it has not seen."""
+"""Predictions of rows left out of the fit, and their errors."""
 
 from __future__ import annotations
 

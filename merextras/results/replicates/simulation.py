@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from merextras.foundation.aliases import Array
 from merextras.foundation.frozen import FrozenArrays, read_only
+from merextras.foundation.renamed import new_names
 from merextras.results.base import FrozenMapping, Parts, TextResult
 
 #: Numbers that the summary of draws copies at a time (32 MB).
@@ -108,24 +110,30 @@ class SimResult(FrozenArrays, TextResult):
         """Number of draws."""
         return len(self.sigma)
 
-    def coef(self, factor: str) -> Array:
+    def coef(self, group: str | None = None, **old: Any) -> Array:
         """Coefficients of each level: its random effects plus the fixed ones they vary around.
 
         R counterpart: arm's ``coef(sim(m))`` returns the parts; their sum is lme4's ``coef`` of
-        each draw, without the fixed effects that do not vary over the factor.
+        each draw, without the fixed effects that do not vary over the group.
 
         Parameters
         ----------
-        factor : str
+        group : str
             A grouping factor, one of `ranef`.
+        **old
+            ``factor``, what `group` was called.
 
         Returns
         -------
         (n_sims, levels, terms) array
             In the order of `levels` and `terms`. A term without a fixed effect is its deviation.
         """
-        out = np.array(self.ranef[factor])
-        for i, name in enumerate(self.partners[factor]):
+        given = {} if group is None else {"group": group}
+        given |= new_names("coef", old, {"factor": "group"}, given, until="0.2")
+        if not given:
+            raise TypeError("coef() missing 1 required argument: 'group'")
+        out = np.array(self.ranef[given["group"]])
+        for i, name in enumerate(self.partners[given["group"]]):
             if name is not None:
                 out[:, :, i] += self.fixef[:, [self.fixef_names.index(name)]]
         return out

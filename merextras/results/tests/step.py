@@ -1,4 +1,4 @@
-"""What backward elimination took out of a model, in which order, and what is left."""
+"""The result of backward elimination: the terms removed, in order, and the final model."""
 
 from __future__ import annotations
 

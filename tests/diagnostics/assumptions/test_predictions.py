@@ -20,7 +20,7 @@ def test_predictions_are_simulated_responses():
         simulated, observed = np.array([function(c) for c in drawn.T]), function(y)
         row = table.loc[name]
         assert row["observed"] == pytest.approx(observed)
-        np.testing.assert_allclose(row[["low", "high"]].astype(float),
+        np.testing.assert_allclose(row[["lower", "upper"]].astype(float),
                                    np.quantile(simulated, [0.025, 0.975]))  # fmt: skip
         tail = min(np.sum(simulated >= observed), np.sum(simulated <= observed))
         assert row["p_value"] == pytest.approx(min(1, 2 * (tail + 1) / 41))
@@ -55,7 +55,7 @@ def test_given_the_modes_replicates_are_closer():
         mx.check_predictions(m, use_u=u, rng=1).to_frame().set_index("statistic").loc["mean"]
         for u in (True, False)
     )
-    assert kept["high"] - kept["low"] < 0.5 * (new["high"] - new["low"])
+    assert kept["upper"] - kept["lower"] < 0.5 * (new["upper"] - new["lower"])
 
 
 def test_a_constant_response_has_a_density():

@@ -10,7 +10,7 @@ from merextras.datasets import load_dataset
 from merextras.engine.covariance.covariances import Covariances
 from merextras.engine.profile import charts
 from merextras.engine.profile.at_sigma import Held, conditional
-from merextras.engine.profile.constrained import Problem, minimum
+from merextras.engine.profile.constrained import ProfileProblem, minimum
 
 KS = (3, 1)
 MODEL = Covariances.unstructured(KS)
@@ -76,7 +76,7 @@ class TestCharts:
 
     def test_gradient(self, target, system):
         _, u, z = self.start(target)
-        problem = Problem(system, target)
+        problem = ProfileProblem(system, target)
         spot = problem.at(u, z)
         found = differences(lambda v: problem.at(v[0], v[1:]).deviance, np.append(u, z))
         np.testing.assert_allclose(spot.gradient, found, rtol=1e-5, atol=1e-4)
@@ -132,7 +132,7 @@ def test_curvature_is_learned():
     """Rank-one updates bring the average information to the Hessian."""
     m = model_for("sleepstudy")
     target = charts.StandardDeviation(Covariances.unstructured([2]), 0, (0,))
-    problem = Problem(m.solution.factor.system, target)
+    problem = ProfileProblem(m.solution.factor.system, target)
     w = target.parameters(squares(m.solution.factor.lams), 0.5 * np.log(m.solution.sigma2))
     u, z = target.coordinates(w)
     far = minimum(problem, 0.6 * u, z)
@@ -148,7 +148,7 @@ def test_slope_of_the_minimum():
     """The envelope theorem."""
     m = model_for("sleepstudy")
     target = charts.Correlation(Covariances.unstructured([2]), 0, (0, 1))
-    problem = Problem(m.solution.factor.system, target)
+    problem = ProfileProblem(m.solution.factor.system, target)
     w = target.parameters(squares(m.solution.factor.lams), 0.5 * np.log(m.solution.sigma2))
     u, z = target.coordinates(w)
     at = minimum(problem, u + 0.4, z)
@@ -160,7 +160,7 @@ def test_slope_of_the_minimum():
 def test_the_way_starts_along_the_tangent():
     m = model_for("sleepstudy")
     target = charts.StandardDeviation(Covariances.unstructured([2]), 0, (1,))
-    problem = Problem(m.solution.factor.system, target)
+    problem = ProfileProblem(m.solution.factor.system, target)
     w = target.parameters(squares(m.solution.factor.lams), 0.5 * np.log(m.solution.sigma2))
     start = minimum(problem, *target.coordinates(w))
     step = 0.02 * start.u

@@ -2,7 +2,7 @@
 
 Given the fixed effects beta the random effects are normal at their mode, with the covariance of the
 working linear model; beta is normal with a covariance of its own, that of the observed information
-of all parameters instead of the working model's X'V^-1 X. What `posterior` asks of a linear model's
+of all parameters instead of the working model's X'V^-1 X. What the verbs ask of a linear model's
 solution is then the same of a generalised model.
 """
 

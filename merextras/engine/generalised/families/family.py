@@ -1,4 +1,4 @@
-"""What is asked of a distribution with its link: derivatives of the log-density of each row.
+"""The interface of a distribution with its link: derivatives of the log-density of each row.
 
 Everything is a function of the linear predictor eta, (n,), and of the dispersion parameters phi,
 which are unconstrained (a logarithm); a family without any has a phi of length zero. Log-densities

@@ -1,4 +1,4 @@
-"""Where a search ended, and the information there.
+"""The end of a search, and the information matrix there.
 
 The information is made of central differences of the exact gradient, so that no standard error
 depends on where an iteration stopped.

@@ -78,7 +78,7 @@ class Response:
             No variation is left in it.
         """
         trials = None if self.trials is None else self.trials[rows]
-        return _checked(replace(self, y=self.y[rows], trials=trials), choice, "y")
+        return _checked_response(replace(self, y=self.y[rows], trials=trials), choice, "y")
 
     def again(self, y: Any, allowed: str, choice: FamilyChoice) -> Response:
         """Another response of the same rows in the same form, such as a column of `simulate`.
@@ -100,13 +100,15 @@ class Response:
         if self.form == "cbind":
             table = np.asarray(values, dtype=float)
             if table.shape == (n, 2):
-                return _checked(_of_pair(table[:, 0], table[:, 1], self.labels), choice, "y")
+                return _checked_response(
+                    _of_pair(table[:, 0], table[:, 1], self.labels), choice, "y"
+                )
             if table.shape != (n,):
                 raise InvalidArgumentError(
                     f"y: expected ({n}, 2) successes and failures, or numbers of successes of the "
                     f"same trials, {allowed}; got shape {table.shape}"
                 )
-            return _checked(replace(self, y=table), choice, "y")
+            return _checked_response(replace(self, y=table), choice, "y")
         if values.shape != (n,):
             raise InvalidArgumentError(f"y: expected {allowed}, got shape {values.shape}")
         column = values if isinstance(values, pd.Series) else pd.Series(values)
@@ -114,7 +116,7 @@ class Response:
         made = _of_column(column, "y", choice, trials)
         if self.form == "labels":
             _check_labels(column, self.labels)
-        return _checked(made, choice, "y")
+        return _checked_response(made, choice, "y")
 
 
 def read_response(
@@ -128,7 +130,7 @@ def read_response(
         Values that the family does not allow; weights where there are no trials.
     """
     found = response_by_row(code, frame, scope, choice, weights)
-    return _checked(found, choice, unquoted(code))
+    return _checked_response(found, choice, unquoted(code))
 
 
 def response_by_row(
@@ -215,7 +217,7 @@ def of_numbers(y: Array, name: str, choice: FamilyChoice) -> Response:
     InvalidArgumentError
         Values that the family does not allow.
     """
-    return _checked(_of_column(pd.Series(y), name, choice, None), choice, name)
+    return _checked_response(_of_column(pd.Series(y), name, choice, None), choice, name)
 
 
 def parts_of_pair(code: str, columns: Collection[str] = ()) -> tuple[str, ...] | None:
@@ -347,7 +349,7 @@ def _of_proportions(share: Array, name: object, weights: Array) -> Response:
     return Response(y, weights, form)
 
 
-def _checked(found: Response, choice: FamilyChoice, name: object) -> Response:
+def _checked_response(found: Response, choice: FamilyChoice, name: object) -> Response:
     """Refuse values that the family does not have, and responses without variation."""
     _allowed(found, choice, name).facts.check(choice, name)
     return found

@@ -1,4 +1,4 @@
-"""What is checked of a response as a whole, from sums over its rows."""
+"""Checks of a response as a whole, from sums over its rows."""
 
 from __future__ import annotations
 

@@ -93,6 +93,14 @@ def figures_closed():
 
 
 @pytest.fixture
+def figures_unseen(monkeypatch):
+    """A report's figures are made, but not rendered, for tests of its text."""
+    from merextras.reporting import figures
+
+    monkeypatch.setattr(figures, "_saved", lambda figure, kind: figures.Drawn(b"", kind, 600.0))
+
+
+@pytest.fixture
 def quiet():
     """No warnings of ours."""
     with warnings.catch_warnings():

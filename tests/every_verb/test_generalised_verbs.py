@@ -180,6 +180,7 @@ def test_lists_of_imputed_data_are_pooled():
         mx.ModelList([fits[0], probit])
 
 
+@pytest.mark.usefixtures("figures_unseen")
 def test_the_report_has_all_parts(tmp_path):
     made = mx.report(_model(), tmp_path / "report.html").read_text(encoding="utf-8")
     for text in ("binomial(logit)", "overdispersion", "what_if_average", "expected_rank"):

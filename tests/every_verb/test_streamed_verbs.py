@@ -187,7 +187,7 @@ NEEDS_ROWS = {
     "shrinkage": lambda m: mx.shrinkage(m, group="g"),
     "sim_fitted": lambda m: mx.sim_fitted(m, mx.sim(m, n_sims=2, rng=1)),
     "standardize": mx.standardize,
-    "sub_boot": mx.sub_boot,
+    "sub_boot": lambda m: mx.sub_boot(m, n_sims=4, rng=1),
     "what_if_spread": lambda m: mx.what_if_spread(m, rows(), group="h"),
     "m.fitted": lambda m: m.fitted(),
     "m.residuals": lambda m: m.residuals(),

@@ -83,6 +83,7 @@ def test_it_is_the_same_again(sleep_report, tmp_path):
     assert mx.report(m, str(tmp_path / "again.html")).read_text(encoding="utf-8") == text
 
 
+@pytest.mark.usefixtures("figures_unseen")
 def test_names_are_text(tmp_path):
     data = mx.load_dataset("students").replace({"school": {"I": "<script>alert(1)</script>"}})
     data = data.rename(columns={"open": "x<img src=//e.vil>"})
@@ -94,6 +95,7 @@ def test_names_are_text(tmp_path):
     assert all(address.startswith(("data:", "#")) for address in page.found)
 
 
+@pytest.mark.usefixtures("figures_unseen")
 def test_a_statsmodels_fit_and_a_section_that_can_not_be(tmp_path, students):
     fit = smf.mixedlm("extro ~ open", students, groups="school").fit()
     text, _ = read(mx.report(fit, tmp_path / "fit.html", ddf="asymptotic", level=0.9))
@@ -107,6 +109,7 @@ def test_a_statsmodels_fit_and_a_section_that_can_not_be(tmp_path, students):
     )[0]  # fmt: skip
 
 
+@pytest.mark.usefixtures("figures_unseen")
 def test_several_factors_and_many_levels(tmp_path):
     m = mx.lmer("diameter ~ 1 + (1 | plate) + (1 | sample)", mx.load_dataset("penicillin"))
     text, page = read(mx.report(m, tmp_path / "r.html"))

@@ -199,6 +199,7 @@ def test_through_means_and_tests():
     assert tidy["std_error"] == pytest.approx(np.sqrt(m.vcov(kind="CR2").loc["x", "x"]))
 
 
+@pytest.mark.usefixtures("figures_unseen")
 def test_through_tables_and_intervals(tmp_path):
     m, _, _ = fitted("slope")
     own = m.summary(ddf="CR2", cluster="school").coefficients

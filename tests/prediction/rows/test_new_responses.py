@@ -5,7 +5,7 @@ from __future__ import annotations
 import glmm_models as models
 import numpy as np
 import pytest
-from scipy import integrate, stats
+from scipy import stats
 from tolerances import NEW_RESPONSES, POPULATION_MEAN
 
 import merextras as mx
@@ -43,14 +43,13 @@ def _below(law, y):
 
 def integrated(f, eta, s):
     """The mean of f over a normal predictor; of a power of its exponential most is far above."""
-    density = stats.norm(eta, s).pdf
-    return integrate.quad(
-        lambda e: f(e) * density(e),
-        eta - 9.0 * s,
-        eta + (9.0 + 3.0 * s) * s,
-        limit=400,
-        epsabs=1e-13,
-    )[0]
+    low, high = eta - 9.0 * s, eta + (9.0 + 3.0 * s) * s
+    # Twenty nodes in each of sixty panels.
+    nodes, weights = np.polynomial.legendre.leggauss(20)
+    edges = np.linspace(low, high, 61)
+    half = 0.5 * (edges[1] - edges[0])
+    e = (edges[:-1, None] + half * (nodes + 1.0)).reshape(-1)
+    return np.tile(half * weights, 60) @ (f(e) * stats.norm(eta, s).pdf(e))
 
 
 @pytest.mark.parametrize("response", RESPONSES)
@@ -66,7 +65,7 @@ def test_against_integration(response, s):
         own = 1.0 if trials is None else trials[i]
 
         def at(e, own=own):
-            return law_of(m, float(m.engine_family.mean(np.array([e]))[0]), own)
+            return law_of(m, m.engine_family.mean(e), own)
 
         value = y[i]
         density, cdf = (

@@ -130,13 +130,14 @@ def brute_supremum(found, reml, lambda0, w, rest):
     df = found.n - found.p if reml else found.n
 
     def ratio(lam):
-        numerator = np.sum((lam - lambda0) * mu / (1 + lam * mu) * w)
-        denominator = np.sum((1 + lambda0 * mu) / (1 + lam * mu) * w) + rest
-        log_det = np.sum(np.log1p(lam * xi)) - np.sum(np.log1p(lambda0 * xi))
+        lam = np.asarray(lam)[..., None]
+        numerator = np.sum((lam - lambda0) * mu / (1 + lam * mu) * w, axis=-1)
+        denominator = np.sum((1 + lambda0 * mu) / (1 + lam * mu) * w, axis=-1) + rest
+        log_det = np.sum(np.log1p(lam * xi), axis=-1) - np.sum(np.log1p(lambda0 * xi))
         return df * np.log1p(numerator / denominator) - log_det
 
     logs = np.linspace(-12, 30, 1500) - np.log(mu.max())
-    values = np.array([ratio(np.exp(t)) for t in logs])
+    values = ratio(np.exp(logs))
     # The end of the grid stands for infinity, where the maximum is if there is no residual left.
     best = max(0.0, ratio(0.0), values[-1])
     for i in np.flatnonzero((values[1:-1] >= values[:-2]) & (values[1:-1] >= values[2:])) + 1:

@@ -24,15 +24,21 @@ B = TypeVar("B", bound="_Binomial")
 class _Binomial(Family):
     """Successes `y` of `trials`; the mean is a probability."""
 
+    _by_response = ("y", "failures", "constant")
+
     def __init__(self, y: Array, trials: Array) -> None:
         super().__init__(y)
         self.trials = trials
         self.failures: Array = trials - y
-        self.constant = np.zeros(len(y))
+        self.constant = np.zeros(y.shape)
         # Of single trials it is zero.
         if (trials != 1.0).any():
             gamma = special.gammaln
             self.constant = gamma(trials + 1.0) - gamma(y + 1.0) - gamma(self.failures + 1.0)
+
+    def many(self: B, y: Array) -> B:
+        """Successes of the same trials."""
+        return type(self)(y, self.trials[:, None])
 
     def constants(self, phi: Array) -> Array:
         """Logarithms of the binomial coefficients."""

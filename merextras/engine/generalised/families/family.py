@@ -3,6 +3,9 @@
 Everything is a function of the linear predictor eta, (n,), and of the dispersion parameters phi,
 which are unconstrained (a logarithm); a family without any has a phi of length zero. Log-densities
 have all their constants.
+
+Of R responses of the same rows (`Family.many`) eta is (n, R) and phi (n_phi, R), and what is said
+to be (n,) has a column for each.
 """
 
 from __future__ import annotations
@@ -55,9 +58,22 @@ class Family(ABC):
     n_phi: int = 0
     concave: bool = True
     has_limit: bool = False
+    # Attributes with a column for each of many responses.
+    _by_response: tuple[str, ...] = ("y",)
 
     def __init__(self, y: Array) -> None:
         self.y = y
+
+    def many(self: F, y: Array) -> F:
+        """The same rows with other responses, (n, R), one a column."""
+        return type(self)(y)
+
+    def columns(self: F, which: IntArray) -> F:
+        """Some of many responses."""
+        out = copy(self)
+        for name in self._by_response:
+            setattr(out, name, getattr(self, name)[:, which])
+        return out
 
     @abstractmethod
     def kernel(self, eta: Array, phi: Array) -> tuple[Array, Array, Array]:
@@ -181,6 +197,14 @@ class Repeated(Family):
         super().__init__(family.y)
         self.family, self.counts = family, counts
         self.n_phi, self.concave, self.has_limit = family.n_phi, family.concave, family.has_limit
+
+    def many(self, y: Array) -> Repeated:
+        """Rows that count as often."""
+        return Repeated(self.family.many(y), self.counts[:, None])
+
+    def columns(self, which: IntArray) -> Repeated:
+        """Likewise."""
+        return Repeated(self.family.columns(which), self.counts)
 
     @property
     def largest(self) -> Array | None:

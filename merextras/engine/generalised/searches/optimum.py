@@ -117,7 +117,7 @@ def information(criterion: Laplace, point: LaplacePoint, free: BoolArray) -> Arr
     digits; rows and columns of what is not free are zero.
     """
     m, where = criterion.m, np.flatnonzero(free)
-    scale = _scales(criterion, point)
+    scale = scales(criterion, point)
     out = np.zeros((m, m))
     for i in where:
         move = np.zeros(m)
@@ -127,7 +127,7 @@ def information(criterion: Laplace, point: LaplacePoint, free: BoolArray) -> Arr
     return np.asarray(0.5 * (out + out.T))
 
 
-def _scales(criterion: Laplace, point: LaplacePoint) -> Array:
+def scales(criterion: Laplace, point: LaplacePoint) -> Array:
     """About a standard error of each parameter, (m,)."""
     theta, _, phi = criterion.split(point.x)
     # Of the covariances a share of their own size.

@@ -1,0 +1,193 @@
+"""The optima of a generalised model's criterion for many responses of its rows.
+
+The search of `engine.replicates.descent` for blocks of responses, all from one start; those that
+do not end there are searched one by one, as are all where the layout has no levels to go by
+(crossed factors), where quadrature takes the place of Laplace's approximation, and where rows are
+joined by their responses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from merextras.engine.generalised.criterion.laplace import Laplace, LaplacePoint
+from merextras.engine.generalised.replicates.layout import Layout
+from merextras.engine.generalised.replicates.modes import lams_of
+from merextras.engine.generalised.replicates.problem import ManyLaplace
+from merextras.engine.generalised.searches.optimum import information, scales
+from merextras.engine.generalised.searches.search import (
+    is_infinite_size,
+    reoptimise,
+)
+from merextras.engine.kernels.blocks import Array, BoolArray, IntArray
+from merextras.engine.kernels.leading import applied, product, transpose
+from merextras.engine.optimum.summary import Control
+from merextras.engine.replicates.descent import search
+
+# Numbers of an array of all rows and replicates of a block, about what a processor's cache holds,
+# and the most replicates of a block.
+_BLOCK, _MOST = 1 << 17, 512
+# The decrement that is left after the last step, judged by how fast it fell before.
+_TOLERANCE = 1e-15
+# Steps of a search of all; those that need more are searched by themselves.
+_STEPS = 60
+# Steps of differences, in standard errors.
+_ROUGH = 1e-3
+
+
+@dataclass(frozen=True)
+class ManyAgain:
+    """Where the searches for many responses ended.
+
+    Attributes
+    ----------
+    x : (R, m) array
+        In the coordinates of the criterion.
+    deviance : (R,) array
+    converged, singular : (R,) boolean arrays
+    eta : (n, R) array
+        Linear predictors at the modes.
+    alone : (R,) boolean array
+        Which were searched one by one.
+    """
+
+    x: Array
+    deviance: Array
+    converged: BoolArray
+    singular: BoolArray
+    eta: Array
+    alone: BoolArray
+
+
+class Reoptimiser:
+    """The searches of one model for other responses of its rows.
+
+    Parameters
+    ----------
+    criterion : Laplace
+        With the model's own response.
+    x : (m,) array
+        The start.
+    hessian : (m, m) array or None
+        At the start; None to find it there for the model's own response.
+    """
+
+    def __init__(self, criterion: Laplace, x: Array, hessian: Array | None) -> None:
+        self.criterion, self.x, self._given = criterion, x, hessian
+
+    @cached_property
+    def _at_start(self) -> LaplacePoint:
+        return self.criterion.at(self.x)
+
+    @cached_property
+    def hessian(self) -> Array | None:
+        """At the start; None where there is none."""
+        if self._given is not None:
+            return self._given
+        if not np.isfinite(self._at_start.deviance()):
+            return None
+        free = np.ones(self.criterion.m, dtype=bool)
+        found = information(self.criterion, self._at_start, free)
+        return found if np.isfinite(found).all() else None
+
+    @cached_property
+    def layout(self) -> Layout | None:
+        """None where responses are searched one by one."""
+        criterion = self.criterion
+        table = criterion.table
+        if type(criterion) is not Laplace or table.cells is not None or table.template.plan.tail:
+            return None
+        return None if self.hessian is None else Layout(table, criterion.covariances)
+
+    @property
+    def block(self) -> int:
+        """Responses of a block: of the model alone."""
+        if self.layout is None:
+            return 1
+        m = self.criterion.m
+        largest = max(self.layout.n, self.layout.q, m * m)
+        return int(np.clip(_BLOCK // largest, 1, _MOST))
+
+    def search(self, y: Array, alone: Callable[[Array], Laplace]) -> ManyAgain:
+        """The optima for the columns of y, (n, R).
+
+        Parameters
+        ----------
+        alone : callable
+            The criterion of one response, (n,).
+        """
+        size = self.block
+        parts = [self._part(y[:, at : at + size], alone) for at in range(0, y.shape[1], size)]
+        if len(parts) == 1:
+            return parts[0]
+        return ManyAgain(
+            np.concatenate([part.x for part in parts]),
+            np.concatenate([part.deviance for part in parts]),
+            np.concatenate([part.converged for part in parts]),
+            np.concatenate([part.singular for part in parts]),
+            np.concatenate([part.eta for part in parts], axis=1),
+            np.concatenate([part.alone for part in parts]),
+        )
+
+    def _part(self, y: Array, alone: Callable[[Array], Laplace]) -> ManyAgain:
+        """A block of them."""
+        layout, hessian, size = self.layout, self.hessian, y.shape[1]
+        if layout is None or hessian is None:
+            return self._one_by_one(y, alone)
+        criterion = self.criterion
+        family = criterion.family.many(y)
+        steps = _ROUGH * scales(criterion, self._at_start)
+        problem = ManyLaplace(criterion, layout, family, hessian, steps)
+        control = Control(tolerance=_TOLERANCE, max_iterations=_STEPS)
+        found, converged = search(problem, self.x, control)
+        n, cov = criterion.covariances.n, criterion.covariances
+        x = found.theta
+        if family.n_phi and family.has_limit:
+            converged &= ~np.array([is_infinite_size(value) for value in x[:, -1]], dtype=bool)
+        x[:, :n] = cov.canonical(x[:, :n])
+        out = ManyAgain(
+            x, found.deviance, converged, cov.is_singular(x[:, :n]),
+            self._eta(layout, x, found.v), ~converged,
+        )  # fmt: skip
+        left = np.flatnonzero(~converged)
+        if len(left):
+            _put(out, left, self._one_by_one(y[:, left], alone))
+        assert len(x) == size
+        return out
+
+    def _eta(self, layout: Layout, x: Array, v: Array) -> Array:
+        """Linear predictors at the modes, (n, R)."""
+        criterion, n = self.criterion, self.criterion.covariances.n
+        lams = lams_of(layout, criterion.covariances.joint(x[:, :n]))
+        b = [
+            applied(product(lam, transpose(lam)), part)
+            for lam, part in zip(lams, layout.levels(v.T), strict=True)
+        ]
+        table = criterion.table
+        beta = x[:, n : n + table.p]
+        return np.asarray(table.offset[:, None] + table.x @ beta.T + layout.rows(b))
+
+    def _one_by_one(self, y: Array, alone: Callable[[Array], Laplace]) -> ManyAgain:
+        found, covariances = [], self.criterion.covariances
+        with np.errstate(all="ignore"):
+            found = [reoptimise(alone(column), self.x, self.hessian) for column in y.T]
+        x = np.array([again.point.x for again in found]).reshape(len(found), self.criterion.m)
+        return ManyAgain(
+            x,
+            np.array([again.point.deviance() for again in found]),
+            np.array([again.converged for again in found], dtype=bool),
+            covariances.is_singular(x[:, : covariances.n]),
+            np.array([again.point.modes.eta for again in found]).T,
+            np.ones(len(found), dtype=bool),
+        )
+
+
+def _put(into: ManyAgain, which: IntArray, found: ManyAgain) -> None:
+    """Some of them in their places."""
+    for name in ("x", "deviance", "converged", "singular", "alone"):
+        getattr(into, name)[which] = getattr(found, name)
+    into.eta[:, which] = found.eta

@@ -153,11 +153,12 @@ def simulated(
 ) -> Power:
     """Simulate the studies of a model; see `power`. `bar` is whether progress may be shown."""
     if isinstance(model, FittedGlmm):
+        planned = Planned.of(model, hypothesis)
         found = in_blocks(
             test_generalised,
-            (Planned.of(model, hypothesis),),
+            (planned,),
             generator.spawn(n_sims),
-            size=_FEW,
+            size=planned.block,
             n_jobs=n_jobs,
             long=bar and n_sims >= _LONG_GENERALISED,
             desc="power",

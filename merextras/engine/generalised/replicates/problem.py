@@ -28,6 +28,8 @@ from merextras.engine.replicates.searched import Replicates, Standing
 Steps: TypeAlias = Array
 # An update needs this share of the curvature that was expected.
 _CURVED = 1e-3
+# The share of the information that is left along a direction without an optimum.
+_LOST = 1e-3
 # A slope that is none, in standard errors.
 _NO_SLOPE = 1e-6
 
@@ -194,6 +196,21 @@ class ManyLaplace(Replicates[ManyPoints]):
                 gradient = gradient.copy()
                 gradient[rows, where] = 0.0
         return gradient, hessian, point.slopes
+
+    def drifted(self, hessian: Array) -> BoolArray:
+        """Which replicates have nearly lost what was known of some fixed effects at the start.
+
+        Along a direction that separates a response the likelihood rises without end: where a
+        search of it stops says more of the search than of the response.
+        """
+        n = self.covariances.n
+        beta = slice(n, n + self.criterion.table.p)
+        low = np.linalg.cholesky(hessian[beta, beta])
+        half = np.linalg.solve(low, self._hessian[:, beta, beta])
+        inner = np.linalg.solve(low, np.swapaxes(half, 1, 2))
+        usable = np.isfinite(inner).all(axis=(1, 2), keepdims=True)
+        least = np.linalg.eigvalsh(np.where(usable, inner, 0.0)).min(axis=1, initial=np.inf)
+        return np.asarray(least < _LOST)
 
     def learn(self, which: IntArray, hessian: Array) -> None:
         """They take the place of the updated ones."""

@@ -18,15 +18,13 @@ from merextras.engine.generalised.criterion.laplace import Laplace, LaplacePoint
 from merextras.engine.generalised.replicates.layout import Layout
 from merextras.engine.generalised.replicates.modes import lams_of
 from merextras.engine.generalised.replicates.problem import ManyLaplace
-from merextras.engine.generalised.searches.optimum import information, scales
-from merextras.engine.generalised.searches.search import (
-    is_infinite_size,
-    reoptimise,
-)
+from merextras.engine.generalised.searches.optimum import FINE, information, scales
+from merextras.engine.generalised.searches.search import Again, is_infinite_size, reoptimise
 from merextras.engine.kernels.blocks import Array, BoolArray, IntArray
 from merextras.engine.kernels.leading import applied, product, transpose
 from merextras.engine.optimum.summary import Control
 from merextras.engine.replicates.descent import search
+from merextras.engine.replicates.searched import differenced
 
 # Numbers of an array of all rows and replicates of a block, about what a processor's cache holds,
 # and the most replicates of a block.
@@ -61,6 +59,13 @@ class ManyAgain:
     singular: BoolArray
     eta: Array
     alone: BoolArray
+
+    def taken(self, which: IntArray) -> ManyAgain:
+        """Some of them."""
+        return ManyAgain(
+            self.x[which], self.deviance[which], self.converged[which], self.singular[which],
+            self.eta[:, which], self.alone[which],
+        )  # fmt: skip
 
 
 class Reoptimiser:
@@ -121,7 +126,8 @@ class Reoptimiser:
             The criterion of one response, (n,).
         """
         size = self.block
-        parts = [self._part(y[:, at : at + size], alone) for at in range(0, y.shape[1], size)]
+        starts = range(0, max(y.shape[1], 1), size)
+        parts = [self._part(y[:, at : at + size], alone) for at in starts]
         if len(parts) == 1:
             return parts[0]
         return ManyAgain(
@@ -135,8 +141,8 @@ class Reoptimiser:
 
     def _part(self, y: Array, alone: Callable[[Array], Laplace]) -> ManyAgain:
         """A block of them."""
-        layout, hessian, size = self.layout, self.hessian, y.shape[1]
-        if layout is None or hessian is None:
+        layout, hessian = self.layout, self.hessian
+        if layout is None or hessian is None or y.shape[1] == 0:
             return self._one_by_one(y, alone)
         criterion = self.criterion
         family = criterion.family.many(y)
@@ -148,6 +154,7 @@ class Reoptimiser:
         x = found.theta
         if family.n_phi and family.has_limit:
             converged &= ~np.array([is_infinite_size(value) for value in x[:, -1]], dtype=bool)
+        converged &= ~problem.drifted(hessian)
         x[:, :n] = cov.canonical(x[:, :n])
         out = ManyAgain(
             x, found.deviance, converged, cov.is_singular(x[:, :n]),
@@ -156,7 +163,36 @@ class Reoptimiser:
         left = np.flatnonzero(~converged)
         if len(left):
             _put(out, left, self._one_by_one(y[:, left], alone))
-        assert len(x) == size
+        return out
+
+    def informations(self, y: Array, again: ManyAgain, alone: Callable[[Array], Laplace]) -> Array:
+        """The Hessians of the deviances at the optima of `search`, (R, m, m).
+
+        By central differences of the exact gradient; rows of a size that is infinite are zero.
+        """
+        size = self.block
+        parts = [slice(at, at + size) for at in range(0, y.shape[1], size)]
+        none = np.empty((0, self.criterion.m, self.criterion.m))
+        return np.concatenate([none, *(self._informations(y, again, alone, at) for at in parts)])
+
+    def _informations(
+        self, y: Array, again: ManyAgain, alone: Callable[[Array], Laplace], at: slice
+    ) -> Array:
+        criterion, y, x, single = self.criterion, y[:, at], again.x[at], again.alone[at]
+        out = np.empty((len(x), criterion.m, criterion.m))
+        together = np.flatnonzero(~single)
+        if len(together) and self.layout is not None and self.hessian is not None:
+            family, steps = criterion.family.many(y[:, together]), scales(criterion, self._at_start)
+            problem = ManyLaplace(criterion, self.layout, family, self.hessian, FINE * steps)
+            every = np.arange(len(together))
+            problem.at(every, x[together])  # where the modes of all differences start
+            out[together] = differenced(problem, every, x[together])
+        for i in np.flatnonzero(single).tolist():
+            own = alone(y[:, i])
+            free = np.ones(criterion.m, dtype=bool)
+            if own.family.has_limit and own.family.n_phi:
+                free[-1] = not is_infinite_size(x[i, -1])
+            out[i] = information(own, own.at(x[i]), free)
         return out
 
     def _eta(self, layout: Layout, x: Array, v: Array) -> Array:
@@ -181,9 +217,15 @@ class Reoptimiser:
             np.array([again.point.deviance() for again in found]),
             np.array([again.converged for again in found], dtype=bool),
             covariances.is_singular(x[:, : covariances.n]),
-            np.array([again.point.modes.eta for again in found]).T,
+            _by_rows(found, len(y)),
             np.ones(len(found), dtype=bool),
         )
+
+
+def _by_rows(found: list[Again], n: int) -> Array:
+    """Linear predictors of the user's rows, (n, R)."""
+    each = [again.point.criterion.table.by_row(again.point.modes.eta) for again in found]
+    return np.array(each).T if each else np.empty((n, 0))
 
 
 def _put(into: ManyAgain, which: IntArray, found: ManyAgain) -> None:

@@ -17,7 +17,7 @@ from merextras.engine.kernels.blocks import Array, BoolArray
 
 # Step of central differences, in standard errors, and the least eigenvalue of a scaled Hessian that
 # is positive beyond rounding.
-_FINE, POSITIVE = 2e-4, 1e-10
+FINE, POSITIVE = 2e-4, 1e-10
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +121,7 @@ def information(criterion: Laplace, point: LaplacePoint, free: BoolArray) -> Arr
     out = np.zeros((m, m))
     for i in where:
         move = np.zeros(m)
-        move[i] = _FINE * scale[i]
+        move[i] = FINE * scale[i]
         high, low = (criterion.at(point.x + k * move, point).gradient() for k in (1.0, -1.0))
         out[i, where] = ((high - low) / (2.0 * move[i]))[where]
     return np.asarray(0.5 * (out + out.T))

@@ -43,7 +43,7 @@ def check_overdispersion(m: object, *, n_sims: int = 250, rng: Rng = None) -> Si
     -----
     Pearson's sum has no chi-square distribution where means are small, and the modes take an
     unknown part of its degrees of freedom: a parametric bootstrap needs neither. performance
-    divides by ``n - npar``. Cost: `n_sims` refits of some milliseconds.
+    divides by ``n - npar``. Cost: `n_sims` refits, together as those of `bootstrap`.
 
     Examples
     --------

@@ -68,7 +68,7 @@ class Refits:
 
     @cached_property
     def _search(self) -> Reoptimiser:
-        return Reoptimiser(self.criterion, *self._start)
+        return Reoptimiser(self.criterion, *self._start, self.model.engine_family)
 
     @property
     def block(self) -> int:

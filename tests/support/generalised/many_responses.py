@@ -40,6 +40,16 @@ def _rows(sd=0.7, slopes=0.3):
     )  # fmt: skip
 
 
+@functools.cache
+def _alike():
+    """Rows of few kinds in groups that are all different."""
+    rng, n = np.random.default_rng(8), 3000
+    g, x = rng.integers(0, 30, n), rng.integers(0, 3, n)
+    eta = -0.5 + 0.3 * x + 0.6 * rng.standard_normal(30)[g]
+    yes = rng.binomial(1, 1.0 / (1.0 + np.exp(-eta)))
+    return pd.DataFrame({"x": x, "g": g, "yes": yes, "count": rng.poisson(np.exp(eta))})
+
+
 def _contraception():
     return mx.load_dataset("contraception").iloc[::2].reset_index(drop=True)
 
@@ -66,6 +76,8 @@ MODELS = {
     "normal": ("number ~ x + (1 | g)", _rows, sm.families.Gaussian(_LINKS.Log())),
     "normal identity": ("number ~ x + (1 | g)", _rows, sm.families.Gaussian(_LINKS.Identity())),
     "structure": ("won / trials ~ x + cs(0 + C(k) | g)", _rows, "binomial"),
+    "cells": ("yes ~ x + (1 + x | g)", _alike, "binomial"),
+    "cells of counts": ("count ~ x + (1 | g)", _alike, "poisson"),
     "singular": ("yes ~ x + (1 + x | g)", lambda: _rows(0.0, 0.0), "binomial"),
     "no variance": ("spread ~ x + (1 | g)", lambda: _rows(0.0, 0.0), "negative_binomial"),
 }  # fmt: skip

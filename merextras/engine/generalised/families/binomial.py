@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 from scipy import special
 
-from merextras.engine.generalised.families.family import Family
+from merextras.engine.generalised.families.family import Family, summed
 from merextras.engine.kernels.blocks import Array, IntArray
 
 # exp(eta) beyond which a success is certain to all digits, and below which a series is exact.
@@ -71,9 +71,9 @@ class _Binomial(Family):
     def merged(self: B, of: IntArray, first: IntArray) -> tuple[B, Array | None]:
         """Sums of successes and of trials; of the constant each has a part by its rows."""
         del first
-        shares = np.bincount(of) * np.mean(self.constant)
-        y, trials = (np.asarray(np.bincount(of, r), dtype=float) for r in (self.y, self.trials))
-        return self._of(y, trials, shares), None
+        n = np.bincount(of).astype(float)
+        shares = np.multiply.outer(n, np.mean(self.constant, axis=0))
+        return self._of(summed(of, self.y), summed(of, self.trials), shares), None
 
     def _of(self: B, y: Array, trials: Array, constant: Array) -> B:
         out = copy(self)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from merextras.engine.generalised.families.family import ByDispersion, Family
+from merextras.engine.generalised.families.family import ByDispersion, Family, summed
 from merextras.engine.kernels.blocks import Array, IntArray
 
 # Size from which on Stirling's series has all digits.
@@ -45,7 +45,9 @@ class Poisson(Family):
         """Means of the counts, and of all rows' constants."""
         del first
         n = np.bincount(of).astype(float)
-        return self._of(np.bincount(of, self.y) / n, np.full(len(n), np.mean(self.constant))), n
+        y = summed(of, self.y)
+        shares = np.multiply.outer(np.ones(len(n)), np.mean(self.constant, axis=0))
+        return self._of((y.T / n).T, shares), n
 
     def _of(self, y: Array, constant: Array) -> Poisson:
         out = copy(self)

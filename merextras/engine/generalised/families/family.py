@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
+import scipy.sparse as sp
 
 from merextras.engine.kernels.blocks import Array, IntArray
 
@@ -172,7 +173,7 @@ class Family(ABC):
         return out
 
     def merged(self: F, of: IntArray, first: IntArray) -> tuple[F, Array | None]:
-        """Rows with one linear predictor as one; how often each counts, None if once.
+        """Rows with one linear predictor as one; how often each counts, (m,), None if once.
 
         Parameters
         ----------
@@ -182,6 +183,14 @@ class Family(ABC):
             A row of each new one.
         """
         return self.taken(first), np.bincount(of).astype(float)
+
+
+def summed(of: IntArray, values: Array) -> Array:
+    """Sums of the rows that become one, (m,) of (n,); of each column, (m, R) of (n, R)."""
+    if values.ndim == 1:
+        return np.bincount(of, values).astype(float)
+    rows = np.arange(len(of))
+    return np.asarray(sp.csr_array((np.ones(len(of)), (of, rows))) @ values)
 
 
 class Repeated(Family):

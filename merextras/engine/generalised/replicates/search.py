@@ -2,8 +2,8 @@
 
 The search of `engine.replicates.descent` for blocks of responses, all from one start; those that
 do not end there are searched one by one, as are all where the layout has no levels to go by
-(crossed factors), where quadrature takes the place of Laplace's approximation, and where rows are
-joined by their responses.
+(crossed factors), where quadrature takes the place of Laplace's approximation, and where rows or
+levels are joined by their responses.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from functools import cached_property
 import numpy as np
 
 from merextras.engine.generalised.criterion.laplace import Laplace, LaplacePoint
+from merextras.engine.generalised.families.family import Family, Repeated
 from merextras.engine.generalised.replicates.layout import Layout
 from merextras.engine.generalised.replicates.modes import lams_of
 from merextras.engine.generalised.replicates.problem import ManyLaplace
@@ -29,6 +30,8 @@ from merextras.engine.replicates.searched import differenced
 # Numbers of an array of all rows and replicates of a block, about what a processor's cache holds,
 # and the most replicates of a block.
 _BLOCK, _MOST = 1 << 17, 512
+# The most numbers of the user's rows and replicates of a block: 64 MB.
+_ROWS = 1 << 23
 # The decrement that is left after the last step, judged by how fast it fell before.
 _TOLERANCE = 1e-15
 # Steps of a search of all; those that need more are searched by themselves.
@@ -79,10 +82,12 @@ class Reoptimiser:
         The start.
     hessian : (m, m) array or None
         At the start; None to find it there for the model's own response.
+    rows : Family
+        The log-density of the user's rows, where the criterion's are cells of them.
     """
 
-    def __init__(self, criterion: Laplace, x: Array, hessian: Array | None) -> None:
-        self.criterion, self.x, self._given = criterion, x, hessian
+    def __init__(self, criterion: Laplace, x: Array, hessian: Array | None, rows: Family) -> None:
+        self.criterion, self.x, self._given, self._rows = criterion, x, hessian, rows
 
     @cached_property
     def _at_start(self) -> LaplacePoint:
@@ -104,9 +109,19 @@ class Reoptimiser:
         """None where responses are searched one by one."""
         criterion = self.criterion
         table = criterion.table
-        if type(criterion) is not Laplace or table.cells is not None or table.template.plan.tail:
+        if type(criterion) is not Laplace or table.template.plan.tail:
+            return None
+        if table.cells is not None and (table.copies is not None or self._rows.apart):
             return None
         return None if self.hessian is None else Layout(table, criterion.covariances)
+
+    def _family(self, y: Array) -> Family:
+        """Of the rows of the criterion's table, for responses of the user's rows."""
+        cells = self.criterion.table.cells
+        if cells is None:
+            return self.criterion.family.many(y)
+        merged, counts = self._rows.many(y).merged(cells.of_row, cells.rows)
+        return merged if counts is None else Repeated(merged, counts[:, None])
 
     @property
     def block(self) -> int:
@@ -115,7 +130,9 @@ class Reoptimiser:
             return 1
         m = self.criterion.m
         largest = max(self.layout.n, self.layout.q, m * m)
-        return int(np.clip(_BLOCK // largest, 1, _MOST))
+        cells = self.criterion.table.cells
+        rows = self.layout.n if cells is None else len(cells.of_row)
+        return int(np.clip(min(_BLOCK // largest, _ROWS // rows), 1, _MOST))
 
     def search(self, y: Array, alone: Callable[[Array], Laplace]) -> ManyAgain:
         """The optima for the columns of y, (n, R).
@@ -145,7 +162,7 @@ class Reoptimiser:
         if layout is None or hessian is None or y.shape[1] == 0:
             return self._one_by_one(y, alone)
         criterion = self.criterion
-        family = criterion.family.many(y)
+        family = self._family(y)
         steps = _ROUGH * scales(criterion, self._at_start)
         problem = ManyLaplace(criterion, layout, family, hessian, steps)
         control = Control(tolerance=_TOLERANCE, max_iterations=_STEPS)
@@ -182,7 +199,7 @@ class Reoptimiser:
         out = np.empty((len(x), criterion.m, criterion.m))
         together = np.flatnonzero(~single)
         if len(together) and self.layout is not None and self.hessian is not None:
-            family, steps = criterion.family.many(y[:, together]), scales(criterion, self._at_start)
+            family, steps = self._family(y[:, together]), scales(criterion, self._at_start)
             problem = ManyLaplace(criterion, self.layout, family, self.hessian, FINE * steps)
             every = np.arange(len(together))
             problem.at(every, x[together])  # where the modes of all differences start
@@ -196,7 +213,7 @@ class Reoptimiser:
         return out
 
     def _eta(self, layout: Layout, x: Array, v: Array) -> Array:
-        """Linear predictors at the modes, (n, R)."""
+        """Linear predictors of the user's rows at the modes, (n, R)."""
         criterion, n = self.criterion, self.criterion.covariances.n
         lams = lams_of(layout, criterion.covariances.joint(x[:, :n]))
         b = [
@@ -205,7 +222,7 @@ class Reoptimiser:
         ]
         table = criterion.table
         beta = x[:, n : n + table.p]
-        return np.asarray(table.offset[:, None] + table.x @ beta.T + layout.rows(b))
+        return table.by_row(table.offset[:, None] + table.x @ beta.T + layout.rows(b))
 
     def _one_by_one(self, y: Array, alone: Callable[[Array], Laplace]) -> ManyAgain:
         found, covariances = [], self.criterion.covariances

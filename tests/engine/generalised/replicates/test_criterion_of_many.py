@@ -14,7 +14,7 @@ from merextras.engine.kernels import leading
 def _problem(name, y):
     search = many.refits(name)._search
     steps = np.full(search.criterion.m, 1e-4)
-    family = search.criterion.family.many(y)
+    family = search._family(y)
     return ManyLaplace(search.criterion, search.layout, family, search.hessian, steps)
 
 
@@ -46,9 +46,10 @@ def test_families_of_many_responses_are_those_of_each(name):
     refits, y = many.refits(name), many.responses(name, 3)
     family, rng = refits.criterion.family, np.random.default_rng(2)
     # Negative, for the inverse link positive.
-    eta = np.abs(refits.criterion.family.guess()[:, None] + 0.1 * rng.standard_normal(y.shape))
+    guess = family.guess()[:, None]
+    eta = np.abs(guess + 0.1 * rng.standard_normal((len(guess), 3)))
     phi = rng.uniform(0.5, 5.0, (family.n_phi, 3))
-    together = family.many(y)
+    together = refits._search._family(y)
     for which in (np.arange(3), np.array([2, 0])):
         own = together.columns(which)
         at = eta[:, which], phi[:, which]

@@ -363,8 +363,19 @@ POPULATION_MEAN = 1e-11
 DELTA_METHOD = 1e-6
 
 #: Parameters of a refit in a bootstrap and of a whole fit, which goes on to the last digit:
-#: the refit stops where 2.5e-10 of the log-likelihood is left to gain, 2e-5 standard errors.
-REFIT_OF_A_REPLICATE = 2e-5
+#: the refit stops where 2.5e-14 of the log-likelihood is left to gain, 3e-7 standard errors.
+REFIT_OF_A_REPLICATE = 1e-6
+
+#: Refits of a generalised model all together and one by one, of estimates in standard errors: each
+#: stops within 3e-7 of the optimum.
+REFITS_TOGETHER = 1e-6
+
+#: The deviances of the two, relative: what is left to gain is a rounding.
+DEVIANCES_TOGETHER = 1e-12
+
+#: The criterion of many responses and of one, its derivatives: sums in another order, relative to
+#: the largest.
+CRITERION_OF_MANY = 1e-9
 
 #: Ends of profile intervals against roots of TMB's profile deviance, relative.
 PROFILE_END = 1e-6

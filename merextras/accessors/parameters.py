@@ -12,6 +12,7 @@ from merextras.engine.covariance.covariances import Covariances
 from merextras.engine.covariance.structure import Structure
 from merextras.engine.generalised.criterion.laplace import LaplacePoint
 from merextras.foundation.aliases import Array
+from merextras.model.generalised.again import ManyEstimates
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.state.fitted import FittedModel
 
@@ -148,16 +149,19 @@ def parameters_at_point(model: FittedGlmm, point: LaplacePoint) -> Array:
     """The parameters of a generalised model at another point of its criterion."""
     criterion = point.criterion
     _, beta, phi = criterion.split(point.x)
-    found = []
-    for structure, basis, lam in zip(
-        model.design.covariances.structures,
-        criterion.table.effects,
-        point.modes.lams,
-        strict=True,
-    ):
-        found.append(structure.reported(basis.covariance(lam @ lam.T)[None])[0])
-    if len(phi):
-        poisson = point is model.laplace and model.is_poisson
-        size = np.inf if poisson else model.choice.dispersion_of(phi)
-        found.append(np.array([size], dtype=float))
-    return np.concatenate([*found, criterion.beta_of(beta)])
+    pairs = zip(criterion.table.effects, point.modes.lams, strict=True)
+    gs = tuple(basis.covariance(lam @ lam.T)[None] for basis, lam in pairs)
+    found = parameters_of_many(model, ManyEstimates(gs, criterion.beta_of(beta)[None], phi[None]))
+    if len(phi) and point is model.laplace and model.is_poisson:
+        found[:, criterion.covariances.n] = np.inf
+    return np.asarray(found[0])
+
+
+def parameters_of_many(model: FittedGlmm, estimates: ManyEstimates) -> Array:
+    """The parameters of many refits of a generalised model, a row each."""
+    pairs = zip(model.design.covariances.structures, estimates.covariances, strict=True)
+    found = [structure.reported(g) for structure, g in pairs]
+    if estimates.phi.shape[1]:
+        sizes = [model.choice.dispersion_of(phi) for phi in estimates.phi]
+        found.append(np.array(sizes, dtype=float)[:, None])
+    return np.concatenate([*found, estimates.beta], axis=1)

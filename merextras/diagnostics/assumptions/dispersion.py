@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from merextras.engine.generalised.criterion.laplace import LaplacePoint
 from merextras.exceptions import InvalidArgumentError, MerextrasError
 from merextras.foundation.aliases import Array, Rng
 from merextras.foundation.arguments import check_count
 from merextras.foundation.rng import as_generator
-from merextras.model.generalised.again import Refits, drawn
+from merextras.model.generalised.again import Refits, all_drawn, drawn
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.results.checks.simulated_check import SimulatedCheck
 
@@ -44,7 +43,7 @@ def check_overdispersion(m: object, *, n_sims: int = 250, rng: Rng = None) -> Si
     -----
     Pearson's sum has no chi-square distribution where means are small, and the modes take an
     unknown part of its degrees of freedom: a parametric bootstrap needs neither. performance
-    divides by ``n - npar``. Cost: `n_sims` refits of some milliseconds.
+    divides by ``n - npar``. Cost: `n_sims` refits, together as those of `bootstrap`.
 
     Examples
     --------
@@ -62,22 +61,26 @@ def check_overdispersion(m: object, *, n_sims: int = 250, rng: Rng = None) -> Si
             "check_overdispersion: the response is single trials, whose variance is that of their "
             "mean; they can't be overdispersed"
         )
-    refits, sample = Refits(model), []
+    refits, parts = Refits(model), []
     generators = as_generator(rng).spawn(check_count(n_sims, "n_sims"))
-    for generator in generators:
-        y = drawn(model, set(), generator)
+    for at in range(0, len(generators), refits.block):
+        y = all_drawn(model, set(), generators[at : at + refits.block])
         again = refits.fit(y)
-        if again.converged:
-            sample.append(_pearson(model, y, again.point))
-    if not sample:
+        phi = refits.estimates(again.x).phi
+        found = zip(y.T, again.eta.T, phi, again.converged, strict=True)
+        parts += [_pearson(model, own, eta, p) for own, eta, p, ended in found if ended]
+    sample = np.array(parts)
+    if not len(sample):
         raise MerextrasError("check_overdispersion: no refit to a simulated response converged")
     remedy = (
         "more variation than the model has: add an effect of each row, (1 | row), or for counts "
         "family='negative_binomial'"
     )
-    observed = _pearson(model, model.response.y, model.laplace)
+    own = model.laplace
+    eta = own.criterion.table.by_row(own.modes.eta)
+    observed = _pearson(model, model.response.y, eta, own.criterion.split(own.x)[2])
     n_failed = len(generators) - len(sample)
-    return SimulatedCheck("Pearson's chi-square", observed, np.array(sample), remedy, n_failed)
+    return SimulatedCheck("Pearson's chi-square", observed, sample, remedy, n_failed)
 
 
 def check_zero_inflation(m: object, *, n_sims: int = 1000, rng: Rng = None) -> SimulatedCheck:
@@ -131,9 +134,9 @@ def _model(m: object, verb: str) -> FittedGlmm:
     return m
 
 
-def _pearson(model: FittedGlmm, y: Array, point: LaplacePoint) -> float:
+def _pearson(model: FittedGlmm, y: Array, eta: Array, phi: Array) -> float:
     """The sum of squared Pearson residuals given the modes."""
-    family, eta = model.engine_family, point.criterion.table.by_row(point.modes.eta)
+    family = model.engine_family
     trials: Array | float = 1.0 if model.response.trials is None else model.response.trials
     raw = y - trials * family.mean(eta)
-    return float(np.sum(raw**2 / family.variance(eta, point.criterion.split(point.x)[2])))
+    return float(np.sum(raw**2 / family.variance(eta, phi)))

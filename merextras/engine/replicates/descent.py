@@ -6,29 +6,29 @@ zeros and restarts.
 
 from __future__ import annotations
 
+from typing import Generic
+
 import numpy as np
 from numpy.typing import NDArray
 
 from merextras.engine.kernels.blocks import Array, IntArray
 from merextras.engine.optimum import line
-from merextras.engine.optimum.criterion import difference_steps, sizes_of
 from merextras.engine.optimum.newton import (
     FORESEEN,
     NEAR_BOUNDARY,
     NEAR_ZERO,
-    NOISE,
     PATIENCE,
     SHORT,
     SLOW,
 )
 from merextras.engine.optimum.step import newton_steps
 from merextras.engine.optimum.summary import Control
-from merextras.engine.replicates.problem import Deviances, Point
+from merextras.engine.replicates.searched import Replicates, S, differenced
 
 BoolArray = NDArray[np.bool_]
 
 
-def search(problem: Deviances, theta: Array, control: Control) -> tuple[Point, BoolArray]:
+def search(problem: Replicates[S], theta: Array, control: Control) -> tuple[S, BoolArray]:
     """Minimise the deviances of a block from one theta, or one each.
 
     Returns where each is, and whether at its optimum.
@@ -38,19 +38,19 @@ def search(problem: Deviances, theta: Array, control: Control) -> tuple[Point, B
     return state.found, converged
 
 
-def foresee(problem: Deviances, theta: Array, control: Control) -> tuple[Array, Array]:
+def foresee(problem: Replicates[S], theta: Array, control: Control) -> tuple[Array, Array]:
     """Short searches from one theta each: where they were left, the deviances of their ends."""
     return _Search(problem, control).foresee(theta)
 
 
-class _Search:
+class _Search(Generic[S]):
     """The state of a block's minimisation: where each replicate is, what it may still gain."""
 
-    def __init__(self, problem: Deviances, control: Control) -> None:
+    def __init__(self, problem: Replicates[S], control: Control) -> None:
         self.problem, self.control, self.covariances = problem, control, problem.covariances
-        self.sizes = sizes_of(problem.cp)
+        self.sizes = problem.sizes
         self.units = self.covariances.units(self.sizes)
-        self.found: Point
+        self.found: S
         self.decrement = np.full(problem.n_responses, np.inf)
 
     def run(self, theta: Array) -> BoolArray:
@@ -59,9 +59,9 @@ class _Search:
         each = np.array(np.broadcast_to(theta, (len(everyone), theta.shape[-1])))
         self.found = self.problem.at(everyone, each)
         hopeless = everyone[~np.isfinite(self.found.deviance)]
-        if len(hopeless):
-            unit = self.covariances.from_covariances([np.diag(s**-2.0) for s in self.sizes])
-            self.found.put(hopeless, self.problem.at(hopeless, np.tile(unit, (len(hopeless), 1))))
+        plain = self.problem.plain_start() if len(hopeless) else None
+        if plain is not None:
+            self.found.put(hopeless, self.problem.at(hopeless, np.tile(plain, (len(hopeless), 1))))
         self.leave_boundary()
         active, unfinished = everyone, np.zeros(len(everyone), dtype=bool)
         for restart in range(self.control.max_restarts + 1):
@@ -73,7 +73,7 @@ class _Search:
                 unfinished[active] = True
                 break
             self.found.put(active, inside)
-        gained = self.decrement <= max(1e-8, self.control.tolerance)
+        gained = self.decrement <= max(self.problem.enough, self.control.tolerance)
         return np.asarray(np.isfinite(self.found.deviance) & gained & ~unfinished)
 
     def foresee(self, theta: Array) -> tuple[Array, Array]:
@@ -82,9 +82,6 @@ class _Search:
         self.found = self.problem.at(everyone, theta)
         self.newton(everyone, FORESEEN, SHORT)
         return self.found.theta, self.found.deviance - 0.5 * self.decrement
-
-    def noise(self, deviance: Array) -> Array:
-        return np.asarray(NOISE * (np.abs(deviance) + self.problem.cp.n))
 
     def leave_boundary(self) -> None:
         """Move those that start at a zero to where all can be reached that wants to be positive."""
@@ -127,7 +124,8 @@ class _Search:
             gradient, hessian = gradient[usable], hessian[usable]
             poor = np.flatnonzero(slow[active] >= PATIENCE)
             if len(poor):
-                hessian[poor] = self.differenced(active[poor], point.theta[poor])
+                hessian[poor] = differenced(self.problem, active[poor], point.theta[poor])
+                self.problem.learn(active[poor], hessian[poor])
             step, decrement, _ = newton_steps(gradient, hessian)
             length = self.line_search(active, point, step, decrement)
             # The decrement that is left falls at least as fast as it did in this step.
@@ -139,39 +137,22 @@ class _Search:
             active = active[(left > tolerance) & (length > 0.0)]
         self.normalise(which)
 
-    def differenced(self, which: IntArray, theta: Array) -> Array:
-        """Hessians by central differences of the gradient, where the other kind crawls."""
-        (m, n), steps = theta.shape, difference_steps(theta, self.units)
-        out = np.empty((m, n, n))
-        # Both ends of some parameters at once, no more points than there are replicates.
-        size = max(1, self.problem.n_responses // (2 * m))
-        for at in range(0, n, size):
-            own = np.arange(at, min(at + size, n))
-            ends = np.tile(theta, (2, len(own), 1, 1))
-            for i, j in enumerate(own):
-                ends[0, i, :, j] += steps[:, j]
-                ends[1, i, :, j] -= steps[:, j]
-            every = np.tile(which, 2 * len(own))
-            point = self.problem.at(every, ends.reshape(-1, n))
-            slopes = self.problem.local_model(every, point)[0].reshape(ends.shape)
-            change = slopes[0] - slopes[1]
-            out[:, own] = np.swapaxes(change, 0, 1) / (2.0 * steps[:, own, None])
-        return 0.5 * (out + np.swapaxes(out, 1, 2))
-
     def normalise(self, which: IntArray) -> None:
         """Report the one theta of those with the same covariances."""
-        self.found.theta[which] = self.covariances.canonical(self.found.theta[which])
+        self.found.theta[which] = self.problem.canonical(self.found.theta[which])
 
-    def line_search(self, which: IntArray, point: Point, step: Array, decrement: Array) -> Array:
+    def line_search(self, which: IntArray, point: S, step: Array, decrement: Array) -> Array:
         """Go along each step as far as it is an improvement; return how far."""
-        length = np.ones(len(which))
+        length = self.problem.longest(point.theta, step)
         trying = np.arange(len(which))
         while len(trying):
             size = length[trying, None]
             trial = self.problem.at(which[trying], point.theta[trying] + size * step[trying])
             before = point.deviance[trying]
             enough = (
-                before - line.SUFFICIENT * length[trying] * decrement[trying] + self.noise(before)
+                before
+                - line.SUFFICIENT * length[trying] * decrement[trying]
+                + self.problem.noise(before)
             )
             better = np.isfinite(trial.deviance) & (trial.deviance <= enough)
             self.found.put(which[trying[better]], trial.take(np.flatnonzero(better)))
@@ -188,7 +169,7 @@ class _Search:
         Returns the replicates that were changed.
         """
         reference = self.found.deviance[which]
-        size = self.covariances.amounts(self.found.theta[which], self.units)
+        size = self.covariances.amounts(self.found.theta[which, : self.covariances.n], self.units)
         limit = NEAR_ZERO * np.maximum(1.0, np.max(size, axis=1, initial=0.0))
         changed = np.zeros(len(which), dtype=bool)
         for where in self.covariances.zero_groups():
@@ -199,12 +180,12 @@ class _Search:
                 continue
             theta[np.ix_(trying, where)] = 0.0
             trial = self.problem.at(which[trying], theta[trying])
-            good = trial.deviance <= reference[trying] + self.noise(reference[trying])
+            good = trial.deviance <= reference[trying] + self.problem.noise(reference[trying])
             self.found.put(which[trying[good]], trial.take(np.flatnonzero(good)))
             changed[trying[good]] = True
         return which[changed]
 
-    def step_inside(self, which: IntArray) -> tuple[IntArray, Point]:
+    def step_inside(self, which: IntArray) -> tuple[IntArray, S]:
         """Find better points inside for those on the boundary that are not optimal there.
 
         See `newton`: at an optimum D is positive semidefinite, term by term.
@@ -227,10 +208,10 @@ class _Search:
         return which[improved], best.take(np.flatnonzero(improved))
 
     def line_inside(
-        self, which: IntArray, best: Point, trying: IntArray, t: int, change: Array
+        self, which: IntArray, best: S, trying: IntArray, t: int, change: Array
     ) -> IntArray:
         """Add variance in one direction, of the size that lowers the deviance most."""
-        limit = best.deviance - 10.0 * self.noise(best.deviance)
+        limit = best.deviance - 10.0 * self.problem.noise(best.deviance)
         theta = best.theta.copy()
         found = np.zeros(len(which), dtype=bool)
         for size in line.GROWTHS:

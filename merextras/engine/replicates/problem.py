@@ -12,8 +12,8 @@ has the deviance and its derivatives in terms of P.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields
+from abc import abstractmethod
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,39 +21,28 @@ from merextras.engine.covariance.covariances import Covariances
 from merextras.engine.covariance.priors import Penalty
 from merextras.engine.kernels import blocks
 from merextras.engine.kernels.blocks import Array, IntArray
+from merextras.engine.optimum.criterion import sizes_of
+from merextras.engine.optimum.newton import NOISE
 from merextras.engine.products.crossprod import CrossProducts
+from merextras.engine.replicates.searched import Replicates, Standing
 
 
 @dataclass
-class Point:
-    """Where each replicate stands; the leading axis is the replicates'."""
+class Point(Standing):
+    """Where each replicate stands; the criterion is its deviance and the penalty of a prior."""
 
-    theta: Array
-    #: The criterion: deviance or REML criterion, and the penalty of a prior.
-    deviance: Array
     beta: Array
     pwrss: Array
     low: Array
 
-    def take(self, which: IntArray) -> Point:
-        """Copy some replicates' points."""
-        return Point(*(getattr(self, f.name)[which] for f in fields(self)))
 
-    def put(self, which: IntArray, other: Point) -> None:
-        """Replace some replicates' points."""
-        for f in fields(self):
-            getattr(self, f.name)[which] = getattr(other, f.name)
-
-
-class Deviances(ABC):
-    """A block of responses to one design, as a search sees them.
+class Deviances(Replicates[Point]):
+    """A block of responses to one design, whose parameters are theta alone.
 
     Attributes
     ----------
     cp : CrossProducts
-    covariances : Covariances
     reml : bool
-    n_responses : int
     penalty : Penalty or None
     df : int
         Divisor of the residual variance.
@@ -71,25 +60,15 @@ class Deviances(ABC):
         self.cp, self.reml, self.n_responses = cp, reml, n_responses
         self.covariances, self.penalty = covariances, penalty
         self.df: int | Array = cp.n - cp.p if reml else cp.n
+        self.sizes = sizes_of(cp)
 
-    @abstractmethod
-    def at(self, which: IntArray, theta: Array) -> Point:
-        """The deviance and what belongs to it, of some replicates at their thetas.
+    def noise(self, deviance: Array) -> Array:
+        """A part of the deviance and of the rows."""
+        return np.asarray(NOISE * (np.abs(deviance) + self.cp.n))
 
-        A deviance that does not exist is NaN, and minus infinity where the fit is exact, as in
-        `pls`.
-        """
-
-    @abstractmethod
-    def local_model(self, which: IntArray, point: Point) -> tuple[Array, Array, Array]:
-        """Gradient and approximate Hessian in theta, and D of `gradient.deviance_slopes`.
-
-        Returns
-        -------
-        gradient : (m, n_theta) array
-        hessian : (m, n_theta, n_theta) array
-        slopes : (m, k, k) array
-        """
+    def plain_start(self) -> Array | None:
+        """Relative standard deviations of one."""
+        return self.covariances.from_covariances([np.diag(s**-2.0) for s in self.sizes])
 
 
 class Problem(Deviances):

@@ -92,8 +92,7 @@ def pb_modcomp(
     meant for d = 1 only. Statistics equal to t count as extreme. The rows other than PBtest take T
     to be nearly chi-square, which it is not when a variance is tested.
 
-    Models of `glmer` are tested alike, of one family and approximation; their refits are one by
-    one.
+    Models of `glmer` are tested alike, of one family and approximation.
 
     Cost: two refits a replicate, all of them together (see `bootstrap`): 1000 samples for models
     of the size of ``sleepstudy`` take a fraction of a second.

@@ -16,15 +16,15 @@ from merextras.foundation.arguments import check_count, check_jobs
 from merextras.foundation.rng import as_generator
 from merextras.inference.comparison.reductions import Reduced, reduced_designs, wanted_p_values
 from merextras.inference.intervals.replicates import in_blocks
-from merextras.model.generalised.again import Refits, drawn
+from merextras.model.generalised.again import Refits, all_drawn
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.generalised.refit import with_design
 from merextras.results.base import Table
 
 _ADDED = ("mixture", "bootstrap")
 _BOOTSTRAP = 1000
-# Replicates before progress is reported, and how many take long.
-_FEW, _LONG = 16, 500
+# How many replicates take long.
+_LONG = 500
 # A statistic below this share of the deviance is the rounding of two equal likelihoods.
 _ROUNDING = 1e-9
 
@@ -97,19 +97,17 @@ def null_sample(
     n_jobs: int,
 ) -> Array:
     """Likelihood ratios of responses of the smaller model; NaN where a refit did not converge."""
-    given, long = (Refits(large), Refits(small)), len(generators) > _LONG
-    found = in_blocks(_ratios, given, generators, size=_FEW, n_jobs=n_jobs, long=long)
+    refits = Refits(large), Refits(small)
+    size, long = min(one.block for one in refits), len(generators) > _LONG
+    found = in_blocks(_ratios, refits, generators, size=size, n_jobs=n_jobs, long=long)
     return np.concatenate(found)
 
 
 def _ratios(large: Refits, small: Refits, generators: Sequence[np.random.Generator]) -> Array:
-    out = np.full(len(generators), np.nan)
-    for i, generator in enumerate(generators):
-        y = drawn(small.model, set(), generator)
-        one, other = small.fit(y), large.fit(y)
-        if one.converged and other.converged:
-            out[i] = ratio(-0.5 * one.point.deviance(), -0.5 * other.point.deviance())
-    return out
+    y = all_drawn(small.model, set(), generators)
+    one, other = small.fit(y), large.fit(y)
+    found = ratio(-0.5 * one.deviance, -0.5 * other.deviance)
+    return np.where(one.converged & other.converged, found, np.nan)
 
 
 def _table(rows: Sequence[tuple[str, int, float, float, float]]) -> pd.DataFrame:

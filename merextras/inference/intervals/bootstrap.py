@@ -123,8 +123,13 @@ def bootstrap(
 
     A replicate of a generalised model (`glmer`) has new random effects and a response of its family
     with the fit's trials, offset and dispersion, or groups drawn as above, with their responses;
-    there are no residuals to resample (nor has bootMer any). Refits start from
-    the estimates, with the fit's Hessian: some milliseconds each, with `func` several times that.
+    there are no residuals to resample (nor has bootMer any). Refits start from the estimates, with
+    the fit's Hessian, all together where the terms are on one grouping factor or on nested ones:
+    modes, criterion and exact gradient of all at once. 1000 refits of ``cbpp`` take about 0.3 s,
+    bootMer 85 s. Those that do not end so (a response that is separated) are fitted one by one,
+    and so are all with crossed factors, by quadrature, and of models whose groups or rows are
+    joined where their responses are alike (2000 rows or more): some milliseconds each. `func` adds
+    the whole fit of each replicate.
 
     Without `func`, all replicates share the design: a replicate costs its n normal numbers, its
     cross-products with X and Z, and a share of vectorised Newton steps. 1000 refits to 1200

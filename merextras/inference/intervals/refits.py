@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,11 @@ from merextras.model.state.fitted import FittedModel, is_singular
 from merextras.model.state.fitting import fit_like, refitted, start_for_user
 from merextras.results.replicates.bootstrap import Bootstrap
 
+T = TypeVar("T")
+
+#: Why a replicate without an optimum failed.
+NOT_CONVERGED = "not converged"
+
 
 @dataclass(frozen=True)
 class Block:
@@ -38,7 +43,7 @@ class Block:
         """Of refits that were made together, with the numbers (m, k) that they give."""
         failed = ~fits.converged
         values[failed] = np.nan
-        failures = Counter(["not converged"] * int(np.sum(failed)))
+        failures = Counter([NOT_CONVERGED] * int(np.sum(failed)))
         return cls(values, fits.singular & ~failed, failures)
 
 
@@ -130,9 +135,9 @@ def _numbers(result: Any) -> tuple[tuple[str, ...], Array]:
 
 
 def one_by_one(
-    replicate: Callable[[np.random.Generator], tuple[Array, bool] | None],
+    replicate: Callable[[T], tuple[Array, bool] | None],
     size: int,
-    generators: Sequence[np.random.Generator],
+    generators: Sequence[T],
 ) -> Block:
     """Some replicates: of each `size` numbers and whether it is singular; None did not converge."""
     values, singular = np.full((len(generators), size), np.nan), np.zeros(len(generators), bool)
@@ -149,7 +154,7 @@ def one_by_one(
             failures[f"{type(err).__name__}: {err}"] += 1
             continue
         if found is None:
-            failures["not converged"] += 1
+            failures[NOT_CONVERGED] += 1
         else:
             values[i], singular[i] = found
     return Block(values, singular, failures)

@@ -27,8 +27,8 @@ __all__ = ["power"]
 
 # Simulated studies worked on at a time, and how many take long enough for a progress bar.
 _BLOCK, _LONG = 256, 2000
-# The same of a generalised model, whose studies are refitted one by one.
-_FEW, _LONG_GENERALISED = 8, 200
+# Studies of a generalised model that take long enough for one.
+_LONG_GENERALISED = 200
 
 
 def power(
@@ -106,10 +106,10 @@ def power(
     The power at the estimates of a pilot study ("observed power") says no more than its p-value.
     Take effects that matter, with `make_model`.
 
-    All replicates of a linear model are refitted together (see `bootstrap`); the tests of fixed
-    effects then take the derivatives of the criterion at each replicate's own estimates. Those of a
-    generalised model are refitted one by one, from the true parameters, and tested as `summary` and
-    `anova` test the fit to that response.
+    All replicates are refitted together (see `bootstrap`), those of a generalised model from the
+    true parameters; the tests of fixed effects then take the derivatives of the criterion at each
+    replicate's own estimates. Each is tested as `summary` and `anova` test the fit to that
+    response.
 
     References
     ----------
@@ -153,11 +153,12 @@ def simulated(
 ) -> Power:
     """Simulate the studies of a model; see `power`. `bar` is whether progress may be shown."""
     if isinstance(model, FittedGlmm):
+        planned = Planned.of(model, hypothesis)
         found = in_blocks(
             test_generalised,
-            (Planned.of(model, hypothesis),),
+            (planned,),
             generator.spawn(n_sims),
-            size=_FEW,
+            size=planned.block,
             n_jobs=n_jobs,
             long=bar and n_sims >= _LONG_GENERALISED,
             desc="power",

@@ -11,11 +11,17 @@ import numpy as np
 import scipy.linalg as la
 from scipy import stats
 
+from merextras.engine.generalised.replicates.search import ManyAgain
 from merextras.exceptions import MerextrasWarning
+<<<<<<< HEAD
 from merextras.foundation.aliases import Array
+=======
+from merextras.foundation.aliases import Array, IntArray
+from merextras.inference.planning.made_generalised import request_of
+>>>>>>> gboot
 from merextras.inference.planning.rejections import NO_TEST, NOT_CONVERGED, PValues
 from merextras.inference.planning.tested import FixedHypothesis, Hypothesis
-from merextras.model.generalised.again import Refits, drawn
+from merextras.model.generalised.again import Refits, all_drawn
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.generalised.made import at_parameters
 from merextras.model.generalised.other_rows import request_of
@@ -55,39 +61,40 @@ class Planned:
         small = _without_term(model, hypothesis.at)
         return cls(large, hypothesis, Refits(small), int(at.stop - at.start))
 
-    def p_value(self, y: Array) -> tuple[float, bool, str]:
-        """For a response: the p-value, whether the fit is singular, and why there is no p-value."""
+    @property
+    def block(self) -> int:
+        """Responses that are best refitted together."""
+        return min(one.block for one in (self.large, self.small) if one is not None)
+
+    def p_values(self, y: Array) -> PValues:
+        """For responses, (n, R)."""
         again = self.large.fit(y)
-        point = again.point
-        theta = point.criterion.split(point.x)[0]
-        singular = bool(point.criterion.covariances.is_singular(theta[None])[0])
-        if not again.converged:
-            return np.nan, singular, NOT_CONVERGED
+        values, converged = np.full(y.shape[1], np.nan), again.converged
         if self.small is not None:
             other = self.small.fit(y)
-            if not other.converged:
-                return np.nan, singular, NOT_CONVERGED
-            gain = other.point.deviance() - point.deviance()
-            gain = gain if gain > _ROUNDING * (1.0 + abs(point.deviance())) else 0.0
-            return float(stats.chi2.sf(gain, self.df)), singular, ""
-        assert isinstance(self.hypothesis, FixedHypothesis)
-        found = self.large.fixed_of(again)
-        value = np.nan if found is None else _wald(*found, self.hypothesis)
-        return value, singular, "" if np.isfinite(value) else NO_TEST
+            converged = converged & other.converged
+            gain = other.deviance - again.deviance
+            gain = np.where(gain > _ROUNDING * (1.0 + np.abs(again.deviance)), gain, 0.0)
+            values[converged] = stats.chi2.sf(gain[converged], self.df)
+        else:
+            assert isinstance(self.hypothesis, FixedHypothesis)
+            there = np.flatnonzero(converged)
+            for i, found in zip(there, self._fixed(y, again, there), strict=True):
+                values[i] = np.nan if found is None else _wald(*found, self.hypothesis)
+        failed, none = int(np.sum(~converged)), int(np.sum(converged & np.isnan(values)))
+        return PValues(values, again.singular, +Counter({NOT_CONVERGED: failed, NO_TEST: none}))
+
+    def _fixed(
+        self, y: Array, again: ManyAgain, which: IntArray
+    ) -> list[tuple[Array, Array] | None]:
+        return self.large.fixed_of(y[:, which], again.taken(which))
 
 
 def test_generalised(planned: Planned, generators: Sequence[np.random.Generator]) -> PValues:
     """Draw a response from each generator, refit the model and test the hypothesis."""
-    values, singular = np.full(len(generators), np.nan), np.zeros(len(generators), dtype=bool)
-    failures: Counter[str] = Counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", MerextrasWarning)
-        for i, generator in enumerate(generators):
-            y = drawn(planned.large.model, set(), generator)
-            values[i], singular[i], why = planned.p_value(y)
-            if why:
-                failures[why] += 1
-    return PValues(values, singular, failures)
+        return planned.p_values(all_drawn(planned.large.model, set(), generators))
 
 
 def _wald(beta: Array, covariance: Array, hypothesis: FixedHypothesis) -> float:

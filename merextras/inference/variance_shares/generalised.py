@@ -10,7 +10,6 @@ import pandas as pd
 from scipy import special
 
 from merextras.accessors.ratios import check_ratio
-from merextras.engine.generalised.criterion.laplace import LaplacePoint
 from merextras.engine.generalised.criterion.marginal import WITHOUT_MEAN
 from merextras.engine.generalised.searches.search import is_infinite_size
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
@@ -19,7 +18,7 @@ from merextras.foundation.rng import as_generator
 from merextras.inference.intervals.bootstrap_generalised import OfResponses, blocks_of
 from merextras.inference.intervals.refits import bootstrap_of
 from merextras.inference.variance_shares.variance_parts import Interval
-from merextras.model.generalised.again import Refits
+from merextras.model.generalised.again import ManyEstimates, Refits
 from merextras.model.generalised.families import FamilyChoice
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.results.replicates.bootstrap import Bootstrap
@@ -104,20 +103,20 @@ def _of_distribution(
 
 @dataclass(frozen=True)
 class _SharesAt:
-    """Shares of the variances at another point of a model's criterion."""
+    """Shares of the variances of refits of a model."""
 
     shares: Callable[[Array], Array]
 
-    def __call__(self, model: FittedGlmm, point: LaplacePoint) -> Array:
-        criterion = point.criterion
-        _, beta, phi = criterion.split(point.x)
-        pairs = zip(criterion.table.effects, point.modes.lams, strict=True)
-        covariances = [own.covariance(lam @ lam.T) for own, lam in pairs]
-        size = model.choice.dispersion_of(phi)
-        if criterion.family.has_limit and len(phi) and is_infinite_size(float(phi[0])):
-            size = np.inf
-        found = _variances(model, criterion.beta_of(beta), covariances, size)
-        return np.asarray(self.shares(found.parts[None])[0])
+    def __call__(self, model: FittedGlmm, estimates: ManyEstimates) -> Array:
+        has_limit = model.engine_family.has_limit and model.engine_family.n_phi
+        found = []
+        for r, (beta, phi) in enumerate(zip(estimates.beta, estimates.phi, strict=True)):
+            size = model.choice.dispersion_of(phi)
+            if has_limit and is_infinite_size(float(phi[0])):
+                size = np.inf
+            covariances = [g[r] for g in estimates.covariances]
+            found.append(_variances(model, beta, covariances, size).parts)
+        return self.shares(np.array(found).reshape(len(found), -1))
 
 
 def latent_bootstrap(
@@ -141,9 +140,10 @@ def latent_bootstrap(
     """
     if not interval.wanted:
         return None
-    one = OfResponses(Refits(model), _SharesAt(shares))
+    refits = Refits(model)
+    many = OfResponses(refits, _SharesAt(shares), len(names))
     generators = as_generator(interval.rng).spawn(interval.n_sims)
-    blocks = blocks_of(one, len(names), generators, n_jobs=1)
+    blocks = blocks_of(many, generators, refits.block, n_jobs=1)
     return bootstrap_of(blocks, names, shares(parts[None])[0], verb="ci='bootstrap'")
 
 

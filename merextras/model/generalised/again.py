@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
 from merextras.engine.generalised.criterion.laplace import Laplace
-from merextras.engine.generalised.searches.optimum import POSITIVE, information
-from merextras.engine.generalised.searches.search import Again, is_infinite_size, reoptimise
+from merextras.engine.generalised.replicates.search import ManyAgain, Reoptimiser
+from merextras.engine.generalised.searches.optimum import POSITIVE
+from merextras.engine.generalised.searches.search import is_infinite_size
 from merextras.engine.generalised.searches.steps import inverse, least_eigenvalue
 from merextras.foundation.aliases import Array
 from merextras.model.generalised.fit import Request, criterion_of, fit_response
@@ -19,6 +21,26 @@ from merextras.model.generalised.responses.draws import effects_anew, response_g
 # Relative standard deviations that a refit starts from at least, and a logarithm of a size that it
 # starts from where the fit's own is infinite.
 _INSIDE, _SIZE = 0.1, 4.0
+# Responses that are refitted one after the other before progress is reported.
+_FEW = 8
+
+
+@dataclass(frozen=True)
+class ManyEstimates:
+    """The estimates of many refits of a model.
+
+    Attributes
+    ----------
+    covariances : tuple of (R, k, k) arrays
+        Of the user's effects, by terms.
+    beta : (R, p) array
+    phi : (R, n_phi) array
+        The dispersion as the engine has it.
+    """
+
+    covariances: tuple[Array, ...]
+    beta: Array
+    phi: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +66,33 @@ class Refits:
         """That of the model's own response."""
         return self.model.laplace.criterion
 
-    def model_of(self, y: Array) -> FittedGlmm:
-        """The whole fit to successes, counts or numbers y, (n,)."""
+    @cached_property
+    def _search(self) -> Reoptimiser:
+        return Reoptimiser(self.criterion, *self._start, self.model.engine_family)
+
+    @property
+    def block(self) -> int:
+        """Responses that are best refitted together: of the model alone."""
+        return max(self._search.block, _FEW)
+
+    def fit(self, y: Array) -> ManyAgain:
+        """The optima for the columns of y, (n, R): successes, counts or numbers."""
+        return self._search.search(y, self._criterion_for)
+
+    def estimates(self, x: Array) -> ManyEstimates:
+        """Of the parameters of many, (R, m), in the coordinates of the criterion."""
+        criterion = self.criterion
+        table, cov = criterion.table, criterion.covariances
+        lams, end = cov.joint(x[:, : cov.n]), cov.n + table.p
+        roots = [lams[:, span, span] for span in cov.spans]
+        gs = tuple(
+            own.covariance(root @ np.swapaxes(root, 1, 2))
+            for own, root in zip(table.effects, roots, strict=True)
+        )
+        return ManyEstimates(gs, x[:, cov.n : end] @ table.transform.T, x[:, end:])
+
+    def model_of(self, y: Array, x: Array | None = None) -> FittedGlmm:
+        """The whole fit to successes, counts or numbers y, (n,); x: parameters to start from."""
         response = replace(self.model.response, y=y)
         shown = response.shown(y)
         design = replace(self.model.design, y=response.observed)
@@ -54,35 +101,31 @@ class Refits:
         request = Request(
             self.model.choice, replace(self.model.control, start=None), self.model.n_agq
         )
-        anew = self.model.is_poisson or not self.model.engine_family.concave
-        x = None if anew else self._start[0]
+        if x is None and self.model.engine_family.concave and not self.model.is_poisson:
+            x = self._start[0]
         fit = fit_response(design, response, request, n_dropped=self.model.n_dropped, x=x)
         return self.model._like(fit)  # type: ignore[arg-type]
 
-    def fixed_of(self, again: Again) -> tuple[Array, Array] | None:
-        """The fixed effects of a refit and their covariance, as of the whole fit to that response.
+    def fixed_of(self, y: Array, again: ManyAgain) -> list[tuple[Array, Array] | None]:
+        """The fixed effects of refits and their covariance, as of whole fits to these responses.
 
         None where the information matrix is not positive definite.
         """
-        point = again.point
-        criterion, free = point.criterion, np.ones(point.criterion.m, dtype=bool)
-        if criterion.family.has_limit and criterion.family.n_phi:
-            free[-1] = not is_infinite_size(point.x[-1])
-        hessian = information(criterion, point, free)
-        where = np.flatnonzero(free)
-        inner = hessian[np.ix_(where, where)]
-        if not least_eigenvalue(inner) > POSITIVE:
-            return None
-        n = criterion.covariances.n
-        beta, transform = criterion.split(point.x)[1], criterion.table.transform
-        own = 2.0 * inverse(inner)[n : n + len(beta), n : n + len(beta)]
-        return criterion.beta_of(beta), np.asarray(transform @ own @ transform.T)
-
-    def fit(self, y: Array) -> Again:
-        """The optimum for successes, counts or numbers y, (n,)."""
-        x, hessian = self._start
-        with np.errstate(all="ignore"):
-            return reoptimise(self._criterion_for(y), x, hessian)
+        n, transform = self.criterion.covariances.n, self.criterion.table.transform
+        found = self._search.informations(y, again, self._criterion_for)
+        out: list[tuple[Array, Array] | None] = []
+        for x, hessian in zip(again.x, found, strict=True):
+            free = np.ones(len(x), dtype=bool)
+            if self.criterion.family.has_limit and self.criterion.family.n_phi:
+                free[-1] = not is_infinite_size(x[-1])
+            inner, end = hessian[np.ix_(free, free)], n + self.criterion.table.p
+            if not least_eigenvalue(inner) > POSITIVE:
+                out.append(None)
+                continue
+            own = 2.0 * inverse(inner)[n:end, n:end]
+            beta = self.criterion.beta_of(x[n:end])
+            out.append((beta, np.asarray(transform @ own @ transform.T)))
+        return out
 
     def _criterion_for(self, y: Array) -> Laplace:
         """On the same layout; anew where rows are joined by their responses."""
@@ -102,3 +145,13 @@ def drawn(model: FittedGlmm, kept: set[int], generator: np.random.Generator) -> 
         b = model.modes[t] if t in kept else effects_anew(model, t, generator)
         eta = eta + np.einsum("nk,nk->n", term.rows.values, b[term.rows.codes])
     return response_given(model, eta, generator)
+
+
+def all_drawn(
+    model: FittedGlmm, kept: set[int], generators: Sequence[np.random.Generator]
+) -> Array:
+    """A response of each generator, (n, R)."""
+    out = np.empty((model.design.n, len(generators)))
+    for i, generator in enumerate(generators):
+        out[:, i] = drawn(model, kept, generator)
+    return out

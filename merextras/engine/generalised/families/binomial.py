@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 from scipy import special
 
-from merextras.engine.generalised.families.family import Family
+from merextras.engine.generalised.families.family import Family, summed
 from merextras.engine.kernels.blocks import Array, IntArray
 
 # exp(eta) beyond which a success is certain to all digits, and below which a series is exact.
@@ -24,15 +24,21 @@ B = TypeVar("B", bound="_Binomial")
 class _Binomial(Family):
     """Successes `y` of `trials`; the mean is a probability."""
 
+    _by_response = ("y", "failures", "constant")
+
     def __init__(self, y: Array, trials: Array) -> None:
         super().__init__(y)
         self.trials = trials
         self.failures: Array = trials - y
-        self.constant = np.zeros(len(y))
+        self.constant = np.zeros(y.shape)
         # Of single trials it is zero.
         if (trials != 1.0).any():
             gamma = special.gammaln
             self.constant = gamma(trials + 1.0) - gamma(y + 1.0) - gamma(self.failures + 1.0)
+
+    def many(self: B, y: Array) -> B:
+        """Successes of the same trials."""
+        return type(self)(y, self.trials[:, None])
 
     def constants(self, phi: Array) -> Array:
         """Logarithms of the binomial coefficients."""
@@ -65,9 +71,9 @@ class _Binomial(Family):
     def merged(self: B, of: IntArray, first: IntArray) -> tuple[B, Array | None]:
         """Sums of successes and of trials; of the constant each has a part by its rows."""
         del first
-        shares = np.bincount(of) * np.mean(self.constant)
-        y, trials = (np.asarray(np.bincount(of, r), dtype=float) for r in (self.y, self.trials))
-        return self._of(y, trials, shares), None
+        n = np.bincount(of).astype(float)
+        shares = np.multiply.outer(n, np.mean(self.constant, axis=0))
+        return self._of(summed(of, self.y), summed(of, self.trials), shares), None
 
     def _of(self: B, y: Array, trials: Array, constant: Array) -> B:
         out = copy(self)

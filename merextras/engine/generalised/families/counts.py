@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from merextras.engine.generalised.families.family import ByDispersion, Family
+from merextras.engine.generalised.families.family import ByDispersion, Family, summed
 from merextras.engine.kernels.blocks import Array, IntArray
 
 # Size from which on Stirling's series has all digits.
@@ -21,6 +21,8 @@ _SIZES = 0.1, 100.0
 
 class Poisson(Family):
     """``mu = exp(eta)``."""
+
+    _by_response = ("y", "constant")
 
     def __init__(self, y: Array) -> None:
         super().__init__(y)
@@ -43,7 +45,9 @@ class Poisson(Family):
         """Means of the counts, and of all rows' constants."""
         del first
         n = np.bincount(of).astype(float)
-        return self._of(np.bincount(of, self.y) / n, np.full(len(n), np.mean(self.constant))), n
+        y = summed(of, self.y)
+        shares = np.multiply.outer(np.ones(len(n)), np.mean(self.constant, axis=0))
+        return self._of((y.T / n).T, shares), n
 
     def _of(self, y: Array, constant: Array) -> Poisson:
         out = copy(self)
@@ -96,12 +100,19 @@ class NegativeBinomial(Family):
     """
 
     has_limit = True
+    _by_response = ("y", "constant")
 
     def __init__(self, y: Array, size: float | None = None) -> None:
         super().__init__(y)
         self.n_phi = 1 if size is None else 0
         self._log_size = None if size is None else float(np.log(size))
         self.constant = -special.gammaln(y + 1.0)
+
+    def many(self, y: Array) -> NegativeBinomial:
+        """Counts of the same size, if that is given."""
+        out = NegativeBinomial(y)
+        out.n_phi, out._log_size = self.n_phi, self._log_size
+        return out
 
     def magnitude(self, eta: Array) -> float:
         """Counts times eta."""
@@ -114,9 +125,19 @@ class NegativeBinomial(Family):
         out.y, out.constant = self.y[rows], self.constant[rows]
         return out
 
-    def size(self, phi: Array) -> float:
-        """The size t."""
-        return float(np.exp(phi[0] if self._log_size is None else self._log_size))
+    def columns(self, which: IntArray) -> NegativeBinomial:
+        """Some of many responses."""
+        out = super().columns(which)
+        found = vars(self).get("_counts")
+        if found is not None:
+            out.__dict__["_counts"] = found[0], found[1][:, which]
+        return out
+
+    def size(self, phi: Array) -> float | Array:
+        """The size t; of many responses one each, (R,), unless it is given."""
+        if self._log_size is not None:
+            return float(np.exp(self._log_size))
+        return np.exp(phi[0]) if phi.ndim > 1 else float(np.exp(phi[0]))
 
     def kernel(self, eta: Array, phi: Array) -> tuple[Array, Array, Array]:
         """``y eta - (y + t) log(1 + mu / t)``, ``y - (y + t) r`` and ``(y + t) r (1 - r)``.
@@ -132,15 +153,20 @@ class NegativeBinomial(Family):
         """``log G(y + t) / (G(t) t**y y!)``."""
         return np.asarray(self._by_count(_rising, self.size(phi)) + self.constant)
 
-    def _by_count(self, of: Callable[[Array, float], Array], t: float) -> Array:
+    def _by_count(self, of: Callable[[Array, float | Array], Array], t: float | Array) -> Array:
         """A function of the responses and the size, once for each count that there is."""
         different, where = self._counts
-        return np.asarray(of(different, t)[where])
+        if np.ndim(t) == 0:
+            return np.asarray(of(different, t)[where])
+        if len(different) * np.size(t) >= self.y.size:
+            return of(self.y, t)
+        return np.take_along_axis(of(different[:, None], t), where, axis=0)
 
     @cached_property
     def _counts(self) -> tuple[Array, IntArray]:
         """The counts that there are, and which of them each row has."""
-        return np.unique(self.y, return_inverse=True)
+        different, where = np.unique(self.y, return_inverse=True)
+        return different, where.reshape(self.y.shape)
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what is made on demand."""
@@ -153,7 +179,7 @@ class NegativeBinomial(Family):
         return np.asarray((self.y + t) * r * rest * (rest - r))
 
     @staticmethod
-    def _share(eta: Array, t: float) -> tuple[Array, Array, Array]:
+    def _share(eta: Array, t: float | Array) -> tuple[Array, Array, Array]:
         """``mu / t``, the share r and its rest, ``1 - r``."""
         ratio = np.exp(eta) / t
         rest = 1.0 / (1.0 + ratio)
@@ -206,24 +232,51 @@ def _magnitude(y: Array, eta: Array) -> float:
     return float(np.sum(y * (1.0 + np.abs(eta))))
 
 
-def _rising(y: Array, t: float) -> Array:
+def _rising(y: Array, t: float | Array) -> Array:
     """``log G(y + t) / (G(t) t**y)``, zero for t to infinity, without losing its digits."""
-    if t < _LARGE:
-        return np.asarray(special.gammaln(y + t) - special.gammaln(t) - y * np.log(t))
+    return _by_size(_rising_small, _rising_large, y, t)
+
+
+def _by_size(
+    small: Callable[[Array, Array], Array],
+    large: Callable[[Array, Array], Array],
+    y: Array,
+    t: float | Array,
+) -> Array:
+    """Two ways for small and for large sizes, each where it is the right one."""
+    t = np.asarray(t, dtype=float)
+    if (t < _LARGE).all():
+        return small(y, t)
+    if (t >= _LARGE).all():
+        return large(y, t)
+    return np.where(t < _LARGE, small(y, t), large(y, t))
+
+
+def _rising_small(y: Array, t: Array) -> Array:
+    return np.asarray(special.gammaln(y + t) - special.gammaln(t) - y * np.log(t))
+
+
+def _rising_large(y: Array, t: Array) -> Array:
     main = (y + t - 0.5) * np.log1p(y / t) - y
-    return np.asarray(main + _stirling(y + t) - _stirling(np.asarray(t)))
+    return np.asarray(main + _stirling(y + t) - _stirling(t))
 
 
 def _stirling(z: Array) -> Array:
     return np.asarray(1.0 / (12.0 * z) - 1.0 / (360.0 * z**3) + 1.0 / (1260.0 * z**5))
 
 
-def _rising_slope(y: Array, t: float) -> Array:
+def _rising_slope(y: Array, t: float | Array) -> Array:
     """The derivative of `_rising` in t."""
-    if t < _LARGE:
-        return np.asarray(special.digamma(y + t) - special.digamma(t) - y / t)
+    return _by_size(_rising_slope_small, _rising_slope_large, y, t)
+
+
+def _rising_slope_small(y: Array, t: Array) -> Array:
+    return np.asarray(special.digamma(y + t) - special.digamma(t) - y / t)
+
+
+def _rising_slope_large(y: Array, t: Array) -> Array:
     main = np.log1p(y / t) - y / t + 0.5 * y / (t * (y + t))
-    return np.asarray(main + _stirling_slope(y + t) - _stirling_slope(np.asarray(t)))
+    return np.asarray(main + _stirling_slope(y + t) - _stirling_slope(t))
 
 
 def _stirling_slope(z: Array) -> Array:

@@ -17,6 +17,11 @@ from merextras.engine.kernels.blocks import Array
 _LOG_2PI = np.log(2.0 * np.pi)
 
 
+def _concentration(phi: Array) -> float | Array:
+    """``k = exp(phi)``, of many responses one each, (R,)."""
+    return np.exp(phi[0]) if phi.ndim > 1 else float(np.exp(phi[0]))
+
+
 class Dispersed(Family):
     """A family with a concentration k, of which the dispersion is ``1 / k``."""
 
@@ -31,31 +36,31 @@ class Dispersed(Family):
         """Its first derivative, and minus its second and third."""
 
     @abstractmethod
-    def constant(self, k: float) -> Array:
+    def constant(self, k: float | Array) -> Array:
         """The constant c of each row."""
 
     @abstractmethod
-    def constant_slope(self, k: float) -> Array:
+    def constant_slope(self, k: float | Array) -> Array:
         """``dc / dphi`` of each row."""
 
     def kernel(self, eta: Array, phi: Array) -> tuple[Array, Array, Array]:
         """By the concentration times q and its derivatives."""
-        k = float(np.exp(phi[0]))
+        k = _concentration(phi)
         first, second, _ = self.slopes(eta)
         return k * self.fit(eta), k * first, k * second
 
     def constants(self, phi: Array) -> Array:
         """The constant c."""
-        return self.constant(float(np.exp(phi[0])))
+        return self.constant(_concentration(phi))
 
     def weight_slope(self, eta: Array, phi: Array) -> Array:
         """Likewise."""
-        return np.asarray(float(np.exp(phi[0])) * self.slopes(eta)[2])
+        return np.asarray(_concentration(phi) * self.slopes(eta)[2])
 
     def by_dispersion(self, eta: Array, phi: Array) -> ByDispersion:
         """In the logarithm of the concentration: g and w again."""
         part, g, w = self.kernel(eta, phi)
-        return ByDispersion(self.constant_slope(float(np.exp(phi[0]))) + part, g, w)
+        return ByDispersion(self.constant_slope(_concentration(phi)) + part, g, w)
 
     def phi_of(self, variance: float, eta: Array, counts: Array) -> Array:
         """From the squared residuals over their variances, by moments."""
@@ -67,11 +72,11 @@ class Dispersed(Family):
 class _Gamma(Dispersed):
     """Gamma with shape k: variance ``mu**2 / k``; ``q = -(log mu + y / mu)``."""
 
-    def constant(self, k: float) -> Array:
+    def constant(self, k: float | Array) -> Array:
         """``k log k - log G(k) + (k - 1) log y``."""
         return np.asarray(k * np.log(k) - special.gammaln(k) + (k - 1.0) * np.log(self.y))
 
-    def constant_slope(self, k: float) -> Array:
+    def constant_slope(self, k: float | Array) -> Array:
         """``k (log k + 1 - psi(k) + log y)``."""
         return np.asarray(k * (np.log(k) + 1.0 - special.digamma(k) + np.log(self.y)))
 
@@ -81,7 +86,7 @@ class _Gamma(Dispersed):
 
     def saturated(self, phi: Array) -> Array:
         """At ``mu = y``."""
-        k = float(np.exp(phi[0]))
+        k = _concentration(phi)
         return np.asarray(self.constant(k) - k * (np.log(self.y) + 1.0))
 
 
@@ -139,14 +144,14 @@ class InverseGaussianLog(Dispersed):
 
     concave = False
 
-    def constant(self, k: float) -> Array:
+    def constant(self, k: float | Array) -> Array:
         """``log(k / (2 pi y**3)) / 2``."""
         return np.asarray(0.5 * (np.log(k) - _LOG_2PI - 3.0 * np.log(self.y)))
 
-    def constant_slope(self, k: float) -> Array:
+    def constant_slope(self, k: float | Array) -> Array:
         """One half."""
         del k
-        return np.full(len(self.y), 0.5)
+        return np.full(self.y.shape, 0.5)
 
     def fit(self, eta: Array) -> Array:
         """``-(y / mu - 1)**2 / (2 y)``."""
@@ -176,7 +181,7 @@ class InverseGaussianLog(Dispersed):
 
     def saturated(self, phi: Array) -> Array:
         """At ``mu = y``."""
-        return self.constant(float(np.exp(phi[0])))
+        return self.constant(_concentration(phi))
 
     def guess(self) -> Array:
         """Logarithms."""
@@ -188,14 +193,14 @@ class _Normal(Dispersed):
 
     concave = False
 
-    def constant(self, k: float) -> Array:
+    def constant(self, k: float | Array) -> Array:
         """``log(k / 2 pi) / 2``."""
-        return np.full(len(self.y), 0.5 * (np.log(k) - _LOG_2PI))
+        return np.full(self.y.shape, 0.5 * (np.log(k) - _LOG_2PI))
 
-    def constant_slope(self, k: float) -> Array:
+    def constant_slope(self, k: float | Array) -> Array:
         """One half."""
         del k
-        return np.full(len(self.y), 0.5)
+        return np.full(self.y.shape, 0.5)
 
     @abstractmethod
     def curvatures(self, eta: Array) -> tuple[Array, Array]:
@@ -221,7 +226,7 @@ class _Normal(Dispersed):
 
     def saturated(self, phi: Array) -> Array:
         """At ``mu = y``."""
-        return self.constant(float(np.exp(phi[0])))
+        return self.constant(_concentration(phi))
 
 
 class NormalIdentity(_Normal):
@@ -235,11 +240,11 @@ class NormalIdentity(_Normal):
 
     def mean_slope(self, eta: Array) -> Array:
         """One."""
-        return np.ones(len(eta))
+        return np.ones(eta.shape)
 
     def curvatures(self, eta: Array) -> tuple[Array, Array]:
         """None."""
-        return np.zeros(len(eta)), np.zeros(len(eta))
+        return np.zeros(eta.shape), np.zeros(eta.shape)
 
     def guess(self) -> Array:
         """The responses."""

@@ -3,6 +3,9 @@
 Everything is a function of the linear predictor eta, (n,), and of the dispersion parameters phi,
 which are unconstrained (a logarithm); a family without any has a phi of length zero. Log-densities
 have all their constants.
+
+Of R responses of the same rows (`Family.many`) eta is (n, R) and phi (n_phi, R), and what is said
+to be (n,) has a column for each.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
+import scipy.sparse as sp
 
 from merextras.engine.kernels.blocks import Array, IntArray
 
@@ -55,9 +59,22 @@ class Family(ABC):
     n_phi: int = 0
     concave: bool = True
     has_limit: bool = False
+    # Attributes with a column for each of many responses.
+    _by_response: tuple[str, ...] = ("y",)
 
     def __init__(self, y: Array) -> None:
         self.y = y
+
+    def many(self: F, y: Array) -> F:
+        """The same rows with other responses, (n, R), one a column."""
+        return type(self)(y)
+
+    def columns(self: F, which: IntArray) -> F:
+        """Some of many responses."""
+        out = copy(self)
+        for name in self._by_response:
+            setattr(out, name, getattr(self, name)[:, which])
+        return out
 
     @abstractmethod
     def kernel(self, eta: Array, phi: Array) -> tuple[Array, Array, Array]:
@@ -156,7 +173,7 @@ class Family(ABC):
         return out
 
     def merged(self: F, of: IntArray, first: IntArray) -> tuple[F, Array | None]:
-        """Rows with one linear predictor as one; how often each counts, None if once.
+        """Rows with one linear predictor as one; how often each counts, (m,), None if once.
 
         Parameters
         ----------
@@ -166,6 +183,14 @@ class Family(ABC):
             A row of each new one.
         """
         return self.taken(first), np.bincount(of).astype(float)
+
+
+def summed(of: IntArray, values: Array) -> Array:
+    """Sums of the rows that become one, (m,) of (n,); of each column, (m, R) of (n, R)."""
+    if values.ndim == 1:
+        return np.bincount(of, values).astype(float)
+    rows = np.arange(len(of))
+    return np.asarray(sp.csr_array((np.ones(len(of)), (of, rows))) @ values)
 
 
 class Repeated(Family):
@@ -181,6 +206,14 @@ class Repeated(Family):
         super().__init__(family.y)
         self.family, self.counts = family, counts
         self.n_phi, self.concave, self.has_limit = family.n_phi, family.concave, family.has_limit
+
+    def many(self, y: Array) -> Repeated:
+        """Rows that count as often."""
+        return Repeated(self.family.many(y), self.counts[:, None])
+
+    def columns(self, which: IntArray) -> Repeated:
+        """Likewise."""
+        return Repeated(self.family.columns(which), self.counts)
 
     @property
     def largest(self) -> Array | None:

@@ -203,7 +203,7 @@ class Table:
         return System(cp, template.plan, nested, to_tail, tail)
 
     def by_row(self, r: Array) -> Array:
-        """A number for each row of the user, of one for each row here."""
+        """A number (a row of numbers) for each row of the user, of one for each row here."""
         return r if self.cells is None else np.asarray(r[self.cells.of_row])
 
     def modes_by_level(self, b: Array) -> Array:

@@ -17,7 +17,7 @@ from merextras.engine.kernels.blocks import Array, BoolArray
 
 # Step of central differences, in standard errors, and the least eigenvalue of a scaled Hessian that
 # is positive beyond rounding.
-_FINE, POSITIVE = 2e-4, 1e-10
+FINE, POSITIVE = 2e-4, 1e-10
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,17 +117,17 @@ def information(criterion: Laplace, point: LaplacePoint, free: BoolArray) -> Arr
     digits; rows and columns of what is not free are zero.
     """
     m, where = criterion.m, np.flatnonzero(free)
-    scale = _scales(criterion, point)
+    scale = scales(criterion, point)
     out = np.zeros((m, m))
     for i in where:
         move = np.zeros(m)
-        move[i] = _FINE * scale[i]
+        move[i] = FINE * scale[i]
         high, low = (criterion.at(point.x + k * move, point).gradient() for k in (1.0, -1.0))
         out[i, where] = ((high - low) / (2.0 * move[i]))[where]
     return np.asarray(0.5 * (out + out.T))
 
 
-def _scales(criterion: Laplace, point: LaplacePoint) -> Array:
+def scales(criterion: Laplace, point: LaplacePoint) -> Array:
     """About a standard error of each parameter, (m,)."""
     theta, _, phi = criterion.split(point.x)
     # Of the covariances a share of their own size.

@@ -25,11 +25,12 @@ from merextras.engine.optimum import line
 
 # Step of one-sided differences for a Hessian, and the largest parts of a step that are believed.
 _ROUGH = 1e-3
-_HALF, _FAR = 0.5, 2.0
+HALF, FAR = 0.5, 2.0
 # Steps in a row after which the decrement has not fallen to this share: the Hessian is a poor one.
 SLOW, PATIENCE = 0.3, 3
-# The decrement of a refit to one of many responses: four times the log-likelihood to gain.
-AGAIN = 1e-9
+# The decrement of a refit to one of many responses, which ends within sqrt(AGAIN) standard errors,
+# and up to which it has converged.
+AGAIN, FOUND = 1e-13, 1e-8
 NEAR_ZERO, NEAR_BOUNDARY = 1e-4, 1e-3
 # A decrement after which the search goes on with a Hessian of its last point, and relative standard
 # deviations that may be on their way to zero, which take the search to its end without one.
@@ -53,11 +54,14 @@ class GlmmControl:
     tolerance : float
         On the decrement ``g'H^-1 g``, four times the log-likelihood that is still to gain.
     max_iterations, max_restarts : int
+    polished : bool
+        Whether the last steps are left to a Hessian of the end.
     """
 
     tolerance: float = 1e-12
     max_iterations: int = 200
     max_restarts: int = 5
+    polished: bool = True
 
 
 @dataclass(frozen=True)
@@ -139,7 +143,7 @@ class _Search:
 
     def _is_enough(self, point: LaplacePoint, decrement: float) -> bool:
         """Whether to stop here, or to go on with a Hessian of this point."""
-        if decrement <= self.control.tolerance or decrement > _CLOSE:
+        if decrement <= self.control.tolerance or decrement > _CLOSE or not self.control.polished:
             return decrement <= self.control.tolerance
         criterion = self.criterion
         theta = point.x[None, self.theta]
@@ -162,10 +166,10 @@ class _Search:
 
     def _along(self, point: LaplacePoint, step: Array, decrement: float) -> LaplacePoint | None:
         length, theta = 1.0, np.abs(point.x[self.theta])
-        most = _HALF * max(1.0, float(np.max(theta, initial=0.0)))
+        most = HALF * max(1.0, float(np.max(theta, initial=0.0)))
         length = min(length, most / max(float(np.max(np.abs(step[self.theta]), initial=0)), most))
         phi = float(np.max(np.abs(step[self.beta.stop :]), initial=0.0))
-        length = min(length, _FAR / max(phi, _FAR))
+        length = min(length, FAR / max(phi, FAR))
 
         def trial(length: float) -> tuple[LaplacePoint, float]:
             reached = self.criterion.at(point.x + length * step, point)
@@ -301,7 +305,7 @@ def reoptimise(criterion: Laplace, x: Array, hessian: Array | None) -> Again:
 
     Without the information matrix, which takes most of a small fit: for many responses.
     """
-    search = _Search(criterion, GlmmControl(tolerance=AGAIN))
+    search = _Search(criterion, GlmmControl(tolerance=AGAIN, polished=False))
     point = criterion.at(x)
     if not np.isfinite(point.deviance()):
         point, hessian = _best(search, starts(criterion)), None
@@ -309,7 +313,7 @@ def reoptimise(criterion: Laplace, x: Array, hessian: Array | None) -> Again:
         return Again(point, False)
     point, decrement, _ = _settled(search, point, hessian)
     point = search.canonical(point)
-    found = bool(np.isfinite(decrement)) and decrement <= 100.0 * AGAIN
+    found = bool(np.isfinite(decrement)) and decrement <= FOUND
     return Again(point, found and bool(np.isfinite(point.deviance())))
 
 

@@ -13,12 +13,7 @@ from scipy import stats
 
 from merextras.engine.generalised.replicates.search import ManyAgain
 from merextras.exceptions import MerextrasWarning
-<<<<<<< HEAD
-from merextras.foundation.aliases import Array
-=======
 from merextras.foundation.aliases import Array, IntArray
-from merextras.inference.planning.made_generalised import request_of
->>>>>>> gboot
 from merextras.inference.planning.rejections import NO_TEST, NOT_CONVERGED, PValues
 from merextras.inference.planning.tested import FixedHypothesis, Hypothesis
 from merextras.model.generalised.again import Refits, all_drawn

@@ -40,6 +40,12 @@ def cases() -> dict[str, Callable[[], Any]]:
     pupils = pd.DataFrame({"ses": rng.normal(size=school.size), "school": school})
     pupils["math"] = 12 + 2 * pupils["ses"] + rng.normal(size=160)[school] * 2
     pupils["math"] += rng.normal(size=school.size) * 6
+    ratings = pd.DataFrame({"s": rng.integers(0, 1_000, 20_000), "d": rng.integers(0, 400, 20_000)})
+    ratings["dept"], ratings["service"] = ratings["d"] % 14, rng.integers(0, 2, len(ratings))
+    ratings["y"] = rng.normal(size=1_000)[ratings["s"]] * 0.3 + rng.normal(size=len(ratings))
+    ratings["y"] += (rng.normal(size=400) * 0.5)[ratings["d"]] + 0.2 * rng.normal(size=14)[
+        ratings["dept"]
+    ]
     slopes = mx.lmer("Reaction ~ Days + (Days | Subject)", sleep)
     of_pupils = mx.lmer("math ~ ses + (ses | school)", pupils)
     return {
@@ -48,6 +54,9 @@ def cases() -> dict[str, Callable[[], Any]]:
         "fit penicillin": lambda: mx.lmer("diameter ~ 1 + (1 | plate) + (1 | sample)", plates),
         "fit students": lambda: mx.lmer("extro ~ open + agree + social + (1 | school)", students),
         "fit 7 000 pupils": lambda: mx.lmer("math ~ ses + (ses | school)", pupils),
+        "fit 20 000 ratings": lambda: mx.lmer(
+            "y ~ service + (1 | s) + (1 | d) + (1 | dept)", ratings
+        ),
         "bootstrap sleepstudy": lambda: mx.bootstrap(slopes, n_sims=1000, rng=1),
         "profile sleepstudy": slopes.profile,
         "influence of schools": lambda: of_pupils.influence("school"),

@@ -18,7 +18,7 @@ def client():
     with (
         dask.config.set({"distributed.worker.memory.terminate": False}),
         LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None
+            n_workers=2, threads_per_worker=1, processes=False, dashboard_address=":0"
         ) as cluster,
         Client(cluster) as made,
     ):

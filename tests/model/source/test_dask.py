@@ -96,7 +96,7 @@ def _slow(frame, wait):
 @pytest.fixture(scope="module")
 def cluster():
     """Two workers, which all tests that need some share."""
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as made:
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as made:
         yield made
 
 

@@ -7,13 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
 from merextras.foundation.aliases import Array
 from merextras.inference.planning.assumed import covariances_of, fixed_effects
-from merextras.model.columns.fixed import Scope
-from merextras.model.design.build import build_design
+from merextras.model.design.build import build_design, response_later
 from merextras.model.design.design import RowDesign
 from merextras.model.design.rank import full_rank
 from merextras.model.formula.parse import parse
@@ -103,17 +101,11 @@ def _on(model: FittedGlmm, data: Any) -> tuple[RowDesign, Response]:
 def _read(
     formula: str, frame: Any, options: Options, choice: FamilyChoice
 ) -> tuple[RowDesign, Response]:
-    design, _ = build_design(formula, frame, options, respond=_later)
+    design, _ = build_design(formula, frame, options, respond=response_later)
     design = full_rank(design, "warn", stacklevel=5)
     code = parse(written_out(formula, frame.columns)).response
     scope = design.options.scope
     return design, without_values(code, design.frame, scope, choice, design.weights)
-
-
-def _later(code: str, frame: pd.DataFrame, scope: Scope) -> Array:
-    """In the response's place, whose values are still to come."""
-    del code, scope
-    return np.zeros(len(frame))
 
 
 def _with_values(formula: str, frame: Any) -> Any:

@@ -13,15 +13,13 @@ from scipy import stats
 
 from merextras.exceptions import MerextrasWarning
 from merextras.foundation.aliases import Array
+from merextras.inference.comparison.ranova_generalised import ratio
 from merextras.inference.planning.made_generalised import request_of
 from merextras.inference.planning.rejections import NO_TEST, NOT_CONVERGED, PValues
 from merextras.inference.planning.tested import FixedHypothesis, Hypothesis
 from merextras.model.generalised.again import Refits, drawn
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.generalised.made import at_parameters
-
-# A likelihood ratio that is rounding, relative to the likelihood.
-_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,8 +65,7 @@ class Planned:
             other = self.small.fit(y)
             if not other.converged:
                 return np.nan, singular, NOT_CONVERGED
-            gain = other.point.deviance() - point.deviance()
-            gain = gain if gain > _ROUNDING * (1.0 + abs(point.deviance())) else 0.0
+            gain = ratio(-0.5 * other.point.deviance(), -0.5 * point.deviance())
             return float(stats.chi2.sf(gain, self.df)), singular, ""
         assert isinstance(self.hypothesis, FixedHypothesis)
         found = self.large.fixed_of(again)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
@@ -287,12 +287,3 @@ def check_memory(
         f"the fit would keep about {sum(needed.values()) / 1e9:.3g} GB in memory, of which "
         f"{available / 1e9:.3g} GB are available: {listed}"
     )
-
-
-def pieces_total(pieces: Sequence[PartitionProducts]) -> PartitionProducts:
-    """The sum, pairwise and always in the same order."""
-    left = list(pieces)
-    while len(left) > 1:
-        pairs = [left[i : i + 2] for i in range(0, len(left), 2)]
-        left = [pair[0] + pair[1] if len(pair) == 2 else pair[0] for pair in pairs]
-    return left[0]

@@ -11,7 +11,7 @@ from scipy import stats
 
 import merextras as mx
 from merextras.exceptions import InvalidArgumentError
-from merextras.model.generalised.responses.probabilities import distribution, quantile_residuals
+from merextras.model.generalised.responses.probabilities import distribution, places_given
 
 
 @pytest.mark.parametrize("response", ["yes", "count", "spread", "size", "time", "number"])
@@ -36,7 +36,7 @@ def test_quantile_residuals_of_the_truth_are_normal(response):
         drawn = m.simulate(1, use_u=True, rng=seed)["sim_1"].to_numpy(dtype=float)
         response = m.response.again(drawn, m.design.index, m.choice)
         moved = m._like(replace(m._fit, response=response))
-        values.append(quantile_residuals(moved, m.eta, generator))
+        values.append(places_given(moved, m.eta).residuals(generator))
     assert stats.kstest(np.concatenate(values), "norm").pvalue > 1e-3
     found = again.residuals("quantile", rng=1)
     assert np.isfinite(found).all()
@@ -47,7 +47,7 @@ def test_tails_have_their_digits():
     m = models.generated("size", "(1 | g)")
     eta = m.eta.copy()
     eta[0] -= 12.0
-    found = quantile_residuals(m, eta, np.random.default_rng(1))
+    found = places_given(m, eta).residuals(np.random.default_rng(1))
     assert found[0] > 9.0
 
 

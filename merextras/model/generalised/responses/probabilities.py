@@ -136,14 +136,6 @@ def _places(model: FittedGlmm, eta: Array, share: Array, rows: slice) -> Places:
     return Places(share @ law.cdf(y - 1.0), share @ law.sf(y), share @ law.pmf(y))
 
 
-def quantile_residuals(model: FittedGlmm, eta: Array, generator: np.random.Generator) -> Array:
-    """Normal quantiles of the responses' places in their distributions, (n,).
-
-    Of whole numbers the place is drawn uniformly from the jump at the response (Dunn & Smyth 1996).
-    """
-    return places_given(model, eta).residuals(generator)
-
-
 def _normal(below: Array, above: Array) -> Array:
     """The quantile of a probability below, by that above where it has more digits."""
     return np.asarray(np.where(below <= 0.5, special.ndtri(below), -special.ndtri(above)))

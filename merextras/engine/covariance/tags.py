@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -75,6 +75,10 @@ class Tag:
     def structure(self, k: int) -> Structure:
         """The structure of k effects; too few for a correlation have variances alone."""
         return _structure(self, k)
+
+    def term(self, effects: Iterable[str], factor: str) -> str:
+        """The term of some effects by a factor, as `around`."""
+        return self.around(f"{' + '.join(effects)} | {factor}")
 
     def around(self, inside: str) -> str:
         """The term with these effects and factors: ``cs(0 + f | g, hom=True)``."""

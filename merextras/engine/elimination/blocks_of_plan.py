@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from merextras.engine.elimination.plan import Plan, System
@@ -58,9 +58,10 @@ def _blocks(system: System) -> Iterator[Block]:
     yield Block((), (), "dense", (p + 1, p + 1), (p + 1) ** 2)
 
 
-# Matrices of the size of a dense tail at the peak of a fit; copies of what there is for each level
-# and column of X and y, for each level and pair of effects, and for each pair of levels that meet.
-_DENSE, _BY_COLUMN, _BY_LEVEL, _BY_ENTRY = 3.3, 5.0, 12.0, 8.0
+# At the peak of a fit: matrices of the size of a dense tail beside those of the points, and numbers
+# that go through in parts; copies of what there is for each level and column of X and y, for each
+# level and pair of effects, and for each pair of levels that meet.
+_DENSE, _IN_PARTS, _BY_COLUMN, _BY_PAIR, _BY_ENTRY = 1.1, 1 << 22, 5.0, 5.0, 8.0
 
 
 @dataclass(frozen=True)
@@ -85,21 +86,34 @@ class TailCost:
     seconds: float
 
 
-def fit_gigabytes(cp: CrossProducts, plan: Plan) -> float:
-    """The peak of a fit over the cross-products, with the tail; an order of magnitude.
-
-    What is kept by levels for X and y is there as cross-products, reduced, and as modes of one
-    step or the next.
-    """
-    numbers = sum(levels * k * (_BY_COLUMN * (cp.p + 1) + _BY_LEVEL * k) for levels, k in cp.shapes)
+def fit_gigabytes(cp: CrossProducts, plan: Plan, points: int = 1) -> float:
+    """The peak of a fit over the cross-products, with the tail; see `tail_cost` for `points`."""
     entries = sum(block.nnz for block in cp.cross.values())
-    return float(tail_cost(cp, plan).gigabytes + 8e-9 * (numbers + _BY_ENTRY * entries))
+    levels = levels_gigabytes(cp.shapes, cp.p)
+    return float(tail_cost(cp, plan, points).gigabytes + levels + 8e-9 * _BY_ENTRY * entries)
 
 
-def tail_cost(cp: CrossProducts, plan: Plan) -> TailCost:
-    """Estimate the tail's memory and time."""
+def levels_gigabytes(shapes: Sequence[tuple[int, int]], p: int) -> float:
+    """What a fit keeps by levels over the cross-products, of terms of (levels, effects).
+
+    For X and y that is there as cross-products, reduced, and as modes of one step or the next.
+    """
+    numbers = sum(levels * k * (_BY_COLUMN * (p + 1) + _BY_PAIR * k) for levels, k in shapes)
+    return 8e-9 * numbers
+
+
+def tail_cost(cp: CrossProducts, plan: Plan, points: int = 1) -> TailCost:
+    """Estimate the tail's memory and time.
+
+    Parameters
+    ----------
+    points : int
+        Points of a search whose factors are kept at once.
+    """
     size = sum(cp.shapes[t][0] * cp.shapes[t][1] for t in plan.tail)
     if plan.sparse is None:
-        # C, its factor and the inverse, and what goes through in parts.
-        return TailCost("dense", size, _DENSE * 8e-9 * size**2, dense_seconds(size))
-    return TailCost("sparse", size, 1e-3 * plan.sparse.megabytes, plan.sparse.seconds)
+        # C and its factor in one, the inverse, and what goes through in parts.
+        numbers = (_DENSE + points) * size**2 + min(size**2, _IN_PARTS)
+        return TailCost("dense", size, 8e-9 * numbers, dense_seconds(size))
+    gigabytes = 1e-3 * plan.sparse.megabytes(points)
+    return TailCost("sparse", size, gigabytes, plan.sparse.seconds)

@@ -181,11 +181,11 @@ def _parent_blocks(block: sp.csc_array, parents: IntArray, k_s: int, k_t: int) -
 
 
 def _dense_tail(cp: CrossProducts, plan: Plan) -> Array | sp.csc_array:
-    """Z_tail'WZ_tail, which is sparse where the tail's factors meet in few of their levels."""
+    """Lower triangle of Z_tail'WZ_tail, sparse where the tail's factors meet in few levels."""
     size = sum(cp.shapes[t][0] * cp.shapes[t][1] for t in plan.tail)
     met = [cp.cross[min(s, t), max(s, t)].nnz for s in plan.tail for t in plan.tail if s < t]
     if size >= tail_choice.SMALL and sum(met) < _FEW * size**2:
-        return _whole_tail(cp, plan)
+        return sp.csc_array(sp.tril(_sparse_tail(cp, plan)))
     sizes = [cp.shapes[t][0] * cp.shapes[t][1] for t in plan.tail]
     starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.intp)
     out = np.zeros((int(starts[-1]), int(starts[-1])))
@@ -196,13 +196,7 @@ def _dense_tail(cp: CrossProducts, plan: Plan) -> Array | sp.csc_array:
         for b in range(a):
             block = between_terms(cp, s, plan.tail[b]).toarray()
             out[starts[a] : starts[a + 1], starts[b] : starts[b + 1]] = block
-            out[starts[b] : starts[b + 1], starts[a] : starts[a + 1]] = block.T
     return out
-
-
-def _whole_tail(cp: CrossProducts, plan: Plan) -> sp.csc_array:
-    low = _sparse_tail(cp, plan)
-    return sp.csc_array(sp.tril(low) + sp.tril(low, -1).T)
 
 
 def _sparse_tail(cp: CrossProducts, plan: Plan) -> sp.csc_array:

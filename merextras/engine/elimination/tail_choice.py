@@ -25,8 +25,8 @@ _SAMPLES = 8
 # pair of entries that a column of a leading term has.
 _DENSE_RATE, _SPARSE_RATE, _BATCH, _PAIR = 2e10, 4e9, 3e-4, 3e-8
 # Numbers at the peak of a fit for each of the fronts' pivots and rows: their entries and their
-# factor are kept, the rest is what is passed on from front to front.
-_FRONTS = 3.4
+# factor are kept, by each point that is; the rest is what is passed on from front to front.
+_FRONTS, _KEPT = 1.4, 2.0
 # Pairs for whose places there is room (2 GB), and entries of a Schur complement (1.6 GB).
 _MOST_PAIRS, _MOST_ENTRIES = 1 << 28, 1 << 27
 
@@ -48,11 +48,13 @@ class SparseChoice:
     tree: Tree
     n_pairs: int
 
-    @property
-    def megabytes(self) -> float:
-        """The peak of a fit, roughly: fronts and what their inverse takes, places of pairs."""
+    def megabytes(self, points: int = 1) -> float:
+        """The peak of a fit, roughly: fronts and what their inverse takes, places of pairs.
+
+        `points` are those whose factors are kept at once.
+        """
         p, u = self.tree.sizes.T.astype(float)
-        fronts = _FRONTS * float(np.sum(p**2 + p * u))
+        fronts = (_FRONTS + _KEPT * points) * float(np.sum(p**2 + p * u))
         return float(8e-6 * (fronts + self.n_pairs + 6.0 * self.graph.nnz))
 
     @property

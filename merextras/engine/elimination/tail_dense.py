@@ -1,4 +1,8 @@
-"""A tail whose Schur complement is one dense matrix: what factors that cross everywhere need."""
+"""A tail whose Schur complement is one dense matrix: what factors that cross everywhere need.
+
+Of symmetric matrices one triangle is kept, so that the Schur complement C and its Cholesky factor L
+share one array: C below the diagonal, L' from the diagonal on, C's own diagonal beside it.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +15,9 @@ import scipy.linalg as la
 import scipy.sparse as sp
 
 from merextras.engine.elimination.tail import TailSystem
-from merextras.engine.kernels import dense, sparse
+from merextras.engine.kernels import sparse
 from merextras.engine.kernels.blocks import Array, IntArray
+from merextras.engine.kernels.dense import solve_lower, solve_upper
 
 # Numbers of a part of a matrix (32 MB), and rows that are not parted.
 _CHUNK, _WHOLE = 1 << 22, 128
@@ -27,7 +32,7 @@ class DenseTail:
     terms : tuple of term numbers
     shapes : tuple of (levels, effects), one per term of the tail
     matrix : (q_tail, q_tail) array, sparse or not
-        Z_tail'WZ_tail.
+        Lower triangle of Z_tail'WZ_tail; of an array what is above it stands for nothing.
     """
 
     terms: tuple[int, ...]
@@ -59,7 +64,7 @@ class DenseTail:
         return np.asarray(self.matrix.toarray(order="C"))
 
     def subtract(self, entries: Array, term: int, half: sp.csc_array) -> None:
-        """Sparse products of some rows with those up to them, half of the whole, and its mirror."""
+        """Sparse products of some rows with those up to them, half of the whole."""
         del term
         rows, columns = sp.csr_array(half), sp.csr_array(half.T)
         parts = list(_parts(len(self)))
@@ -68,37 +73,53 @@ class DenseTail:
             return
         for part in parts:
             entries[part, : part.stop] -= (rows[part] @ columns[:, : part.stop]).toarray()
-            entries[: part.start, part] = entries[part, : part.start].T
 
     def factorise(self, entries: Array, lams: Sequence[Array]) -> DenseTailFactor:
-        """O(q_tail**3)."""
+        """O(q_tail**3), in place."""
         return DenseTailFactor(self, entries, tuple(lams[t] for t in self.terms))
 
     def whole(self) -> sp.csc_array:
         """Z_tail'WZ_tail."""
-        return sp.csc_array(self.matrix)
+        low = sp.csc_array(sp.tril(self.matrix))
+        return sp.csc_array(low + sp.tril(low, -1).T)
 
     def places(self, rows: IntArray, cols: IntArray) -> IntArray:
-        """Numbers of entries in the matrix, row by row."""
-        return rows * len(self) + cols
+        """Numbers of entries of the lower triangle: of an array row by row, else as stored."""
+        if isinstance(self.matrix, np.ndarray):
+            return rows * len(self) + cols
+        stored = sparse.columns_of(self.matrix) * len(self) + self.matrix.indices
+        return np.searchsorted(stored, cols * len(self) + rows)
+
+    def at(self, places: IntArray) -> tuple[IntArray, IntArray]:
+        """Rows and columns of some places."""
+        if isinstance(self.matrix, np.ndarray):
+            return np.divmod(places, max(len(self), 1))
+        return self.matrix.indices[places], sparse.columns_of(self.matrix)[places]
 
     def refilled(self, places: IntArray, values: Array) -> DenseTail:
-        """The same tail of other cross-products; O(q_tail**2 + values)."""
-        size = len(self)
-        flat: Array = np.bincount(places, values, size * size).astype(float)
-        low = flat.reshape(size, size)
-        whole = low + low.T
-        whole[np.diag_indices(size)] = low.diagonal()
-        return replace(self, matrix=whole)
+        """The same tail of other cross-products; O(numbers of the matrix + values)."""
+        size, matrix = len(self), self.matrix
+        if not isinstance(matrix, np.ndarray):
+            data = np.bincount(places, values, matrix.nnz).astype(float, copy=False)
+            return replace(self, matrix=sparse.with_data(matrix, data))
+        flat: Array = np.bincount(places, values, size * size).astype(float, copy=False)
+        return replace(self, matrix=flat.reshape(size, size))
 
     def plus(self, other: TailSystem) -> DenseTail:
         """The sum of the matrices."""
         assert isinstance(other, DenseTail)
-        return replace(self, matrix=self.matrix + other.matrix)
+        if isinstance(self.matrix, np.ndarray):
+            return replace(self, matrix=self.matrix + other.matrix)
+        # A sum of sparse matrices would leave out the entries that are zero.
+        data = self.matrix.data + other.matrix.data
+        return replace(self, matrix=sparse.with_data(self.matrix, data))
 
     def product(self, rhs: Array) -> Array:
-        """O(q_tail**2) a column."""
-        return np.asarray(self.matrix @ rhs)
+        """O(numbers of the matrix) a column."""
+        if isinstance(self.matrix, np.ndarray):
+            return _symmetric_product(self.matrix, self.matrix.diagonal(), rhs)
+        low = self.matrix
+        return np.asarray(low @ rhs + low.T @ rhs - low.diagonal()[:, None] * rhs)
 
 
 @dataclass(frozen=True)
@@ -109,58 +130,99 @@ class DenseTailFactor:
     ----------
     system : DenseTail
     matrix : (q_tail, q_tail) array
-        C.
+        C below the diagonal, and from the diagonal on L', the Cholesky factor of
+        ``Lambda' C Lambda + I``; it is given as C with its diagonal.
     lams : tuple of (k, k) arrays
         Lambda of the tail's terms.
-    low : (q_tail, q_tail) array
-        Cholesky factor of Lambda' C Lambda + I.
+    own : (q_tail,) array
+        The diagonal of C.
     """
 
     system: DenseTail
     matrix: Array
     lams: tuple[Array, ...]
-    low: Array = field(init=False)
+    own: Array = field(init=False)
 
     def __post_init__(self) -> None:
-        low = self.matrix
-        if len(self):
-            inner = self.scaled(self.matrix, transposed=True)
-            inner[np.diag_indices_from(inner)] += 1.0
-            low = dense.cholesky(inner, overwrite=True)
-        object.__setattr__(self, "low", low)
+        matrix = self.matrix
+        object.__setattr__(self, "own", matrix.diagonal().copy())
+        for part in self.parts():
+            start, stop = part.start, part.stop
+            inner = self.scaled_rows(part, self.rows(part, stop), transposed=True)
+            matrix[:start, part] = inner[:, :start].T
+            _set_upper(matrix[part, part], inner[:, start:])
+        if not len(self):
+            return
+        matrix.reshape(-1)[:: len(self) + 1] += 1.0
+        failed = la.lapack.dpotrf(matrix.T, lower=1, clean=0, overwrite_a=1)[1]
+        # What is not finite may pass for positive.
+        if failed or not np.isfinite(matrix.diagonal()).all():
+            matrix[:] = np.nan
 
     def __len__(self) -> int:
         return len(self.matrix)
 
     @property
+    def low(self) -> Array:
+        """L on and below the diagonal, as LAPACK takes it; what is above stands for nothing."""
+        return self.matrix.T
+
+    @property
     def log_det(self) -> float:
         """Return log |S|."""
-        return 2.0 * float(np.sum(np.log(np.diag(self.low))))
+        return 2.0 * float(np.sum(np.log(self.low.diagonal())))
 
     @property
     def is_scalar(self) -> bool:
         """Whether each term has one effect a level, so that Lambda is diagonal."""
         return all(k == 1 for _, k in self.system.shapes)
 
-    def scaled(self, matrix: Array, *, transposed: bool = False) -> Array:
-        """``Lambda M Lambda'`` of a symmetric matrix, or ``Lambda'M Lambda``."""
-        out = self.scale(matrix, transposed=transposed)
-        if not self.is_scalar:
-            return self.scale(out.T, transposed=transposed)
-        out *= self.diagonal
+    def parts(self) -> Iterator[slice]:
+        """Rows of whole levels of one term, in parts."""
+        most, first = max((part.stop - part.start for part in _parts(len(self))), default=0), 0
+        for levels, k in self.system.shapes:
+            step, end = max(most - most % k, k), first + levels * k
+            for start in range(first, end, step):
+                yield slice(start, min(start + step, end))
+            first = end
+
+    def rows(self, part: slice, stop: int | None = None) -> Array:
+        """Rows of C up to a column, a copy."""
+        matrix, start = self.matrix, part.start
+        stop = len(self) if stop is None else stop
+        out = np.empty((part.stop - start, stop))
+        out[:, :start] = matrix[part, :start]
+        own = out[:, start : part.stop]
+        own[:] = np.tril(matrix[part, part], -1)
+        own += own.T
+        own[np.diag_indices_from(own)] = self.own[part]
+        out[:, part.stop :] = matrix[part.stop : stop, part].T
         return out
 
-    def scale(self, array: Array, *, transposed: bool = False) -> Array:
-        """Lambda_tail times a (q_tail, m) array, or Lambda_tail' times it."""
+    def scaled_rows(self, part: slice, rows: Array, *, transposed: bool = False) -> Array:
+        """Some rows, of whole levels, of ``Lambda M Lambda'``, or of ``Lambda'M Lambda``.
+
+        `rows` are those of M, up to a column where a level ends; they may be overwritten.
+        """
         if self.is_scalar:
-            return array * self.diagonal[:, None]
-        out = np.empty_like(array)
-        at = 0
+            rows *= self.diagonal[part, None]
+            rows *= self.diagonal[: rows.shape[1]]
+            return rows
+        right = self.scale(rows.T, transposed=transposed).T
+        return self.scale(right, transposed=transposed, at=part.start)
+
+    def scale(self, array: Array, *, transposed: bool = False, at: int = 0) -> Array:
+        """Lambda_tail, or its transpose, times an array of rows of whole levels from `at` on."""
+        end = at + len(array)
+        if self.is_scalar:
+            return array * self.diagonal[at:end, None]
+        out, first = np.empty(array.shape), 0
         for lam, (levels, k) in zip(self.lams, self.system.shapes, strict=True):
-            rows = slice(at, at + levels * k)
-            part = array[rows].reshape(levels, k, -1)
-            out[rows] = ((lam.T if transposed else lam) @ part).reshape(levels * k, -1)
-            at += levels * k
+            rows = slice(max(first, at) - at, min(first + levels * k, end) - at)
+            if rows.start < rows.stop:
+                part = array[rows].reshape((rows.stop - rows.start) // k, k, array.shape[1])
+                out[rows] = ((lam.T if transposed else lam) @ part).reshape(out[rows].shape)
+            first += levels * k
         return out
 
     @cached_property
@@ -171,15 +233,15 @@ class DenseTailFactor:
 
     def whiten(self, rhs: Array) -> Array:
         """``L^-1 Lambda'`` times a (q_tail, m) array."""
-        return dense.solve_lower(self.low, self.scale(rhs, transposed=True))
+        return solve_lower(self.low, self.scale(rhs, transposed=True))
 
     def colour(self, rhs: Array) -> Array:
         """``Lambda L^-T`` times a (q_tail, m) array."""
-        return self.scale(dense.solve_upper(self.low, rhs))
+        return self.scale(solve_upper(self.low, rhs))
 
     def times(self, rhs: Array) -> Array:
         """C times a (q_tail, m) array."""
-        return np.asarray(self.matrix @ rhs)
+        return _symmetric_product(self.matrix, self.own, rhs)
 
     def inverse(self) -> DenseTailInverse:
         """About twice the cost of the factorisation."""
@@ -205,12 +267,15 @@ class DenseTailInverse:
     inverse: Array = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "inverse", _inverse(self.factor.low))
+        object.__setattr__(self, "inverse", _inverse(self.factor.matrix))
 
     @cached_property
     def _matrix(self) -> Array:
         """W of terms with several effects."""
-        return self.factor.scaled(self.inverse) if len(self.inverse) else self.inverse
+        out = np.empty_like(self.inverse)
+        for part in self.factor.parts():
+            out[part] = self.factor.scaled_rows(part, self.inverse[part].copy())
+        return out
 
     def entries(self, rows: IntArray, cols: IntArray) -> Array:
         """W at some rows and columns."""
@@ -221,7 +286,7 @@ class DenseTailInverse:
 
     def at(self, places: IntArray) -> Array:
         """W at some places of the system."""
-        return self.entries(*np.divmod(places, max(len(self.inverse), 1)))
+        return self.entries(*self.factor.system.at(places))
 
     def own(self) -> dict[int, Array]:
         """The diagonal blocks of each term."""
@@ -240,32 +305,55 @@ class DenseTailInverse:
     def traces(self) -> Mapping[int, Array]:
         """O(q_tail**3)."""
         factor = self.factor
-        found: dict[int, Array] = {}
-        if len(factor) == 0:
-            return found
+        found = {
+            t: np.zeros_like(lam) for t, lam in zip(factor.system.terms, factor.lams, strict=True)
+        }
         # C - C W C, written so that a large C W costs no digits.
-        half = factor.whiten(factor.matrix)
-        for t, at in factor.system.rows.items():
-            mine = half[:, at]
-            own = factor.matrix[at[:, :, None], at[:, None, :]].sum(axis=0)
-            found[t] = own - np.einsum("ija,ijb->ab", mine, mine)
+        for t, part, rows in self._rows():
+            k = len(found[t])
+            half = factor.whiten(rows.T).reshape(len(factor), -1, k)
+            own = rows[:, part].reshape(-1, k, half.shape[1], k)
+            found[t] += np.einsum("jajb->ab", own) - np.einsum("ija,ijb->ab", half, half)
         return found
 
     def scaled_traces(self) -> Mapping[int, Array]:
         """The blocks of C Lambda S^-1, O(q_tail**2)."""
-        factor, found = self.factor, {}
-        for t, at in factor.system.rows.items():
-            levels, k = at.shape
-            out = np.zeros((k, k))
-            for part in _parts(levels if len(factor) else 0):
-                own = slice(at[part.start, 0], at[part.stop - 1, -1] + 1)
-                scaled = factor.scale(factor.matrix[:, own], transposed=True).T  # C Lambda
-                inverse = self.inverse[own]
-                for a in range(k):
-                    for b in range(k):
-                        out[a, b] += np.einsum("ij,ij->", scaled[a::k], inverse[b::k])
-            found[t] = out
+        factor = self.factor
+        found = {
+            t: np.zeros_like(lam) for t, lam in zip(factor.system.terms, factor.lams, strict=True)
+        }
+        for t, part, rows in self._rows():
+            out, k = found[t], len(found[t])
+            scaled, inverse = factor.scale(rows.T, transposed=True).T, self.inverse[part]
+            for a in range(k):
+                for b in range(k):
+                    out[a, b] += np.einsum("ij,ij->", scaled[a::k], inverse[b::k])
         return found
+
+    def _rows(self) -> Iterator[tuple[int, slice, Array]]:
+        """Rows of C in parts, with their term."""
+        system = self.factor.system
+        ends = np.cumsum([levels * k for levels, k in system.shapes])
+        for part in self.factor.parts():
+            t = int(np.searchsorted(ends, part.start, side="right"))
+            yield system.terms[t], part, self.factor.rows(part)
+
+
+def _set_upper(block: Array, values: Array) -> None:
+    """Put symmetric values on the diagonal and above, in place."""
+    np.copyto(block, values, where=~np.tri(len(block), k=-1, dtype=bool))
+
+
+def _symmetric_product(low: Array, own: Array, rhs: Array) -> Array:
+    """A symmetric matrix, given below its diagonal and on it, times a (q, m) array."""
+    out = own[:, None] * rhs
+    for part in _parts(len(low)):
+        below = low[part, : part.start]
+        out[part] += below @ rhs[: part.start]
+        out[: part.start] += below.T @ rhs[part]
+        inner = np.tril(low[part, part], -1)
+        out[part] += inner @ rhs[part] + inner.T @ rhs[part]
+    return np.asarray(out)
 
 
 def _parts(size: int) -> Iterator[slice]:
@@ -275,16 +363,15 @@ def _parts(size: int) -> Iterator[slice]:
         yield slice(start, min(start + step, size))
 
 
-def _inverse(low: Array) -> Array:
-    """From a Cholesky factor, without another matrix beside it."""
-    if len(low) == 0:
-        return low
-    # potri fills the upper triangle; below it stand the factor's zeros.
-    upper, info = la.lapack.dpotri(low.copy(order="C").T, lower=0, overwrite_c=1)
+def _inverse(matrix: Array) -> Array:
+    """From L' on the diagonal and above, without another matrix beside it."""
+    if len(matrix) == 0:
+        return matrix
+    upper, info = la.lapack.dpotri(np.array(matrix, order="F"), lower=0, overwrite_c=1)
     if info != 0:
-        return np.full_like(low, np.nan)
+        return np.full_like(matrix, np.nan)
     for part in _parts(len(upper)):
         upper[part, : part.start] = upper[: part.start, part].T
         own = upper[part, part]
-        own += np.triu(own, 1).T
+        own[:] = np.triu(own) + np.triu(own, 1).T
     return np.asarray(upper.T)

@@ -19,8 +19,8 @@ _SMALL = 24
 _CANCELS = 1e4
 # A column of which this share is new is well told from those before it by cross-products.
 _CLEARLY = 1e-3
-# Numbers of rows that are worked on together (16 MB).
-_TOGETHER = 1 << 21
+#: Numbers of rows that are worked on together (16 MB).
+TOGETHER = 1 << 21
 # Splits a double into halves of 26 bits (Dekker 1971).
 _SPLIT = 134217729.0
 
@@ -151,7 +151,7 @@ def row_blocks(n: int, width: int, least: int = 1) -> Iterator[slice]:
     What is larger is mapped and unmapped by the system each time, which takes longer than the
     arithmetic. `least` are the rows of a block at least.
     """
-    step = max(_TOGETHER // max(width, 1), least, 1)
+    step = max(TOGETHER // max(width, 1), least, 1)
     for at in range(0, n, step):
         yield slice(at, at + step)
 

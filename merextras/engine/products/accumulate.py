@@ -100,16 +100,16 @@ class Part:
         rows = qr_factor(other.rows, self.rows)
         basis = basis_of(rows).with_effects(self.cp.joint_effects(other.cp))
         at = tuple(union(a, b) for a, b in zip(self.at, other.at, strict=True))
-        sizes = [len(levels) for levels in at]
-        parts = [
-            reindexed(
-                part.cp.in_basis(basis),
-                [np.searchsorted(a, b) for a, b in zip(at, part.at, strict=True)],
-                sizes,
-            )
-            for part in (self, other)
-        ]
+        parts = [part._among(at, basis) for part in (self, other)]
         return Part(at, parts[0] + parts[1], rows)
+
+    def _among(self, at: Sequence[IntArray], basis: Basis) -> CrossProducts:
+        """The cross-products among levels that have all of its own, in a basis."""
+        cp, sizes = self.cp.in_basis(basis), [len(levels) for levels in at]
+        if [len(levels) for levels in self.at] == sizes:
+            return cp
+        places = [np.searchsorted(a, b) for a, b in zip(at, self.at, strict=True)]
+        return reindexed(cp, places, sizes)
 
 
 def _occurring(term: TermRows) -> tuple[IntArray, IntArray]:
@@ -127,6 +127,8 @@ def _occurring(term: TermRows) -> tuple[IntArray, IntArray]:
 
 def union(left: IntArray, right: IntArray) -> IntArray:
     """Levels that are in one of two sorted arrays, sorted, each once; numpy's own hashes them."""
+    if np.array_equal(left, right):
+        return left
     both = np.sort(np.concatenate([left, right]), kind="stable")
     return both[np.diff(both, prepend=-1) > 0]
 

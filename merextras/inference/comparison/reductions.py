@@ -75,7 +75,7 @@ def reductions(design: Design) -> Iterator[tuple[str, str | None]]:
 def _bar(effects: Sequence[str], term: Term, k: int | None = None) -> str:
     """A term's bar with these effects, k of them; too few for its structure are a plain term."""
     tag = term.tag if k is None or k >= term.tag.kind.least else PLAIN
-    return tag.around(f"{' + '.join(effects)} | {term.factor}")
+    return tag.term(effects, term.factor)
 
 
 def _restricted(design: Design, t: int) -> Iterator[tuple[str, Design]]:

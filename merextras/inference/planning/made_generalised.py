@@ -11,7 +11,7 @@ import numpy as np
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
 from merextras.foundation.aliases import Array
 from merextras.inference.planning.assumed import covariances_of, fixed_effects
-from merextras.model.design.build import build_design
+from merextras.model.design.build import build_design, response_later
 from merextras.model.design.design import RowDesign
 from merextras.model.design.rank import full_rank
 from merextras.model.formula.parse import parse
@@ -19,7 +19,7 @@ from merextras.model.formula.r_spelling import written_out
 from merextras.model.formula.translate import unquoted
 from merextras.model.frame.read import as_pandas
 from merextras.model.generalised.families import FamilyChoice
-from merextras.model.generalised.fit import Request, no_response
+from merextras.model.generalised.fit import Request
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.generalised.made import at_parameters, without_values
 from merextras.model.generalised.other_rows import request_of
@@ -97,7 +97,7 @@ def _on(model: FittedGlmm, data: Any) -> tuple[RowDesign, Response]:
 def _read(
     formula: str, frame: Any, options: Options, choice: FamilyChoice
 ) -> tuple[RowDesign, Response]:
-    design, _ = build_design(formula, frame, options, respond=no_response)
+    design, _ = build_design(formula, frame, options, respond=response_later)
     design = full_rank(design, "warn", stacklevel=5)
     code = parse(written_out(formula, frame.columns)).response
     scope = design.options.scope

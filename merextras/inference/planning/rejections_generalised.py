@@ -14,15 +14,13 @@ from scipy import stats
 from merextras.engine.generalised.replicates.search import ManyAgain
 from merextras.exceptions import MerextrasWarning
 from merextras.foundation.aliases import Array, IntArray
+from merextras.inference.comparison.ranova_generalised import ratio
 from merextras.inference.planning.rejections import NO_TEST, NOT_CONVERGED, PValues
 from merextras.inference.planning.tested import FixedHypothesis, Hypothesis
 from merextras.model.generalised.again import Refits, all_drawn
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.generalised.made import at_parameters
 from merextras.model.generalised.other_rows import request_of
-
-# A likelihood ratio that is rounding, relative to the likelihood.
-_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,8 +66,7 @@ class Planned:
         if self.small is not None:
             other = self.small.fit(y)
             converged = converged & other.converged
-            gain = other.deviance - again.deviance
-            gain = np.where(gain > _ROUNDING * (1.0 + np.abs(again.deviance)), gain, 0.0)
+            gain = ratio(-0.5 * other.deviance, -0.5 * again.deviance)
             values[converged] = stats.chi2.sf(gain[converged], self.df)
         else:
             assert isinstance(self.hypothesis, FixedHypothesis)

@@ -123,8 +123,7 @@ def check_one_sigma(model: FittedModel, verb: str) -> None:
 def label_of(term: Term) -> str:
     """The term as lme4's formula has it: ``(0 + Days | Subject)``."""
     names = ["1" if name == INTERCEPT else name for name in term.names]
-    effects = " + ".join(names if names[0] == "1" else ["0", *names])
-    return term.tag.around(f"{effects} | {term.factor}")
+    return term.tag.term(names if names[0] == "1" else ["0", *names], term.factor)
 
 
 def read_hypothesis(

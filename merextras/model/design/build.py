@@ -12,7 +12,7 @@ import pandas as pd
 
 from merextras.engine.products.term_rows import TermRows
 from merextras.exceptions import DataWarning, InvalidArgumentError
-from merextras.foundation.aliases import Array, BoolArray
+from merextras.foundation.aliases import Array, BoolArray, IntArray
 from merextras.foundation.arguments import check_frame, in_index, unknown_column
 from merextras.model.columns.covariates import Covariates
 from merextras.model.columns.effect_levels import check_effects_of
@@ -86,11 +86,13 @@ def build_design(
         y = respond(parsed.response, frame, options.scope)
     rows = _Rows(frame, columns, labels, options.scope)
     fixed, parts = rows.part(fixed_code), [rows.part(bar.effects) for bar in parsed.bars]
-    warn_of_rows(len(frame), len(fixed.names), [len(part.names) for part in parts])
+    groups = [grouped([columns[c] for c in bar.factors]) for bar in parsed.bars]
+    shapes = [(len(at[0]), len(part.names)) for at, part in zip(groups, parts, strict=True)]
+    warn_of_rows(len(frame), len(fixed.names), shapes)
     x = rows.matrix(fixed)
     check_finite(x, fixed.names, formula)
-    pairs = zip(parsed.bars, parts, strict=True)
-    terms = in_order([term for bar, part in pairs for term in _terms(bar, part, rows)])
+    each = zip(parsed.bars, parts, groups, strict=True)
+    terms = in_order([term for bar, part, group in each for term in _terms(bar, part, group, rows)])
     dates = _days(columns, parsed, fixed_code, offsets, by)
     design = RowDesign(
         response=unquoted(parsed.response),
@@ -109,6 +111,12 @@ def build_design(
         user_rows=_user_rows(data, keep, options),
     )
     return design, int(np.sum(~keep))
+
+
+def response_later(code: str, frame: pd.DataFrame, scope: Scope) -> Array:
+    """In the place of a response that is read once the rest of the design is there."""
+    del code, scope
+    return np.zeros(len(frame))
 
 
 def _with_whole(options: Options, offsets: Sequence[str], frame: pd.DataFrame) -> Options:
@@ -271,14 +279,14 @@ def response_of(
     return y
 
 
-def _terms(bar: Bar, part: FixedPart, data: _Rows) -> list[Term]:
+def _terms(bar: Bar, part: FixedPart, group: tuple[pd.Index, IntArray], data: _Rows) -> list[Term]:
     """The terms of one bar: one, or one per effect if they are independent (``||``).
 
     lme4 keeps the columns of a factor correlated under ``||``; here every column is on its own.
     """
-    levels, codes = grouped([data.columns[c] for c in bar.factors])
+    levels, codes = group
     values = data.matrix(part)
-    what = bar.tag.around(f"{bar.effects} | {':'.join(bar.factors)}")
+    what = bar.text
     if not part.names:
         raise InvalidArgumentError(f"formula: {what} has no effects")
     check_finite(values, part.names, what)

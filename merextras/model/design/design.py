@@ -90,7 +90,7 @@ class Term(ByRow):
     @property
     def label(self) -> str:
         """As a formula has it, with the effects' names: ``(Intercept + Days | Subject)``."""
-        return self.tag.around(f"{' + '.join(self.names)} | {self.factor}")
+        return self.tag.term(self.names, self.factor)
 
     def codes_of(self, data: pd.DataFrame) -> IntArray:
         """The level of each row of new data, -1 for one the model does not know."""

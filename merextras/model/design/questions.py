@@ -386,4 +386,4 @@ def bar_text(term: Term) -> str:
     if "1" not in names:
         names.insert(0, "0")
     columns = [name if name.isidentifier() else f"`{name}`" for name in term.columns]
-    return term.tag.around(f"{' + '.join(names)} | {':'.join(columns)}")
+    return term.tag.term(names, ":".join(columns))

@@ -10,9 +10,10 @@ import pandas as pd
 from merextras.engine.elimination.plan import nested_in
 from merextras.engine.products.term_rows import TermRows
 from merextras.exceptions import UnsupportedModelError
-from merextras.foundation.aliases import Array, IntArray
+from merextras.foundation.aliases import IntArray
 from merextras.model.columns.levels import labels_of
 from merextras.model.design.design import Design, RowDesign, Term
+from merextras.model.design.resample_rows import rows_of
 
 
 def outermost(design: Design) -> Term:
@@ -68,17 +69,13 @@ def of_groups(given: Design, rows: IntArray, copy: IntArray) -> RowDesign:
         terms=tuple(_labelled(term, frame) for term in terms),
         index=frame.index,
         frame=frame,
-        weights=_rows_of(design.weights, rows),
+        weights=rows_of(design.weights, rows),
         residual=None if design.residual is None else design.residual.at(rows),
-        offset=_rows_of(design.offset, rows),
-        frequencies=_rows_of(design.frequencies, rows),
+        offset=rows_of(design.offset, rows),
+        frequencies=rows_of(design.frequencies, rows),
         options=design.options.at(rows),
         user_rows=None,
     )
-
-
-def _rows_of(values: Array | None, rows: IntArray) -> Array | None:
-    return None if values is None else values[rows]
 
 
 def _renumbered(term: Term, rows: IntArray, copy: IntArray) -> Term:

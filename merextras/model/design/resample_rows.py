@@ -51,16 +51,17 @@ def of_rows(design: RowDesign, rows: IntArray) -> RowDesign:
         terms=tuple(_sampled(term, rows) for term in design.terms),
         index=frame.index,
         frame=frame,
-        weights=_of(design.weights, rows),
+        weights=rows_of(design.weights, rows),
         residual=None if design.residual is None else design.residual.at(rows),
-        offset=_of(design.offset, rows),
+        offset=rows_of(design.offset, rows),
         frequencies=None,
         options=replace(design.options.at(rows), frequencies=None),
         user_rows=None,
     )
 
 
-def _of(values: Array | None, rows: IntArray) -> Array | None:
+def rows_of(values: Array | None, rows: IntArray) -> Array | None:
+    """Some rows of what each row has, if it has it."""
     return None if values is None else values[rows]
 
 

@@ -99,8 +99,8 @@ def check_effects(term: Term, values: Array) -> None:
 
 def bar_of(term: Term) -> str:
     """A term as a formula has it."""
-    effects = " + ".join("1" if name == INTERCEPT else name for name in term.names)
-    return term.tag.around(f"{effects} | {term.factor}")
+    effects = ["1" if name == INTERCEPT else name for name in term.names]
+    return term.tag.term(effects, term.factor)
 
 
 def check_twice(terms: Sequence[Term]) -> None:

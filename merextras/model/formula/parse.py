@@ -41,6 +41,11 @@ class Bar:
     independent: bool
     tag: Tag = PLAIN
 
+    @property
+    def text(self) -> str:
+        """``(1 + x | b:a)``, as messages have it."""
+        return self.tag.term([self.effects], ":".join(self.factors))
+
 
 @dataclass(frozen=True)
 class MixedFormula:

@@ -23,8 +23,7 @@ from merextras.exceptions import (
     UnsupportedModelError,
 )
 from merextras.foundation.aliases import Array
-from merextras.model.columns.fixed import Scope
-from merextras.model.design.build import build_design
+from merextras.model.design.build import build_design, response_later
 from merextras.model.design.design import RowDesign, Term
 from merextras.model.design.rank import full_rank
 from merextras.model.design.sanity import (
@@ -47,7 +46,7 @@ from merextras.model.settings.options import Options
 from merextras.model.state.control import LmerControl
 from merextras.model.state.fitted import Origin, is_singular
 from merextras.model.state.identified import check_told_apart
-from merextras.model.state.size import bytes_of_row, warn_of_size
+from merextras.model.state.size import warn_of_size
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ def fit_options(
 ) -> GlmmFit:
     """Fit a formula on a frame, after the sanity checks."""
     control = request.control
-    design, n_dropped = build_design(formula, frame, options, respond=no_response)
+    design, n_dropped = build_design(formula, frame, options, respond=response_later)
     design = full_rank(design, control.rank_deficient, stacklevel=stacklevel + 1)
     code = parse(written_out(formula, frame.columns)).response
     response = read_response(
@@ -105,19 +104,12 @@ def fit_options(
     check_glmm(design, response, request.choice, control, stacklevel=stacklevel + 1)
 
     def announce(cp: CrossProducts, plan: Plan, n: int) -> None:
-        rows = n * bytes_of_row(len(design.fixed.names), design.ks)
         # Through Table, criterion_of and fit_response.
-        warn_of_size(design, cp, plan, rows=rows, stacklevel=stacklevel + 5)
+        warn_of_size(design, cp, plan, generalised=True, rows=n, stacklevel=stacklevel + 5)
 
     fit = fit_response(design, response, request, n_dropped=n_dropped, announce=announce)
     check_variances(fit, stacklevel=stacklevel + 1)
     return fit
-
-
-def no_response(code: str, frame: pd.DataFrame, scope: Scope) -> Array:
-    """In the response's place while the rest of the design is built."""
-    del code, scope
-    return np.zeros(len(frame))
 
 
 def fit_response(
@@ -197,7 +189,9 @@ def check_glmm(
     check_twice(design.terms)
     check_factors(design.fixed)
     check_size(design.n, design.x.shape[1])
-    check_scales(design.x.std(axis=0), design.fixed.names, stacklevel + 1)
+    check_scales(
+        np.array([column.std() for column in design.x.T]), design.fixed.names, stacklevel + 1
+    )
 
 
 def check_term(term: Term, levels: int, n: int, single: bool, choice: FamilyChoice) -> None:

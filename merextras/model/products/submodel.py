@@ -116,7 +116,7 @@ def _subset(part: FixedPart, code: str) -> tuple[FixedPart, IntArray]:
 def _terms_of(structure: Structure, bar: Bar) -> list[tuple[int, RandomTerm, IntArray]]:
     """The terms that a bar makes of an old one on the same factor."""
     keys = _keys(bar.effects)
-    text = bar.tag.around(f"{bar.effects} | {':'.join(bar.factors)}")
+    text = bar.text
     for t, old in enumerate(structure.terms):
         if set(old.coder.columns) != set(bar.factors):
             continue

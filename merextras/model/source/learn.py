@@ -302,7 +302,7 @@ class SchemaLearner:
         for bar in self._parsed.bars:
             part = self._part(bar.effects, factors, labels)
             every = list(range(len(part.names)))
-            what = bar.tag.around(f"{bar.effects} | {':'.join(bar.factors)}")
+            what = bar.text
             if not every:
                 raise InvalidArgumentError(f"formula: {what} has no effects")
             check_effects_of(bar.tag, part, what)

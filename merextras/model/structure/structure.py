@@ -72,7 +72,7 @@ class RandomTerm:
     @property
     def label(self) -> str:
         """As a formula has it, with the effects' names."""
-        return self.tag.around(f"{' + '.join(self.names)} | {self.factor}")
+        return self.tag.term(self.names, self.factor)
 
 
 @dataclass(frozen=True, eq=False)

@@ -31,7 +31,7 @@ def test_blocks_of_rows_are_all_rows(monkeypatch, formula, weights):
     """Blocks of a hundred rows, and no fewer than a factor has levels."""
     data = table(40)
     whole = lmer(formula, data, weights=weights)
-    monkeypatch.setattr(dense, "_TOGETHER", 800)
+    monkeypatch.setattr(dense, "TOGETHER", 800)
     sizes = [rows.stop - rows.start for rows in dense.row_blocks(3_000, 8, 40)]
     assert (len(sizes), sizes[0]) == (30, 100)
     assert next(iter(dense.row_blocks(3_000, 8, 400))).stop == 400

@@ -71,6 +71,11 @@ class LaplacePoint:
         """Without what is made on demand."""
         return {"criterion": self.criterion, "x": self.x, "modes": self.modes}
 
+    def forget(self) -> None:
+        """Let go of the inverse once the gradient is there; the next point needs the memory."""
+        for name in ("selected", "_chain"):
+            vars(self).pop(name, None)
+
     def deviance(self) -> float:
         """Minus twice the log-likelihood; infinite where there is no mode."""
         return self.modes.deviance()

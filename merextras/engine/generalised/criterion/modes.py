@@ -179,6 +179,7 @@ def find_modes(
                 last = True
                 break
             state = found
+            del factor  # the next one needs its memory
         settled = usable and observed and last
     log_det = table.log_det(factor)
     return Modes(

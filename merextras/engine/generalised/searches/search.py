@@ -112,6 +112,7 @@ class _Search:
         `hessian` is one from nearby parameters or responses.
         """
         gradient, block = point.gradient(), 2.0 * point.fixed_information()
+        point.forget()
         hessian = self.first_hessian(point, gradient) if hessian is None else hessian.copy()
         decrement, previous, slow = np.inf, np.inf, 0
         for _ in range(self.control.max_iterations):
@@ -130,6 +131,7 @@ class _Search:
             self.log.append((point.deviance(), decrement))
             if self._is_enough(point, decrement) or not np.isfinite(decrement):
                 break
+            point.forget()
             found = self._along(point, step, decrement)
             if found is None:
                 break

@@ -72,7 +72,7 @@ def fit_chunks(
 
     def announce(cp: CrossProducts, plan: Plan, n: int) -> None:
         del n
-        warn_of_size(design, cp, plan, stacklevel=stacklevel + 3)
+        warn_of_size(design, cp, plan, generalised=True, stacklevel=stacklevel + 3)
 
     read_cells = KeptCells(read, choice, _most_cells(design))
     table = StreamedTable(read_cells, design.products, announce=announce)

@@ -188,8 +188,8 @@ class CrossProducts:
         """
         basis = self.basis
         if not basis.is_same(other.basis):
-            pairs = zip(self._rows(), other._rows(), strict=True)
-            basis = Basis.from_rows(*(np.concatenate(parts) for parts in pairs))
+            x, y = map(np.concatenate, zip(self._rows(), other._rows(), strict=True))
+            basis = Basis.from_rows(x, y)
         return basis.with_effects(self.joint_effects(other))
 
     def joint_effects(self, other: CrossProducts) -> tuple[EffectBasis, ...]:

@@ -16,6 +16,8 @@ from merextras.engine.kernels.blocks import Array, IntArray
 
 # Numbers of a part of a matrix (32 MB), and rows that are not parted.
 _CHUNK, _WHOLE = 1 << 22, 128
+# Numbers for each that is stored, up to which a matrix is taken for a full one.
+_FULL = 3
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,16 @@ class DenseTail:
         return np.asarray(self.matrix.toarray(order="C"))
 
     def subtract(self, entries: Array, term: int, half: sp.csc_array) -> None:
-        """Sparse products of some rows with those up to them, half of the whole, and its mirror."""
+        """Sparse products of some rows with those up to them, half of the whole, and its mirror.
+
+        Dense where most of it is not zero.
+        """
         del term
+        size = half.shape[0] * half.shape[1]
+        if size <= min(_CHUNK, _FULL * half.nnz):
+            whole = half.toarray()
+            entries -= whole @ whole.T
+            return
         rows, columns = sp.csr_array(half), sp.csr_array(half.T)
         parts = list(_parts(len(self)))
         if len(parts) == 1:

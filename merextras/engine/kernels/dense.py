@@ -67,6 +67,11 @@ def solve(low: Array, rhs: Array) -> Array:
     return solve_upper(low, solve_lower(low, rhs))
 
 
+def inverse_lower(low: Array) -> Array:
+    """L^-1 of a lower triangular factor with a positive diagonal, or of NaN."""
+    return np.asarray(la.lapack.dtrtri(low, lower=1)[0])
+
+
 def solve_triangle(upper: Array, rhs: Array) -> Array:
     """Solve ``U x = rhs`` for an upper triangular U; `rhs` is (n,) or (n, m).
 

@@ -75,6 +75,11 @@ class CrossProducts:
         return np.maximum(NO_DIGITS * self.xy.diagonal()[:-1], NO_COLUMN)
 
     @cached_property
+    def crossed_back(self) -> Mapping[tuple[int, int], sp.csr_array]:
+        """The transposes of `cross`, which share its numbers."""
+        return {pair: block.T for pair, block in self.cross.items()}
+
+    @cached_property
     def shapes(self) -> tuple[tuple[int, int], ...]:
         """(levels, effects per level) of each term."""
         return tuple((own.shape[0], own.shape[1]) for own in self.own)

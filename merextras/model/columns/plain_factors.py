@@ -78,7 +78,7 @@ class TextAsCategories(Mapping[str, pd.Series]):
 
 def _is_text(column: pd.Series) -> bool:
     dtype = column.dtype
-    if dtype == object:
+    if isinstance(dtype, np.dtype) and dtype.kind == "O":
         return bool(pd.api.types.infer_dtype(column, skipna=False) == "string")
     return isinstance(dtype, pd.StringDtype)
 

@@ -68,15 +68,16 @@ def build_design(
     """
     options = Options() if options is None else options
     check_frame(data, "data")
-    formula = written_out(formula, data.columns)
+    given = list(data.columns)  # once: pandas is slow to go through the names
+    formula = written_out(formula, given)
     written = parse(formula)
     check_parts(written, formula, data)
     labels = contrast_labels(options.contrasts)
-    parsed = as_code(written, [str(c) for c in data.columns], options.contrasts)
+    parsed = as_code(written, [str(c) for c in given], options.contrasts)
     fixed_code, offsets = take_offsets(parsed.fixed)
-    names = names_used(parsed, fixed_code, offsets, data.columns)
-    by = residual_columns(list(options.residual_by) or None, data.columns)
-    used = {str(c) for c in data.columns if c in names or c in by}
+    names = names_used(parsed, fixed_code, offsets, given)
+    by = residual_columns(list(options.residual_by) or None, given)
+    used = {str(c) for c in given if c in names or c in by}
     data, columns = columns_read(data, used)
     keep = _complete({c: v for c, v in columns.items() if c in names}, len(data), options)
     check_grouped(data, by, keep)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from merextras.engine.kernels import dense
 from merextras.exceptions import ApproximationWarning, InvalidArgumentError
 from merextras.foundation.aliases import Array, BoolArray
 from merextras.model.columns.part import FixedPart
@@ -87,7 +88,7 @@ def check_factors(part: FixedPart) -> None:
 
 def check_response(y: Array) -> None:
     """Refuse a response without variation."""
-    if np.ptp(y) == 0.0:
+    if (y == y[0]).all():
         raise InvalidArgumentError(
             f"response: all values are {y[0]:g}; there is no variation to explain"
         )
@@ -98,6 +99,8 @@ def check_effects(term: Term, values: Array) -> None:
 
     The values are those of the rows, or any with the same products, such as a triangular factor.
     """
+    if dense.is_clear(dense.scaled_cholesky(values)[0]):
+        return
     gram = values.T @ values
     size = np.sqrt(np.diag(gram))
     if np.all(size > 0) and np.linalg.eigvalsh(gram / np.outer(size, size))[0] > 1e-10:

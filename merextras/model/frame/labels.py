@@ -18,7 +18,7 @@ def codes_in(column: pd.Series, levels: pd.Index) -> IntArray:
         held = column.array
         if column.dtype.categories is levels:
             return np.asarray(held.codes, dtype=np.intp)
-        place = np.append(places(pd.Index(held.categories), levels), -1)
+        place = np.append(places(held.categories, levels), -1)
         return np.asarray(place[held.codes], dtype=np.intp)
     if column.dtype.kind in "iu" and levels.dtype.kind in "iu" and len(column):
         return _integer_codes(column, levels)

@@ -113,7 +113,7 @@ def eigh(matrices: Array) -> tuple[Array, Array]:
     LinAlgError
         Numbers of a size that LAPACK gives up on.
     """
-    if len(matrices) > 1 or not 0 < matrices.shape[1] <= _LOOP_LIMIT:
+    if len(matrices) != 1 or not 0 < matrices.shape[1] <= _LOOP_LIMIT:
         values, vectors = np.linalg.eigh(matrices)
         return values, vectors
     values, vectors, failed = la.lapack.dsyevd(matrices[0], lower=1)

@@ -235,3 +235,13 @@ def test_groups_that_explain_nearly_everything(ratio, reml):
     between = np.sum((means - means.mean()) ** 2) / (14 if reml else 15)
     assert found.converged
     close(found.theta[0], np.sqrt(between / within - 1.0 / 6.0), OPTIMUM_THETA)
+
+
+def test_a_search_that_falls_faster_and_faster_takes_no_step_for_nothing():
+    """The decrement that was left is that of ten digits, though its last step was not."""
+    system, start = sleepstudy(), covpar.start([2])
+    _, summary = minimise(system, start, reml=True)
+    _, longer = minimise(system, start, reml=True, control=Control(tolerance=1e-30))
+    assert summary.converged
+    assert longer.n_iterations > summary.n_iterations
+    np.testing.assert_allclose(summary.theta, longer.theta, rtol=1e-9)

@@ -129,7 +129,7 @@ def cross_products(
                 found = between @ flat(part)
                 by_term[r][:, :, mine] += found.reshape(by_term[r][:, :, mine].shape)
             elif r == t:
-                found = between.T @ flat(part)
+                found = cp.crossed_back[r, s] @ flat(part)
                 by_term[s][:, :, mine] += found.reshape(by_term[s][:, :, mine].shape)
         at = mine.stop
     gram = np.zeros((m, m))

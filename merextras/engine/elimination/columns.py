@@ -131,5 +131,5 @@ def _rest(
     for s, block in lead.nested.items():
         out = out - blocks.transpose(block) @ found[s][factor.system.plan.parents[lead.term, s]]
     if lead.to_tail is not None:
-        out = out - (lead.to_tail.T @ factor.join_tail(found)).reshape(out.shape)
+        out = out - (lead.from_tail @ factor.join_tail(found)).reshape(out.shape)
     return out

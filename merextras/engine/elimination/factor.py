@@ -64,9 +64,16 @@ class EliminatedTerm:
         """N = half' half, (J, k, k)."""
         return blocks.transpose(self.whitened_lambda) @ self.whitened_lambda
 
+    @cached_property
+    def from_tail(self) -> sp.csr_array:
+        """The transpose of `to_tail`, which shares its numbers."""
+        assert self.to_tail is not None
+        return self.to_tail.T
+
     def __getstate__(self) -> dict[str, Any]:
         """Without what is made on demand: a model that was asked is pickled as one that was not."""
-        return {name: value for name, value in vars(self).items() if name != "gain"}
+        made = {"gain", "from_tail"}
+        return {name: value for name, value in vars(self).items() if name not in made}
 
     @property
     def is_last(self) -> bool:

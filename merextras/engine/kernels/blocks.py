@@ -8,6 +8,7 @@ so that the cost is k**2 vector operations of length J.
 from __future__ import annotations
 
 import numpy as np
+import scipy.linalg as la
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
@@ -100,6 +101,25 @@ def inverse(blocks: Array) -> Array:
     out[:, 0, 1] = -blocks[:, 0, 1]
     out[:, 1, 0] = -blocks[:, 1, 0]
     return np.asarray(out / det[:, None, None])
+
+
+def eigh(matrices: Array) -> tuple[Array, Array]:
+    """Eigenvalues, ascending, and eigenvectors of (m, k, k) symmetric matrices.
+
+    One small matrix goes straight to LAPACK: what numpy does around that takes longer.
+
+    Raises
+    ------
+    LinAlgError
+        Numbers of a size that LAPACK gives up on.
+    """
+    if len(matrices) != 1 or not 0 < matrices.shape[1] <= _LOOP_LIMIT:
+        values, vectors = np.linalg.eigh(matrices)
+        return values, vectors
+    values, vectors, failed = la.lapack.dsyevd(matrices[0], lower=1)
+    if failed:
+        raise np.linalg.LinAlgError("Eigenvalues did not converge")
+    return values[None], vectors[None]
 
 
 def sweep(rows: Array) -> Array:

@@ -21,6 +21,10 @@ _CANCELS = 1e4
 _CLEARLY = 1e-3
 #: Numbers of rows that are worked on together (16 MB).
 TOGETHER = 1 << 21
+# Rows of them: a few columns of so many stay in a processor's cache with what is made of them.
+_ROWS = 1 << 16
+#: What `scaled_cholesky` tells of some columns.
+Told = tuple[Array, Array]
 # Splits a double into halves of 26 bits (Dekker 1971).
 _SPLIT = 134217729.0
 
@@ -62,6 +66,11 @@ def solve(low: Array, rhs: Array) -> Array:
     if 0 < len(low) <= _SMALL and rhs.size:
         return np.asarray(la.lapack.dpotrs(low, rhs, lower=1)[0])
     return solve_upper(low, solve_lower(low, rhs))
+
+
+def inverse_lower(low: Array) -> Array:
+    """L^-1 of a lower triangular factor with a positive diagonal, or of NaN."""
+    return np.asarray(la.lapack.dtrtri(low, lower=1)[0])
 
 
 def solve_triangle(upper: Array, rhs: Array) -> Array:
@@ -115,12 +124,12 @@ def triangle(x: Array) -> Array:
     return np.asarray(np.linalg.qr(x, mode="r"))
 
 
-def regression(x: Array, y: Array) -> tuple[Array, Array]:
+def regression(x: Array, y: Array, told: Told | None = None) -> tuple[Array, Array]:
     """R of `triangle`, and c, (p,), with ``R b = c`` for the least squares fit b of y; n >= p.
 
-    To the last digit the same however x lies in memory.
+    To the last digit the same however x lies in memory. `told` is x's `scaled_cholesky`, if known.
     """
-    low, size = scaled_cholesky(x)
+    low, size = scaled_cholesky(x) if told is None else told
     if is_clear(low):
         fitted = solve_lower(low, (_times(x, y) / size)[:, None])
         # And what rounding has left; with that it is as good as QR's (Bjoerck 1987, LAA 88/89).
@@ -151,12 +160,12 @@ def row_blocks(n: int, width: int, least: int = 1) -> Iterator[slice]:
     What is larger is mapped and unmapped by the system each time, which takes longer than the
     arithmetic. `least` are the rows of a block at least.
     """
-    step = max(TOGETHER // max(width, 1), least, 1)
+    step = max(min(TOGETHER // max(width, 1), _ROWS), least, 1)
     for at in range(0, n, step):
         yield slice(at, at + step)
 
 
-def scaled_cholesky(x: Array) -> tuple[Array, Array]:
+def scaled_cholesky(x: Array) -> Told:
     """Lower Cholesky factor of the cross-products of columns of length one, and their lengths.
 
     Its diagonal is what is new in each column beside those before it. NaN where cross-products do

@@ -39,6 +39,7 @@ NEAR_BOUNDARY = 1e-3
 # Steps in a row after which the decrement has not fallen to this share: the Hessian is a poor one.
 SLOW, PATIENCE = 0.3, 3
 # Share of the tolerance for several effects whose levels are summed up: estimates to ten digits.
+# Not where what is left falls faster and faster: then the last step has brought more than it says.
 _QUICK = 1e-2
 # A decrease of the deviance that counts as one, relative to its size: some hundred roundings.
 NOISE = 1e-13
@@ -125,6 +126,7 @@ class _Search:
         point, deviance = self.at(theta)
         some = self.parameters.n > 0
         decrement, previous, slow = np.inf if some else 0.0, np.inf, 0
+        rate = 1.0
         for _ in range(most if some and np.isfinite(deviance) else 0):
             grad, hessian = point.gradient(), point.hessian()
             if not np.isfinite(hessian).all() or relative_size(self.criterion, theta) > FAR:
@@ -145,10 +147,13 @@ class _Search:
             theta, deviance = theta_new, deviance_new
             # The decrement that is left falls at least as fast as it did in this step.
             falling = length == 1.0 and decrement < previous < np.inf
-            left = decrement * (decrement / previous) if falling else decrement
+            before, rate = rate, decrement / previous if falling else 1.0
+            left = decrement * rate
+            faster = rate < _QUICK * before < _QUICK
+            enough = max(tolerance, self.control.tolerance) if faster else tolerance
             slow = slow + 1 if decrement > SLOW * previous else 0
             previous, decrement = decrement, left
-            if left <= tolerance or length == 0.0:
+            if left <= enough or length == 0.0:
                 break
             if slow >= PATIENCE:
                 farther = outgrown(self.criterion, self.value, theta, deviance)

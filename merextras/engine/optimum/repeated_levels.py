@@ -90,7 +90,9 @@ class ExchangeablePoint(Profiled):
     def __init__(self, levels: Exchangeable, lam: Array, reml: bool) -> None:
         self.levels, self.lam, self.lams, self.reml = levels, lam, (lam,), reml
         spread = levels.roots.transpose(0, 2, 1) @ lam
-        inverse, log_dets = _inverse(np.eye(len(lam)) + spread @ spread.transpose(0, 2, 1))
+        grown = spread @ spread.transpose(0, 2, 1)
+        grown.reshape(len(grown), lam.size)[:, :: len(lam) + 1] += 1.0
+        inverse, log_dets = _inverse(grown)
         self.keep = levels.roots @ inverse
         self._log_det = float(levels.counts @ log_dets)
         p1 = levels.cp.p + 1
@@ -164,11 +166,15 @@ def _inverse(grown: Array) -> tuple[Array, Array]:
     """
     if grown.shape[1] == 1:
         return 1.0 / grown, np.asarray(np.log(grown[:, 0, 0]))
-    try:
-        low = np.linalg.cholesky(grown)
-    except np.linalg.LinAlgError:
-        return np.full_like(grown, np.nan), np.full(len(grown), np.nan)
-    back = np.linalg.inv(low)
+    if len(grown) == 1:
+        low = dense.cholesky(grown[0])[None]
+        back = dense.inverse_lower(low[0])[None]
+    else:
+        try:
+            low = np.asarray(np.linalg.cholesky(grown))
+        except np.linalg.LinAlgError:
+            return np.full_like(grown, np.nan), np.full(len(grown), np.nan)
+        back = np.asarray(np.linalg.inv(low))
     log_dets = 2.0 * np.log(low.diagonal(axis1=1, axis2=2)).sum(axis=1)
     return np.asarray(back.transpose(0, 2, 1) @ back), np.asarray(log_dets)
 

@@ -17,6 +17,7 @@ from merextras.engine.covariance.cholesky import lower_indices
 from merextras.engine.covariance.covariances import Covariances
 from merextras.engine.derivatives.average_information import element_pairs
 from merextras.engine.derivatives.strata import conditional_traces
+from merextras.engine.kernels import dense
 from merextras.engine.kernels.blocks import Array
 from merextras.engine.optimum.criterion import Criterion
 from merextras.engine.products.crossprod import CrossProducts
@@ -43,18 +44,15 @@ def moments(cp: CrossProducts, covariances: Covariances | None = None) -> Array:
     # In coordinates in which each effect moves a row by one on average.
     pairs = zip(cp.own, cp.to_xy, units, strict=True)
     equations = [_Equations(u[:, None] * own * u, to_xy[:, :, -1] * u) for own, to_xy, u in pairs]
-    sigma2 = total if cp.scale.given is None else cp.scale.given
-    for _ in range(_ROUNDS):
-        found = [each.solve(sigma2) for each in equations]
-        explained = sum(
-            float((each.own * g).sum()) / cp.n for each, g in zip(equations, found, strict=True)
-        )
-        if not cp.scale.is_known:
-            sigma2 = max(total - explained, 0.05 * total)
+    sigma2 = before = total if cp.scale.given is None else cp.scale.given
+    for _ in range(0 if cp.scale.is_known else _ROUNDS):
+        before = sigma2
+        explained = sum(each.explained(sigma2) for each in equations) / cp.n
+        sigma2 = max(total - explained, 0.05 * total)
     started = []
     most = np.inf if cp.scale.is_known else _MOST
-    for unit, g in zip(units, found, strict=True):
-        values, vectors = np.linalg.eigh(g / sigma2)
+    for unit, each in zip(units, equations, strict=True):
+        values, vectors = np.linalg.eigh(each.solve(before) / sigma2)
         bounded = vectors * np.minimum(np.maximum(values, _LEAST**2), most**2) @ vectors.T
         started.append(unit[:, None] * bounded * unit)
     return covariances.from_covariances(started)
@@ -75,23 +73,38 @@ class _Equations:
 
     def __init__(self, blocks: Array, scores: Array) -> None:
         k = blocks.shape[1]
-        rows, cols = self._places = lower_indices(k)
-        self._weights = np.where(rows == cols, 0.5, np.sqrt(0.5))
-        self.own = blocks.sum(axis=0)
+        rows, cols = lower_indices(k)
+        weights = np.where(rows == cols, 0.5, np.sqrt(0.5))
+        own = blocks.sum(axis=0)
         flat = blocks[:, rows, cols]
-        system = np.outer(self._weights, self._weights) * element_pairs(flat.T @ flat, k)
-        sides = np.stack([(scores.T @ scores)[rows, cols], self.own[rows, cols]], axis=1)
-        sides *= 2.0 * self._weights[:, None]
-        self._squares, self._blocks = np.linalg.lstsq(system, sides, rcond=1e-10)[0].T
+        system = weights[:, None] * weights * element_pairs(flat.T @ flat, k)
+        sides = np.stack([(scores.T @ scores)[rows, cols], own[rows, cols]], axis=1)
+        sides *= 2.0 * weights[:, None]
+        found = _least_squares(system, sides) * weights[:, None]
+        both = np.zeros((2, k, k))
+        both[:, rows, cols] = found.T
+        self._both = both + both.transpose(0, 2, 1)
+        self._explained = self._both.reshape(2, -1) @ own.reshape(-1)
 
     def solve(self, sigma2: float) -> Array:
         """G, (k, k); it may be indefinite."""
-        rows, cols = self._places
-        found = (self._squares - sigma2 * self._blocks) * self._weights
-        g: Array = np.zeros_like(self.own)
-        g[rows, cols] = found
-        g[cols, rows] += found
-        return g
+        squares, blocks = self._both
+        return np.asarray(squares - sigma2 * blocks)
+
+    def explained(self, sigma2: float) -> float:
+        """What G explains of the sum of squares of the rows."""
+        squares, blocks = self._explained
+        return float(squares - sigma2 * blocks)
+
+
+def _least_squares(system: Array, sides: Array) -> Array:
+    """Solve positive semidefinite equations, (n, n) and (n, m), by the shortest solution."""
+    size = np.sqrt(system.diagonal())
+    if size.all():
+        low = dense.cholesky(system / size[:, None] / size)
+        if dense.is_clear(low):
+            return dense.solve(low, sides / size[:, None]) / size[:, None]
+    return np.asarray(np.linalg.lstsq(system, sides, rcond=1e-10)[0])
 
 
 def residual_start(criterion: Criterion, theta: Array) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from merextras.engine.kernels.blocks import Array
+from merextras.engine.kernels.blocks import Array, eigh
 
 # The least eigenvalue of a scaled Hessian that is divided by, relative to its largest.
 _FLAT = 1e-6
@@ -49,7 +49,7 @@ def _root(hessian: Array) -> tuple[Array, Array]:
     if not every:
         finite = finite.all(axis=(1, 2))
         scaled = np.where(finite[:, None, None], scaled, np.eye(scaled.shape[1]))
-    values, vectors = np.linalg.eigh(scaled)
+    values, vectors = eigh(scaled)
     values = np.abs(values)
     largest = np.maximum(values.max(axis=1, initial=0.0), 1e-300)
     flatness = values.min(axis=1, initial=np.inf) / largest

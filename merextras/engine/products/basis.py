@@ -54,11 +54,14 @@ class Basis:
         return replace(self, effects=tuple(effects))
 
     @classmethod
-    def from_rows(cls, x: Array, y: Array, weights: Array | None = None) -> Basis:
+    def from_rows(
+        cls, x: Array, y: Array, weights: Array | None = None, told: dense.Told | None = None
+    ) -> Basis:
         """Orthonormal columns and least-squares residuals; cost O(n p**2).
 
         A column that these rows cannot tell from those before it (in a chunk of a larger table:
         a category not met yet) is freed of what those explain, and left out of the fit of y.
+        `told` is the `scaled_cholesky` of x, where it is known and there are no weights.
         """
         p, missing = x.shape[1], max(x.shape[1] - len(x), 0)
         if p == 0:
@@ -67,9 +70,11 @@ class Basis:
         if weights is not None:
             root = np.sqrt(weights)
             rows, values = x * root[:, None], y * root
+            told = None
         if missing:
+            told = None
             rows, values = np.pad(rows, ((0, missing), (0, 0))), np.pad(values, (0, missing))
-        r, fitted = dense.regression(rows, values)
+        r, fitted = dense.regression(rows, values, told)
         diagonal = r.diagonal()
         dependent = np.flatnonzero(np.abs(diagonal) <= 1e-13 * dense.lengths(r))
         if len(dependent):

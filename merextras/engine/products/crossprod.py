@@ -75,6 +75,11 @@ class CrossProducts:
         return np.maximum(NO_DIGITS * self.xy.diagonal()[:-1], NO_COLUMN)
 
     @cached_property
+    def crossed_back(self) -> Mapping[tuple[int, int], sp.csr_array]:
+        """The transposes of `cross`, which share its numbers."""
+        return {pair: block.T for pair, block in self.cross.items()}
+
+    @cached_property
     def shapes(self) -> tuple[tuple[int, int], ...]:
         """(levels, effects per level) of each term."""
         return tuple((own.shape[0], own.shape[1]) for own in self.own)
@@ -188,8 +193,8 @@ class CrossProducts:
         """
         basis = self.basis
         if not basis.is_same(other.basis):
-            pairs = zip(self._rows(), other._rows(), strict=True)
-            basis = Basis.from_rows(*(np.concatenate(parts) for parts in pairs))
+            x, y = map(np.concatenate, zip(self._rows(), other._rows(), strict=True))
+            basis = Basis.from_rows(x, y)
         return basis.with_effects(self.joint_effects(other))
 
     def joint_effects(self, other: CrossProducts) -> tuple[EffectBasis, ...]:

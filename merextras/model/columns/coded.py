@@ -22,7 +22,7 @@ from patsy.builtins import C
 from merextras.exceptions import InvalidArgumentError
 from merextras.foundation.aliases import Array, BoolArray, IntArray
 from merextras.foundation.arguments import check_columns
-from merextras.model.columns.part import FixedPart, PartTerm
+from merextras.model.columns.part import FixedPart, PartTerm, Rows
 from merextras.model.columns.synthetic_rows import Synthetic, SyntheticRows
 from merextras.model.columns.term_order import in_order_of, ordered
 from merextras.model.evaluation.computed import Computed
@@ -71,7 +71,7 @@ class Factor:
         """Whether a column of the data is used."""
         return self.column == name or (self.column is None and name in names_in(self.code))
 
-    def values(self, data: pd.DataFrame, name: str = "newdata") -> tuple[Array, BoolArray]:
+    def values(self, data: Rows, name: str = "newdata") -> tuple[Array | IntArray, BoolArray]:
         """Numbers (m, width) or codes (m, 1), and which rows miss a value."""
         if self.levels is None:
             values = self._numbers(data)
@@ -83,12 +83,13 @@ class Factor:
             column = column.set_axis(range(len(column)), axis=0)
             missing = column.isna().to_numpy(dtype=bool)
             check_seen(column, codes, self.levels, self.column or self.code, name)
-        return codes[:, None].astype(float), missing
+        return codes[:, None], missing
 
-    def _numbers(self, data: pd.DataFrame) -> Array:
+    def _numbers(self, data: Rows) -> Array:
         if self.column is not None:
             return numbers(data[self.column], self.column, dates=self.dates)[:, None]
         assert self.computed is not None
+        assert isinstance(data, pd.DataFrame)
         values = np.asarray(self.computed.values(data), dtype=float)
         if values.ndim == 0:
             values = np.full(len(data), float(values))
@@ -100,8 +101,9 @@ class Factor:
             )
         return values
 
-    def _made(self, data: pd.DataFrame) -> pd.Series:
+    def _made(self, data: Rows) -> pd.Series:
         assert self.computed is not None
+        assert isinstance(data, pd.DataFrame)
         return as_series(self.computed.values(data))
 
 
@@ -124,18 +126,18 @@ class Block:
     factors: tuple[int, ...]
     contrasts: tuple[Array | None, ...]
 
-    def columns(self, values: Sequence[Array], n: int) -> Array:
-        """Make the columns from the factors' values, (n, c)."""
-        parts = []
-        for at, contrast in zip(self.factors, self.contrasts, strict=True):
-            made = values[at]
-            parts.append(made if contrast is None else contrast[made[:, 0].astype(np.intp)])
-        return reduce(_times, parts) if parts else np.ones((n, 1))
+    def write(self, values: Sequence[Array | IntArray], out: Array) -> None:
+        """Make the columns from the factors' values, in `out`, (n, c); one at a time."""
+        parts = [(values[at], c) for at, c in zip(self.factors, self.contrasts, strict=True)]
+        widths = [(made if contrast is None else contrast).shape[1] for made, contrast in parts]
+        for j, at in enumerate(np.ndindex(*widths[::-1])):
+            each = (_column(*part, i) for part, i in zip(parts, at[::-1], strict=True))
+            out[:, j] = reduce(np.multiply, each) if parts else 1.0
 
 
-def _times(left: Array, right: Array) -> Array:
-    shape = len(left), left.shape[1] * right.shape[1]
-    return (right[:, :, None] * left[:, None, :]).reshape(shape)
+def _column(values: Array | IntArray, contrast: Array | None, j: int) -> Array:
+    out = values[:, j] if contrast is None else contrast[values[:, 0], j]
+    return np.asarray(out)
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,21 +171,28 @@ class CodedPart(FixedPart):
             A variable is missing, not numeric, or has a category that was not seen.
         """
         check_columns(data, self.variables, "newdata")
-        found = [factor.values(data) for factor in self.factors]
-        missing = np.zeros(len(data), dtype=bool)
+        return self.of_columns(data, len(data))
+
+    def of_columns(self, columns: Rows, n: int) -> Array:
+        """The same of n rows, of a part without computed factors by the names of the columns."""
+        found = [factor.values(columns) for factor in self.factors]
+        missing = np.zeros(n, dtype=bool)
         for _, gone in found:
             missing |= gone
         if not missing.any():
-            return self.product([values for values, _ in found], len(data))
-        out = self.product([np.where(gone[:, None], 0.0, v) for v, gone in found], len(data))
+            return self.product([values for values, _ in found], n)
+        out = self.product([np.where(gone[:, None], 0, v) for v, gone in found], n)
         out[missing] = np.nan
         return out
 
-    def product(self, values: Sequence[Array], n: int) -> Array:
+    def product(self, values: Sequence[Array | IntArray], n: int) -> Array:
         """The columns from the values of the factors: numbers, or codes of levels."""
         blocks = [block for _, _, term in self.terms for block in term]
-        made = [block.columns(values, n) for block in blocks]
-        return np.concatenate(made, axis=1) if made else np.empty((n, 0))
+        ends = list(itertools.accumulate(map(self._width, blocks), initial=0))
+        out = np.empty((n, ends[-1]), order="F")
+        for block, at, end in zip(blocks, ends, ends[1:], strict=False):
+            block.write(values, out[:, at:end])
+        return out
 
     @property
     def numeric(self) -> tuple[str, ...]:
@@ -257,22 +266,22 @@ class CodedPart(FixedPart):
         """From the factor's values."""
         factor = next(f for f in self.factors if f.code == code)
         values = factor.values(frame)[0]
-        if factor.levels is None:
-            return values
-        return indicators(values[:, 0], len(factor.levels))
+        own = values if factor.levels is None else indicators(values[:, 0], len(factor.levels))
+        return np.asarray(own, dtype=float)
 
     def synthetic(self, rows: SyntheticRows) -> Synthetic:
         """The products of the factors' values; indicators of categories."""
-        values, full = [], {}
+        values: list[Array | IntArray] = []
+        full = {}
         for factor in self.factors:
             if factor.levels is None:
-                made = full[factor.code] = rows.numbers(factor.key, factor.width)
+                full[factor.code] = rows.numbers(factor.key, factor.width)
+                values.append(full[factor.code])
             else:
                 key, n_levels = (factor.column or factor.code, *factor.levels), len(factor.levels)
                 codes = rows.codes(key, n_levels)
                 full[factor.code] = indicators(codes, n_levels)
-                made = codes[:, None].astype(float)
-            values.append(made)
+                values.append(codes[:, None])
         return Synthetic(self.product(values, rows.n), full)
 
     def subset(self, at: Sequence[int], columns: IntArray, code: str) -> CodedPart:

@@ -259,7 +259,7 @@ def grouped(columns: Sequence[pd.Series]) -> tuple[pd.Index, IntArray]:
 def _one_factor(column: pd.Series) -> tuple[pd.Index, IntArray]:
     if isinstance(column.dtype, pd.CategoricalDtype):
         held = without_unused(column).array
-        return pd.Index(held.categories), np.asarray(held.codes, dtype=np.intp)
+        return held.categories, np.asarray(held.codes, dtype=np.intp)
     if column.dtype.kind in "OcmV" or not isinstance(column.dtype, np.dtype):
         check_level(column)
     codes, levels = _factorized(column)

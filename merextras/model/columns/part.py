@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from merextras.model.columns.coded import Factor
     from merextras.model.columns.synthetic_rows import Synthetic, SyntheticRows
 
+#: Rows of which a column is taken by its name.
+Rows = pd.DataFrame | Mapping[str, pd.Series]
+
 
 @dataclass(frozen=True)
 class PartTerm:

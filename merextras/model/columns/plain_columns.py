@@ -7,14 +7,14 @@ out, more than the fit itself for a table of ordinary size.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import pandas as pd
 
 from merextras.foundation.aliases import Array, IntArray
 from merextras.foundation.arguments import check_columns
-from merextras.model.columns.part import FixedPart, PartTerm
+from merextras.model.columns.part import FixedPart, PartTerm, Rows
 from merextras.model.columns.synthetic_rows import Synthetic, SyntheticRows
 from merextras.model.formula.names import in_code
 from merextras.model.frame.kinds import is_number, kind_of, numbers
@@ -50,10 +50,10 @@ class PlainPart(FixedPart):
             A column is missing or not numeric.
         """
         check_columns(data, self.variables, "newdata")
-        return self.of_columns({name: data[name] for name in self.variables}, len(data))
+        return self.of_columns(data, len(data))
 
-    def of_columns(self, columns: Mapping[str, pd.Series], n: int) -> Array:
-        """The same of columns by their names."""
+    def of_columns(self, columns: Rows, n: int) -> Array:
+        """The same of n rows."""
         out = np.empty((n, len(self.names)), order="F")
         out[:, : self.intercept] = 1.0
         for i, name in enumerate(self.variables):
@@ -90,7 +90,7 @@ class PlainPart(FixedPart):
         return PlainPart(names, intercept=self.intercept and 0 in columns, dates=dates)
 
 
-def plain_part(rhs: str, data: pd.DataFrame | Mapping[str, pd.Series]) -> PlainPart | None:
+def plain_part(rhs: str, data: Rows) -> PlainPart | None:
     """The part of a formula that is nothing but numeric columns, or None if it is more.
 
     The data are a frame, or its columns by name.

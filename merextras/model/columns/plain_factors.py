@@ -8,13 +8,14 @@ asking it, and asking takes longer than many a fit.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
 
 from merextras.foundation.aliases import Array
 from merextras.model.columns.coded import Block, CodedPart, Factor
+from merextras.model.columns.levels import grouped
 from merextras.model.frame.kinds import is_number
 
 _PIECE = re.compile(
@@ -30,7 +31,8 @@ def treatment_part(rhs: str, columns: Mapping[str, pd.Series]) -> CodedPart | No
     rhs : str
         One-sided.
     columns : mapping
-        Complete columns in their normal form, without categories that do not occur.
+        Complete columns in their normal form, without categories that do not occur; text is left
+        to an engine, see `TextAsCategories`.
     """
     factors: dict[str, Factor] = {}
     for piece in rhs.split("+"):
@@ -49,6 +51,36 @@ def treatment_part(rhs: str, columns: Mapping[str, pd.Series]) -> CodedPart | No
             return None
         factors.setdefault(code, found)
     return _part(rhs, list(factors.values()), columns)
+
+
+class TextAsCategories(Mapping[str, pd.Series]):
+    """Columns by name, those of text as categoricals of their labels, sorted; each made once."""
+
+    def __init__(self, columns: Mapping[str, pd.Series]) -> None:
+        self._columns, self._made = columns, dict[str, pd.Series]()
+
+    def __getitem__(self, name: str) -> pd.Series:
+        column = self._columns[name]
+        if name not in self._made and not _is_text(column):
+            return column
+        if name not in self._made:
+            levels, codes = grouped([column])
+            held = pd.Categorical.from_codes(codes, categories=levels)
+            self._made[name] = pd.Series(held, index=column.index, name=column.name)
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+
+def _is_text(column: pd.Series) -> bool:
+    dtype = column.dtype
+    if isinstance(dtype, np.dtype) and dtype.kind == "O":
+        return bool(pd.api.types.infer_dtype(column, skipna=False) == "string")
+    return isinstance(dtype, pd.StringDtype)
 
 
 def _factor(code: str, name: str, column: pd.Series, *, category: bool) -> Factor | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from merextras.engine.products.term_rows import TermRows
 from merextras.exceptions import DataWarning, InvalidArgumentError
 from merextras.foundation.aliases import Array, BoolArray, IntArray
 from merextras.foundation.arguments import check_frame, in_index, unknown_column
+from merextras.model.columns.coded import CodedPart
 from merextras.model.columns.covariates import Covariates
 from merextras.model.columns.effect_levels import check_effects_of
 from merextras.model.columns.finite import check_finite
@@ -21,7 +23,7 @@ from merextras.model.columns.fixed import FormulaPart, Scope
 from merextras.model.columns.levels import grouped, without_unused
 from merextras.model.columns.part import FixedPart
 from merextras.model.columns.plain_columns import PlainPart, plain_part
-from merextras.model.columns.plain_factors import treatment_part
+from merextras.model.columns.plain_factors import TextAsCategories, treatment_part
 from merextras.model.design.design import RowDesign, Term, in_order
 from merextras.model.design.offset import offset_from
 from merextras.model.design.room import warn_of_rows
@@ -66,15 +68,16 @@ def build_design(
     """
     options = Options() if options is None else options
     check_frame(data, "data")
-    formula = written_out(formula, data.columns)
+    given = list(data.columns)  # once: pandas is slow to go through the names
+    formula = written_out(formula, given)
     written = parse(formula)
     check_parts(written, formula, data)
     labels = contrast_labels(options.contrasts)
-    parsed = as_code(written, [str(c) for c in data.columns], options.contrasts)
+    parsed = as_code(written, [str(c) for c in given], options.contrasts)
     fixed_code, offsets = take_offsets(parsed.fixed)
-    names = names_used(parsed, fixed_code, offsets, data.columns)
-    by = residual_columns(list(options.residual_by) or None, data.columns)
-    used = {str(c) for c in data.columns if c in names or c in by}
+    names = names_used(parsed, fixed_code, offsets, given)
+    by = residual_columns(list(options.residual_by) or None, given)
+    used = {str(c) for c in given if c in names or c in by}
     data, columns = columns_read(data, used)
     keep = _complete({c: v for c, v in columns.items() if c in names}, len(data), options)
     check_grouped(data, by, keep)
@@ -253,19 +256,24 @@ class _Rows:
     labels: Mapping[str, str]
     scope: Scope
 
+    @cached_property
+    def coded(self) -> TextAsCategories:
+        """The columns, text as categories."""
+        return TextAsCategories(self.columns)
+
     def part(self, code: str) -> FixedPart:
         """What makes the columns of a one-sided formula."""
         made: FixedPart | None = plain_part(code, self.columns)
         if made is None and self.scope.engine == "patsy":
-            made = treatment_part(code, self.columns)
+            made = treatment_part(code, self.coded)
         return made or FormulaPart.from_formula(
             code, self.frame, labels=self.labels, scope=self.scope
         )
 
     def matrix(self, part: FixedPart) -> Array:
         """Its columns; those of plain columns without taking these out of the frame again."""
-        if isinstance(part, PlainPart):
-            return part.of_columns(self.columns, len(self.frame))
+        if isinstance(part, PlainPart | CodedPart):
+            return part.of_columns(self.coded, len(self.frame))
         return part.matrix(self.frame)
 
 

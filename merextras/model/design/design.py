@@ -13,6 +13,8 @@ import scipy.sparse as sp
 
 from merextras.engine.covariance.structure import Structure
 from merextras.engine.covariance.tags import PLAIN, Tag
+from merextras.engine.kernels import dense
+from merextras.engine.products.basis import Basis
 from merextras.engine.products.crossprod import CrossProducts, effects_of
 from merextras.engine.products.strata import Strata
 from merextras.engine.products.term_rows import TermRows
@@ -209,10 +211,21 @@ class RowDesign(Design):
         rows = [term.rows for term in self.terms]
         weights, frequencies = self.precision, self.frequencies
         effects = effects_of(rows, weights, frequencies)
+        alike = weights is None and frequencies is None
+        basis = Basis.from_rows(self.x, y, told=self.told) if alike else None
         made = CrossProducts.from_rows(
-            self.x, y, rows, weights, frequencies=frequencies, effects=effects
+            self.x, y, rows, weights, basis, frequencies=frequencies, effects=effects
         )
         return made.at_sigma2(self.options.sigma2)
+
+    @cached_property
+    def told(self) -> dense.Told:
+        """How well the columns of X are told apart by the observations: `dense.scaled_cholesky`."""
+        return dense.scaled_cholesky(self.x[self.observed])
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what is made on demand: a model that was asked is pickled as one that was not."""
+        return {name: value for name, value in vars(self).items() if name != "told"}
 
     def with_residual(self, residual: ResidualBy) -> RowDesign:
         """The same rows."""

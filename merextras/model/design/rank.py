@@ -106,6 +106,8 @@ def full_rank(design: RowDesign, rank_deficient: str = "drop", *, stacklevel: in
     Terms are in the order of the formula, main effects before interactions, as R has them.
     The warning points `stacklevel` calls above this function, 1 being who called it.
     """
+    if dense.is_clear(design.told[0]):
+        return design
     found = dependent_columns(design.x[design.observed], design.fixed.column_order())
     if not found:
         return design

@@ -7,20 +7,23 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from merextras.engine.kernels import dense
 from merextras.exceptions import ApproximationWarning, InvalidArgumentError
 from merextras.foundation.aliases import Array, BoolArray
 from merextras.model.columns.part import FixedPart
-from merextras.model.design.design import INTERCEPT, Design, Term
+from merextras.model.design.design import INTERCEPT, RowDesign, Term
 from merextras.model.design.rank import dependent_columns
 from merextras.model.formula.names import effect_key
 
 # Predictors whose standard deviations differ by more than this slow any optimiser's user down.
 _SCALES = 1e5
+# A share of a column's squares that its variation is told from, to more digits than are told.
+_ENOUGH = 1e-8
 # Numbers of columns that are looked at together (2 MB).
 _AT_ONCE = 1 << 18
 
 
-def check_design(design: Design, n_observations: int, *, stacklevel: int = 1) -> None:
+def check_design(design: RowDesign, n_observations: int, *, stacklevel: int = 1) -> None:
     """Raise what makes the fit impossible, warn of what makes it doubtful.
 
     Warnings point `stacklevel` calls above this function, 1 being who called it.
@@ -45,11 +48,22 @@ def check_design(design: Design, n_observations: int, *, stacklevel: int = 1) ->
     check_twice(design.terms)
     check_factors(design.fixed)
     check_size(n_observations, design.x.shape[1])
-    check_scales(_spreads(design.x), design.fixed.names, stacklevel + 1)
+    check_scales(spreads(design), design.fixed.names, stacklevel + 1)
 
 
-def _spreads(x: Array) -> Array:
-    """Standard deviations of columns, a few at a time, as numpy makes a copy of them."""
+def spreads(design: RowDesign) -> Array:
+    """Standard deviations of the columns of X, (p,).
+
+    Where the first is constant, from what of the others it leaves, if that has enough digits.
+    """
+    x = design.x
+    if isinstance(design.observed, slice) and x.size and (x[:, 0] == x[0, 0]).all():
+        low, size = design.told
+        left = 1.0 - low[:, 0] ** 2
+        left[0] = 0.0
+        if (left[1:] > _ENOUGH).all():
+            return np.asarray(size * np.sqrt(left / len(x)))
+    # A few at a time, as numpy makes a copy of them.
     step = max(1, _AT_ONCE // max(len(x), 1))
     starts = range(0, max(x.shape[1], 1), step)
     return np.concatenate([x[:, i : i + step].std(axis=0) for i in starts])
@@ -74,7 +88,7 @@ def check_factors(part: FixedPart) -> None:
 
 def check_response(y: Array) -> None:
     """Refuse a response without variation."""
-    if np.ptp(y) == 0.0:
+    if (y == y[0]).all():
         raise InvalidArgumentError(
             f"response: all values are {y[0]:g}; there is no variation to explain"
         )
@@ -85,6 +99,8 @@ def check_effects(term: Term, values: Array) -> None:
 
     The values are those of the rows, or any with the same products, such as a triangular factor.
     """
+    if dense.is_clear(dense.scaled_cholesky(values)[0]):
+        return
     gram = values.T @ values
     size = np.sqrt(np.diag(gram))
     if np.all(size > 0) and np.linalg.eigvalsh(gram / np.outer(size, size))[0] > 1e-10:

@@ -10,7 +10,7 @@ from merextras.exceptions import InvalidArgumentError
 from merextras.foundation.arguments import check_choice
 from merextras.model.columns.fixed import Scope
 from merextras.model.design.build import build_design
-from merextras.model.design.design import Design
+from merextras.model.design.design import RowDesign
 from merextras.model.design.rank import full_rank
 from merextras.model.design.sanity import check_design
 from merextras.model.frame.read import as_pandas
@@ -138,7 +138,7 @@ def fit_options(
     return replace(fit, n_dropped=n_dropped)
 
 
-def _fit_checked(design: Design, *, reml: bool, control: LmerControl, stacklevel: int) -> Fit:
+def _fit_checked(design: RowDesign, *, reml: bool, control: LmerControl, stacklevel: int) -> Fit:
     products = design.cross_products()
     if control.check:
         check_design(design, products.n, stacklevel=stacklevel + 1)

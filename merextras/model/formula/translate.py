@@ -182,4 +182,4 @@ def _names_in(code: str) -> frozenset[str]:
 
 def unquoted(text: str) -> str:
     """``Q("class")`` as ``class``."""
-    return re.sub(r"Q\((['\"])(.*?)\1\)", r"\2", text)
+    return re.sub(r"Q\((['\"])(.*?)\1\)", r"\2", text) if "Q(" in text else text

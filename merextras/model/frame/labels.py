@@ -15,10 +15,11 @@ from merextras.foundation.aliases import IntArray
 def codes_in(column: pd.Series, levels: pd.Index) -> IntArray:
     """The place of each label among levels, -1 where it is missing or not there; O(n)."""
     if isinstance(column.dtype, pd.CategoricalDtype):
+        held = column.array
         if column.dtype.categories is levels:
-            return np.asarray(column.cat.codes, dtype=np.intp)
-        place = np.append(places(pd.Index(column.cat.categories), levels), -1)
-        return np.asarray(place[column.cat.codes.to_numpy()], dtype=np.intp)
+            return np.asarray(held.codes, dtype=np.intp)
+        place = np.append(places(held.categories, levels), -1)
+        return np.asarray(place[held.codes], dtype=np.intp)
     if column.dtype.kind in "iu" and levels.dtype.kind in "iu" and len(column):
         return _integer_codes(column, levels)
     codes, labels = pd.factorize(column)

@@ -34,6 +34,7 @@ from merextras.model.design.sanity import (
     check_scales,
     check_size,
     check_twice,
+    spreads,
 )
 from merextras.model.formula.parse import parse
 from merextras.model.formula.r_spelling import written_out
@@ -189,9 +190,7 @@ def check_glmm(
     check_twice(design.terms)
     check_factors(design.fixed)
     check_size(design.n, design.x.shape[1])
-    check_scales(
-        np.array([column.std() for column in design.x.T]), design.fixed.names, stacklevel + 1
-    )
+    check_scales(spreads(design), design.fixed.names, stacklevel + 1)
 
 
 def check_term(term: Term, levels: int, n: int, single: bool, choice: FamilyChoice) -> None:

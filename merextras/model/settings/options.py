@@ -75,6 +75,9 @@ class Options:
         InvalidArgumentError
             An unknown column, another length or index, values that are not allowed.
         """
+        known = [getattr(self, _BY_ROW[name]) for name in given]
+        if not self.columns and all(values is None for values in [*given.values(), *known]):
+            return self
         made: dict[str, Any] = {
             _BY_ROW[name]: by_row(values, frame, name, signed=name == "offset")
             for name, values in given.items()

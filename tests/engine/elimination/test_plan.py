@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from hypothesis import given
 from oracle.dense import dense_z
 from properties.compare import close
@@ -12,6 +13,7 @@ from tolerances import ORACLE
 
 from merextras.engine.elimination.blocks_of_plan import describe, tail_cost
 from merextras.engine.elimination.plan import make_plan, prepare
+from merextras.engine.elimination.tail_dense import DenseTail
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.products.term_rows import TermRows
 from merextras.engine.solution.pls import solve
@@ -205,3 +207,14 @@ def test_a_sparse_plan_is_for_the_same_data_or_a_part_of_them():
     other = cross_products(pupil, np.random.default_rng(3).permutation(teacher))
     with pytest.raises(ValueError, match="levels share a row that do not in the data"):
         prepare(other, plan)
+
+
+@pytest.mark.parametrize("share", [0.05, 0.3, 0.5, 1.0])
+def test_a_dense_tail_less_what_meets_it(share):
+    """A full block as a dense matrix, one with few entries as a sparse one."""
+    rng = np.random.default_rng(2)
+    half = sp.random_array((9, 40), density=share, format="csc", rng=rng)
+    tail = DenseTail((1,), ((9, 1),), np.eye(9))
+    entries = tail.start()
+    tail.subtract(entries, 0, sp.csc_array(half))
+    close(entries, np.eye(9) - half.toarray() @ half.toarray().T, ORACLE)

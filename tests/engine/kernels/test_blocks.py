@@ -92,3 +92,13 @@ def test_sparse_blocks(rng):
     diagonal = blocks.block_diagonal(given).toarray().reshape(4, 2, 4, 3)
     np.testing.assert_array_equal(diagonal[np.arange(4), :, np.arange(4)], given)
     assert np.count_nonzero(diagonal) == given.size
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 12, 13])
+@pytest.mark.parametrize("m", [0, 1, 4])
+def test_eigenvalues_of_one_matrix_and_of_many(rng, k, m):
+    matrices = positive_definite(rng, m, k)
+    values, vectors = blocks.eigh(matrices)
+    assert values.shape == (m, k)
+    assert (np.diff(values, axis=1) >= 0.0).all()
+    close(vectors * values[:, None] @ np.swapaxes(vectors, 1, 2), matrices, ORACLE)

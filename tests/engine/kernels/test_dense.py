@@ -64,3 +64,17 @@ def test_more_columns_than_rows():
     r = dense.triangle(x)
     assert r.shape == (5, 7)
     close(r.T @ r, x.T @ x, ORACLE)
+
+
+def test_the_inverse_of_a_factor():
+    low = np.linalg.cholesky(np.cov(columns(1.0)[0].T))
+    close(dense.inverse_lower(low) @ low, np.eye(len(low)), ORACLE)
+    assert np.isnan(dense.inverse_lower(np.full((2, 2), np.nan))[1, 1])
+
+
+def test_a_regression_of_columns_that_are_known():
+    x, y = columns(1.0)
+    for one, other in zip(
+        dense.regression(x, y), dense.regression(x, y, dense.scaled_cholesky(x)), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)

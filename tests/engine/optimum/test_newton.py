@@ -28,6 +28,7 @@ from tolerances import (
 
 from merextras.engine.elimination.plan import prepare
 from merextras.engine.optimum.newton import Control
+from merextras.engine.optimum.start import moments
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.products.term_rows import TermRows
 
@@ -235,3 +236,14 @@ def test_groups_that_explain_nearly_everything(ratio, reml):
     between = np.sum((means - means.mean()) ** 2) / (14 if reml else 15)
     assert found.converged
     close(found.theta[0], np.sqrt(between / within - 1.0 / 6.0), OPTIMUM_THETA)
+
+
+def test_a_search_that_falls_faster_and_faster_ends_where_a_longer_one_does():
+    """The decrement that is left is that of nine digits, though the one before it was not."""
+    system = sleepstudy()
+    start = moments(system.cp)
+    _, summary = minimise(system, start, reml=True)
+    _, longer = minimise(system, start, reml=True, control=Control(tolerance=1e-30))
+    assert summary.converged
+    assert longer.n_iterations > summary.n_iterations
+    np.testing.assert_allclose(summary.theta, longer.theta, rtol=1e-9)

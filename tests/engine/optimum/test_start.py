@@ -16,7 +16,7 @@ from properties.designs import designs
 from tolerances import INVARIANCE, START
 
 from merextras.engine.elimination.plan import prepare
-from merextras.engine.optimum.start import moments
+from merextras.engine.optimum.start import _least_squares, moments
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.products.term_rows import TermRows
 from merextras.engine.solution.pls import solve
@@ -109,3 +109,13 @@ def test_what_has_no_moments(what):
     theta = moments(CrossProducts.from_rows(x, y, terms, weights))
     assert np.all(np.isfinite(theta))
     assert np.all(theta > 0)
+
+
+@pytest.mark.parametrize("rank", [3, 2])
+def test_equations_with_one_solution_and_with_many(rank):
+    """The shortest of these, as by singular values."""
+    rng = np.random.default_rng(rank)
+    root = rng.normal(size=(3, rank)) * np.array([[1.0], [10.0], [1e-2]])
+    system, sides = root @ root.T, root @ rng.normal(size=(rank, 2))
+    expected = np.linalg.lstsq(system, sides, rcond=1e-10)[0]
+    np.testing.assert_allclose(_least_squares(system, sides), expected, rtol=1e-5)

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from merextras.exceptions import InvalidArgumentError
+from merextras.fit_lmer import lmer
 from merextras.model.columns.fixed import FormulaPart
-from merextras.model.columns.plain_factors import treatment_part
+from merextras.model.columns.plain_factors import TextAsCategories, treatment_part
 
 
 def _frame():
@@ -22,18 +23,20 @@ def _frame():
             "t": pd.Categorical(rng.choice([True, False], n)),
             "n": rng.normal(size=n),
             "i": rng.integers(0, 4, n),
+            "s": rng.choice(["B", "a", "\u00e4", "10", "9"], n),
+            "w": np.array(rng.choice(["v", "u"], n), dtype=object),
         }
     )
 
 
 FRAME = _frame()
-COLUMNS = {str(name): column for name, column in FRAME.items()}
+COLUMNS = TextAsCategories({str(name): column for name, column in FRAME.items()})
 
 
 @pytest.mark.parametrize(
     "rhs",
     ["a", "n + a", "1 + a + n + b", "C(i) + i + n", "C(a)+b + a", "o + C(b)+n", "f + t + n",
-     "i + C( i )", "a + n + i + b + n", "n + C(f)"],
+     "i + C( i )", "a + n + i + b + n", "n + C(f)", "s", "n + C(s) + w + a"],
 )  # fmt: skip
 def test_columns_and_terms_are_patsys(rhs):
     ours, theirs = treatment_part(rhs, COLUMNS), FormulaPart.from_formula(rhs, FRAME)
@@ -53,10 +56,11 @@ def test_columns_and_terms_are_patsys(rhs):
 
 
 @pytest.mark.parametrize(
-    "rhs", ["0 + a", "a:b", "a * n", "a - 1", "np.log(i)", "C(a, Sum)", "C(n)+unknown", "cut"]
+    "rhs", ["0 + a", "a:b", "a * n", "a - 1", "np.log(i)", "C(a, Sum)", "C(n)+unknown", "cut", "m"]
 )
 def test_anything_else_is_left_to_the_engine(rhs):
-    columns = COLUMNS | {"cut": pd.Series(pd.cut(FRAME["n"], 3))}
+    columns = {**COLUMNS, "cut": pd.Series(pd.cut(FRAME["n"], 3))}
+    columns["m"] = pd.Series(["a", 1] * 30, dtype=object)
     assert treatment_part(rhs, columns) is None
 
 
@@ -67,3 +71,19 @@ def test_new_rows():
     np.testing.assert_array_equal(part.matrix(new), expected)
     with pytest.raises(InvalidArgumentError, match="categories the model has not seen"):
         part.matrix(pd.DataFrame({"a": ["w"], "n": [1.0]}))
+
+
+@pytest.mark.filterwarnings("ignore:singular fit")
+def test_text_is_made_categories_once_and_stays_text_in_the_frame():
+    assert COLUMNS["s"] is COLUMNS["s"]
+    assert COLUMNS["n"] is FRAME["n"] or COLUMNS["n"].equals(FRAME["n"])
+    assert (len(COLUMNS), list(COLUMNS)) == (len(FRAME.columns), list(FRAME.columns))
+    data = FRAME.assign(y=FRAME["n"] ** 2)
+    for formula in ("y ~ s + n + (1 | i)", "y ~ w + n + (1 | s)", "y ~ s + n + w + (w | i)"):
+        text, other = (
+            lmer(formula, data.astype({"s": kind})) for kind in (data["s"].dtype, "category")
+        )
+        assert text.fixef().index.equals(other.fixef().index)
+        np.testing.assert_array_equal(text.fixef(), other.fixef())
+        assert text.design.frame["s"].dtype == data["s"].dtype
+        np.testing.assert_array_equal(text.predict(data.head(9)), other.predict(data.head(9)))

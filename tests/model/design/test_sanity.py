@@ -11,7 +11,7 @@ from lmer_models import csv
 from merextras.exceptions import ApproximationWarning, InvalidArgumentError
 from merextras.fit_lmer import lmer
 from merextras.model.design.build import build_design
-from merextras.model.design.sanity import check_design
+from merextras.model.design.sanity import check_design, spreads
 from merextras.model.settings.options import Options
 from merextras.model.state.control import LmerControl
 
@@ -131,3 +131,21 @@ def test_no_checks(data):
         warnings.simplefilter("always")
         lmer("y ~ x + huge + (1 | one)", data, control=LmerControl(check=False))
     assert not any(issubclass(w.category, ApproximationWarning) for w in caught)
+
+
+@pytest.mark.parametrize(
+    "rhs", ["x + huge", "0 + x + huge", "x + I(x + 1e3)", "I(x + 1e6) + x + two"]
+)
+@pytest.mark.parametrize("weights", [None, "zeros"])
+def test_spreads_are_those_of_the_columns(data, rhs, weights):
+    """Whether or not what the intercept leaves of a column has digits enough."""
+    frame = data.assign(zeros=(data["row"] > 5).astype(float))
+    given = Options().with_rows(frame, weights=weights, freq_weights=None, offset=None)
+    design, _ = build_design(f"y ~ {rhs} + (1 | g)", frame, given)
+    np.testing.assert_allclose(spreads(design), design.x.std(axis=0), rtol=1e-6, atol=1e-12)
+
+
+def test_the_scales_that_are_told_of(data):
+    wide = data.assign(wide=data["huge"] * 1e4 + 1e12)
+    with pytest.warns(ApproximationWarning, match=r"'wide' has standard deviation .*e\+1[01], 'x'"):
+        check("y ~ x + wide + (1 | g)", wide)

@@ -160,14 +160,17 @@ class LaplacePoint:
     def predicted(self, x: Array) -> tuple[Array, ...]:
         """The v of the modes at nearby parameters, to first order in the change."""
         criterion, modes = self.criterion, self.modes
-        theta, beta, _ = criterion.split(x)
+        theta, beta, phi = criterion.split(x)
+        _, beta_here, phi_here = criterion.split(self.x)
         lams = criterion.covariances.factors(theta)
         moved = [
             v @ (new @ new.T - old @ old.T)
             for v, new, old in zip(modes.v, lams, modes.lams, strict=True)
         ]
-        shift = criterion.table.x @ (beta - criterion.split(self.x)[1])
+        shift = criterion.table.x @ (beta - beta_here)
         r = modes.w * (criterion.table.rows(moved) + shift)
+        if np.any(phi != phi_here):
+            r -= (phi - phi_here) * criterion.family.by_dispersion(modes.eta, phi_here).first
         change = criterion.table.solved(modes.factor, r)[1]
         return tuple(v - part for v, part in zip(modes.v, change, strict=True))
 
@@ -225,15 +228,21 @@ class Laplace:
         end = self.covariances.n + self.table.p
         return x[: self.covariances.n], x[self.covariances.n : end], x[end:]
 
-    def at(self, x: Array, near: LaplacePoint | None = None) -> LaplacePoint:
-        """Evaluate; `near` is a point whose modes are a good start."""
+    def at(
+        self, x: Array, near: LaplacePoint | None = None, *, settle: bool = True
+    ) -> LaplacePoint:
+        """Evaluate; `near` is a point whose modes are a good start.
+
+        Without `settle` the modes are those that it predicts: their error, and that of the
+        gradient, is of second order in the distance.
+        """
         theta, beta, phi = self.split(x)
         with np.errstate(all="ignore"):
             lams = self.covariances.factors(theta)
             start: Sequence[Array] | None = None
             if near is not None and near.modes.found:
                 start = near.predicted(x)
-            modes = find_modes(self.table, self.family, lams, beta, phi, start)
+            modes = find_modes(self.table, self.family, lams, beta, phi, start, settle=settle)
         self.n_evaluations += 1
         self.n_steps += modes.steps
         return self.point(x, modes)

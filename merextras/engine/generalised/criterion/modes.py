@@ -149,6 +149,8 @@ def find_modes(
     beta: Array,
     phi: Array,
     v: Sequence[Array] | None = None,
+    *,
+    settle: bool = True,
 ) -> Modes:
     """Iterate to the mode.
 
@@ -158,11 +160,13 @@ def find_modes(
         Of the table's X.
     v : sequence of (J, k) arrays, optional
         Where to start; by default at zero.
+    settle : bool
+        Otherwise there is no step: the start is taken for the mode.
     """
     with np.errstate(all="ignore"):
         constant = float(family.constants(phi).sum())
         search = _Search(table, family, lams, table.offset + table.x @ beta, phi, constant)
-        state, last, n_steps = search.start(v), False, 0
+        state, last, n_steps = search.start(v), not settle, 0
         while True:
             g, w = state.g, state.w
             usable = np.isfinite(state.h) and bool(np.isfinite(w).all())

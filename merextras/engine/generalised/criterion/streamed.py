@@ -129,9 +129,11 @@ class _Search:
         return None
 
 
-def streamed_modes(search: _Search, v: Sequence[Array] | None) -> StreamedModes:
+def streamed_modes(
+    search: _Search, v: Sequence[Array] | None, *, settle: bool
+) -> StreamedModes:
     """Iterate to the mode, a pass for each step and one at the start; see `modes.find_modes`."""
-    state, last, n_steps = search.start(v), False, 0
+    state, last, n_steps = search.start(v), not settle, 0
     while True:
         factor, observed, usable = search.factor(state)
         if last or not usable or n_steps == MOST_STEPS:
@@ -253,15 +255,18 @@ class StreamedLaplace(Laplace):
 
     table: StreamedTable
 
-    def at(self, x: Array, near: LaplacePoint | None = None) -> StreamedPoint:
-        """Evaluate; `near` is a point whose modes are a good start."""
+    def at(
+        self, x: Array, near: LaplacePoint | None = None, *, settle: bool = True
+    ) -> StreamedPoint:
+        """Evaluate; see `Laplace.at`."""
         theta, beta, phi = self.split(x)
         with np.errstate(all="ignore"):
             lams = self.covariances.factors(theta)
             start: Sequence[Array] | None = None
             if near is not None and near.modes.found:
                 start = near.predicted(x)
-            modes = streamed_modes(_Search(self.table, self.family, lams, beta, phi), start)
+            search = _Search(self.table, self.family, lams, beta, phi)
+            modes = streamed_modes(search, start, settle=settle)
         self.n_evaluations += 1
         self.n_steps += modes.steps
         return self.point(x, modes)

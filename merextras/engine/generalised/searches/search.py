@@ -23,7 +23,7 @@ from merextras.engine.kernels.blocks import Array, BoolArray
 from merextras.engine.optimum import line
 
 # Step of one-sided differences for a Hessian, and the largest parts of a step that are believed.
-_ROUGH = 1e-3
+_ROUGH = 1e-4
 _HALF, _FAR = 0.5, 2.0
 # Steps in a row after which the decrement has not fallen to this share: the Hessian is a poor one.
 SLOW, PATIENCE = 0.3, 3
@@ -90,7 +90,7 @@ class _Search:
         for i in [i for i in range(m) if not self.beta.start <= i < self.beta.stop]:
             x = point.x.copy()
             x[i] += _ROUGH * max(0.3, abs(x[i]))
-            beside = self.criterion.at(x, point)
+            beside = self.criterion.at(x, point, settle=False)
             if np.isfinite(beside.deviance()):
                 row = (beside.gradient() - gradient) / (x[i] - point.x[i])
                 if np.isfinite(row).all():

@@ -9,7 +9,13 @@ import scipy.linalg as la
 
 from merextras.engine.elimination.plan import prepare
 from merextras.engine.generalised.criterion.streamed import StreamedLaplace, StreamedPoint
-from merextras.engine.generalised.searches.start import INSIDE, PLAIN, linear_fit, working_response
+from merextras.engine.generalised.searches.start import (
+    INSIDE,
+    PLAIN,
+    ROUNDS,
+    linear_fit,
+    working_response,
+)
 from merextras.engine.kernels.blocks import Array
 from merextras.engine.optimum.criterion import Criterion
 from merextras.engine.optimum.start import moments
@@ -55,22 +61,22 @@ def _candidates(criterion: StreamedLaplace) -> Iterator[Array]:
 def _quasi(criterion: StreamedLaplace) -> Array | None:
     """The parameters after two rounds; None where one fails."""
     table, cov = criterion.table, criterion.covariances
-    x, solution = None, None
-    for searched in (False, cov.n > 1):
+    x, theta, solution = None, None, None
+    for _ in range(ROUNDS):
         worked = _working(criterion, solution)
         if worked is None:
             break
         cp, phi = worked
         try:
             linear = Criterion(prepare(cp, table.template.plan), cov, reml=False)
-            found = linear_fit(linear, moments(cp, cov), searched)
+            found = linear_fit(linear, moments(cp, cov) if theta is None else theta)
         except (la.LinAlgError, ValueError):
             break
         if found is None:
             break
         solution, theta = found
-        theta = cov.inside(theta * np.sqrt(solution.sigma2), INSIDE)
-        x = np.concatenate([theta, solution.beta, phi])
+        scaled = cov.inside(theta * np.sqrt(solution.sigma2), INSIDE)
+        x = np.concatenate([scaled, solution.beta, phi])
     return x
 
 

@@ -59,10 +59,19 @@ class DenseTail:
         return np.asarray(self.matrix.toarray(order="C"))
 
     def subtract(self, entries: Array, term: int, half: sp.csc_array) -> None:
-        """Sparse products of some rows with those up to them, half of the whole, and its mirror."""
+        """Products of some rows with those up to them, half of the whole, and its mirror.
+
+        Sparse ones, unless nearly every entry is stored.
+        """
         del term
-        rows, columns = sp.csr_array(half), sp.csr_array(half.T)
         parts = list(_parts(len(self)))
+        if sparse.is_full(half):
+            whole = half.toarray()
+            for part in parts:
+                entries[part, : part.stop] -= whole[part] @ whole[: part.stop].T
+                entries[: part.start, part] = entries[part, : part.start].T
+            return
+        rows, columns = sp.csr_array(half), sp.csr_array(half.T)
         if len(parts) == 1:
             entries -= (rows @ columns).toarray()
             return

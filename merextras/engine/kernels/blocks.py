@@ -139,9 +139,13 @@ def divided(blocks: Array, rhs: Array) -> Array:
 def times(left: Array, right: Array) -> Array:
     """Products ``L_j R_j`` by levels, of (J, a, b) and (J, b, c).
 
-    With b = 1 an outer product, many times quicker than a loop over small matrices.
+    With b = 1 an outer product and with c = 1 a sum, quicker than a loop over small matrices.
     """
-    return np.asarray(left * right if left.shape[-1] == 1 else left @ right)
+    if left.shape[-1] == 1:
+        return np.asarray(left * right)
+    if right.shape[-1] == 1 and len(left) == len(right):
+        return np.einsum("jab,jb->ja", left, right[:, :, 0])[:, :, None]
+    return np.asarray(left @ right)
 
 
 def transpose(blocks: Array) -> Array:

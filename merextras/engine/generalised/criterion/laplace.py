@@ -229,20 +229,24 @@ class Laplace:
         return x[: self.covariances.n], x[self.covariances.n : end], x[end:]
 
     def at(
-        self, x: Array, near: LaplacePoint | None = None, *, settle: bool = True
+        self,
+        x: Array,
+        near: LaplacePoint | None = None,
+        *,
+        v: Sequence[Array] | None = None,
+        settle: bool = True,
     ) -> LaplacePoint:
-        """Evaluate; `near` is a point whose modes are a good start.
+        """Evaluate; `near` is a point whose modes are a good start, or v is one.
 
-        Without `settle` the modes are those that it predicts: their error, and that of the
+        Without `settle` the modes are those that `near` predicts: their error, and that of the
         gradient, is of second order in the distance.
         """
         theta, beta, phi = self.split(x)
         with np.errstate(all="ignore"):
             lams = self.covariances.factors(theta)
-            start: Sequence[Array] | None = None
             if near is not None and near.modes.found:
-                start = near.predicted(x)
-            modes = find_modes(self.table, self.family, lams, beta, phi, start, settle=settle)
+                v = near.predicted(x)
+            modes = find_modes(self.table, self.family, lams, beta, phi, v, settle=settle)
         self.n_evaluations += 1
         self.n_steps += modes.steps
         return self.point(x, modes)

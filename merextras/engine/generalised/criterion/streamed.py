@@ -227,17 +227,21 @@ class StreamedPoint(LaplacePoint):
     def predicted(self, x: Array) -> tuple[Array, ...]:
         """The v of the modes at nearby parameters, to first order in the change."""
         criterion, modes = self.criterion, self.modes
-        theta, beta, _ = criterion.split(x)
+        theta, beta, phi = criterion.split(x)
+        _, beta_here, phi_here = criterion.split(self.x)
         lams = criterion.covariances.factors(theta)
         moved = [
             v @ (new @ new.T - old @ old.T)
             for v, new, old in zip(modes.v, lams, modes.lams, strict=True)
         ]
-        shift = beta - criterion.split(self.x)[1]
+        shift = beta - beta_here
         change = product(modes.factor.system, moved)
         if np.any(shift):
             pairs = zip(change, self.slopes.z_wx, strict=True)
             change = tuple(part + (wx @ shift)[:, :, None] for part, wx in pairs)
+        if np.any(phi != phi_here):
+            by_phi = zip(change, self.slopes.z_by_phi, strict=True)
+            change = tuple(part - (phi - phi_here) * by for part, by in by_phi)
         reduced = columns.reduce(modes.factor, change, np.zeros((1, 1)))
         found = columns.projected(modes.factor, reduced, columns.modes(modes.factor, reduced))
         return tuple(v - part[:, :, 0] for v, part in zip(modes.v, found, strict=True))
@@ -256,17 +260,21 @@ class StreamedLaplace(Laplace):
     table: StreamedTable
 
     def at(
-        self, x: Array, near: LaplacePoint | None = None, *, settle: bool = True
+        self,
+        x: Array,
+        near: LaplacePoint | None = None,
+        *,
+        v: Sequence[Array] | None = None,
+        settle: bool = True,
     ) -> StreamedPoint:
         """Evaluate; see `Laplace.at`."""
         theta, beta, phi = self.split(x)
         with np.errstate(all="ignore"):
             lams = self.covariances.factors(theta)
-            start: Sequence[Array] | None = None
             if near is not None and near.modes.found:
-                start = near.predicted(x)
+                v = near.predicted(x)
             search = _Search(self.table, self.family, lams, beta, phi)
-            modes = streamed_modes(search, start, settle=settle)
+            modes = streamed_modes(search, v, settle=settle)
         self.n_evaluations += 1
         self.n_steps += modes.steps
         return self.point(x, modes)

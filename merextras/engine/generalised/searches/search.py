@@ -32,9 +32,9 @@ AGAIN = 1e-9
 NEAR_ZERO, NEAR_BOUNDARY = 1e-4, 1e-3
 # A decrement after which the search goes on with a Hessian of its last point, and relative standard
 # deviations that may be on their way to zero, which take the search to its end without one.
-_CLOSE, _SMALL = 1e-9, 0.03
+_CLOSE, _SMALL = 1e-5, 0.03
 # Steps with the last point's Hessian.
-_LAST_STEPS = 3
+_LAST_STEPS = 6
 # A least eigenvalue of a scaled Hessian that needs no other look.
 _CLEAR = 0.02
 # A logarithm of a size from which on a negative binomial is Poisson, and where it is put then.

@@ -8,6 +8,7 @@ first from those by the method of moments: a start, not an estimate.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TypeAlias
 
 import numpy as np
 import scipy.linalg as la
@@ -25,6 +26,9 @@ from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.products.effects import EffectBasis
 from merextras.engine.solution.pls import Solution
 
+#: Parameters, and the v of the modes there if it is known.
+Start: TypeAlias = tuple[Array, tuple[Array, ...] | None]
+
 # A change of eta after which a round is the last.
 _CLOSE = 0.05
 # A weight that is not divided by, relative to their mean, and a step of eta that is believed.
@@ -38,15 +42,15 @@ ROUNDS, _TOLERANCE, _STEPS = 2, 1e-3, 1
 def start(criterion: Laplace) -> LaplacePoint:
     """The first of several starts at which the criterion exists; else the last of them."""
     point = None
-    for x in _candidates(criterion):
-        point = criterion.at(x)
+    for x, v in _candidates(criterion):
+        point = criterion.at(x, v=v)
         if np.isfinite(point.deviance()):
             break
     assert point is not None
     return point
 
 
-def _candidates(criterion: Laplace) -> Iterator[Array]:
+def _candidates(criterion: Laplace) -> Iterator[Start]:
     # Linear models know nothing of levels that stand for several.
     found = _quasi(criterion) if criterion.table.copies is None else None
     if found is not None:
@@ -58,13 +62,14 @@ def _candidates(criterion: Laplace) -> Iterator[Array]:
         for size in PLAIN:
             theta = cov.from_covariances([size**2 * np.eye(k) for k in cov.ks])
             phi = family.phi_of(0.5, table.offset + target, table.counts)
-            yield np.concatenate([theta, table.x.T @ (table.counts * target), phi])
+            yield np.concatenate([theta, table.x.T @ (table.counts * target), phi]), None
 
 
-def _quasi(criterion: Laplace) -> Array | None:
-    """The parameters after two rounds; None where one fails."""
+def _quasi(criterion: Laplace) -> Start | None:
+    """The parameters and modes after two rounds; None where one fails."""
     family, table, cov = criterion.family, criterion.table, criterion.covariances
-    eta, x, theta = family.guess(), None, None
+    eta, theta = family.guess(), None
+    start: Start | None = None
     phi = np.zeros(family.n_phi)
     for _ in range(ROUNDS):
         worked = working_response(family, eta, table.offset, phi)
@@ -84,9 +89,10 @@ def _quasi(criterion: Laplace) -> Array | None:
         before, eta = eta, table.offset + table.x @ solution.beta + table.rows(solution.b)
         phi_then = family.phi_of(solution.sigma2, eta, table.counts)
         x = np.concatenate([scaled, solution.beta, phi_then])
+        start = x, tuple(part / solution.sigma2 for part in solution.scores)
         if float(np.max(np.abs(eta - before))) < _CLOSE:
             break
-    return x
+    return start
 
 
 def _products(table: Table, response: Array, w: Array) -> CrossProducts:

@@ -13,6 +13,7 @@ from merextras.engine.generalised.searches.start import (
     INSIDE,
     PLAIN,
     ROUNDS,
+    Start,
     linear_fit,
     working_response,
 )
@@ -31,15 +32,15 @@ def streamed_start(criterion: StreamedLaplace) -> StreamedPoint:
     Two passes, and those of an evaluation.
     """
     point = None
-    for x in _candidates(criterion):
-        point = criterion.at(x)
+    for x, v in _candidates(criterion):
+        point = criterion.at(x, v=v)
         if np.isfinite(point.deviance()):
             break
     assert point is not None
     return point
 
 
-def _candidates(criterion: StreamedLaplace) -> Iterator[Array]:
+def _candidates(criterion: StreamedLaplace) -> Iterator[Start]:
     found = _quasi(criterion)
     if found is not None:
         yield found
@@ -55,13 +56,14 @@ def _candidates(criterion: StreamedLaplace) -> Iterator[Array]:
     for beta in (guess, mean * ones):
         for size in PLAIN:
             theta = cov.from_covariances([size**2 * np.eye(k) for k in cov.ks])
-            yield np.concatenate([theta, beta, phi])
+            yield np.concatenate([theta, beta, phi]), None
 
 
-def _quasi(criterion: StreamedLaplace) -> Array | None:
-    """The parameters after two rounds; None where one fails."""
+def _quasi(criterion: StreamedLaplace) -> Start | None:
+    """The parameters and modes after two rounds; None where one fails."""
     table, cov = criterion.table, criterion.covariances
-    x, theta, solution = None, None, None
+    theta, solution = None, None
+    start: Start | None = None
     for _ in range(ROUNDS):
         worked = _working(criterion, solution)
         if worked is None:
@@ -76,8 +78,9 @@ def _quasi(criterion: StreamedLaplace) -> Array | None:
             break
         solution, theta = found
         scaled = cov.inside(theta * np.sqrt(solution.sigma2), INSIDE)
-        x = np.concatenate([scaled, solution.beta, phi])
-    return x
+        v = tuple(part / solution.sigma2 for part in solution.scores)
+        start = np.concatenate([scaled, solution.beta, phi]), v
+    return start
 
 
 def _working(

@@ -91,11 +91,11 @@ class LaplacePoint:
         return _Chain(q, z_a, tilde, -2.0 * modes.g + s - modes.w * z_a)
 
     def _products(self) -> list[Array]:
-        """``sum_j (Z'r)_j v_j' + (Z'g)_j c_j'`` with ``a = Lambda'c``, (k, k) by terms."""
-        table, modes, chain = self.criterion.table, self.modes, self._chain
-        to_r, to_g = table.to_terms(chain.r), table.to_terms(modes.g)
-        each = zip(to_r, modes.v, to_g, chain.tilde, strict=True)
-        return [r[:, :, 0].T @ v + g[:, :, 0].T @ c for r, v, g, c in each]
+        """``sum_j (Z'r)_j v_j' + v_j c_j'`` with ``a = Lambda'c``, (k, k) by terms; v is Z'g."""
+        modes, chain = self.modes, self._chain
+        to_r = self.criterion.table.to_terms(chain.r)
+        each = zip(to_r, modes.v, chain.tilde, strict=True)
+        return [r[:, :, 0].T @ v + v.T @ c for r, v, c in each]
 
     def _lead_trace(self, lead: EliminatedTerm) -> Array:
         """``sum_j (Z'V^-1 Z)_jj`` of a leading term, each level so many times, (k, k)."""

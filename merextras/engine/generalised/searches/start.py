@@ -34,7 +34,7 @@ _CLOSE = 0.05
 # A weight that is not divided by, relative to their mean, and a step of eta that is believed.
 _LEAST, _LONGEST = 1e-6, 5.0
 # Relative standard deviations that a search starts from at least, and those of a plain start.
-INSIDE, PLAIN = 0.1, (0.5, 0.1)
+INSIDE, PLAIN = 0.05, (0.5, 0.1)
 # Rounds; decrement and steps of each.
 ROUNDS, _TOLERANCE, _STEPS = 2, 1e-3, 1
 
@@ -78,7 +78,8 @@ def _quasi(criterion: Laplace) -> Start | None:
         response, w = worked
         try:
             cp = _products(table, response, w)
-            linear = Criterion(prepare(cp, table.template.plan), cov, reml=False)
+            system = prepare(cp, table.template.plan)
+            linear = Criterion(system, cov, reml=False, by_levels=False)
             found = linear_fit(linear, moments(cp, cov) if theta is None else theta)
         except (la.LinAlgError, ValueError):
             break

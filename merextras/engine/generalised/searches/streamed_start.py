@@ -70,7 +70,8 @@ def _quasi(criterion: StreamedLaplace) -> Start | None:
             break
         cp, phi = worked
         try:
-            linear = Criterion(prepare(cp, table.template.plan), cov, reml=False)
+            system = prepare(cp, table.template.plan)
+            linear = Criterion(system, cov, reml=False, by_levels=False)
             found = linear_fit(linear, moments(cp, cov) if theta is None else theta)
         except (la.LinAlgError, ValueError):
             break

@@ -144,7 +144,7 @@ def times(left: Array, right: Array) -> Array:
     if left.shape[-1] == 1:
         return np.asarray(left * right)
     if right.shape[-1] == 1 and len(left) == len(right):
-        return np.einsum("jab,jb->ja", left, right[:, :, 0])[:, :, None]
+        return np.asarray(np.einsum("jab,jb->ja", left, right[:, :, 0])[:, :, None])
     return np.asarray(left @ right)
 
 

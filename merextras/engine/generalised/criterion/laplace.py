@@ -154,8 +154,7 @@ class LaplacePoint:
     def _fixed_information(self) -> Array:
         table, modes = self.criterion.table, self.modes
         wx = modes.w[:, None] * table.x
-        by_term = [np.concatenate(parts, axis=2) for parts in _by_column(table, wx)]
-        return columns.reduce(modes.factor, by_term, table.x.T @ wx).gram
+        return columns.reduce(modes.factor, table.products(wx.T), table.x.T @ wx).gram
 
     def predicted(self, x: Array) -> tuple[Array, ...]:
         """The v of the modes at nearby parameters, to first order in the change."""
@@ -173,13 +172,6 @@ class LaplacePoint:
             r -= (phi - phi_here) * criterion.family.by_dispersion(modes.eta, phi_here).first
         change = criterion.table.solved(modes.factor, r)[1]
         return tuple(v - part for v, part in zip(modes.v, change, strict=True))
-
-
-def _by_column(table: Table, wx: Array) -> list[list[Array]]:
-    """``Z'WX`` by terms, a list of (J, k, 1) arrays each."""
-    found = [table.to_terms(wx[:, j]) for j in range(wx.shape[1])]
-    empty = [np.empty((term.n_levels, term.k, 0)) for term in table.terms]
-    return [[none, *(part[t] for part in found)] for t, none in enumerate(empty)]
 
 
 class Laplace:

@@ -95,11 +95,11 @@ class _Search:
 
     def start(self, v: Sequence[Array] | None) -> _State:
         """A start where h is finite, if there is one."""
-        zero = [np.zeros((term.n_levels, term.k)) for term in self.table.terms]
-        if v is None:
-            return _State(self, zero)
-        given = _State(self, v)
-        return given if np.isfinite(given.h) else _State(self, zero)
+        if v is not None:
+            given = _State(self, v)
+            if np.isfinite(given.h):
+                return given
+        return _State(self, [np.zeros((term.n_levels, term.k)) for term in self.table.terms])
 
     def factor(self, state: _State, w: Array) -> tuple[Factor, bool]:
         """The factor, and whether its weights are the observed ones."""

@@ -129,9 +129,7 @@ class _Search:
         return None
 
 
-def streamed_modes(
-    search: _Search, v: Sequence[Array] | None, *, settle: bool
-) -> StreamedModes:
+def streamed_modes(search: _Search, v: Sequence[Array] | None, *, settle: bool) -> StreamedModes:
     """Iterate to the mode, a pass for each step and one at the start; see `modes.find_modes`."""
     state, last, n_steps = search.start(v), not settle, 0
     while True:

@@ -74,8 +74,8 @@ class Again:
 class _Search:
     """The state of one search."""
 
-    def __init__(self, criterion: Laplace, control: GlmmControl) -> None:
-        self.criterion, self.control = criterion, control
+    def __init__(self, criterion: Laplace, control: GlmmControl, close: float = 0.0) -> None:
+        self.criterion, self.control, self.close = criterion, control, close
         self.free = np.ones(criterion.m, dtype=bool)
         n = criterion.covariances.n
         self.beta = slice(n, n + criterion.table.p)
@@ -136,7 +136,7 @@ class _Search:
 
     def _is_enough(self, point: LaplacePoint, decrement: float) -> bool:
         """Whether to stop here, or to go on with a Hessian of this point."""
-        if decrement <= self.control.tolerance or decrement > _CLOSE:
+        if decrement <= self.control.tolerance or decrement > self.close:
             return decrement <= self.control.tolerance
         criterion = self.criterion
         theta = point.x[None, self.theta]
@@ -265,7 +265,7 @@ def optimise(
     control: GlmmControl | None = None,
 ) -> Optimum:
     """Find the optimum, from parameters, from a point, or a start by penalised quasi-likelihood."""
-    search = _Search(criterion, GlmmControl() if control is None else control)
+    search = _Search(criterion, GlmmControl() if control is None else control, _CLOSE)
     begin = start(criterion) if x is None else x
     point = begin if isinstance(begin, LaplacePoint) else criterion.at(begin)
     if not np.isfinite(point.deviance()):

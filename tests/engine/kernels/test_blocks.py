@@ -92,3 +92,11 @@ def test_sparse_blocks(rng):
     diagonal = blocks.block_diagonal(given).toarray().reshape(4, 2, 4, 3)
     np.testing.assert_array_equal(diagonal[np.arange(4), :, np.arange(4)], given)
     assert np.count_nonzero(diagonal) == given.size
+
+
+@pytest.mark.parametrize("inner", [1, 2, 3])
+@pytest.mark.parametrize("columns", [1, 4])
+@pytest.mark.parametrize("levels", [1, 6])
+def test_products_by_level(rng, inner, columns, levels):
+    left, right = rng.normal(size=(levels, 3, inner)), rng.normal(size=(6, inner, columns))
+    close(blocks.times(left, right), left @ right, ORACLE)

@@ -102,7 +102,7 @@ def _products(table: Table, response: Array, w: Array) -> CrossProducts:
     Those do for any weights: of a start no last digit is asked.
     """
     wx = w[:, None] * table.x
-    fitted: Array = np.linalg.solve(table.x.T @ wx, wx.T @ response)
+    fitted = np.linalg.solve(table.x.T @ wx, wx.T @ response).astype(float, copy=False)
     free = [EffectBasis.identity(term.k, term.freedom) for term in table.terms]
     basis = Basis(np.eye(table.p), fitted, tuple(free))
     return CrossProducts.from_rows(table.x, response, table.terms, w, basis)

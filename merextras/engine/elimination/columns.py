@@ -66,15 +66,17 @@ def _eliminated(factor: Factor, by_term: Sequence[Array], gram: Array | None) ->
     tail = factor.join_tail({t: by_term[t] for t in plan.tail}) if plan.tail else None
     for lead in factor.leads:
         mine = current[lead.term]
-        half = lead.whitened_lambda @ mine
+        half = blocks.times(lead.whitened_lambda, mine)
         if gram is not None:
             gram -= blocks.outer_sum(half, half)
         for s, block in lead.nested.items():
-            change = (block @ blocks.transpose(lead.whitened_lambda)) @ half
+            left = blocks.times(block, blocks.transpose(lead.whitened_lambda))
+            change = blocks.times(left, half)
             parents = plan.parents[lead.term, s]
             current[s] = current[s] - blocks.sum_by(change, parents, shapes[s][0])
         if tail is not None and lead.to_tail is not None:
-            tail = tail - lead.to_tail @ flat(blocks.transpose(lead.whitened_lambda) @ half)
+            back = blocks.times(blocks.transpose(lead.whitened_lambda), half)
+            tail = tail - lead.to_tail @ flat(back)
     none = np.empty((0, 0)) if gram is None else gram
     if tail is None:
         tail = np.empty((0, by_term[0].shape[2] if by_term else len(none)))
@@ -117,7 +119,10 @@ def _backward(factor: Factor, reduced: Reduced) -> tuple[dict[int, Array], dict[
 def _projected(
     factor: Factor, reduced: Reduced, found: Mapping[int, Array], rests: Mapping[int, Array]
 ) -> tuple[Array, ...]:
-    out = {lead.term: rests[lead.term] - lead.own @ found[lead.term] for lead in factor.leads}
+    out = {
+        lead.term: rests[lead.term] - blocks.times(lead.own, found[lead.term])
+        for lead in factor.leads
+    }
     if len(factor.tail):
         out.update(factor.split_tail(reduced.tail - factor.tail.times(factor.join_tail(found))))
     return tuple(out[t] for t in range(len(factor.lams)))
@@ -129,7 +134,8 @@ def _rest(
     """Cross-products of a term with the columns less what the later terms' modes explain."""
     out = reduced.leads[lead.term]
     for s, block in lead.nested.items():
-        out = out - blocks.transpose(block) @ found[s][factor.system.plan.parents[lead.term, s]]
+        mine = found[s][factor.system.plan.parents[lead.term, s]]
+        out = out - blocks.times(blocks.transpose(block), mine)
     if lead.to_tail is not None:
         out = out - (lead.from_tail @ factor.join_tail(found)).reshape(out.shape)
     return out

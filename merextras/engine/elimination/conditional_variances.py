@@ -86,7 +86,8 @@ def projected_blocks(lead: EliminatedTerm, schur_carry: Array | None) -> Array:
     if schur_carry is None:
         return blocks.divided(grown, lead.own)
     keep = blocks.inverse(grown)
-    return np.asarray(keep @ lead.own - keep @ schur_carry @ blocks.transpose(keep))
+    carried = blocks.times(blocks.times(keep, schur_carry), blocks.transpose(keep))
+    return np.asarray(blocks.times(keep, lead.own) - carried)
 
 
 @dataclass
@@ -142,9 +143,10 @@ def _eliminated(
             scaled = sparse.times_blocks(lead.to_tail, met_tail, lead.gain)
             known.to_tail[t] = sparse.with_data(lead.to_tail, -scaled)
     for s in later:
-        schur_carry += blocks.transpose(lead.nested[s]) @ met[s]
-        known.nested[t, s] = -met[s] @ lead.gain
-    known.own[t] = lead.gain + lead.gain @ schur_carry @ lead.gain
+        schur_carry += blocks.times(blocks.transpose(lead.nested[s]), met[s])
+        known.nested[t, s] = -blocks.times(met[s], lead.gain)
+    carried = blocks.times(blocks.times(lead.gain, schur_carry), lead.gain)
+    known.own[t] = lead.gain + carried
     return schur_carry
 
 
@@ -152,12 +154,12 @@ def _met_nested(factor: Factor, lead: EliminatedTerm, known: _Known, s: int) -> 
     """``sum_b W_sb C_bt`` at each level of t and its parent in s, (J_t, k_s, k_t)."""
     parents = factor.system.plan.parents
     mine = parents[lead.term, s]
-    out = known.own[s][mine] @ lead.nested[s]
+    out = blocks.times(known.own[s][mine], lead.nested[s])
     for r in lead.nested:
         if (s, r) in known.nested:
-            out += blocks.transpose(known.nested[s, r])[mine] @ lead.nested[r]
+            out += blocks.times(blocks.transpose(known.nested[s, r])[mine], lead.nested[r])
         elif (r, s) in known.nested:
-            out += known.nested[r, s][parents[lead.term, r]] @ lead.nested[r]
+            out += blocks.times(known.nested[r, s][parents[lead.term, r]], lead.nested[r])
     if lead.to_tail is not None:
         rows, cols = lead.to_tail.indices, sparse.columns_of(lead.to_tail)
         k_s, k_t = out.shape[1], out.shape[2]

@@ -62,7 +62,7 @@ class EliminatedTerm:
     @cached_property
     def gain(self) -> Array:
         """N = half' half, (J, k, k)."""
-        return blocks.transpose(self.whitened_lambda) @ self.whitened_lambda
+        return blocks.times(blocks.transpose(self.whitened_lambda), self.whitened_lambda)
 
     @cached_property
     def from_tail(self) -> sp.csr_array:
@@ -82,7 +82,8 @@ class EliminatedTerm:
 
     def times_gain(self, rhs: Array) -> Array:
         """N times a (J, k, m) array."""
-        return blocks.transpose(self.whitened_lambda) @ (self.whitened_lambda @ rhs)
+        half = blocks.times(self.whitened_lambda, rhs)
+        return blocks.times(blocks.transpose(self.whitened_lambda), half)
 
 
 @dataclass(frozen=True)
@@ -150,11 +151,13 @@ def factorise(system: System, lams: Sequence[Array]) -> Factor:
             half_tail = sparse.with_data(lead.to_tail, entries)
         for i, s in enumerate(later):
             parents, n_levels = system.plan.parents[t, s], system.cp.shapes[s][0]
-            up = lead.whitened_lambda @ blocks.transpose(lead.nested[s])
-            change = blocks.transpose(up) @ up
+            up = blocks.times(lead.whitened_lambda, blocks.transpose(lead.nested[s]))
+            change = blocks.times(blocks.transpose(up), up)
             own[s] = own[s] - blocks.sum_by(change, parents, n_levels)
             for r in later[i + 1 :]:
-                change = (lead.nested[r] @ blocks.transpose(lead.whitened_lambda)) @ up
+                change = blocks.times(
+                    blocks.times(lead.nested[r], blocks.transpose(lead.whitened_lambda)), up
+                )
                 nested[s, r] = nested[s, r] - blocks.sum_by(change, parents, n_levels)
             if half_tail is not None:
                 change_tail = half_tail @ blocks.block_columns(up, parents, n_levels)
@@ -170,6 +173,9 @@ def factorise(system: System, lams: Sequence[Array]) -> Factor:
 def _lead(
     t: int, lam: Array, own: Array, nested: Mapping[int, Array], to_tail: sp.csc_array | None
 ) -> EliminatedTerm:
+    if lam.size == 1:
+        scalar = np.sqrt(own * lam[0, 0] ** 2 + 1.0)
+        return EliminatedTerm(t, lam, own, scalar, lam[0, 0] / scalar, nested, to_tail)
     # As products of two matrices, which are quick for small blocks, too; own is symmetric.
     right = (flat(own) @ lam).reshape(own.shape)
     inner = (flat(blocks.transpose(right)) @ lam).reshape(own.shape)

@@ -21,8 +21,6 @@ from merextras.engine.kernels.dense import solve_lower, solve_upper
 
 # Numbers of a part of a matrix (32 MB), and rows that are not parted.
 _CHUNK, _WHOLE = 1 << 22, 128
-# Numbers for each that is stored, up to which a matrix is taken for a full one.
-_FULL = 3
 
 
 @dataclass(frozen=True)
@@ -66,18 +64,18 @@ class DenseTail:
         return np.asarray(self.matrix.toarray(order="C"))
 
     def subtract(self, entries: Array, term: int, half: sp.csc_array) -> None:
-        """Sparse products of some rows with those up to them, half of the whole.
+        """Products of some rows with those up to them, half of the whole.
 
-        Dense, and the whole, where most of it is not zero.
+        Sparse ones, unless nearly every entry is stored.
         """
         del term
-        size = half.shape[0] * half.shape[1]
-        if size <= min(_CHUNK, _FULL * half.nnz):
+        parts = list(_parts(len(self)))
+        if sparse.is_full(half):
             whole = half.toarray()
-            entries -= whole @ whole.T
+            for part in parts:
+                entries[part, : part.stop] -= whole[part] @ whole[: part.stop].T
             return
         rows, columns = sp.csr_array(half), sp.csr_array(half.T)
-        parts = list(_parts(len(self)))
         if len(parts) == 1:
             entries -= (rows @ columns).toarray()
             return

@@ -7,6 +7,8 @@ so that the cost is k**2 vector operations of length J.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import scipy.linalg as la
 import scipy.sparse as sp
@@ -34,7 +36,9 @@ def cholesky(blocks: Array) -> Array:
         if k == 1:
             return np.asarray(np.sqrt(blocks))
         low = np.zeros_like(blocks)
-        for j in range(k):
+        low[:, 0, 0] = np.sqrt(blocks[:, 0, 0])
+        low[:, 1:, 0] = blocks[:, 1:, 0] / low[:, 0, 0, None]
+        for j in range(1, k):
             row = low[:, j, :j]
             low[:, j, j] = np.sqrt(blocks[:, j, j] - np.einsum("ji,ji->j", row, row))
             if j + 1 < k:
@@ -64,7 +68,8 @@ def solve_lower(low: Array, rhs: Array) -> Array:
     if k == 1:
         return np.asarray(rhs / low)
     out = np.empty(np.broadcast_shapes(rhs.shape, (low.shape[0], 1, 1)))
-    for i in range(k):
+    out[:, 0, :] = rhs[:, 0, :] / low[:, 0, 0, None]
+    for i in range(1, k):
         acc = rhs[:, i, :] - np.einsum("ji,jim->jm", low[:, i, :i], out[:, :i, :])
         out[:, i, :] = acc / low[:, i, i, None]
     return out
@@ -81,7 +86,8 @@ def solve_upper(low: Array, rhs: Array) -> Array:
     if k == 1:
         return np.asarray(rhs / low)
     out = np.empty(np.broadcast_shapes(rhs.shape, (low.shape[0], 1, 1)))
-    for i in range(k - 1, -1, -1):
+    out[:, -1, :] = rhs[:, -1, :] / low[:, -1, -1, None]
+    for i in range(k - 2, -1, -1):
         acc = rhs[:, i, :] - np.einsum("ji,jim->jm", low[:, i + 1 :, i], out[:, i + 1 :, :])
         out[:, i, :] = acc / low[:, i, i, None]
     return out
@@ -147,7 +153,19 @@ def sweep(rows: Array) -> Array:
 def divided(blocks: Array, rhs: Array) -> Array:
     """``B^-1 rhs`` of general ``(J, k, k)`` blocks; `rhs` is (J, k, m)."""
     small = blocks.shape[-1] <= 2
-    return np.asarray(inverse(blocks) @ rhs if small else np.linalg.solve(blocks, rhs))
+    return times(inverse(blocks), rhs) if small else np.asarray(np.linalg.solve(blocks, rhs))
+
+
+def times(left: Array, right: Array) -> Array:
+    """Products ``L_j R_j`` by levels, of (J, a, b) and (J, b, c).
+
+    With b = 1 an outer product and with c = 1 a sum, quicker than a loop over small matrices.
+    """
+    if left.shape[-1] == 1:
+        return np.asarray(left * right)
+    if right.shape[-1] == 1 and len(left) == len(right):
+        return np.asarray(np.einsum("jab,jb->ja", left, right[:, :, 0])[:, :, None])
+    return np.asarray(left @ right)
 
 
 def transpose(blocks: Array) -> Array:
@@ -164,7 +182,7 @@ def outer_sum(left: Array, right: Array) -> Array:
 
 def sum_by(values: Array, codes: IntArray, n_levels: int) -> Array:
     """Sum the rows of `values` (n, ...) within each code: (n_levels, ...); cost O(n)."""
-    width = int(np.prod(values.shape[1:]))
+    width = math.prod(values.shape[1:])
     flat = values.reshape(len(values), width)
     if width == 0:
         return np.zeros((n_levels, *values.shape[1:]))

@@ -21,6 +21,8 @@ IndexArray = NDArray[np.signedinteger[Any]]
 
 # Numbers gathered from a dense matrix at a time, to bound memory (32 MB).
 _CHUNK = 1 << 22
+# The share of stored entries from which on products are quicker without the pattern.
+_FULL = 0.3
 
 
 def columns_of(matrix: sp.csc_array) -> IntArray:
@@ -46,6 +48,11 @@ def with_data(pattern: sp.csc_array, data: Array) -> sp.csc_array:
     return made
 
 
+def is_full(matrix: sp.csc_array) -> bool:
+    """Whether so many entries are stored that a product of a dense copy is quicker."""
+    return bool(matrix.nnz >= _FULL * matrix.shape[0] * matrix.shape[1] > 0.0)
+
+
 def subtract_on_pattern(matrix: sp.csc_array, change: sp.csc_array) -> sp.csc_array:
     """``matrix - change`` on the pattern of `matrix`, which has that of `change` in it."""
     change.sum_duplicates()
@@ -56,8 +63,11 @@ def subtract_on_pattern(matrix: sp.csc_array, change: sp.csc_array) -> sp.csc_ar
 def sampled_product(dense: Array, matrix: sp.csc_array) -> Array:
     """Return the entries of ``dense @ matrix`` on its pattern; cost sum of (column nnz)**2.
 
-    Columns of equal length are taken together, so that there is no loop over columns.
+    Columns of equal length are taken together, so that there is no loop over columns; of a small
+    matrix that has nearly all entries the whole product is made.
     """
+    if is_full(matrix) and matrix.shape[0] * matrix.shape[1] <= _CHUNK:
+        return np.asarray((dense @ matrix.toarray())[matrix.indices, columns_of(matrix)])
     out = np.empty(matrix.nnz)
     lengths = np.diff(matrix.indptr)
     for length in np.unique(lengths[lengths > 0]):

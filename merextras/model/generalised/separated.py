@@ -24,10 +24,14 @@ def separation_of(model: FittedGlmm) -> str | None:
     if not criterion.table.p or _signs(criterion.family, model.choice) is None:
         return None
     parts = _parts(model)
-    # The last step's Hessian tells well enough where there is no doubt.
-    for covariance, share in ((model.rough_covariance, 0.5), (model.basis_covariance, 1.0)):
-        if not any(is_doubtful(x, covariance, share) for x, _ in parts()):
-            return None
+
+    def doubtful(covariance: Array, share: float) -> bool:
+        return any(is_doubtful(x, covariance, share) for x, _ in parts())
+
+    # The last step's Hessian tells well enough where there is no doubt; the information, which
+    # takes many more gradients, is not made then.
+    if not doubtful(model.rough_covariance, 0.5) or not doubtful(model.basis_covariance, 1.0):
+        return None
     if isinstance(criterion.table, StreamedTable):
         direction = separating_parts(parts)
     else:

@@ -102,3 +102,11 @@ def test_eigenvalues_of_one_matrix_and_of_many(rng, k, m):
     assert values.shape == (m, k)
     assert (np.diff(values, axis=1) >= 0.0).all()
     close(vectors * values[:, None] @ np.swapaxes(vectors, 1, 2), matrices, ORACLE)
+
+
+@pytest.mark.parametrize("inner", [1, 2, 3])
+@pytest.mark.parametrize("columns", [1, 4])
+@pytest.mark.parametrize("levels", [1, 6])
+def test_products_by_level(rng, inner, columns, levels):
+    left, right = rng.normal(size=(levels, 3, inner)), rng.normal(size=(6, inner, columns))
+    close(blocks.times(left, right), left @ right, ORACLE)

@@ -320,3 +320,10 @@ def test_given_size_of_a_negative_binomial(trials):
         given = mx.glmer("y ~ x + (1 | g)", data, "negative_binomial", dispersion=free.dispersion)
     np.testing.assert_allclose(given.log_lik(), free.log_lik(), rtol=1e-10)
     assert given.n_parameters == free.n_parameters - 1
+
+
+def test_the_information_is_made_when_it_is_asked_for(cbpp):
+    fit = mx.glmer(CBPP, cbpp)
+    assert "hessian" not in vars(fit.optimum)
+    assert np.isfinite(fit.vcov().to_numpy()).all()
+    assert "hessian" in vars(fit.optimum)

@@ -96,11 +96,11 @@ class LaplacePoint:
         return _Chain(q, z_a, tilde, -2.0 * modes.g + s - modes.w * z_a)
 
     def _products(self) -> list[Array]:
-        """``sum_j (Z'r)_j v_j' + (Z'g)_j c_j'`` with ``a = Lambda'c``, (k, k) by terms."""
-        table, modes, chain = self.criterion.table, self.modes, self._chain
-        to_r, to_g = table.to_terms(chain.r), table.to_terms(modes.g)
-        each = zip(to_r, modes.v, to_g, chain.tilde, strict=True)
-        return [r[:, :, 0].T @ v + g[:, :, 0].T @ c for r, v, g, c in each]
+        """``sum_j (Z'r)_j v_j' + v_j c_j'`` with ``a = Lambda'c``, (k, k) by terms; v is Z'g."""
+        modes, chain = self.modes, self._chain
+        to_r = self.criterion.table.to_terms(chain.r)
+        each = zip(to_r, modes.v, chain.tilde, strict=True)
+        return [r[:, :, 0].T @ v + v.T @ c for r, v, c in each]
 
     def _lead_trace(self, lead: EliminatedTerm) -> Array:
         """``sum_j (Z'V^-1 Z)_jj`` of a leading term, each level so many times, (k, k)."""
@@ -162,29 +162,24 @@ class LaplacePoint:
     def _fixed_information(self) -> Array:
         table, modes = self.criterion.table, self.modes
         wx = modes.w[:, None] * table.x
-        by_term = [np.concatenate(parts, axis=2) for parts in _by_column(table, wx)]
-        return columns.reduce(modes.factor, by_term, table.x.T @ wx).gram
+        return columns.reduce(modes.factor, table.products(wx.T), table.x.T @ wx).gram
 
     def predicted(self, x: Array) -> tuple[Array, ...]:
         """The v of the modes at nearby parameters, to first order in the change."""
         criterion, modes = self.criterion, self.modes
-        theta, beta, _ = criterion.split(x)
+        theta, beta, phi = criterion.split(x)
+        _, beta_here, phi_here = criterion.split(self.x)
         lams = criterion.covariances.factors(theta)
         moved = [
             v @ (new @ new.T - old @ old.T)
             for v, new, old in zip(modes.v, lams, modes.lams, strict=True)
         ]
-        shift = criterion.table.x @ (beta - criterion.split(self.x)[1])
+        shift = criterion.table.x @ (beta - beta_here)
         r = modes.w * (criterion.table.rows(moved) + shift)
+        if np.any(phi != phi_here):
+            r -= (phi - phi_here) * criterion.family.by_dispersion(modes.eta, phi_here).first
         change = criterion.table.solved(modes.factor, r)[1]
         return tuple(v - part for v, part in zip(modes.v, change, strict=True))
-
-
-def _by_column(table: Table, wx: Array) -> list[list[Array]]:
-    """``Z'WX`` by terms, a list of (J, k, 1) arrays each."""
-    found = [table.to_terms(wx[:, j]) for j in range(wx.shape[1])]
-    empty = [np.empty((term.n_levels, term.k, 0)) for term in table.terms]
-    return [[none, *(part[t] for part in found)] for t, none in enumerate(empty)]
 
 
 class Laplace:
@@ -233,15 +228,25 @@ class Laplace:
         end = self.covariances.n + self.table.p
         return x[: self.covariances.n], x[self.covariances.n : end], x[end:]
 
-    def at(self, x: Array, near: LaplacePoint | None = None) -> LaplacePoint:
-        """Evaluate; `near` is a point whose modes are a good start."""
+    def at(
+        self,
+        x: Array,
+        near: LaplacePoint | None = None,
+        *,
+        v: Sequence[Array] | None = None,
+        settle: bool = True,
+    ) -> LaplacePoint:
+        """Evaluate; `near` is a point whose modes are a good start, or v is one.
+
+        Without `settle` the modes are those that `near` predicts: their error, and that of the
+        gradient, is of second order in the distance.
+        """
         theta, beta, phi = self.split(x)
         with np.errstate(all="ignore"):
             lams = self.covariances.factors(theta)
-            start: Sequence[Array] | None = None
             if near is not None and near.modes.found:
-                start = near.predicted(x)
-            modes = find_modes(self.table, self.family, lams, beta, phi, start)
+                v = near.predicted(x)
+            modes = find_modes(self.table, self.family, lams, beta, phi, v, settle=settle)
         self.n_evaluations += 1
         self.n_steps += modes.steps
         return self.point(x, modes)

@@ -95,11 +95,11 @@ class _Search:
 
     def start(self, v: Sequence[Array] | None) -> _State:
         """A start where h is finite, if there is one."""
-        zero = [np.zeros((term.n_levels, term.k)) for term in self.table.terms]
-        if v is None:
-            return _State(self, zero)
-        given = _State(self, v)
-        return given if np.isfinite(given.h) else _State(self, zero)
+        if v is not None:
+            given = _State(self, v)
+            if np.isfinite(given.h):
+                return given
+        return _State(self, [np.zeros((term.n_levels, term.k)) for term in self.table.terms])
 
     def factor(self, state: _State, w: Array) -> tuple[Factor, bool]:
         """The factor, and whether its weights are the observed ones."""
@@ -149,6 +149,8 @@ def find_modes(
     beta: Array,
     phi: Array,
     v: Sequence[Array] | None = None,
+    *,
+    settle: bool = True,
 ) -> Modes:
     """Iterate to the mode.
 
@@ -158,11 +160,13 @@ def find_modes(
         Of the table's X.
     v : sequence of (J, k) arrays, optional
         Where to start; by default at zero.
+    settle : bool
+        Otherwise there is no step: the start is taken for the mode.
     """
     with np.errstate(all="ignore"):
         constant = float(family.constants(phi).sum())
         search = _Search(table, family, lams, table.offset + table.x @ beta, phi, constant)
-        state, last, n_steps = search.start(v), False, 0
+        state, last, n_steps = search.start(v), not settle, 0
         while True:
             g, w = state.g, state.w
             usable = np.isfinite(state.h) and bool(np.isfinite(w).all())

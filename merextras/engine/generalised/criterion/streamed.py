@@ -129,9 +129,9 @@ class _Search:
         return None
 
 
-def streamed_modes(search: _Search, v: Sequence[Array] | None) -> StreamedModes:
+def streamed_modes(search: _Search, v: Sequence[Array] | None, *, settle: bool) -> StreamedModes:
     """Iterate to the mode, a pass for each step and one at the start; see `modes.find_modes`."""
-    state, last, n_steps = search.start(v), False, 0
+    state, last, n_steps = search.start(v), not settle, 0
     while True:
         factor, observed, usable = search.factor(state)
         if last or not usable or n_steps == MOST_STEPS:
@@ -225,17 +225,21 @@ class StreamedPoint(LaplacePoint):
     def predicted(self, x: Array) -> tuple[Array, ...]:
         """The v of the modes at nearby parameters, to first order in the change."""
         criterion, modes = self.criterion, self.modes
-        theta, beta, _ = criterion.split(x)
+        theta, beta, phi = criterion.split(x)
+        _, beta_here, phi_here = criterion.split(self.x)
         lams = criterion.covariances.factors(theta)
         moved = [
             v @ (new @ new.T - old @ old.T)
             for v, new, old in zip(modes.v, lams, modes.lams, strict=True)
         ]
-        shift = beta - criterion.split(self.x)[1]
+        shift = beta - beta_here
         change = product(modes.factor.system, moved)
         if np.any(shift):
             pairs = zip(change, self.slopes.z_wx, strict=True)
             change = tuple(part + (wx @ shift)[:, :, None] for part, wx in pairs)
+        if np.any(phi != phi_here):
+            by_phi = zip(change, self.slopes.z_by_phi, strict=True)
+            change = tuple(part - (phi - phi_here) * by for part, by in by_phi)
         reduced = columns.reduce(modes.factor, change, np.zeros((1, 1)))
         found = columns.projected(modes.factor, reduced, columns.modes(modes.factor, reduced))
         return tuple(v - part[:, :, 0] for v, part in zip(modes.v, found, strict=True))
@@ -253,15 +257,22 @@ class StreamedLaplace(Laplace):
 
     table: StreamedTable
 
-    def at(self, x: Array, near: LaplacePoint | None = None) -> StreamedPoint:
-        """Evaluate; `near` is a point whose modes are a good start."""
+    def at(
+        self,
+        x: Array,
+        near: LaplacePoint | None = None,
+        *,
+        v: Sequence[Array] | None = None,
+        settle: bool = True,
+    ) -> StreamedPoint:
+        """Evaluate; see `Laplace.at`."""
         theta, beta, phi = self.split(x)
         with np.errstate(all="ignore"):
             lams = self.covariances.factors(theta)
-            start: Sequence[Array] | None = None
             if near is not None and near.modes.found:
-                start = near.predicted(x)
-            modes = streamed_modes(_Search(self.table, self.family, lams, beta, phi), start)
+                v = near.predicted(x)
+            search = _Search(self.table, self.family, lams, beta, phi)
+            modes = streamed_modes(search, v, settle=settle)
         self.n_evaluations += 1
         self.n_steps += modes.steps
         return self.point(x, modes)

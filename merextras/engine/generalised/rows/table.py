@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from functools import cached_property
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -227,15 +228,33 @@ class Table:
 
     def to_terms(self, r: Array) -> tuple[Array, ...]:
         """``Z'r`` by terms, (J, k, 1)."""
-        return tuple(_to_term(term, r) for term in self.terms)
+        return self.products(r[None])
+
+    def products(self, columns: Array) -> tuple[Array, ...]:
+        """``Z'A`` by terms, (J, k, m), of m columns A that are the rows of `columns`, (m, n)."""
+        return tuple(
+            _products(term, by_effect, columns)
+            for term, by_effect in zip(self.terms, self._by_effect, strict=True)
+        )
+
+    @cached_property
+    def _by_effect(self) -> list[Array]:
+        """The covariates of the terms with those of an effect side by side, (k, n) each."""
+        return [np.ascontiguousarray(term.values.T) for term in self.terms]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what is made on demand."""
+        return {name: value for name, value in vars(self).items() if name != "_by_effect"}
 
     def rows(self, b: Sequence[Array]) -> Array:
         """``Z b`` of effects by terms, (J, k): (n,)."""
-        out = np.zeros(self.n)
-        for term, part in zip(self.terms, b, strict=True):
-            for a, column in enumerate(term.values.T):
-                out += column * np.take(part[:, a], term.codes)
-        return out
+        out = None
+        for term, by_effect, part in zip(self.terms, self._by_effect, b, strict=True):
+            for column, effect in zip(by_effect, part.T, strict=True):
+                more = np.take(effect, term.codes)
+                more *= column
+                out = more if out is None else np.add(out, more, out=out)
+        return np.zeros(self.n) if out is None else out
 
     def solved(self, factor: Factor, r: Array) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
         """``G Z'V^-1 a`` and ``Z'V^-1 a`` by terms, (J, k), of a column with ``Z'Wa = Z'r``."""
@@ -305,8 +324,9 @@ def _nested_sum(inner: TermRows, outer: TermRows) -> _Sum:
     return _Sum.of(places, products, inner.n_levels * size)
 
 
-def _to_term(term: TermRows, r: Array) -> Array:
-    out = np.empty((term.n_levels, term.k, 1))
-    for a in range(term.k):
-        out[:, a, 0] = np.bincount(term.codes, term.values[:, a] * r, minlength=term.n_levels)
+def _products(term: TermRows, by_effect: Array, columns: Array) -> Array:
+    out = np.empty((term.n_levels, len(by_effect), len(columns)))
+    for a, values in enumerate(by_effect):
+        for m, column in enumerate(columns):
+            out[:, a, m] = np.bincount(term.codes, values * column, term.n_levels)
     return out

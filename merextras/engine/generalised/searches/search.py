@@ -24,7 +24,7 @@ from merextras.engine.kernels.blocks import Array, BoolArray
 from merextras.engine.optimum import line
 
 # Step of one-sided differences for a Hessian, and the largest parts of a step that are believed.
-_ROUGH = 1e-3
+_ROUGH = 1e-4
 HALF, FAR = 0.5, 2.0
 # Steps in a row after which the decrement has not fallen to this share: the Hessian is a poor one.
 SLOW, PATIENCE = 0.3, 3
@@ -34,11 +34,11 @@ AGAIN, FOUND = 1e-13, 1e-8
 NEAR_ZERO, NEAR_BOUNDARY = 1e-4, 1e-3
 # A decrement after which the search goes on with a Hessian of its last point, and relative standard
 # deviations that may be on their way to zero, which take the search to its end without one.
-_CLOSE, _SMALL = 1e-9, 0.03
+_CLOSE, _SMALL = 1e-5, 0.03
 # The decrement at which one of several searches is compared with the others.
 _NEAR_END = 1e-3
 # Steps with the last point's Hessian.
-_LAST_STEPS = 3
+_LAST_STEPS = 6
 # A least eigenvalue of a scaled Hessian that needs no other look.
 _CLEAR = 0.02
 # A logarithm of a size from which on a negative binomial is Poisson, and where it is put then.
@@ -54,14 +54,11 @@ class GlmmControl:
     tolerance : float
         On the decrement ``g'H^-1 g``, four times the log-likelihood that is still to gain.
     max_iterations, max_restarts : int
-    polished : bool
-        Whether the last steps are left to a Hessian of the end.
     """
 
     tolerance: float = 1e-12
     max_iterations: int = 200
     max_restarts: int = 5
-    polished: bool = True
 
 
 @dataclass(frozen=True)
@@ -81,8 +78,8 @@ class Again:
 class _Search:
     """The state of one search."""
 
-    def __init__(self, criterion: Laplace, control: GlmmControl) -> None:
-        self.criterion, self.control = criterion, control
+    def __init__(self, criterion: Laplace, control: GlmmControl, close: float = 0.0) -> None:
+        self.criterion, self.control, self.close = criterion, control, close
         self.free = np.ones(criterion.m, dtype=bool)
         n = criterion.covariances.n
         self.beta = slice(n, n + criterion.table.p)
@@ -97,7 +94,7 @@ class _Search:
         for i in [i for i in range(m) if not self.beta.start <= i < self.beta.stop]:
             x = point.x.copy()
             x[i] += _ROUGH * max(0.3, abs(x[i]))
-            beside = self.criterion.at(x, point)
+            beside = self.criterion.at(x, point, settle=False)
             if np.isfinite(beside.deviance()):
                 row = (beside.gradient() - gradient) / (x[i] - point.x[i])
                 if np.isfinite(row).all():
@@ -145,7 +142,7 @@ class _Search:
 
     def _is_enough(self, point: LaplacePoint, decrement: float) -> bool:
         """Whether to stop here, or to go on with a Hessian of this point."""
-        if decrement <= self.control.tolerance or decrement > _CLOSE or not self.control.polished:
+        if decrement <= self.control.tolerance or decrement > self.close:
             return decrement <= self.control.tolerance
         criterion = self.criterion
         theta = point.x[None, self.theta]
@@ -278,7 +275,7 @@ def optimise(
     From several points the search goes on where the best of them leads.
     """
     control = GlmmControl() if control is None else control
-    search = _Search(criterion, control)
+    search = _Search(criterion, control, _CLOSE)
     begin = starts(criterion) if x is None else x
     point = criterion.at(begin) if isinstance(begin, np.ndarray) else _best(search, begin)
     if not np.isfinite(point.deviance()):
@@ -307,7 +304,7 @@ def reoptimise(criterion: Laplace, x: Array, hessian: Array | None) -> Again:
 
     Without the information matrix, which takes most of a small fit: for many responses.
     """
-    search = _Search(criterion, GlmmControl(tolerance=AGAIN, polished=False))
+    search = _Search(criterion, GlmmControl(tolerance=AGAIN))
     point = criterion.at(x)
     if not np.isfinite(point.deviance()):
         point, hessian = _best(search, starts(criterion)), None

@@ -1,13 +1,14 @@
 """Starting values by rounds of penalised quasi-likelihood.
 
 Each round takes the linear mixed model of the working response ``eta + g / w`` with weights w
-(Breslow & Clayton 1993, J. Am. Stat. Assoc. 88), the first with variances by the method of moments,
-the second near its optimum: a start, not an estimate.
+(Breslow & Clayton 1993, J. Am. Stat. Assoc. 88) and makes one Newton step of its variances, the
+first from those by the method of moments: a start, not an estimate.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import TypeAlias
 
 import numpy as np
 import scipy.linalg as la
@@ -15,21 +16,27 @@ import scipy.linalg as la
 from merextras.engine.elimination.plan import prepare
 from merextras.engine.generalised.criterion.laplace import Laplace, LaplacePoint
 from merextras.engine.generalised.families.family import Family
+from merextras.engine.generalised.rows.table import Table
 from merextras.engine.kernels.blocks import Array
 from merextras.engine.optimum.criterion import Criterion
 from merextras.engine.optimum.newton import improved
 from merextras.engine.optimum.start import moments
+from merextras.engine.products.basis import Basis
 from merextras.engine.products.crossprod import CrossProducts
+from merextras.engine.products.effects import EffectBasis
 from merextras.engine.solution.pls import Solution
+
+#: Parameters, and the v of the modes there if it is known.
+Start: TypeAlias = tuple[Array, tuple[Array, ...] | None]
 
 # A change of eta after which a round is the last.
 _CLOSE = 0.05
 # A weight that is not divided by, relative to their mean, and a step of eta that is believed.
 _LEAST, _LONGEST = 1e-6, 5.0
 # Relative standard deviations that a search starts from at least, and those of a plain start.
-INSIDE, PLAIN = 0.1, (0.5, 0.1)
-# Decrement and steps of the second round.
-_TOLERANCE, _STEPS = 1e-3, 8
+INSIDE, PLAIN = 0.05, (0.5, 0.1)
+# Rounds; decrement and steps of each.
+ROUNDS, _TOLERANCE, _STEPS = 2, 1e-3, 1
 
 
 def starts(criterion: Laplace) -> list[LaplacePoint]:
@@ -41,19 +48,19 @@ def starts(criterion: Laplace) -> list[LaplacePoint]:
     return usable(criterion, _candidates(criterion))
 
 
-def usable(criterion: Laplace, candidates: Iterable[Array]) -> list[LaplacePoint]:
+def usable(criterion: Laplace, candidates: Iterable[Start]) -> list[LaplacePoint]:
     """The first of the candidates at which the criterion exists, or all that do, as in `starts`."""
     found: list[LaplacePoint] = []
     nowhere: list[LaplacePoint] = []
-    for x in candidates:
-        point = criterion.at(x)
+    for x, v in candidates:
+        point = criterion.at(x, v=v)
         (found if np.isfinite(point.deviance()) else nowhere).append(point)
         if found and criterion.family.concave:
             break
     return found or nowhere[-1:]
 
 
-def _candidates(criterion: Laplace) -> Iterator[Array]:
+def _candidates(criterion: Laplace) -> Iterator[Start]:
     # Linear models know nothing of levels that stand for several.
     found = _quasi(criterion) if criterion.table.copies is None else None
     if found is not None:
@@ -65,36 +72,50 @@ def _candidates(criterion: Laplace) -> Iterator[Array]:
         for size in PLAIN:
             theta = cov.from_covariances([size**2 * np.eye(k) for k in cov.ks])
             phi = family.phi_of(0.5, table.offset + target, table.counts)
-            yield np.concatenate([theta, table.x.T @ (table.counts * target), phi])
+            yield np.concatenate([theta, table.x.T @ (table.counts * target), phi]), None
 
 
-def _quasi(criterion: Laplace) -> Array | None:
-    """The parameters after two rounds; None where one fails."""
+def _quasi(criterion: Laplace) -> Start | None:
+    """The parameters and modes after two rounds; None where one fails."""
     family, table, cov = criterion.family, criterion.table, criterion.covariances
-    eta, x = family.guess(), None
+    eta, theta = family.guess(), None
+    start: Start | None = None
     phi = np.zeros(family.n_phi)
-    # A single variance is as near by its moments.
-    for searched in (False, cov.n > 1):
+    for _ in range(ROUNDS):
         worked = working_response(family, eta, table.offset, phi)
         if worked is None:
             break
         response, w = worked
-        cp = CrossProducts.from_rows(table.x, response, table.terms, w)
         try:
-            linear = Criterion(prepare(cp, table.template.plan), cov, reml=False)
-            found = linear_fit(linear, moments(cp, cov), searched)
+            cp = _products(table, response, w)
+            system = prepare(cp, table.template.plan)
+            linear = Criterion(system, cov, reml=False, by_levels=False)
+            found = linear_fit(linear, moments(cp, cov) if theta is None else theta)
         except (la.LinAlgError, ValueError):
             break
         if found is None:
             break
         solution, theta = found
-        theta = cov.inside(theta * np.sqrt(solution.sigma2), INSIDE)
+        scaled = cov.inside(theta * np.sqrt(solution.sigma2), INSIDE)
         before, eta = eta, table.offset + table.x @ solution.beta + table.rows(solution.b)
         phi_then = family.phi_of(solution.sigma2, eta, table.counts)
-        x = np.concatenate([theta, solution.beta, phi_then])
+        x = np.concatenate([scaled, solution.beta, phi_then])
+        start = x, tuple(part / solution.sigma2 for part in solution.scores)
         if float(np.max(np.abs(eta - before))) < _CLOSE:
             break
-    return x
+    return start
+
+
+def _products(table: Table, response: Array, w: Array) -> CrossProducts:
+    """Cross-products of a round, of the residuals of least squares, in the table's coordinates.
+
+    Those do for any weights: of a start no last digit is asked.
+    """
+    wx = w[:, None] * table.x
+    fitted = np.linalg.solve(table.x.T @ wx, wx.T @ response).astype(float, copy=False)
+    free = [EffectBasis.identity(term.k, term.freedom) for term in table.terms]
+    basis = Basis(np.eye(table.p), fitted, tuple(free))
+    return CrossProducts.from_rows(table.x, response, table.terms, w, basis)
 
 
 def working_response(
@@ -113,13 +134,9 @@ def working_response(
     return eta - offset + np.clip(g / w, -_LONGEST, _LONGEST), w
 
 
-def linear_fit(
-    linear: Criterion, theta: Array, searched: bool
-) -> tuple[Solution, Array] | None:  # fmt: skip
-    """The linear model at this theta or nearer to its optimum, with theta."""
-    found: tuple[Solution, Array] | None = linear.at(theta).solution, theta
-    if searched:
-        found = improved(linear, theta, tolerance=_TOLERANCE, steps=_STEPS)
+def linear_fit(linear: Criterion, theta: Array) -> tuple[Solution, Array] | None:
+    """The linear model nearer to its optimum than at this theta, with theta."""
+    found = improved(linear, theta, tolerance=_TOLERANCE, steps=_STEPS)
     if found is None or not found[0].sigma2 > 0.0 or not np.isfinite(found[0].beta).all():
         return None
     return found

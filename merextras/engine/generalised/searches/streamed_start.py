@@ -13,6 +13,8 @@ from merextras.engine.generalised.criterion.streamed import StreamedLaplace
 from merextras.engine.generalised.searches.start import (
     INSIDE,
     PLAIN,
+    ROUNDS,
+    Start,
     linear_fit,
     usable,
     working_response,
@@ -31,7 +33,7 @@ def streamed_starts(criterion: StreamedLaplace) -> list[LaplacePoint]:
     return usable(criterion, _candidates(criterion))
 
 
-def _candidates(criterion: StreamedLaplace) -> Iterator[Array]:
+def _candidates(criterion: StreamedLaplace) -> Iterator[Start]:
     found = _quasi(criterion)
     if found is not None:
         yield found
@@ -52,29 +54,32 @@ def _candidates(criterion: StreamedLaplace) -> Iterator[Array]:
     for beta, phi in ((guess, near), (mean * ones, far)):
         for size in PLAIN:
             theta = cov.from_covariances([size**2 * np.eye(k) for k in cov.ks])
-            yield np.concatenate([theta, beta, phi])
+            yield np.concatenate([theta, beta, phi]), None
 
 
-def _quasi(criterion: StreamedLaplace) -> Array | None:
-    """The parameters after two rounds; None where one fails."""
+def _quasi(criterion: StreamedLaplace) -> Start | None:
+    """The parameters and modes after two rounds; None where one fails."""
     table, cov = criterion.table, criterion.covariances
-    x, solution = None, None
-    for searched in (False, cov.n > 1):
+    theta, solution = None, None
+    start: Start | None = None
+    for _ in range(ROUNDS):
         worked = _working(criterion, solution)
         if worked is None:
             break
         cp, phi = worked
         try:
-            linear = Criterion(prepare(cp, table.template.plan), cov, reml=False)
-            found = linear_fit(linear, moments(cp, cov), searched)
+            system = prepare(cp, table.template.plan)
+            linear = Criterion(system, cov, reml=False, by_levels=False)
+            found = linear_fit(linear, moments(cp, cov) if theta is None else theta)
         except (la.LinAlgError, ValueError):
             break
         if found is None:
             break
         solution, theta = found
-        theta = cov.inside(theta * np.sqrt(solution.sigma2), INSIDE)
-        x = np.concatenate([theta, solution.beta, phi])
-    return x
+        scaled = cov.inside(theta * np.sqrt(solution.sigma2), INSIDE)
+        v = tuple(part / solution.sigma2 for part in solution.scores)
+        start = np.concatenate([scaled, solution.beta, phi]), v
+    return start
 
 
 def _working(

@@ -82,9 +82,10 @@ def test_slope_at_zero_variance_is_one_sided(family):
     np.testing.assert_allclose(2.0 * changes[0] - changes[1], d, rtol=1e-4)
 
 
+@pytest.mark.parametrize("family", ["poisson", "gamma log", "negative binomial"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_predicted_modes_are_right_to_first_order(kind):
-    case = Case("poisson", kind, seed=5)
+def test_predicted_modes_are_right_to_first_order(kind, family):
+    case = Case(family, kind, seed=5)
     point = case.criterion.at(case.vector)
     move = np.random.default_rng(0).normal(size=len(case.vector))
     errors = []
@@ -94,6 +95,21 @@ def test_predicted_modes_are_right_to_first_order(kind):
         pairs = zip(point.predicted(x), true.v, strict=True)
         errors.append(max(float(np.abs(a - b).max()) for a, b in pairs))
     assert errors[1] < 0.02 * errors[0]
+
+
+@pytest.mark.parametrize("family", ["logit", "gamma log"])
+def test_gradient_at_predicted_modes_is_right_to_first_order(family):
+    case = Case(family, "slope", seed=5)
+    point = case.criterion.at(case.vector)
+    move = np.random.default_rng(0).normal(size=len(case.vector))
+    errors = []
+    for size in (1e-2, 1e-3):
+        x = case.vector + size * move
+        beside = case.criterion.at(x, point, settle=False)
+        assert beside.modes.steps == 0
+        assert beside.modes.found
+        errors.append(np.abs(beside.gradient() - case.criterion.at(x).gradient()).max())
+    assert 0.0 < errors[1] < 0.02 * errors[0]
 
 
 def test_evaluations_and_steps_are_counted():

@@ -10,8 +10,8 @@ import merextras as mx
 from merextras.engine.generalised.searches.search import optimise
 from merextras.engine.generalised.searches.start import starts
 
-#: One start alone ended 700, 0.01 and 440 above the best, and said that it had converged.
-SEEDS = (29, 57, 89)
+#: The first start alone ends 13, 0.1 and 450 above the best, another one 0.2, and all converge.
+SEEDS = (19, 57, 89, 9)
 
 
 def fit(seed):

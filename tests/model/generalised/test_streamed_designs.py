@@ -19,8 +19,6 @@ from merextras.model.generalised.chunks.kept_cells import KeptCells
 FEW = 10
 #: Parts that a whole search may read in a test.
 MOST_PARTS = 50
-#: Of two ends rounding chooses one: the search reads every time, in whatever time.
-TWO_ENDS = {9}
 
 
 @pytest.fixture
@@ -57,7 +55,7 @@ def compare(seed, read_again):
     data = data.assign(g=[f"group {v}" for v in data["g"]]) if seed % 2 else data
     whole, size = fitted(formula, data, family), int(rng.choice([7, 31, 100]))
     steps = 1 if isinstance(whole, MerextrasError) else whole.optimum.n_evaluations
-    short = steps * len(data) / size <= MOST_PARTS or seed in TWO_ENDS
+    short = steps * len(data) / size <= MOST_PARTS
     with read_again() if short else contextlib.nullcontext():
         parts = fitted(formula, data, family, chunk_size=size)
     if isinstance(whole, MerextrasError) or isinstance(parts, MerextrasError):

@@ -92,8 +92,8 @@ def test_a_wide_x_is_warned_of_before_it_is_made(monkeypatch):
         lmer(formula, data)
     monkeypatch.setattr(room, "available_memory", lambda: 2e7)
     told = (
-        "40000 rows of 31 columns of the fixed part and 1 of random effects of 50 levels, .* 0.026 GB "
-        "more memory, of which 0.02 GB are free. With chunk_size"
+        "40000 rows of 31 columns of the fixed part and 1 of random effects of 50 levels, .* "
+        "0.026 GB more memory, of which 0.02 GB are free. With chunk_size"
     )
     with pytest.warns(LargeModelWarning, match=told), pytest.raises(MadeError):
         lmer(formula, data)

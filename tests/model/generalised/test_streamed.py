@@ -330,11 +330,11 @@ def test_several_sets_of_cells(monkeypatch):
 
 def test_what_fills_memory_is_said(monkeypatch):
     monkeypatch.setattr(size, "ALWAYS", 0.0)
-    monkeypatch.setattr(size, "available_memory", lambda: 6e5)
+    monkeypatch.setattr(size, "available_memory", lambda: 3e5)
     with pytest.warns(LargeModelWarning, match=r"0\.00\d+ GB more.*With chunk_size=") as said:
         mx.glmer("count ~ x + (1 | g)", data(), "poisson")
     assert said[0].filename == __file__
     monkeypatch.setattr(size, "available_memory", lambda: 4e3)
-    with pytest.warns(LargeModelWarning, match=r"more memory, of which 4e-06 GB are free$") as said:
+    with pytest.warns(LargeModelWarning, match=r"of which 4e-06 GB are free, .*levels of") as said:
         mx.glmer("count ~ x + (1 | g)", data(), "poisson", chunk_size=300)
     assert said[0].filename == __file__

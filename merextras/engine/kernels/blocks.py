@@ -33,7 +33,7 @@ def cholesky(blocks: Array) -> Array:
     if k > _LOOP_LIMIT:
         return _lapack_cholesky(blocks)
     with np.errstate(invalid="ignore", divide="ignore"):
-        if k == 1:
+        if k <= 1:
             return np.asarray(np.sqrt(blocks))
         low = np.zeros_like(blocks)
         low[:, 0, 0] = np.sqrt(blocks[:, 0, 0])
@@ -68,7 +68,8 @@ def solve_lower(low: Array, rhs: Array) -> Array:
     if k == 1:
         return np.asarray(rhs / low)
     out = np.empty(np.broadcast_shapes(rhs.shape, (low.shape[0], 1, 1)))
-    out[:, 0, :] = rhs[:, 0, :] / low[:, 0, 0, None]
+    if k:
+        out[:, 0, :] = rhs[:, 0, :] / low[:, 0, 0, None]
     for i in range(1, k):
         acc = rhs[:, i, :] - np.einsum("ji,jim->jm", low[:, i, :i], out[:, :i, :])
         out[:, i, :] = acc / low[:, i, i, None]
@@ -86,7 +87,8 @@ def solve_upper(low: Array, rhs: Array) -> Array:
     if k == 1:
         return np.asarray(rhs / low)
     out = np.empty(np.broadcast_shapes(rhs.shape, (low.shape[0], 1, 1)))
-    out[:, -1, :] = rhs[:, -1, :] / low[:, -1, -1, None]
+    if k:
+        out[:, -1, :] = rhs[:, -1, :] / low[:, -1, -1, None]
     for i in range(k - 2, -1, -1):
         acc = rhs[:, i, :] - np.einsum("ji,jim->jm", low[:, i + 1 :, i], out[:, i + 1 :, :])
         out[:, i, :] = acc / low[:, i, i, None]
@@ -96,7 +98,7 @@ def solve_upper(low: Array, rhs: Array) -> Array:
 def inverse(blocks: Array) -> Array:
     """Inverses of general ``(J, k, k)`` blocks; closed forms for k = 1 and 2."""
     k = blocks.shape[-1]
-    if k == 1:
+    if k <= 1:
         return 1.0 / blocks
     if k > 2:
         return np.asarray(np.linalg.inv(blocks))

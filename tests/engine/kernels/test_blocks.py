@@ -110,3 +110,10 @@ def test_eigenvalues_of_one_matrix_and_of_many(rng, k, m):
 def test_products_by_level(rng, inner, columns, levels):
     left, right = rng.normal(size=(levels, 3, inner)), rng.normal(size=(6, inner, columns))
     close(blocks.times(left, right), left @ right, ORACLE)
+
+
+@pytest.mark.parametrize("m", [0, 2])
+def test_blocks_without_rows(m):
+    none, rhs = np.empty((3, 0, 0)), np.empty((3, 0, m))
+    assert blocks.cholesky(none).shape == blocks.inverse(none).shape == (3, 0, 0)
+    assert blocks.solve_lower(none, rhs).shape == blocks.solve_upper(none, rhs).shape == (3, 0, m)

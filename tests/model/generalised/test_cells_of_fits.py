@@ -80,7 +80,7 @@ def test_levels(pair):
         assert found.index.equals(expected.index)
         np.testing.assert_allclose(found, expected, atol=1e-6)
     for t in range(len(m.design.terms)):
-        pair_of = (model.posterior.conditional(t) for model in pair)
+        pair_of = (model.working.conditional(t) for model in pair)
         np.testing.assert_allclose(*pair_of, rtol=1e-6, atol=1e-9)
 
 

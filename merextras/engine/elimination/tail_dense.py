@@ -88,7 +88,8 @@ class DenseTail:
 
     def whole(self) -> sp.csc_array:
         """Z_tail'WZ_tail."""
-        low = sp.csc_array(sp.tril(self.matrix))
+        given = self.matrix
+        low = sp.csc_array(np.tril(given) if isinstance(given, np.ndarray) else sp.tril(given))
         return sp.csc_array(low + sp.tril(low, -1).T)
 
     def places(self, rows: IntArray, cols: IntArray) -> IntArray:

@@ -338,3 +338,4 @@ def test_what_fills_memory_is_said(monkeypatch):
     with pytest.warns(LargeModelWarning, match=r"of which 4e-06 GB are free, .*levels of") as said:
         mx.glmer("count ~ x + (1 | g)", data(), "poisson", chunk_size=300)
     assert said[0].filename == __file__
+    assert "With chunk_size" not in str(said[0].message)

@@ -44,7 +44,7 @@ def fitted(formula, data, family, **given):
 
 
 def compare(seed, read_again):
-    """The same criterion and gradient at the same parameters, and no worse an optimum.
+    """The same criterion and gradient at the same parameters, and the same optimum.
 
     A short search reads the rows for each of its steps; a long one has them from its first pass, as
     where a table is small, and then its criterion reads them again.
@@ -66,7 +66,8 @@ def compare(seed, read_again):
     assert (whole.nobs(), whole.n_dropped) == (parts.nobs(), parts.n_dropped)
     with read_again():
         same_criterion(parts.laplace.criterion, whole.laplace)
-    if whole.optimum.converged and parts.optimum.converged:
+    # What is not concave may have several optima, and several modes at one of them.
+    if whole.optimum.converged and parts.optimum.converged and whole.engine_family.concave:
         gap = abs(whole.deviance() - parts.deviance())
         assert gap <= 1e-8 * max(1.0, abs(whole.deviance())) + whole.laplace.noise
 

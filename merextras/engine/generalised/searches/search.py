@@ -41,8 +41,9 @@ _NEAR_END = 1e-3
 _LAST_STEPS = 6
 # A least eigenvalue of a scaled Hessian that needs no other look.
 _CLEAR = 0.02
-# A logarithm of a size from which on a negative binomial is Poisson, and where it is put then.
-_POISSON, _AT_POISSON = 16.0, 18.0
+# A logarithm of a size from which on a negative binomial is Poisson, where it is put then, and one
+# that may be on its way there.
+_POISSON, _AT_POISSON, _BIG = 16.0, 18.0, 5.0
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,8 @@ class _Search:
             return decrement <= self.control.tolerance
         criterion = self.criterion
         theta = point.x[None, self.theta]
-        return not criterion.covariances.near_zero(theta, criterion.sizes, _SMALL).any()
+        on_its_way = criterion.covariances.near_zero(theta, criterion.sizes, _SMALL).any()
+        return not (on_its_way or (self._has_size() and point.x[-1] > _BIG))
 
     def polish(self, point: LaplacePoint, hessian: Array, moving: BoolArray) -> LaplacePoint:
         """Newton's steps with a Hessian of a point that is all but optimal."""
@@ -180,8 +182,11 @@ class _Search:
 
     def _size_is_infinite(self, x: Array) -> bool:
         """Whether a negative binomial's size is so large that it is a Poisson distribution."""
-        has = self.criterion.family.n_phi == 1 and self.criterion.family.has_limit
-        return has and bool(self.free[-1]) and is_infinite_size(float(x[-1]))
+        return self._has_size() and is_infinite_size(float(x[-1]))
+
+    def _has_size(self) -> bool:
+        family = self.criterion.family
+        return family.n_phi == 1 and family.has_limit and bool(self.free[-1])
 
     def _as_poisson(self, point: LaplacePoint) -> LaplacePoint:
         self.free[-1] = False

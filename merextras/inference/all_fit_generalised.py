@@ -33,7 +33,7 @@ def work(
 ) -> list[Any]:
     """Delayed fits by our own method from several starts, then by scipy's from the first."""
     criterion = model.laplace.criterion.of(model.engine_family)
-    first, n = starts(criterion)[0].x, criterion.covariances.n
+    first, n = next(starts(criterion)).x, criterion.covariances.n
     begins = {"newton, from quasi-likelihood": first}
     unit = criterion.covariances.from_covariances([np.eye(k) for k in criterion.covariances.ks])
     begins["newton, from the identity"] = np.concatenate([unit, first[n:]])

@@ -18,6 +18,13 @@ import numpy as np
 
 from merextras.engine.kernels.blocks import Array
 from merextras.engine.optimum import line, rays, restarts
+from merextras.engine.optimum.boundary import (
+    NEAR_BOUNDARY,
+    Evaluations,
+    off_the_boundary,
+    snapped_to_zero,
+    step_inside,
+)
 from merextras.engine.optimum.criterion import Criterion, Point
 from merextras.engine.optimum.step import newton_steps
 from merextras.engine.optimum.summary import Control, Iteration, OptSummary
@@ -28,21 +35,14 @@ from merextras.engine.optimum.unbounded import (
     is_unsettled,
     outgrown,
     relative_size,
-    relative_sizes,
 )
 from merextras.engine.solution.pls import Solution
 
-# Relative standard deviations below this are tried at exactly zero.
-NEAR_ZERO = 1e-4
-# Below this the search may have stopped at zero's own stationary point, which need not be optimal.
-NEAR_BOUNDARY = 1e-3
 # Steps in a row after which the decrement has not fallen to this share: the Hessian is a poor one.
 SLOW, PATIENCE = 0.3, 3
 # Share of the tolerance for several effects whose levels are summed up: estimates to ten digits.
 # Not where what is left falls faster and faster: then the last step has brought more than it says.
 _QUICK = 1e-2
-# A decrease of the deviance that counts as one, relative to its size: some hundred roundings.
-NOISE = 1e-13
 # An eigenvalue of the Hessian that may be zero but for rounding, relative to the largest.
 FLAT = 1e-5
 # Searches that only foresee where they would end: their decrement and iterations.
@@ -62,30 +62,13 @@ class _End:
     log: tuple[Iteration, ...]
 
 
-class _Search:
+class _Search(Evaluations):
     """The state of one minimisation: where it is, what it cost, its log."""
 
     def __init__(self, criterion: Criterion, control: Control) -> None:
-        self.criterion, self.control = criterion, control
-        self.parameters = criterion.parameters
-        self.n_evaluations, self.flatness = 0, 1.0
-        self.last: tuple[Point, float] | None = None
+        super().__init__(criterion)
+        self.control, self.flatness = control, 1.0
         self.log: list[Iteration] = []
-
-    def at(self, theta: Array) -> tuple[Point, float]:
-        """The point and the deviance at a theta; the last one asked for is kept."""
-        if self.last is not None and bool((self.last[0].theta == theta).all()):
-            return self.last
-        self.n_evaluations += 1
-        # A step into numbers too large gives no finite deviance and is rejected for that.
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            point = self.criterion.at(theta.copy())
-            self.last = (point, point.value())
-        return self.last
-
-    def noise(self, deviance: float) -> float:
-        """A change of the deviance that rounding can make."""
-        return NOISE * (abs(deviance) + self.criterion.system.cp.n)
 
     def lost_digits(self, end: _End, solution: Solution) -> bool:
         """Whether the evaluation by levels has lost precision (very large theta)."""
@@ -107,10 +90,6 @@ class _Search:
         """When to stop: later where another iteration costs nothing beside reading the table."""
         quick = self.criterion.is_quick and max(self.criterion.covariances.ks) > 1
         return self.control.tolerance * (_QUICK if quick else 1.0)
-
-    def value(self, theta: Array) -> float:
-        """The deviance at a theta."""
-        return self.at(theta)[1]
 
     def curvature(self, theta: Array, hessian: Array) -> float:
         """The least second derivative in a parameter, in units of its size."""
@@ -176,11 +155,11 @@ class _Search:
     def settle(self, theta: Array) -> tuple[Array, Point, float, float]:
         """Iterate likewise, and put at zero what is nearly there."""
         theta, point, deviance, decrement = self.newton(theta)
-        snapped = _snap_to_zero(self, theta, deviance)
+        snapped = snapped_to_zero(self, theta, deviance)
         if snapped is not None:
             # The others move a little; so may, by rounding, what was put at zero.
             theta, point, deviance, decrement = self.newton(snapped)
-            snapped = _snap_to_zero(self, theta, deviance)
+            snapped = snapped_to_zero(self, theta, deviance)
         if snapped is not None:
             theta, (point, deviance) = snapped, self.at(snapped)
         return theta, point, deviance, decrement
@@ -299,10 +278,10 @@ def _is_doubtful(search: _Search, end: _End) -> bool:
 def _descend(search: _Search, theta: Array) -> _End:
     """Iterate to a stationary point, and on from there while it lies on a boundary for nothing."""
     began = len(search.log)
-    theta, restarts = _leave_boundary(search, theta), 0
+    theta, restarts = off_the_boundary(search, theta), 0
     while True:
         theta, point, deviance, decrement = search.settle(theta)
-        inside = _step_inside(search, point, deviance)
+        inside = step_inside(search, point, deviance)
         if inside is None or restarts == search.control.max_restarts:
             log = tuple(search.log[began:])
             return _End(theta, point, deviance, decrement, inside is None, restarts, log)
@@ -345,61 +324,3 @@ def _still_to_gain(search: _Search, end: _End) -> str:
     known = found.optimal and found.decrement <= 1e-8
     gain = max(end.deviance - found.deviance, search.noise(end.deviance))
     return f"about {gain:.2g}{'' if known else ' or more'}"
-
-
-def _snap_to_zero(search: _Search, theta: Array, deviance: float) -> Array | None:
-    """Return theta with effects of nearly no variance at zero, where the deviance does not mind.
-
-    First all of an effect's row of Lambda, then what the effects before it leave of it, the
-    diagonal element alone.
-    """
-    size = relative_sizes(search.criterion, theta)
-    limit = NEAR_ZERO * max(1.0, float(np.max(size, initial=0.0)))
-    snapped = None
-    if not (size < limit).any():
-        return snapped
-    for where in search.parameters.zero_groups():
-        trial = (theta if snapped is None else snapped).copy()
-        if not np.any(trial[where]) or np.linalg.norm(size[where]) >= limit:
-            continue
-        trial[where] = 0.0
-        if search.at(trial)[1] <= deviance + search.noise(deviance):
-            snapped = trial
-    return snapped
-
-
-def _leave_boundary(search: _Search, theta: Array) -> Array:
-    """Return a start with every variance off zero whose score there is positive.
-
-    Newton steps would keep a zero at zero, and crawl along the ridge that it makes.
-    """
-    if not search.criterion.near_zero(theta, np.finfo(float).tiny):
-        return theta
-    for _ in range(search.criterion.covariances.k):
-        inside = _step_inside(search, *search.at(theta))
-        if inside is None:
-            break
-        theta = inside
-    return theta
-
-
-def _step_inside(search: _Search, point: Point, deviance: float) -> Array | None:
-    """Return a better theta inside, if the point is on the boundary and not optimal there.
-
-    At an optimum D is positive semidefinite in all directions: zero where there is variance (as
-    far as that is free to change as the structure is), not negative where there is none.
-    """
-    if not np.isfinite(deviance):
-        return None
-    sizes = search.criterion.sizes
-    for t, change in point.inward(NEAR_BOUNDARY):
-
-        def trial(size: float, t: int = t, change: Array = change) -> tuple[Array, float]:
-            many = search.parameters.grown(point.theta[None], t, change, size, sizes[t])
-            theta: Array = many[0]
-            return theta, search.at(theta)[1]
-
-        found = line.grown(trial, deviance - 10 * search.noise(deviance))
-        if found is not None:
-            return found
-    return None

@@ -13,14 +13,8 @@ from numpy.typing import NDArray
 
 from merextras.engine.kernels.blocks import Array, IntArray
 from merextras.engine.optimum import line
-from merextras.engine.optimum.newton import (
-    FORESEEN,
-    NEAR_BOUNDARY,
-    NEAR_ZERO,
-    PATIENCE,
-    SHORT,
-    SLOW,
-)
+from merextras.engine.optimum.boundary import NEAR_BOUNDARY, NEAR_ZERO
+from merextras.engine.optimum.newton import FORESEEN, PATIENCE, SHORT, SLOW
 from merextras.engine.optimum.step import newton_steps
 from merextras.engine.optimum.summary import Control
 from merextras.engine.replicates.searched import Replicates, S, differenced

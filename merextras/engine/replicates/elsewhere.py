@@ -9,8 +9,8 @@ import numpy as np
 
 from merextras.engine.kernels.blocks import Array, IntArray
 from merextras.engine.optimum import restarts
+from merextras.engine.optimum.boundary import NEAR_BOUNDARY
 from merextras.engine.optimum.criterion import Criterion
-from merextras.engine.optimum.newton import NEAR_BOUNDARY
 from merextras.engine.optimum.restarts import are_worth_it
 from merextras.engine.optimum.unbounded import LARGE
 from merextras.engine.replicates.fits import ManyFits

@@ -26,8 +26,8 @@ from merextras.engine.elimination import columns
 from merextras.engine.elimination.factor import flat
 from merextras.engine.kernels import blocks, dense
 from merextras.engine.kernels.blocks import Array, BoolArray, IntArray
+from merextras.engine.optimum.boundary import NEAR_BOUNDARY
 from merextras.engine.optimum.criterion import Criterion
-from merextras.engine.optimum.newton import NEAR_BOUNDARY
 from merextras.engine.replicates.problem import Deviances, Point
 from merextras.engine.replicates.responses import Responses
 from merextras.engine.replicates.shared_part import SharedPart

@@ -21,8 +21,8 @@ from merextras.engine.covariance.covariances import Covariances
 from merextras.engine.covariance.priors import Penalty
 from merextras.engine.kernels import blocks
 from merextras.engine.kernels.blocks import Array, IntArray
+from merextras.engine.optimum.boundary import NOISE
 from merextras.engine.optimum.criterion import sizes_of
-from merextras.engine.optimum.newton import NOISE
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.replicates.searched import Replicates, Standing
 

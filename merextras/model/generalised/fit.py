@@ -128,7 +128,7 @@ def fit_response(
     criterion = criterion_of(design, response, request, announce)
     theta = control.start_for(design.covariances.n)
     if theta is not None and x is None:
-        x = starts(criterion)[0].x.copy()
+        x = next(starts(criterion)).x.copy()
         x[: len(theta)] = criterion.own_theta(theta)
     engine = GlmmControl(max(control.tolerance, 1e-14), control.max_iterations)
     optimum = optimise(criterion, x, control=engine)

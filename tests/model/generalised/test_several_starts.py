@@ -7,6 +7,7 @@ import pytest
 from glmer_designs import design
 
 import merextras as mx
+from merextras.engine.generalised.searches import search
 from merextras.engine.generalised.searches.search import optimise
 from merextras.engine.generalised.searches.start import starts
 
@@ -38,13 +39,34 @@ def test_no_other_start_leads_lower(seed):
 @pytest.mark.parametrize("seed", SEEDS)
 def test_one_start_alone_would_end_higher(seed):
     m = fit(seed)
-    points = starts(m.laplace.criterion)
+    points = list(starts(m.laplace.criterion))
     assert len(points) > 1
     alone = [optimise(m.laplace.criterion, [point]).point.deviance() for point in points]
     assert max(alone) > m.deviance() + 1e-3
     assert min(alone) == pytest.approx(m.deviance(), abs=1e-6)
 
 
-def test_a_concave_log_density_has_one_start():
+#: Few rows with a singular optimum, of concave log-densities, which is 10 and 1.5 above another.
+SINGULAR = (62, 194)
+
+
+@pytest.mark.filterwarnings("ignore::merextras.exceptions.MerextrasWarning")
+@pytest.mark.parametrize("seed", SINGULAR)
+def test_a_singular_end_of_few_rows_is_left_for_a_lower_one(seed, monkeypatch):
+    m = fit(seed)
+    monkeypatch.setattr(search, "_FEW", 0)
+    assert fit(seed).deviance() > m.deviance() + 1.0
+    assert m.optimum.converged
+
+
+def test_a_regular_fit_of_a_concave_log_density_has_one_start():
     m = mx.glmer("cbind(incidence, size - incidence) ~ period + (1|herd)", mx.load_dataset("cbpp"))
-    assert len(starts(m.laplace.criterion)) == 1
+    asked = []
+
+    def counted():
+        for point in starts(m.laplace.criterion):
+            asked.append(point)
+            yield point
+
+    optimise(m.laplace.criterion, counted())
+    assert len(asked) == 1

@@ -174,12 +174,19 @@ class LaplacePoint:
             v @ (new @ new.T - old @ old.T)
             for v, new, old in zip(modes.v, lams, modes.lams, strict=True)
         ]
-        shift = criterion.table.x @ (beta - beta_here)
-        r = modes.w * (criterion.table.rows(moved) + shift)
-        if np.any(phi != phi_here):
-            r -= (phi - phi_here) * criterion.family.by_dispersion(modes.eta, phi_here).first
-        change = criterion.table.solved(modes.factor, r)[1]
+        change = self._change_of_modes(moved, beta - beta_here, phi - phi_here)
         return tuple(v - part for v, part in zip(modes.v, change, strict=True))
+
+    def _change_of_modes(
+        self, moved: Sequence[Array], shift: Array, by_phi: Array
+    ) -> Sequence[Array]:
+        """What v loses, by terms, when b moves, beta by `shift` and phi by `by_phi`."""
+        table, family, modes = self.criterion.table, self.criterion.family, self.modes
+        r = modes.w * (table.rows(moved) + table.x @ shift)
+        if np.any(by_phi):
+            phi = self.criterion.split(self.x)[2]
+            r -= by_phi * family.by_dispersion(modes.eta, phi).first
+        return table.solved(modes.factor, r)[1]
 
 
 class Laplace:
@@ -246,10 +253,21 @@ class Laplace:
             lams = self.covariances.factors(theta)
             if near is not None and near.modes.found:
                 v = near.predicted(x)
-            modes = find_modes(self.table, self.family, lams, beta, phi, v, settle=settle)
+            modes = self._modes(lams, beta, phi, v, settle=settle)
         self.n_evaluations += 1
         self.n_steps += modes.steps
         return self.point(x, modes)
+
+    def _modes(
+        self,
+        lams: tuple[Array, ...],
+        beta: Array,
+        phi: Array,
+        v: Sequence[Array] | None,
+        *,
+        settle: bool,
+    ) -> Modes:
+        return find_modes(self.table, self.family, lams, beta, phi, v, settle=settle)
 
     def point(self, x: Array, modes: Modes) -> LaplacePoint:
         """The criterion at parameters whose modes are known."""

@@ -222,27 +222,20 @@ class StreamedPoint(LaplacePoint):
         )  # fmt: skip
         return Solution(factorise(replace(factor.system, cp=made), factor.lams), reml=False)
 
-    def predicted(self, x: Array) -> tuple[Array, ...]:
-        """The v of the modes at nearby parameters, to first order in the change."""
-        criterion, modes = self.criterion, self.modes
-        theta, beta, phi = criterion.split(x)
-        _, beta_here, phi_here = criterion.split(self.x)
-        lams = criterion.covariances.factors(theta)
-        moved = [
-            v @ (new @ new.T - old @ old.T)
-            for v, new, old in zip(modes.v, lams, modes.lams, strict=True)
-        ]
-        shift = beta - beta_here
-        change = product(modes.factor.system, moved)
+    def _change_of_modes(
+        self, moved: Sequence[Array], shift: Array, by_phi: Array
+    ) -> Sequence[Array]:
+        factor = self.modes.factor
+        change = product(factor.system, moved)
         if np.any(shift):
             pairs = zip(change, self.slopes.z_wx, strict=True)
             change = tuple(part + (wx @ shift)[:, :, None] for part, wx in pairs)
-        if np.any(phi != phi_here):
-            by_phi = zip(change, self.slopes.z_by_phi, strict=True)
-            change = tuple(part - (phi - phi_here) * by for part, by in by_phi)
-        reduced = columns.reduce(modes.factor, change, np.zeros((1, 1)))
-        found = columns.projected(modes.factor, reduced, columns.modes(modes.factor, reduced))
-        return tuple(v - part[:, :, 0] for v, part in zip(modes.v, found, strict=True))
+        if np.any(by_phi):
+            pairs = zip(change, self.slopes.z_by_phi, strict=True)
+            change = tuple(part - by_phi * by for part, by in pairs)
+        reduced = columns.reduce(factor, change, np.zeros((1, 1)))
+        found = columns.projected(factor, reduced, columns.modes(factor, reduced))
+        return [part[:, :, 0] for part in found]
 
 
 class StreamedLaplace(Laplace):
@@ -257,25 +250,17 @@ class StreamedLaplace(Laplace):
 
     table: StreamedTable
 
-    def at(
+    def _modes(
         self,
-        x: Array,
-        near: LaplacePoint | None = None,
+        lams: tuple[Array, ...],
+        beta: Array,
+        phi: Array,
+        v: Sequence[Array] | None,
         *,
-        v: Sequence[Array] | None = None,
-        settle: bool = True,
-    ) -> StreamedPoint:
-        """Evaluate; see `Laplace.at`."""
-        theta, beta, phi = self.split(x)
-        with np.errstate(all="ignore"):
-            lams = self.covariances.factors(theta)
-            if near is not None and near.modes.found:
-                v = near.predicted(x)
-            search = _Search(self.table, self.family, lams, beta, phi)
-            modes = streamed_modes(search, v, settle=settle)
-        self.n_evaluations += 1
-        self.n_steps += modes.steps
-        return self.point(x, modes)
+        settle: bool,
+    ) -> Modes:
+        search = _Search(self.table, self.family, lams, beta, phi)
+        return streamed_modes(search, v, settle=settle)
 
     def point(self, x: Array, modes: Modes) -> StreamedPoint:
         """The criterion at parameters whose modes are known."""

@@ -17,10 +17,10 @@ import scipy.linalg as la
 from merextras.engine.covariance.covariances import Covariances
 from merextras.engine.generalised.criterion.laplace import Laplace, LaplacePoint
 from merextras.engine.generalised.searches.optimum import information
-from merextras.engine.generalised.searches.search import NEAR_BOUNDARY
 from merextras.engine.generalised.searches.steps import newton_step, updated
 from merextras.engine.kernels.blocks import Array, BoolArray
 from merextras.engine.optimum import line
+from merextras.engine.optimum.boundary import NEAR_BOUNDARY
 from merextras.engine.profile.charts import Target
 from merextras.engine.profile.constrained import Reached
 

@@ -11,7 +11,7 @@ beta where these are clearly positive definite, else by the whole information.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,6 +22,7 @@ from merextras.engine.generalised.searches.start import starts
 from merextras.engine.generalised.searches.steps import least_eigenvalue, newton_step, updated
 from merextras.engine.kernels.blocks import Array, BoolArray
 from merextras.engine.optimum import line
+from merextras.engine.optimum.boundary import NEAR_BOUNDARY, NEAR_ZERO
 
 # Step of one-sided differences for a Hessian, and the largest parts of a step that are believed.
 _ROUGH = 1e-4
@@ -31,12 +32,12 @@ SLOW, PATIENCE = 0.3, 3
 # The decrement of a refit to one of many responses, which ends within sqrt(AGAIN) standard errors,
 # and up to which it has converged.
 AGAIN, FOUND = 1e-13, 1e-8
-NEAR_ZERO, NEAR_BOUNDARY = 1e-4, 1e-3
 # A decrement after which the search goes on with a Hessian of its last point, and relative standard
 # deviations that may be on their way to zero, which take the search to its end without one.
 _CLOSE, _SMALL = 1e-5, 0.03
-# The decrement at which one of several searches is compared with the others.
-_NEAR_END = 1e-3
+# The decrement at which one of several searches is compared with the others; the rows up to which a
+# singular fit is searched for again, and the standard deviation from which.
+_NEAR_END, _FEW, _WIDE = 1e-6, 2_000, 1.0
 # Steps with the last point's Hessian.
 _LAST_STEPS = 6
 # A least eigenvalue of a scaled Hessian that needs no other look.
@@ -271,32 +272,56 @@ def is_infinite_size(logarithm: float) -> bool:
 
 def optimise(
     criterion: Laplace,
-    x: Array | Sequence[LaplacePoint] | None = None,
+    x: Array | Iterable[LaplacePoint] | None = None,
     *,
     control: GlmmControl | None = None,
 ) -> Optimum:
     """Find the optimum, from parameters, points, or starts by penalised quasi-likelihood.
 
-    From several points the search goes on where the best of them leads.
+    Of several points all are searched from where a log-density is not concave, which may have
+    several optima. So may few rows: from a singular end it is searched again with wide effects.
     """
     control = GlmmControl() if control is None else control
     search = _Search(criterion, control, _CLOSE)
     begin = starts(criterion) if x is None else x
-    point = criterion.at(begin) if isinstance(begin, np.ndarray) else _best(search, begin)
+    points = iter([criterion.at(begin)] if isinstance(begin, np.ndarray) else begin)
+    point = _begun(search, points)
     if not np.isfinite(point.deviance()):
         return _nowhere(search, point)
     point = search.inside(point) or point
     point, _, restarts = _settled(search, point)
+    singular = criterion.covariances.is_singular(point.x[None, search.theta])[0]
+    if singular and criterion.table.n <= _FEW:
+        lower = _lowest(search, point, [_widened(search, point)])
+        if lower is not point:
+            point, _, restarts = _settled(search, lower)
     return _finished(search, search.canonical(point), restarts)
 
 
-def _best(search: _Search, points: Sequence[LaplacePoint]) -> LaplacePoint:
-    """Near the lowest of the optima to which these points lead."""
-    if len(points) == 1:
-        return points[0]
+def _begun(search: _Search, points: Iterator[LaplacePoint]) -> LaplacePoint:
+    """The first point, or of a log-density that is not concave near the lowest end of all."""
+    first = next(points)
+    return first if search.criterion.family.concave else _lowest(search, None, [first, *points])
+
+
+def _widened(search: _Search, point: LaplacePoint) -> LaplacePoint:
+    """The point with all standard deviations at `_WIDE` on the scale of the link."""
+    cov, x = search.criterion.covariances, point.x.copy()
+    x[search.theta] = cov.from_covariances([_WIDE**2 * np.eye(k) for k in cov.ks])
+    return search.criterion.at(x, point)
+
+
+def _lowest(
+    search: _Search, end: LaplacePoint | None, points: Iterable[LaplacePoint]
+) -> LaplacePoint:
+    """Near the lowest of the optima to which points lead; `end` where none is lower."""
     rough = replace(search.control, tolerance=_NEAR_END)
-    ends = [_Search(search.criterion, rough).climb(point)[0] for point in points]
-    return min(ends, key=lambda point: point.deviance())
+    for point in points:
+        other = _Search(search.criterion, rough).climb(point)[0]
+        if end is None or other.deviance() < end.deviance() - 10.0 * end.noise:
+            end = other
+    assert end is not None
+    return end
 
 
 def pushes_inside(criterion: Laplace, point: LaplacePoint) -> bool:
@@ -312,7 +337,7 @@ def reoptimise(criterion: Laplace, x: Array, hessian: Array | None) -> Again:
     search = _Search(criterion, GlmmControl(tolerance=AGAIN))
     point = criterion.at(x)
     if not np.isfinite(point.deviance()):
-        point, hessian = _best(search, starts(criterion)), None
+        point, hessian = _begun(search, starts(criterion)), None
     if not np.isfinite(point.deviance()):
         return Again(point, False)
     point, decrement, _ = _settled(search, point, hessian)

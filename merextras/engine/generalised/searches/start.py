@@ -39,25 +39,26 @@ INSIDE, PLAIN = 0.05, (0.5, 0.1)
 ROUNDS, _TOLERANCE, _STEPS = 2, 1e-3, 1
 
 
-def starts(criterion: Laplace) -> list[LaplacePoint]:
-    """Where to begin: one point for a concave log-density, else all that are known.
+def starts(criterion: Laplace) -> Iterator[LaplacePoint]:
+    """Where to begin: points at which the criterion exists, the likeliest first.
 
-    What is not concave in eta may have several optima, to which different starts lead. A point at
-    which the criterion does not exist is alone.
+    If there is none, the last of those tried.
     """
     return usable(criterion, _candidates(criterion))
 
 
-def usable(criterion: Laplace, candidates: Iterable[Start]) -> list[LaplacePoint]:
-    """The first of the candidates at which the criterion exists, or all that do, as in `starts`."""
-    found: list[LaplacePoint] = []
-    nowhere: list[LaplacePoint] = []
+def usable(criterion: Laplace, candidates: Iterable[Start]) -> Iterator[LaplacePoint]:
+    """The candidates at which the criterion exists, as in `starts`, each evaluated when asked."""
+    nowhere, some = None, False
     for x, v in candidates:
         point = criterion.at(x, v=v)
-        (found if np.isfinite(point.deviance()) else nowhere).append(point)
-        if found and criterion.family.concave:
-            break
-    return found or nowhere[-1:]
+        if np.isfinite(point.deviance()):
+            some = True
+            yield point
+        else:
+            nowhere = point
+    if not some and nowhere is not None:
+        yield nowhere
 
 
 def _candidates(criterion: Laplace) -> Iterator[Start]:
@@ -77,7 +78,7 @@ def _candidates(criterion: Laplace) -> Iterator[Start]:
 
 def _quasi(criterion: Laplace) -> Start | None:
     """The parameters and modes after two rounds; None where one fails."""
-    family, table, cov = criterion.family, criterion.table, criterion.covariances
+    family, table = criterion.family, criterion.table
     eta, theta = family.guess(), None
     start: Start | None = None
     phi = np.zeros(family.n_phi)
@@ -85,34 +86,52 @@ def _quasi(criterion: Laplace) -> Start | None:
         worked = working_response(family, eta, table.offset, phi)
         if worked is None:
             break
-        response, w = worked
-        try:
-            cp = _products(table, response, w)
-            system = prepare(cp, table.template.plan)
-            linear = Criterion(system, cov, reml=False, by_levels=False)
-            found = linear_fit(linear, moments(cp, cov) if theta is None else theta)
-        except (la.LinAlgError, ValueError):
-            break
+        found = linear_round(criterion, _products(table, *worked), theta)
         if found is None:
             break
-        solution, theta = found
-        scaled = cov.inside(theta * np.sqrt(solution.sigma2), INSIDE)
+        solution, theta, scaled, v = found
         before, eta = eta, table.offset + table.x @ solution.beta + table.rows(solution.b)
         phi_then = family.phi_of(solution.sigma2, eta, table.counts)
-        x = np.concatenate([scaled, solution.beta, phi_then])
-        start = x, tuple(part / solution.sigma2 for part in solution.scores)
+        start = np.concatenate([scaled, solution.beta, phi_then]), v
         if float(np.max(np.abs(eta - before))) < _CLOSE:
             break
     return start
 
 
-def _products(table: Table, response: Array, w: Array) -> CrossProducts:
+def linear_round(
+    criterion: Laplace, cp: CrossProducts | None, theta: Array | None
+) -> tuple[Solution, Array, Array, tuple[Array, ...]] | None:
+    """The linear model of a round's cross-products, near its optimum; None where it fails.
+
+    With its theta, theta in units of the response that a search may start from, and its modes.
+    """
+    if cp is None:
+        return None
+    cov = criterion.covariances
+    try:
+        system = prepare(cp, criterion.table.template.plan)
+        linear = Criterion(system, cov, reml=False, by_levels=False)
+        begin = moments(cp, cov) if theta is None else theta
+        found = improved(linear, begin, tolerance=_TOLERANCE, steps=_STEPS)
+    except (la.LinAlgError, ValueError):
+        return None
+    if found is None or not found[0].sigma2 > 0.0 or not np.isfinite(found[0].beta).all():
+        return None
+    solution, theta = found
+    scaled = cov.inside(theta * np.sqrt(solution.sigma2), INSIDE)
+    return solution, theta, scaled, tuple(part / solution.sigma2 for part in solution.scores)
+
+
+def _products(table: Table, response: Array, w: Array) -> CrossProducts | None:
     """Cross-products of a round, of the residuals of least squares, in the table's coordinates.
 
-    Those do for any weights: of a start no last digit is asked.
+    Those do for any weights: of a start no last digit is asked. None where there are none.
     """
     wx = w[:, None] * table.x
-    fitted = np.linalg.solve(table.x.T @ wx, wx.T @ response).astype(float, copy=False)
+    try:
+        fitted = np.linalg.solve(table.x.T @ wx, wx.T @ response).astype(float, copy=False)
+    except la.LinAlgError:
+        return None
     free = [EffectBasis.identity(term.k, term.freedom) for term in table.terms]
     basis = Basis(np.eye(table.p), fitted, tuple(free))
     return CrossProducts.from_rows(table.x, response, table.terms, w, basis)
@@ -132,11 +151,3 @@ def working_response(
         return None
     w = np.maximum(w, _LEAST * float(np.mean(w)))
     return eta - offset + np.clip(g / w, -_LONGEST, _LONGEST), w
-
-
-def linear_fit(linear: Criterion, theta: Array) -> tuple[Solution, Array] | None:
-    """The linear model nearer to its optimum than at this theta, with theta."""
-    found = improved(linear, theta, tolerance=_TOLERANCE, steps=_STEPS)
-    if found is None or not found[0].sigma2 > 0.0 or not np.isfinite(found[0].beta).all():
-        return None
-    return found

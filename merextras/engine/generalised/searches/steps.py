@@ -11,7 +11,10 @@ _FLAT = 1e-4
 
 
 def newton_step(hessian: Array, gradient: Array, free: BoolArray) -> tuple[Array, float]:
-    """``-H^-1 g`` by the sizes of the eigenvalues of the scaled Hessian, and ``g'H^-1 g``."""
+    """``-H^-1 g`` by the sizes of the eigenvalues of the scaled Hessian, and ``g'H^-1 g``.
+
+    No step and infinity where there is no number for them.
+    """
     if not (np.isfinite(hessian).all() and np.isfinite(gradient).all()):
         return np.zeros(len(gradient)), np.inf
     if not free.all():
@@ -27,18 +30,23 @@ def _step(hessian: Array, gradient: Array) -> tuple[Array, float]:
     values, vectors = np.linalg.eigh(hessian / size[:, None] / size)
     values = np.abs(values)
     values = np.maximum(values, _FLAT * values.max(initial=1e-300))
-    turned = vectors.T @ (gradient / size)
-    rescaled = turned / values
-    return -(vectors @ rescaled) / size, float(turned @ rescaled)
+    with np.errstate(over="ignore", invalid="ignore"):
+        turned = vectors.T @ (gradient / size)
+        rescaled = turned / values
+        step, decrement = -(vectors @ rescaled) / size, float(turned @ rescaled)
+    if not np.isfinite(decrement):
+        return np.zeros(len(gradient)), np.inf
+    return step, decrement
 
 
 def updated(hessian: Array, dx: Array, dg: Array) -> Array:
     """BFGS, where the curvature along the step is positive."""
-    moved = hessian @ dx
-    along, model = float(dx @ dg), float(dx @ moved)
-    if model <= 0.0 or along <= 1e-3 * model:
-        return hessian
-    return np.asarray(hessian - np.outer(moved, moved) / model + np.outer(dg, dg) / along)
+    with np.errstate(over="ignore", invalid="ignore"):
+        moved = hessian @ dx
+        along, model = float(dx @ dg), float(dx @ moved)
+        if not model > 0.0 or not along > 1e-3 * model:
+            return hessian
+        return np.asarray(hessian - np.outer(moved, moved) / model + np.outer(dg, dg) / along)
 
 
 def least_eigenvalue(inner: Array) -> float:

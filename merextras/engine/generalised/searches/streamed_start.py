@@ -5,30 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import scipy.linalg as la
 
-from merextras.engine.elimination.plan import prepare
 from merextras.engine.generalised.criterion.laplace import LaplacePoint
 from merextras.engine.generalised.criterion.streamed import StreamedLaplace
 from merextras.engine.generalised.searches.start import (
-    INSIDE,
     PLAIN,
     ROUNDS,
     Start,
-    linear_fit,
+    linear_round,
     usable,
     working_response,
 )
 from merextras.engine.kernels.blocks import Array
-from merextras.engine.optimum.criterion import Criterion
-from merextras.engine.optimum.start import moments
 from merextras.engine.products.basis import Basis
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.products.effects import EffectBasis
 from merextras.engine.solution.pls import Solution
 
 
-def streamed_starts(criterion: StreamedLaplace) -> list[LaplacePoint]:
+def streamed_starts(criterion: StreamedLaplace) -> Iterator[LaplacePoint]:
     """Where to begin, as in `starts`; two passes, and those of an evaluation for each point."""
     return usable(criterion, _candidates(criterion))
 
@@ -59,7 +54,6 @@ def _candidates(criterion: StreamedLaplace) -> Iterator[Start]:
 
 def _quasi(criterion: StreamedLaplace) -> Start | None:
     """The parameters and modes after two rounds; None where one fails."""
-    table, cov = criterion.table, criterion.covariances
     theta, solution = None, None
     start: Start | None = None
     for _ in range(ROUNDS):
@@ -67,17 +61,10 @@ def _quasi(criterion: StreamedLaplace) -> Start | None:
         if worked is None:
             break
         cp, phi = worked
-        try:
-            system = prepare(cp, table.template.plan)
-            linear = Criterion(system, cov, reml=False, by_levels=False)
-            found = linear_fit(linear, moments(cp, cov) if theta is None else theta)
-        except (la.LinAlgError, ValueError):
-            break
+        found = linear_round(criterion, cp, theta)
         if found is None:
             break
-        solution, theta = found
-        scaled = cov.inside(theta * np.sqrt(solution.sigma2), INSIDE)
-        v = tuple(part / solution.sigma2 for part in solution.scores)
+        solution, theta, scaled, v = found
         start = np.concatenate([scaled, solution.beta, phi]), v
     return start
 

@@ -81,9 +81,9 @@ def fit_chunks(
     points = streamed_starts(criterion)
     theta = control.start_for(design.covariances.n)
     if theta is not None:
-        x = points[0].x.copy()
+        x = next(points).x.copy()
         x[: len(theta)] = criterion.own_theta(theta)
-        points = [criterion.at(x)]
+        points = iter([criterion.at(x)])
     engine = GlmmControl(max(control.tolerance, 1e-14), control.max_iterations)
     optimum = optimise(criterion, points, control=engine)
     if np.isfinite(optimum.point.deviance()):

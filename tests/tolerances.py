@@ -383,3 +383,7 @@ PROFILE_END = 1e-6
 #: The rise of the deviance at an end against a model with the parameter given: of a curve between
 #: exact points.
 PROFILE_RISE = 1e-5
+
+#: Generalised linear models of R's glm, which ends when the deviance changes by less than 1e-14
+#: relatively: estimates to about 1e-7 standard errors, of slopes near zero to fewer digits.
+GLM_OF_R = 1e-6

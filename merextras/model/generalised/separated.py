@@ -21,7 +21,7 @@ from merextras.model.generalised.fitted import FittedGlmm
 def separation_of(model: FittedGlmm) -> str | None:
     """A sentence on the columns that separate the response, if some do."""
     criterion = model.laplace.criterion
-    if not criterion.table.p or _signs(criterion.family, model.choice) is None:
+    if not criterion.table.p or signs_of(criterion.family, model.choice) is None:
         return None
     parts = _parts(model)
 
@@ -64,14 +64,14 @@ def _parts(model: FittedGlmm) -> Callable[[], Iterator[tuple[Array, IntArray]]]:
             else ((part.x, part.family) for part in table.parts())
         )
         for x, family in each:
-            signs = _signs(family, choice)
+            signs = signs_of(family, choice)
             assert signs is not None
             yield x, signs
 
     return parts
 
 
-def _signs(family: Family, choice: FamilyChoice) -> IntArray | None:
+def signs_of(family: Family, choice: FamilyChoice) -> IntArray | None:
     """Which rows are best with an infinite predictor; None for families that have no such rows."""
     y, trials = family.y, family.largest
     if trials is not None:

@@ -67,29 +67,14 @@ def by_groups(design: RowDesign, response: Response, choice: FamilyChoice, formu
     offset = np.zeros(design.n) if design.offset is None else design.offset
     rows = _Rows(family, design.x, offset, offset + design.x @ complete, codes)
     fits = _fit(rows, levels)
-    estimates, unscaled = fits.estimates, fits.unscaled
-    estimates[~fits.known], unscaled[~fits.known] = np.nan, np.nan
-    separated = np.zeros(levels, dtype=bool)
-    for level in np.flatnonzero(~fits.found):
-        at = np.flatnonzero(codes == level)
-        estimates[level], unscaled[level] = np.nan, np.nan
-        inside = _inside(rows.x[at], signs_of(rows.family.taken(at), choice), fits.known[level])
-        separated[level] = inside is not None
-        if inside is None or not len(inside):
-            continue
-        left = at[inside]
-        own, finite = _fit(rows.take(left), 1), _determined(rows.x[left], fits.known[level])
-        if own.found[0]:
-            estimates[level, finite] = own.estimates[0, finite]
-            unscaled[level, finite] = own.unscaled[0, finite]
-            fits.pearson[level], fits.deviance[level] = own.pearson[0], own.deviance[0]
+    separated = _with_limits(rows, fits, choice)
     return GlmList(
         formula=formula,
         group=term.factor,
         levels=term.levels,
         names=tuple(design.fixed.names),
-        estimates=estimates,
-        unscaled=unscaled,
+        estimates=np.where(fits.known, fits.estimates, np.nan),
+        unscaled=np.where(fits.known, fits.unscaled, np.nan),
         rss=fits.pearson,
         n=np.bincount(codes, minlength=levels).astype(float),
         rank=fits.known.sum(axis=1).astype(float),
@@ -100,6 +85,25 @@ def by_groups(design: RowDesign, response: Response, choice: FamilyChoice, formu
         separated=separated,
         found=fits.found | separated,
     )
+
+
+def _with_limits(rows: _Rows, fits: _Fits, choice: FamilyChoice) -> BoolArray:
+    """Which groups are separated, (J,); in place, what their other rows determine, else NaN."""
+    separated = np.zeros(len(fits.found), dtype=bool)
+    for level in np.flatnonzero(~fits.found):
+        at = np.flatnonzero(rows.codes == level)
+        fits.estimates[level], fits.unscaled[level] = np.nan, np.nan
+        inside = _inside(rows.x[at], signs_of(rows.family.taken(at), choice), fits.known[level])
+        separated[level] = inside is not None
+        if inside is None or not len(inside):
+            continue
+        left = at[inside]
+        own, finite = _fit(rows.take(left), 1), _determined(rows.x[left], fits.known[level])
+        if own.found[0]:
+            fits.estimates[level, finite] = own.estimates[0, finite]
+            fits.unscaled[level, finite] = own.unscaled[0, finite]
+            fits.pearson[level], fits.deviance[level] = own.pearson[0], own.deviance[0]
+    return separated
 
 
 def _complete(design: RowDesign, family: Family) -> Array:
@@ -118,7 +122,7 @@ def _complete(design: RowDesign, family: Family) -> Array:
             allowed = bool(np.isfinite(family.log_density(eta, phi)).all())
         if allowed:
             found = levels_alone(family, phi, eta, x, none, 1)
-            return beta + found.moved[0]
+            return np.asarray(beta + found.moved[0])
     raise InvalidArgumentError(
         "formula: no linear predictor of these columns was found that the link allows for all "
         "rows; take a log link, or columns with an intercept"

@@ -131,8 +131,8 @@ def lm_list(
     ...     )
     >>> fits.confint(exponentiate=True).iloc[:2, 1:].round(3)
       level       term  estimate  std_error  conf_low  conf_high
-    0     1  Intercept     0.344      0.076     0.223      0.530
-    1     1        age     1.029      0.025     0.981      1.080
+    0     1  Intercept     0.345      0.073     0.228      0.524
+    1     1        age     0.982      0.026     0.932      1.034
     """
     choice = None if family is None and dispersion is None else _choice(family, dispersion)
     frame = as_pandas(data)

@@ -57,7 +57,8 @@ def levels_alone(
     levels : int
     """
     moved, known = np.zeros((levels, z.shape[1])), orthonormal(z, codes, levels)[1]
-    left, change = np.ones(levels, dtype=bool), np.full(levels, np.inf)
+    left: BoolArray = np.ones(levels, dtype=bool)
+    change = np.full(levels, np.inf)
 
     def at(where: Array) -> Array:
         return np.asarray(eta + np.einsum("nk,nk->n", z, where[codes]))
@@ -78,7 +79,7 @@ def levels_alone(
             now = np.zeros(levels)
             np.maximum.at(now, codes, np.abs(np.einsum("nk,nk->n", z, step[codes])))
             change = np.where(left, now, change)
-            left = ~(change <= _DONE)
+            left = np.asarray(~(change <= _DONE))
             if not np.any(left & np.isfinite(moved).all(axis=1)):
                 break
     return LevelsAlone(moved, known, np.asarray(change <= _FOUND))

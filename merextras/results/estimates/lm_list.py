@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -58,7 +58,7 @@ class LmList(FrozenArrays, TextResult):
     rank: Array
     complete: Array
 
-    _arrays = ("estimates", "unscaled", "rss", "n", "rank", "complete")
+    _arrays: ClassVar[tuple[str, ...]] = ("estimates", "unscaled", "rss", "n", "rank", "complete")
 
     def __len__(self) -> int:
         return len(self.levels)

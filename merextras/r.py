@@ -176,7 +176,9 @@ TABLE: dict[str, Spelling] = {
         ),
         also={"x": "m"},
     ),
-    "FEsim": replace(function_of("simulation.re_sim", "fe_sim", **_SIM), also={"x": "m"}),
+    "FEsim": replace(
+        function_of("simulation.re_sim", "fe_sim", oddsRatio="odds_ratio", **_SIM), also={"x": "m"}
+    ),
     "predictInterval": idiom(
         "predict_interval(...)",
         "scales.predict_interval_of",

@@ -144,7 +144,7 @@ def check_parts(written: MixedFormula, formula: str, data: pd.DataFrame) -> None
     if not written.bars:
         raise InvalidArgumentError(
             f"formula={formula!r}: there is no random-effects term such as (1 | g); for a model "
-            "without one use statsmodels' ols"
+            "without one use statsmodels' ols or glm"
         )
     for column in (column for bar in written.bars for column in bar.factors):
         if column not in data.columns:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from merextras.accessors.ratios import check_ratio
+from merextras.accessors.ratios import require_ratios
 from merextras.engine.generalised.criterion.marginal import WITHOUT_MEAN
 from merextras.engine.generalised.rows.passes import StreamedTable
 from merextras.engine.generalised.searches.search import is_infinite_size
@@ -251,7 +251,7 @@ def median_odds_ratio(m: object) -> pd.Series:
         raise InvalidArgumentError(
             f"median_odds_ratio: expected a model of glmer, got {type(m).__name__}"
         )
-    check_ratio(m, True, "median_odds_ratio")
+    require_ratios(m, "median_odds_ratio")
     sums = _Sums(len(m.covariances))
     for rows in _rows_of(m):
         sums.add(np.zeros(len(rows.x)), _by_term(rows, m.covariances), rows.counts)

@@ -11,11 +11,9 @@ from merextras.exceptions import InvalidArgumentError
 from merextras.foundation.aliases import Array, BoolArray
 from merextras.foundation.arguments import check_flag
 from merextras.results.estimates.lm_list import LmList
+from merextras.results.ratios import RATIOS
 
 __all__ = ["GlmList"]
-
-#: Links whose coefficients are logarithms of ratios.
-_RATIOS = ("logit", "log", "cloglog")
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -112,10 +110,10 @@ class GlmList(LmList):
 
     def _wants_ratios(self, exponentiate: bool) -> bool:
         link = self.family.partition("(")[2].rstrip(")")
-        if check_flag(exponentiate, "exponentiate") and link not in _RATIOS:
+        if check_flag(exponentiate, "exponentiate") and link not in RATIOS:
             raise InvalidArgumentError(
                 f"exponentiate=True: with the link {link!r} exponentials of the coefficients are "
-                f"no ratios; links with ratios are {', '.join(_RATIOS)}"
+                f"no ratios; links with ratios are {', '.join(map(repr, RATIOS))}"
             )
         return exponentiate
 

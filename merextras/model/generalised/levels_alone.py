@@ -57,7 +57,7 @@ def levels_alone(
     levels : int
     """
     moved, known = np.zeros((levels, z.shape[1])), orthonormal(z, codes, levels)[1]
-    left: BoolArray = np.ones(levels, dtype=bool)
+    left: BoolArray = np.full(levels, True)
     change = np.full(levels, np.inf)
 
     def at(where: Array) -> Array:
@@ -79,7 +79,7 @@ def levels_alone(
             now = np.zeros(levels)
             np.maximum.at(now, codes, np.abs(np.einsum("nk,nk->n", z, step[codes])))
             change = np.where(left, now, change)
-            left = np.asarray(~(change <= _DONE))
+            left = np.isnan(change) | (change > _DONE)
             if not np.any(left & np.isfinite(moved).all(axis=1)):
                 break
     return LevelsAlone(moved, known, np.asarray(change <= _FOUND))
@@ -91,7 +91,7 @@ def _step(z: Array, g: Array, w: Array, codes: IntArray, known: BoolArray) -> Ar
     upper, _, q = orthonormal(z * root[:, None], codes, len(known), known)
     ratio = np.where(root > 0.0, g / root, 0.0)
     inner = np.column_stack([blocks.sum_by(own * ratio, codes, len(known)) for own in q])
-    finite = np.isfinite(upper).all(axis=(1, 2))
+    finite: BoolArray = np.asarray(np.isfinite(upper).all(axis=(1, 2)))
     upper = np.where(finite[:, None, None], upper, np.eye(z.shape[1]))
     step = np.einsum("jab,jb->ja", inverse(upper, known), inner)
     return np.where(finite[:, None], step, np.nan)

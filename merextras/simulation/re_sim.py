@@ -16,6 +16,7 @@ from merextras.foundation.rng import as_generator
 from merextras.model.design.design import Design
 from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
+from merextras.results.ratios import marked
 from merextras.results.replicates.simulation import effects_frame, summarise
 from merextras.simulation.sim import draw_effects
 
@@ -120,9 +121,7 @@ def re_sim(
         for t, term in ((t, model.design.terms[t]) for t in terms)
     ]
     out = pd.concat(frames, ignore_index=True)
-    if odds_ratio:
-        out.attrs["odds_ratio"] = True  # what `plot_re_sim` draws it by
-    return out
+    return marked(out) if odds_ratio else out
 
 
 def fe_sim(
@@ -192,9 +191,7 @@ def fe_sim(
     names = list(model.design.fixed.names)
     beta = np.exp(draws.beta.T) if ratio else draws.beta.T
     out = pd.DataFrame({"term": names, **summarise(beta)})
-    if ratio:
-        out.attrs["odds_ratio"] = True  # what `plot_fe_sim` draws it by
-    return out
+    return marked(out) if ratio else out
 
 
 def _factors(design: Design, groups: object) -> list[str]:

@@ -292,6 +292,46 @@ def test_ratios_of_simulated_fixed_effects():
         mx.fe_sim(mx.lmer("y ~ x + (1 | g)", _data()), odds_ratio=True)
 
 
+def test_ratios_are_drawn_on_a_logarithmic_axis_about_one():
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    m = _model()
+    frame = mx.tidy(m, "fixed", exponentiate=True)
+    ax = mx.plot_coef(frame, intercept=True)
+    assert ax.get_xscale() == "log"
+    assert ax.lines[0].get_xdata() == [1.0, 1.0]
+    assert "ratio" in ax.get_xlabel()
+    thin = [s[:, 0] for s in ax.collections[0].get_segments()]
+    plain = mx.tidy(m, "fixed")
+    low = np.exp(plain["estimate"] - 2 * plain["std_error"])
+    np.testing.assert_allclose([s[0] for s in thin], low)
+    with pytest.raises(MerextrasError, match="some models have ratios"):
+        mx.plot_coef({"a": frame, "b": plain})
+    fits = mx.lm_list("size ~ period | herd", mx.load_dataset("cbpp"), family="poisson")
+    for level, frame in ((None, fits.confint(exponentiate=True)), (0.95, fits.confint())):
+        panel = mx.plot_ranef(frame, level=level).axes_dict["herd", "period"]
+        assert (panel.get_xscale() == "log") == (level is None)
+    plt.close("all")
+
+
+def test_pooled_ratios():
+    m = _model()
+    found = mx.ModelList([m, m.refit(_data()["z"].to_numpy()[::-1].copy())])
+    plain, ratios = found.pool(), found.pool(exponentiate=True)
+    for name in ("estimate", "conf_low", "conf_high"):
+        np.testing.assert_allclose(ratios.table[name], np.exp(plain.table[name]))
+    expected = plain.table["std_error"] * ratios.table["estimate"]
+    np.testing.assert_allclose(ratios.table["std_error"], expected)
+    assert ratios.table["p_value"].equals(plain.table["p_value"])
+    one = mx.lmer("y ~ x + (1 | g)", _data())
+    pair = mx.ModelList([one, one])
+    with pytest.raises(MerextrasError, match="exponentiate=True: with link 'identity'"):
+        pair.pool(exponentiate=True)
+
+
 def test_ratios_side_by_side():
     m = _model()
     table = mx.compare_table(m, exponentiate=True, stars=True, digits=6)

@@ -11,7 +11,7 @@ from merextras.exceptions import InvalidArgumentError
 from merextras.foundation.aliases import Array, BoolArray
 from merextras.foundation.arguments import check_flag
 from merextras.results.estimates.lm_list import LmList
-from merextras.results.ratios import RATIOS
+from merextras.results.ratios import RATIOS, as_ratios
 
 __all__ = ["GlmList"]
 
@@ -98,7 +98,7 @@ class GlmList(LmList):
             ``group level term estimate std_error conf_low conf_high``.
         """
         frame = super().confint(level, pooled=pooled)
-        return self._ratios(frame) if self._wants_ratios(exponentiate) else frame
+        return as_ratios(frame) if self._wants_ratios(exponentiate) else frame
 
     def to_frame(self, *, exponentiate: bool = False) -> pd.DataFrame:
         """``group level term estimate std_error statistic df p_value conf_low conf_high``.
@@ -106,7 +106,7 @@ class GlmList(LmList):
         With `exponentiate` as in `confint`; statistics and p-values are of the coefficients.
         """
         frame = super().to_frame()
-        return self._ratios(frame) if self._wants_ratios(exponentiate) else frame
+        return as_ratios(frame) if self._wants_ratios(exponentiate) else frame
 
     def _wants_ratios(self, exponentiate: bool) -> bool:
         link = self.family.partition("(")[2].rstrip(")")
@@ -116,13 +116,6 @@ class GlmList(LmList):
                 f"no ratios; links with ratios are {', '.join(map(repr, RATIOS))}"
             )
         return exponentiate
-
-    @staticmethod
-    def _ratios(frame: pd.DataFrame) -> pd.DataFrame:
-        out = frame.copy()
-        for name in ("estimate", "conf_low", "conf_high"):
-            out[name] = np.exp(out[name])
-        return out.assign(std_error=out["std_error"] * out["estimate"])
 
     def _t_df(self, pooled: bool) -> Array | float:
         return super()._t_df(pooled) if self.dispersed else np.inf

@@ -126,6 +126,20 @@ def test_the_normal_family_is_least_squares():
     pd.testing.assert_frame_equal(normal.to_frame(), plain.to_frame(), rtol=1e-6)
 
 
+def test_skewed_groups_come_to_their_maximum():
+    """Where the expected information is far from the observed one, with slopes of 12 rows."""
+    rng = np.random.default_rng(7)
+    data = pd.DataFrame({"g": np.repeat(np.arange(60), 12), "x": rng.normal(size=720)})
+    data["y"] = rng.wald(np.exp(0.3 + 0.6 * data["x"]), 1.0)
+    fits = mx.lm_list("y ~ x | g", data, "inverse_gaussian(log)")
+    assert fits.found.all()
+    eta = fits.coef()["Intercept"].to_numpy()[data["g"]]
+    eta = eta + fits.coef()["x"].to_numpy()[data["g"]] * data["x"]
+    score = (data["y"] - np.exp(eta)) * np.exp(-2.0 * eta)
+    for column in (score, score * data["x"]):
+        np.testing.assert_allclose(column.groupby(data["g"]).sum(), 0.0, atol=1e-8)
+
+
 def test_all_forms_of_a_response():
     data = mx.load_dataset("cbpp").assign(
         share=lambda d: d["incidence"] / d["size"], failures=lambda d: d["size"] - d["incidence"]
@@ -256,6 +270,8 @@ def test_ten_thousand_groups_in_a_second():
 @pytest.mark.parametrize(
     ("formula", "given", "message"),
     [
+        ("Reaction ~ 0 | Subject", {"family": "gamma"}, "no coefficient to fit"),
+        ("Reaction ~ 0 | Subject", {}, "no coefficient to fit"),
         (SLEEP, {"family": "negative_binomial"}, "size of a group alone.*dispersion="),
         (SLEEP, {"family": "poisson"}, "takes counts"),
         (SLEEP, {"family": "poison"}, "did you mean 'poisson'"),

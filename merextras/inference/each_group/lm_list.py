@@ -33,8 +33,8 @@ __all__ = ["lm_list"]
 def lm_list(
     formula: str,
     data: Any,
-    *,
     family: object = None,
+    *,
     dispersion: float | None = None,
     weights: Any = None,
     contrasts: Mapping[str, str] | None = None,
@@ -141,11 +141,15 @@ def lm_list(
         contrasts=dict(contrasts or {}),
         scope=Scope(callers_names(1)),
     ).with_rows(frame, weights=weights, freq_weights=None, offset=None)
+    respond = None if choice is None else response_later
+    design, _ = build_design(_as_mixed(formula), frame, options, respond=respond)
+    if not design.fixed.names:
+        raise InvalidArgumentError(
+            f"formula={formula!r}: there is no coefficient to fit in each group"
+        )
     if choice is None:
-        design, _ = build_design(_as_mixed(formula), frame, options)
         found = _by_groups(design, formula.strip())
     else:
-        design, _ = build_design(_as_mixed(formula), frame, options, respond=response_later)
         code = parse(written_out(_as_mixed(formula), frame.columns)).response
         response = read_response(code, design.frame, design.options.scope, choice, design.weights)
         generalised = glm_list.by_groups(design, response, choice, formula.strip())

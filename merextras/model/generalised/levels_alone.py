@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,8 @@ from merextras.foundation.aliases import Array, BoolArray, IntArray
 # Steps, halvings of one, the change of a linear predictor that ends them, and the change that a
 # level may still have at the end; one whose likelihood rises without end changes by more.
 _STEPS, _HALVINGS, _DONE, _FOUND = 100, 30, 1e-12, 1e-8
+# The least eigenvalue of the observed information over the expected one with which a step is taken.
+_CURVED = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,8 +44,9 @@ def levels_alone(
 ) -> LevelsAlone:
     """Maximise the likelihood of each level's rows, the dispersion held.
 
-    By Newton steps of all levels together with expected weights, each a least-squares fit to the
-    rows, halved where the likelihood would fall.
+    By Newton steps of all levels together, each a least-squares fit to the rows, halved where the
+    likelihood would fall; in a level where the observed information is not positive definite by
+    Fisher's scoring.
 
     Parameters
     ----------
@@ -71,8 +74,9 @@ def levels_alone(
         before = likelihoods(moved)
         for _ in range(_STEPS):
             here = at(moved)
-            g, w = family.first(here, phi)[0], family.expected(here, phi)
-            step = _step(z, g, w, codes, known)
+            g, observed = family.first(here, phi)
+            expected = observed if family.concave else family.expected(here, phi)
+            step = _step(z, g, observed, expected, codes, known)
             step = np.where(left[:, None], step, 0.0)
             step, before = _uphill(likelihoods, moved, step, before)
             moved = moved + step
@@ -85,16 +89,40 @@ def levels_alone(
     return LevelsAlone(moved, known, np.asarray(change <= _FOUND))
 
 
-def _step(z: Array, g: Array, w: Array, codes: IntArray, known: BoolArray) -> Array:
+def _step(
+    z: Array, g: Array, observed: Array, expected: Array, codes: IntArray, known: BoolArray
+) -> Array:
     """``(Z_j'W_jZ_j)^-1 Z_j'g_j`` by levels, (J, k)."""
-    root = np.sqrt(w)
+    root = np.sqrt(expected)
     upper, _, q = orthonormal(z * root[:, None], codes, len(known), known)
     ratio = np.where(root > 0.0, g / root, 0.0)
     inner = np.column_stack([blocks.sum_by(own * ratio, codes, len(known)) for own in q])
+    if expected is not observed:
+        inner = _newton(q, np.where(root > 0.0, observed / expected, 1.0), inner, codes, known)
     finite: BoolArray = np.asarray(np.isfinite(upper).all(axis=(1, 2)))
     upper = np.where(finite[:, None, None], upper, np.eye(z.shape[1]))
     step = np.einsum("jab,jb->ja", inverse(upper, known), inner)
     return np.where(finite[:, None], step, np.nan)
+
+
+def _newton(
+    q: Sequence[Array], ratio: Array, inner: Array, codes: IntArray, known: BoolArray
+) -> Array:
+    """The step in the basis Q by the observed information, `ratio` times the expected one there.
+
+    Unchanged in levels where it is not positive definite.
+    """
+    levels, k = inner.shape
+    gram = np.zeros((levels, k, k))
+    for a in range(k):
+        for b in range(a + 1):
+            gram[:, a, b] = gram[:, b, a] = blocks.sum_by(q[a] * ratio * q[b], codes, levels)
+    gram += np.eye(k) * ~known[:, :, None]
+    usable = np.isfinite(gram).all(axis=(1, 2))
+    usable[usable] = np.linalg.eigvalsh(gram[usable])[:, 0] > _CURVED
+    out = inner.copy()
+    out[usable] = np.linalg.solve(gram[usable], inner[usable][:, :, None])[:, :, 0]
+    return out
 
 
 def _uphill(

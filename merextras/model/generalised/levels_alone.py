@@ -118,7 +118,7 @@ def _newton(
         for b in range(a + 1):
             gram[:, a, b] = gram[:, b, a] = blocks.sum_by(q[a] * ratio * q[b], codes, levels)
     gram += np.eye(k) * ~known[:, :, None]
-    usable = np.isfinite(gram).all(axis=(1, 2))
+    usable: BoolArray = np.asarray(np.isfinite(gram).all(axis=(1, 2)))
     usable[usable] = np.linalg.eigvalsh(gram[usable])[:, 0] > _CURVED
     out = inner.copy()
     out[usable] = np.linalg.solve(gram[usable], inner[usable][:, :, None])[:, :, 0]

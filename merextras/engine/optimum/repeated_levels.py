@@ -79,6 +79,17 @@ class Exchangeable:
         within = cp.xy - explained.reshape(cp.xy.shape)
         return cls(cp, roots, counts.astype(float), squares, within)
 
+    def residual_variance(self, *, reml: bool) -> float:
+        """sigma**2 from the residuals of y and X within the levels; NaN where there are none.
+
+        What X leaves of its degrees of freedom within the levels is taken off under REML. Nearly
+        that of a fit where the effects are large.
+        """
+        n_effects = self.counts @ np.count_nonzero(self.roots.diagonal(axis1=1, axis2=2), axis=1)
+        left = self.within.diagonal()
+        df = self.cp.n - float(n_effects) - (float(left[:-1].sum()) if reml else 0.0)
+        return float(left[-1]) / df if df > 0.5 else np.nan
+
     def at(self, lams: tuple[Array, ...], *, reml: bool) -> ExchangeablePoint:
         """Evaluate at Lambda."""
         return ExchangeablePoint(self, lams[0], reml)
@@ -181,19 +192,14 @@ def _inverse(grown: Array) -> tuple[Array, Array]:
 
 def _distinct(blocks: Array) -> tuple[IntArray, IntArray, IntArray]:
     """(first level of each distinct block, block of each level, levels of each block)."""
-    if blocks.shape[1] == 1:
-        _, first, which, counts = np.unique(
-            blocks[:, 0], return_index=True, return_inverse=True, return_counts=True
-        )
-        return first, which, counts
     order = np.lexsort(blocks.T)
     ordered = blocks[order]
     new = np.ones(len(order), dtype=bool)
-    np.any(ordered[1:] != ordered[:-1], axis=1, out=new[1:])
-    starts = np.flatnonzero(new)
+    (ordered[1:] != ordered[:-1]).any(axis=1, out=new[1:])
+    place = new.cumsum() - 1
     which = np.empty(len(order), dtype=np.intp)
-    which[order] = np.cumsum(new) - 1
-    return order[starts], which, np.diff(starts, append=len(order))
+    which[order] = place
+    return order[new], which, np.bincount(place)
 
 
 def _coordinates(roots: Array, which: IntArray, to_xy: Array) -> Array:

@@ -42,11 +42,23 @@ _FARTHEST = 6.0
 
 
 def moments(
-    cp: CrossProducts, covariances: Covariances | None = None, *, reml: bool = False
+    cp: CrossProducts,
+    covariances: Covariances | None = None,
+    *,
+    reml: bool = False,
+    sigma2: float = np.nan,
 ) -> Array:
     """Find a starting theta, scale-free in y, X and Z; cost O(sum J k**2 (k + p)**2).
 
-    The covariances are free ones by default; `reml` is which criterion it is a start for.
+    Parameters
+    ----------
+    cp : CrossProducts
+    covariances : Covariances, optional
+        Free ones by default.
+    reml : bool
+        Which criterion it is a start for.
+    sigma2 : float
+        A residual variance that is better than that of the equations, if there is one.
     """
     if covariances is None:
         covariances = Covariances.unstructured([k for _, k in cp.shapes])
@@ -57,8 +69,11 @@ def moments(
     # In coordinates in which each effect moves a row by one on average.
     rows = zip(cp.own, cp.to_xy, units, strict=True)
     equations = [_Equations(u[:, None] * own * u, u[:, None] * to, reml) for own, to, u in rows]
+    most = _MOST
     if cp.scale.given is None:
-        sigma2, most = _residual_variance(equations, rest, cp.n - cp.p if reml else cp.n), _MOST
+        df = max(cp.n - cp.p if reml else cp.n, 1)
+        found = sigma2 if np.isfinite(sigma2) else _residual_variance(equations, rest, df)
+        sigma2 = max(found, _NEVER * rest / df)
     else:
         sigma2, most = cp.scale.given, np.inf
     started = []
@@ -70,10 +85,9 @@ def moments(
 
 
 def _residual_variance(equations: Sequence[_Equations], rest: float, df: int) -> float:
-    """sigma**2 of the equation of the residual sum of squares, `rest`; never nearly nothing."""
+    """sigma**2 of the equation of the residual sum of squares, `rest`."""
     squares, used = (sum(each.explained[i] for each in equations) for i in (0, 1))
-    df = max(df, 1)
-    return float(max((rest - squares) / max(df - used, _NEVER * df), _NEVER * rest / df))
+    return (rest - squares) / max(df - used, _NEVER * df)
 
 
 def _units(own: Array, n: int) -> Array:

@@ -103,11 +103,10 @@ class ExchangeablePoint(Profiled):
         spread = levels.roots.transpose(0, 2, 1) @ lam
         grown = spread @ spread.transpose(0, 2, 1)
         grown.reshape(len(grown), lam.size)[:, :: len(lam) + 1] += 1.0
-        inverse, log_dets = _inverse(grown)
-        self.keep = levels.roots @ inverse
+        self._inverse, log_dets = _inverse(grown)
         self._log_det = float(levels.counts @ log_dets)
         p1 = levels.cp.p + 1
-        self._gram = levels.within + (inverse.reshape(-1) @ levels.squares).reshape(p1, p1)
+        self._gram = levels.within + (self._inverse.reshape(-1) @ levels.squares).reshape(p1, p1)
 
     @property
     def cp(self) -> CrossProducts:
@@ -123,6 +122,11 @@ class ExchangeablePoint(Profiled):
     def log_det(self) -> float:
         """The logarithm log |L|**2."""
         return self._log_det
+
+    @cached_property
+    def keep(self) -> Array:
+        """R M^-1 of a level of each block, (D, k, k)."""
+        return self.levels.roots @ self._inverse
 
     def factor_slopes(self) -> tuple[Array, ...]:
         """2 D Lambda, as `gradient.factor_slopes`."""
@@ -205,11 +209,13 @@ def _distinct(blocks: Array) -> tuple[IntArray, IntArray, IntArray]:
 def _coordinates(roots: Array, which: IntArray, to_xy: Array) -> Array:
     """``t = R^-1 Z'W[X y]`` of each level, (J, k, p + 1); zero where R has no column."""
     diagonal = roots.diagonal(axis1=1, axis2=2)
+    pivots = np.where(diagonal > 0.0, diagonal, np.inf)[which]
     out = np.empty_like(to_xy)
     for a in range(to_xy.shape[1]):
-        rest = to_xy[:, a] - np.einsum("jb,jbl->jl", roots[which, a, :a], out[:, :a])
-        pivot = diagonal[which, a, None]
-        out[:, a] = np.where(pivot > 0.0, rest / np.where(pivot > 0.0, pivot, 1.0), 0.0)
+        rest = to_xy[:, a]
+        if a > 0:
+            rest = rest - np.einsum("jb,jbl->jl", roots[which, a, :a], out[:, :a])
+        out[:, a] = rest / pivots[:, a, None]
     return out
 
 

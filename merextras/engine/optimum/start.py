@@ -19,6 +19,7 @@ Crossed effects claim the same variation twice: a start, not an estimate.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -105,13 +106,13 @@ class _Equations:
 
     def __init__(self, blocks: Array, to_xy: Array, reml: bool) -> None:
         k = blocks.shape[1]
-        rows, cols = lower_indices(k)
-        weights = np.where(rows == cols, 0.5, np.sqrt(0.5))
+        (rows, cols), weights = lower_indices(k), _weights(k)
         scores = to_xy[:, :, -1]
         system, own = _expected(blocks, to_xy[:, :, :-1] if reml else to_xy[:, :, :0])
-        sides = np.stack([(scores.T @ scores)[rows, cols], own[rows, cols]], axis=1)
-        sides *= 2.0 * weights[:, None]
-        found = _least_squares(weights[:, None] * weights * system, sides) * weights[:, None]
+        sides = np.empty((len(rows), 2))
+        sides[:, 0], sides[:, 1] = (scores.T @ scores)[rows, cols], own[rows, cols]
+        sides *= 2.0 * weights
+        found = _least_squares(weights * weights.T * system, sides) * weights
         both = np.zeros((2, k, k))
         both[:, rows, cols] = found.T
         self._both = both + both.transpose(0, 2, 1)
@@ -122,6 +123,13 @@ class _Equations:
         """G, (k, k); it may be indefinite."""
         squares, blocks = self._both
         return np.asarray(squares - sigma2 * blocks)
+
+
+@lru_cache(maxsize=64)
+def _weights(k: int) -> Array:
+    """What the elements of the triangle have to be multiplied by for that basis, (n, 1)."""
+    rows, cols = lower_indices(k)
+    return np.where(rows == cols, 0.5, np.sqrt(0.5))[:, None]
 
 
 def _expected(blocks: Array, fixed: Array) -> tuple[Array, Array]:
@@ -135,10 +143,10 @@ def _expected(blocks: Array, fixed: Array) -> tuple[Array, Array]:
     """
     levels, k, p = fixed.shape
     rows, cols = lower_indices(k)
-    flat = blocks[:, rows, cols]
-    whole = element_pairs(flat.T @ flat, k)
     if p == 0:
-        return whole, blocks.sum(axis=0)
+        flat = blocks[:, rows, cols]
+        return element_pairs(flat.T @ flat, k), blocks.sum(axis=0)
+    whole = np.sqrt((blocks.diagonal(axis1=1, axis2=2) ** 2).sum(axis=0))
     taken = fixed @ fixed.transpose(0, 2, 1)
     blocks = blocks - taken
     flat, flat_taken = blocks[:, rows, cols], taken[:, rows, cols]
@@ -147,8 +155,9 @@ def _expected(blocks: Array, fixed: Array) -> tuple[Array, Array]:
     across = (across + across.transpose(2, 1, 0, 3))[rows, :, cols].reshape(len(rows), p * p)
     system = element_pairs(flat.T @ flat - flat_taken.T @ flat_taken, k) + across @ across.T
     # What the fixed effects leave nothing of.
-    lost = system.diagonal() <= _NO_DIGITS * whole.diagonal()
-    system[lost] = system[:, lost] = 0.0
+    lost = system.diagonal() <= _NO_DIGITS * whole[rows] * whole[cols]
+    if lost.any():
+        system[lost] = system[:, lost] = 0.0
     return system, blocks.sum(axis=0)
 
 

@@ -111,7 +111,7 @@ class EffectBasis:
 
     @cached_property
     def _is_diagonal(self) -> bool:
-        return np.count_nonzero(self.transform) <= self.k
+        return bool(np.count_nonzero(self.transform) <= self.k)
 
     def is_same(self, other: EffectBasis) -> bool:
         """Whether the two are equal to the last digit."""

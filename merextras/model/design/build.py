@@ -113,7 +113,7 @@ def build_design(
         residual=ResidualBy.of_frame(frame, by) if by else None,
         user_rows=_user_rows(data, keep, options),
     )
-    return design, len(keep) - np.count_nonzero(keep)
+    return design, len(keep) - int(np.count_nonzero(keep))
 
 
 def response_later(code: str, frame: pd.DataFrame, scope: Scope) -> Array:
@@ -171,7 +171,7 @@ def _complete(columns: Mapping[str, pd.Series], n: int, options: Options) -> Boo
     for extra in (options.weights, options.frequencies, options.offset):
         if extra is not None:
             keep = keep & ~np.isnan(extra)
-    n_dropped = n - np.count_nonzero(keep)
+    n_dropped = n - int(np.count_nonzero(keep))
     if n_dropped and options.missing == "raise":
         raise InvalidArgumentError(
             f"missing='raise': {n_dropped} of {n} rows miss a value of the model's variables"

@@ -151,8 +151,8 @@ def _expected(blocks: Array, fixed: Array) -> tuple[Array, Array]:
     blocks = blocks - taken
     flat, flat_taken = blocks[:, rows, cols], taken[:, rows, cols]
     columns = fixed.reshape(levels, k * p)
-    across = (columns.T @ columns).reshape(k, p, k, p)
-    across = (across + across.transpose(2, 1, 0, 3))[rows, :, cols].reshape(len(rows), p * p)
+    pairs = (columns.T @ columns).reshape(k, p, k, p)
+    across = (pairs + pairs.transpose(2, 1, 0, 3))[rows, :, cols].reshape(len(rows), p * p)
     system = element_pairs(flat.T @ flat - flat_taken.T @ flat_taken, k) + across @ across.T
     # What the fixed effects leave nothing of.
     lost = system.diagonal() <= _NO_DIGITS * whole[rows] * whole[cols]

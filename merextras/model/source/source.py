@@ -90,7 +90,8 @@ def is_dask(data: Any) -> bool:
 
 
 def _comes_from(data: Any, package: str) -> bool:
-    names = _packages(type(data))
+    of: Any = type(data)
+    names = _packages(of)
     return package in names or (package == "dask" and "dask_expr" in names)
 
 

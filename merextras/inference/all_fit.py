@@ -139,7 +139,7 @@ def _done(work: list[Any], n_jobs: int) -> tuple[OneFit, ...]:
 
 def _moments(model: FittedModel) -> Array:
     cp, criterion = model.solution.factor.system.cp, model.criterion
-    theta = moments(cp, model.design.covariances)
+    theta = moments(cp, model.design.covariances, reml=criterion.reml)
     return np.concatenate([theta, residual_start(criterion, theta)])
 
 

@@ -7,6 +7,7 @@ multithreaded BLAS even for two columns, which costs far more on a busy machine.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -38,8 +39,8 @@ def cholesky(matrix: Array, *, overwrite: bool = False) -> Array:
         return np.zeros_like(matrix)
     if len(matrix) <= _SMALL:
         low, failed = la.lapack.dpotrf(matrix, lower=1, clean=1)
-        # What is not finite passes for positive.
-        failed = failed or not np.isfinite(low).all()
+        # What is not finite passes for positive; of any row it comes to the diagonal.
+        failed = failed or not math.isfinite(low.trace())
         return np.full_like(matrix, np.nan) if failed else np.asarray(low)
     try:
         if overwrite and matrix.flags.c_contiguous:
@@ -111,14 +112,14 @@ def orthonormal(x: Array) -> Array:
     return np.asarray(q[:, : int(np.sum(diagonal > 1e-10 * diagonal[0]))])
 
 
-def triangle(x: Array) -> Array:
+def triangle(x: Array, told: Told | None = None) -> Array:
     """Upper triangular R with R'R = x'x, (min(n, p), p).
 
     By Cholesky of the cross-products where no column is nearly one of those before it, and by QR
-    where one is.
+    where one is. `told` is x's `scaled_cholesky`, if known.
     """
     if len(x) >= x.shape[1]:
-        low, size = scaled_cholesky(x)
+        low, size = scaled_cholesky(x) if told is None else told
         if is_clear(low):
             return np.asarray(low.T * size)
     return np.asarray(np.linalg.qr(x, mode="r"))
@@ -178,7 +179,9 @@ def scaled_cholesky(x: Array) -> Told:
             gram += part.T @ part
         size = np.sqrt(gram.diagonal())
         size[size == 0.0] = 1.0
-        return cholesky(gram / size[:, None] / size), size
+        gram /= size[:, None]
+        gram /= size
+        return cholesky(gram), size
 
 
 def is_clear(low: Array) -> bool:
@@ -186,17 +189,19 @@ def is_clear(low: Array) -> bool:
     return bool(low.diagonal().min(initial=1.0) > _CLEARLY)
 
 
-def orthonormal_coordinates(x: Array, weights: Array | None = None) -> Array:
+def orthonormal_coordinates(
+    x: Array, weights: Array | None = None, told: Told | None = None
+) -> Array:
     """Upper triangular T, (p, p), with a positive diagonal and the columns of X T orthonormal.
 
     A column that these rows cannot tell from those before it is freed of what those explain, and
-    keeps its size.
+    keeps its size. `told` is the `scaled_cholesky` of x, if it is known and there are no weights.
     """
     p, missing = x.shape[1], max(x.shape[1] - len(x), 0)
     rows = x if weights is None else x * np.sqrt(weights)[:, None]
     rows = np.pad(rows, ((0, missing), (0, 0))) if missing else rows
-    r = triangle(rows)
-    dependent = np.abs(np.diag(r)) <= 1e-13 * np.linalg.norm(r, axis=0)
+    r = triangle(rows, told)
+    dependent = np.abs(r.diagonal()) <= 1e-13 * lengths(r)
     if not dependent.any():
         return np.asarray(la.lapack.dtrtri(r)[0] * np.sign(r.diagonal()))
     transform = np.zeros((p, p))

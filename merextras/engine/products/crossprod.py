@@ -243,7 +243,9 @@ def effects_of(
     if not terms:
         return []
     w, n, _ = _row_weights(len(terms[0].codes), weights, frequencies)
-    return [EffectBasis.from_rows(term.values, n, w, term.freedom) for term in terms]
+    told = [term.told if w is None else None for term in terms]
+    pairs = zip(terms, told, strict=True)
+    return [EffectBasis.from_rows(term.values, n, w, term.freedom, own) for term, own in pairs]
 
 
 def _row_weights(

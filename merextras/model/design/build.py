@@ -39,7 +39,7 @@ from merextras.model.formula.translate import (
     unquoted,
 )
 from merextras.model.frame.engine_frame import date_numbers
-from merextras.model.frame.kinds import numbers, responses
+from merextras.model.frame.kinds import are_dates, numbers, responses
 from merextras.model.frame.labels import warn_user
 from merextras.model.frame.read import COPIES_ON_WRITE, columns_read, only_columns
 from merextras.model.settings.options import Options
@@ -78,7 +78,7 @@ def build_design(
     names = names_used(parsed, fixed_code, offsets, given)
     by = residual_columns(list(options.residual_by) or None, given)
     used = {str(c) for c in given if c in names or c in by}
-    data, columns = columns_read(data, used)
+    data, columns = columns_read(data, used, given)
     keep = _complete({c: v for c, v in columns.items() if c in names}, len(data), options)
     check_grouped(data, by, keep)
     frame, columns = _kept_rows(data, columns, keep)
@@ -104,7 +104,7 @@ def build_design(
         fixed=fixed,
         terms=terms,
         index=frame.index,
-        frame=_only(frame.assign(**dates) if dates else frame, used),
+        frame=_only(frame.assign(**dates) if dates else frame, used, given),
         formula=formula,
         weights=own.weights,
         offset=offset_from(own.offset, offsets, frame, options.scope),
@@ -113,7 +113,7 @@ def build_design(
         residual=ResidualBy.of_frame(frame, by) if by else None,
         user_rows=_user_rows(data, keep, options),
     )
-    return design, int(np.sum(~keep))
+    return design, len(keep) - int(np.count_nonzero(keep))
 
 
 def response_later(code: str, frame: pd.DataFrame, scope: Scope) -> Array:
@@ -171,12 +171,12 @@ def _complete(columns: Mapping[str, pd.Series], n: int, options: Options) -> Boo
     for extra in (options.weights, options.frequencies, options.offset):
         if extra is not None:
             keep = keep & ~np.isnan(extra)
-    n_dropped = int(np.sum(~keep))
+    n_dropped = n - int(np.count_nonzero(keep))
     if n_dropped and options.missing == "raise":
         raise InvalidArgumentError(
             f"missing='raise': {n_dropped} of {n} rows miss a value of the model's variables"
         )
-    if not keep.any():
+    if n_dropped == n:
         empty = [name for name, column in columns.items() if column.isna().all()]
         which = f"; {empty} have none in any row" if empty else ""
         raise InvalidArgumentError(
@@ -218,6 +218,8 @@ def _days(
     by: Sequence[str],
 ) -> dict[str, Array]:
     """The dates that are predictors as numbers of days, unless they are levels too."""
+    if not any(map(are_dates, columns.values())):
+        return {}
     dates = date_numbers(columns, codes_of(parsed, fixed, offsets))
     levels = {column for bar in parsed.bars for column in bar.factors} | set(by)
     say_days(dates)
@@ -240,10 +242,10 @@ def say_days(dates: Sequence[str]) -> None:
         )
 
 
-def _only(frame: pd.DataFrame, used: set[str]) -> pd.DataFrame:
-    """A copy of the columns that the model uses; the frame may be the user's."""
-    if len(used) < len(frame.columns):
-        return only_columns(frame, used)
+def _only(frame: pd.DataFrame, used: set[str], given: Sequence[Any]) -> pd.DataFrame:
+    """A copy of the columns that the model uses of those given; the frame may be the user's."""
+    if len(used) < len(given):
+        return only_columns(frame, used, given)
     return frame.copy(deep=not COPIES_ON_WRITE)
 
 

@@ -121,6 +121,11 @@ def is_number(column: pd.Series) -> bool:
     return kind_of(column) in {"numbers", "dates"}
 
 
+def are_dates(column: pd.Series) -> bool:
+    """Whether a column in its normal form is of dates, by its dtype alone; see `kind_of`."""
+    return isinstance(column.dtype, np.dtype) and column.dtype.kind == "M"
+
+
 def days(column: pd.Series) -> Array:
     """Dates as days since 1970-01-01, R's number of a Date; NaN where missing."""
     values = column.to_numpy()
@@ -170,9 +175,12 @@ def responses(column: pd.Series, name: object, what: str) -> Array:
     InvalidArgumentError
         Something else, dates too.
     """
+    dtype = column.dtype
+    if isinstance(dtype, np.dtype) and dtype.kind in "iufb":
+        return np.array(column.to_numpy(), dtype=float)  # a copy: may be the user's
     if kind_of(column) not in {"numbers", "booleans"}:
         raise InvalidArgumentError(f"{what} {name!r} must be numeric, not {column.dtype}")
-    return np.array(column.to_numpy(dtype=float, na_value=np.nan))  # a copy: may be the user's
+    return np.array(column.to_numpy(dtype=float, na_value=np.nan))
 
 
 def not_numeric(column: pd.Series, name: object, what: str) -> InvalidArgumentError:

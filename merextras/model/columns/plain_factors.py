@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 
 from merextras.foundation.aliases import Array
-from merextras.model.columns.coded import Block, CodedPart, Factor
-from merextras.model.columns.levels import grouped
+from merextras.model.columns.blocks import Block
+from merextras.model.columns.coded import CodedPart, Factor
+from merextras.model.columns.levels import as_categories
 from merextras.model.frame.kinds import is_number
 
 _PIECE = re.compile(
@@ -64,9 +65,7 @@ class TextAsCategories(Mapping[str, pd.Series]):
         if name not in self._made and not _is_text(column):
             return column
         if name not in self._made:
-            levels, codes = grouped([column])
-            held = pd.Categorical.from_codes(codes, categories=levels)
-            self._made[name] = pd.Series(held, index=column.index, name=column.name)
+            self._made[name] = as_categories(column)
         return self._made[name]
 
     def __iter__(self) -> Iterator[str]:

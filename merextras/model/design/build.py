@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from merextras.engine.products.cells import Cells
 from merextras.engine.products.term_rows import TermRows
 from merextras.exceptions import DataWarning, InvalidArgumentError
 from merextras.foundation.aliases import Array, BoolArray, IntArray
@@ -92,8 +93,8 @@ def build_design(
     groups = [grouped([columns[c] for c in bar.factors]) for bar in parsed.bars]
     shapes = [(len(at[0]), len(part.names)) for at, part in zip(groups, parts, strict=True)]
     warn_of_rows(len(frame), len(fixed.names), shapes)
-    x = rows.matrix(fixed)
-    check_finite(x, fixed.names, formula)
+    x, cells = rows.by_cell(fixed)
+    check_finite(x[:, cells.m if cells else 0 :], fixed.names[cells.m if cells else 0 :], formula)
     each = zip(parsed.bars, parts, groups, strict=True)
     terms = in_order([term for bar, part, group in each for term in _terms(bar, part, group, rows)])
     dates = _days(columns, parsed, fixed_code, offsets, by)
@@ -112,6 +113,7 @@ def build_design(
         options=own,
         residual=ResidualBy.of_frame(frame, by) if by else None,
         user_rows=_user_rows(data, keep, options),
+        cells=cells,
     )
     return design, int(np.sum(~keep))
 
@@ -272,9 +274,15 @@ class _Rows:
 
     def matrix(self, part: FixedPart) -> Array:
         """Its columns; those of plain columns without taking these out of the frame again."""
-        if isinstance(part, PlainPart | CodedPart):
-            return part.of_columns(self.coded, len(self.frame))
-        return part.matrix(self.frame)
+        return self.by_cell(part)[0]
+
+    def by_cell(self, part: FixedPart) -> tuple[Array, Cells | None]:
+        """The same, and the cells of the first of them, if there are few."""
+        if isinstance(part, CodedPart):
+            return part.by_cell(self.coded, len(self.frame))
+        if isinstance(part, PlainPart):
+            return part.of_columns(self.coded, len(self.frame)), None
+        return part.matrix(self.frame), None
 
 
 def response_of(

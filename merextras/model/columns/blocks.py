@@ -61,7 +61,11 @@ def _write_column(out: Array, values: Array | IntArray, contrast: Array | None, 
 
 
 def _column(values: Array | IntArray, contrast: Array | None, j: int) -> Array:
-    out = values[:, j] if contrast is None else contrast[:, j].take(values[:, 0].astype(np.intp, copy=False))
+    out = (
+        values[:, j]
+        if contrast is None
+        else contrast[:, j].take(values[:, 0].astype(np.intp, copy=False))
+    )
     return np.asarray(out)
 
 

@@ -55,7 +55,10 @@ class Cells:
     @cached_property
     def counts(self) -> Array:
         """Rows in each cell, (c,)."""
-        return np.bincount(self.codes, minlength=len(self.table)).astype(float)
+        counts = np.zeros(len(self.table))
+        for rows in dense.row_blocks(len(self.codes), 1):
+            counts += np.bincount(self.codes[rows], minlength=len(counts))
+        return counts
 
     def sums(self, rows: slice, columns: Sequence[Array]) -> Array:
         """Sums by cell over some rows, (c, number of columns)."""
@@ -103,7 +106,9 @@ class Cells:
         for rows in dense.row_blocks(len(self.codes), p - m + 1):
             rest, own = dense.by_columns(self.x[rows, m:]), y[rows]
             if b is not None and fitted is not None:
-                own = own - self.at(rows, fitted) - rest @ b[m:]
+                explained = self.at(rows, fitted)
+                explained += rest @ b[m:]
+                own = own - explained
             total[m:] += rest.T @ own
             sums += self.sums(rows, [own])
         total[:m] = self.table.T @ sums[:, 0]

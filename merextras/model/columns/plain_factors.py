@@ -17,7 +17,7 @@ from merextras.foundation.aliases import Array
 from merextras.model.columns.blocks import Block
 from merextras.model.columns.coded import CodedPart, Factor
 from merextras.model.columns.levels import as_categories
-from merextras.model.frame.kinds import is_number
+from merextras.model.frame.kinds import is_number, is_text
 
 _PIECE = re.compile(
     r"\s*(?:(?P<one>1)|(?P<name>[^\W\d]\w*)|C\(\s*(?P<category>[^\W\d]\w*)\s*\))\s*"
@@ -62,7 +62,7 @@ class TextAsCategories(Mapping[str, pd.Series]):
 
     def __getitem__(self, name: str) -> pd.Series:
         column = self._columns[name]
-        if name not in self._made and not _is_text(column):
+        if name not in self._made and not is_text(column):
             return column
         if name not in self._made:
             self._made[name] = as_categories(column)
@@ -73,13 +73,6 @@ class TextAsCategories(Mapping[str, pd.Series]):
 
     def __len__(self) -> int:
         return len(self._columns)
-
-
-def _is_text(column: pd.Series) -> bool:
-    dtype = column.dtype
-    if isinstance(dtype, np.dtype) and dtype.kind == "O":
-        return bool(pd.api.types.infer_dtype(column, skipna=False) == "string")
-    return isinstance(dtype, pd.StringDtype)
 
 
 def _factor(code: str, name: str, column: pd.Series, *, category: bool) -> Factor | None:

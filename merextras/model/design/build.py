@@ -40,7 +40,7 @@ from merextras.model.formula.translate import (
     unquoted,
 )
 from merextras.model.frame.engine_frame import date_numbers
-from merextras.model.frame.kinds import numbers, responses
+from merextras.model.frame.kinds import is_text, numbers, responses
 from merextras.model.frame.labels import warn_user
 from merextras.model.frame.read import COPIES_ON_WRITE, columns_read, only_columns
 from merextras.model.settings.options import Options
@@ -194,6 +194,8 @@ def _has_value(column: pd.Series) -> BoolArray | bool:
         return True
     if isinstance(dtype, np.dtype) and dtype.kind == "f":
         return np.asarray(~np.isnan(column.to_numpy()))
+    if isinstance(dtype, np.dtype) and is_text(column):  # objects, none of them missing
+        return True
     return np.asarray(~column.array.isna(), dtype=bool)
 
 
@@ -265,7 +267,7 @@ class _Rows:
 
     def part(self, code: str) -> FixedPart:
         """What makes the columns of a one-sided formula."""
-        made: FixedPart | None = plain_part(code, self.columns)
+        made: FixedPart | None = plain_part(code, self.coded)
         if made is None and self.scope.engine == "patsy":
             made = treatment_part(code, self.coded)
         return made or FormulaPart.from_formula(

@@ -24,7 +24,7 @@ def small_codes_in(column: pd.Series, levels: pd.Index) -> IntArray:
         if column.dtype.categories is levels:
             return np.asarray(held.codes)
         place = np.append(places(held.categories, levels), -1)
-        return np.asarray(place.astype(np.min_scalar_type(-len(place)))[held.codes])
+        return np.asarray(place.astype(np.min_scalar_type(-len(levels) - 1))[held.codes])
     if column.dtype.kind in "iu" and levels.dtype.kind in "iu" and len(column):
         return _integer_codes(column, levels)
     codes, labels = pd.factorize(column)

@@ -275,7 +275,7 @@ class RowDesign(Design):
 
     def with_fixed_columns(self, columns: Array) -> RowDesign:
         """From the rows; the columns have them all."""
-        return replace(self, x=columns)
+        return replace(self, x=columns, cells=None)
 
     def observed_rows(self, *, as_written: bool = False) -> Array:
         """X of the observations."""

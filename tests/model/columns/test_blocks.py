@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +11,7 @@ from properties.compare import close
 from tolerances import INVARIANCE, SAME_ROWS
 
 from merextras.engine.products import cells as counted
+from merextras.exceptions import RankDeficientWarning
 from merextras.fit_lmer import lmer
 from merextras.model.columns.blocks import Block, cells_of, columns_of
 from merextras.model.columns.plain_factors import TextAsCategories, treatment_part
@@ -93,3 +96,19 @@ def test_a_fit_is_the_same_without_cells(rhs, bar, monkeypatch):
         close(m.deviance(), other.deviance(), INVARIANCE)
         close(m.fixef(), other.fixef(), SAME_ROWS)
         close(m.theta, other.theta, SAME_ROWS)
+
+
+def test_columns_that_others_determine_leave_no_cells():
+    with pytest.warns(RankDeficientWarning):
+        m = lmer("y ~ a + c + x + (1 | g)", FRAME.assign(c=FRAME["a"]))
+    assert m.design.cells is None
+    other = lmer("y ~ a + x + (1 | g)", FRAME)
+    close(m.deviance(), other.deviance(), INVARIANCE)
+
+
+def test_cells_are_not_pickled():
+    design = lmer("y ~ a + x + (1 | g)", FRAME).design
+    assert design.cells.serve(design.x)
+    again = pickle.loads(pickle.dumps(design))
+    assert again.cells is None
+    close(again.cross_products().xy, design.cross_products().xy, INVARIANCE)

@@ -183,15 +183,14 @@ def scaled_cholesky(x: Array) -> Told:
         total = np.zeros((x.shape[1], x.shape[1]))
         for rows in row_blocks(*x.shape):
             total += gram(by_columns(x[rows]))
-    return told_by(total)
+        return told_by(total)
 
 
 def told_by(total: Array) -> Told:
     """The same, of the columns' cross-products."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        size = np.sqrt(total.diagonal())
-        size[size == 0.0] = 1.0
-        return cholesky(total / size[:, None] / size), size
+    size = np.sqrt(total.diagonal())
+    size[size == 0.0] = 1.0
+    return cholesky(total / size[:, None] / size), size
 
 
 def gram(x: Array, weighted: Array | None = None) -> Array:

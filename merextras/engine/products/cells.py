@@ -80,7 +80,7 @@ class Cells:
                 gram[m:, m:] += dense.gram(rest)
                 sums += self.sums(rows, list(rest.T))
             self.write(gram, self.table, self.counts, sums)
-        return dense.told_by(gram)
+            return dense.told_by(gram)
 
     def write(self, gram: Array, table: Array, counts: Array, sums: Array) -> None:
         """Write the products of the first columns, with each other and with the rest.

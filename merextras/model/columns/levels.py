@@ -23,6 +23,8 @@ _LOOKED_AT = 1 << 16
 # Whole numbers have a table of all between the least and the largest if there are at most so many
 # for each row.
 _WIDE = 4
+# Rows of text from which arrow's own codes are worth what asking for them takes.
+_LONG = 1 << 13
 
 
 class LevelCounter:
@@ -302,9 +304,10 @@ def _factorized(column: pd.Series) -> tuple[Any, Any]:
 
 
 def _as_they_came(column: pd.Series) -> tuple[IntArray, Any]:
-    """Codes of text, -1 where missing, and its labels; by arrow itself where it is in arrow's."""
+    """Codes of text, -1 where missing, and its labels; of long text in arrow's memory by arrow."""
     dtype = column.dtype
-    if not isinstance(dtype, pd.StringDtype) or dtype.storage != "pyarrow":
+    in_arrow = isinstance(dtype, pd.StringDtype) and dtype.storage == "pyarrow"
+    if not in_arrow or len(column) < _LONG:
         codes, levels = column.array.factorize()
         return codes, levels
     import pyarrow as pa  # noqa: PLC0415 (it is there if such a column is)

@@ -61,12 +61,14 @@ class TextAsCategories(Mapping[str, pd.Series]):
         self._columns, self._made = columns, dict[str, pd.Series]()
 
     def __getitem__(self, name: str) -> pd.Series:
-        column = self._columns[name]
-        if name not in self._made and not is_text(column):
-            return column
-        if name not in self._made:
-            self._made[name] = as_categories(column)
-        return self._made[name]
+        found = self._made.get(name)
+        if found is None:
+            column = self._columns[name]
+            found = self._made[name] = as_categories(column) if is_text(column) else column
+        return found
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._columns
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._columns)

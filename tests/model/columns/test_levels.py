@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from merextras.model.columns import levels as levels_module
 from merextras.model.columns.levels import as_categories, grouped, without_unused
 from merextras.model.frame.labels import codes_in, small_codes_in
 
@@ -41,7 +42,10 @@ def test_categories_that_do_not_occur_go_wherever_the_last_one_is():
 
 @pytest.mark.parametrize("dtype", ["str", "string[python]", "string[pyarrow]", "object"])
 @pytest.mark.parametrize("labels", [["b", "a", "c", "a"], ["a", "b"], [], ["b", None, "a", "b"]])
-def test_text_as_categories_is_what_pandas_factorizes(labels, dtype):
+@pytest.mark.parametrize("long", [0, 10**6])
+def test_text_as_categories_is_what_pandas_factorizes(labels, dtype, long, monkeypatch):
+    """By arrow itself where it is long, too."""
+    monkeypatch.setattr(levels_module, "_LONG", long)
     column = pd.Series(
         [*labels, *labels], dtype=dtype, name="t", index=range(3, 3 + 2 * len(labels))
     )

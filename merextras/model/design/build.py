@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from merextras.engine.products.cells import Cells
 from merextras.engine.products.term_rows import TermRows
 from merextras.exceptions import DataWarning, InvalidArgumentError
 from merextras.foundation.aliases import Array, BoolArray, IntArray
@@ -39,7 +40,7 @@ from merextras.model.formula.translate import (
     unquoted,
 )
 from merextras.model.frame.engine_frame import date_numbers
-from merextras.model.frame.kinds import are_dates, numbers, responses
+from merextras.model.frame.kinds import are_dates, is_text, numbers, responses
 from merextras.model.frame.labels import warn_user
 from merextras.model.frame.read import COPIES_ON_WRITE, columns_read, only_columns
 from merextras.model.settings.options import Options
@@ -92,8 +93,8 @@ def build_design(
     groups = [grouped([columns[c] for c in bar.factors]) for bar in parsed.bars]
     shapes = [(len(at[0]), len(part.names)) for at, part in zip(groups, parts, strict=True)]
     warn_of_rows(len(frame), len(fixed.names), shapes)
-    x = rows.matrix(fixed)
-    check_finite(x, fixed.names, formula)
+    x, cells = rows.by_cell(fixed)
+    check_finite(x[:, cells.m if cells else 0 :], fixed.names[cells.m if cells else 0 :], formula)
     each = zip(parsed.bars, parts, groups, strict=True)
     terms = in_order([term for bar, part, group in each for term in _terms(bar, part, group, rows)])
     dates = _days(columns, parsed, fixed_code, offsets, by)
@@ -112,6 +113,7 @@ def build_design(
         options=own,
         residual=ResidualBy.of_frame(frame, by) if by else None,
         user_rows=_user_rows(data, keep, options),
+        cells=cells,
     )
     return design, len(keep) - int(np.count_nonzero(keep))
 
@@ -192,6 +194,8 @@ def _has_value(column: pd.Series) -> BoolArray | bool:
         return True
     if isinstance(dtype, np.dtype) and dtype.kind == "f":
         return np.asarray(~np.isnan(column.to_numpy()))
+    if isinstance(dtype, np.dtype) and is_text(column):  # objects, none of them missing
+        return True
     return np.asarray(~column.array.isna(), dtype=bool)
 
 
@@ -265,7 +269,7 @@ class _Rows:
 
     def part(self, code: str) -> FixedPart:
         """What makes the columns of a one-sided formula."""
-        made: FixedPart | None = plain_part(code, self.columns)
+        made: FixedPart | None = plain_part(code, self.coded)
         if made is None and self.scope.engine == "patsy":
             made = treatment_part(code, self.coded)
         return made or FormulaPart.from_formula(
@@ -274,9 +278,15 @@ class _Rows:
 
     def matrix(self, part: FixedPart) -> Array:
         """Its columns; those of plain columns without taking these out of the frame again."""
-        if isinstance(part, PlainPart | CodedPart):
-            return part.of_columns(self.coded, len(self.frame))
-        return part.matrix(self.frame)
+        return self.by_cell(part)[0]
+
+    def by_cell(self, part: FixedPart) -> tuple[Array, Cells | None]:
+        """The same, and the cells of the first of them, if there are few."""
+        if isinstance(part, CodedPart):
+            return part.by_cell(self.coded, len(self.frame))
+        if isinstance(part, PlainPart):
+            return part.of_columns(self.coded, len(self.frame)), None
+        return part.matrix(self.frame), None
 
 
 def response_of(

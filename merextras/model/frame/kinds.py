@@ -126,6 +126,14 @@ def are_dates(column: pd.Series) -> bool:
     return isinstance(column.dtype, np.dtype) and column.dtype.kind == "M"
 
 
+def is_text(column: pd.Series) -> bool:
+    """Whether a column holds text; of objects, text alone, none of them missing."""
+    dtype = column.dtype
+    if isinstance(dtype, np.dtype) and dtype.kind == "O":
+        return bool(pd.api.types.infer_dtype(column, skipna=False) == "string")
+    return isinstance(dtype, pd.StringDtype)
+
+
 def days(column: pd.Series) -> Array:
     """Dates as days since 1970-01-01, R's number of a Date; NaN where missing."""
     values = column.to_numpy()

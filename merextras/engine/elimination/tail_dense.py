@@ -84,8 +84,11 @@ class DenseTail:
         if len(parts) == 1:
             entries -= (rows @ columns).toarray()
             return
-        for part in parts:
-            entries[part, : part.stop] -= (rows[part] @ columns[:, : part.stop]).toarray()
+        for part in reversed(parts):
+            # Some columns too many cost less than leaving them out.
+            if part.stop <= 0.9 * columns.shape[1]:
+                columns = columns[:, : part.stop]
+            entries[part, : columns.shape[1]] -= (rows[part] @ columns).toarray()
 
     def factorise(self, entries: Array, lams: Sequence[Array]) -> DenseTailFactor:
         """O(q_tail**3), in place."""

@@ -9,8 +9,8 @@ import numpy as np
 
 from merextras.engine.kernels.blocks import Array
 
-# Numbers of a part of a matrix (32 MB), and rows that are not parted.
-_CHUNK, _WHOLE = 1 << 22, 128
+# Numbers of a part of a matrix (8 MB), and rows that are not parted.
+_CHUNK, _WHOLE = 1 << 20, 128
 
 
 @dataclass(frozen=True)

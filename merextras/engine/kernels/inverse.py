@@ -16,8 +16,8 @@ from merextras.engine.kernels.blocks import Array
 
 #: Numbers of an inverse that is made at once (32 MB).
 AT_ONCE = 1 << 22
-#: Columns of a larger one that are worked on together, and rows of a step of their solution.
-WIDTH, _STEP = 512, 256
+#: Columns of a larger one that are worked on together, and rows that are solved for as they are.
+WIDTH, _LEAF = 384, 96
 
 
 def inverse(matrix: Array) -> Array:
@@ -60,28 +60,43 @@ def inverse_columns(matrix: Array, parts: Iterable[slice]) -> Iterator[tuple[sli
 
 
 def _columns(matrix: Array, part: slice) -> Array:
-    size, first = len(matrix), part.start
-    out = np.zeros((size - first, part.stop - first))
+    out = np.zeros((len(matrix) - part.start, part.stop - part.start))
     np.fill_diagonal(out, 1.0)
-    cuts = [slice(at, min(at + _STEP, size)) for at in range(first, size, _STEP)]
-    for rows in cuts:
-        own = out[rows.start - first : rows.stop - first]
-        if rows.start > first:
-            own -= matrix[first : rows.start, rows].T @ out[: rows.start - first]
-        _solve(matrix[rows, rows], own, transposed=False)
-    for rows in reversed(cuts):
-        own = out[rows.start - first : rows.stop - first]
-        if rows.stop < size:
-            own -= matrix[rows, rows.stop :] @ out[rows.stop - first :]
-        _solve(matrix[rows, rows], own, transposed=True)
+    upper = matrix[part.start :, part.start :]
+    _forward(upper, out)
+    _backward(upper, out)
     return out
 
 
+# By halves, so that nearly all is done by products of large matrices, which take views of the
+# factor as they are; BLAS' own solution would have a copy of it made.
+def _forward(upper: Array, rhs: Array) -> None:
+    """Solve ``L x = rhs`` in place, from L' on the diagonal and above."""
+    if len(upper) <= _LEAF:
+        _solve(upper, rhs, transposed=False)
+        return
+    half = len(upper) // 2
+    _forward(upper[:half, :half], rhs[:half])
+    rhs[half:] -= upper[:half, half:].T @ rhs[:half]
+    _forward(upper[half:, half:], rhs[half:])
+
+
+def _backward(upper: Array, rhs: Array) -> None:
+    """Solve ``L' x = rhs`` likewise."""
+    if len(upper) <= _LEAF:
+        _solve(upper, rhs, transposed=True)
+        return
+    half = len(upper) // 2
+    _backward(upper[half:, half:], rhs[half:])
+    rhs[:half] -= upper[:half, half:] @ rhs[half:]
+    _backward(upper[:half, :half], rhs[:half])
+
+
 def _solve(upper: Array, rhs: Array, *, transposed: bool) -> None:
-    """Solve ``L x = rhs``, or with L', in place; L' is on the diagonal and above."""
+    """Solve with a small L, or with its transpose, in place."""
     low = np.ascontiguousarray(upper).T
     found = la.blas.dtrsm(
         1.0, low, rhs.T, side=1, lower=1, trans_a=int(not transposed), overwrite_b=1
     )
-    if not np.shares_memory(found, rhs):  # whatever BLAS is given, it may have made a copy
+    if not np.may_share_memory(found, rhs):  # BLAS was given a copy
         rhs[:] = found.T

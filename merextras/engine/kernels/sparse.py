@@ -111,9 +111,11 @@ class SampledProduct:
 
     def _up_to(self, row: int) -> IntArray:
         """For each column of C the place after its last entry before a row."""
-        before = np.concatenate([[0], np.cumsum(self.matrix.indices < row, dtype=np.intp)])
         indptr = self.matrix.indptr
-        return np.asarray(indptr[:-1] + before[indptr[1:]] - before[indptr[:-1]])
+        before = np.zeros(self.matrix.nnz + 1, dtype=indptr.dtype)
+        np.cumsum(self.matrix.indices < row, out=before[1:])
+        stops = indptr[:-1] + before[indptr[1:]] - before[indptr[:-1]]
+        return np.asarray(stops, dtype=np.intp)
 
     def _alike(self, n: IntArray, m: IntArray) -> Iterator[tuple[IntArray, int, int]]:
         """Columns of C with nearly equally many entries left, and of them in the next columns."""

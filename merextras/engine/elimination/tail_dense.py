@@ -237,7 +237,8 @@ class DenseTailInverse:
     between : mapping t -> sparse (q_tail, q_t)
         C_tail,t of the terms that are asked of.
     keep : bool
-        Whether entries between levels will be asked for, so that the pass keeps all of W.
+        Whether entries between levels will be asked for, so that the pass keeps all of W; it is
+        gone through again for them otherwise.
     """
 
     factor: DenseTailFactor

@@ -18,7 +18,7 @@ from merextras.engine.kernels.inverse import WIDTH, inverse_columns
 from merextras.engine.kernels.sparse import SampledProduct
 
 
-@dataclass(frozen=True)
+@dataclass
 class Found:
     """What a pass through the columns of S^-1 finds.
 
@@ -31,7 +31,7 @@ class Found:
     traces : mapping t -> (k, k) array
         The blocks of C Lambda S^-1, summed over the levels.
     whole : (q_tail, q_tail) array, optional
-        W.
+        W, where it is kept.
     """
 
     own: Array
@@ -52,7 +52,7 @@ class Found:
         size = len(shared.matrix)
         own = np.empty((size, max((k for _, k in scale.shapes), default=1)))
         met = {t: SampledProduct(block) for t, block in between.items()}
-        found = cls(own, met, scale.zeros(), np.empty((size, size)) if keep else None)
+        found = cls(own, met, scale.zeros(), None)
         for part, columns in inverse_columns(shared.matrix, scale.parts(WIDTH)):
             found._add_traces(shared, scale, part, columns)
             for rows in scale.parts(WIDTH):
@@ -60,6 +60,8 @@ class Found:
                     here = slice(rows.start - part.start, rows.stop - part.start)
                     columns[here] = scale.both(columns[here], rows.start, part.start)
             found._put(scale.first[part], part, columns)
+            if keep:
+                found._keep(part, columns)
         return found
 
     def _put(self, first: IntArray, part: slice, columns: Array) -> None:
@@ -71,9 +73,16 @@ class Found:
             self.own[part, a] = columns[inside, np.arange(len(first))]
         for product in self.met.values():
             product.add(columns, part.start)
-        if self.whole is not None:
-            self.whole[part.start :, part] = columns
-            self.whole[part, part.stop :] = columns[part.stop - part.start :].T
+
+    def _keep(self, part: slice, columns: Array) -> None:
+        """Put some columns of W in their places."""
+        if len(columns) == columns.shape[1] == len(self.own):
+            self.whole = columns
+            return
+        if self.whole is None:
+            self.whole = np.empty((len(columns), len(columns)))
+        self.whole[part.start :, part] = columns
+        self.whole[part, part.stop :] = columns[part.stop - part.start :].T
 
     def _add_traces(self, shared: Shared, scale: TailScale, part: slice, columns: Array) -> None:
         """Products of blocks of C Lambda and S^-1, those on both sides of the diagonal."""

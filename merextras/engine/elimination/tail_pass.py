@@ -55,10 +55,7 @@ class Found:
         found = cls(own, met, scale.zeros(), None)
         for part, columns in inverse_columns(shared.matrix, scale.parts(WIDTH)):
             found._add_traces(shared, scale, part, columns)
-            for rows in scale.parts(WIDTH):
-                if rows.start >= part.start:
-                    here = slice(rows.start - part.start, rows.stop - part.start)
-                    columns[here] = scale.both(columns[here], rows.start, part.start)
+            scale.apply(columns, part.start, WIDTH)
             found._put(scale.first[part], part, columns)
             if keep:
                 found._keep(part, columns)
@@ -66,7 +63,10 @@ class Found:
 
     def _put(self, first: IntArray, part: slice, columns: Array) -> None:
         """Take in some columns of W, whose levels begin at `first`."""
-        for a in range(self.own.shape[1]):
+        k = self.own.shape[1]
+        if k == 1:
+            self.own[part, 0] = columns.diagonal()
+        for a in range(k if k > 1 else 0):
             # The effects that a level does not have are never asked for.
             rows = np.minimum(first + a, len(self.own) - 1)
             inside = np.minimum(rows - part.start, len(columns) - 1)

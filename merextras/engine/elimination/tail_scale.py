@@ -96,3 +96,16 @@ class TailScale:
             return rows
         right = self.times(rows.T, transposed=transposed, at=columns_at).T
         return self.times(right, transposed=transposed, at=at)
+
+    def apply(self, columns: Array, start: int, most: int) -> None:
+        """``Lambda M Lambda'`` in place of columns of M from row `start` on.
+
+        They begin where one of the `parts` of up to `most` rows does.
+        """
+        if self.is_scalar:
+            self.both(columns, start, start)
+            return
+        for rows in self.parts(most):
+            if rows.start >= start:
+                here = slice(rows.start - start, rows.stop - start)
+                columns[here] = self.both(columns[here], rows.start, start)

@@ -23,6 +23,8 @@ IndexArray = NDArray[np.signedinteger[Any]]
 # Numbers of dense copies that are made at a time, to bound memory (32 MB), and of those gathered
 # from a dense matrix, which stay in a processor's cache.
 _CHUNK, _TOGETHER = 1 << 22, 1 << 18
+# Columns of up to so many entries are taken together only where they have equally many.
+_EXACT = 16
 # The share of stored entries from which on products are quicker without the pattern.
 _FULL = 0.3
 
@@ -133,6 +135,11 @@ class SampledProduct:
         """Of columns of C that have up to n entries left, and up to m of them next."""
         first, last = self._starts[levels, None], self._ends[levels, None] - 1
         where = first + np.arange(n)
+        if stops is self._ends and n <= _EXACT:  # all of them have n, and all these are next
+            rows = self.matrix.indices[where].astype(np.intp) - start
+            parts = np.take(columns, rows[:, :, None] * columns.shape[1] + rows[:, None, :])
+            self.entries[where] += np.einsum("cij,cj->ci", parts, self.matrix.data[where])
+            return
         kept, new = where <= last, where < stops[levels, None]
         where = np.minimum(where, last)
         rows = self.matrix.indices[where].astype(np.intp) - start
@@ -146,22 +153,30 @@ class SampledProduct:
         self.entries[where[kept]] += found[kept]
 
     def _add_full(self, columns: Array, start: int) -> None:
-        """By whole columns of C, the rows of W in its own columns first."""
-        width, matrix = columns.shape[1], self.matrix
-        step = max(1, _CHUNK // max(matrix.shape[0], 1))
-        for at in range(0, matrix.shape[1], step):
-            part = matrix[:, at : at + step].toarray()
-            found = np.zeros_like(part)
-            found[start : start + width] = columns.T @ part[start:]
-            found[start + width :] = columns[width:] @ part[start : start + width]
-            stored = slice(matrix.indptr[at], matrix.indptr[min(at + step, matrix.shape[1])])
-            cols = np.repeat(np.arange(part.shape[1]), np.diff(matrix.indptr[at : at + step + 1]))
-            self.entries[stored] += found[matrix.indices[stored], cols]
+        """By whole columns of C."""
+        matrix, (height, n) = self.matrix, self.matrix.shape
+        step = max(1, _CHUNK // max(height, 1))
+        for at in range(0, n, step):
+            part = matrix if step >= n else matrix[:, at : at + step]
+            stored = slice(matrix.indptr[at], matrix.indptr[min(at + step, n)])
+            found = _symmetric_part(columns, start, part.toarray())
+            self.entries[stored] += found[part.indices, columns_of(part)]
+
+
+def _symmetric_part(columns: Array, start: int, given: Array) -> Array:
+    """What some columns of a symmetric matrix, from their diagonal on, add to its product."""
+    width = columns.shape[1]
+    if len(columns) == width == len(given):
+        return np.asarray(columns @ given)
+    out = np.zeros_like(given)
+    out[start : start + width] = columns.T @ given[start:]
+    out[start + width :] = columns[width:] @ given[start : start + width]
+    return out
 
 
 def _rounded(n: IntArray) -> IntArray:
-    """Numbers as they are up to sixteen, and up to an eighth larger from there on."""
-    unit = 1 << np.maximum(np.floor(np.log2(np.maximum(n, 1))).astype(np.intp) - 3, 0)
+    """Numbers as they are up to `_EXACT`, and up to an eighth larger from there on."""
+    unit = np.maximum(1 << np.floor(np.log2(np.maximum(n, 1))).astype(np.intp), 8) // 8
     return np.asarray(-(-n // unit) * unit)
 
 

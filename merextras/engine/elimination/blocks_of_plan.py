@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from merextras.engine.elimination.plan import Plan, System
 from merextras.engine.elimination.tail_choice import dense_seconds
+from merextras.engine.kernels.inverse import AT_ONCE, WIDTH
 from merextras.engine.products.crossprod import CrossProducts
 
 
@@ -58,10 +59,10 @@ def _blocks(system: System) -> Iterator[Block]:
     yield Block((), (), "dense", (p + 1, p + 1), (p + 1) ** 2)
 
 
-# At the peak of a fit: matrices of the size of a dense tail beside those of the points, and numbers
-# that go through in parts; copies of what there is for each level and column of X and y, for each
-# level and pair of effects, and for each pair of levels that meet.
-_DENSE, _IN_PARTS, _BY_COLUMN, _BY_PAIR, _BY_ENTRY = 1.1, 1 << 22, 5.0, 5.0, 8.0
+# At the peak of a fit: copies of the columns of a dense tail's inverse that are worked on together;
+# copies of what there is for each level and column of X and y, for each level and pair of effects,
+# and for each pair of levels that meet.
+_COLUMNS, _BY_COLUMN, _BY_PAIR, _BY_ENTRY = 1.5, 5.0, 5.0, 8.0
 
 
 @dataclass(frozen=True)
@@ -108,12 +109,17 @@ def tail_cost(cp: CrossProducts, plan: Plan, points: int = 1) -> TailCost:
     Parameters
     ----------
     points : int
-        Points of a search whose factors are kept at once.
+        Points of a search whose factors are kept at once: one of a linear model's.
     """
     size = sum(cp.shapes[t][0] * cp.shapes[t][1] for t in plan.tail)
     if plan.sparse is None:
-        # C and its factor in one, the inverse, and what goes through in parts.
-        numbers = (_DENSE + points) * size**2 + min(size**2, _IN_PARTS)
+        numbers = points * size**2 + _of_inverse(size, kept=points > 1 and len(plan.tail) > 1)
         return TailCost("dense", size, 8e-9 * numbers, dense_seconds(size))
     gigabytes = 1e-3 * plan.sparse.megabytes(points)
     return TailCost("sparse", size, gigabytes, plan.sparse.seconds)
+
+
+def _of_inverse(size: int, *, kept: bool) -> float:
+    """Numbers of a dense tail's inverse, or of its columns that are there at once."""
+    at_once = size**2 if size**2 <= AT_ONCE else _COLUMNS * WIDTH * size
+    return at_once + (size**2 if kept else 0.0)

@@ -114,7 +114,8 @@ def selected_inverse(factor: Factor, *, to_tail: bool = False) -> Selected:
     to_tail : bool
         Those between the first leading term and the tail too.
     """
-    tail = factor.tail.inverse()
+    between = {lead.term: lead.to_tail for lead in factor.leads if lead.to_tail is not None}
+    tail = factor.tail.inverse(between, whole=to_tail and len(factor.system.plan.tail) > 1)
     known, schur_carry = _Known(tail.own()), {}
     for lead in reversed(factor.leads):
         if lead.is_last:
@@ -135,9 +136,9 @@ def _eliminated(
     met = {s: _met_nested(factor, lead, known, s) for s in later}
     schur_carry = np.zeros_like(lead.own)
     if lead.to_tail is not None:
-        met_tail = tail.met(t, lead.to_tail)
+        met_tail = tail.met(t)
         for s in later:
-            met_tail += _tail_through(factor, lead, known.to_tail[s], s)
+            met_tail = met_tail + _tail_through(factor, lead, known.to_tail[s], s)
         schur_carry += sparse.level_products(lead.to_tail, met_tail, k)
         if to_tail:
             scaled = sparse.times_blocks(lead.to_tail, met_tail, lead.gain)

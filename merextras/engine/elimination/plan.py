@@ -91,6 +91,8 @@ def prepare(cp: CrossProducts, plan: Plan | None = None) -> System:
         for t in plan.leading
         if plan.tail
     }
+    for block in to_tail.values():
+        block.sort_indices()
     shapes = tuple(cp.shapes[t] for t in plan.tail)
     tail: TailSystem
     if plan.sparse is None:

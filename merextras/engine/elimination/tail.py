@@ -90,8 +90,16 @@ class TailFactor(Protocol):
         """C times a (q_tail, m) array."""
         ...
 
-    def inverse(self) -> TailInverse:
-        """The conditional covariance."""
+    def inverse(self, between: Mapping[int, sp.csc_array], *, whole: bool = False) -> TailInverse:
+        """The conditional covariance.
+
+        Parameters
+        ----------
+        between : mapping t -> sparse (q_tail, q_t)
+            C_tail,t of each leading term.
+        whole : bool
+            Whether entries between different levels of the tail will be asked for.
+        """
         ...
 
     def cholesky(self) -> tuple[sp.csc_array, IntArray]:
@@ -114,8 +122,8 @@ class TailInverse(Protocol):
         """The diagonal blocks of each term, (J, k, k)."""
         ...
 
-    def met(self, term: int, between: sp.csc_array) -> Array:
-        """``W C_tail,term`` on the pattern of C_tail,term, which is `between`."""
+    def met(self, term: int) -> Array:
+        """``W C_tail,term`` on the pattern of C_tail,term; not to be changed."""
         ...
 
     def traces(self) -> Mapping[int, Array]:

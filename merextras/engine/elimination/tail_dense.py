@@ -15,12 +15,17 @@ import scipy.linalg as la
 import scipy.sparse as sp
 
 from merextras.engine.elimination.tail import TailSystem
+from merextras.engine.elimination.tail_pass import Found
+from merextras.engine.elimination.tail_scale import TailScale
+from merextras.engine.elimination.tail_shared import (
+    Shared,
+    parts_of,
+    set_upper,
+    symmetric_product,
+)
 from merextras.engine.kernels import sparse
 from merextras.engine.kernels.blocks import Array, IntArray
 from merextras.engine.kernels.dense import solve_lower, solve_upper
-
-# Numbers of a part of a matrix (32 MB), and rows that are not parted.
-_CHUNK, _WHOLE = 1 << 22, 128
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ class DenseTail:
         Sparse ones, unless nearly every entry is stored.
         """
         del term
-        parts = list(_parts(len(self)))
+        parts = list(parts_of(len(self)))
         if sparse.is_full(half):
             whole = half.toarray()
             for part in parts:
@@ -79,8 +84,11 @@ class DenseTail:
         if len(parts) == 1:
             entries -= (rows @ columns).toarray()
             return
-        for part in parts:
-            entries[part, : part.stop] -= (rows[part] @ columns[:, : part.stop]).toarray()
+        for part in reversed(parts):
+            # Some columns too many cost less than leaving them out.
+            if part.stop <= 0.9 * columns.shape[1]:
+                columns = columns[:, : part.stop]
+            entries[part, : columns.shape[1]] -= (rows[part] @ columns).toarray()
 
     def factorise(self, entries: Array, lams: Sequence[Array]) -> DenseTailFactor:
         """O(q_tail**3), in place."""
@@ -126,7 +134,7 @@ class DenseTail:
     def product(self, rhs: Array) -> Array:
         """O(numbers of the matrix) a column."""
         if isinstance(self.matrix, np.ndarray):
-            return _symmetric_product(self.matrix, self.matrix.diagonal(), rhs)
+            return symmetric_product(self.matrix, self.matrix.diagonal(), rhs)
         low = self.matrix
         return np.asarray(low @ rhs + low.T @ rhs - low.diagonal()[:, None] * rhs)
 
@@ -157,9 +165,9 @@ class DenseTailFactor:
         object.__setattr__(self, "own", matrix.diagonal().copy())
         for part in self.parts():
             start, stop = part.start, part.stop
-            inner = self.scaled_rows(part, self.rows(part, stop), transposed=True)
+            inner = self.scale.both(self.shared.rows(part, stop), start, transposed=True)
             matrix[:start, part] = inner[:, :start].T
-            _set_upper(matrix[part, part], inner[:, start:])
+            set_upper(matrix[part, part], inner[:, start:])
         if not len(self):
             return
         matrix.reshape(-1)[:: len(self) + 1] += 1.0
@@ -182,79 +190,37 @@ class DenseTailFactor:
         return 2.0 * float(np.sum(np.log(self.low.diagonal())))
 
     @property
-    def is_scalar(self) -> bool:
-        """Whether each term has one effect a level, so that Lambda is diagonal."""
-        return all(k == 1 for _, k in self.system.shapes)
+    def shared(self) -> Shared:
+        """C and L'."""
+        return Shared(self.matrix, self.own)
+
+    @cached_property
+    def scale(self) -> TailScale:
+        """Lambda_tail."""
+        return TailScale(self.system.terms, self.lams, self.system.shapes)
 
     def parts(self) -> Iterator[slice]:
         """Rows of whole levels of one term, in parts."""
-        most, first = max((part.stop - part.start for part in _parts(len(self))), default=0), 0
-        for levels, k in self.system.shapes:
-            step, end = max(most - most % k, k), first + levels * k
-            for start in range(first, end, step):
-                yield slice(start, min(start + step, end))
-            first = end
-
-    def rows(self, part: slice, stop: int | None = None) -> Array:
-        """Rows of C up to a column, a copy."""
-        matrix, start = self.matrix, part.start
-        stop = len(self) if stop is None else stop
-        out = np.empty((part.stop - start, stop))
-        out[:, :start] = matrix[part, :start]
-        own = out[:, start : part.stop]
-        own[:] = np.tril(matrix[part, part], -1)
-        own += own.T
-        own[np.diag_indices_from(own)] = self.own[part]
-        out[:, part.stop :] = matrix[part.stop : stop, part].T
-        return out
-
-    def scaled_rows(self, part: slice, rows: Array, *, transposed: bool = False) -> Array:
-        """Some rows, of whole levels, of ``Lambda M Lambda'``, or of ``Lambda'M Lambda``.
-
-        `rows` are those of M, up to a column where a level ends; they may be overwritten.
-        """
-        if self.is_scalar:
-            rows *= self.diagonal[part, None]
-            rows *= self.diagonal[: rows.shape[1]]
-            return rows
-        right = self.scale(rows.T, transposed=transposed).T
-        return self.scale(right, transposed=transposed, at=part.start)
-
-    def scale(self, array: Array, *, transposed: bool = False, at: int = 0) -> Array:
-        """Lambda_tail, or its transpose, times an array of rows of whole levels from `at` on."""
-        end = at + len(array)
-        if self.is_scalar:
-            return array * self.diagonal[at:end, None]
-        out, first = np.empty(array.shape), 0
-        for lam, (levels, k) in zip(self.lams, self.system.shapes, strict=True):
-            rows = slice(max(first, at) - at, min(first + levels * k, end) - at)
-            if rows.start < rows.stop:
-                part = array[rows].reshape((rows.stop - rows.start) // k, k, array.shape[1])
-                out[rows] = ((lam.T if transposed else lam) @ part).reshape(out[rows].shape)
-            first += levels * k
-        return out
-
-    @cached_property
-    def diagonal(self) -> Array:
-        """Lambda of each row of a tail of scalar terms."""
-        scales = [lam[0, 0] for lam in self.lams]
-        return np.repeat(scales, [levels for levels, _ in self.system.shapes])
+        most = max((part.stop - part.start for part in parts_of(len(self))), default=1)
+        return self.scale.parts(most)
 
     def whiten(self, rhs: Array) -> Array:
         """``L^-1 Lambda'`` times a (q_tail, m) array."""
-        return solve_lower(self.low, self.scale(rhs, transposed=True))
+        return solve_lower(self.low, self.scale.times(rhs, transposed=True))
 
     def colour(self, rhs: Array) -> Array:
         """``Lambda L^-T`` times a (q_tail, m) array."""
-        return self.scale(solve_upper(self.low, rhs))
+        return self.scale.times(solve_upper(self.low, rhs))
 
     def times(self, rhs: Array) -> Array:
         """C times a (q_tail, m) array."""
-        return _symmetric_product(self.matrix, self.own, rhs)
+        return self.shared.times(rhs)
 
-    def inverse(self) -> DenseTailInverse:
+    def inverse(
+        self, between: Mapping[int, sp.csc_array], *, whole: bool = False
+    ) -> DenseTailInverse:
         """About twice the cost of the factorisation."""
-        return DenseTailInverse(self)
+        return DenseTailInverse(self, between, whole)
 
     def cholesky(self) -> tuple[sp.csc_array, IntArray]:
         """L in the order of the tail."""
@@ -263,35 +229,42 @@ class DenseTailFactor:
 
 @dataclass(frozen=True)
 class DenseTailInverse:
-    """All of W; of scalar terms as S^-1 and Lambda, so that there is one matrix.
+    """W, of which what is asked is found in one pass through the columns of S^-1.
 
     Attributes
     ----------
     factor : DenseTailFactor
-    inverse : (q_tail, q_tail) array
-        S^-1.
+    between : mapping t -> sparse (q_tail, q_t)
+        C_tail,t of the terms that are asked of.
+    keep : bool
+        Whether entries between levels will be asked for, so that the pass keeps all of W; it is
+        gone through again for them otherwise.
     """
 
     factor: DenseTailFactor
-    inverse: Array = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "inverse", _inverse(self.factor.matrix))
+    between: Mapping[int, sp.csc_array]
+    keep: bool
 
     @cached_property
-    def _matrix(self) -> Array:
-        """W of terms with several effects."""
-        out = np.empty_like(self.inverse)
-        for part in self.factor.parts():
-            out[part] = self.factor.scaled_rows(part, self.inverse[part].copy())
-        return out
+    def _found(self) -> Found:
+        factor = self.factor
+        return Found.of(factor.shared, factor.scale, self.between, keep=self.keep)
+
+    @cached_property
+    def _whole(self) -> Array:
+        """All of W."""
+        kept, factor = self._found.whole, self.factor
+        if kept is None:
+            kept = Found.of(factor.shared, factor.scale, {}, keep=True).whole
+        assert kept is not None
+        return kept
 
     def entries(self, rows: IntArray, cols: IntArray) -> Array:
         """W at some rows and columns."""
-        if not self.factor.is_scalar:
-            return np.asarray(self._matrix[rows, cols])
-        scale = self.factor.diagonal
-        return np.asarray(self.inverse[rows, cols] * scale[rows] * scale[cols])
+        first = self.factor.scale.first
+        if (first[rows] == first[cols]).all():
+            return np.asarray(self._found.own[rows, cols - first[cols]])
+        return np.asarray(self._whole[rows, cols])
 
     def at(self, places: IntArray) -> Array:
         """W at some places of the system."""
@@ -300,87 +273,23 @@ class DenseTailInverse:
     def own(self) -> dict[int, Array]:
         """The diagonal blocks of each term."""
         rows = self.factor.system.rows
-        return {t: self.entries(at[:, :, None], at[:, None, :]) for t, at in rows.items()}
+        return {t: self._found.own[at][:, :, : at.shape[1]] for t, at in rows.items()}
 
-    def met(self, term: int, between: sp.csc_array) -> Array:
-        """``W C_tail,term`` on the pattern of `between`, C_tail,term."""
-        del term
-        if not self.factor.is_scalar:
-            return sparse.sampled_product(self._matrix, between)
-        scale = self.factor.diagonal[between.indices]
-        scaled = sparse.with_data(between, scale * between.data)
-        return np.asarray(scale * sparse.sampled_product(self.inverse, scaled))
+    def met(self, term: int) -> Array:
+        """``W C_tail,term`` on the pattern of C_tail,term."""
+        return self._found.met[term].entries
 
     def traces(self) -> Mapping[int, Array]:
         """O(q_tail**3)."""
-        factor = self.factor
-        found = {
-            t: np.zeros_like(lam) for t, lam in zip(factor.system.terms, factor.lams, strict=True)
-        }
+        factor, found = self.factor, self.factor.scale.zeros()
         # C - C W C, written so that a large C W costs no digits.
-        for t, part, rows in self._rows():
-            k = len(found[t])
-            half = factor.whiten(rows.T).reshape(len(factor), -1, k)
-            own = rows[:, part].reshape(-1, k, half.shape[1], k)
-            found[t] += np.einsum("jajb->ab", own) - np.einsum("ija,ijb->ab", half, half)
+        for part in factor.parts():
+            rows, out = factor.shared.rows(part), found[factor.scale.term_at(part.start)]
+            half = factor.whiten(rows.T).reshape(len(factor), -1, len(out))
+            own = rows[:, part].reshape(-1, len(out), half.shape[1], len(out))
+            out += np.einsum("jajb->ab", own) - np.einsum("ija,ijb->ab", half, half)
         return found
 
     def scaled_traces(self) -> Mapping[int, Array]:
-        """The blocks of C Lambda S^-1, O(q_tail**2)."""
-        factor = self.factor
-        found = {
-            t: np.zeros_like(lam) for t, lam in zip(factor.system.terms, factor.lams, strict=True)
-        }
-        for t, part, rows in self._rows():
-            out, k = found[t], len(found[t])
-            scaled, inverse = factor.scale(rows.T, transposed=True).T, self.inverse[part]
-            for a in range(k):
-                for b in range(k):
-                    out[a, b] += np.einsum("ij,ij->", scaled[a::k], inverse[b::k])
-        return found
-
-    def _rows(self) -> Iterator[tuple[int, slice, Array]]:
-        """Rows of C in parts, with their term."""
-        system = self.factor.system
-        ends = np.cumsum([levels * k for levels, k in system.shapes])
-        for part in self.factor.parts():
-            t = int(np.searchsorted(ends, part.start, side="right"))
-            yield system.terms[t], part, self.factor.rows(part)
-
-
-def _set_upper(block: Array, values: Array) -> None:
-    """Put symmetric values on the diagonal and above, in place."""
-    np.copyto(block, values, where=~np.tri(len(block), k=-1, dtype=bool))
-
-
-def _symmetric_product(low: Array, own: Array, rhs: Array) -> Array:
-    """A symmetric matrix, given below its diagonal and on it, times a (q, m) array."""
-    out = own[:, None] * rhs
-    for part in _parts(len(low)):
-        below = low[part, : part.start]
-        out[part] += below @ rhs[: part.start]
-        out[: part.start] += below.T @ rhs[part]
-        inner = np.tril(low[part, part], -1)
-        out[part] += inner @ rhs[part] + inner.T @ rhs[part]
-    return np.asarray(out)
-
-
-def _parts(size: int) -> Iterator[slice]:
-    """Parts of the rows of a matrix: so many numbers each, and of a large one eight at least."""
-    step = max(1, min(_CHUNK // max(size, 1), max(-(-size // 8), _WHOLE)))
-    for start in range(0, size, step):
-        yield slice(start, min(start + step, size))
-
-
-def _inverse(matrix: Array) -> Array:
-    """From L' on the diagonal and above, without another matrix beside it."""
-    if len(matrix) == 0:
-        return matrix
-    upper, info = la.lapack.dpotri(np.array(matrix, order="F"), lower=0, overwrite_c=1)
-    if info != 0:
-        return np.full_like(matrix, np.nan)
-    for part in _parts(len(upper)):
-        upper[part, : part.start] = upper[: part.start, part].T
-        own = upper[part, part]
-        own[:] = np.triu(own) + np.triu(own, 1).T
-    return np.asarray(upper.T)
+        """The blocks of C Lambda S^-1."""
+        return self._found.traces

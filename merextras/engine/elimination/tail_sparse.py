@@ -188,14 +188,17 @@ class SparseTailFactor:
         low = self.system.lower(self.entries)
         return np.asarray(low @ rhs + low.T @ rhs - low.diagonal()[:, None] * rhs)
 
-    def inverse(self) -> SparseTailInverse:
+    def inverse(
+        self, between: Mapping[int, sp.csc_array], *, whole: bool = False
+    ) -> SparseTailInverse:
         """W where C has entries; two or three times the cost of the fronts' elimination."""
+        del whole
         found, scaled = inverse.invert(self.system.layout, self.fronts, len(self.entries))
         if scaled is None:
             own, pattern = self.scale().diagonal(), self.system.matrix
             cols = np.repeat(own, np.diff(pattern.indptr))
             scaled = found * own[pattern.indices] * cols
-        return SparseTailInverse(self, found, scaled)
+        return SparseTailInverse(self, between, found, scaled)
 
     def cholesky(self) -> tuple[sp.csc_array, IntArray]:
         """L in the order of elimination."""
@@ -217,11 +220,14 @@ class SparseTailInverse:
     Attributes
     ----------
     factor : SparseTailFactor
+    between : mapping t -> sparse (q_tail, q_t)
+        C_tail,t of each leading term.
     inverse, covariance : arrays
         S^-1 and W at the slots.
     """
 
     factor: SparseTailFactor
+    between: Mapping[int, sp.csc_array]
     inverse: Array
     covariance: Array
 
@@ -243,8 +249,9 @@ class SparseTailInverse:
         """The diagonal blocks of each term."""
         return self.system.by_term(self.covariance)
 
-    def met(self, term: int, between: sp.csc_array) -> Array:
-        """``W C_tail,term`` on the pattern of `between`, C_tail,term."""
+    def met(self, term: int) -> Array:
+        """``W C_tail,term`` on the pattern of C_tail,term."""
+        between = self.between[term]
         out = np.empty(between.nnz)
         for meeting in self.system.meetings[term]:
             length = meeting.entries.shape[2]

@@ -93,7 +93,7 @@ def _through_inverse(solution: Solution) -> Callable[[Array, Sequence[TermRows]]
     factor, selected, p = solution.factor, solution.selected, solution.p
     (lead,) = factor.leads
     assert lead.to_tail is not None
-    met = selected.tail.met(lead.term, lead.to_tail)
+    met = selected.tail.met(lead.term)
     between = sparse.with_data(lead.to_tail, -sparse.times_blocks(lead.to_tail, met, lead.gain))
     to_x = [part[:, :, :p] for part in solution.modes_map]
     basis = solution.cp.basis

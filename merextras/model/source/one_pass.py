@@ -90,7 +90,8 @@ class _Attempt:
             learner.take_grouping(frame)
             return False
         n_rows = learner.n_rows - learner.n_dropped
-        check_memory(self._structure, n_rows, learner.grouping, self.sums.nbytes)
+        held = self.sums.nbytes + rows.x.nbytes
+        check_memory(self._structure, n_rows, learner.grouping, held, len(frame))
         self.sums.add(rows)
         return True
 

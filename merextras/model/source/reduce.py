@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import combinations
 from typing import NoReturn
 
 import numpy as np
@@ -24,6 +25,8 @@ from merextras.model.structure.structure import ChunkRows, Structure
 
 #: What the fit needs beside the cross-products by level, in multiples of them.
 _COPIES = 3.0
+#: Copies of X and y of a chunk in a pass, and numbers of what a row has of each pair of effects.
+_OF_X, _OF_PAIR = 4.0, 5.0
 #: Bytes of a level's label, and of its entry in the table that finds it.
 _LABEL = 40
 
@@ -140,7 +143,8 @@ def reduce_source(source: Source, learnt: LearntSchema, *, progress: bool | None
         Values that are not allowed, or other rows than in the first pass.
     """
     structure = learnt.structure
-    check_memory(structure, learnt.n_rows - learnt.n_dropped)
+    n_kept = learnt.n_rows - learnt.n_dropped
+    check_memory(structure, n_kept, chunk=min(source.size, n_kept))
     sums, n_rows = Sums(structure), 0
     for frame in watched(source.chunks(structure.columns), source, "rows", progress):
         n_rows += len(frame)
@@ -246,28 +250,46 @@ class PartitionProducts:
 
 
 def memory_needed(
-    structure: Structure, n_rows: int, growing: Mapping[tuple[str, ...], LevelCounter] | None = None
+    structure: Structure,
+    n_rows: int,
+    growing: Mapping[tuple[str, ...], LevelCounter] | None = None,
+    chunk: int = 0,
 ) -> dict[str, float]:
-    """Bytes that the sums and the fit keep, by what they are for.
+    """Bytes at the peak of the passes over the rows, or of the fit, by what they are for.
 
     Pairs of levels of two crossed factors are counted as the most there can be. With `growing` the
-    levels, by the columns of the factors, are those there.
+    levels, by the columns of the factors, are those there. `chunk` are the rows that come at a
+    time, if some are still to be read.
     """
     p = len(structure.fixed.names)
     shapes = structure.shapes
     if growing is not None:
         shapes = [(len(growing[t.coder.columns]), t.shape[1]) for t in structure.terms]
-    out = {}
+    sums: dict[str, float] = {}
+    labels: dict[str, float] = {}
     for term, (levels, k) in zip(structure.terms, shapes, strict=True):
-        blocks = 8.0 * levels * k * (k + p + 1)
-        out[f"{levels} levels of {term.factor}"] = blocks * (1.0 + _COPIES) + levels * _LABEL
+        name = f"{levels} levels of {term.factor}"
+        sums[name] = sums.get(name, 0.0) + 8.0 * levels * k * (k + p + 1)
+        labels[name] = labels.get(name, 0.0) + levels * _LABEL
+    pairs: dict[str, float] = {}
     for t, (right, right_shape) in enumerate(zip(structure.terms, shapes, strict=True)):
         for left, left_shape in zip(structure.terms[:t], shapes, strict=False):
-            pairs = float(min(n_rows, left_shape[0] * right_shape[0]))
+            most = float(min(n_rows, left_shape[0] * right_shape[0]))
             name = f"pairs of {left.factor} and {right.factor}"
-            size = 24.0 * pairs * left_shape[1] * right_shape[1]
-            out[name] = out.get(name, 0.0) + size
-    return out
+            size = 24.0 * most * left_shape[1] * right_shape[1]
+            pairs[name] = pairs.get(name, 0.0) + size
+    reading = {name: size + labels[name] for name, size in sums.items()} | pairs
+    reading[f"{chunk} rows of {p} columns at a time"] = chunk_bytes(chunk, p, shapes)
+    fitting = {name: size * (1.0 + _COPIES) + labels[name] for name, size in sums.items()} | pairs
+    return max(reading, fitting, key=lambda parts: sum(parts.values()))
+
+
+def chunk_bytes(rows: int, p: int, shapes: Sequence[tuple[int, int]]) -> float:
+    """What some rows of p columns of X, of terms of (levels, effects), take in a pass."""
+    ks = [k for _, k in shapes]
+    each = _OF_X * (p + 1) + sum(k + 1 for k in ks)
+    each += _OF_PAIR * sum(k * m for k, m in combinations(ks, 2))
+    return 8.0 * rows * each
 
 
 def check_memory(
@@ -275,15 +297,19 @@ def check_memory(
     n_rows: int,
     growing: Mapping[tuple[str, ...], LevelCounter] | None = None,
     held: int = 0,
+    chunk: int = 0,
 ) -> None:
-    """Refuse what would not fit, as soon as it is known; `held` are bytes that are there by now."""
-    needed = memory_needed(structure, n_rows, growing)
+    """Refuse what would not fit, as soon as it is known; `held` are bytes that are there by now.
+
+    `chunk` is that of `memory_needed`.
+    """
+    needed = memory_needed(structure, n_rows, growing, chunk)
     available = available_memory()
     if available is None or sum(needed.values()) <= available + held:
         return
     parts = sorted(needed.items(), key=lambda item: -item[1])
     listed = ", ".join(f"{size / 1e9:.3g} GB for {name}" for name, size in parts)
     raise TooLargeError(
-        f"the fit would keep about {sum(needed.values()) / 1e9:.3g} GB in memory, of which "
+        f"the fit would take about {sum(needed.values()) / 1e9:.3g} GB of memory, of which "
         f"{available / 1e9:.3g} GB are available: {listed}"
     )

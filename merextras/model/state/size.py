@@ -12,8 +12,8 @@ from merextras.exceptions import LargeModelWarning
 from merextras.foundation.memory import ALWAYS, PART, available_memory
 from merextras.model.design.design import Design
 
-# What a Schur complement may take before the user is told first: gigabytes, seconds a step. That
-# is 10 000 random effects of a dense one, and far more of a sparse one.
+# What a Schur complement may take before the user is told first: gigabytes, seconds a step. A dense
+# one of 10 000 random effects takes as long, of 14 000 as much; of a sparse one it is far more.
 _LARGE_TAIL, _LONG_STEP = 1.7, 50.0
 # Numbers that a generalised model keeps of a row at its peak: in all, for each column of X and for
 # each random effect of the row; and points whose factors its search keeps at once.

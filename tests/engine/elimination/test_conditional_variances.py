@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from properties.compare import close
 from properties.designs import designs
 from tolerances import ORACLE
 
+from merextras.engine.derivatives.gradient import factor_slopes
+from merextras.engine.elimination import tail_pass
 from merextras.engine.elimination.conditional_variances import selected_inverse
+from merextras.engine.kernels import inverse, sparse
 
 
 def dense_blocks(design):
@@ -56,3 +60,29 @@ def test_the_whole_block_of_the_tail(design):
         found = selected_inverse(solution.factor).tail
         at = np.arange(len(solution.factor.tail))
         close(found.entries(at[:, None], at), np.concatenate(rows), ORACLE, scale=0.1)
+
+
+@pytest.mark.parametrize("full", [0.0, 2.0])
+@given(designs(layouts=("crossed", "all crossed", "chain and crossed", "crossed, one twice")))
+def test_a_tail_whose_inverse_is_never_whole(full, design):
+    """A few columns at a time; its products with leading terms by entries or by whole columns."""
+    block, expected = dense_blocks(design), factor_slopes(design.solution(reml=True))
+    solution = design.solution(reml=True)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(inverse, "AT_ONCE", 0)
+        patched.setattr(inverse, "_LEAF", 2)
+        patched.setattr(tail_pass, "WIDTH", 4)
+        patched.setattr(sparse, "_FULL", full)
+        selected, factor = solution.selected_at_rows, solution.factor
+        slopes = factor_slopes(solution)
+    for t, term in enumerate(design.terms):
+        levels = np.arange(term.n_levels)
+        close(selected.own[t], block(t, t)[levels, :, levels], ORACLE, scale=0.1)
+    for (s, t), pattern in factor.system.cp.cross.items():
+        entries = pattern.tocoo()
+        rows, cols = entries.row.astype(np.intp), entries.col.astype(np.intp)
+        k, m = design.terms[s].k, design.terms[t].k
+        found = selected.entries(factor, s, t, rows, cols)
+        close(found, block(s, t)[rows // k, rows % k, cols // m, cols % m], ORACLE, scale=0.1)
+    for mine, theirs in zip(slopes, expected, strict=True):
+        close(mine, theirs, ORACLE)

@@ -255,7 +255,8 @@ def learn_glmm(
         learnt.structure, formula=written_out(formula, source.names),
         response=_Later(code, None, None), response_name=unquoted(code),
     )  # fmt: skip
-    check_memory(structure, learnt.n_rows - learnt.n_dropped)
+    n_kept = learnt.n_rows - learnt.n_dropped
+    check_memory(structure, n_kept, chunk=min(source.size, n_kept))
     reader = Reader(structure, code, value, scope, choice)
     found = _Found(reader)
     n_rows = sum(read_chunks(source, structure.columns, found.take, progress))

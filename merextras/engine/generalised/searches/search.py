@@ -89,7 +89,8 @@ class _Search:
         self.theta = slice(0, n)
         self.log: list[tuple[float, float]] = []
         # The Hessian at the end of the last climb, and that of a point near the end.
-        self.hessian, self.fine = np.empty((0, 0)), None
+        self.hessian: Array = np.empty((0, 0))
+        self.fine: Array | None = None
 
     @property
     def by_differences(self) -> list[int]:

@@ -88,14 +88,16 @@ class _Search:
         self.beta = slice(n, n + criterion.table.p)
         self.theta = slice(0, n)
         self.log: list[tuple[float, float]] = []
-        # The Hessian at the end of the last climb, and that of a point near the end.
-        self.hessian: Array = np.empty((0, 0))
+        # Of the last climb: whether it began without a Hessian, the one at its end, and that of a
+        # point near the end.
+        self.is_new, self.hessian = True, np.empty((0, 0))
         self.fine: Array | None = None
 
     @property
     def by_differences(self) -> list[int]:
-        """Parameters of which the working model does not have the deviance's curvature."""
-        return [i for i in range(self.criterion.m) if not self.beta.start <= i < self.beta.stop]
+        """What is free of theta and phi: the working model has less of its curvature."""
+        beta = range(self.beta.start, self.beta.stop)
+        return [i for i in np.flatnonzero(self.free).tolist() if i not in beta]
 
     def climb(
         self, point: LaplacePoint, hessian: Array | None = None
@@ -104,11 +106,7 @@ class _Search:
 
         `hessian` is one from nearby parameters or responses.
         """
-        gradient, block = point.gradient(), working_hessian(point)
-        point.forget()
-        self.fine, close = None, self.close if hessian is None else 0.0
-        if hessian is None:
-            hessian = differenced(block, point, gradient, range(self.beta.stop, len(block)))
+        gradient, block, hessian = self._started(point, hessian)
         decrement, previous, slow = np.inf, np.inf, 0
         for _ in range(self.control.max_iterations):
             if self._size_is_infinite(point.x):
@@ -120,9 +118,7 @@ class _Search:
                 # What the updates have made of it is a poor one.
                 hessian, slow = information(self.criterion, point, self.free), 0
                 step, decrement = self._newton(hessian, gradient)
-            if decrement > _LOST:
-                self.fine = None
-            if self.fine is None and decrement <= close and not self._is_leaving(point):
+            if self._wants_exact_rows(point, decrement):
                 self.fine = hessian = differenced(block, point, gradient, self.by_differences)
                 step, decrement = self._newton(hessian, gradient)
             previous = decrement
@@ -141,6 +137,19 @@ class _Search:
         self.hessian = hessian
         return point, decrement
 
+    def _started(self, point: LaplacePoint, given: Array | None) -> tuple[Array, Array, Array]:
+        """The gradient where a climb begins, the working model's Hessian and the search's."""
+        gradient = point.gradient()
+        self.fine, self.is_new = None, given is None
+        if given is not None:
+            block = self._block(point, np.zeros_like(given), 0.0)
+            point.forget()
+            return gradient, block, given
+        block = working_hessian(point)
+        point.forget()
+        dispersion = range(self.beta.stop, len(block))
+        return gradient, block, differenced(block, point, gradient, dispersion)
+
     def _newton(self, hessian: Array, gradient: Array) -> tuple[Array, float]:
         return newton_step(hessian, np.where(self.free, gradient, 0.0), self.free)
 
@@ -149,13 +158,20 @@ class _Search:
 
         By what it changes the search's is changed.
         """
-        if decrement > _FAR_OFF:
+        if self.is_new and decrement > _FAR_OFF:
             return working_hessian(point)
         if self.fine is not None:
             return before
         out = before.copy()
         out[self.beta, self.beta] = 2.0 * point.fixed_information()
         return out
+
+    def _wants_exact_rows(self, point: LaplacePoint, decrement: float) -> bool:
+        """Whether the Hessian is to be a point's that is near the end, and there is none yet."""
+        if decrement > _LOST:
+            self.fine = None
+        near = self.is_new and self.fine is None and decrement <= self.close
+        return near and not self._is_leaving(point)
 
     def _is_leaving(self, point: LaplacePoint) -> bool:
         """Whether the point may be on its way to a zero or a Poisson distribution."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from merextras.engine.generalised.criterion.laplace import Laplace, LaplacePoint
+from merextras.engine.generalised.criterion.laplace import FAR, HALF, Laplace, LaplacePoint
 from merextras.engine.generalised.searches import boundary
 from merextras.engine.generalised.searches.curvature import differenced, working_hessian
 from merextras.engine.generalised.searches.optimum import POSITIVE, Optimum, information
@@ -25,8 +25,6 @@ from merextras.engine.generalised.searches.steps import least_eigenvalue, newton
 from merextras.engine.kernels.blocks import Array, BoolArray
 from merextras.engine.optimum import line
 
-# The largest parts of a step that are believed.
-HALF, FAR = 0.5, 2.0
 # Steps in a row after which the decrement has not fallen to this share: the Hessian is a poor one.
 SLOW, PATIENCE = 0.3, 3
 # The decrement of a refit to one of many responses, which ends within sqrt(AGAIN) standard errors,

@@ -8,7 +8,7 @@ import numpy as np
 
 from merextras.accessors.parameters import residual_names
 from merextras.accessors.theta import theta_names
-from merextras.engine.generalised.searches.search import pushes_inside
+from merextras.engine.generalised.searches import boundary
 from merextras.engine.kernels import dense
 from merextras.foundation.aliases import Array, BoolArray
 from merextras.model.generalised.fitted import FittedGlmm
@@ -38,7 +38,7 @@ def of_glmm(model: FittedGlmm) -> ConvergenceCheck:
     values, scaled, left = rooted(hessian, slope, free)
     separated = separation_of(model)
     at_bound = tuple(name for name, inside in zip(names, free, strict=True) if not inside)
-    singular, inside = is_singular(model), pushes_inside(criterion, point)
+    singular, inside = is_singular(model), boundary.inside(point) is not None
     check = ConvergenceCheck(
         names, np.concatenate([model.theta, model.fixed_estimates, phi]), _as_written(model),
         scaled, values, left, at_bound, inside, singular, (),

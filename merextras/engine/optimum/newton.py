@@ -234,21 +234,6 @@ def _of_user(criterion: Criterion, initial: Array, end: _End) -> dict[str, Any]:
     }
 
 
-def improved(
-    criterion: Criterion, theta: Array, *, tolerance: float, steps: int
-) -> tuple[Solution, Array] | None:
-    """The solution and theta after some of the search's steps, for a start of something else.
-
-    None where the criterion is not finite, or has no minimum.
-    """
-    search = _Search(criterion, Control())
-    theta, point, deviance, decrement = search.newton(theta, tolerance, steps)
-    end = _End(theta, point, deviance, decrement, True, 0, ())
-    if not np.isfinite(deviance) or search.is_unbounded(end):
-        return None
-    return point.solution, theta
-
-
 def _lowest(search: _Search, theta: Array) -> tuple[_End, int, bool]:
     """The end of a search, where it may not be the only one the lowest, and whether it was."""
     end = _descend(search, theta)

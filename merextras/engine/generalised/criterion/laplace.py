@@ -162,9 +162,14 @@ class LaplacePoint:
 
     @cached_property
     def _fixed_information(self) -> Array:
-        table, modes = self.criterion.table, self.modes
-        wx = modes.w[:, None] * table.x
-        return columns.reduce(modes.factor, table.products(wx.T), table.x.T @ wx).gram
+        return columns.reduce(self.modes.factor, *self.fixed_products).gram
+
+    @property
+    def fixed_products(self) -> tuple[tuple[Array, ...], Array]:
+        """``Z'WX`` by terms, (J, k, p), and ``X'WX``."""
+        table = self.criterion.table
+        wx = self.modes.w[:, None] * table.x
+        return table.products(wx.T), table.x.T @ wx
 
     def predicted(self, x: Array) -> tuple[Array, ...]:
         """The v of the modes at nearby parameters, to first order in the change."""

@@ -205,9 +205,10 @@ class StreamedPoint(LaplacePoint):
             parts.append(np.array([found.by_phi + moved]))
         return np.concatenate(parts)
 
-    @cached_property
-    def _fixed_information(self) -> Array:
-        return columns.reduce(self.modes.factor, self.slopes.z_wx, self.slopes.gram).gram
+    @property
+    def fixed_products(self) -> tuple[tuple[Array, ...], Array]:
+        """``Z'WX`` by terms, (J, k, p), and ``X'WX``; of the pass for the derivatives."""
+        return self.slopes.z_wx, self.slopes.gram
 
     @property
     def working(self) -> Solution:
@@ -226,7 +227,7 @@ class StreamedPoint(LaplacePoint):
         self, moved: Sequence[Array], shift: Array, by_phi: Array
     ) -> Sequence[Array]:
         factor = self.modes.factor
-        change = product(factor.system, moved)
+        change = product(factor.system, [part[:, :, None] for part in moved])
         if np.any(shift):
             pairs = zip(change, self.slopes.z_wx, strict=True)
             change = tuple(part + (wx @ shift)[:, :, None] for part, wx in pairs)

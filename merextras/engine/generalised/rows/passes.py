@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from merextras.engine.elimination.conditional_variances import Selected
+from merextras.engine.elimination.factor import flat
 from merextras.engine.elimination.plan import System, TailKind, make_plan, prepare
 from merextras.engine.generalised.families.family import Family
 from merextras.engine.generalised.rows.table import Announce, Table
@@ -262,29 +263,29 @@ def _plus(system: System | None, more: System) -> System:
 
 
 def product(system: System, b: Sequence[Array]) -> tuple[Array, ...]:
-    """``Z'WZ b`` of effects by terms, (J, k): (J, k, 1) each."""
-    plan, out = system.plan, [np.zeros((*part.shape, 1)) for part in b]
-    tail = _joined([b[t][:, :, None] for t in plan.tail])
+    """``Z'WZ b`` of columns of effects by terms, (J, k, m) of both."""
+    plan, out = system.plan, [np.zeros_like(part) for part in b]
+    tail = _joined([b[t] for t in plan.tail])
     to_tail = system.tail.product(tail) if plan.tail else tail
     for t in plan.leading:
-        out[t] += system.cp.own[t] @ b[t][:, :, None]
+        out[t] += system.cp.own[t] @ b[t]
         if plan.tail:
             block = system.to_tail[t]
-            to_tail = to_tail + block @ b[t].reshape(-1, 1)
+            to_tail = to_tail + block @ flat(b[t])
             out[t] += (block.T @ tail).reshape(out[t].shape)
     for (t, s), parents in plan.parents.items():
         block_ts = system.nested[t, s]
-        out[t] += blocks.transpose(block_ts) @ b[s][parents][:, :, None]
-        out[s] += blocks.sum_by(block_ts @ b[t][:, :, None], parents, len(b[s]))
+        out[t] += blocks.transpose(block_ts) @ b[s][parents]
+        out[s] += blocks.sum_by(block_ts @ b[t], parents, len(b[s]))
     at = 0
     for t in plan.tail:
-        size = out[t].size
-        out[t] += to_tail[at : at + size].reshape(out[t].shape)
-        at += size
+        rows = out[t].shape[0] * out[t].shape[1]
+        out[t] += to_tail[at : at + rows].reshape(out[t].shape)
+        at += rows
     return tuple(out)
 
 
 def _joined(by_term: Sequence[Array]) -> Array:
     if not by_term:
         return np.empty((0, 1))
-    return np.concatenate([part.reshape(-1, 1) for part in by_term])
+    return np.concatenate([flat(part) for part in by_term])

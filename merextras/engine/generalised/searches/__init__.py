@@ -1,7 +1,8 @@
 """The optimum of a generalised model's criterion.
 
-Read `start` and `streamed_start` (starting values), `steps` (Newton's step), `optimum` (where a
-search ended, and the information there), `search` (jointly in all parameters), `held` (with one
-parameter held), `reoptimiser` (for many responses of the same rows) and `separation` (a direction
-along which there is no optimum).
+Read `start` and `streamed_start` (starting values), `curvature` (the Hessians that a search begins
+and ends with), `steps` (Newton's step), `boundary` (zeros), `optimum` (where a search ended, and
+the information there), `search` (jointly in all parameters), `held` (with one parameter held),
+`reoptimiser` (for many responses of the same rows) and `separation` (a direction along which there
+is no optimum).
 """

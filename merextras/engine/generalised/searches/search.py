@@ -1,7 +1,7 @@
 """The optimum of a generalised model's criterion, jointly in theta, beta and phi.
 
-Newton-type steps: the block of beta is the working model's own information, made anew at every
-point; all else follows it by BFGS updates, from rows that are differences of the exact gradient.
+Newton-type steps with the Hessian of the working linear model (`curvature`), which BFGS updates
+bring nearer to the deviance's own; close to the end its rows of theta and phi are made exact.
 theta is searched without bounds, as in the linear model (`optimum.newton`), and so is what happens
 at a boundary: what is nearly zero is put there, and D, the derivative in the covariance, says
 whether a zero is optimal. The last steps are Newton's, by a Hessian near the end, which also says
@@ -17,23 +17,23 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from merextras.engine.generalised.criterion.laplace import FAR, HALF, Laplace, LaplacePoint
+from merextras.engine.generalised.searches import boundary
+from merextras.engine.generalised.searches.curvature import differenced, working_hessian
 from merextras.engine.generalised.searches.optimum import POSITIVE, Optimum, information
 from merextras.engine.generalised.searches.start import starts
 from merextras.engine.generalised.searches.steps import least_eigenvalue, newton_step, updated
 from merextras.engine.kernels.blocks import Array, BoolArray
 from merextras.engine.optimum import line
-from merextras.engine.optimum.boundary import NEAR_BOUNDARY, NEAR_ZERO
 
-# Step of one-sided differences for a Hessian.
-_ROUGH = 1e-4
 # Steps in a row after which the decrement has not fallen to this share: the Hessian is a poor one.
 SLOW, PATIENCE = 0.3, 3
 # The decrement of a refit to one of many responses, which ends within sqrt(AGAIN) standard errors,
 # and up to which it has converged.
 AGAIN, FOUND = 1e-13, 1e-8
-# A decrement after which the search goes on with a Hessian of its last point, and relative standard
-# deviations that may be on their way to zero, which take the search to its end without one.
-_CLOSE, _SMALL = 1e-5, 0.03
+# A decrement above which the working model's Hessian is made anew, one below which exact rows take
+# its place, one above which those were of another place, and relative standard deviations that may
+# be on their way to zero, which take the search to its end without.
+_FAR_OFF, _CLOSE, _LOST, _SMALL = 2.0, 1e-2, 0.1, 0.03
 # The decrement at which one of several searches is compared with the others; the rows up to which a
 # singular fit is searched for again, and the standard deviation from which.
 _NEAR_END, _FEW, _WIDE = 1e-6, 2_000, 1.0
@@ -86,21 +86,16 @@ class _Search:
         self.beta = slice(n, n + criterion.table.p)
         self.theta = slice(0, n)
         self.log: list[tuple[float, float]] = []
+        # Of the last climb: whether it began without a Hessian, the one at its end, and that of a
+        # point near the end.
+        self.is_new, self.hessian = True, np.empty((0, 0))
+        self.fine: Array | None = None
 
-    def first_hessian(self, point: LaplacePoint, gradient: Array) -> Array:
-        """The block of beta, and rows of theta and phi by one-sided differences."""
-        m = self.criterion.m
-        out = np.eye(m)
-        out[self.beta, self.beta] = 2.0 * point.fixed_information()
-        for i in [i for i in range(m) if not self.beta.start <= i < self.beta.stop]:
-            x = point.x.copy()
-            x[i] += _ROUGH * max(0.3, abs(x[i]))
-            beside = self.criterion.at(x, point, settle=False)
-            if np.isfinite(beside.deviance()):
-                row = (beside.gradient() - gradient) / (x[i] - point.x[i])
-                if np.isfinite(row).all():
-                    out[i] = out[:, i] = row
-        return out
+    @property
+    def by_differences(self) -> list[int]:
+        """What is free of theta and phi: the working model has less of its curvature."""
+        beta = range(self.beta.start, self.beta.stop)
+        return [i for i in np.flatnonzero(self.free).tolist() if i not in beta]
 
     def climb(
         self, point: LaplacePoint, hessian: Array | None = None
@@ -109,46 +104,87 @@ class _Search:
 
         `hessian` is one from nearby parameters or responses.
         """
-        gradient, block = point.gradient(), 2.0 * point.fixed_information()
-        point.forget()
-        hessian = self.first_hessian(point, gradient) if hessian is None else hessian.copy()
+        gradient, block, hessian = self._started(point, hessian)
         decrement, previous, slow = np.inf, np.inf, 0
         for _ in range(self.control.max_iterations):
             if self._size_is_infinite(point.x):
                 point = self._as_poisson(point)
                 gradient = point.gradient()
-            step, decrement = newton_step(hessian, np.where(self.free, gradient, 0.0), self.free)
+            step, decrement = self._newton(hessian, gradient)
             slow = slow + 1 if decrement > SLOW * previous else 0
             if slow >= PATIENCE:
                 # What the updates have made of it is a poor one.
                 hessian, slow = information(self.criterion, point, self.free), 0
-                step, decrement = newton_step(
-                    hessian, np.where(self.free, gradient, 0.0), self.free
-                )
+                step, decrement = self._newton(hessian, gradient)
+            if self._wants_exact_rows(point, decrement):
+                self.fine = hessian = differenced(block, point, gradient, self.by_differences)
+                step, decrement = self._newton(hessian, gradient)
             previous = decrement
             self.log.append((point.deviance(), decrement))
-            if self._is_enough(point, decrement) or not np.isfinite(decrement):
+            if decrement <= self.control.tolerance or not np.isfinite(decrement):
                 break
             point.forget()
             found = self._along(point, step, decrement)
             if found is None:
                 break
-            after, now = found.gradient(), 2.0 * found.fixed_information()
+            after, now = found.gradient(), self._block(found, block, decrement)
             if not (np.isfinite(after).all() and np.isfinite(now).all()):
                 break
-            hessian[self.beta, self.beta] += now - block
-            hessian = updated(hessian, found.x - point.x, after - gradient)
+            hessian = updated(hessian + now - block, found.x - point.x, after - gradient)
             point, gradient, block = found, after, now
+        self.hessian = hessian
         return point, decrement
 
-    def _is_enough(self, point: LaplacePoint, decrement: float) -> bool:
-        """Whether to stop here, or to go on with a Hessian of this point."""
-        if decrement <= self.control.tolerance or decrement > self.close:
-            return decrement <= self.control.tolerance
+    def _started(self, point: LaplacePoint, given: Array | None) -> tuple[Array, Array, Array]:
+        """The gradient where a climb begins, the working model's Hessian and the search's."""
+        gradient = point.gradient()
+        self.fine, self.is_new = None, given is None
+        if given is not None:
+            block = self._block(point, np.zeros_like(given), 0.0)
+            point.forget()
+            return gradient, block, given
+        block = working_hessian(point)
+        point.forget()
+        dispersion = range(self.beta.stop, len(block))
+        return gradient, block, differenced(block, point, gradient, dispersion)
+
+    def _newton(self, hessian: Array, gradient: Array) -> tuple[Array, float]:
+        return newton_step(hessian, np.where(self.free, gradient, 0.0), self.free)
+
+    def _block(self, point: LaplacePoint, before: Array, decrement: float) -> Array:
+        """The working model's Hessian after a step; near the end only that of beta, or as before.
+
+        By what it changes the search's is changed.
+        """
+        if self.is_new and decrement > _FAR_OFF:
+            return working_hessian(point)
+        if self.fine is not None:
+            return before
+        out = before.copy()
+        out[self.beta, self.beta] = 2.0 * point.fixed_information()
+        return out
+
+    def _wants_exact_rows(self, point: LaplacePoint, decrement: float) -> bool:
+        """Whether the Hessian is to be a point's that is near the end, and there is none yet."""
+        if decrement > _LOST:
+            self.fine = None
+        near = self.is_new and self.fine is None and decrement <= self.close
+        return near and not self._is_leaving(point)
+
+    def _is_leaving(self, point: LaplacePoint) -> bool:
+        """Whether the point may be on its way to a zero or a Poisson distribution."""
         criterion = self.criterion
         theta = point.x[None, self.theta]
-        on_its_way = criterion.covariances.near_zero(theta, criterion.sizes, _SMALL).any()
-        return not (on_its_way or (self._has_size() and point.x[-1] > _BIG))
+        near = criterion.covariances.near_zero(theta, criterion.sizes, _SMALL).any()
+        return bool(near) or (self._has_size() and point.x[-1] > _BIG)
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether the climb ended at a minimum, as a Hessian of a point near its end says."""
+        if self.fine is None:
+            return False
+        at = np.ix_(self.free, self.free)
+        return min(least_eigenvalue(h[at]) for h in (self.fine, self.hessian)) >= _CLEAR
 
     def polish(self, point: LaplacePoint, hessian: Array, moving: BoolArray) -> LaplacePoint:
         """Newton's steps with a Hessian of a point that is all but optimal."""
@@ -200,68 +236,11 @@ class _Search:
         """Climb, and put at zero what is nearly there."""
         point, decrement = self.climb(point, hessian)
         for _ in range(2):
-            snapped = self._snapped(point)
+            snapped = boundary.snapped_to_zero(point)
             if snapped is None:
                 break
             point, decrement = self.climb(snapped)
         return point, decrement
-
-    def _snapped(self, point: LaplacePoint) -> LaplacePoint | None:
-        """The point with effects of nearly no variance at zero, where the deviance allows it."""
-        criterion, found = self.criterion, None
-        for where in criterion.covariances.zero_groups():
-            at = point if found is None else found
-            size = np.abs(at.x[self.theta]) * criterion.units
-            limit = NEAR_ZERO * max(1.0, float(np.max(size, initial=0.0)))
-            if not np.any(at.x[where]) or np.linalg.norm(size[where]) >= limit:
-                continue
-            x = at.x.copy()
-            x[where] = 0.0
-            trial = criterion.at(x, at)
-            if trial.deviance() <= point.deviance() + point.noise:
-                found = trial
-        return found
-
-    def at_zero(self, x: Array) -> BoolArray:
-        """Which parameters are of effects without variance, (m,)."""
-        out = np.zeros(len(x), dtype=bool)
-        for where in self.criterion.covariances.zero_groups():
-            out[where] |= not np.any(x[where])
-        return out
-
-    def inside(self, point: LaplacePoint) -> LaplacePoint | None:
-        """A better point inside, if this is on a boundary and not optimal there."""
-        criterion, cov = self.criterion, self.criterion.covariances
-        theta = point.x[self.theta]
-        near = cov.near_zero(theta[None], criterion.sizes, NEAR_BOUNDARY)[0]
-        if not np.isfinite(point.deviance()) or not near.any():
-            return None
-        slopes = point.deviance_slopes()
-        for t in np.flatnonzero(near).tolist():
-            own = theta[None, cov.parts[t]]
-            change, found = cov.structures[t].inward(own, slopes[t][None], criterion.sizes[t])
-            better = self._grown(point, t, change) if found[0] else None
-            if better is not None:
-                return better
-        return None
-
-    def _grown(self, point: LaplacePoint, t: int, change: Array) -> LaplacePoint | None:
-        cov, sizes = self.criterion.covariances, self.criterion.sizes
-
-        def trial(size: float) -> tuple[LaplacePoint, float]:
-            x = point.x.copy()
-            x[self.theta] = cov.grown(x[None, self.theta], t, change, size, sizes[t])[0]
-            inside = self.criterion.at(x, point)
-            return inside, inside.deviance()
-
-        return line.grown(trial, point.deviance() - 10.0 * point.noise)
-
-    def canonical(self, point: LaplacePoint) -> LaplacePoint:
-        """The same model with the theta that is reported."""
-        theta = self.criterion.covariances.canonical(point.x[self.theta])
-        if np.array_equal(theta, point.x[self.theta]):
-            return point
-        return self.criterion.at(np.concatenate([theta, point.x[self.beta.start :]]), point)
 
 
 def is_infinite_size(logarithm: float) -> bool:
@@ -287,14 +266,14 @@ def optimise(
     point = _begun(search, points)
     if not np.isfinite(point.deviance()):
         return _nowhere(search, point)
-    point = search.inside(point) or point
-    point, _, restarts = _settled(search, point)
+    point = boundary.inside(point) or point
+    point, decrement, restarts = _settled(search, point)
     singular = criterion.covariances.is_singular(point.x[None, search.theta])[0]
     if singular and criterion.table.n <= _FEW:
         lower = _lowest(search, point, [_widened(search, point)])
         if lower is not point:
-            point, _, restarts = _settled(search, lower)
-    return _finished(search, search.canonical(point), restarts)
+            point, decrement, restarts = _settled(search, lower)
+    return _finished(search, point, decrement, restarts)
 
 
 def _begun(search: _Search, points: Iterator[LaplacePoint]) -> LaplacePoint:
@@ -323,11 +302,6 @@ def _lowest(
     return end
 
 
-def pushes_inside(criterion: Laplace, point: LaplacePoint) -> bool:
-    """Whether the deviance would fall if a variance left zero, or a correlation its bound."""
-    return _Search(criterion, GlmmControl()).inside(point) is not None
-
-
 def reoptimise(criterion: Laplace, x: Array, hessian: Array | None) -> Again:
     """The optimum for another response, from the parameters and the Hessian of the first one.
 
@@ -340,7 +314,7 @@ def reoptimise(criterion: Laplace, x: Array, hessian: Array | None) -> Again:
     if not np.isfinite(point.deviance()):
         return Again(point, False)
     point, decrement, _ = _settled(search, point, hessian)
-    point = search.canonical(point)
+    point = boundary.canonical(point)
     found = bool(np.isfinite(decrement)) and decrement <= FOUND
     return Again(point, found and bool(np.isfinite(point.deviance())))
 
@@ -352,30 +326,49 @@ def _settled(
     restarts = 0
     while True:
         point, decrement = search.settle(point, hessian)
-        better = search.inside(point) if restarts < search.control.max_restarts else None
+        better = boundary.inside(point) if restarts < search.control.max_restarts else None
         if better is None:
             return point, decrement, restarts
         point, restarts, hessian = better, restarts + 1, None
 
 
-def _finished(search: _Search, point: LaplacePoint, restarts: int) -> Optimum:
-    """The last steps, by a Hessian of this point."""
-    free, criterion = search.free, search.criterion
-    gradient = np.where(free, point.gradient(), 0.0)
-    hessian = search.first_hessian(point, gradient)
+def _finished(search: _Search, point: LaplacePoint, decrement: float, restarts: int) -> Optimum:
+    """The end as it was found, where that is certain; else the last steps from it."""
+    reported = boundary.canonical(point)
+    if reported is point and decrement <= search.control.tolerance and search.is_certain:
+        return _optimum(search, point, search.hessian, decrement, restarts, positive=True)
+    free, point = search.free, reported
+    gradient = point.gradient()
+    rough = np.zeros((search.criterion.m, search.criterion.m))
+    rough[search.beta, search.beta] = 2.0 * point.fixed_information()
+    hessian = differenced(rough, point, gradient, search.by_differences)
     if least_eigenvalue(hessian[np.ix_(free, free)]) < _CLEAR:
         # Whether this is an optimum is the information's to say.
-        hessian = information(criterion, point, free)
+        hessian = information(search.criterion, point, free)
     # What is at zero stays there: one-sided differences do not know that the deviance is even.
-    moving = free & ~search.at_zero(point.x)
+    moving = free & ~boundary.at_zero(point)
     positive = least_eigenvalue(hessian[np.ix_(free, free)]) > POSITIVE
-    if positive and search.control.tolerance > 0.0:
+    near = newton_step(hessian, np.where(moving, gradient, 0.0), moving)[1] <= _CLOSE
+    if near and positive and search.control.tolerance > 0.0:
         point = search.polish(point, hessian, moving)
-        gradient = np.where(free, point.gradient(), 0.0)
-    decrement = newton_step(hessian, np.where(moving, gradient, 0.0), moving)[1]
-    converged = bool(np.isfinite(decrement)) and decrement <= 1e-8 and positive
+    gradient = np.where(moving, point.gradient(), 0.0)
+    decrement = newton_step(hessian, gradient, moving)[1]
+    return _optimum(search, point, hessian, decrement, restarts, positive=positive)
+
+
+def _optimum(
+    search: _Search,
+    point: LaplacePoint,
+    hessian: Array,
+    decrement: float,
+    restarts: int,
+    *,
+    positive: bool,
+) -> Optimum:
+    criterion, gradient = search.criterion, np.where(search.free, point.gradient(), 0.0)
+    converged = bool(np.isfinite(decrement)) and decrement <= FOUND and positive
     return Optimum(
-        point, hessian, free, gradient, float(decrement), len(search.log),
+        point, hessian, search.free, gradient, float(decrement), len(search.log),
         criterion.n_evaluations, criterion.n_steps, restarts, converged, tuple(search.log),
     )  # fmt: skip
 

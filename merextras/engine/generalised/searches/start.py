@@ -17,10 +17,13 @@ from merextras.engine.elimination.plan import prepare
 from merextras.engine.generalised.criterion.laplace import Laplace, LaplacePoint
 from merextras.engine.generalised.families.family import Family
 from merextras.engine.generalised.rows.table import Table
+from merextras.engine.generalised.searches.steps import newton_step
 from merextras.engine.kernels.blocks import Array
-from merextras.engine.optimum.criterion import Criterion
-from merextras.engine.optimum.newton import improved
+from merextras.engine.optimum import line
+from merextras.engine.optimum.boundary import NOISE
+from merextras.engine.optimum.criterion import Criterion, Point
 from merextras.engine.optimum.start import moments
+from merextras.engine.optimum.unbounded import LARGE, relative_size
 from merextras.engine.products.basis import Basis
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.products.effects import EffectBasis
@@ -35,8 +38,8 @@ _CLOSE = 0.05
 _LEAST, _LONGEST = 1e-6, 5.0
 # Relative standard deviations that a search starts from at least, and those of a plain start.
 INSIDE, PLAIN = 0.05, (0.5, 0.1)
-# Rounds; decrement and steps of each.
-ROUNDS, _TOLERANCE, _STEPS = 2, 1e-3, 1
+# Rounds at most.
+ROUNDS = 2
 
 
 def starts(criterion: Laplace) -> Iterator[LaplacePoint]:
@@ -112,7 +115,7 @@ def linear_round(
         system = prepare(cp, criterion.table.template.plan)
         linear = Criterion(system, cov, reml=False, by_levels=False)
         begin = moments(cp, cov) if theta is None else theta
-        found = improved(linear, begin, tolerance=_TOLERANCE, steps=_STEPS)
+        found = _stepped(linear, begin)
     except (la.LinAlgError, ValueError):
         return None
     if found is None or not found[0].sigma2 > 0.0 or not np.isfinite(found[0].beta).all():
@@ -120,6 +123,31 @@ def linear_round(
     solution, theta = found
     scaled = cov.inside(theta * np.sqrt(solution.sigma2), INSIDE)
     return solution, theta, scaled, tuple(part / solution.sigma2 for part in solution.scores)
+
+
+def _stepped(linear: Criterion, theta: Array) -> tuple[Solution, Array] | None:
+    """The solution and theta after one Newton step.
+
+    None where the criterion is not finite, or seems to have no minimum.
+    """
+    with np.errstate(all="ignore"):
+        point = linear.at(theta)
+        before, gradient, hessian = point.value(), point.gradient(), point.hessian()
+        step, decrement = newton_step(hessian, gradient, np.ones(len(theta), dtype=bool))
+        point.forget()
+
+        def trial(length: float) -> tuple[Point, float]:
+            reached = linear.at(theta + length * step)
+            return reached, reached.value()
+
+        if not np.isfinite(before):
+            return None
+        noise = NOISE * (abs(before) + linear.system.cp.n)
+        found = line.downhill(trial, before, decrement, noise) if np.isfinite(decrement) else None
+        point = point if found is None else found[1]
+        if relative_size(linear, point.theta) > LARGE:
+            return None
+        return point.solution, linear.parameters.canonical(point.theta)
 
 
 def _products(table: Table, response: Array, w: Array) -> CrossProducts | None:

@@ -162,7 +162,7 @@ class LaplacePoint:
     def _fixed_information(self) -> Array:
         table, modes = self.criterion.table, self.modes
         wx = modes.w[:, None] * table.x
-        return columns.reduce(modes.factor, table.products(wx.T), table.x.T @ wx).gram
+        return columns.reduce(modes.factor, table.products(wx), table.x.T @ wx).gram
 
     def predicted(self, x: Array) -> tuple[Array, ...]:
         """The v of the modes at nearby parameters, to first order in the change."""

@@ -122,7 +122,6 @@ class PartOfTable(Table):
         pairs = zip(rows.terms, whole.effects, strict=True)
         self.terms = tuple(replace(term, values=own.rows(term.values)) for term, own in pairs)
         self.template, self.family = whole.template, rows.family
-        self._lay_out()
 
     def eta(self, beta: Array, b: Sequence[Array]) -> Array:
         """The linear predictor, (n,)."""

@@ -40,11 +40,18 @@ def cholesky(blocks: Array) -> Array:
         low[:, 1:, 0] = blocks[:, 1:, 0] / low[:, 0, 0, None]
         for j in range(1, k):
             row = low[:, j, :j]
-            low[:, j, j] = np.sqrt(blocks[:, j, j] - np.einsum("ji,ji->j", row, row))
+            low[:, j, j] = np.sqrt(blocks[:, j, j] - _dot(row, row))
             if j + 1 < k:
                 dot = np.einsum("jai,ji->ja", low[:, j + 1 :, :j], row)
                 low[:, j + 1 :, j] = (blocks[:, j + 1 :, j] - dot) / low[:, j, j, None]
     return low
+
+
+def _dot(left: Array, right: Array) -> Array:
+    """Products of vectors by levels, (J,) of (J, k) each."""
+    if left.shape[1] == 1:
+        return np.asarray(left[:, 0] * right[:, 0])
+    return np.asarray(np.einsum("ji,ji->j", left, right))
 
 
 def _lapack_cholesky(blocks: Array) -> Array:
@@ -71,7 +78,7 @@ def solve_lower(low: Array, rhs: Array) -> Array:
     if k:
         out[:, 0, :] = rhs[:, 0, :] / low[:, 0, 0, None]
     for i in range(1, k):
-        acc = rhs[:, i, :] - np.einsum("ji,jim->jm", low[:, i, :i], out[:, :i, :])
+        acc = rhs[:, i, :] - _applied(low[:, i, :i], out[:, :i, :])
         out[:, i, :] = acc / low[:, i, i, None]
     return out
 
@@ -90,9 +97,16 @@ def solve_upper(low: Array, rhs: Array) -> Array:
     if k:
         out[:, -1, :] = rhs[:, -1, :] / low[:, -1, -1, None]
     for i in range(k - 2, -1, -1):
-        acc = rhs[:, i, :] - np.einsum("ji,jim->jm", low[:, i + 1 :, i], out[:, i + 1 :, :])
+        acc = rhs[:, i, :] - _applied(low[:, i + 1 :, i], out[:, i + 1 :, :])
         out[:, i, :] = acc / low[:, i, i, None]
     return out
+
+
+def _applied(rows: Array, known: Array) -> Array:
+    """Products of vectors with matrices by levels, (J, m) of (J, k) and (J, k, m)."""
+    if rows.shape[1] == 1:
+        return np.asarray(rows * known[:, 0])
+    return np.asarray(np.einsum("ji,jim->jm", rows, known))
 
 
 def inverse(blocks: Array) -> Array:
@@ -173,6 +187,11 @@ def times(left: Array, right: Array) -> Array:
 def transpose(blocks: Array) -> Array:
     """Return the transposed blocks, as a view."""
     return blocks.swapaxes(-1, -2)
+
+
+def diagonals(blocks: Array) -> Array:
+    """The diagonals of the blocks, (J, k), as a view."""
+    return blocks.diagonal(0, -2, -1)
 
 
 def outer_sum(left: Array, right: Array) -> Array:

@@ -20,7 +20,7 @@ from merextras.engine.elimination.factor import Factor
 from merextras.engine.elimination.plan import Plan, System, TailKind, make_plan, prepare
 from merextras.engine.generalised.rows.cells import Cells
 from merextras.engine.generalised.rows.sums import Sums, transposed
-from merextras.engine.kernels import dense
+from merextras.engine.kernels import blocks, dense
 from merextras.engine.kernels.blocks import Array
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.products.effects import EffectBasis
@@ -143,8 +143,8 @@ class Table:
         """``log |H|``."""
         if self.copies is None:
             return factor.log_det
-        diagonals = (np.diagonal(lead.low, axis1=1, axis2=2) for lead in factor.leads)
-        return 2.0 * sum(float(self.copies @ np.log(part).sum(axis=1)) for part in diagonals)
+        logs = (np.log(blocks.diagonals(lead.low)).sum(axis=1) for lead in factor.leads)
+        return 2.0 * sum(float(self.copies @ part) for part in logs)
 
     def to_terms(self, r: Array) -> tuple[Array, ...]:
         """``Z'r`` by terms, (J, k, 1)."""

@@ -184,7 +184,6 @@ def _lead(
     # As products of two matrices, which are quick for small blocks, too; own is symmetric.
     right = (flat(own) @ lam).reshape(own.shape)
     inner = (flat(blocks.transpose(right)) @ lam).reshape(own.shape)
-    inner.reshape(len(inner), lam.size)[:, :: len(lam) + 1] += 1.0
-    low = blocks.cholesky(inner)
+    low = blocks.cholesky(blocks.plus_identity(inner))
     half = blocks.solve_lower(low, lam.T[None])
     return EliminatedTerm(t, lam, own, low, half, nested, to_tail)

@@ -21,6 +21,8 @@ BoolArray = NDArray[np.bool_]
 # Above this size of block LAPACK's and BLAS' loops over the levels are faster than ours over the
 # rows.
 _LOOP_LIMIT = 12
+# Of the cofactors of a matrix of two rows.
+_SIGNS = np.array([[1.0, -1.0], [-1.0, 1.0]])
 
 
 def cholesky(blocks: Array) -> Array:
@@ -117,12 +119,8 @@ def inverse(blocks: Array) -> Array:
     if k > 2:
         return np.asarray(np.linalg.inv(blocks))
     det = blocks[:, 0, 0] * blocks[:, 1, 1] - blocks[:, 0, 1] * blocks[:, 1, 0]
-    out = np.empty_like(blocks)
-    out[:, 0, 0] = blocks[:, 1, 1]
-    out[:, 1, 1] = blocks[:, 0, 0]
-    out[:, 0, 1] = -blocks[:, 0, 1]
-    out[:, 1, 0] = -blocks[:, 1, 0]
-    return np.asarray(out / det[:, None, None])
+    adjugates = transpose(blocks[:, ::-1, ::-1]) * _SIGNS
+    return np.asarray(adjugates / det[:, None, None])
 
 
 def eigh(matrices: Array) -> tuple[Array, Array]:
@@ -191,7 +189,14 @@ def transpose(blocks: Array) -> Array:
 
 def diagonals(blocks: Array) -> Array:
     """The diagonals of the blocks, (J, k), as a view."""
-    return blocks.diagonal(0, -2, -1)
+    return np.asarray(np.einsum("jaa->ja", blocks))
+
+
+def plus_identity(blocks: Array) -> Array:
+    """The blocks with an identity matrix added to each, in place."""
+    for a in range(blocks.shape[-1]):
+        blocks[:, a, a] += 1.0
+    return blocks
 
 
 def outer_sum(left: Array, right: Array) -> Array:

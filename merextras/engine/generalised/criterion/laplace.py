@@ -114,8 +114,9 @@ class LaplacePoint:
         out = [part @ lam for part, lam in zip(self._products(), factor.lams, strict=True)]
         for lead in factor.leads:
             out[lead.term] += 2.0 * self._lead_trace(lead) @ lead.lam
-        for t, trace in selected.tail.scaled_traces().items():
-            out[t] += 2.0 * trace
+        if len(factor.tail):
+            for t, trace in selected.tail.scaled_traces().items():
+                out[t] += 2.0 * trace
         return tuple(out)
 
     def deviance_slopes(self) -> tuple[Array, ...]:

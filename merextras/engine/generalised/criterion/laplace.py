@@ -186,7 +186,7 @@ class LaplacePoint:
         r = modes.w * (table.rows(moved) + table.x @ shift)
         if np.any(by_phi):
             phi = self.criterion.split(self.x)[2]
-            r -= by_phi * family.by_dispersion(modes.eta, phi).first
+            r -= by_phi * family.first_by_dispersion(modes.eta, phi)
         return table.solved(modes.factor, r)[1]
 
 

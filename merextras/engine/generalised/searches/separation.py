@@ -30,7 +30,7 @@ def is_doubtful(x: Array, covariance: Array, share: float = 1.0) -> bool:
     """
     if not np.isfinite(covariance).all():
         return True
-    squares = np.einsum("np,pq,nq->n", x, covariance, x)
+    squares = np.einsum("np,np->n", x @ covariance, x)
     return bool(np.max(squares, initial=0.0) > (share * _DOUBTFUL) ** 2)
 
 

@@ -150,7 +150,7 @@ class LaplacePoint:
         parts.append(criterion.table.x.T @ chain.r)
         if criterion.family.n_phi:
             by = criterion.family.by_dispersion(self.modes.eta, phi)
-            total = -2.0 * np.sum(by.log_density) + chain.q @ by.weight + chain.z_a @ by.first
+            total = -2.0 * by.log_density.sum() + chain.q @ by.weight + chain.z_a @ by.first
             parts.append(np.array([total]))
         return np.concatenate(parts)
 

@@ -161,28 +161,27 @@ def find_modes(
     settle : bool
         Otherwise there is no step: the start is taken for the mode.
     """
-    with np.errstate(all="ignore"):
-        constant = float(family.constants(phi).sum())
-        search = _Search(table, family, lams, table.offset + table.x @ beta, phi, constant)
-        state, last, n_steps = search.start(v), not settle, 0
-        while True:
-            g, w = state.g, state.w
-            usable = isfinite(state.h) and bool(np.isfinite(w).all())
-            factor, observed = search.factor(state, w if usable else np.ones(table.n))
-            usable = usable and isfinite(factor.log_det)
-            if last or not usable or n_steps == MOST_STEPS:
-                break
-            moves, decrement = search.step(factor, state, g)
-            n_steps, last = n_steps + 1, decrement <= TOLERANCE
-            near = observed and decrement <= NEAR
-            found = search.after(state, moves) if near else search.along(state, moves)
-            if found is None:
-                # No shorter step lowers h: what is left of the decrement is rounding.
-                last = True
-                break
-            state = found
-            del factor  # the next one needs its memory
-        settled = usable and observed and last
+    constant = float(family.constants(phi).sum())
+    search = _Search(table, family, lams, table.offset + table.x @ beta, phi, constant)
+    state, last, n_steps = search.start(v), not settle, 0
+    while True:
+        g, w = state.g, state.w
+        usable = isfinite(state.h) and bool(np.isfinite(w).all())
+        factor, observed = search.factor(state, w if usable else np.ones(table.n))
+        usable = usable and isfinite(factor.log_det)
+        if last or not usable or n_steps == MOST_STEPS:
+            break
+        moves, decrement = search.step(factor, state, g)
+        n_steps, last = n_steps + 1, decrement <= TOLERANCE
+        near = observed and decrement <= NEAR
+        found = search.after(state, moves) if near else search.along(state, moves)
+        if found is None:
+            # No shorter step lowers h: what is left of the decrement is rounding.
+            last = True
+            break
+        state = found
+        del factor  # the next one needs its memory
+    settled = usable and observed and last
     log_det = table.log_det(factor)
     return Modes(
         lams, state.v, state.b, state.eta, g, w, state.h, factor, log_det, n_steps, settled

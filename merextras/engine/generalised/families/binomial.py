@@ -47,7 +47,8 @@ class _Binomial(Family):
 
     def magnitude(self, eta: Array) -> float:
         """Successes and failures times eta."""
-        return float(np.sum(self.trials * np.minimum(np.abs(eta), 1.0) + self.y * np.abs(eta)))
+        size = np.abs(eta)
+        return float((self.trials * np.minimum(size, 1.0) + self.y * size).sum())
 
     @property
     def largest(self) -> Array:

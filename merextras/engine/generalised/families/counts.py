@@ -235,7 +235,7 @@ class NegativeBinomial(Family):
 
 
 def _magnitude(y: Array, eta: Array) -> float:
-    return float(np.sum(y * (1.0 + np.abs(eta))))
+    return float((y * (1.0 + np.abs(eta))).sum())
 
 
 def _rising(y: Array, t: float | Array) -> Array:

@@ -255,9 +255,7 @@ def _pair(
     if weights is not None:
         raise InvalidArgumentError("weights: cbind(successes, failures) has the trials in it")
     named = {unquoted(part) for part in parts}
-    columns = {
-        str(name): frame.iloc[:, at] for at, name in enumerate(frame.columns) if str(name) in named
-    }
+    columns = {str(name): frame[name] for name in frame.columns if str(name) in named}
     successes, failures = (response_of(part, frame, columns, scope) for part in parts)
     return _of_pair(successes, failures, (parts[0], parts[1]))
 

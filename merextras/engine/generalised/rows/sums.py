@@ -1,4 +1,4 @@
-"""Sums over rows as products with sparse matrices: ``Z'r`` and the numbers of ``Z'WZ``.
+"""Sums over rows as products with matrices, mostly sparse: ``Z'r`` and the numbers of ``Z'WZ``.
 
 Each number of Z'WZ is ``sum_i w_i z_ia z_ib`` of two effects a and b, one of ``P w``: P has a row
 for each number and a column for each row of the table, with ``z_ia z_ib`` in it. The quadratic
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import scipy.sparse as sp
@@ -20,11 +21,15 @@ from merextras.engine.kernels.blocks import Array, IntArray
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.products.term_rows import TermRows
 
-# Numbers up to which an index has 32 bits.
-_MOST = 2**31
+# Numbers up to which an index has 32 bits, and up to which a product with all numbers of a matrix
+# takes less time than scipy's way to one with those that are not zero.
+_MOST, _FEW = 2**31, 2**13
+
+#: A matrix with a column for each row of a table; of a small table with its zeros.
+ByRow: TypeAlias = "sp.csr_array | Array"
 
 
-def transposed(terms: Sequence[TermRows], n: int) -> sp.csr_array:
+def transposed(terms: Sequence[TermRows], n: int) -> ByRow:
     """Z' of all terms, (q, n): the effects of one term after the other, level by level."""
     pairs, size = _Pairs(n, sum(term.k for term in terms)), 0
     for term in terms:
@@ -35,7 +40,7 @@ def transposed(terms: Sequence[TermRows], n: int) -> sp.csr_array:
 
 
 class _Pairs:
-    """A sparse matrix with the same number of entries for each row of a table, its columns."""
+    """A matrix with the same number of entries for each row of a table, its columns."""
 
     def __init__(self, n: int, m: int) -> None:
         self.places = np.empty((n, m), dtype=np.int32 if n * m < _MOST else np.int64)
@@ -43,13 +48,17 @@ class _Pairs:
         self.at = 0
 
     def add(self, places: IntArray, values: Array) -> None:
-        """An entry of each row: in which row of the matrix, and what."""
+        """An entry of each row: in which row of the matrix, one of its own, and what."""
         self.places[:, self.at], self.values[:, self.at] = places, values
         self.at += 1
 
-    def matrix(self, size: int) -> sp.csr_array:
+    def matrix(self, size: int) -> ByRow:
         """The matrix, (size, n)."""
         n, m = self.places.shape
+        if size * n <= _FEW:
+            out = np.zeros((size, n))
+            out[self.places, np.arange(n)[:, None]] = self.values
+            return out
         starts = np.arange(n + 1, dtype=self.places.dtype) * self.places.dtype.type(m)
         by_row = (self.values.reshape(-1), self.places.reshape(-1), starts)
         return sp.csc_array(by_row, shape=(size, n)).tocsr()
@@ -70,9 +79,9 @@ class Sums:
         Those among the effects of the tail.
     places : array
         Where these are in the tail.
-    products : sparse (numbers, n)
+    products : (numbers, n) matrix
         P.
-    by_row : sparse (n, numbers)
+    by_row : (n, numbers) matrix
         Its transpose, which shares its numbers.
     often : (numbers,) array
         How often a number is in a quadratic form: twice, unless it is of one effect.
@@ -84,8 +93,8 @@ class Sums:
     to_tail: Mapping[int, slice]
     among: slice
     places: IntArray
-    products: sp.csr_array
-    by_row: sp.csc_array
+    products: ByRow
+    by_row: sp.csc_array | Array
     often: Array
 
     @classmethod

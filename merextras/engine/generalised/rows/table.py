@@ -19,7 +19,7 @@ from merextras.engine.elimination.conditional_variances import Selected
 from merextras.engine.elimination.factor import Factor
 from merextras.engine.elimination.plan import Plan, System, TailKind, make_plan, prepare
 from merextras.engine.generalised.rows.cells import Cells
-from merextras.engine.generalised.rows.sums import Sums, transposed
+from merextras.engine.generalised.rows.sums import ByRow, Sums, transposed
 from merextras.engine.kernels import blocks, dense
 from merextras.engine.kernels.blocks import Array
 from merextras.engine.products.crossprod import CrossProducts
@@ -99,20 +99,23 @@ class Table:
         return Sums.of(self.template, self.terms, self.n)
 
     @cached_property
-    def _transposed(self) -> sp.csr_array:
+    def _transposed(self) -> ByRow:
         """Z', (q, n)."""
         return transposed(self.terms, self.n)
 
     @cached_property
-    def _z(self) -> sp.csc_array:
+    def _z(self) -> sp.csc_array | Array:
         """Z, which shares its numbers with Z'."""
         return self._transposed.T
 
     @cached_property
-    def _parts(self) -> list[slice]:
-        """The effects of each term in Z."""
-        ends = np.cumsum([term.q for term in self.terms]).tolist()
-        return [slice(end - term.q, end) for end, term in zip(ends, self.terms, strict=True)]
+    def _parts(self) -> list[tuple[slice, tuple[int, int, int]]]:
+        """The effects of each term in Z, and (J, k, -1)."""
+        out, at = [], 0
+        for term in self.terms:
+            out.append((slice(at, at + term.q), (term.n_levels, term.k, -1)))
+            at += term.q
+        return out
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what is made on demand."""
@@ -156,8 +159,7 @@ class Table:
 
     def _by_terms(self, found: Array) -> tuple[Array, ...]:
         """Something of each effect by terms, (J, k, m), of (q,) or (q, m)."""
-        pairs = zip(self.terms, self._parts, strict=True)
-        return tuple(found[at].reshape(term.n_levels, term.k, -1) for term, at in pairs)
+        return tuple([found[at].reshape(shape) for at, shape in self._parts])
 
     def rows(self, b: Sequence[Array]) -> Array:
         """``Z b`` of effects by terms, (J, k): (n,)."""

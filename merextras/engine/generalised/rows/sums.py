@@ -26,12 +26,18 @@ from merextras.engine.products.term_rows import TermRows
 _MOST, _FEW = 2**31, 2**13
 
 #: A matrix with a column for each row of a table; of a small table with its zeros.
-ByRow: TypeAlias = "sp.csr_array | Array"
+ByRow: TypeAlias = "sp.csr_array | sp.csc_array | Array"
 
 
-def transposed(terms: Sequence[TermRows], n: int) -> ByRow:
-    """Z' of all terms, (q, n): the effects of one term after the other, level by level."""
-    pairs, size = _Pairs(n, sum(term.k for term in terms)), 0
+def transposed(terms: Sequence[TermRows], n: int, *, often: bool) -> ByRow:
+    """Z' of all terms, (q, n): the effects of one term after the other, level by level.
+
+    Parameters
+    ----------
+    often : bool
+        Whether it is for so many products that it is worth sorting.
+    """
+    pairs, size = _Pairs(n, sum(term.k for term in terms), often), 0
     for term in terms:
         for a in range(term.k):
             pairs.add(size + term.codes * term.k + a, term.values[:, a])
@@ -42,7 +48,8 @@ def transposed(terms: Sequence[TermRows], n: int) -> ByRow:
 class _Pairs:
     """A matrix with the same number of entries for each row of a table, its columns."""
 
-    def __init__(self, n: int, m: int) -> None:
+    def __init__(self, n: int, m: int, often: bool) -> None:
+        self.often = often
         self.places = np.empty((n, m), dtype=np.int32 if n * m < _MOST else np.int64)
         self.values = np.empty((n, m))
         self.at = 0
@@ -61,7 +68,8 @@ class _Pairs:
             return out
         starts = np.arange(n + 1, dtype=self.places.dtype) * self.places.dtype.type(m)
         by_row = (self.values.reshape(-1), self.places.reshape(-1), starts)
-        return sp.csc_array(by_row, shape=(size, n)).tocsr()
+        found = sp.csc_array(by_row, shape=(size, n))
+        return found.tocsr() if self.often else found
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,13 +102,13 @@ class Sums:
     among: slice
     places: IntArray
     products: ByRow
-    by_row: sp.csc_array | Array
+    by_row: ByRow
     often: Array
 
     @classmethod
-    def of(cls, template: System, terms: Sequence[TermRows], n: int) -> Sums:
-        """Where each row goes in each block."""
-        return _Layout(template, terms, n).sums()
+    def of(cls, template: System, terms: Sequence[TermRows], n: int, *, often: bool) -> Sums:
+        """Where each row goes in each block; see `transposed`."""
+        return _Layout(template, terms, n, often).sums()
 
     def weighted(self, w: Array) -> System:
         """Z'WZ, laid out; cost O(n (sum k)**2)."""
@@ -137,7 +145,7 @@ class Sums:
 class _Layout:
     """What is found of `Sums`, block by block."""
 
-    def __init__(self, template: System, terms: Sequence[TermRows], n: int) -> None:
+    def __init__(self, template: System, terms: Sequence[TermRows], n: int, often: bool) -> None:
         self.template, self.terms = template, terms
         plan = template.plan
         ks = [term.k for term in terms]
@@ -148,6 +156,7 @@ class _Layout:
             sum(ks[t] * (ks[t] + 1) // 2 for t in plan.leading)
             + sum(ks[t] * ks[s] for t, s in [*plan.parents, *met])
             + len(among),
+            often,
         )
         self.often: list[Array] = []
         self.size = 0

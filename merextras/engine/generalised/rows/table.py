@@ -12,7 +12,6 @@ from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
-import scipy.sparse as sp
 
 from merextras.engine.elimination.columns import solved
 from merextras.engine.elimination.conditional_variances import Selected
@@ -52,7 +51,11 @@ class Table:
         How many of the user's rows each stands for, in all levels.
     copies : (J,) array or None
         How many levels each stands for; None if one.
+    kept : bool
+        Whether there are many sums over these rows.
     """
+
+    kept: bool = True
 
     def __init__(
         self,
@@ -96,15 +99,15 @@ class Table:
     @cached_property
     def _sums(self) -> Sums:
         """What the numbers of Z'WZ are sums of."""
-        return Sums.of(self.template, self.terms, self.n)
+        return Sums.of(self.template, self.terms, self.n, often=self.kept)
 
     @cached_property
     def _transposed(self) -> ByRow:
         """Z', (q, n)."""
-        return transposed(self.terms, self.n)
+        return transposed(self.terms, self.n, often=self.kept)
 
     @cached_property
-    def _z(self) -> sp.csc_array | Array:
+    def _z(self) -> ByRow:
         """Z, which shares its numbers with Z'."""
         return self._transposed.T
 

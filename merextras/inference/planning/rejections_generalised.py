@@ -11,7 +11,7 @@ import numpy as np
 import scipy.linalg as la
 from scipy import stats
 
-from merextras.engine.generalised.replicates.search import ManyAgain
+from merextras.engine.generalised.searches.reoptimiser import ManyAgain
 from merextras.exceptions import MerextrasWarning
 from merextras.foundation.aliases import Array, IntArray
 from merextras.inference.comparison.ranova_generalised import ratio

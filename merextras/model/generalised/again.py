@@ -9,8 +9,8 @@ from functools import cached_property
 import numpy as np
 
 from merextras.engine.generalised.criterion.laplace import Laplace
-from merextras.engine.generalised.replicates.search import ManyAgain, Reoptimiser
 from merextras.engine.generalised.searches.optimum import POSITIVE
+from merextras.engine.generalised.searches.reoptimiser import ManyAgain, Reoptimiser
 from merextras.engine.generalised.searches.search import is_infinite_size
 from merextras.engine.generalised.searches.steps import inverse, least_eigenvalue
 from merextras.foundation.aliases import Array

@@ -9,7 +9,11 @@ from scipy import optimize, stats
 from tolerances import PROFILE_END, PROFILE_RISE
 
 import merextras as mx
+from merextras.accessors.parameters import parameter_names
+from merextras.engine.generalised.replicates.nearby import gradients
+from merextras.engine.generalised.searches.held import of_covariance
 from merextras.exceptions import InvalidArgumentError
+from merextras.inference.intervals.profiling_generalised import GeneralisedProfiler
 
 RISE = float(stats.chi2.isf(0.05, 1))
 
@@ -133,3 +137,15 @@ def test_what_is_refused():
     found = models.cbpp().profile("theta_", scale="varcov")
     sd = models.cbpp().profile("theta_").confint()
     np.testing.assert_allclose(found.confint().iloc[0], sd.iloc[0] ** 2, rtol=1e-6)
+
+
+@pytest.mark.parametrize("parameter", ["sd_Intercept|g", "sd_x|g", "cor_x.Intercept|g"])
+def test_in_a_chart_gradients_of_many_points_are_those_of_each(parameter):
+    m = models.generated("count", "(1 + x | g)")
+    targets = GeneralisedProfiler.of(m, parameter_names(m, "sdcor"), "sdcor", 0.99).targets
+    point, free = m.laplace, m.optimum.free
+    start = of_covariance(point.criterion, point, targets[parameter], free)[0]._origin
+    x = start.x * (1.0 + 1e-3 * np.random.default_rng(1).standard_normal((12, len(start.x))))
+    one_by_one = [start.criterion.at(at, start).gradient() for at in x]
+    found = gradients(start, x)
+    np.testing.assert_allclose(found, one_by_one, rtol=0, atol=1e-9 * np.max(np.abs(one_by_one)))

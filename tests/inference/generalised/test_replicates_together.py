@@ -8,7 +8,7 @@ import pytest
 from tolerances import DELTA_METHOD, REFIT_OF_A_REPLICATE
 
 import merextras as mx
-from merextras.engine.generalised.replicates.search import Reoptimiser
+from merextras.engine.generalised.searches.reoptimiser import Reoptimiser
 from merextras.exceptions import MerextrasError
 from merextras.inference.intervals import bootstrap_generalised
 

@@ -41,6 +41,8 @@ from merextras.engine.kernels.blocks import Array
 
 # A decrease of the deviance that counts as one, relative to its size and to that of its terms.
 NOISE, ROUNDING = 1e-12, 4.0 * float(np.finfo(float).eps)
+# The largest parts of a step in theta, relative to it, and in phi that are believed.
+HALF, FAR = 0.5, 2.0
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from merextras.engine.generalised.criterion.laplace import NOISE, ROUNDING, Laplace
+from merextras.engine.generalised.criterion.laplace import FAR, HALF, NOISE, ROUNDING, Laplace
 from merextras.engine.generalised.families.family import Family
 from merextras.engine.generalised.replicates.elimination import ManyFactors
 from merextras.engine.generalised.replicates.layout import Layout
@@ -20,7 +20,6 @@ from merextras.engine.generalised.replicates.modes import (
     lams_of,
     put_blocks,
 )
-from merextras.engine.generalised.searches.search import FAR, HALF
 from merextras.engine.kernels.blocks import Array, BoolArray, IntArray
 from merextras.engine.replicates.searched import Replicates, Standing
 
@@ -82,6 +81,10 @@ class ManyLaplace(Replicates[ManyPoints]):
         self._v = np.zeros((layout.q, self.n_responses))
         eta = criterion.family.guess()
         self._rounding = ROUNDING * criterion.family.magnitude(eta)
+
+    def begin(self, v: Array) -> None:
+        """Start all at these modes, (q, 1); see `Layout.levels`."""
+        self._v[:] = v
 
     def noise(self, deviance: Array) -> Array:
         """As of one response, with the terms of the model's own."""

@@ -61,6 +61,21 @@ class Charted(Covariances):
         inner = self.target.covariances.gradient(w[:-1], own)
         return np.asarray(np.append(inner, 0.0) @ jacobian)[: self.n]
 
+    def joint(self, theta: Array) -> Array:
+        """The roots of all terms, (m, K, K), for (m, n)."""
+        out = np.zeros((len(theta), self.k, self.k))
+        for i, row in enumerate(theta):
+            for span, lam in zip(self.spans, self.factors(row), strict=True):
+                out[i, span, span] = lam
+        return out
+
+    def joint_gradient(self, theta: Array, slopes: Array) -> Array:
+        """As `gradient` for many: (m, K, K) -> (m, n)."""
+        out = np.empty((len(theta), self.n))
+        for i, row in enumerate(theta):
+            out[i] = self.gradient(row, [slopes[i, span, span] for span in self.spans])
+        return out
+
 
 class Held:
     """A criterion as a function of one parameter: what `profile.trace` follows.

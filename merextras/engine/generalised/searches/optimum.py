@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from merextras.engine.generalised.criterion.laplace import Laplace, LaplacePoint
+from merextras.engine.generalised.replicates.nearby import gradients
 from merextras.engine.generalised.searches.steps import inverse, least_eigenvalue
 from merextras.engine.kernels.blocks import Array, BoolArray
 
@@ -116,14 +117,14 @@ def information(criterion: Laplace, point: LaplacePoint, free: BoolArray) -> Arr
     Steps are parts of a standard error, short enough that covariances of estimates have seven
     digits; rows and columns of what is not free are zero.
     """
-    m, where = criterion.m, np.flatnonzero(free)
-    scale = scales(criterion, point)
-    out = np.zeros((m, m))
-    for i in where:
-        move = np.zeros(m)
-        move[i] = FINE * scale[i]
-        high, low = (criterion.at(point.x + k * move, point).gradient() for k in (1.0, -1.0))
-        out[i, where] = ((high - low) / (2.0 * move[i]))[where]
+    where = np.flatnonzero(free)
+    steps = FINE * scales(criterion, point)[where]
+    moves = np.zeros((len(where), criterion.m))
+    moves[np.arange(len(where)), where] = steps
+    found = gradients(point, np.concatenate([point.x + moves, point.x - moves]))[:, where]
+    high, low = np.split(found, 2)
+    out = np.zeros((criterion.m, criterion.m))
+    out[np.ix_(where, where)] = (high - low) / (2.0 * steps[:, None])
     return np.asarray(0.5 * (out + out.T))
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from merextras.engine.generalised.criterion.laplace import Laplace, LaplacePoint
+from merextras.engine.generalised.criterion.laplace import FAR, HALF, Laplace, LaplacePoint
 from merextras.engine.generalised.searches.optimum import POSITIVE, Optimum, information
 from merextras.engine.generalised.searches.start import starts
 from merextras.engine.generalised.searches.steps import least_eigenvalue, newton_step, updated
@@ -24,9 +24,8 @@ from merextras.engine.kernels.blocks import Array, BoolArray
 from merextras.engine.optimum import line
 from merextras.engine.optimum.boundary import NEAR_BOUNDARY, NEAR_ZERO
 
-# Step of one-sided differences for a Hessian, and the largest parts of a step that are believed.
+# Step of one-sided differences for a Hessian.
 _ROUGH = 1e-4
-HALF, FAR = 0.5, 2.0
 # Steps in a row after which the decrement has not fallen to this share: the Hessian is a poor one.
 SLOW, PATIENCE = 0.3, 3
 # The decrement of a refit to one of many responses, which ends within sqrt(AGAIN) standard errors,

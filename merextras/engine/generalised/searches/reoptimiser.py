@@ -18,6 +18,7 @@ from merextras.engine.generalised.criterion.laplace import Laplace, LaplacePoint
 from merextras.engine.generalised.families.family import Family, Repeated
 from merextras.engine.generalised.replicates.layout import Layout
 from merextras.engine.generalised.replicates.modes import lams_of
+from merextras.engine.generalised.replicates.nearby import BLOCK, has_layout
 from merextras.engine.generalised.replicates.problem import ManyLaplace
 from merextras.engine.generalised.searches.optimum import FINE, information, scales
 from merextras.engine.generalised.searches.search import Again, is_infinite_size, reoptimise
@@ -27,9 +28,8 @@ from merextras.engine.optimum.summary import Control
 from merextras.engine.replicates.descent import search
 from merextras.engine.replicates.searched import differenced
 
-# Numbers of an array of all rows and replicates of a block, about what a processor's cache holds,
-# and the most replicates of a block.
-_BLOCK, _MOST = 1 << 17, 512
+# The most replicates of a block.
+_MOST = 512
 # The most numbers of the user's rows and replicates of a block: 64 MB.
 _ROWS = 1 << 23
 # The decrement that is left after the last step, judged by how fast it fell before.
@@ -109,9 +109,8 @@ class Reoptimiser:
         """None where responses are searched one by one."""
         criterion = self.criterion
         table = criterion.table
-        if type(criterion) is not Laplace or table.template.plan.tail:
-            return None
-        if table.cells is not None and (table.copies is not None or self._rows.apart):
+        joined = table.cells is not None and bool(self._rows.apart)
+        if joined or not has_layout(criterion):
             return None
         return None if self.hessian is None else Layout(table, criterion.covariances)
 
@@ -132,7 +131,7 @@ class Reoptimiser:
         largest = max(self.layout.n, self.layout.q, m * m)
         cells = self.criterion.table.cells
         rows = self.layout.n if cells is None else len(cells.of_row)
-        return int(np.clip(min(_BLOCK // largest, _ROWS // rows), 1, _MOST))
+        return int(np.clip(min(BLOCK // largest, _ROWS // rows), 1, _MOST))
 
     def search(self, y: Array, alone: Callable[[Array], Laplace]) -> ManyAgain:
         """The optima for the columns of y, (n, R).

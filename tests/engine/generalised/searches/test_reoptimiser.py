@@ -9,7 +9,7 @@ import pytest
 from tolerances import DELTA_METHOD, DEVIANCES_TOGETHER, REFITS_TOGETHER
 
 import merextras as mx
-from merextras.engine.generalised.replicates import search as module
+from merextras.engine.generalised.searches import reoptimiser as module
 from merextras.engine.generalised.searches.optimum import information
 from merextras.model.generalised.again import Refits, all_drawn
 

@@ -99,9 +99,9 @@ def quietly(way, formula, data):
 
 @pytest.mark.parametrize("code", WHOLE)
 def test_chunks_and_sites_refuse(code, data):
-    few = data.head(60)
+    few = data.head(24)
     for formula in places(code):
-        for size in (50, 7, 1):
+        for size in (20, 7, 1):
             with pytest.raises(UnsupportedModelError, match=r"looks at the whole column, of which"):
                 mx.lmer(formula, few, chunk_size=size)
         with pytest.raises(UnsupportedModelError, match=r"write center\(x\), standardize\(x\)"):

@@ -79,11 +79,11 @@ from merextras.inference.comparison.performance import compare, performance
 from merextras.inference.comparison.ranova import ranova
 from merextras.inference.comparison.step import step
 from merextras.inference.ddf.kenward_roger import vcov_adj
+from merextras.inference.each_group.lm_list import lm_list
 from merextras.inference.fixed_effects.contest import contest
 from merextras.inference.intervals.bootstrap import bootstrap
 from merextras.inference.intervals.load_bootstrap import load_bootstrap
 from merextras.inference.intervals.sub_boot import sub_boot
-from merextras.inference.lm_list import lm_list
 from merextras.inference.means.emmeans import emmeans, emtrends
 from merextras.inference.means.joint_tests import joint_tests
 from merextras.inference.means.ls_means import ls_means

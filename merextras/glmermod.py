@@ -104,12 +104,12 @@ class GlmerMod(FittedGlmm, MerMod):
     as_function = get_me_generalised.as_function
 
     # Tests
-    anova = anova_generalised.anova  # type: ignore[assignment]
+    anova = anova_generalised.anova
     drop1 = drop1_generalised.drop1
 
     # Rows
     residuals = generalised.residuals
-    predict = predict_generalised.predict  # type: ignore[assignment]
+    predict = predict_generalised.predict
     simulate = simulate_generalised.simulate
 
     influence = influence_generalised.influence

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -11,6 +12,7 @@ import joblib
 import numpy as np
 import pandas as pd
 
+from merextras.accessors.ratios import check_ratio
 from merextras.exceptions import InvalidArgumentError
 from merextras.foundation.arguments import check_choice, check_jobs, one_of
 from merextras.glmermod import GlmerMod
@@ -31,6 +33,7 @@ from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.estimates.pooled import Pooled
 from merextras.results.estimates.ranef import Ranef
 from merextras.results.estimates.var_corr import VarCorr
+from merextras.results.ratios import as_ratios
 
 
 class ModelList(Sequence[MerMod]):
@@ -136,7 +139,9 @@ class ModelList(Sequence[MerMod]):
         """
         return re_stats(self._models)
 
-    def pool(self, *, level: float = 0.95, ddf: str | None = None) -> Pooled:
+    def pool(
+        self, *, level: float = 0.95, ddf: str | None = None, exponentiate: bool = False
+    ) -> Pooled:
         """Fixed effects by Rubin's rules.
 
         Parameters
@@ -145,6 +150,10 @@ class ModelList(Sequence[MerMod]):
         ddf : {None, "satterthwaite", "kenward-roger", "asymptotic"}
             Degrees of freedom that complete data would have: n - p, the mean of a method's over
             the fits, or infinitely many.
+        exponentiate : bool
+            Of models of `glmer` with a logit, log or complementary log-log link: the table's
+            effects as ratios of odds, rates or hazards, as in `tidy`. The matrices are those of
+            the effects.
 
         Returns
         -------
@@ -158,7 +167,9 @@ class ModelList(Sequence[MerMod]):
         degrees of freedom. The variance parameters of each fit are taken as known, as in its own
         standard errors; `ddf` makes up for that.
         """
-        return pool_fixef(self._models, level=level, ddf=ddf)
+        ratio = check_ratio(self._models[0], exponentiate, "exponentiate")
+        pooled = pool_fixef(self._models, level=level, ddf=ddf)
+        return replace(pooled, table=as_ratios(pooled.table)) if ratio else pooled
 
 
 def _as_mermod(model: object) -> MerMod:

@@ -59,7 +59,7 @@ TABLE: dict[str, Spelling] = {
     "lmer": idiom("lmer(...)", "fitting.lmer", REML="reml"),
     "glmer": idiom("glmer(...)", "fitting.glmer", nAGQ="n_agq"),
     "glmer.nb": function_of("glmermod", "glmer_nb", nAGQ="n_agq"),
-    "lmList": function_of("inference.lm_list", "lm_list"),
+    "lmList": function_of("inference.each_group.lm_list", "lm_list"),
     "lmerControl": idiom("LmerControl(...)", "fitting.lmer_control"),
     "glmerControl": idiom("LmerControl(...)", "fitting.glmer_control"),
     # The estimates, from lme4
@@ -176,7 +176,9 @@ TABLE: dict[str, Spelling] = {
         ),
         also={"x": "m"},
     ),
-    "FEsim": replace(function_of("simulation.re_sim", "fe_sim", **_SIM), also={"x": "m"}),
+    "FEsim": replace(
+        function_of("simulation.re_sim", "fe_sim", oddsRatio="odds_ratio", **_SIM), also={"x": "m"}
+    ),
     "predictInterval": idiom(
         "predict_interval(...)",
         "scales.predict_interval_of",

@@ -383,3 +383,11 @@ PROFILE_END = 1e-6
 #: The rise of the deviance at an end against a model with the parameter given: of a curve between
 #: exact points.
 PROFILE_RISE = 1e-5
+
+#: Generalised linear models of R's glm, which ends when the deviance changes by less than 1e-14
+#: relatively: estimates to about 1e-7 standard errors, of slopes near zero to fewer digits.
+GLM_OF_R = 1e-6
+
+#: Predictions and their standard errors against glmmTMB's, whose optimum is nlminb's at 1e-15 of
+#: the criterion, and whose Hessian is of differences of its gradient.
+PREDICTIONS_OF_TMB = 2e-5

@@ -10,8 +10,9 @@ from merextras.foundation.aliases import Array
 
 
 def freeze(array: Array) -> Array:
-    """A read-only copy."""
-    out = np.array(array, dtype=float)
+    """A read-only copy, of numbers as floats; truth values stay what they are."""
+    kept = bool if np.asarray(array).dtype == bool else float
+    out = np.array(array, dtype=kept)
     out.flags.writeable = False
     return out
 

@@ -5,6 +5,6 @@ Rooms from the bottom up: `arm` (arm's verbs), `nesting` (is a likelihood ratio 
 the fixed effects, reference grids), `variance_shares` (R squared, ICC), `fixed_effects` (tests of
 the fixed effects), `variance_tests` (exact tests of a variance), `means` (marginal means),
 `comparison` (models against each other), `planning` (power of a study). `all_fit` and
-`all_fit_generalised` compare optimisers, `lm_list` fits a linear model to each group,
+`all_fit_generalised` compare optimisers, `each_group` fits a model to each group alone,
 `model_summaries` describes several fits.
 """

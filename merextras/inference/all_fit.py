@@ -117,6 +117,7 @@ def all_fit(m: object, *, n_random: int = 3, rng: Rng = None, n_jobs: int = 1) -
     n_random, n_jobs = check_count(n_random, "n_random"), check_jobs(n_jobs)
     generator = as_generator(rng)
     if isinstance(model, FittedGlmm):
+        model.design.require_rows("all_fit", "each of many searches goes over them many times")
         own = all_fit_generalised.work(model, _METHODS, n_random, generator)
         return AllFit(_done(own, n_jobs), theta_names(model.design), model.laplace.deviance())
     units = model.criterion.units
@@ -138,7 +139,7 @@ def _done(work: list[Any], n_jobs: int) -> tuple[OneFit, ...]:
 
 def _moments(model: FittedModel) -> Array:
     cp, criterion = model.solution.factor.system.cp, model.criterion
-    theta = moments(cp, model.design.covariances)
+    theta = moments(cp, model.design.covariances, reml=criterion.reml)
     return np.concatenate([theta, residual_start(criterion, theta)])
 
 

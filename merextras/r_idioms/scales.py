@@ -99,10 +99,10 @@ def predict_interval_of(
     m : MerMod or MixedLMResults
     newdata : DataFrame, optional
     type : {"linear.prediction", "probability"}, optional
-        The scale, of which there is one: that of a linear model is ``"linear.prediction"``, of a
-        model of `glmer` the response's, ``"probability"``. merTools takes a linear model's
-        probabilities with a warning, and of a generalised one it adds noise of variance 1 on the
-        scale of the link by default.
+        The scale of a model of `glmer`: by default the response's, ``"probability"``; a linear
+        model has one, ``"linear.prediction"``. merTools takes a linear model's probabilities with a
+        warning. Of a generalised one it adds by default noise of variance 1 on the scale of the
+        link, which here needs ``joint=False`` as well; ``include_resid_var=False`` is without.
     return_sims, rng, **options
         As in `merextras.predict_interval`.
 
@@ -122,10 +122,6 @@ def predict_interval_of(
         raise InvalidArgumentError(
             f"type={type!r}: a linear mixed model predicts on one scale, {_LINEAR!r}"
         )
-    if type == _LINEAR and is_generalised:
-        raise InvalidArgumentError(
-            f"type={type!r}: intervals of a generalised model are on the scale of the response, "
-            f"{_PROBABILITY!r}; predict(m, type='link', se_fit=True) has those of the linear "
-            "predictor"
-        )
+    if type is not None and is_generalised:
+        options["type"] = "link" if type == _LINEAR else "response"
     return predict_interval(m, newdata, return_sims=return_sims, rng=rng, **options)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -25,14 +25,9 @@ def independent_drawer(model: FittedModel, n_sims: int, covariance: Array) -> Dr
 
     ``sigma**2 ~ r**2 / chi2(n - n_parameters)``, ``beta ~ N(beta^, covariance)`` and, for each
     level in use, ``b ~ N(b^, V)`` with the conditional variance V that holds beta at its estimate.
+    A generalised model's sigma is one, as merTools has it.
     """
-    solution = model.solution
-    df = solution.n - model.n_parameters
-    if df < 1 and not model.has_known_sigma:
-        raise InvalidArgumentError(
-            f"joint=False: {solution.n} observations and {model.n_parameters} parameters leave no "
-            "degrees of freedom for sigma"
-        )
+    sigmas, estimates = _sigma_drawer(model, n_sims), model.fixed_estimates
     half = _root(covariance[None])[0]
     modes = ranef(model)
     assert modes.post_var is not None
@@ -41,8 +36,8 @@ def independent_drawer(model: FittedModel, n_sims: int, covariance: Array) -> Dr
     def drawer(
         rng: np.random.Generator, keep: Sequence[IntArray], used: Sequence[IntArray]
     ) -> Draws:
-        sigma = draw_sigma(solution, df, n_sims, rng)
-        beta = solution.beta + rng.standard_normal((n_sims, solution.p)) @ half.T
+        sigma = sigmas(rng)
+        beta = estimates + rng.standard_normal((n_sims, len(estimates))) @ half.T
         found: dict[int, Array] = {}
         for factor, root in roots.items():
             terms = model.design.terms_of(factor)
@@ -52,6 +47,26 @@ def independent_drawer(model: FittedModel, n_sims: int, covariance: Array) -> Dr
         return Draws(sigma, beta, tuple(found[t] for t in range(len(keep))))
 
     return drawer
+
+
+def _sigma_drawer(model: FittedModel, n_sims: int) -> Callable[[np.random.Generator], Array]:
+    """Draws of sigma, (n_sims,).
+
+    Raises
+    ------
+    InvalidArgumentError
+        No degrees of freedom.
+    """
+    if model.is_generalised:
+        return lambda _: np.ones(n_sims)
+    solution = model.solution
+    df = solution.n - model.n_parameters
+    if df < 1 and not model.has_known_sigma:
+        raise InvalidArgumentError(
+            f"joint=False: {solution.n} observations and {model.n_parameters} parameters leave no "
+            "degrees of freedom for sigma"
+        )
+    return lambda rng: draw_sigma(solution, df, n_sims, rng)
 
 
 def _effects(
@@ -64,7 +79,7 @@ def _effects(
     rng: np.random.Generator,
 ) -> dict[int, Array]:
     """Draw one factor's effects at some levels, in blocks; the kept ones by terms."""
-    modes = [model.solution.b[t] for t in terms]
+    modes = [model.modes[t] for t in terms]
     out = {
         t: np.empty((len(own), mode.shape[1], n_sims))
         for t, own, mode in zip(terms, keep, modes, strict=True)

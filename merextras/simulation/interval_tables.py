@@ -17,7 +17,7 @@ from merextras.simulation.linear_predictor import RowDraws
 
 @dataclass(frozen=True, eq=False)
 class Residuals:
-    """What is added to a mean to make an observation.
+    """What is added to a linear predictor, of a linear model to make an observation.
 
     Attributes
     ----------
@@ -56,7 +56,6 @@ class Observations:
     model: FittedGlmm
     trials: Array | None
     rng: np.random.Generator
-    to_parts: bool = False
 
     def add(self, out: Array, draws: RowDraws, part: slice) -> None:
         """Draw responses with the means in ``out``, (rows, n_sims), in place."""
@@ -82,7 +81,8 @@ class IntervalTables:
     offset : (n,) array or None
     residuals : Residuals, Observations or None
     inverse_link : callable or None
-        Of a generalised model.
+        Of a generalised model, for what is wanted on the scale of the response: all of it, or the
+        fixed part asked for by itself.
     tables : dict effect -> (n, 3) array
     sims : dict effect -> (n, n_sims) array
         Empty if the draws are not wanted.
@@ -114,11 +114,13 @@ class IntervalTables:
         """Summarise some rows of a pass."""
         at = draws.at[part]
         for effect, made in self._made(draws, part):
-            whole = effect in {"full", COMBINED}
-            if self.inverse_link is not None and effect != "random":
+            whole, more = effect in {"full", COMBINED}, self.residuals
+            if isinstance(more, Residuals) and (whole or more.to_parts):
+                more.add(made, draws, part)
+            if self.inverse_link is not None and (whole or self.which == "fixed"):
                 made[:] = self.inverse_link(made)
-            if self.residuals is not None and (whole or self.residuals.to_parts):
-                self.residuals.add(made, draws, part)
+            if isinstance(more, Observations) and whole:
+                more.add(made, draws, part)
             if effect in self.sims:
                 self.sims[effect][at] = made
             self.tables[effect][at] = intervals(made, self.stat, self.level)

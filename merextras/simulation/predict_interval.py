@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from merextras.exceptions import ApproximationWarning, InvalidArgumentError, UnsupportedModelError
+from merextras.exceptions import ApproximationWarning, InvalidArgumentError
 from merextras.foundation.aliases import Array, Rng
 from merextras.foundation.arguments import check_choice, check_count, check_flag, check_level
 from merextras.foundation.rng import as_generator
@@ -46,6 +46,7 @@ def predict_interval(
     newdata: Any = None,
     *,
     which: str = "full",
+    type: str = "response",  # noqa: A002 (R's name, as in `predict`)
     level: float = 0.8,
     n_sims: int = 1000,
     stat: str = "median",
@@ -69,6 +70,9 @@ def predict_interval(
     which : {"full", "fixed", "random", "all"}
         What is predicted: the response ``x'beta + z'b + e``, its fixed part ``x'beta`` (with the
         offset), its random part ``z'b``, or all of these, with the random part by factors.
+    type : {"response", "link"}
+        Of a generalised model: on the scale of the response, or of the linear predictor, where
+        there is no new response (``include_resid_var=False``). Scales of a linear model are one.
     level : float, default 0.8
         Coverage of the intervals.
     n_sims : int, default 1000
@@ -101,8 +105,9 @@ def predict_interval(
     DataFrame
         ``fit lower upper`` under the index of `newdata`; NaN where a predictor is missing. For
         ``which="all"`` a long frame ``effect case fit lower upper`` with the effects ``combined``,
-        the grouping factors and ``fixed``, and the index's labels as `case`. All on the scale of
-        the response.
+        the grouping factors and ``fixed``, and the index's labels as `case`. Of a generalised model
+        ``combined`` is on the scale of the response, and the parts are of the linear predictor,
+        where they add up; so is the part of ``which="random"``.
     PredictIntervalResult
         With ``return_sims=True``: that frame by ``to_frame()``, and ``sims``, a mapping from
         `which` (for ``"all"`` from each effect) to an (n, n_sims) array.
@@ -112,10 +117,10 @@ def predict_interval(
     InvalidArgumentError
         Another `which`, `stat` or `new_levels`; `level` outside (0, 1), `n_sims` not a positive
         whole number; a missing column, an unseen category; merTools' corrections with
-        ``joint=True``, for a term that is not there, or where they leave no variance.
+        ``joint=True``, for a term that is not there, or where they leave no variance; another
+        `type`, or ``type="link"`` with new responses.
     UnsupportedModelError
-        A random slope that can't be made from its name; of a generalised model ``which="all"``,
-        ``joint=False``.
+        A random slope that can't be made from its name.
 
     Warns
     -----
@@ -131,10 +136,14 @@ def predict_interval(
 
     Notes
     -----
-    Of a generalised model (`glmer`) all is on the scale of the response but the part ``"random"``,
-    which is one of the linear predictor. ``include_resid_var=True`` has intervals of a new response
+    Of a generalised model (`glmer`) ``include_resid_var=True`` has intervals of a new response
     drawn from the family (a proportion of the row's trials, a count, a number), False of its mean
-    given the effects, a probability or a rate. The parameters are drawn as in `sim`.
+    given the effects, a probability or a rate. The parameters are drawn as in `sim`. What merTools
+    draws there, ``joint=False``, is beta and effects independently and, with
+    ``include_resid_var=True``, a standard normal number added to every linear predictor and part,
+    which is no observation's noise: take False. Probabilities are merTools' then
+    (``type="probability"``), but for the mean, which is here that of the probabilities, and for the
+    parts of ``"all"``, each of which merTools transforms by itself.
 
     ``joint=True`` draws :math:`\sigma^2 \sim r^2/\chi^2_{n-p}`, then (beta, b) from their joint
     normal distribution given sigma, as `sim` does, and :math:`e \sim N(0, \sigma^2/w)`. As `n_sims`
@@ -192,8 +201,10 @@ def predict_interval(
     joint, return_sims = check_flag(joint, "joint"), check_flag(return_sims, "return_sims")
     include_resid_var = check_flag(include_resid_var, "include_resid_var")
     newdata = None if newdata is None else read_new(model.design, newdata)
+    noisy = include_resid_var and which in {"full", "all"}
+    scale = check_choice(type, ("response", "link"), "type")
     if isinstance(model, FittedGlmm):
-        _check_generalised(which, joint)
+        _check_link(scale, noisy and joint)
     elif include_resid_var and not joint:
         require_one_sigma(
             model,
@@ -208,11 +219,12 @@ def predict_interval(
     residuals: Residuals | Observations | None = None
     inverse_link = None
     if isinstance(model, FittedGlmm):
-        inverse_link, wanted = model.engine_family.mean, include_resid_var and which == "full"
-        residuals = _observations(model, newdata, weights, wanted, generator)
-    elif include_resid_var:
-        scale = _scale(precisions(model.design, newdata, weights)) if joint else None
-        residuals = Residuals(scale, not joint, generator)
+        inverse_link = model.engine_family.mean if scale == "response" else None
+        residuals = _observations(model, newdata, weights, noisy and joint, generator)
+    elif include_resid_var and joint:
+        residuals = Residuals(_scale(precisions(model.design, newdata, weights)), False, generator)
+    if include_resid_var and not joint:
+        residuals = Residuals(None, True, generator)
     made = IntervalTables(model.design, which, stat, level, target.offset, residuals, inverse_link)
     made.prepare(len(target), n_sims, keep=return_sims)
     known = target.complete()
@@ -279,17 +291,12 @@ def _drawer(
     return lambda rng, keep, used: draw_effects(model, n_sims, rng, keep, used)
 
 
-def _check_generalised(which: str, joint: bool) -> None:
-    """Refuse what is defined for linear models alone."""
-    if which == "all":
-        raise UnsupportedModelError(
-            "which='all': the parts of a generalised model add up on the scale of the linear "
-            "predictor alone, not on that of the response; which='full', 'fixed' or 'random'"
-        )
-    if not joint:
-        raise UnsupportedModelError(
-            "joint=False: merTools' independent draws are there for linear models alone; "
-            "joint=True is right for all"
+def _check_link(scale: str, noisy: bool) -> None:
+    """Refuse new responses on the scale of the linear predictor."""
+    if scale == "link" and noisy:
+        raise InvalidArgumentError(
+            "type='link' with include_resid_var=True: a new response is on its own scale; say "
+            "type='response', or include_resid_var=False for the linear predictor"
         )
 
 

@@ -16,6 +16,7 @@ from merextras.foundation.rng import as_generator
 from merextras.model.design.design import Design
 from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
+from merextras.results.ratios import marked
 from merextras.results.replicates.simulation import effects_frame, summarise
 from merextras.simulation.sim import draw_effects
 
@@ -120,12 +121,12 @@ def re_sim(
         for t, term in ((t, model.design.terms[t]) for t in terms)
     ]
     out = pd.concat(frames, ignore_index=True)
-    if odds_ratio:
-        out.attrs["odds_ratio"] = True  # what `plot_re_sim` draws it by
-    return out
+    return marked(out) if odds_ratio else out
 
 
-def fe_sim(m: object, *, n_sims: int = 1000, rng: Rng = None) -> pd.DataFrame:
+def fe_sim(
+    m: object, *, n_sims: int = 1000, odds_ratio: bool = False, rng: Rng = None
+) -> pd.DataFrame:
     """Simulate the fixed effects and summarise each: mean, median and standard deviation.
 
     Parameters
@@ -134,6 +135,9 @@ def fe_sim(m: object, *, n_sims: int = 1000, rng: Rng = None) -> pd.DataFrame:
         A fitted model.
     n_sims : int, default 1000
         Number of draws.
+    odds_ratio : bool, default False
+        Of a model of `glmer` with a logit, log or complementary log-log link: the exponentials of
+        the draws, ratios of odds, rates or hazards. `plot_fe_sim` draws them as such.
     rng : int, numpy.random.Generator or None
         Seed or source of the random numbers.
 
@@ -145,7 +149,8 @@ def fe_sim(m: object, *, n_sims: int = 1000, rng: Rng = None) -> pd.DataFrame:
     Raises
     ------
     InvalidArgumentError
-        `n_sims` is not a positive whole number; `rng` is not a seed or generator.
+        `n_sims` is not a positive whole number; `rng` is not a seed or generator; `odds_ratio` of a
+        linear model, or of a link whose exponential is no ratio.
 
     Warns
     -----
@@ -161,7 +166,8 @@ def fe_sim(m: object, *, n_sims: int = 1000, rng: Rng = None) -> pd.DataFrame:
     The draws of beta have covariance ``(X'V⁻¹X)⁻¹ r² / (n - p - 2)`` (V over sigma²): the standard
     errors of a REML fit times ``sqrt((n - p) / (n - p - 2))``.
 
-    **R counterpart**: ``merTools::FEsim`` (default 200 draws); the same distribution.
+    **R counterpart**: ``merTools::FEsim`` (default 200 draws); the same distribution. Its
+    ``oddsRatio`` has exponentials of mean and median, and no SD; here all are of the ratios.
 
     **Cost**: n_sims times p**2; the random effects, drawn given these, are left out.
 
@@ -178,11 +184,14 @@ def fe_sim(m: object, *, n_sims: int = 1000, rng: Rng = None) -> pd.DataFrame:
     1       Days   10.4    10.4  1.5
     """
     model = as_fitted(m, generalised=True)
+    ratio = check_ratio(model, odds_ratio, "odds_ratio")
     n_sims = check_count(n_sims, "n_sims")
     nothing = [np.empty(0, dtype=np.intp) for _ in model.design.terms]
     draws = draw_effects(model, n_sims, as_generator(rng), nothing, nothing)
     names = list(model.design.fixed.names)
-    return pd.DataFrame({"term": names, **summarise(draws.beta.T)})
+    beta = np.exp(draws.beta.T) if ratio else draws.beta.T
+    out = pd.DataFrame({"term": names, **summarise(beta)})
+    return marked(out) if ratio else out
 
 
 def _factors(design: Design, groups: object) -> list[str]:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from merextras.accessors import likelihood
 from merextras.exceptions import InvalidArgumentError, NoRowsError
-from merextras.foundation.arguments import check_models
+from merextras.foundation.arguments import check_flag, check_models
 from merextras.inference.ddf.method import check_method, method_of
 from merextras.inference.ddf.robust import KINDS
 from merextras.inference.variance_shares.r2 import r2
@@ -44,13 +44,14 @@ class _Tests:
 
     ddf: str | None
     cluster: Any
+    ratios: bool = False
 
     @classmethod
-    def checked(cls, ddf: str, cluster: Any, stars: bool) -> _Tests:
+    def checked(cls, ddf: str, cluster: Any, stars: bool, ratios: bool) -> _Tests:
         name = check_method(ddf)
         if cluster is not None and name not in KINDS:
             raise InvalidArgumentError("cluster: is for ddf='CR0', 'CR1' or 'CR2'")
-        return cls(name if stars or name in {"kenward-roger", *KINDS} else None, cluster)
+        return cls(name if stars or name in {"kenward-roger", *KINDS} else None, cluster, ratios)
 
     @property
     def said(self) -> str:
@@ -70,6 +71,7 @@ def compare_table(
     drop: Sequence[str] = (),
     labels: Mapping[str, str] | None = None,
     r_squared: bool = True,
+    exponentiate: bool = False,
 ) -> CompareTable:
     """Put models side by side, as statsmodels' ``summary_col`` does.
 
@@ -95,6 +97,10 @@ def compare_table(
         Other labels for fixed effects.
     r_squared : bool, default True
         Add Nakagawa's marginal and conditional R², see `r2`; empty for a model without rows.
+    exponentiate : bool, default False
+        Fixed effects of models of `glmer` with a logit, log or complementary log-log link as ratios
+        (of odds, rates or hazards), with standard errors by the delta method; stars are of the
+        effects. All models must be such.
 
     Returns
     -------
@@ -109,7 +115,8 @@ def compare_table(
     ------
     InvalidArgumentError
         No model, names that are not one per model, unknown effects in `order`, `drop` or `labels`;
-        a `cluster` without a robust `ddf`, and what `MerMod.vcov` raises.
+        a `cluster` without a robust `ddf`, and what `MerMod.vcov` raises; `exponentiate` with a
+        model whose exponentials are no ratios.
     UnsupportedModelError
         Another kind of fit.
 
@@ -161,7 +168,8 @@ def compare_table(
     given, names = check_models(models, names)
     if not given:
         raise InvalidArgumentError("compare_table: give at least one model")
-    levels, tests = _levels(stars), _Tests.checked(ddf, cluster, bool(stars))
+    exponentiate = check_flag(exponentiate, "exponentiate")
+    levels, tests = _levels(stars), _Tests.checked(ddf, cluster, bool(stars), exponentiate)
     columns = [_column(m, digits, levels, tests, r_squared) for m in given]
     heads = _heads(given, names)
     effects = _ordered([c.fixed.index for c in columns], order, drop, labels)
@@ -177,6 +185,8 @@ def compare_table(
     second = len(rows)
     rows += [(name, [c.footer.get(name, "") for c in columns]) for name in _footer_rows(columns)]
     notes = [f"Standard errors in parentheses{tests.said}."]
+    if tests.ratios:
+        notes.insert(0, "Fixed effects are exponentials: ratios of odds, rates or hazards.")
     if levels:
         notes.append(", ".join(f"{mark} p < {cut:g}" for mark, cut in reversed(levels)) + ".")
     index, texts_by_row = zip(*rows, strict=True)
@@ -237,6 +247,10 @@ def _column(
     m: object, digits: int, levels: list[tuple[str, float]], tests: _Tests, r_squared: bool
 ) -> _Column:
     if is_ols(m):
+        if tests.ratios:
+            raise InvalidArgumentError(
+                "exponentiate=True: exponentials of the effects of an OLS fit are no ratios"
+            )
         return _of_ols(m, digits, levels)
     model = as_fitted(m, generalised=True)
     wanted = tests.ddf
@@ -245,7 +259,7 @@ def _column(
     if wanted == "kenward-roger":
         # It changes an ML fit's estimates, and with it the whole column.
         model = method_of(model, wanted, stacklevel=4).model
-    table = tidy(model, ddf=wanted, cluster=tests.cluster)
+    table = tidy(model, ddf=wanted, cluster=tests.cluster, exponentiate=tests.ratios)
     is_fixed = table["effect"] == "fixed"
     fixed = table[is_fixed].set_index("term")
     rest = table[~is_fixed]

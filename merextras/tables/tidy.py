@@ -19,11 +19,12 @@ from merextras.foundation.arguments import check_choice, check_ci, one_of
 from merextras.foundation.renamed import new_names
 from merextras.inference.ddf.method import method_of, t_table
 from merextras.inference.intervals.bootstrap import bootstrap
-from merextras.inference.intervals.profile import profile
+from merextras.inference.intervals.profile import profile_ends
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.base import Table
+from merextras.results.ratios import as_ratios, marked
 from merextras.tables.ran_coefs import ran_coefs
 
 __all__ = ["tidy"]
@@ -167,19 +168,12 @@ def tidy(
     if how is not None and parts:
         _add_intervals(model, parts, level, how, scales, n_sims, rng)
     if ratio and "fixed" in parts:
-        parts["fixed"] = _as_ratios(parts["fixed"])
+        parts["fixed"] = as_ratios(parts["fixed"])
     for effect in _BY_LEVEL & wanted:
         table = ranef(model).to_frame() if effect == "ran_vals" else ran_coefs(model)
         parts[effect] = _with_wald(table, level) if how is not None else table
-    return Table.of(_joined(parts))
-
-
-def _as_ratios(table: pd.DataFrame) -> pd.DataFrame:
-    out = table.copy()
-    for name in ("estimate", "conf_low", "conf_high"):
-        if name in out:
-            out[name] = np.exp(out[name])
-    return out.assign(std_error=out["std_error"] * out["estimate"])
+    made = _joined(parts)
+    return Table.of(marked(made) if ratio and set(parts) == {"fixed"} else made)
 
 
 def _wanted_effects(effects: str | Sequence[str]) -> set[str]:
@@ -273,7 +267,7 @@ def _add_intervals(
     if how == "profile":
         wanted = [name for effect in parts for name in names[where[effect]]]
         scale = "sdcor" if scales == "sdcor" else "varcov"
-        found = profile(model, wanted, level_max=level, scale=scale).confint(level)
+        found = profile_ends(model, wanted, level, scale)
     else:
         boot = bootstrap(model, n_sims=n_sims, rng=rng)
         if scales == "vcov":

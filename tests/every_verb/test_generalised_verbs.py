@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import re
 import warnings
 
 import numpy as np
 import pytest
+import statsmodels.formula.api as smf
 from chunk_models import table
 from every_verb import test_streamed_verbs as linear
 
@@ -251,6 +253,99 @@ def test_no_property_has_a_linear_models_number():
             continue
         with pytest.raises(UnsupportedModelError):
             getattr(_model(), name)
+
+
+def test_arguments_of_linear_models_alone_are_refused_in_words():
+    m = _model()
+    for given, match in (
+        ({"cov_prior": "wishart"}, "cov_prior='wishart'.*m.update"),
+        ({"residual_by": "c"}, "residual_by='c'.*row"),
+    ):
+        with pytest.raises(UnsupportedModelError, match=match):
+            m.update(**given)
+    small = m.update(". ~ . - c")
+    assert m.anova(small, refit=False).equals(m.anova(small))
+    with pytest.raises(MerextrasError, match="refit=2"):
+        m.anova(small, refit=2)
+    with pytest.raises(UnsupportedModelError, match="ddf='residual'"):
+        m.predict(se_fit=True, ddf="residual")
+
+
+def test_every_argument_of_a_linear_method_is_known():
+    """A call that is right for a linear model ends in an error of ours, if in any."""
+    for name in SUPPORTED - {"adapter"}:
+        linear_one = inspect.signature(getattr(mx.MerMod, name)).parameters
+        assert set(linear_one) <= set(inspect.signature(getattr(mx.GlmerMod, name)).parameters)
+
+
+def test_ratios_of_simulated_fixed_effects():
+    m = _model()
+    plain = mx.sim(m, n_sims=400, rng=5).fixef
+    found = mx.fe_sim(m, n_sims=400, rng=5, odds_ratio=True)
+    logs = mx.fe_sim(m, n_sims=400, rng=5)
+    np.testing.assert_allclose(found["median"], np.exp(logs["median"]), rtol=1e-3)
+    assert found["mean"].gt(np.exp(logs["mean"])).all()  # Jensen's inequality
+    np.testing.assert_allclose(found["sd"], np.exp(plain).std(axis=0, ddof=1), rtol=0.2)
+    assert mx.plot_fe_sim(found).get_xscale() == "log"
+    assert mx.r.FEsim(m, n_sims=400, seed=5, oddsRatio=True).equals(found)
+    with pytest.raises(MerextrasError, match="odds_ratio=True: with link 'identity'"):
+        mx.fe_sim(mx.lmer("y ~ x + (1 | g)", _data()), odds_ratio=True)
+
+
+def test_ratios_are_drawn_on_a_logarithmic_axis_about_one():
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    m = _model()
+    frame = mx.tidy(m, "fixed", exponentiate=True)
+    ax = mx.plot_coef(frame, intercept=True)
+    assert ax.get_xscale() == "log"
+    assert ax.lines[0].get_xdata() == [1.0, 1.0]
+    assert "ratio" in ax.get_xlabel()
+    thin = [s[:, 0] for s in ax.collections[0].get_segments()]
+    plain = mx.tidy(m, "fixed")
+    low = np.exp(plain["estimate"] - 2 * plain["std_error"])
+    np.testing.assert_allclose([s[0] for s in thin], low)
+    with pytest.raises(MerextrasError, match="some models have ratios"):
+        mx.plot_coef({"a": frame, "b": plain})
+    fits = mx.lm_list("size ~ period | herd", mx.load_dataset("cbpp"), family="poisson")
+    for level, frame in ((None, fits.confint(exponentiate=True)), (0.95, fits.confint())):
+        panel = mx.plot_ranef(frame, level=level).axes_dict["herd", "period"]
+        assert (panel.get_xscale() == "log") == (level is None)
+    plt.close("all")
+
+
+def test_pooled_ratios():
+    m = _model()
+    found = mx.ModelList([m, m.refit(_data()["z"].to_numpy()[::-1].copy())])
+    plain, ratios = found.pool(), found.pool(exponentiate=True)
+    for name in ("estimate", "conf_low", "conf_high"):
+        np.testing.assert_allclose(ratios.table[name], np.exp(plain.table[name]))
+    expected = plain.table["std_error"] * ratios.table["estimate"]
+    np.testing.assert_allclose(ratios.table["std_error"], expected)
+    assert ratios.table["p_value"].equals(plain.table["p_value"])
+    one = mx.lmer("y ~ x + (1 | g)", _data())
+    pair = mx.ModelList([one, one])
+    with pytest.raises(MerextrasError, match="exponentiate=True: with link 'identity'"):
+        pair.pool(exponentiate=True)
+
+
+def test_ratios_side_by_side():
+    m = _model()
+    table = mx.compare_table(m, exponentiate=True, stars=True, digits=6)
+    cells, ratios = table.to_frame(), mx.tidy(m, "fixed", exponentiate=True).set_index("term")
+    for term in ratios.index:
+        at = list(cells.index).index(term)
+        assert float(cells.iloc[at, 0].strip("*")) == round(ratios.loc[term, "estimate"], 6)
+        assert cells.iloc[at + 1, 0] == f"({ratios.loc[term, 'std_error']:.6f})"
+    assert "ratios of odds, rates or hazards" in repr(table)
+    with pytest.raises(MerextrasError, match="exponentiate=True: with link 'identity'"):
+        mx.compare_table(m, mx.lmer("y ~ x + (1 | g)", _data()), exponentiate=True)
+    ols = smf.ols("z ~ x", _data()).fit()
+    with pytest.raises(MerextrasError, match="an OLS fit are no ratios"):
+        mx.compare_table(ols, exponentiate=True)
 
 
 def test_mixed_lists_of_models():

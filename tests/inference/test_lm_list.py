@@ -14,7 +14,7 @@ import statsmodels.formula.api as smf
 from tolerances import LEAST_SQUARES
 
 import merextras as mx
-from merextras.exceptions import InvalidArgumentError, RankDeficientWarning, UnsupportedModelError
+from merextras.exceptions import InvalidArgumentError, RankDeficientWarning
 
 EXPECTED = json.loads(
     (Path(__file__).parents[1] / "reference" / "lm_list" / "expected.json").read_text()
@@ -123,7 +123,5 @@ def test_bad_formulas(formula):
 def test_bad_arguments():
     with pytest.raises(InvalidArgumentError, match="expected a string such as 'y ~ x | g'"):
         mx.lm_list(3, mx.load_dataset("sleepstudy"))
-    with pytest.raises(UnsupportedModelError, match=r"family='poisson'.*glmer\("):
-        mx.lm_list("Reaction ~ Days | Subject", mx.load_dataset("sleepstudy"), family="poisson")
     with pytest.raises(InvalidArgumentError, match="pooled=2"):
         fits_of("sleep").confint(pooled=2)

@@ -400,7 +400,10 @@ class TestGeneralised:
         ours = mx.predict_interval(herds, n_sims=50, rng=1)
         for said in ({}, {"type": "probability"}):
             assert r.predictInterval(herds, n_sims=50, seed=1, **said).equals(ours)
-        with pytest.raises(InvalidArgumentError, match="'linear.prediction': intervals of a gen"):
+        said = {"type": "linear.prediction", "include_resid_var": False, "seed": 1}
+        link = mx.predict_interval(herds, type="link", include_resid_var=False, rng=1)
+        assert r.predictInterval(herds, **said).equals(link)
+        with pytest.raises(InvalidArgumentError, match="a new response is on its own scale"):
             r.predictInterval(herds, type="linear.prediction")
         linear = r.predictInterval(models["nested"], type="linear.prediction", seed=1)
         assert linear.equals(mx.predict_interval(models["nested"], rng=1))

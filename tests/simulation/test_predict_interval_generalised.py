@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import glmm_models as models
 import numpy as np
 import pytest
 from scipy import special, stats
-from tolerances import MONTE_CARLO
+from tolerances import BOTH_SIMULATED, MONTE_CARLO
 
 import merextras as mx
-from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
+from merextras.exceptions import InvalidArgumentError
 
 
 def test_intervals_of_the_mean_are_those_of_predict():
@@ -71,13 +74,110 @@ def test_trials_of_new_rows_are_read_from_their_columns():
     np.testing.assert_allclose(2.0 * counts, np.round(2.0 * counts), atol=1e-9)
 
 
+def test_all_parts_add_up_on_the_scale_of_the_link():
+    m = models.generated("count")
+    rows = models.rows().head(4)
+    options = {"n_sims": 30, "return_sims": True, "rng": 1, "include_resid_var": False}
+    link = mx.predict_interval(m, rows, which="all", type="link", **options).sims
+    assert set(link) == {"combined", "g", "h", "fixed"}
+    np.testing.assert_allclose(link["combined"], link["g"] + link["h"] + link["fixed"], rtol=1e-12)
+    made = mx.predict_interval(m, rows, which="all", **options)
+    np.testing.assert_allclose(made.sims["combined"], np.exp(link["combined"]), rtol=1e-12)
+    for part in ("g", "h", "fixed"):
+        np.testing.assert_array_equal(made.sims[part], link[part])
+    whole = mx.predict_interval(m, rows, **options).sims["full"]
+    np.testing.assert_allclose(made.sims["combined"], whole, rtol=1e-12)
+    frame = made.to_frame()
+    assert frame["effect"].unique().tolist() == list(made.tables)
+    noisy = mx.predict_interval(m, rows, which="all", n_sims=30, return_sims=True, rng=1).sims
+    assert np.all(noisy["combined"] == np.round(noisy["combined"]))
+    np.testing.assert_array_equal(noisy["fixed"], link["fixed"])
+
+
+@pytest.mark.parametrize("which", ["full", "fixed", "random"])
+def test_independent_draws_have_merTools_variances(which):
+    """``x'Vx``, ``z'Cz`` and one, in closed form."""
+    m, n = models.cbpp(), 6000
+    rows = mx.load_dataset("cbpp").head(6)
+    x, z = m.design.x[:6], m.ranef(cond_var=True).to_frame().set_index("level")
+    fixed = np.einsum("np,pq,nq->n", x, m.vcov().to_numpy(), x)
+    effects = z["std_error"].loc[rows["herd"]].to_numpy() ** 2
+    exact = {"full": fixed + effects, "fixed": fixed, "random": effects}[which]
+    given = {"which": which, "type": "link", "joint": False, "n_sims": n, "return_sims": True}
+    for noise in (False, True):
+        made = mx.predict_interval(m, rows, rng=2, include_resid_var=noise, **given).sims[which]
+        miss = made.var(axis=1) / (exact + noise) - 1.0
+        assert np.max(np.abs(miss)) < MONTE_CARLO * np.sqrt(2.0 / n)
+
+
+MERTOOLS = json.loads(
+    (Path(__file__).parents[1] / "reference" / "predict_interval_glmer" / "expected.json")
+    .read_text(encoding="utf-8")
+)["models"]  # fmt: skip
+
+
+def _theirs(name):
+    """The model of ``reference/predict_interval_glmer`` and its new rows."""
+    sleep = mx.load_dataset("sleepstudy")
+    sleep = sleep.assign(Lapses=np.round(sleep["Reaction"] / 40) + sleep["Days"])
+    women = mx.load_dataset("contraception")
+    women = women.assign(urban=(women["urban"] == "Y").astype(float))
+    data, formula, family = {
+        "cbpp": (
+            mx.load_dataset("cbpp"),
+            "cbind(incidence, size - incidence) ~ C(period) + (1 | herd)",
+            "binomial",
+        ),
+        "slopes": (women, "use ~ age + urban + (1 + urban | district)", "binomial"),
+        "poisson": (sleep, "Lapses ~ Days + (1 | Subject)", "poisson"),
+    }[name]
+    return mx.glmer(formula, data, family), data.iloc[np.array(MERTOOLS[name]["rows"]) - 1]
+
+
+@pytest.mark.filterwarnings("ignore::merextras.exceptions.SingularFitWarning")
+@pytest.mark.parametrize("name", MERTOOLS)
+@pytest.mark.parametrize("noise", [True, False])
+def test_independent_draws_are_merTools(name, noise):
+    (m, rows), expected = _theirs(name), MERTOOLS[name]
+    theirs = expected["with_residual" if noise else "without_residual"]
+    n, given = 10_000, {"type": "link", "joint": False, "return_sims": True, "rng": 3}
+    given |= {"n_sims": n, "include_resid_var": noise}
+    parts = mx.predict_interval(m, rows, which="all", **given).sims
+    full = mx.predict_interval(m, rows, **given).sims["full"]
+    pairs = [(full, theirs["full"]), *((parts[e], found) for e, found in theirs["all"].items())]
+    for draws, found in pairs:
+        both = 1 / n + 1 / expected["n_sims"]
+        sd = np.maximum(found["sd"], 1e-3)
+        gap = np.abs(draws.mean(axis=1) - found["mean"]) / (sd * np.sqrt(both))
+        assert np.max(gap) < BOTH_SIMULATED
+        gap = np.abs(draws.std(axis=1, ddof=1) - found["sd"]) / (sd * np.sqrt(both / 2))
+        assert np.max(gap) < BOTH_SIMULATED
+
+
+@pytest.mark.filterwarnings("ignore::merextras.exceptions.SingularFitWarning")
+@pytest.mark.parametrize("name", ["cbpp", "slopes"])
+def test_probabilities_are_merTools(name):
+    (m, rows), expected = _theirs(name), MERTOOLS[name]
+    n = 10_000
+    made = mx.predict_interval(m, rows, joint=False, include_resid_var=False, n_sims=n, rng=4)
+    sd = np.array(expected["without_residual"]["full"]["sd"])
+    places = stats.norm.ppf([0.5, 0.1, 0.9])
+    for j, column in enumerate(("fit", "lower", "upper")):
+        p = stats.norm.cdf(places[j])
+        both = 1 / n + 1 / expected["n_sims_probability"]
+        error = sd * np.sqrt(p * (1 - p) * both) / stats.norm.pdf(places[j])
+        gap = special.logit(made[column]) - special.logit(np.array(expected["probability"])[:, j])
+        assert np.max(np.abs(gap / error)) < BOTH_SIMULATED
+
+
 def test_what_is_refused():
     m = models.cbpp()
     with pytest.raises(InvalidArgumentError, match="numbers of trials"):
         mx.predict_interval(m, mx.load_dataset("cbpp").head(2)[["period", "herd"]])
-    with pytest.raises(UnsupportedModelError, match="which='all'"):
-        mx.predict_interval(m, which="all")
-    with pytest.raises(UnsupportedModelError, match="joint=True is right"):
-        mx.predict_interval(m, joint=False)
+    for which in ("full", "all"):
+        with pytest.raises(InvalidArgumentError, match="type='link' with include_resid_var=True"):
+            mx.predict_interval(m, which=which, type="link")
+    with pytest.raises(InvalidArgumentError, match="type='odds'"):
+        mx.predict_interval(m, type="odds")
     with pytest.raises(InvalidArgumentError, match="weights"):
         mx.predict_interval(m, weights=2.5)

@@ -24,7 +24,7 @@ from merextras.engine.generalised.criterion.laplace import Laplace, LaplacePoint
 from merextras.engine.generalised.searches.optimum import POSITIVE
 from merextras.engine.generalised.searches.steps import inverse, least_eigenvalue, newton_step
 from merextras.engine.kernels import dense
-from merextras.foundation.aliases import Array, IntArray
+from merextras.foundation.aliases import Array, BoolArray, IntArray
 from merextras.foundation.arguments import check_choice, check_jobs
 from merextras.foundation.jobs import in_order
 from merextras.model.generalised.fit import criterion_of
@@ -39,8 +39,9 @@ from merextras.results.estimates.influence import Influence
 
 # Refits in a process before it reports, and how many take long enough for a progress bar.
 _FEW, _LONG = 16, 300
-# A step of differences of the parameters' map, relative to their size.
-_STEP = 1e-6
+# A step of differences of the parameters' map, relative to their size, and the change of its slope
+# that is a kink.
+_STEP, _KINK = 1e-6, 1e-3
 
 
 def influence(
@@ -57,7 +58,8 @@ def influence(
     method : {"full", "one-step"}
         Find the optimum of each refit, or take one Newton step from the estimates of all data, with
         the exact gradient of the rows that are left and the Hessian of all, less what the deleted
-        rows tell of the fixed effects. A step is off by what is of second order in the change.
+        rows tell of the fixed effects. A step is off by what is of second order in the change, and
+        variances and correlations at a bound are held there.
     n_jobs : int
         Processes (joblib); -1 for all cores. The result does not depend on it.
 
@@ -207,9 +209,10 @@ def _stepped(model: FittedGlmm, criterion: Laplace, x: Array) -> tuple[LaplacePo
         point = criterion.at(x)
         if not np.isfinite(point.deviance()):
             return NO_STEP
-        hessian, free = _hessian(model, point), model.optimum.free
-        if hessian is None:
+        found = _hessian(model, point)
+        if found is None:
             return NO_STEP
+        hessian, free = found
         gradient = np.where(free, point.gradient(), 0.0)
         step = newton_step(hessian, gradient, free)[0]
         after = criterion.at(x + step, point)
@@ -227,24 +230,32 @@ def _places(criterion: Laplace) -> slice:
     return slice(n, n + criterion.table.p)
 
 
-def _hessian(model: FittedGlmm, point: LaplacePoint) -> Array | None:
-    """That of all rows in a criterion's coordinates, less what the deleted rows tell of beta."""
+def _hessian(model: FittedGlmm, point: LaplacePoint) -> tuple[Array, BoolArray] | None:
+    """That of all rows in a criterion's coordinates, less what the deleted rows tell of beta.
+
+    And the parameters that move: elements of theta at a boundary, where the coordinates have a
+    kink, are held there.
+    """
     old, new = model.laplace.criterion, point.criterion
     n, beta, theta = new.covariances.n, _places(new), point.x[: new.covariances.n]
-    jacobian = np.eye(len(point.x))
+    jacobian, moving = np.eye(len(point.x)), model.optimum.free.copy()
     jacobian[beta, beta] = dense.divided(old.table.transform, new.table.transform)
+    here = old.own_theta(new.user_theta(theta))
     for i in range(n):
         move = np.zeros(n)
         move[i] = _STEP * max(1.0, abs(theta[i]))
-        up, down = (old.own_theta(new.user_theta(theta + k * move)) for k in (1.0, -1.0))
-        jacobian[:n, i] = (up - down) / (2.0 * move[i])
+        up, down = (old.own_theta(new.user_theta(theta + k * move)) - here for k in (1.0, -1.0))
+        if np.max(np.abs(up + down)) < _KINK * np.max(np.abs(up)):
+            jacobian[:n, i] = (up - down) / (2.0 * move[i])
+        else:
+            moving[i] = False
     whole = jacobian.T @ model.optimum.hessian @ jacobian
     change = jacobian[beta, beta]
     lost = change.T @ model.laplace.fixed_information() @ change - point.fixed_information()
     out = whole.copy()
     out[beta, beta] -= 2.0 * lost
-    free = np.flatnonzero(model.optimum.free)
+    free = np.flatnonzero(moving)
     for found in (out, whole):
         if least_eigenvalue(found[np.ix_(free, free)]) > POSITIVE:
-            return np.asarray(found)
+            return np.asarray(found), moving
     return None

@@ -81,6 +81,8 @@ def rmse(m: object, *, scale: bool = False, ci: float | None = None) -> float | 
 
 
 def _rmse(model: FittedModel, scale: bool) -> float:
+    if model.is_generalised:
+        model.design.require_rows("rmse", "its residuals are by row")
     if not model.design.keeps_rows and "weights" not in model.design.by_row:
         return _from_products(model, model.design.sums(), scale)
     used = model.design.observed

@@ -23,11 +23,13 @@ def factors_of(covariances: Array) -> Array:
     """
     rest, low = covariances.copy(), np.zeros_like(covariances)
     # Relative to the same effect's own variance: effects come in units of any size.
-    tiny = 1e-14 * np.einsum("mkk->mk", covariances)
+    tiny = np.maximum(1e-14 * covariances.diagonal(axis1=1, axis2=2), 0.0)
     for j in range(covariances.shape[1]):
         pivot = rest[:, j, j]
-        used = pivot > np.maximum(tiny[:, j], 0.0)
+        used = pivot > tiny[:, j]
         root = np.sqrt(np.where(used, pivot, 1.0))
-        low[:, j:, j] = np.where(used[:, None], rest[:, j:, j] / root[:, None], 0.0)
-        rest -= low[:, :, j, None] * low[:, None, :, j]
+        column = np.where(used[:, None], rest[:, j:, j] / root[:, None], 0.0)
+        low[:, j:, j] = column
+        if column.shape[1] > 1:
+            rest[:, j + 1 :, j + 1 :] -= column[:, 1:, None] * column[:, None, 1:]
     return low

@@ -16,6 +16,7 @@ is dG / d theta.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -23,7 +24,7 @@ from merextras.engine.covariance.cholesky import lower_indices
 from merextras.engine.elimination import columns
 from merextras.engine.elimination.factor import flat
 from merextras.engine.kernels import blocks, dense
-from merextras.engine.kernels.blocks import Array
+from merextras.engine.kernels.blocks import Array, IntArray
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.solution.pls import Solution
 
@@ -140,12 +141,19 @@ def cross_products(
 
 def element_pairs(sums: Array, k: int) -> Array:
     """``sum_l tr(E_e B_l E_f S_l)``, E_e = e_a e_b' + e_b e_a', from the sums of B_bc S_da."""
-    rows, cols = lower_indices(k)
-    place = np.empty((k, k), dtype=np.intp)
-    place[rows, cols] = place[cols, rows] = np.arange(len(rows))
+    (rows, cols), place = lower_indices(k), _places(k)
     a, b = rows[:, None], cols[:, None]
     out = sums[place[b, rows], place[a, cols]]
     out += sums[place[b, cols], place[a, rows]]
     out += sums[place[a, rows], place[b, cols]]
     out += sums[place[a, cols], place[b, rows]]
     return np.asarray(out)
+
+
+@lru_cache(maxsize=64)
+def _places(k: int) -> IntArray:
+    """Number of the element of the triangle that each element of a symmetric matrix is, (k, k)."""
+    rows, cols = lower_indices(k)
+    place = np.empty((k, k), dtype=np.intp)
+    place[rows, cols] = place[cols, rows] = np.arange(len(rows))
+    return place

@@ -182,6 +182,8 @@ def _parent_blocks(block: sp.csc_array, parents: IntArray, k_s: int, k_t: int) -
 
 def _dense_tail(cp: CrossProducts, plan: Plan) -> Array | sp.csc_array:
     """Lower triangle of Z_tail'WZ_tail, sparse where the tail's factors meet in few levels."""
+    if not plan.tail:
+        return np.zeros((0, 0))
     size = sum(cp.shapes[t][0] * cp.shapes[t][1] for t in plan.tail)
     met = [cp.cross[min(s, t), max(s, t)].nnz for s in plan.tail for t in plan.tail if s < t]
     if size >= tail_choice.SMALL and sum(met) < _FEW * size**2:

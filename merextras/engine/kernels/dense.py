@@ -7,7 +7,8 @@ multithreaded BLAS even for two columns, which costs far more on a busy machine.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import scipy.linalg as la
@@ -15,16 +16,20 @@ import scipy.linalg as la
 from merextras.engine.kernels.blocks import Array
 
 _SMALL = 24
-# Digits that may cancel in a product or a solution (a factor) before it is made with twice as many.
-_CANCELS = 1e4
+#: Digits (a factor) that may cancel in a product or a solution before it is made with twice as
+#: many.
+CANCELS = 1e4
 # A column of which this share is new is well told from those before it by cross-products.
 _CLEARLY = 1e-3
 #: Numbers of rows that are worked on together (16 MB).
 TOGETHER = 1 << 21
 # Rows of them: a few columns of so many stay in a processor's cache with what is made of them.
 _ROWS = 1 << 16
+# Columns and rows of which the products are made pair by pair.
+_FEW, _LONG = 4, 1 << 12
 #: What `scaled_cholesky` tells of some columns.
 Told = tuple[Array, Array]
+Times = Callable[..., Array]
 # Splits a double into halves of 26 bits (Dekker 1971).
 _SPLIT = 134217729.0
 
@@ -38,8 +43,8 @@ def cholesky(matrix: Array, *, overwrite: bool = False) -> Array:
         return np.zeros_like(matrix)
     if len(matrix) <= _SMALL:
         low, failed = la.lapack.dpotrf(matrix, lower=1, clean=1)
-        # What is not finite passes for positive.
-        failed = failed or not np.isfinite(low).all()
+        # What is not finite passes for positive; of any row it comes to the diagonal.
+        failed = failed or not math.isfinite(low.trace())
         return np.full_like(matrix, np.nan) if failed else np.asarray(low)
     try:
         if overwrite and matrix.flags.c_contiguous:
@@ -111,29 +116,33 @@ def orthonormal(x: Array) -> Array:
     return np.asarray(q[:, : int(np.sum(diagonal > 1e-10 * diagonal[0]))])
 
 
-def triangle(x: Array) -> Array:
+def triangle(x: Array, told: Told | None = None) -> Array:
     """Upper triangular R with R'R = x'x, (min(n, p), p).
 
     By Cholesky of the cross-products where no column is nearly one of those before it, and by QR
-    where one is.
+    where one is. `told` is x's `scaled_cholesky`, if known.
     """
     if len(x) >= x.shape[1]:
-        low, size = scaled_cholesky(x)
+        low, size = scaled_cholesky(x) if told is None else told
         if is_clear(low):
             return np.asarray(low.T * size)
     return np.asarray(np.linalg.qr(x, mode="r"))
 
 
-def regression(x: Array, y: Array, told: Told | None = None) -> tuple[Array, Array]:
+def regression(
+    x: Array, y: Array, told: Told | None = None, times: Times | None = None
+) -> tuple[Array, Array]:
     """R of `triangle`, and c, (p,), with ``R b = c`` for the least squares fit b of y; n >= p.
 
-    To the last digit the same however x lies in memory. `told` is x's `scaled_cholesky`, if known.
+    To the last digit the same however x lies in memory. `told` is x's `scaled_cholesky`, if known,
+    `times` what makes ``x'y`` and ``x'(y - x b)`` of x, y and b.
     """
+    times = _times if times is None else times
     low, size = scaled_cholesky(x) if told is None else told
     if is_clear(low):
-        fitted = solve_lower(low, (_times(x, y) / size)[:, None])
+        fitted = solve_lower(low, (times(x, y) / size)[:, None])
         # And what rounding has left; with that it is as good as QR's (Bjoerck 1987, LAA 88/89).
-        left = _times(x, y, solve_upper(low, fitted)[:, 0] / size)
+        left = times(x, y, solve_upper(low, fitted)[:, 0] / size)
         fitted += solve_lower(low, (left / size)[:, None])
         return np.asarray(low.T * size), fitted[:, 0]
     q, r = la.qr(np.asfortranarray(x), mode="economic", check_finite=False)
@@ -144,12 +153,12 @@ def _times(x: Array, y: Array, b: Array | None = None) -> Array:
     """``x'y``, or ``x'(y - x b)``, (p,)."""
     total = np.zeros(x.shape[1])
     for rows in row_blocks(len(x), x.shape[1]):
-        part, own = _by_columns(x[rows]), y[rows]
+        part, own = by_columns(x[rows]), y[rows]
         total += part.T @ (own if b is None else own - part @ b)
     return total
 
 
-def _by_columns(x: Array) -> Array:
+def by_columns(x: Array) -> Array:
     """Rows as they are or copied, so that BLAS sees them in one way."""
     return x if x.strides[0] == x.itemsize else np.asfortranarray(x)
 
@@ -172,13 +181,30 @@ def scaled_cholesky(x: Array) -> Told:
     not tell.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        gram = np.zeros((x.shape[1], x.shape[1]))
+        total = np.zeros((x.shape[1], x.shape[1]))
         for rows in row_blocks(*x.shape):
-            part = _by_columns(x[rows])
-            gram += part.T @ part
-        size = np.sqrt(gram.diagonal())
-        size[size == 0.0] = 1.0
-        return cholesky(gram / size[:, None] / size), size
+            total += gram(by_columns(x[rows]))
+        return told_by(total)
+
+
+def told_by(total: Array) -> Told:
+    """The same, of the columns' cross-products."""
+    size = np.sqrt(total.diagonal())
+    size[size == 0.0] = 1.0
+    return cholesky(total / size[:, None] / size), size
+
+
+def gram(x: Array, weighted: Array | None = None) -> Array:
+    """``x'x``, or ``x'(W x)``, (p, p); x by columns."""
+    other = x if weighted is None else weighted
+    if x.shape[1] > _FEW or len(x) < _LONG:
+        return np.asarray(x.T @ other)
+    # BLAS' product of matrices takes its time to arrange a few long columns.
+    out = np.empty((x.shape[1], x.shape[1]))
+    for i in range(x.shape[1]):
+        for j in range(i + 1):
+            out[i, j] = out[j, i] = np.dot(x[:, i], other[:, j])
+    return out
 
 
 def is_clear(low: Array) -> bool:
@@ -186,17 +212,19 @@ def is_clear(low: Array) -> bool:
     return bool(low.diagonal().min(initial=1.0) > _CLEARLY)
 
 
-def orthonormal_coordinates(x: Array, weights: Array | None = None) -> Array:
+def orthonormal_coordinates(
+    x: Array, weights: Array | None = None, told: Told | None = None
+) -> Array:
     """Upper triangular T, (p, p), with a positive diagonal and the columns of X T orthonormal.
 
     A column that these rows cannot tell from those before it is freed of what those explain, and
-    keeps its size.
+    keeps its size. `told` is the `scaled_cholesky` of x, if it is known and there are no weights.
     """
     p, missing = x.shape[1], max(x.shape[1] - len(x), 0)
     rows = x if weights is None else x * np.sqrt(weights)[:, None]
     rows = np.pad(rows, ((0, missing), (0, 0))) if missing else rows
-    r = triangle(rows)
-    dependent = np.abs(np.diag(r)) <= 1e-13 * np.linalg.norm(r, axis=0)
+    r = triangle(rows, told)
+    dependent = np.abs(r.diagonal()) <= 1e-13 * lengths(r)
     if not dependent.any():
         return np.asarray(la.lapack.dtrtri(r)[0] * np.sign(r.diagonal()))
     transform = np.zeros((p, p))
@@ -231,17 +259,22 @@ def times_triangle(columns: Sequence[Array], upper: Array) -> Array:
     working precision (Ogita, Rump & Oishi 2005, SIAM J. Sci. Comput. 26) if the terms of a
     column's sums are larger than the sums by more than four digits. The result lies by columns.
     """
-    a = _side_by_side(columns, len(upper))
+    a = side_by_side(columns, len(upper))
     if a.size == 0:
         return a
     terms = lengths(a) @ np.abs(upper)
-    out: Array = la.blas.dtrmm(1.0, upper, a, side=1, overwrite_b=1)
-    if (terms > _CANCELS * lengths(out)).any():
-        return _exact_product(_side_by_side(columns, len(upper)), upper)
+    out = times_upper(a, upper)
+    if (terms > CANCELS * lengths(out)).any():
+        return exact_product(side_by_side(columns, len(upper)), upper)
     return out
 
 
-def _side_by_side(columns: Sequence[Array], width: int) -> Array:
+def times_upper(a: Array, upper: Array) -> Array:
+    """``A U`` for an upper triangular U, in the place of A, which lies by columns."""
+    return np.asarray(la.blas.dtrmm(1.0, upper, a, side=1, overwrite_b=1))
+
+
+def side_by_side(columns: Sequence[Array], width: int) -> Array:
     """A matrix of its own, by columns in memory."""
     out = np.empty((len(columns[0]), width), order="F")
     at = 0
@@ -262,15 +295,15 @@ def divided(upper: Array, b: Array) -> Array:
     columns = np.moveaxis(np.reshape(b, (-1, k, b.shape[-1])), 1, 0).reshape(k, -1)
     out = solve_triangle(upper, columns)
     inverse = solve_triangle(upper, np.eye(k))
-    if (np.abs(inverse) @ np.abs(upper)).max() > _CANCELS:
+    if (np.abs(inverse) @ np.abs(upper)).max() > CANCELS:
         for _ in range(3):
-            rest = _exact_product(np.hstack([upper, np.eye(k)]), np.vstack([-out, columns]))
+            rest = exact_product(np.hstack([upper, np.eye(k)]), np.vstack([-out, columns]))
             out = out + solve_triangle(upper, rest)
     out = np.moveaxis(out.reshape(k, -1, b.shape[-1]), 0, 1)
     return np.asarray(out.reshape(b.shape))
 
 
-def _exact_product(a: Array, b: Array) -> Array:
+def exact_product(a: Array, b: Array) -> Array:
     """``a b``, every sum with twice the working precision."""
     high, low = np.zeros((len(a), b.shape[1])), np.zeros((len(a), b.shape[1]))
     for j in range(a.shape[1]):

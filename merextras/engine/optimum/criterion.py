@@ -225,7 +225,9 @@ class Point:
         return self.deviance_slopes()
 
     def forget(self) -> None:
-        """Let go of what can be made again; the next point needs the memory."""
+        """Let go of what can be made again and is large; the next point needs the memory."""
+        if self.criterion.is_quick:
+            return
         for name in ("solution", "_factor_slopes", "_residual"):
             vars(self).pop(name, None)
         self._found.forget()
@@ -343,6 +345,10 @@ class Criterion:
     def is_quick(self) -> bool:
         """Whether an evaluation does not see the levels."""
         return self._levels is not None
+
+    def residual_variance(self) -> float:
+        """What is known of sigma**2 before theta is, where the levels are summed up; else NaN."""
+        return np.nan if self._levels is None else self._levels.residual_variance(reml=self.reml)
 
     def take_general(self) -> None:
         """Evaluate by elimination from here on, which costs no digits at any theta."""

@@ -40,7 +40,7 @@ from merextras.engine.solution.pls import Solution
 
 # Steps in a row after which the decrement has not fallen to this share: the Hessian is a poor one.
 SLOW, PATIENCE = 0.3, 3
-# Share of the tolerance for several effects whose levels are summed up: estimates to ten digits.
+# Share of the tolerance for effects whose levels are summed up: estimates to ten digits.
 # Not where what is left falls faster and faster: then the last step has brought more than it says.
 _QUICK = 1e-2
 # An eigenvalue of the Hessian that may be zero but for rounding, relative to the largest.
@@ -88,8 +88,7 @@ class _Search(Evaluations):
     @property
     def tolerance(self) -> float:
         """When to stop: later where another iteration costs nothing beside reading the table."""
-        quick = self.criterion.is_quick and max(self.criterion.covariances.ks) > 1
-        return self.control.tolerance * (_QUICK if quick else 1.0)
+        return self.control.tolerance * (_QUICK if self.criterion.is_quick else 1.0)
 
     def curvature(self, theta: Array, hessian: Array) -> float:
         """The least second derivative in a parameter, in units of its size."""

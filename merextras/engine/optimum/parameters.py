@@ -63,6 +63,8 @@ class Parameters:
     def amounts(self, v: Array, units: Array) -> Array:
         """See `Covariances.amounts`; zero for the residuals' parameters. (n,) or (m, n)."""
         own = self.covariances.amounts(self.theta(v), units[: self.covariances.n])
+        if not self.n_residual:
+            return own
         return self.with_theta(np.zeros(v.shape), own)
 
     def enlarged(self, v: Array, which: BoolArray, times: float) -> Array:

@@ -79,6 +79,17 @@ class Exchangeable:
         within = cp.xy - explained.reshape(cp.xy.shape)
         return cls(cp, roots, counts.astype(float), squares, within)
 
+    def residual_variance(self, *, reml: bool) -> float:
+        """sigma**2 from the residuals of y and X within the levels; NaN where there are none.
+
+        What X leaves of its degrees of freedom within the levels is taken off under REML. Nearly
+        that of a fit where the effects are large.
+        """
+        n_effects = self.counts @ np.count_nonzero(self.roots.diagonal(axis1=1, axis2=2), axis=1)
+        left = self.within.diagonal()
+        df = self.cp.n - float(n_effects) - (float(left[:-1].sum()) if reml else 0.0)
+        return float(left[-1]) / df if df > 0.5 else np.nan
+
     def at(self, lams: tuple[Array, ...], *, reml: bool) -> ExchangeablePoint:
         """Evaluate at Lambda."""
         return ExchangeablePoint(self, lams[0], reml)
@@ -92,11 +103,10 @@ class ExchangeablePoint(Profiled):
         spread = levels.roots.transpose(0, 2, 1) @ lam
         grown = spread @ spread.transpose(0, 2, 1)
         grown.reshape(len(grown), lam.size)[:, :: len(lam) + 1] += 1.0
-        inverse, log_dets = _inverse(grown)
-        self.keep = levels.roots @ inverse
+        self._inverse, log_dets = _inverse(grown)
         self._log_det = float(levels.counts @ log_dets)
         p1 = levels.cp.p + 1
-        self._gram = levels.within + (inverse.reshape(-1) @ levels.squares).reshape(p1, p1)
+        self._gram = levels.within + (self._inverse.reshape(-1) @ levels.squares).reshape(p1, p1)
 
     @property
     def cp(self) -> CrossProducts:
@@ -112,6 +122,11 @@ class ExchangeablePoint(Profiled):
     def log_det(self) -> float:
         """The logarithm log |L|**2."""
         return self._log_det
+
+    @cached_property
+    def keep(self) -> Array:
+        """R M^-1 of a level of each block, (D, k, k)."""
+        return self.levels.roots @ self._inverse
 
     def factor_slopes(self) -> tuple[Array, ...]:
         """2 D Lambda, as `gradient.factor_slopes`."""
@@ -181,29 +196,26 @@ def _inverse(grown: Array) -> tuple[Array, Array]:
 
 def _distinct(blocks: Array) -> tuple[IntArray, IntArray, IntArray]:
     """(first level of each distinct block, block of each level, levels of each block)."""
-    if blocks.shape[1] == 1:
-        _, first, which, counts = np.unique(
-            blocks[:, 0], return_index=True, return_inverse=True, return_counts=True
-        )
-        return first, which, counts
     order = np.lexsort(blocks.T)
     ordered = blocks[order]
     new = np.ones(len(order), dtype=bool)
-    np.any(ordered[1:] != ordered[:-1], axis=1, out=new[1:])
-    starts = np.flatnonzero(new)
+    (ordered[1:] != ordered[:-1]).any(axis=1, out=new[1:])
+    place = new.cumsum() - 1
     which = np.empty(len(order), dtype=np.intp)
-    which[order] = np.cumsum(new) - 1
-    return order[starts], which, np.diff(starts, append=len(order))
+    which[order] = place
+    return order[new], which, np.bincount(place)
 
 
 def _coordinates(roots: Array, which: IntArray, to_xy: Array) -> Array:
     """``t = R^-1 Z'W[X y]`` of each level, (J, k, p + 1); zero where R has no column."""
     diagonal = roots.diagonal(axis1=1, axis2=2)
+    pivots = np.where(diagonal > 0.0, diagonal, np.inf)[which]
     out = np.empty_like(to_xy)
     for a in range(to_xy.shape[1]):
-        rest = to_xy[:, a] - np.einsum("jb,jbl->jl", roots[which, a, :a], out[:, :a])
-        pivot = diagonal[which, a, None]
-        out[:, a] = np.where(pivot > 0.0, rest / np.where(pivot > 0.0, pivot, 1.0), 0.0)
+        rest = to_xy[:, a]
+        if a > 0:
+            rest = rest - np.einsum("jb,jbl->jl", roots[which, a, :a], out[:, :a])
+        out[:, a] = rest / pivots[:, a, None]
     return out
 
 

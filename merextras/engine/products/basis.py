@@ -20,6 +20,7 @@ import scipy.linalg as la
 from merextras.engine.covariance.covariances import Covariances
 from merextras.engine.kernels import dense
 from merextras.engine.kernels.blocks import Array
+from merextras.engine.products.cells import Cells
 from merextras.engine.products.effects import EffectBasis
 from merextras.engine.products.term_rows import TermRows
 
@@ -55,13 +56,19 @@ class Basis:
 
     @classmethod
     def from_rows(
-        cls, x: Array, y: Array, weights: Array | None = None, told: dense.Told | None = None
+        cls,
+        x: Array,
+        y: Array,
+        weights: Array | None = None,
+        told: dense.Told | None = None,
+        cells: Cells | None = None,
     ) -> Basis:
         """Orthonormal columns and least-squares residuals; cost O(n p**2).
 
         A column that these rows cannot tell from those before it (in a chunk of a larger table:
         a category not met yet) is freed of what those explain, and left out of the fit of y.
-        `told` is the `scaled_cholesky` of x, where it is known and there are no weights.
+        `told` is the `scaled_cholesky` of x, and `cells` are its cells, where these are known and
+        there are no weights.
         """
         p, missing = x.shape[1], max(x.shape[1] - len(x), 0)
         if p == 0:
@@ -70,11 +77,12 @@ class Basis:
         if weights is not None:
             root = np.sqrt(weights)
             rows, values = x * root[:, None], y * root
-            told = None
+            told = cells = None
         if missing:
-            told = None
+            told = cells = None
             rows, values = np.pad(rows, ((0, missing), (0, 0))), np.pad(values, (0, missing))
-        r, fitted = dense.regression(rows, values, told)
+        times = cells.times if cells is not None and cells.serve(x) else None
+        r, fitted = dense.regression(rows, values, told, times)
         diagonal = r.diagonal()
         dependent = np.flatnonzero(np.abs(diagonal) <= 1e-13 * dense.lengths(r))
         if len(dependent):
@@ -97,10 +105,15 @@ class Basis:
 
     def apply(self, x: Array, y: Array) -> Array:
         """Return the columns ``[X T, y - X b0]``, (n, p + 1)."""
+        return dense.times_triangle([x, y], self.change)
+
+    @property
+    def change(self) -> Array:
+        """Upper triangular, (p + 1, p + 1): what [X y] is multiplied by."""
         p = len(self.offset)
         change = np.eye(p + 1)
         change[:p, :p], change[:p, p] = self.transform, -self.offset
-        return dense.times_triangle([x, y], change)
+        return change
 
     def columns(self, x: Array) -> Array:
         """Return X T."""

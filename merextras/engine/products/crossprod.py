@@ -16,6 +16,7 @@ import scipy.sparse as sp
 from merextras.engine.kernels import dense
 from merextras.engine.kernels.blocks import Array, IntArray
 from merextras.engine.products.basis import Basis
+from merextras.engine.products.cells import Cells
 from merextras.engine.products.change import is_identity, sparse_times_both, times_both
 from merextras.engine.products.effects import EffectBasis
 from merextras.engine.products.scale import ESTIMATED, Scale
@@ -95,6 +96,7 @@ class CrossProducts:
         *,
         frequencies: Array | None = None,
         effects: Sequence[EffectBasis] | None = None,
+        cells: Cells | None = None,
     ) -> CrossProducts:
         """Reduce a table to its cross-products: one pass, O(n (p + sum k)**2).
 
@@ -111,6 +113,8 @@ class CrossProducts:
         effects : sequence of EffectBasis, optional
             Coordinates of the terms' effects where the basis has none; by default the user's.
             `effects_of` has those that a model is fitted in.
+        cells : Cells, optional
+            Of X, where its first columns have few different rows.
         """
         w, n, log_w = _row_weights(len(y), weights, frequencies)
         if basis is None:
@@ -126,17 +130,24 @@ class CrossProducts:
         # Each block goes through all levels: it is not to have fewer rows.
         levels = max((term.n_levels for term in terms), default=0)
         width = p1 + sum(term.k for term in terms)
+        cells = cells if cells is not None and cells.serve(x, levels) else None
+        m = 0 if cells is None else cells.m
+        sums = np.zeros((0 if cells is None else len(cells.table), p1 - m))
         for rows in dense.row_blocks(len(y), width, levels):
             here = [term.part(rows) for term in terms]
             here = here if several else basis.rows(here)
-            xy = basis.apply(x[rows], y[rows])
+            xy = cells.rest(basis, y, rows) if cells else basis.apply(x[rows], y[rows])
             weights_here = None if w is None else w[rows]
             w_xy = xy if weights_here is None else xy * weights_here[:, None]
             for t, term in enumerate(here):
                 columns = _columns(term)
                 _add_gram(own[t], term, columns, weights_here)
-                _add_products(to_xy[t], columns, w_xy)
-            gram += xy.T @ w_xy
+                _add_products(to_xy[t][:, :, m:], columns, w_xy)
+            gram[m:, m:] += dense.gram(xy, w_xy)
+            if cells is not None:
+                sums += cells.sums(rows, list(w_xy.T))
+        if cells is not None:
+            _write_first(cells, basis, terms, w, sums, to_xy, gram)
         cross = {
             (s, t): _between(terms[s], term, w) for t, term in enumerate(terms) for s in range(t)
         }
@@ -233,6 +244,23 @@ class CrossProducts:
         return self.basis.restore(np.hstack([size * directions, y]))
 
 
+def _write_first(
+    cells: Cells,
+    basis: Basis,
+    terms: Sequence[TermRows],
+    w: Array | None,
+    sums: Array,
+    to_xy: Sequence[Array],
+    gram: Array,
+) -> None:
+    """Write the products of the columns that are functions of cells."""
+    first = cells.first(basis)
+    cells.write(gram, first, cells.weights(w), sums)
+    terms = terms if len(terms) > 1 else basis.rows(terms)
+    for term, out in zip(terms, to_xy, strict=True):
+        out[:, :, : cells.m] = cells.by_level(term, w) @ first
+
+
 def effects_of(
     terms: Sequence[TermRows], weights: Array | None = None, frequencies: Array | None = None
 ) -> list[EffectBasis]:
@@ -243,7 +271,9 @@ def effects_of(
     if not terms:
         return []
     w, n, _ = _row_weights(len(terms[0].codes), weights, frequencies)
-    return [EffectBasis.from_rows(term.values, n, w, term.freedom) for term in terms]
+    told = [term.told if w is None else None for term in terms]
+    pairs = zip(terms, told, strict=True)
+    return [EffectBasis.from_rows(term.values, n, w, term.freedom, own) for term, own in pairs]
 
 
 def _row_weights(

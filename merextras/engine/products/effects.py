@@ -13,6 +13,7 @@ factor of G is T Lambda_c turned by an orthogonal matrix, which turns the spheri
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -58,12 +59,14 @@ class EffectBasis:
         n: float,
         weights: Array | None = None,
         freedom: Freedom = Freedom.ANY,
+        told: dense.Told | None = None,
     ) -> EffectBasis:
         """Covariates of mean square one over n observations; cost O(rows k**2).
 
         A single effect gets a power of two, which changes no digit of any number, and so do all
         where they keep their directions. A covariate that these rows cannot tell from those before
-        it is freed of what those explain.
+        it is freed of what those explain. `told` is the `scaled_cholesky` of the covariates, where
+        it is known and there are no weights.
         """
         k, root = values.shape[1], np.sqrt(max(n, 1.0))
         if k == 1 or freedom is not Freedom.ANY:
@@ -72,10 +75,10 @@ class EffectBasis:
                 size = np.full(k, np.sqrt(np.mean(size**2)))
             usable = (size > 0.0) & (size < np.inf)
             return cls(np.diag(2.0 ** -np.round(np.log2(np.where(usable, size, 1.0)))), freedom)
-        transform = root * dense.orthonormal_coordinates(values, weights)
+        transform = root * dense.orthonormal_coordinates(values, weights, told)
         size = dense.lengths(values, weights) / root
-        lost = np.log2(np.maximum(np.max(size @ np.abs(transform)), 1.0))
-        return cls(_rounded(transform, _DIGITS + int(np.ceil(lost))))
+        lost = math.log2(max(float((size @ np.abs(transform)).max()), 1.0))
+        return cls(_rounded(transform, _DIGITS + math.ceil(lost)))
 
     def of_rows(self, values: Array, n: float) -> EffectBasis:
         """The basis that other rows make, with the same freedom."""
@@ -108,7 +111,7 @@ class EffectBasis:
 
     @cached_property
     def _is_diagonal(self) -> bool:
-        return self.k == 1 or not np.any(np.triu(self.transform, 1))
+        return bool(np.count_nonzero(self.transform) <= self.k)
 
     def is_same(self, other: EffectBasis) -> bool:
         """Whether the two are equal to the last digit."""

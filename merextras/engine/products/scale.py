@@ -72,10 +72,11 @@ class Scale:
         """
         if self.given is not None:
             return np.asarray(quadratic / self.given)
-        r2 = np.asarray(pwrss)[..., None, None]
-        scaled = slopes / r2[..., 0]
-        spread = scaled[..., :, None] * scaled[..., None, :]
-        return np.asarray(np.asarray(df)[..., None, None] * (quadratic / r2 - spread))
+        if np.ndim(pwrss):
+            pwrss, df = np.asarray(pwrss)[..., None, None], np.asarray(df)[..., None, None]
+        scaled = slopes[..., None] / pwrss
+        spread = scaled * scaled.swapaxes(-1, -2)
+        return np.asarray(df * (quadratic / pwrss - spread))
 
 
 #: Of a model whose residual variance is estimated.

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
 from merextras.engine.covariance.structure import Freedom
+from merextras.engine.kernels import dense
 from merextras.engine.kernels.blocks import Array, IntArray
 
 
@@ -41,6 +44,15 @@ class TermRows:
     def q(self) -> int:
         """Random effects in all, J k."""
         return self.n_levels * self.k
+
+    @cached_property
+    def told(self) -> dense.Told:
+        """How well the covariates are told apart by the rows: `dense.scaled_cholesky`."""
+        return dense.scaled_cholesky(self.values)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what is made on demand: a model that was asked is pickled as one that was not."""
+        return {name: value for name, value in vars(self).items() if name != "told"}
 
     def part(self, rows: slice) -> TermRows:
         """Some rows of the term."""

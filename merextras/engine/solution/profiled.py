@@ -73,7 +73,7 @@ class Profiled:
         p = self.p
         low = dense.cholesky(self.gram[:p, :p])
         # A pivot is a difference: at this size it holds no digit of what it was taken from.
-        if (low.diagonal() ** 2 <= self.cp.noise).any():
+        if np.count_nonzero(low.diagonal() ** 2 <= self.cp.noise):
             return np.full((p, p), np.nan)
         return low
 

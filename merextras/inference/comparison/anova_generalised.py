@@ -11,7 +11,7 @@ import pandas as pd
 
 from merextras.exceptions import InvalidArgumentError
 from merextras.foundation.aliases import Array
-from merextras.foundation.arguments import check_models
+from merextras.foundation.arguments import check_flag, check_models
 from merextras.inference.comparison.anova import compared, type_of
 from merextras.inference.ddf.method import Method, chi2_row, method_of
 from merextras.inference.ddf.robust_generalised import RobustGlmm
@@ -28,6 +28,7 @@ def anova(
     cluster: Any = None,
     type: int | str = 3,  # noqa: A002 (car's name)
     names: Sequence[str] | None = None,
+    refit: bool = True,
 ) -> pd.DataFrame:
     """Likelihood ratio tests between models, or Wald tests of one model's terms, lme4's ``anova``.
 
@@ -46,6 +47,8 @@ def anova(
         marginally (3), with hypotheses that do not depend on the coding of factors.
     names : sequence of str, optional
         Of the models in the index; their formulas by default.
+    refit : bool
+        As of linear models; without effect, as all fits are by maximum likelihood.
 
     Returns
     -------
@@ -69,6 +72,7 @@ def anova(
     boundary. R: ``anova`` of lme4 (whose table by term has sums of squares and no p-values) and
     ``Anova`` of car.
     """
+    check_flag(refit, "refit")
     method = method_of(model, "asymptotic" if ddf is None else ddf, cluster=cluster, stacklevel=3)
     if not others:
         return _by_term(method, type_of(type))

@@ -45,6 +45,8 @@ def replicates(
 
     Raises
     ------
+    NoRowsError
+        The model keeps no rows.
     UnsupportedModelError
         Residuals resampled.
     """
@@ -53,6 +55,7 @@ def replicates(
             f"bootstrap: kind={kind!r}: responses of a family are not made of residuals that can "
             "be resampled; kind='parametric' draws responses, kind='cases' whole groups"
         )
+    model.design.require_rows("bootstrap", "each replicate has a response by row")
     statistic = Statistic.of(func, model)
     kept = frozenset(range(len(model.design.terms))) if use_u else frozenset[int]()
     if kind == "cases":

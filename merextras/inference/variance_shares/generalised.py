@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from scipy import special
 
-from merextras.accessors.ratios import check_ratio
+from merextras.accessors.ratios import require_ratios
 from merextras.engine.generalised.criterion.marginal import WITHOUT_MEAN
+from merextras.engine.generalised.rows.passes import StreamedTable
 from merextras.engine.generalised.searches.search import is_infinite_size
 from merextras.exceptions import InvalidArgumentError, UnsupportedModelError
 from merextras.foundation.aliases import Array
@@ -61,20 +62,81 @@ def _variances(
     model: FittedGlmm, beta: Array, covariances: Sequence[Array], dispersion: float | None
 ) -> LatentVariances:
     """The same with other estimates in the model's rows."""
-    design = model.design
-    eta = design.x @ beta
-    terms = [
-        np.einsum("na,ab,nb->n", term.rows.values, g, term.rows.values)
-        for term, g in zip(design.terms, covariances, strict=True)
+    choice, sums = model.choice, _Sums(len(covariances))
+    for rows in _rows_of(model):
+        eta = rows.x @ beta
+        terms = _by_term(rows, covariances)
+        sums.add(eta, terms, rows.counts)
+        if choice.link == "log":
+            shifted = eta if rows.offset is None else eta + rows.offset
+            sums.add_means(np.exp(shifted + 0.5 * np.sum(terms, axis=0)), rows.counts)
+    own, mean, how = _of_distribution(choice, sums.mean_of_exp, dispersion)
+    return LatentVariances(np.array([sums.variance, *sums.means_by_term, own]), mean, how)
+
+
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """Some rows: X (n, p), covariates (n, k) by terms, offsets, how often each counts."""
+
+    x: Array
+    values: Sequence[Array]
+    offset: Array | None
+    counts: Array | None
+
+
+def _rows_of(model: FittedGlmm) -> Iterator[_Rows]:
+    """All rows of a model that keeps them; else a pass over the data."""
+    table, design = model.laplace.criterion.table, model.design
+    if not isinstance(table, StreamedTable):
+        yield _Rows(design.x, [term.rows.values for term in design.terms], design.offset, None)
+        return
+    for rows in table.read():
+        yield _Rows(rows.x, [term.values for term in rows.terms], rows.offset, rows.counts)
+
+
+def _by_term(rows: _Rows, covariances: Sequence[Array]) -> list[Array]:
+    """The variance ``z'Gz`` of each row, (n,) by terms."""
+    return [
+        np.einsum("na,ab,nb->n", z, g, z) for z, g in zip(rows.values, covariances, strict=True)
     ]
-    predictor = eta if design.offset is None else eta + design.offset
-    own, mean, how = _of_distribution(model.choice, predictor, np.sum(terms, axis=0), dispersion)
-    parts = np.array([np.var(eta, ddof=1), *(float(np.mean(part)) for part in terms), own])
-    return LatentVariances(parts, mean, how)
+
+
+class _Sums:
+    """A variance, means by term and a mean over rows that come part by part."""
+
+    def __init__(self, terms: int) -> None:
+        self.n = self.mean = self.squares = self.exp = 0.0
+        self.by_term = np.zeros(terms)
+
+    def add(self, eta: Array, terms: Sequence[Array], counts: Array | None) -> None:
+        """Add rows (Chan, Golub and LeVeque 1983)."""
+        w = np.ones(len(eta)) if counts is None else counts
+        n = float(np.sum(w))
+        mean = float(w @ eta) / n
+        apart, total = mean - self.mean, self.n + n
+        self.squares += float(w @ (eta - mean) ** 2) + apart**2 * self.n * n / total
+        self.mean, self.n = self.mean + apart * n / total, total
+        self.by_term += [float(w @ part) for part in terms]
+
+    def add_means(self, means: Array, counts: Array | None) -> None:
+        """Add the rows' means of the response."""
+        self.exp += float(np.sum(means) if counts is None else counts @ means)
+
+    @property
+    def variance(self) -> float:
+        return self.squares / (self.n - 1.0)
+
+    @property
+    def means_by_term(self) -> Array:
+        return np.asarray(self.by_term / self.n)
+
+    @property
+    def mean_of_exp(self) -> float:
+        return self.exp / self.n
 
 
 def _of_distribution(
-    choice: FamilyChoice, eta: Array, random: Array, dispersion: float | None
+    choice: FamilyChoice, mean: float, dispersion: float | None
 ) -> tuple[float, float | None, str]:
     name, link = choice.name, choice.link
     if name == "binomial":
@@ -87,7 +149,6 @@ def _of_distribution(
     if link == "identity":
         assert dispersion is not None
         return float(dispersion), None, "the variance of the response"
-    mean = float(np.mean(np.exp(eta + 0.5 * random)))
     if name == "gamma":
         assert dispersion is not None
         return float(special.polygamma(1, 1.0 / dispersion)), None, "trigamma of the shape"
@@ -116,7 +177,7 @@ class _SharesAt:
                 size = np.inf
             covariances = [g[r] for g in estimates.covariances]
             found.append(_variances(model, beta, covariances, size).parts)
-        return self.shares(np.array(found).reshape(len(found), -1))
+        return self.shares(np.array(found).reshape(len(found), 2 + len(model.covariances)))
 
 
 def latent_bootstrap(
@@ -140,6 +201,7 @@ def latent_bootstrap(
     """
     if not interval.wanted:
         return None
+    model.design.require_rows("ci='bootstrap'", "each replicate has a response by row")
     refits = Refits(model)
     many = OfResponses(refits, _SharesAt(shares), len(names))
     generators = as_generator(interval.rng).spawn(interval.n_sims)
@@ -189,12 +251,12 @@ def median_odds_ratio(m: object) -> pd.Series:
         raise InvalidArgumentError(
             f"median_odds_ratio: expected a model of glmer, got {type(m).__name__}"
         )
-    check_ratio(m, True, "median_odds_ratio")
+    require_ratios(m, "median_odds_ratio")
+    sums = _Sums(len(m.covariances))
+    for rows in _rows_of(m):
+        sums.add(np.zeros(len(rows.x)), _by_term(rows, m.covariances), rows.counts)
     found = {}
     for factor in m.design.factors:
-        variance = 0.0
-        for t in m.design.terms_of(factor):
-            z = m.design.terms[t].rows.values
-            variance += float(np.mean(np.einsum("na,ab,nb->n", z, m.covariances[t], z)))
+        variance = float(np.sum(sums.means_by_term[m.design.terms_of(factor)]))
         found[factor] = float(np.exp(np.sqrt(2.0 * variance) * special.ndtri(0.75)))
     return pd.Series(found, name="median_odds_ratio")

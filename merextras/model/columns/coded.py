@@ -11,7 +11,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -19,9 +18,11 @@ import pandas as pd
 import patsy
 from patsy.builtins import C
 
+from merextras.engine.products.cells import Cells
 from merextras.exceptions import InvalidArgumentError
 from merextras.foundation.aliases import Array, BoolArray, IntArray
 from merextras.foundation.arguments import check_columns
+from merextras.model.columns.blocks import Block, cells_of, columns_of
 from merextras.model.columns.part import FixedPart, PartTerm, Rows
 from merextras.model.columns.synthetic_rows import Synthetic, SyntheticRows
 from merextras.model.columns.term_order import in_order_of, ordered
@@ -31,7 +32,7 @@ from merextras.model.formula.names import relabelled
 from merextras.model.formula.translate import names_in, unquoted
 from merextras.model.frame.engine_frame import check_seen
 from merextras.model.frame.kinds import numbers
-from merextras.model.frame.labels import codes_in
+from merextras.model.frame.labels import small_codes_in
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +78,7 @@ class Factor:
             values = self._numbers(data)
             return values, np.asarray(np.isnan(values).any(axis=1))
         column = data[self.column] if self.column is not None else self._made(data)
-        codes = codes_in(column, self.levels)
+        codes = small_codes_in(column, self.levels)
         missing = np.zeros(len(codes), dtype=bool)
         if (codes < 0).any():
             column = column.set_axis(range(len(column)), axis=0)
@@ -111,33 +112,6 @@ def as_series(values: Any) -> pd.Series:
     """What a categorical factor's code makes, out of patsy's box."""
     values = getattr(values, "data", values) if hasattr(values, "contrast") else values
     return values.reset_index(drop=True) if isinstance(values, pd.Series) else pd.Series(values)
-
-
-@dataclass(frozen=True, eq=False)
-class Block:
-    """Columns of one term: products over factors, the first factor's columns varying fastest.
-
-    Attributes
-    ----------
-    factors : tuple of int
-    contrasts : tuple of (levels, columns) arrays, None for a numeric factor
-    """
-
-    factors: tuple[int, ...]
-    contrasts: tuple[Array | None, ...]
-
-    def write(self, values: Sequence[Array | IntArray], out: Array) -> None:
-        """Make the columns from the factors' values, in `out`, (n, c); one at a time."""
-        parts = [(values[at], c) for at, c in zip(self.factors, self.contrasts, strict=True)]
-        widths = [(made if contrast is None else contrast).shape[1] for made, contrast in parts]
-        for j, at in enumerate(np.ndindex(*widths[::-1])):
-            each = (_column(*part, i) for part, i in zip(parts, at[::-1], strict=True))
-            out[:, j] = reduce(np.multiply, each) if parts else 1.0
-
-
-def _column(values: Array | IntArray, contrast: Array | None, j: int) -> Array:
-    out = values[:, j] if contrast is None else contrast[values[:, 0], j]
-    return np.asarray(out)
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,24 +149,32 @@ class CodedPart(FixedPart):
 
     def of_columns(self, columns: Rows, n: int) -> Array:
         """The same of n rows, of a part without computed factors by the names of the columns."""
+        return self.by_cell(columns, n)[0]
+
+    def by_cell(self, columns: Rows, n: int) -> tuple[Array, Cells | None]:
+        """The same, and the cells of the columns before the first number's.
+
+        None with missing values, or where combinations of categories are not far fewer than rows.
+        """
         found = [factor.values(columns) for factor in self.factors]
         missing = np.zeros(n, dtype=bool)
         for _, gone in found:
             missing |= gone
         if not missing.any():
-            return self.product([values for values, _ in found], n)
+            values = [values for values, _ in found]
+            out = self.product(values, n)
+            return out, cells_of(self._blocks, values, out)
         out = self.product([np.where(gone[:, None], 0, v) for v, gone in found], n)
         out[missing] = np.nan
-        return out
+        return out, None
 
     def product(self, values: Sequence[Array | IntArray], n: int) -> Array:
         """The columns from the values of the factors: numbers, or codes of levels."""
-        blocks = [block for _, _, term in self.terms for block in term]
-        ends = list(itertools.accumulate(map(self._width, blocks), initial=0))
-        out = np.empty((n, ends[-1]), order="F")
-        for block, at, end in zip(blocks, ends, ends[1:], strict=False):
-            block.write(values, out[:, at:end])
-        return out
+        return columns_of(self._blocks, values, n)
+
+    @property
+    def _blocks(self) -> list[Block]:
+        return [block for _, _, term in self.terms for block in term]
 
     @property
     def numeric(self) -> tuple[str, ...]:
@@ -207,7 +189,7 @@ class CodedPart(FixedPart):
 
     def spans(self) -> list[slice]:
         """The columns of each term."""
-        sizes = [sum(self._width(block) for block in blocks) for _, _, blocks in self.terms]
+        sizes = [sum(map(self._width, blocks)) for _, _, blocks in self.terms]
         ends = list(itertools.accumulate(sizes, initial=0))
         return [slice(a, b) for a, b in itertools.pairwise(ends)]
 

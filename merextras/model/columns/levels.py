@@ -23,6 +23,8 @@ _LOOKED_AT = 1 << 16
 # Whole numbers have a table of all between the least and the largest if there are at most so many
 # for each row.
 _WIDE = 4
+# Rows of text from which arrow's own codes are worth what asking for them takes.
+_LONG = 1 << 13
 
 
 class LevelCounter:
@@ -293,12 +295,33 @@ def _factorized(column: pd.Series) -> tuple[Any, Any]:
             return number[places], levels + low
     if not isinstance(column.dtype, pd.StringDtype):
         return pd.factorize(column, sort=True)
-    codes, levels = column.array.factorize()
+    codes, levels = _as_they_came(column)
     order = levels.argsort()
     if np.all(order[1:] > order[:-1]):
         return codes, levels
     place = np.append(np.argsort(order), -1)
-    return place[codes], levels.take(order)
+    return place.astype(np.min_scalar_type(-len(place)))[codes], levels.take(order)
+
+
+def _as_they_came(column: pd.Series) -> tuple[IntArray, Any]:
+    """Codes of text, -1 where missing, and its labels; of long text in arrow's memory by arrow."""
+    dtype = column.dtype
+    in_arrow = isinstance(dtype, pd.StringDtype) and dtype.storage == "pyarrow"
+    if not in_arrow or len(column) < _LONG:
+        codes, levels = column.array.factorize()
+        return codes, levels
+    import pyarrow as pa  # noqa: PLC0415 (it is there if such a column is)
+
+    held = pa.chunked_array(pa.array(column.array)).dictionary_encode().combine_chunks()
+    codes = held.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    return codes, pd.array(held.dictionary, dtype=dtype)
+
+
+def as_categories(column: pd.Series) -> pd.Series:
+    """A column of labels as the categorical of them, sorted."""
+    codes, levels = _factorized(column)
+    held = pd.Categorical.from_codes(codes, categories=levels)
+    return pd.Series(held, index=column.index, name=column.name)
 
 
 def labels_of(data: pd.DataFrame, columns: Sequence[str]) -> pd.Index:

@@ -14,9 +14,10 @@ import numpy as np
 import pandas as pd
 
 from merextras.foundation.aliases import Array
-from merextras.model.columns.coded import Block, CodedPart, Factor
-from merextras.model.columns.levels import grouped
-from merextras.model.frame.kinds import is_number
+from merextras.model.columns.blocks import Block
+from merextras.model.columns.coded import CodedPart, Factor
+from merextras.model.columns.levels import as_categories
+from merextras.model.frame.kinds import is_number, is_text
 
 _PIECE = re.compile(
     r"\s*(?:(?P<one>1)|(?P<name>[^\W\d]\w*)|C\(\s*(?P<category>[^\W\d]\w*)\s*\))\s*"
@@ -60,27 +61,20 @@ class TextAsCategories(Mapping[str, pd.Series]):
         self._columns, self._made = columns, dict[str, pd.Series]()
 
     def __getitem__(self, name: str) -> pd.Series:
-        column = self._columns[name]
-        if name not in self._made and not _is_text(column):
-            return column
-        if name not in self._made:
-            levels, codes = grouped([column])
-            held = pd.Categorical.from_codes(codes, categories=levels)
-            self._made[name] = pd.Series(held, index=column.index, name=column.name)
-        return self._made[name]
+        found = self._made.get(name)
+        if found is None:
+            column = self._columns[name]
+            found = self._made[name] = as_categories(column) if is_text(column) else column
+        return found
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._columns
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._columns)
 
     def __len__(self) -> int:
         return len(self._columns)
-
-
-def _is_text(column: pd.Series) -> bool:
-    dtype = column.dtype
-    if isinstance(dtype, np.dtype) and dtype.kind == "O":
-        return bool(pd.api.types.infer_dtype(column, skipna=False) == "string")
-    return isinstance(dtype, pd.StringDtype)
 
 
 def _factor(code: str, name: str, column: pd.Series, *, category: bool) -> Factor | None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from merextras.engine.products.cells import Cells
 from merextras.engine.products.term_rows import TermRows
 from merextras.exceptions import DataWarning, InvalidArgumentError
 from merextras.foundation.aliases import Array, BoolArray, IntArray
@@ -39,7 +40,7 @@ from merextras.model.formula.translate import (
     unquoted,
 )
 from merextras.model.frame.engine_frame import date_numbers
-from merextras.model.frame.kinds import numbers, responses
+from merextras.model.frame.kinds import are_dates, is_text, numbers, responses
 from merextras.model.frame.labels import warn_user
 from merextras.model.frame.read import COPIES_ON_WRITE, columns_read, only_columns
 from merextras.model.settings.options import Options
@@ -78,7 +79,7 @@ def build_design(
     names = names_used(parsed, fixed_code, offsets, given)
     by = residual_columns(list(options.residual_by) or None, given)
     used = {str(c) for c in given if c in names or c in by}
-    data, columns = columns_read(data, used)
+    data, columns = columns_read(data, used, given)
     keep = _complete({c: v for c, v in columns.items() if c in names}, len(data), options)
     check_grouped(data, by, keep)
     frame, columns = _kept_rows(data, columns, keep)
@@ -92,8 +93,8 @@ def build_design(
     groups = [grouped([columns[c] for c in bar.factors]) for bar in parsed.bars]
     shapes = [(len(at[0]), len(part.names)) for at, part in zip(groups, parts, strict=True)]
     warn_of_rows(len(frame), len(fixed.names), shapes)
-    x = rows.matrix(fixed)
-    check_finite(x, fixed.names, formula)
+    x, cells = rows.by_cell(fixed)
+    check_finite(x[:, cells.m if cells else 0 :], fixed.names[cells.m if cells else 0 :], formula)
     each = zip(parsed.bars, parts, groups, strict=True)
     terms = in_order([term for bar, part, group in each for term in _terms(bar, part, group, rows)])
     dates = _days(columns, parsed, fixed_code, offsets, by)
@@ -104,7 +105,7 @@ def build_design(
         fixed=fixed,
         terms=terms,
         index=frame.index,
-        frame=_only(frame.assign(**dates) if dates else frame, used),
+        frame=_only(frame.assign(**dates) if dates else frame, used, given),
         formula=formula,
         weights=own.weights,
         offset=offset_from(own.offset, offsets, frame, options.scope),
@@ -112,8 +113,9 @@ def build_design(
         options=own,
         residual=ResidualBy.of_frame(frame, by) if by else None,
         user_rows=_user_rows(data, keep, options),
+        cells=cells,
     )
-    return design, int(np.sum(~keep))
+    return design, len(keep) - int(np.count_nonzero(keep))
 
 
 def response_later(code: str, frame: pd.DataFrame, scope: Scope) -> Array:
@@ -144,7 +146,7 @@ def check_parts(written: MixedFormula, formula: str, data: pd.DataFrame) -> None
     if not written.bars:
         raise InvalidArgumentError(
             f"formula={formula!r}: there is no random-effects term such as (1 | g); for a model "
-            "without one use statsmodels' ols"
+            "without one use statsmodels' ols or glm"
         )
     for column in (column for bar in written.bars for column in bar.factors):
         if column not in data.columns:
@@ -171,12 +173,12 @@ def _complete(columns: Mapping[str, pd.Series], n: int, options: Options) -> Boo
     for extra in (options.weights, options.frequencies, options.offset):
         if extra is not None:
             keep = keep & ~np.isnan(extra)
-    n_dropped = int(np.sum(~keep))
+    n_dropped = n - int(np.count_nonzero(keep))
     if n_dropped and options.missing == "raise":
         raise InvalidArgumentError(
             f"missing='raise': {n_dropped} of {n} rows miss a value of the model's variables"
         )
-    if not keep.any():
+    if n_dropped == n:
         empty = [name for name, column in columns.items() if column.isna().all()]
         which = f"; {empty} have none in any row" if empty else ""
         raise InvalidArgumentError(
@@ -192,6 +194,8 @@ def _has_value(column: pd.Series) -> BoolArray | bool:
         return True
     if isinstance(dtype, np.dtype) and dtype.kind == "f":
         return np.asarray(~np.isnan(column.to_numpy()))
+    if isinstance(dtype, np.dtype) and is_text(column):  # objects, none of them missing
+        return True
     return np.asarray(~column.array.isna(), dtype=bool)
 
 
@@ -218,6 +222,8 @@ def _days(
     by: Sequence[str],
 ) -> dict[str, Array]:
     """The dates that are predictors as numbers of days, unless they are levels too."""
+    if not any(map(are_dates, columns.values())):
+        return {}
     dates = date_numbers(columns, codes_of(parsed, fixed, offsets))
     levels = {column for bar in parsed.bars for column in bar.factors} | set(by)
     say_days(dates)
@@ -240,10 +246,10 @@ def say_days(dates: Sequence[str]) -> None:
         )
 
 
-def _only(frame: pd.DataFrame, used: set[str]) -> pd.DataFrame:
-    """A copy of the columns that the model uses; the frame may be the user's."""
-    if len(used) < len(frame.columns):
-        return only_columns(frame, used)
+def _only(frame: pd.DataFrame, used: set[str], given: Sequence[Any]) -> pd.DataFrame:
+    """A copy of the columns that the model uses of those given; the frame may be the user's."""
+    if len(used) < len(given):
+        return only_columns(frame, used, given)
     return frame.copy(deep=not COPIES_ON_WRITE)
 
 
@@ -263,7 +269,7 @@ class _Rows:
 
     def part(self, code: str) -> FixedPart:
         """What makes the columns of a one-sided formula."""
-        made: FixedPart | None = plain_part(code, self.columns)
+        made: FixedPart | None = plain_part(code, self.coded)
         if made is None and self.scope.engine == "patsy":
             made = treatment_part(code, self.coded)
         return made or FormulaPart.from_formula(
@@ -272,9 +278,15 @@ class _Rows:
 
     def matrix(self, part: FixedPart) -> Array:
         """Its columns; those of plain columns without taking these out of the frame again."""
-        if isinstance(part, PlainPart | CodedPart):
-            return part.of_columns(self.coded, len(self.frame))
-        return part.matrix(self.frame)
+        return self.by_cell(part)[0]
+
+    def by_cell(self, part: FixedPart) -> tuple[Array, Cells | None]:
+        """The same, and the cells of the first of them, if there are few."""
+        if isinstance(part, CodedPart):
+            return part.by_cell(self.coded, len(self.frame))
+        if isinstance(part, PlainPart):
+            return part.of_columns(self.coded, len(self.frame)), None
+        return part.matrix(self.frame), None
 
 
 def response_of(

@@ -15,6 +15,7 @@ from merextras.engine.covariance.structure import Structure
 from merextras.engine.covariance.tags import PLAIN, Tag
 from merextras.engine.kernels import dense
 from merextras.engine.products.basis import Basis
+from merextras.engine.products.cells import Cells
 from merextras.engine.products.crossprod import CrossProducts, effects_of
 from merextras.engine.products.strata import Strata
 from merextras.engine.products.term_rows import TermRows
@@ -132,6 +133,8 @@ class RowDesign(Design):
         The groups of rows with residual variances of their own; one for all rows if None.
     user_rows : UserRows or None
         The user's table, if the fit has not all of its rows.
+    cells : Cells or None
+        Of x where it was made, if its first columns have few different rows; not pickled.
     """
 
     response: str
@@ -148,6 +151,7 @@ class RowDesign(Design):
     options: Options = field(default_factory=Options)
     residual: ResidualBy | None = None
     user_rows: UserRows | None = None
+    cells: Cells | None = None
 
     @property
     def precision(self) -> Array | None:
@@ -212,20 +216,31 @@ class RowDesign(Design):
         weights, frequencies = self.precision, self.frequencies
         effects = effects_of(rows, weights, frequencies)
         alike = weights is None and frequencies is None
-        basis = Basis.from_rows(self.x, y, told=self.told) if alike else None
+        basis = Basis.from_rows(self.x, y, None, self.told, self.cells) if alike else None
         made = CrossProducts.from_rows(
-            self.x, y, rows, weights, basis, frequencies=frequencies, effects=effects
+            self.x,
+            y,
+            rows,
+            weights,
+            basis,
+            frequencies=frequencies,
+            effects=effects,
+            cells=self.cells,
         )
         return made.at_sigma2(self.options.sigma2)
 
     @cached_property
     def told(self) -> dense.Told:
         """How well the columns of X are told apart by the observations: `dense.scaled_cholesky`."""
-        return dense.scaled_cholesky(self.x[self.observed])
+        used = self.observed
+        if self.cells is not None and self.cells.serve(self.x) and isinstance(used, slice):
+            return self.cells.scaled_cholesky()
+        return dense.scaled_cholesky(self.x[used])
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what is made on demand: a model that was asked is pickled as one that was not."""
-        return {name: value for name, value in vars(self).items() if name != "told"}
+        kept = {name: value for name, value in vars(self).items() if name != "told"}
+        return {**kept, "cells": None}
 
     def with_residual(self, residual: ResidualBy) -> RowDesign:
         """The same rows."""
@@ -260,7 +275,7 @@ class RowDesign(Design):
 
     def with_fixed_columns(self, columns: Array) -> RowDesign:
         """From the rows; the columns have them all."""
-        return replace(self, x=columns)
+        return replace(self, x=columns, cells=None)
 
     def observed_rows(self, *, as_written: bool = False) -> Array:
         """X of the observations."""

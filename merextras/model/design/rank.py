@@ -113,7 +113,7 @@ def full_rank(design: RowDesign, rank_deficient: str = "drop", *, stacklevel: in
         return design
     part = without_columns(design.fixed, found, rank_deficient, stacklevel=stacklevel + 1)
     kept = [i for i in range(len(design.fixed.names)) if i not in found]
-    return replace(design, x=design.x[:, kept], fixed=part)
+    return replace(design, x=design.x[:, kept], fixed=part, cells=None)
 
 
 def without_columns(

@@ -17,7 +17,7 @@ from merextras.engine.products.restrict import restricted
 from merextras.engine.products.strata import Strata
 from merextras.exceptions import NoRowsError
 from merextras.foundation.aliases import Array, BoolArray
-from merextras.model.columns.combinations import CombinedPart
+from merextras.model.columns.array_columns import CombinedPart
 from merextras.model.columns.covariates import Covariates
 from merextras.model.columns.fixed import Scope
 from merextras.model.columns.part import FixedPart

@@ -44,7 +44,8 @@ def check_design(design: RowDesign, n_observations: int, *, stacklevel: int = 1)
     for term in design.terms:
         levels = len(term.levels) if isinstance(used, slice) else _n_levels(term, used)
         check_levels(term, levels, n_observations, known=known)
-        check_effects(term, term.rows.values[used])
+        own = term.rows
+        check_effects(term, own.values[used], own.told if isinstance(used, slice) else None)
     check_twice(design.terms)
     check_factors(design.fixed)
     check_size(n_observations, design.x.shape[1])
@@ -94,12 +95,13 @@ def check_response(y: Array) -> None:
         )
 
 
-def check_effects(term: Term, values: Array) -> None:
+def check_effects(term: Term, values: Array, told: dense.Told | None = None) -> None:
     """No effect may be made of the others; a glance at their products first, which is cheap.
 
     The values are those of the rows, or any with the same products, such as a triangular factor.
+    `told` is their `scaled_cholesky`, if known.
     """
-    if dense.is_clear(dense.scaled_cholesky(values)[0]):
+    if dense.is_clear((dense.scaled_cholesky(values) if told is None else told)[0]):
         return
     gram = values.T @ values
     size = np.sqrt(np.diag(gram))

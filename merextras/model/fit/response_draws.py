@@ -115,7 +115,7 @@ def residual_sd(model: FittedModel) -> Array:
     """Standard deviation of each row's residual, its group's; zero for a row of weight zero."""
     sigma, weights = np.sqrt(model.solution.sigma2), model.design.precision
     if weights is None:
-        return np.full(model.design.n, sigma)
+        return np.broadcast_to(sigma, model.design.n)
     used = weights > 0.0
     return np.asarray(np.where(used, sigma / np.sqrt(np.where(used, weights, 1.0)), 0.0))
 

@@ -121,6 +121,19 @@ def is_number(column: pd.Series) -> bool:
     return kind_of(column) in {"numbers", "dates"}
 
 
+def are_dates(column: pd.Series) -> bool:
+    """Whether a column in its normal form is of dates, by its dtype alone; see `kind_of`."""
+    return isinstance(column.dtype, np.dtype) and column.dtype.kind == "M"
+
+
+def is_text(column: pd.Series) -> bool:
+    """Whether a column holds text; of objects, text alone, none of them missing."""
+    dtype = column.dtype
+    if isinstance(dtype, np.dtype) and dtype.kind == "O":
+        return bool(pd.api.types.infer_dtype(column, skipna=False) == "string")
+    return isinstance(dtype, pd.StringDtype)
+
+
 def days(column: pd.Series) -> Array:
     """Dates as days since 1970-01-01, R's number of a Date; NaN where missing."""
     values = column.to_numpy()
@@ -170,9 +183,12 @@ def responses(column: pd.Series, name: object, what: str) -> Array:
     InvalidArgumentError
         Something else, dates too.
     """
+    dtype = column.dtype
+    if isinstance(dtype, np.dtype) and dtype.kind in "iufb":
+        return np.array(column.to_numpy(), dtype=float)  # a copy: may be the user's
     if kind_of(column) not in {"numbers", "booleans"}:
         raise InvalidArgumentError(f"{what} {name!r} must be numeric, not {column.dtype}")
-    return np.array(column.to_numpy(dtype=float, na_value=np.nan))  # a copy: may be the user's
+    return np.array(column.to_numpy(dtype=float, na_value=np.nan))
 
 
 def not_numeric(column: pd.Series, name: object, what: str) -> InvalidArgumentError:

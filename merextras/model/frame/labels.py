@@ -14,12 +14,17 @@ from merextras.foundation.aliases import IntArray
 
 def codes_in(column: pd.Series, levels: pd.Index) -> IntArray:
     """The place of each label among levels, -1 where it is missing or not there; O(n)."""
+    return np.asarray(small_codes_in(column, levels), dtype=np.intp)
+
+
+def small_codes_in(column: pd.Series, levels: pd.Index) -> IntArray:
+    """The same, of a categorical in the fewest bytes: nothing to calculate with, it overflows."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         held = column.array
         if column.dtype.categories is levels:
-            return np.asarray(held.codes, dtype=np.intp)
+            return np.asarray(held.codes)
         place = np.append(places(held.categories, levels), -1)
-        return np.asarray(place[held.codes], dtype=np.intp)
+        return np.asarray(place.astype(np.min_scalar_type(-len(levels) - 1))[held.codes])
     if column.dtype.kind in "iu" and levels.dtype.kind in "iu" and len(column):
         return _integer_codes(column, levels)
     codes, labels = pd.factorize(column)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import decimal
 import numbers
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -118,22 +118,31 @@ def read_columns(frame: pd.DataFrame, columns: Collection[str]) -> pd.DataFrame:
 
 
 def columns_read(
-    frame: pd.DataFrame, columns: Collection[str]
+    frame: pd.DataFrame, columns: Collection[str], given: Sequence[Any] | None = None
 ) -> tuple[pd.DataFrame, dict[str, pd.Series]]:
-    """The same, and these columns, each taken out of the frame once: that is slow in pandas."""
+    """The same, and these columns, each taken out of the frame once: that is slow in pandas.
+
+    So it is to go through the names of all columns: `given`, if known.
+    """
     made, found = {}, {}
-    for name in frame.columns:
+    for name in frame.columns if given is None else given:
         if name in columns:
             column = frame[name]
-            found[name] = read_column(column)
-            if found[name] is not column:
-                made[name] = found[name]
+            found[name] = own = read_column(column)
+            if own is not column:
+                made[name] = own
     return frame.assign(**made) if made else frame, found
 
 
-def only_columns(frame: pd.DataFrame, columns: Collection[str]) -> pd.DataFrame:
-    """These columns of a frame, in its order; by their places, as pandas is slow to find names."""
-    return frame.take([i for i, c in enumerate(frame.columns) if str(c) in columns], axis=1)
+def only_columns(
+    frame: pd.DataFrame, columns: Collection[str], given: Sequence[Any] | None = None
+) -> pd.DataFrame:
+    """These columns of a frame, in its order; by their places, as pandas is slow to find names.
+
+    `given` are the names of all columns, if known.
+    """
+    names = frame.columns if given is None else given
+    return frame.take([i for i, c in enumerate(names) if str(c) in columns], axis=1)
 
 
 def read_column(column: pd.Series) -> pd.Series:

@@ -5,5 +5,6 @@ and those that are still to come), `glmer` (what is done with a user's arguments
 formula to the optimum), the room `chunks` (rows that come in chunks), `separated` (effects without
 a finite estimate), `whole_fit` (what is known then), `fitted` (the model that the verbs take),
 `made` (a model at given parameters), `refit` and `again` (many responses); `other_rows` fits the
-model to a part of its rows or to rows drawn from them, `scores` has the score by clusters.
+model to a part of its rows or to rows drawn from them, `levels_alone` fits each level without
+pooling, `scores` has the score by clusters.
 """

@@ -89,6 +89,8 @@ def update(
     family: object = None,
     n_agq: int | None = None,
     reml: bool = False,
+    residual_by: object = None,
+    cov_prior: object = None,
 ) -> M:
     """The model with another formula, data or family, fitted again, R's ``update``.
 
@@ -104,12 +106,15 @@ def update(
         As `glmer`'s, by default that of the fit.
     reml : bool
         True is an error: there is no restricted likelihood.
+    residual_by, cov_prior : None
+        Of linear models: an error that says what to do.
 
     Raises
     ------
     InvalidArgumentError, UnsupportedModelError
         As `glmer`; other data for a model with weights by array.
     """
+    _refuse_linear(residual_by, cov_prior)
     text = model.design.formula if formula is None else with_dots(formula, model.design)
     control = replace(model.control, start=None)
     n_agq = model.n_agq if n_agq is None else n_agq
@@ -132,6 +137,19 @@ def update(
     if data is None:
         fit = replace(fit, design=within(fit.design, model.design.user_rows))
     return model._like(replace(fit, n_dropped=fit.n_dropped + n_dropped))  # type: ignore[arg-type]
+
+
+def _refuse_linear(residual_by: object, cov_prior: object) -> None:
+    if residual_by is not None:
+        raise UnsupportedModelError(
+            f"update: residual_by={residual_by!r}: a generalised model has no residual variance; "
+            "groups that spread more have an effect of each row, such as (0 + group | row)"
+        )
+    if cov_prior is not None:
+        raise UnsupportedModelError(
+            f"update: cov_prior={cov_prior!r}: priors on covariances are for linear models alone; "
+            "of a singular fit leave the effect out, m.update(formula), or its correlation, '||'"
+        )
 
 
 def refit_formula(model: M, formula: str, frame: pd.DataFrame) -> M:

@@ -21,17 +21,17 @@ from merextras.model.generalised.fitted import FittedGlmm
 def separation_of(model: FittedGlmm) -> str | None:
     """A sentence on the columns that separate the response, if some do."""
     criterion = model.laplace.criterion
-    if not criterion.table.p or not _may_separate(criterion.family, model.choice):
+    if not criterion.table.p or signs_of(criterion.family, model.choice) is None:
         return None
+    parts = _parts(model)
 
     def doubtful(covariance: Array, share: float) -> bool:
-        return any(is_doubtful(x, covariance, share) for x, _ in _families(model))
+        return any(is_doubtful(x, covariance, share) for x, _ in parts())
 
     # The last step's Hessian tells well enough where there is no doubt; the information, which
     # takes many more gradients, is not made then.
     if not doubtful(model.rough_covariance, 0.5) or not doubtful(model.basis_covariance, 1.0):
         return None
-    parts = _parts(model)
     if isinstance(criterion.table, StreamedTable):
         direction = separating_parts(parts)
     else:
@@ -52,28 +52,32 @@ def separation_of(model: FittedGlmm) -> str | None:
     )
 
 
-def _families(model: FittedGlmm) -> Iterator[tuple[Array, Family]]:
-    """X in the engine's coordinates and the rows' family: all at once, or part by part."""
-    criterion = model.laplace.criterion
-    if isinstance(criterion.table, StreamedTable):
-        for part in criterion.table.parts():
-            yield part.x, part.family
-    else:
-        yield criterion.table.x, criterion.family
-
-
 def _parts(model: FittedGlmm) -> Callable[[], Iterator[tuple[Array, IntArray]]]:
-    """X and the signs of the rows, likewise."""
-    return lambda: ((x, _signs(family)) for x, family in _families(model))
+    """X in the engine's coordinates and the signs of the rows: all at once, or part by part."""
+    criterion, choice = model.laplace.criterion, model.choice
+    table = criterion.table
+
+    def parts() -> Iterator[tuple[Array, IntArray]]:
+        each = (
+            [(table.x, criterion.family)]
+            if not isinstance(table, StreamedTable)
+            else ((part.x, part.family) for part in table.parts())
+        )
+        for x, family in each:
+            signs = signs_of(family, choice)
+            assert signs is not None
+            yield x, signs
+
+    return parts
 
 
-def _may_separate(family: Family, choice: FamilyChoice) -> bool:
-    """Whether a row may be best with an infinite predictor."""
-    return family.largest is not None or choice.name in {"poisson", "negative_binomial"}
-
-
-def _signs(family: Family) -> IntArray:
-    """Which rows are best with an infinite predictor, and with which sign."""
-    y, most = family.y, family.largest
-    highest = np.zeros(y.shape, dtype=bool) if most is None else y == most
-    return np.asarray(highest.astype(np.intp) - (y == 0.0).astype(np.intp))
+def signs_of(family: Family, choice: FamilyChoice) -> IntArray | None:
+    """Which rows are best with an infinite predictor; None for families that have no such rows."""
+    y, trials = family.y, family.largest
+    if trials is not None:
+        signs = (y == trials).astype(int) - (y == 0.0).astype(int)
+    elif choice.name in {"poisson", "negative_binomial"}:
+        signs = -(y == 0.0).astype(int)
+    else:
+        return None
+    return np.asarray(signs, dtype=np.intp)

@@ -11,7 +11,8 @@ import pandas as pd
 
 from merextras.engine.covariance.tags import KINDS, Tag
 from merextras.foundation.aliases import Array
-from merextras.model.columns.coded import Block, CodedPart, Factor
+from merextras.model.columns.blocks import Block
+from merextras.model.columns.coded import CodedPart, Factor
 from merextras.model.columns.levels import LevelCoder
 from merextras.model.columns.part import FixedPart
 from merextras.model.columns.plain_columns import PlainPart

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -89,8 +90,15 @@ def is_dask(data: Any) -> bool:
 
 
 def _comes_from(data: Any, package: str) -> bool:
-    names = {cls.__module__.partition(".")[0] for cls in type(data).__mro__}
-    return bool(names & ({package, "dask_expr"} if package == "dask" else {package}))
+    of: Any = type(data)
+    names = _packages(of)
+    return package in names or (package == "dask" and "dask_expr" in names)
+
+
+@lru_cache(maxsize=64)
+def _packages(of: type) -> frozenset[str]:
+    """The packages that a class and those above it come from."""
+    return frozenset(cls.__module__.partition(".")[0] for cls in of.__mro__)
 
 
 def _is_paths(source: Any) -> bool:

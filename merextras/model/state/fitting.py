@@ -83,7 +83,10 @@ def _start(criterion: Criterion, theta: Array | None) -> Array:
     cov, cp = criterion.covariances, criterion.system.cp
     if theta is not None and len(theta) == criterion.parameters.n:
         return criterion.from_user(np.asarray(theta, dtype=float))
-    own = moments(cp, cov) if theta is None else cp.basis.from_user(theta, cov)
+    if theta is None:
+        own = moments(cp, cov, reml=criterion.reml, sigma2=criterion.residual_variance())
+    else:
+        own = cp.basis.from_user(theta, cov)
     return np.concatenate([own, residual_start(criterion, own)])
 
 

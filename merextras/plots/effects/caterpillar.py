@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
@@ -23,6 +24,7 @@ from merextras.plots.drawing.panels import (
     positions,
 )
 from merextras.plots.drawing.points import segments
+from merextras.results.ratios import are_ratios
 
 __all__ = ["plot_ranef"]
 
@@ -45,7 +47,8 @@ def plot_ranef(
     ``estimate - z * std_error`` to ``estimate + z * std_error``; a vertical line is at zero. The
     levels of a factor are ordered by its first term, the smallest at the bottom, and the other
     terms keep that order, unless `sort` says otherwise. A column of panels shares its x axis, so
-    factors can be compared.
+    factors can be compared. Ratios, of ``lm_list(...).confint(exponentiate=True)``, have a
+    logarithmic axis with the line at one.
 
     Parameters
     ----------
@@ -108,7 +111,7 @@ def plot_ranef(
     """
     arguments.refuse_model(ranef, "plot_ranef")
     check_choice(sort, ("first", "each", "none"), "sort")
-    frame = _intervals(ranef, level)
+    frame, ratio = _intervals(ranef, level), are_ratios(ranef)
     if groups is not None:
         frame = _select(frame, [groups] if isinstance(groups, str) else list(groups))
     orders = _orders(frame, sort)
@@ -121,7 +124,9 @@ def plot_ranef(
     x_label = _x_label(frame, level)
     for (group, term), rows in panels_of(frame).items():
         panel, order = grid.axes_dict[group, term], orders[group, term]
-        _draw(panel, rows, order)
+        _draw(panel, rows, order, 1.0 if ratio else 0.0)
+        if ratio:
+            panel.set_xscale("log")
         panel.set(title=str(term), xlabel=x_label)
         name_levels(panel, group, order)
     label_edges(grid, names=sort == "each")
@@ -154,6 +159,8 @@ def _intervals(ranef: Any, level: float | None) -> pd.DataFrame:
     else:
         half = stats.norm.isf((1 - level) / 2) * frame["std_error"].astype(float)
         low, high = estimate - half, estimate + half
+        if are_ratios(ranef):  # whose logarithms are what is normal
+            low, high = estimate * np.exp(-half / estimate), estimate * np.exp(half / estimate)
     return frame[keys].assign(estimate=estimate, low=low, high=high)
 
 
@@ -171,11 +178,11 @@ def _select(frame: pd.DataFrame, groups: list[str]) -> pd.DataFrame:
     return chosen.assign(group=chosen["group"].astype(object))
 
 
-def _draw(ax: Any, rows: pd.DataFrame, order: pd.Index[Any]) -> None:
-    """Draw the zero line, segments and dots of one panel."""
+def _draw(ax: Any, rows: pd.DataFrame, order: pd.Index[Any], line: float) -> None:
+    """Draw the line, segments and dots of one panel."""
     n = len(order)
     at, pitch = positions(order, rows["level"]), 7 * 72 / n
-    ax.axvline(0, **style.dashed())
+    ax.axvline(line, **style.dashed())
     look: dict[str, Any] = {"color": style.estimated()}
     look["alpha"] = 1.0 if n <= style.MAX_LABELS else 0.45
     segments(ax, at, rows["low"], rows["high"], pitch, across=True, **look)

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 
 from merextras.exceptions import InvalidArgumentError
 from merextras.plots.drawing import arguments, style
+from merextras.results.ratios import are_ratios
 
 __all__ = ["plot_coef"]
 
@@ -28,7 +29,9 @@ def plot_coef(
 
     A dot at the estimate; thick to one standard error either side and thin to two. With the columns
     ``conf_low`` and ``conf_high`` and no ``std_error``, the thin line is that interval. A vertical
-    line is at zero; the first effect is on top.
+    line is at zero; the first effect is on top. Ratios, of ``tidy(m, "fixed", exponentiate=True)``,
+    are on a logarithmic axis with the line at one, and so are one and two standard errors of their
+    logarithms.
 
     Parameters
     ----------
@@ -54,7 +57,7 @@ def plot_coef(
     ------
     InvalidArgumentError
         A frame without rows or without one of the columns, with an effect twice; nothing left to
-        draw; more than eight models.
+        draw; more than eight models; ratios beside effects that are none.
 
     Notes
     -----
@@ -77,6 +80,9 @@ def plot_coef(
     frames = {str(name): _lines_of(frame, intercept) for name, frame in models.items()}
     if not 1 <= len(frames) <= 8:
         raise InvalidArgumentError(f"coefs has {len(frames)} models; 1 to 8 can be told apart.")
+    ratio = {frame.attrs["ratio"] for frame in frames.values()}
+    if len(ratio) > 1:
+        raise InvalidArgumentError("coefs: some models have ratios and some the effects themselves")
     terms = list(dict.fromkeys(term for frame in frames.values() for term in frame["term"]))
     if not terms:
         raise InvalidArgumentError("coefs: only the intercept is there; give intercept=True.")
@@ -85,7 +91,7 @@ def plot_coef(
         tall = arguments.inches(height, "height", 0.9 + len(terms) * (0.2 + 0.12 * len(frames)))
         wide = arguments.inches(width, "width", 5.0) + style.label_extent(labels)
         ax = style.new_axes(wide, tall)
-    ax.axvline(0, **style.dashed())
+    ax.axvline(1.0 if True in ratio else 0.0, **style.dashed())
     palette = style.palette(len(frames))
     for i, (name, frame) in enumerate(frames.items()):
         shift = 0.7 * ((i + 0.5) / len(frames) - 0.5)
@@ -94,6 +100,8 @@ def plot_coef(
     ax.set_yticks(range(len(terms)), labels=labels)
     ax.set_ylim(len(terms) - 0.4, -0.6)
     ax.set_xlabel(_x_label(frames))
+    if True in ratio:
+        ax.set_xscale("log")
     if len(frames) > 1:
         ax.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5))
     if title is not None:
@@ -103,6 +111,7 @@ def plot_coef(
 
 def _lines_of(frame: Any, intercept: bool) -> pd.DataFrame:
     """Return term, estimate, and the ends of the thin and thick lines."""
+    ratio = are_ratios(frame)
     frame = arguments.as_frame(frame, "coefs", needs=[], numeric=["estimate"])
     if "term" not in frame:
         frame = frame.rename_axis("term").reset_index()
@@ -118,11 +127,15 @@ def _lines_of(frame: Any, intercept: bool) -> pd.DataFrame:
         thick = np.full(len(frame), np.nan), np.full(len(frame), np.nan)
     else:
         se = frame["std_error"].to_numpy(float)
-        thin, thick = (estimate - 2 * se, estimate + 2 * se), (estimate - se, estimate + se)
+        if ratio:  # whose logarithms are what is normal
+            by = np.exp(se / estimate)
+            thin, thick = (estimate / by**2, estimate * by**2), (estimate / by, estimate * by)
+        else:
+            thin, thick = (estimate - 2 * se, estimate + 2 * se), (estimate - se, estimate + se)
     columns = {"term": frame["term"].astype(str).to_numpy(), "estimate": estimate}
     ends = {"low": thin[0], "high": thin[1], "inner_low": thick[0], "inner_high": thick[1]}
     out = pd.DataFrame({**columns, **ends})
-    out.attrs["limits"] = spread == limits
+    out.attrs |= {"limits": spread == limits, "ratio": ratio}
     return out
 
 
@@ -133,6 +146,8 @@ def _draw(ax: Axes, frame: pd.DataFrame, at: Any, color: Any) -> None:
 
 
 def _x_label(frames: Mapping[str, pd.DataFrame]) -> str:
+    ratio = any(frame.attrs["ratio"] for frame in frames.values())
+    what = "ratio" if ratio else "estimate"
     if all(frame.attrs["limits"] for frame in frames.values()):
-        return "estimate and its interval"
-    return "estimate, ±1 and ±2 standard errors"
+        return f"{what} and its interval"
+    return f"{what}, ±1 and ±2 standard errors{' of its logarithm' if ratio else ''}"

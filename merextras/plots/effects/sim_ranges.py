@@ -11,6 +11,7 @@ from scipy import stats
 from merextras.exceptions import InvalidArgumentError
 from merextras.foundation.arguments import check_choice, check_flag, check_level
 from merextras.plots.drawing import arguments
+from merextras.results.ratios import are_ratios
 
 _STATS = ("mean", "median")
 
@@ -51,7 +52,7 @@ def ranges(
         arguments.require_positive(sigma_scale, "sigma_scale")
     frame = arguments.as_frame(data, "data", needs=keys, numeric=[stat, "sd"])
     arguments.require_keys(frame, "data", keys)
-    made = bool(getattr(data, "attrs", {}).get("odds_ratio", False))
+    made = are_ratios(data)
     ratio = check_flag(odds_ratio, "odds_ratio") or made
     if ratio and sigma_scale is not None:
         raise InvalidArgumentError(

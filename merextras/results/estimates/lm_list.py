@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -58,7 +58,7 @@ class LmList(FrozenArrays, TextResult):
     rank: Array
     complete: Array
 
-    _arrays = ("estimates", "unscaled", "rss", "n", "rank", "complete")
+    _arrays: ClassVar[tuple[str, ...]] = ("estimates", "unscaled", "rss", "n", "rank", "complete")
 
     def __len__(self) -> int:
         return len(self.levels)
@@ -127,7 +127,7 @@ class LmList(FrozenArrays, TextResult):
         """``group level term estimate std_error statistic df p_value conf_low conf_high``."""
         frame = self._long(0.95, True)
         statistic = (frame["estimate"] / frame["std_error"]).to_numpy()
-        df = self.df_residual
+        df = self._t_df(True)
         p_value = 2.0 * stats.t.sf(np.abs(statistic), df)
         for at, (name, values) in enumerate(
             {"statistic": statistic, "df": df, "p_value": p_value}.items()
@@ -210,11 +210,16 @@ class LmList(FrozenArrays, TextResult):
     def _scales(self, pooled: bool) -> Array:
         return np.full(len(self), self.sigma) if pooled else self.sigmas.to_numpy()
 
+    def _t_df(self, pooled: bool) -> Array | float:
+        """Student's degrees of freedom, of all groups or (J, 1) each group's own."""
+        if pooled:
+            return self.df_residual
+        return np.where(self.df > 0, self.df, np.nan)[:, None]
+
     def _long(self, level: float, pooled: bool) -> pd.DataFrame:
         estimate, error = self.estimates, self._scales(pooled)[:, None] * self.unscaled
-        df = np.where(self.df > 0, self.df, np.nan)[:, None]
         with np.errstate(invalid="ignore"):
-            quantile = stats.t.isf((1.0 - level) / 2.0, self.df_residual if pooled else df)
+            quantile = stats.t.isf((1.0 - level) / 2.0, self._t_df(pooled))
         half = quantile * error
         count, p = len(self), len(self.names)
         return Table.of(
@@ -231,15 +236,26 @@ class LmList(FrozenArrays, TextResult):
             )
         )
 
-    def _parts(self) -> Parts:
-        lines: list[str | pd.DataFrame] = [
-            f"Linear models by {self.group}: {self.formula}",
-            f"{len(self)} groups, {int(np.sum(self.n))} observations",
-            self.summary(),
+    def _title(self) -> str:
+        return f"Linear models by {self.group}: {self.formula}"
+
+    def _of_scale(self) -> list[str]:
+        return [
             f"Pooled residual standard deviation {self.sigma:.4g} on {self.df_residual:.0f} "
-            "degrees of freedom",
+            "degrees of freedom"
         ]
+
+    def _footer(self) -> list[str]:
+        lines = self._of_scale()
         few = int(np.sum(self.deficient))
         if few:
             lines.append(f"{few} group(s) do not determine all coefficients, which are NaN there")
         return lines
+
+    def _parts(self) -> Parts:
+        return [
+            self._title(),
+            f"{len(self)} groups, {int(np.sum(self.n))} observations",
+            self.summary(),
+            *self._footer(),
+        ]

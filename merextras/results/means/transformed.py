@@ -10,9 +10,7 @@ from scipy import stats
 
 from merextras.engine.generalised.criterion.marginal import unlinked
 from merextras.results.means.contrasts import Contrasts
-
-#: By link: what the exponential of an effect is.
-RATIOS = {"logit": "odds ratio", "log": "ratio", "cloglog": "hazard ratio"}
+from merextras.results.ratios import RATIOS
 
 
 def with_ends(table: pd.DataFrame, level: float, link: str = "") -> pd.DataFrame:

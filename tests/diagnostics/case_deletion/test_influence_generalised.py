@@ -203,3 +203,26 @@ def test_refits_by_quadrature_and_of_slopes():
     np.testing.assert_allclose(some.betas[0], left.fixef(), rtol=1e-5)
     sds = left.var_corr().to_frame()["sdcor"].to_numpy()
     np.testing.assert_allclose(np.sort(some.parameter_values[0]), np.sort(sds), rtol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore::merextras.exceptions.SingularFitWarning")
+@pytest.mark.parametrize("effects", ["(1 | g)", "(1 + x | g)"])
+def test_one_step_of_a_singular_fit_holds_what_is_at_its_bound(effects):
+    rng = np.random.default_rng(5)
+    data = pd.DataFrame({"g": np.repeat(np.arange(20), 15), "x": rng.normal(size=300)})
+    data["y"] = rng.binomial(1, 1.0 / (1.0 + np.exp(-0.3 - 0.8 * data["x"])))
+    m = mx.glmer(f"y ~ x + {effects}", data)
+    assert m.is_singular()
+    full, step = (m.influence("g", method=how) for how in ("full", "one-step"))
+    assert not step.reasons
+    np.testing.assert_allclose(full.thetas, 0.0, atol=1e-8)  # no refit leaves the bound
+    found, expected = step.cooks_distance(), full.cooks_distance()
+    np.testing.assert_allclose(found, expected, atol=0.05 * expected.max())
+    inside = mx.glmer(f"y ~ x + {effects}", _far(data))
+    assert inside.is_singular() == (effects != "(1 | g)")
+    assert not inside.influence("g", method="one-step").reasons
+
+
+def _far(data):
+    """A variance inside, with a correlation at its bound."""
+    return data.assign(y=np.where(data["g"] < 5, 1, data["y"]))

@@ -13,10 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from properties.compare import close
 from properties.designs import designs
-from tolerances import INVARIANCE, START
+from tolerances import INVARIANCE, OPTIMUM_THETA, START
 
+from merextras.engine.covariance.cholesky import lower_indices
 from merextras.engine.elimination.plan import prepare
-from merextras.engine.optimum.start import _least_squares, moments
+from merextras.engine.optimum.criterion import Criterion
+from merextras.engine.optimum.start import _expected, _least_squares, moments
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.products.term_rows import TermRows
 from merextras.engine.solution.pls import solve
@@ -119,3 +121,60 @@ def test_equations_with_one_solution_and_with_many(rank):
     system, sides = root @ root.T, root @ rng.normal(size=(rank, 2))
     expected = np.linalg.lstsq(system, sides, rcond=1e-10)[0]
     np.testing.assert_allclose(_least_squares(system, sides), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("reml", [True, False])
+@pytest.mark.parametrize("topic", ["intercept", "slopes"])
+def test_of_a_balanced_design_it_is_the_estimate(topic, reml):
+    model = lme4_model(topic, "sleepstudy" if topic == "intercept" else "correlated")
+    system = model.system()
+    start = moments(system.cp, reml=reml)
+    _, found = minimise(system, start, reml=reml)
+    close(start, np.array(found.theta), OPTIMUM_THETA)
+    assert found.n_iterations == 1
+
+
+def test_so_it_is_of_crossed_factors_by_reml():
+    codes = np.indices((12, 7)).reshape(2, -1)
+    rng = np.random.default_rng(4)
+    y = rng.normal(size=12)[codes[0]] + rng.normal(size=7)[codes[1]] + rng.normal(size=84)
+    ones = np.ones((84, 1))
+    terms = [TermRows(own, ones, size) for own, size in zip(codes, (12, 7), strict=True)]
+    system = prepare(CrossProducts.from_rows(ones, y, terms))
+    start = moments(system.cp, reml=True)
+    close(start, np.array(minimise(system, start, reml=True)[1].theta), OPTIMUM_THETA)
+
+
+def test_expectations_of_its_equations():
+    """Against those of all rows: ``sum_j Z_j'M (sigma**2 + Z G Z') M Z_j``, M off X's columns."""
+    rng = np.random.default_rng(3)
+    codes, values = rng.integers(0, 6, 40), rng.normal(size=(40, 2)) + 1.0
+    x = np.linalg.qr(np.column_stack([np.ones(40), rng.normal(size=(40, 2))]))[0]
+    z = [values * (codes == j)[:, None] for j in range(6)]
+    off = np.eye(40) - x @ x.T
+    blocks, fixed = np.array([zj.T @ zj for zj in z]), np.array([zj.T @ x for zj in z])
+    of_g, of_sigma2 = _expected(blocks, fixed)
+    close(of_sigma2, sum(zj.T @ off @ zj for zj in z), INVARIANCE)
+    elements = []
+    for a, b in zip(*lower_indices(2), strict=True):
+        elements.append(np.zeros((2, 2)))
+        elements[-1][a, b] += 1.0
+        elements[-1][b, a] += 1.0
+    moved = [off @ sum(zi @ g @ zi.T for zi in z) @ off for g in elements]
+    dense = [[np.trace(e @ sum(zj.T @ v @ zj for zj in z)) for v in moved] for e in elements]
+    close(of_g, np.array(dense), INVARIANCE)
+
+
+@pytest.mark.parametrize("reml", [True, False])
+def test_the_residual_variance_within_levels(reml):
+    """Of a one-way layout the mean square within groups, whatever their sizes."""
+    x, y, terms = simulated(200, 9, np.array([[0.8]]), 1.0)
+    codes = terms[0].codes
+    means = np.bincount(codes, y) / np.bincount(codes)
+    within = float(np.sum((y - means[codes]) ** 2)) / (200 - 9)
+    criterion = Criterion(prepare(CrossProducts.from_rows(x, y, terms)), reml=reml)
+    found = criterion.residual_variance()
+    # X is constant within the levels: it takes no degree of freedom there.
+    close(np.array([found]), np.array([within]), INVARIANCE)
+    criterion.take_general()
+    assert np.isnan(criterion.residual_variance())

@@ -65,6 +65,8 @@ def _eliminated(factor: Factor, by_term: Sequence[Array], gram: Array | None) ->
     current = {t: by_term[t] for t in plan.leading}
     tail = factor.join_tail({t: by_term[t] for t in plan.tail}) if plan.tail else None
     for lead in factor.leads:
+        if gram is None and lead.is_last:
+            continue
         mine = current[lead.term]
         half = blocks.times(lead.whitened_lambda, mine)
         if gram is not None:

@@ -79,10 +79,9 @@ class Selected:
 
 def projected_blocks(lead: EliminatedTerm, schur_carry: Array | None) -> Array:
     """The diagonal blocks of Z'V^-1 Z of a leading term, (J, k, k); see `Selected`."""
-    k = len(lead.lam)
     # I - N C, written so that a large C costs no digits; its transpose.
     grown = (flat(lead.own) @ (lead.lam @ lead.lam.T)).reshape(lead.own.shape)
-    grown[:, np.arange(k), np.arange(k)] += 1.0
+    grown = blocks.plus_identity(grown)
     if schur_carry is None:
         return blocks.divided(grown, lead.own)
     keep = blocks.inverse(grown)

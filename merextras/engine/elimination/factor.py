@@ -59,6 +59,11 @@ class EliminatedTerm:
     nested: Mapping[int, Array]
     to_tail: sp.csc_array | None
 
+    @property
+    def log_det(self) -> float:
+        """``log |Lambda' C_tt Lambda + I|`` of all levels."""
+        return 2.0 * float(np.log(blocks.diagonals(self.low)).sum())
+
     @cached_property
     def gain(self) -> Array:
         """N = half' half, (J, k, k)."""
@@ -142,7 +147,7 @@ def factorise(system: System, lams: Sequence[Array]) -> Factor:
         later = system.plan.leading[at + 1 :]
         lead = _lead(t, lams[t], own[t], {s: nested[t, s] for s in later}, to_tail.get(t))
         leads.append(lead)
-        log_det += 2.0 * float(np.sum(np.log(np.diagonal(lead.low, axis1=1, axis2=2))))
+        log_det += lead.log_det
         half_tail = None
         if lead.to_tail is not None:
             entries = sparse.times_blocks(
@@ -179,7 +184,6 @@ def _lead(
     # As products of two matrices, which are quick for small blocks, too; own is symmetric.
     right = (flat(own) @ lam).reshape(own.shape)
     inner = (flat(blocks.transpose(right)) @ lam).reshape(own.shape)
-    inner.reshape(len(inner), lam.size)[:, :: len(lam) + 1] += 1.0
-    low = blocks.cholesky(inner)
+    low = blocks.cholesky(blocks.plus_identity(inner))
     half = blocks.solve_lower(low, lam.T[None])
     return EliminatedTerm(t, lam, own, low, half, nested, to_tail)

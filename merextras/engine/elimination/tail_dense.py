@@ -163,13 +163,13 @@ class DenseTailFactor:
     def __post_init__(self) -> None:
         matrix = self.matrix
         object.__setattr__(self, "own", matrix.diagonal().copy())
+        if not len(self):
+            return
         for part in self.parts():
             start, stop = part.start, part.stop
             inner = self.scale.both(self.shared.rows(part, stop), start, transposed=True)
             matrix[:start, part] = inner[:, :start].T
             set_upper(matrix[part, part], inner[:, start:])
-        if not len(self):
-            return
         matrix.reshape(-1)[:: len(self) + 1] += 1.0
         failed = la.lapack.dpotrf(matrix.T, lower=1, clean=0, overwrite_a=1)[1]
         # What is not finite may pass for positive.

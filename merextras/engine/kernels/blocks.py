@@ -21,6 +21,8 @@ BoolArray = NDArray[np.bool_]
 # Above this size of block LAPACK's and BLAS' loops over the levels are faster than ours over the
 # rows.
 _LOOP_LIMIT = 12
+# Of the cofactors of a matrix of two rows.
+_SIGNS = np.array([[1.0, -1.0], [-1.0, 1.0]])
 
 
 def cholesky(blocks: Array) -> Array:
@@ -40,11 +42,18 @@ def cholesky(blocks: Array) -> Array:
         low[:, 1:, 0] = blocks[:, 1:, 0] / low[:, 0, 0, None]
         for j in range(1, k):
             row = low[:, j, :j]
-            low[:, j, j] = np.sqrt(blocks[:, j, j] - np.einsum("ji,ji->j", row, row))
+            low[:, j, j] = np.sqrt(blocks[:, j, j] - _dot(row, row))
             if j + 1 < k:
                 dot = np.einsum("jai,ji->ja", low[:, j + 1 :, :j], row)
                 low[:, j + 1 :, j] = (blocks[:, j + 1 :, j] - dot) / low[:, j, j, None]
     return low
+
+
+def _dot(left: Array, right: Array) -> Array:
+    """Products of vectors by levels, (J,) of (J, k) each."""
+    if left.shape[1] == 1:
+        return np.asarray(left[:, 0] * right[:, 0])
+    return np.asarray(np.einsum("ji,ji->j", left, right))
 
 
 def _lapack_cholesky(blocks: Array) -> Array:
@@ -71,7 +80,7 @@ def solve_lower(low: Array, rhs: Array) -> Array:
     if k:
         out[:, 0, :] = rhs[:, 0, :] / low[:, 0, 0, None]
     for i in range(1, k):
-        acc = rhs[:, i, :] - np.einsum("ji,jim->jm", low[:, i, :i], out[:, :i, :])
+        acc = rhs[:, i, :] - _applied(low[:, i, :i], out[:, :i, :])
         out[:, i, :] = acc / low[:, i, i, None]
     return out
 
@@ -90,9 +99,16 @@ def solve_upper(low: Array, rhs: Array) -> Array:
     if k:
         out[:, -1, :] = rhs[:, -1, :] / low[:, -1, -1, None]
     for i in range(k - 2, -1, -1):
-        acc = rhs[:, i, :] - np.einsum("ji,jim->jm", low[:, i + 1 :, i], out[:, i + 1 :, :])
+        acc = rhs[:, i, :] - _applied(low[:, i + 1 :, i], out[:, i + 1 :, :])
         out[:, i, :] = acc / low[:, i, i, None]
     return out
+
+
+def _applied(rows: Array, known: Array) -> Array:
+    """Products of vectors with matrices by levels, (J, m) of (J, k) and (J, k, m)."""
+    if rows.shape[1] == 1:
+        return np.asarray(rows * known[:, 0])
+    return np.asarray(np.einsum("ji,jim->jm", rows, known))
 
 
 def inverse(blocks: Array) -> Array:
@@ -103,12 +119,8 @@ def inverse(blocks: Array) -> Array:
     if k > 2:
         return np.asarray(np.linalg.inv(blocks))
     det = blocks[:, 0, 0] * blocks[:, 1, 1] - blocks[:, 0, 1] * blocks[:, 1, 0]
-    out = np.empty_like(blocks)
-    out[:, 0, 0] = blocks[:, 1, 1]
-    out[:, 1, 1] = blocks[:, 0, 0]
-    out[:, 0, 1] = -blocks[:, 0, 1]
-    out[:, 1, 0] = -blocks[:, 1, 0]
-    return np.asarray(out / det[:, None, None])
+    adjugates = transpose(blocks[:, ::-1, ::-1]) * _SIGNS
+    return np.asarray(adjugates / det[:, None, None])
 
 
 def eigh(matrices: Array) -> tuple[Array, Array]:
@@ -173,6 +185,18 @@ def times(left: Array, right: Array) -> Array:
 def transpose(blocks: Array) -> Array:
     """Return the transposed blocks, as a view."""
     return blocks.swapaxes(-1, -2)
+
+
+def diagonals(blocks: Array) -> Array:
+    """The diagonals of the blocks, (J, k), as a view."""
+    return np.asarray(np.einsum("jaa->ja", blocks))
+
+
+def plus_identity(blocks: Array) -> Array:
+    """The blocks with an identity matrix added to each, in place."""
+    for a in range(blocks.shape[-1]):
+        blocks[:, a, a] += 1.0
+    return blocks
 
 
 def outer_sum(left: Array, right: Array) -> Array:

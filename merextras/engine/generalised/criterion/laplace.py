@@ -116,8 +116,9 @@ class LaplacePoint:
         out = [part @ lam for part, lam in zip(self._products(), factor.lams, strict=True)]
         for lead in factor.leads:
             out[lead.term] += 2.0 * self._lead_trace(lead) @ lead.lam
-        for t, trace in selected.tail.scaled_traces().items():
-            out[t] += 2.0 * trace
+        if len(factor.tail):
+            for t, trace in selected.tail.scaled_traces().items():
+                out[t] += 2.0 * trace
         return tuple(out)
 
     def deviance_slopes(self) -> tuple[Array, ...]:
@@ -151,7 +152,7 @@ class LaplacePoint:
         parts.append(criterion.table.x.T @ chain.r)
         if criterion.family.n_phi:
             by = criterion.family.by_dispersion(self.modes.eta, phi)
-            total = -2.0 * np.sum(by.log_density) + chain.q @ by.weight + chain.z_a @ by.first
+            total = -2.0 * by.log_density.sum() + chain.q @ by.weight + chain.z_a @ by.first
             parts.append(np.array([total]))
         return np.concatenate(parts)
 
@@ -169,7 +170,7 @@ class LaplacePoint:
         """``Z'WX`` by terms, (J, k, p), and ``X'WX``."""
         table = self.criterion.table
         wx = self.modes.w[:, None] * table.x
-        return table.products(wx.T), table.x.T @ wx
+        return table.products(wx), table.x.T @ wx
 
     def predicted(self, x: Array) -> tuple[Array, ...]:
         """The v of the modes at nearby parameters, to first order in the change."""
@@ -192,7 +193,7 @@ class LaplacePoint:
         r = modes.w * (table.rows(moved) + table.x @ shift)
         if np.any(by_phi):
             phi = self.criterion.split(self.x)[2]
-            r -= by_phi * family.by_dispersion(modes.eta, phi).first
+            r -= by_phi * family.first_by_dispersion(modes.eta, phi)
         return table.solved(modes.factor, r)[1]
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 
 import numpy as np
 
@@ -97,14 +98,14 @@ class _Search:
         """A start where h is finite, if there is one."""
         if v is not None:
             given = _State(self, v)
-            if np.isfinite(given.h):
+            if isfinite(given.h):
                 return given
         return _State(self, [np.zeros((term.n_levels, term.k)) for term in self.table.terms])
 
     def factor(self, state: _State, w: Array) -> tuple[Factor, bool]:
         """The factor, and whether its weights are the observed ones."""
         factor = factorise(self.table.weighted(w), self.lams)
-        if self.family.concave or np.isfinite(factor.log_det):
+        if self.family.concave or isfinite(factor.log_det):
             return factor, True
         expected = self.family.expected(state.eta, self.phi)
         return factorise(self.table.weighted(expected), self.lams), False
@@ -117,18 +118,15 @@ class _Search:
         """
         score = self.table.to_terms(g)
         left = [part - v[:, :, None] for part, v in zip(score, state.v, strict=True)]
-        moves = [part[:, :, 0] for part in columns.solved(factor, left)[1]]
-        decrement = sum(
-            float(np.vdot(move @ lam, rest[:, :, 0] @ lam))
-            for move, rest, lam in zip(moves, left, self.lams, strict=True)
-        )
-        return moves, decrement
+        found, moves = columns.solved(factor, left)
+        decrement = sum(float(np.vdot(b, part)) for b, part in zip(found, left, strict=True))
+        return [move[:, :, 0] for move in moves], decrement
 
     def after(self, state: _State, moves: Sequence[Array]) -> _State | None:
         """The whole step."""
         pairs = zip(state.v, moves, strict=True)
         trial = _State(self, [v + move for v, move in pairs])
-        return trial if np.isfinite(trial.h) else None
+        return trial if isfinite(trial.h) else None
 
     def along(self, state: _State, moves: Sequence[Array]) -> _State | None:
         """The first of ever shorter steps after which h is not higher."""
@@ -163,28 +161,27 @@ def find_modes(
     settle : bool
         Otherwise there is no step: the start is taken for the mode.
     """
-    with np.errstate(all="ignore"):
-        constant = float(family.constants(phi).sum())
-        search = _Search(table, family, lams, table.offset + table.x @ beta, phi, constant)
-        state, last, n_steps = search.start(v), not settle, 0
-        while True:
-            g, w = state.g, state.w
-            usable = np.isfinite(state.h) and bool(np.isfinite(w).all())
-            factor, observed = search.factor(state, w if usable else np.ones(table.n))
-            usable = usable and bool(np.isfinite(factor.log_det))
-            if last or not usable or n_steps == MOST_STEPS:
-                break
-            moves, decrement = search.step(factor, state, g)
-            n_steps, last = n_steps + 1, decrement <= TOLERANCE
-            near = observed and decrement <= NEAR
-            found = search.after(state, moves) if near else search.along(state, moves)
-            if found is None:
-                # No shorter step lowers h: what is left of the decrement is rounding.
-                last = True
-                break
-            state = found
-            del factor  # the next one needs its memory
-        settled = usable and observed and last
+    constant = float(family.constants(phi).sum())
+    search = _Search(table, family, lams, table.offset + table.x @ beta, phi, constant)
+    state, last, n_steps = search.start(v), not settle, 0
+    while True:
+        g, w = state.g, state.w
+        usable = isfinite(state.h) and bool(np.isfinite(w).all())
+        factor, observed = search.factor(state, w if usable else np.ones(table.n))
+        usable = usable and isfinite(factor.log_det)
+        if last or not usable or n_steps == MOST_STEPS:
+            break
+        moves, decrement = search.step(factor, state, g)
+        n_steps, last = n_steps + 1, decrement <= TOLERANCE
+        near = observed and decrement <= NEAR
+        found = search.after(state, moves) if near else search.along(state, moves)
+        if found is None:
+            # No shorter step lowers h: what is left of the decrement is rounding.
+            last = True
+            break
+        state = found
+        del factor  # the next one needs its memory
+    settled = usable and observed and last
     log_det = table.log_det(factor)
     return Modes(
         lams, state.v, state.b, state.eta, g, w, state.h, factor, log_det, n_steps, settled

@@ -47,7 +47,8 @@ class _Binomial(Family):
 
     def magnitude(self, eta: Array) -> float:
         """Successes and failures times eta."""
-        return float(np.sum(self.trials * np.minimum(np.abs(eta), 1.0) + self.y * np.abs(eta)))
+        size = np.abs(eta)
+        return float((self.trials * np.minimum(size, 1.0) + self.y * size).sum())
 
     @property
     def largest(self) -> Array:
@@ -103,17 +104,23 @@ class Logit(_Binomial):
     """``mu = 1 / (1 + exp(-eta))``, the canonical link."""
 
     def kernel(self, eta: Array, phi: Array) -> tuple[Array, Array, Array]:
-        """``y eta - m log(1 + exp(eta))``, ``y - m mu`` and ``m mu (1 - mu)``."""
+        """``y eta - m log(1 + exp(eta))``, ``y - m mu`` and ``m mu (1 - mu)``.
+
+        Less what is certain: m from an eta of zero on, nothing below it.
+        """
         del phi
-        small, mu, rest = _logistic(eta)
-        part = self.y * eta - self.trials * (np.maximum(eta, 0.0) + np.log1p(small))
-        return part, self.y * rest - self.failures * mu, self.trials * mu * rest
+        small, likely = _logistic(eta)
+        rare = self.trials * (small * likely)
+        left = self.y - self.trials * (eta >= 0.0)
+        part = left * eta - self.trials * np.log1p(small)
+        return part, left + np.copysign(rare, eta), rare * likely
 
     def weight_slope(self, eta: Array, phi: Array) -> Array:
         """``w (1 - 2 mu)``."""
         del phi
-        _, mu, rest = _logistic(eta)
-        return np.asarray(self.trials * mu * rest * (rest - mu))
+        small, likely = _logistic(eta)
+        size = self.trials * (small * (1.0 - small)) * (likely * likely * likely)
+        return np.copysign(size, -eta)
 
     def mean(self, eta: Array) -> Array:
         """A probability."""
@@ -219,9 +226,7 @@ def _tail(v: Array) -> tuple[Array, Array]:
     return low, np.exp(-0.5 * v**2 - _LOG_ROOT_2PI - low)
 
 
-def _logistic(eta: Array) -> tuple[Array, Array, Array]:
-    """``exp(-|eta|)``, mu and ``1 - mu``, both with all digits."""
+def _logistic(eta: Array) -> tuple[Array, Array]:
+    """``exp(-|eta|)``, and the larger of mu and ``1 - mu``; the product is the smaller one."""
     small = np.exp(-np.abs(eta))
-    likely = 1.0 / (1.0 + small)
-    unlikely, up = small * likely, eta >= 0.0
-    return small, np.where(up, likely, unlikely), np.where(up, unlikely, likely)
+    return small, 1.0 / (1.0 + small)

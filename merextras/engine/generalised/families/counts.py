@@ -196,6 +196,12 @@ class NegativeBinomial(Family):
         weight = t * r * rest + (y + t) * (rest - r) * turn
         return ByDispersion(np.asarray(t * slope), np.asarray(first), np.asarray(weight))
 
+    def first_by_dispersion(self, eta: Array, phi: Array) -> Array:
+        """``-t r + (y + t) r (1 - r)``."""
+        t = self.size(phi)
+        _, r, rest = self._share(eta, t)
+        return np.asarray(r * ((self.y + t) * rest - t))
+
     def phi_of(self, variance: float, eta: Array, counts: Array) -> Array:
         """From what the squared residuals are more than ``mu``, by moments."""
         del variance
@@ -229,7 +235,7 @@ class NegativeBinomial(Family):
 
 
 def _magnitude(y: Array, eta: Array) -> float:
-    return float(np.sum(y * (1.0 + np.abs(eta))))
+    return float((y * (1.0 + np.abs(eta))).sum())
 
 
 def _rising(y: Array, t: float | Array) -> Array:

@@ -28,12 +28,12 @@ class Dispersed(Family):
     n_phi = 1
 
     @abstractmethod
-    def fit(self, eta: Array) -> Array:
-        """The function q of each row."""
+    def fit(self, eta: Array) -> tuple[Array, Array, Array]:
+        """The function q of each row, its first derivative and minus its second."""
 
     @abstractmethod
-    def slopes(self, eta: Array) -> tuple[Array, Array, Array]:
-        """Its first derivative, and minus its second and third."""
+    def third(self, eta: Array) -> Array:
+        """Minus its third derivative."""
 
     @abstractmethod
     def constant(self, k: float | Array) -> Array:
@@ -46,8 +46,8 @@ class Dispersed(Family):
     def kernel(self, eta: Array, phi: Array) -> tuple[Array, Array, Array]:
         """By the concentration times q and its derivatives."""
         k = _concentration(phi)
-        first, second, _ = self.slopes(eta)
-        return k * self.fit(eta), k * first, k * second
+        part, first, second = self.fit(eta)
+        return k * part, k * first, k * second
 
     def constants(self, phi: Array) -> Array:
         """The constant c."""
@@ -55,7 +55,11 @@ class Dispersed(Family):
 
     def weight_slope(self, eta: Array, phi: Array) -> Array:
         """Likewise."""
-        return np.asarray(_concentration(phi) * self.slopes(eta)[2])
+        return np.asarray(_concentration(phi) * self.third(eta))
+
+    def first_by_dispersion(self, eta: Array, phi: Array) -> Array:
+        """The first derivative again."""
+        return self.kernel(eta, phi)[1]
 
     def by_dispersion(self, eta: Array, phi: Array) -> ByDispersion:
         """In the logarithm of the concentration: g and w again."""
@@ -93,14 +97,14 @@ class _Gamma(Dispersed):
 class GammaLog(_Gamma):
     """``mu = exp(eta)``."""
 
-    def fit(self, eta: Array) -> Array:
-        """``-(eta + y exp(-eta))``."""
-        return np.asarray(-eta - self.y * np.exp(-eta))
-
-    def slopes(self, eta: Array) -> tuple[Array, Array, Array]:
-        """With ``y / mu``."""
+    def fit(self, eta: Array) -> tuple[Array, Array, Array]:
+        """``-(eta + y / mu)``, ``y / mu - 1`` and ``y / mu``."""
         share = self.y * np.exp(-eta)
-        return share - 1.0, share, -share
+        return -(eta + share), share - 1.0, share
+
+    def third(self, eta: Array) -> Array:
+        """``-y / mu``."""
+        return np.asarray(-self.y * np.exp(-eta))
 
     def mean(self, eta: Array) -> Array:
         """Positive."""
@@ -118,13 +122,14 @@ class GammaLog(_Gamma):
 class GammaInverse(_Gamma):
     """``mu = 1 / eta``, eta positive; the canonical link."""
 
-    def fit(self, eta: Array) -> Array:
-        """``log eta - y eta``; NaN where eta is not positive."""
-        return np.asarray(np.log(eta) - self.y * eta)
+    def fit(self, eta: Array) -> tuple[Array, Array, Array]:
+        """``log eta - y eta``, ``mu - y`` and ``mu**2``; NaN where eta is not positive."""
+        mu = 1.0 / eta
+        return np.log(eta) - self.y * eta, mu - self.y, mu * mu
 
-    def slopes(self, eta: Array) -> tuple[Array, Array, Array]:
-        """With ``mu``."""
-        return 1.0 / eta - self.y, 1.0 / eta**2, -2.0 / eta**3
+    def third(self, eta: Array) -> Array:
+        """``-2 mu**3``."""
+        return np.asarray(-2.0 / eta**3)
 
     def mean(self, eta: Array) -> Array:
         """Positive."""
@@ -153,15 +158,16 @@ class InverseGaussianLog(Dispersed):
         del k
         return np.full(self.y.shape, 0.5)
 
-    def fit(self, eta: Array) -> Array:
-        """``-(y / mu - 1)**2 / (2 y)``."""
-        return np.asarray(-0.5 * (self.y * np.exp(-eta) - 1.0) ** 2 / self.y)
-
-    def slopes(self, eta: Array) -> tuple[Array, Array, Array]:
-        """With ``e = 1 / mu``: ``y e**2 - e``, ``2 y e**2 - e`` and ``-4 y e**2 + e``."""
+    def fit(self, eta: Array) -> tuple[Array, Array, Array]:
+        """``-(y e - 1)**2 / (2 y)`` with ``e = 1 / mu``, ``y e**2 - e`` and ``2 y e**2 - e``."""
         e = np.exp(-eta)
         square = self.y * e**2
-        return square - e, 2.0 * square - e, e - 4.0 * square
+        return -0.5 * (self.y * e - 1.0) ** 2 / self.y, square - e, 2.0 * square - e
+
+    def third(self, eta: Array) -> Array:
+        """``e - 4 y e**2``."""
+        e = np.exp(-eta)
+        return np.asarray(e - 4.0 * self.y * e**2)
 
     def expected(self, eta: Array, phi: Array) -> Array:
         """``k / mu``."""
@@ -206,15 +212,17 @@ class _Normal(Dispersed):
     def curvatures(self, eta: Array) -> tuple[Array, Array]:
         """The second and third derivatives of mu."""
 
-    def fit(self, eta: Array) -> Array:
-        """Half the squared residual."""
-        return np.asarray(-0.5 * (self.y - self.mean(eta)) ** 2)
+    def fit(self, eta: Array) -> tuple[Array, Array, Array]:
+        """Half the squared residual, and by the chain rule."""
+        rest, first = self.y - self.mean(eta), self.mean_slope(eta)
+        second = self.curvatures(eta)[0]
+        return -0.5 * rest**2, rest * first, first**2 - rest * second
 
-    def slopes(self, eta: Array) -> tuple[Array, Array, Array]:
+    def third(self, eta: Array) -> Array:
         """By the chain rule."""
         rest, first = self.y - self.mean(eta), self.mean_slope(eta)
         second, third = self.curvatures(eta)
-        return rest * first, first**2 - rest * second, 3.0 * first * second - rest * third
+        return np.asarray(3.0 * first * second - rest * third)
 
     def expected(self, eta: Array, phi: Array) -> Array:
         """``k (dmu / deta)**2``."""

@@ -108,6 +108,10 @@ class Family(ABC):
         """Derivatives in phi of a family with one dispersion parameter."""
         raise NotImplementedError
 
+    def first_by_dispersion(self, eta: Array, phi: Array) -> Array:
+        """That of ``dl / deta`` alone, (n,)."""
+        return self.by_dispersion(eta, phi).first
+
     @abstractmethod
     def mean(self, eta: Array) -> Array:
         """The expectation of a response (of one trial), (n,)."""
@@ -245,6 +249,10 @@ class Repeated(Family):
         """Times the counts."""
         by, c = self.family.by_dispersion(eta, phi), self.counts
         return ByDispersion(c * by.log_density, c * by.first, c * by.weight)
+
+    def first_by_dispersion(self, eta: Array, phi: Array) -> Array:
+        """Times the counts."""
+        return self.counts * self.family.first_by_dispersion(eta, phi)
 
     def mean(self, eta: Array) -> Array:
         """Of one row."""

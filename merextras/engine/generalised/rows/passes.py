@@ -122,8 +122,7 @@ class PartOfTable(Table):
         self.counts = np.ones(self.n) if rows.counts is None else rows.counts
         pairs = zip(rows.terms, whole.effects, strict=True)
         self.terms = tuple(replace(term, values=own.rows(term.values)) for term, own in pairs)
-        self.template, self.family = whole.template, rows.family
-        self._lay_out()
+        self.template, self.family, self.kept = whole.template, rows.family, rows.kept
 
     def eta(self, beta: Array, b: Sequence[Array]) -> Array:
         """The linear predictor, (n,)."""
@@ -224,9 +223,7 @@ def slopes(
         to_g += part.x.T @ g
         to_s += part.x.T @ s
         gram += part.x.T @ wx
-        for j in range(p):
-            for total, own in zip(z_wx, part.to_terms(wx[:, j]), strict=True):
-                total[:, :, j] += own[:, :, 0]
+        _add(z_wx, part.products(wx))
         _add(z_s, part.to_terms(s))
         if n_phi:
             by = part.family.by_dispersion(eta, phi)

@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -130,7 +131,8 @@ def read_response(
         Values that the family does not allow; weights where there are no trials.
     """
     found = response_by_row(code, frame, scope, choice, weights)
-    return _checked_response(found, choice, unquoted(code))
+    found.facts.check(choice, unquoted(code))
+    return found
 
 
 def response_by_row(
@@ -231,10 +233,7 @@ def parts_of_pair(code: str, columns: Collection[str] = ()) -> tuple[str, ...] |
     found = _CBIND.fullmatch(code)
     if found is None or unquoted(code) in columns:
         return None
-    try:
-        parts = tuple(ast.unparse(part) for part in _arguments(found[1]))
-    except SyntaxError:
-        parts = ()
+    parts = _arguments(found[1])
     if len(parts) != 2:
         raise InvalidArgumentError(f"formula: {code}: cbind takes successes and failures")
     return parts
@@ -255,15 +254,21 @@ def _pair(
         )
     if weights is not None:
         raise InvalidArgumentError("weights: cbind(successes, failures) has the trials in it")
-    columns = {str(name): column for name, column in frame.items()}
+    named = {unquoted(part) for part in parts}
+    columns = {str(name): frame[name] for name in frame.columns if str(name) in named}
     successes, failures = (response_of(part, frame, columns, scope) for part in parts)
     return _of_pair(successes, failures, (parts[0], parts[1]))
 
 
-def _arguments(inside: str) -> list[ast.expr]:
-    call = ast.parse(f"f({inside})", mode="eval").body
+@lru_cache(maxsize=256)
+def _arguments(inside: str) -> tuple[str, ...]:
+    """Code of the arguments of a call; none of what is no call."""
+    try:
+        call = ast.parse(f"f({inside})", mode="eval").body
+    except SyntaxError:
+        return ()
     assert isinstance(call, ast.Call)
-    return call.args
+    return tuple(ast.unparse(part) for part in call.args)
 
 
 def _of_pair(successes: Array, failures: Array, labels: tuple[Any, ...]) -> Response:

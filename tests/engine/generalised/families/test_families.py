@@ -55,6 +55,7 @@ def test_derivatives_in_the_dispersion(name, dispersion):
     for found, function in (
         (by.log_density, lambda at: family.log_density(eta, at)),
         (by.first, lambda at: family.first(eta, at)[0]),
+        (family.first_by_dispersion(eta, phi), lambda at: family.first(eta, at)[0]),
         (by.weight, lambda at: family.first(eta, at)[1]),
     ):
         _close(found / scale, _slope(function, phi, 1e-3) / scale)

@@ -1,8 +1,9 @@
-"""Formulas that are sums of numeric and of categorical columns, made without a formula engine.
+"""Formulas of numeric and of categorical columns alone, whose columns no formula engine makes.
 
-With an intercept and no products each categorical column has R's treatment contrasts, its first
-level's column left out: ``1 + age + urban``. What patsy makes of such a formula is known without
-asking it, and asking takes longer than many a fit.
+In a sum with an intercept, such as ``1 + age + urban``, each categorical column has R's treatment
+contrasts, its first level's column left out: what patsy makes of it is known without asking. Of
+products, and without an intercept, patsy says how each column is coded, from its levels alone: its
+own evaluation of the columns takes longer than many a fit.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
+import patsy
 
 from merextras.foundation.aliases import Array
 from merextras.model.columns.blocks import Block
 from merextras.model.columns.coded import CodedPart, Factor
 from merextras.model.columns.levels import as_categories
-from merextras.model.frame.kinds import is_number, is_text
+from merextras.model.frame.kinds import are_dates, is_number, is_text
 
 _PIECE = re.compile(
     r"\s*(?:(?P<one>1)|(?P<name>[^\W\d]\w*)|C\(\s*(?P<category>[^\W\d]\w*)\s*\))\s*"
@@ -25,7 +27,7 @@ _PIECE = re.compile(
 
 
 def treatment_part(rhs: str, columns: Mapping[str, pd.Series]) -> CodedPart | None:
-    """The part of a formula that is a sum of columns with an intercept; None if it is more.
+    """The part of a formula whose terms are columns and their products; None if it is more.
 
     Parameters
     ----------
@@ -39,19 +41,30 @@ def treatment_part(rhs: str, columns: Mapping[str, pd.Series]) -> CodedPart | No
     for piece in rhs.split("+"):
         match = _PIECE.fullmatch(piece)
         if match is None:
-            return None
+            return _products(rhs, columns)
         if match["one"]:
             continue
-        category = match["name"] is None
-        column = str(match["category"] if category else match["name"])
-        if column not in columns:
-            return None
-        code = f"C({column})" if category else column
-        found = _factor(code, column, columns[column], category=category)
+        found = _factor(match, columns)
         if found is None:
             return None
-        factors.setdefault(code, found)
+        factors.setdefault(found.code, found)
     return _part(rhs, list(factors.values()), columns)
+
+
+def _products(rhs: str, columns: Mapping[str, pd.Series]) -> CodedPart | None:
+    """The part of a formula with products, or without an intercept."""
+    try:
+        terms = patsy.ModelDesc.from_formula(rhs).rhs_termlist
+    except patsy.PatsyError:
+        return None
+    factors: dict[str, Factor] = {}
+    for code in dict.fromkeys(factor.name() for term in terms for factor in term.factors):
+        match = _PIECE.fullmatch(code)
+        found = None if match is None or match["one"] else _factor(match, columns)
+        if found is None:
+            return None
+        factors[code] = found
+    return CodedPart.from_factors(rhs, factors, {}, columns, {})
 
 
 class TextAsCategories(Mapping[str, pd.Series]):
@@ -77,14 +90,20 @@ class TextAsCategories(Mapping[str, pd.Series]):
         return len(self._columns)
 
 
-def _factor(code: str, name: str, column: pd.Series, *, category: bool) -> Factor | None:
+def _factor(piece: re.Match[str], columns: Mapping[str, pd.Series]) -> Factor | None:
+    """The column of a piece; None where an engine must look at it."""
+    category = piece["name"] is None
+    name = str(piece["category"] if category else piece["name"])
+    if name not in columns:
+        return None
+    code, column = f"C({name})" if category else name, columns[name]
     dtype = column.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         levels = dtype.categories
     elif not isinstance(dtype, np.dtype) or not is_number(column):
         return None
     elif not category:
-        return Factor(code, name, None)
+        return Factor(code, name, None, dates=are_dates(column))
     else:
         levels = pd.Index(np.unique(column.to_numpy()))
     # What other levels are called is an engine's to say.

@@ -1,4 +1,4 @@
-"""Sums of categorical and numeric columns without a formula engine, against patsy."""
+"""Sums and products of categorical and numeric columns without patsy's evaluation, against it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,10 @@ COLUMNS = TextAsCategories({str(name): column for name, column in FRAME.items()}
 @pytest.mark.parametrize(
     "rhs",
     ["a", "n + a", "1 + a + n + b", "C(i) + i + n", "C(a)+b + a", "o + C(b)+n", "f + t + n",
-     "i + C( i )", "a + n + i + b + n", "n + C(f)", "s", "n + C(s) + w + a"],
+     "i + C( i )", "a + n + i + b + n", "n + C(f)", "s", "n + C(s) + w + a",
+     "0 + a", "a - 1", "0 + n", "-1 + C(i) + a", "a:b", "a * n", "n * i", "a * b * n", "n + a:n",
+     "(a + b + n) ** 2", "a / n", "a / b", "n / a", "b:a + n", "0 + C(i):a", "s * a + w:n",
+     "f * t - f:t + n", "C( i )*n + o:n", "a*n - n", "n:i:a", "a*b - a - b", "0 + n:a + b"],
 )  # fmt: skip
 def test_columns_and_terms_are_patsys(rhs):
     ours, theirs = treatment_part(rhs, COLUMNS), FormulaPart.from_formula(rhs, FRAME)
@@ -56,7 +59,22 @@ def test_columns_and_terms_are_patsys(rhs):
 
 
 @pytest.mark.parametrize(
-    "rhs", ["0 + a", "a:b", "a * n", "a - 1", "np.log(i)", "C(a, Sum)", "C(n)+unknown", "cut", "m"]
+    "rhs",
+    [
+        "np.log(i)",
+        "a * np.log(i)",
+        "C(a, Sum)",
+        "C(a, Sum) * n",
+        "I(n ** 2) * a",
+        "C(n)+unknown",
+        "unknown * a",
+        "cut",
+        "cut * a",
+        "m",
+        "m:a",
+        "center(n) * a",
+        "a * ",
+    ],
 )
 def test_anything_else_is_left_to_the_engine(rhs):
     columns = {**COLUMNS, "cut": pd.Series(pd.cut(FRAME["n"], 3))}
@@ -87,3 +105,14 @@ def test_text_is_made_categories_once_and_stays_text_in_the_frame():
         np.testing.assert_array_equal(text.fixef(), other.fixef())
         assert text.design.frame["s"].dtype == data["s"].dtype
         np.testing.assert_array_equal(text.predict(data.head(9)), other.predict(data.head(9)))
+
+
+@pytest.mark.filterwarnings("ignore:singular fit", "ignore:the dates in")
+@pytest.mark.parametrize("rhs", ["a + d", "d + n + a", "a * d", "0 + d:a"])
+def test_dates_beside_categories_are_numbers_of_days(rhs):
+    rng = np.random.default_rng(2)
+    days = rng.integers(0, 900, len(FRAME))
+    dates = FRAME.assign(y=rng.normal(size=len(FRAME)), d=np.datetime64("1970-01-01") + days)
+    dated, plain = (lmer(f"y ~ {rhs} + (1 | i)", t) for t in (dates, dates.assign(d=1.0 * days)))
+    pd.testing.assert_series_equal(dated.fixef(), plain.fixef(), rtol=1e-10)
+    np.testing.assert_allclose(dated.predict(dates.head(7)), plain.fitted().head(7), rtol=1e-9)

@@ -57,6 +57,13 @@ TASKS: dict[str, Task] = {
             cases=("students", "slopes-1e5"),
         ),
         Task(
+            "simulate_modes",
+            "100 new responses at the conditional modes; lme4's simulate(use.u=TRUE)",
+            "SD of all",
+            None,
+            cases=("students", "slopes-1e5"),
+        ),
+        Task(
             "predict",
             "predictions of all rows, given as new data, random effects included; lme4's predict",
             "mean square",

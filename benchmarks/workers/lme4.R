@@ -41,6 +41,9 @@ tasks <- list(
   ),
   profile_fixed = after(function(m) confint(m, parm = "beta_", method = "profile"), function(x) sum(x)),
   simulate = after(function(m) simulate(m, nsim = 100, seed = 1), function(x) sd(unlist(x))),
+  simulate_modes = after(
+    function(m) simulate(m, nsim = 100, seed = 1, use.u = TRUE), function(x) sd(unlist(x))
+  ),
   predict = after(function(m) predict(m, newdata = getData(m)), function(x) mean(x^2)),
   predict_interval_few = after(
     function(m) {

@@ -85,7 +85,10 @@ TASKS = {
         lambda m, formula, rows: m.boot(formula, rows, nsim=1000, method="parametric", seed=1),
         lambda found: np.std([each.coefficients[-1] for each in found.replicates], ddof=1),
     ),
-    "simulate": after(lambda m, *_: m.simulate(100, seed=1), lambda got: np.std(got.simulations)),
+    # Its random effects are held: there are no draws of new ones.
+    "simulate_modes": after(
+        lambda m, *_: m.simulate(100, seed=1), lambda got: np.std(got.simulations)
+    ),
     "predict": after(
         lambda m, _, rows: m.predict_conditional(rows), lambda found: np.mean(np.square(found))
     ),

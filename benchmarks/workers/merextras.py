@@ -62,6 +62,9 @@ TASKS = {
         lambda m: m.confint(method="profile", parm="beta_"), lambda ends: ends.to_numpy().sum()
     ),
     "simulate": after(lambda m: m.simulate(100, rng=1), lambda rows: rows.to_numpy().std()),
+    "simulate_modes": after(
+        lambda m: m.simulate(100, rng=1, use_u=True), lambda rows: rows.to_numpy().std()
+    ),
     "predict": with_rows(
         lambda m, rows: m.predict(rows), lambda found: (found.to_numpy() ** 2).mean()
     ),

@@ -40,16 +40,20 @@ class Block:
         return [(values[at] if c is None else c).shape[1] for at, c in parts]
 
     def write(self, values: Sequence[Array | IntArray], out: Array) -> None:
-        """Make the columns from the factors' values, in `out`, (n, c); one at a time."""
+        """Make the columns from the factors' values, in `out`, (n, c); one at a time.
+
+        What is infinite or too large is so in the columns, or NaN: who uses them looks at that.
+        """
         parts = [(values[at], c) for at, c in zip(self.factors, self.contrasts, strict=True)]
-        for j, at in enumerate(np.ndindex(*self.widths(values)[::-1])):
-            if not parts:
-                out[:, j] = 1.0
-                continue
-            first, *others = [(*part, i) for part, i in zip(parts, at[::-1], strict=True)]
-            _write_column(out[:, j], *first)
-            for other in others:
-                out[:, j] *= _column(*other)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for j, at in enumerate(np.ndindex(*self.widths(values)[::-1])):
+                if not parts:
+                    out[:, j] = 1.0
+                    continue
+                first, *others = [(*part, i) for part, i in zip(parts, at[::-1], strict=True)]
+                _write_column(out[:, j], *first)
+                for other in others:
+                    out[:, j] *= _column(*other)
 
 
 def _write_column(out: Array, values: Array | IntArray, contrast: Array | None, j: int) -> None:

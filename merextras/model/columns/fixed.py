@@ -87,7 +87,7 @@ class Scope:
             pieces = pieces_of(re.sub(r"`([^`]*)`", r'Q("\1")', rhs))
         shown = frame if pieces is None else self._shown(frame, pieces)
         by = self._by_formulaic if self._engine == "formulaic" else self._by_patsy
-        with np.errstate(divide="ignore", invalid="ignore"):  # told by ours: log(0), log(-1)
+        with np.errstate(all="ignore"):  # told by ours: log(0), log(-1), exp(1000)
             return by(rhs, shown, frame)
 
     def _shown(self, frame: pd.DataFrame, pieces: Sequence[str]) -> pd.DataFrame:
@@ -160,7 +160,7 @@ class Scope:
         shown = for_engine(frame, [f"I({code})"], "formula")
         space = patsy.EvalEnvironment([{**self._seen_by(code, "patsy"), "C": boxed}])
         try:
-            with np.errstate(divide="ignore", invalid="ignore"):  # told by ours: log(0), log(-1)
+            with np.errstate(all="ignore"):  # told by ours: log(0), log(-1), exp(1000)
                 made = patsy.dmatrix(f"0 + I({code})", shown, eval_env=space, NA_action="raise")
         except (patsy.PatsyError, SyntaxError) as err:
             raise explained(err, code, frame) from err

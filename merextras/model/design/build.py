@@ -154,6 +154,20 @@ def check_parts(written: MixedFormula, formula: str, data: pd.DataFrame) -> None
             raise InvalidArgumentError(
                 f"formula: the grouping factor {unknown_column(column, data.columns)}{hint}"
             )
+    if "Intercept" in data.columns:
+        for text in (written.fixed, *(bar.effects for bar in written.bars)):
+            _check_one_intercept(text, formula)
+
+
+def _check_one_intercept(text: str, formula: str) -> None:
+    """Raise where a predictor has the constant's name beside it: columns go by their names."""
+    pieces = re.split(r"([+-])", "+" + re.sub(r"\s", "", text))[1:]
+    without = {("+", "0"), ("-", "1")} & set(zip(pieces[::2], pieces[1::2], strict=True))
+    if not without and re.search(r"(?<![\w.])Intercept(?![\w.])", text):
+        raise InvalidArgumentError(
+            f"formula={formula!r}: the column 'Intercept' has the name of the constant; rename it, "
+            "or leave the constant out, as in 0 + Intercept"
+        )
 
 
 def _instead_of_code(factor: str) -> str:

@@ -28,7 +28,14 @@ class CategoricalBox(_CategoricalBox):  # type: ignore[misc] # patsy has no type
 
 
 def boxed(data: Any, contrast: Any = None, levels: Any = None) -> Any:
-    """Patsy's ``C``."""
+    """Patsy's ``C``; what makes no contrasts, such as ``sum`` for ``Sum``, is an unknown name."""
+    if callable(contrast):
+        try:
+            known = not isinstance(contrast(), str)
+        except TypeError:
+            known = False
+        if not known:
+            raise NameError(f"name {getattr(contrast, '__name__', contrast)!r}")
     box = patsy.builtins.C(data, contrast, levels)
     column = box.data
     is_column = isinstance(column, pd.Series) and isinstance(column.dtype, pd.CategoricalDtype)

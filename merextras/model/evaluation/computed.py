@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import patsy
 
+from merextras.model.evaluation.boxes import boxed
 from merextras.model.evaluation.explained import explained
 from merextras.model.evaluation.transforms import restored, stored
 from merextras.model.formula.functions import formula_names
@@ -38,7 +39,7 @@ class Computed:
         check_trusted([self.code], (), trusted=self.trusted)
         self._factor = patsy.EvalFactor(self.code)
         self._state: dict[str, Any] = {}
-        space = patsy.EvalEnvironment([self._names])
+        space = patsy.EvalEnvironment([{**self._names, "C": boxed}])
         try:
             self.passes: int = self._factor.memorize_passes_needed(self._state, space)
         except patsy.PatsyError as err:

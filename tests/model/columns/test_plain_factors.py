@@ -116,3 +116,61 @@ def test_dates_beside_categories_are_numbers_of_days(rhs):
     dated, plain = (lmer(f"y ~ {rhs} + (1 | i)", t) for t in (dates, dates.assign(d=1.0 * days)))
     pd.testing.assert_series_equal(dated.fixef(), plain.fixef(), rtol=1e-10)
     np.testing.assert_allclose(dated.predict(dates.head(7)), plain.fitted().head(7), rtol=1e-9)
+
+
+@pytest.mark.parametrize("size", [None, 25])
+@pytest.mark.parametrize(
+    ("formula", "large", "message"),
+    [
+        ("y ~ a * n + (1 | i)", np.inf, r"infinite or undefined values in \['n', 'a\[T.y\]:n'"),
+        ("y ~ i + (a:n | g)", np.inf, r"infinite or undefined values in \['a\[x\]:n'"),
+        ("y ~ n:w2 + (1 | i)", 1e200, r"infinite or undefined values in \['n:w2'"),
+        ("y ~ a + n + (1 | i)", 1e156, r"values beyond 1e\+150 in \['n'\], whose squares"),
+        ("y ~ a:n + (1 | i)", -1e156, r"values beyond 1e\+150 in \['a\[x\]:n', 'a\[y\]:n'"),
+        ("y ~ a + (n | i)", 1e156, r"values beyond 1e\+150 in \['n'\], whose squares"),
+        ("n ~ a + (1 | i)", 1e156, r"response: values beyond 1e\+150 in \['n'\], whose squares"),
+    ],
+)
+def test_what_has_no_square_is_refused_without_numpys_warnings(formula, large, message, size):
+    data = FRAME.assign(y=FRAME["n"] ** 2, n=large, w2=1e200, g=np.arange(len(FRAME)) // 6)
+    with pytest.raises(InvalidArgumentError, match=message):
+        lmer(formula, data, chunk_size=size)
+
+
+@pytest.mark.filterwarnings("ignore:singular fit")
+def test_new_rows_with_infinite_numbers_are_predicted_without_numpys_warnings():
+    fit = lmer("y ~ a * n + (1 | i)", FRAME.assign(y=FRAME["n"] ** 2))
+    new = FRAME.head(2).assign(a=["x", "y"])
+    assert np.isfinite(fit.predict(new)).all()
+    assert not np.isfinite(fit.predict(new.assign(n=np.inf))).any()
+
+
+@pytest.mark.parametrize("size", [None, 25])
+@pytest.mark.parametrize("how", ["sum", "max", "str", "helmert"])
+def test_what_makes_no_contrasts_is_told(how, size):
+    data = FRAME.assign(y=FRAME["n"] ** 2)
+    for formula, contrasts in (("y ~ a * n + (1 | i)", {"a": how}), (f"y ~ C(a, {how})+(1|i)", {})):
+        with pytest.raises(InvalidArgumentError, match=f"there are no contrasts '{how}'"):
+            lmer(formula, data, contrasts=contrasts, chunk_size=size)
+
+
+@pytest.mark.filterwarnings("ignore:singular fit")
+@pytest.mark.parametrize("size", [None, 25])
+@pytest.mark.parametrize("kind", ["n", "a"])
+def test_no_column_has_the_name_of_the_constant_beside_it(kind, size):
+    data = FRAME.assign(y=FRAME["n"] ** 2, Intercept=FRAME[kind], h=np.arange(len(FRAME)) // 6)
+    for rhs in ("Intercept * b", "b + Intercept", "`Intercept`:b", "b + (Intercept | h)"):
+        with pytest.raises(InvalidArgumentError, match="'Intercept' has the name of the constant"):
+            lmer(f"y ~ {rhs} + (1 | i)", data, chunk_size=size)
+    alone = lmer("y ~ 0 + Intercept + (1 | i)", data, chunk_size=size).fixef()
+    assert alone.index.is_unique
+    np.testing.assert_array_equal(
+        alone, lmer(f"y ~ 0 + {kind} + (1 | i)", data, chunk_size=size).fixef()
+    )
+
+
+@pytest.mark.parametrize("rhs", ["a * np.exp(n)", "a + np.log(n)"])
+def test_infinite_results_of_functions_are_told_without_numpys_warnings(rhs):
+    data = FRAME.assign(y=FRAME["n"] ** 2, n=1000.0 * (FRAME.index % 2))
+    with pytest.raises(InvalidArgumentError, match="infinite or undefined values in"):
+        lmer(f"y ~ {rhs} + (1 | i)", data)

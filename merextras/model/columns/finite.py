@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from merextras.exceptions import InvalidArgumentError
-from merextras.foundation.aliases import Array
+from merextras.foundation.aliases import Array, BoolArray
 
 #: Beyond this sums of squares are infinite.
 _LARGEST = 1e150
@@ -29,7 +29,7 @@ def check_finite(values: Array, names: Sequence[str], what: str) -> None:
     )
 
 
-def _without(right: Array, names: Sequence[str]) -> list[str]:
+def _without(right: BoolArray, names: Sequence[str]) -> list[str]:
     """The columns that are not right everywhere."""
     each: list[bool] = np.all(right, axis=0).tolist()
     return [name for name, ok in zip(names, each, strict=True) if not ok]

@@ -59,6 +59,7 @@ def confounded(
     known = cp.scale.is_known
     if known:  # nothing is taken for the residual variance's share
         gram, size = gram[:-1, :-1], size[:-1]
+    size = np.where(size > 0.0, size, 1.0)  # a change of nothing: effects that no level has both
     values, vectors = np.linalg.eigh(gram / np.outer(size, size))
     term_of = np.repeat(np.arange(len(roots)), [len(own) for own in units])
     found = []

@@ -23,7 +23,7 @@ from merextras.engine.products.crossprod import CrossProducts
 
 # An eigenvalue of the Gram matrix of matrices of size one that is rounding.
 _NONE = 1e-11
-# The square of a change of V over that of the effects' covariance, in their basis, that is rounding.
+# The square of a change of V over that of the covariance in its basis, that is rounding.
 _UNSEEN = 1e-14
 # A share of a combination that counts as taking part in it.
 _PART = 1e-4

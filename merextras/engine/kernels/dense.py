@@ -169,9 +169,14 @@ def row_blocks(n: int, width: int, least: int = 1) -> Iterator[slice]:
     What is larger is mapped and unmapped by the system each time, which takes longer than the
     arithmetic. `least` are the rows of a block at least.
     """
-    step = max(min(TOGETHER // max(width, 1), _ROWS), least, 1)
+    step = max(block_rows(n, width), least, 1)
     for at in range(0, n, step):
         yield slice(at, at + step)
+
+
+def block_rows(n: int, width: int) -> int:
+    """Rows of a block of `row_blocks`."""
+    return min(TOGETHER // max(width, 1), _ROWS, n)
 
 
 def scaled_cholesky(x: Array) -> Told:

@@ -10,6 +10,7 @@ apart and the search is restarted inside if need be.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -123,9 +124,11 @@ class _Search(Evaluations):
             )
             self.log.append(Iteration(tuple(theta.tolist()), deviance, decrement, length))
             theta, deviance = theta_new, deviance_new
-            # The decrement that is left falls at least as fast as it did in this step.
+            # The decrement that is left falls at least as fast as it did in this step; half of the
+            # digits of a first fall are believed, which may be along one of several directions.
             falling = length == 1.0 and decrement < previous < np.inf
             before, rate = rate, decrement / previous if falling else 1.0
+            rate = math.sqrt(rate) if before == 1.0 and len(theta) > 1 else rate
             left = decrement * rate
             faster = rate < _QUICK * before < _QUICK
             enough = max(tolerance, self.control.tolerance) if faster else tolerance

@@ -312,7 +312,9 @@ def _as_they_came(column: pd.Series) -> tuple[IntArray, Any]:
         return codes, levels
     import pyarrow as pa  # noqa: PLC0415 (it is there if such a column is)
 
-    held = pa.chunked_array(pa.array(column.array)).dictionary_encode().combine_chunks()
+    held = pa.array(column.array).dictionary_encode()
+    if isinstance(held, pa.ChunkedArray):
+        held = held.combine_chunks()
     codes = held.indices.fill_null(-1).to_numpy(zero_copy_only=False)
     return codes, pd.array(held.dictionary, dtype=dtype)
 

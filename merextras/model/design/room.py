@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import combinations
 
 from merextras.engine.elimination.blocks_of_plan import levels_gigabytes
-from merextras.engine.kernels.dense import TOGETHER
+from merextras.engine.kernels.dense import block_rows
 from merextras.exceptions import LargeModelWarning
 from merextras.foundation.memory import ALWAYS, PART, available_memory
 from merextras.model.frame.labels import warn_user
@@ -14,6 +14,8 @@ from merextras.model.frame.labels import warn_user
 # Numbers of each row beside its columns, the response; of what two effects of different terms have
 # in common, places and products; and of the blocks that a pass goes in.
 _BY_ROW, _BY_PAIR, _IN_BLOCKS = 1.0, 5.0, 1.5
+# The share of what levels keep where these are summed up: the only term has one effect.
+_SUMMED = 0.3
 
 
 def pass_gigabytes(n: int, p: int, shapes: Sequence[tuple[int, int]]) -> float:
@@ -25,15 +27,16 @@ def pass_gigabytes(n: int, p: int, shapes: Sequence[tuple[int, int]]) -> float:
     ks = [k for _, k in shapes]
     covariates, pairs = sum(ks), sum(k * m for k, m in combinations(ks, 2))
     again = covariates if len(ks) > 1 else 0
-    rows = n * (_BY_ROW + p + covariates + again + len(ks) + _BY_PAIR * pairs)
-    blocks = _IN_BLOCKS * min(n * (p + covariates), TOGETHER)
+    rows = n * (_BY_ROW + p + covariates + again + _BY_PAIR * pairs)
+    blocks = _IN_BLOCKS * block_rows(n, p + covariates) * (p + covariates)
     return 8e-9 * (rows + blocks + _sums(p, shapes))
 
 
 def one_factor_gigabytes(n: int, p: int, shapes: Sequence[tuple[int, int]]) -> float:
     """The peak of the pass and the fit, but for what crossed factors take; see `pass_gigabytes`."""
-    kept = n * (_BY_ROW + p + sum(k for _, k in shapes) + len(shapes)) + _sums(p, shapes)
-    fit = 8e-9 * kept + levels_gigabytes(shapes, p)
+    kept = n * (_BY_ROW + p + sum(k for _, k in shapes)) + _sums(p, shapes)
+    part = _SUMMED if [k for _, k in shapes] == [1] else 1.0
+    fit = 8e-9 * kept + part * levels_gigabytes(shapes, p)
     return max(pass_gigabytes(n, p, shapes), fit)
 
 

@@ -17,7 +17,7 @@ from merextras.model.design.design import Design
 _LARGE_TAIL, _LONG_STEP = 1.7, 50.0
 # Numbers that a generalised model keeps of a row at its peak: in all, for each column of X and for
 # each random effect of the row; and points whose factors its search keeps at once.
-_ROW, _COLUMN, _EFFECT, _POINTS = 17.0, 2.5, 12.0, 4
+_ROW, _COLUMN, _EFFECT, _POINTS = 6.0, 2.8, 13.0, 4
 _DO_TAIL = (
     "Rows of levels with few of them can be left out, or a factor be taken as fixed or made "
     "coarser; else it takes a machine with more memory"

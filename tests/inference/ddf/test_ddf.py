@@ -359,7 +359,7 @@ def test_model_without_fixed_effects():
 
 def test_kenward_roger_without_residual_variance():
     """The adjustment has no negative variance in exact numbers; here the digits are lost."""
-    case = case_of(150)
+    case = case_of(165)
     with pytest.warns(ConvergenceWarning, match="no maximum"):
         m = mx.lmer(case.formula, case.data, **{**case.kwargs, "reml": True})
     with pytest.raises(NotPositiveDefiniteError, match="digits are lost.*ddf='satterthwaite'"):

@@ -105,7 +105,8 @@ def alone(model, rows):
 def _at(criterion, parameters, lams):
     """A point with given factors, which other coordinates make of the parameters."""
     _, beta, phi = criterion.split(parameters)
-    modes = find_modes(criterion.table, criterion.family, lams, beta, phi, None)
+    with np.errstate(all="ignore"):
+        modes = find_modes(criterion.table, criterion.family, lams, beta, phi, None)
     return criterion.point(parameters, modes)
 
 

@@ -42,7 +42,7 @@ def test_a_dense_schur_complement_is_warned_of_before_it_is_made():
     pupil = np.concatenate([np.zeros(20_000, dtype=int), np.arange(20_001)])
     teacher = np.concatenate([np.arange(20_000), np.arange(20_001) % 20_000])
     told = (
-        "teacher cross the larger factors with 20000 random effects: their dense Schur .* 6.8 GB, "
+        "teacher cross the larger factors with 20000 random effects: their dense Schur .* 3.3 GB, "
         "of which 5 GB are free"
     )
     with pytest.warns(LargeModelWarning, match=told), pytest.raises(MadeError):
@@ -67,7 +67,7 @@ def test_half_of_what_is_free_is_warned_of(monkeypatch):
     with pytest.raises(MadeError):
         lmer(FORMULA, data)
     monkeypatch.setattr(size, "available_memory", lambda: 2e7)
-    told = r"the fit will take about 0.017 GB more memory, of which 0.02 GB are free"
+    told = r"the fit will take about 0.011 GB more memory, of which 0.02 GB are free"
     with pytest.warns(LargeModelWarning, match=told), pytest.raises(MadeError):
         lmer(FORMULA, data)
 

@@ -194,7 +194,7 @@ def test_size_that_goes_to_infinity():
 def test_rows_are_gone():
     m = streamed("crossed")
     own = (m.fitted, m.residuals, m.simulate, m.predict, m.model_frame, m.weights)
-    for ask in (*own, lambda: mx.r2(m), lambda: mx.icc(m), lambda: mx.augment(m)):
+    for ask in (*own, lambda: mx.rmse(m), lambda: mx.all_fit(m), lambda: mx.augment(m)):
         with pytest.raises(NoRowsError, match="keeps no rows"):
             ask()
     with pytest.raises(NoRowsError, match="keeps no rows"):

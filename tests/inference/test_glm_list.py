@@ -295,3 +295,15 @@ def test_the_spelling_of_r():
     ours = mx.lm_list(WOMEN, rows_of("logit"), family="binomial")
     theirs = mx.r.lmList(WOMEN, rows_of("logit"), family="binomial")
     pd.testing.assert_frame_equal(ours.to_frame(), theirs.to_frame())
+
+
+@pytest.mark.parametrize("link", ["logit", "probit", "cloglog"])
+def test_rows_whose_probability_is_one_have_no_information(link):
+    rng = np.random.default_rng(3)
+    x = np.concatenate([np.linspace(-2.0, 2.0, 40), [60.0, 80.0]])
+    y = np.concatenate([(rng.random(40) < 0.5 + 0.2 * x[:40]).astype(int), [1, 1]])
+    rows = pd.DataFrame({"g": "a", "x": x, "y": y})
+    fits = mx.lm_list("y ~ x | g", rows, family=f"binomial({link})")
+    inner = mx.lm_list("y ~ x | g", rows[:40], family=f"binomial({link})")
+    np.testing.assert_allclose(fits.coef(), inner.coef(), rtol=LEAST_SQUARES)
+    np.testing.assert_allclose(fits.std_error(), inner.std_error(), rtol=LEAST_SQUARES)

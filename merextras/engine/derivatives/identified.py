@@ -23,6 +23,8 @@ from merextras.engine.products.crossprod import CrossProducts
 
 # An eigenvalue of the Gram matrix of matrices of size one that is rounding.
 _NONE = 1e-11
+# The square of a change of V over that of the covariance in its basis, that is rounding.
+_UNSEEN = 1e-14
 # A share of a combination that counts as taking part in it.
 _PART = 1e-4
 
@@ -153,10 +155,17 @@ def _gram(products: _Rotated, cp: CrossProducts, units: Sequence[Array]) -> tupl
             out[at[s], at[t]] = pairs - 2.0 * once + twice
             out[at[t], at[s]] = out[at[s], at[t]].T
             if s == t:
-                size[at[t]] = np.sqrt(np.diag(pairs))
+                size[at[t]] = _sizes(np.diag(pairs), flat)
         traces = units[t].reshape(-1, k * k) @ products.own[t].sum(axis=0).reshape(-1)
         by_element = inner[at[t]].reshape(len(units[t]), cp.p, cp.p)
         fixed = np.trace(by_element, axis1=1, axis2=2)
         out[at[t], -1] = out[-1, at[t]] = traces - fixed
     out[-1, -1], size[-1] = cp.n - cp.p, np.sqrt(cp.n)
-    return out, size
+    seen = size > 0.0
+    return out * np.outer(seen, seen), np.where(seen, size, 1.0)
+
+
+def _sizes(squares: Array, changes: Array) -> Array:
+    """Roots of ``tr(V_i V_i)``; zero where that is rounding: effects of which no level has both."""
+    seen = squares > _UNSEEN * np.einsum("ij,ij->i", changes, changes)
+    return np.sqrt(np.where(seen, squares, 0.0))

@@ -138,7 +138,8 @@ def _fit(rows: _Rows, levels: int) -> _Fits:
         trials = 1.0 if family.largest is None else family.largest
         variance = family.variance(eta, phi)
         w = (trials * family.mean_slope(eta)) ** 2 / variance
-        w = np.where(own.found[codes] & np.isfinite(w), w, 1.0)
+        # A probability that is one to all digits has no variance, and no information.
+        w = np.where(own.found[codes], np.where(variance > 0.0, w, 0.0), 1.0)
         gap = (family.y - trials * family.mean(eta)) ** 2 / variance
         deviance = 2.0 * (family.saturated(phi) - family.log_density(eta, phi))
         weight = np.sqrt(w)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from merextras.engine.covariance.correlated import Correlated
 from merextras.engine.covariance.covariances import Covariances
 from merextras.engine.derivatives.identified import confounded
 from merextras.engine.elimination.plan import prepare
@@ -91,13 +92,16 @@ def check_told_apart(
 ) -> None:
     """Refuse, or warn of, variances that the data can't tell apart.
 
-    Cost: nothing for a fit that ended inside at a minimum in all directions, which shows it.
+    Cost: nothing for a fit that ended inside at a minimum in all directions, which shows it of
+    covariances that are linear in their elements.
 
     Raises
     ------
     InvalidArgumentError
     """
-    known = opt is not None and opt.regular
+    # Along a correlation that no level shows there is a slope, and a curvature, of rounding alone.
+    linear = not any(isinstance(term.structure, Correlated) for term in terms)
+    known = opt is not None and opt.regular and linear
     found = [] if known else confounded_terms(terms, solution)
     if not found:
         return

@@ -22,6 +22,7 @@ def frame():
     out["copy"], out["x2"] = out["g"].astype(str) + "c", 2.0 * out["x"]
     out["gs"], out["between"] = out["g"].astype(str), (out["g"] % 2).astype(float)
     out["y"] = rng.normal(size=n) + rng.normal(size=12)[out["g"]]
+    out["third"] = np.array(list("abc"))[out["g"] % 3]
     return out
 
 
@@ -34,6 +35,10 @@ TIED = [
     "y ~ gs + x + (1 | g)",
     "y ~ gs + x + (x | g)",
     "y ~ f + C(h) + x + (0 + f | g) + (1 | h)",
+    # No level has two of the effects, so that nothing shows their correlation.
+    "y ~ x + (0 + third | g)",
+    "y ~ x + cs(0 + third | g)",
+    "y ~ x + ar1(0 + third | g)",
 ]
 FREE = [
     "y ~ x + (x | g)",

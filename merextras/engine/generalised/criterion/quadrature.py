@@ -87,7 +87,10 @@ class QuadraturePoint(LaplacePoint):
 
     def deviance(self) -> float:
         """Minus twice the log-likelihood; infinite where there is no mode."""
-        return -2.0 * self._nodes.log_likelihood if self.modes.found else np.inf
+        if not self.modes.found:
+            return np.inf
+        with np.errstate(all="ignore"):
+            return -2.0 * self._nodes.log_likelihood
 
     @cached_property
     def _fixed(self) -> Array:
@@ -109,16 +112,15 @@ class QuadraturePoint(LaplacePoint):
         found = _Nodes(lam, z, zt, u, own, root, np.empty((0, 0)), np.nan)
         phi = criterion.split(self.x)[2]
         logs = np.empty((len(criterion.nodes), criterion.n_levels))
-        with np.errstate(all="ignore"):
-            for q, node in enumerate(criterion.nodes):
-                at = found.at(node)
-                density = criterion.family.log_density(self._eta(zt, at), phi)
-                penalty = 0.5 * np.einsum("jk,jk->j", at, at)
-                logs[q] = criterion.logs[q] + criterion.by_level(density) - penalty
-            # A node where the density is nothing, or not defined, adds nothing.
-            logs = np.where(np.isnan(logs), -np.inf, logs)
-            top = np.max(logs, axis=0)
-            shares = np.exp(logs - top)
+        for q, node in enumerate(criterion.nodes):
+            at = found.at(node)
+            density = criterion.family.log_density(self._eta(zt, at), phi)
+            penalty = 0.5 * np.einsum("jk,jk->j", at, at)
+            logs[q] = criterion.logs[q] + criterion.by_level(density) - penalty
+        # A node where the density is nothing, or not defined, adds nothing.
+        logs = np.where(np.isnan(logs), -np.inf, logs)
+        top = np.max(logs, axis=0)
+        shares = np.exp(logs - top)
         total = shares.sum(axis=0)
         log_det = np.log(np.diagonal(low, axis1=1, axis2=2)).sum()
         constant = 0.5 * criterion.n_levels * len(lam) * np.log(np.pi)
@@ -130,6 +132,11 @@ class QuadraturePoint(LaplacePoint):
 
     def gradient(self) -> Array:
         """The derivative in x, (m,)."""
+        with np.errstate(all="ignore"):
+            return self._gradient
+
+    @cached_property
+    def _gradient(self) -> Array:
         criterion, modes, nodes = self.criterion, self.modes, self._nodes
         phi, codes = criterion.split(self.x)[2], criterion.codes
         k, levels = len(nodes.lam), criterion.n_levels
@@ -139,12 +146,11 @@ class QuadraturePoint(LaplacePoint):
         for q, node in enumerate(criterion.nodes):
             share, at = nodes.share[q], nodes.at(node)
             used = share > 0.0
-            with np.errstate(all="ignore"):
-                eta = self._eta(nodes.zt, at)
-                g = np.where(used[codes], criterion.family.first(eta, phi)[0], 0.0)
-                if len(phi):
-                    by = criterion.family.by_dispersion(eta, phi).log_density
-                    by_phi += float(share[codes] @ np.where(used[codes], by, 0.0))
+            eta = self._eta(nodes.zt, at)
+            g = np.where(used[codes], criterion.family.first(eta, phi)[0], 0.0)
+            if len(phi):
+                by = criterion.family.by_dispersion(eta, phi).log_density
+                by_phi += float(share[codes] @ np.where(used[codes], by, 0.0))
             weighted = share[codes] * g
             r += weighted
             to_g = self._sums(weighted)

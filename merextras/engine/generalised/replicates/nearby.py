@@ -56,7 +56,8 @@ def _together(point: LaplacePoint, layout: Layout, x: Array) -> Array:
     problem = ManyLaplace(
         criterion, layout, family.many(y), np.eye(x.shape[1]), np.ones(x.shape[1])
     )
-    problem.begin(_predicted(point, layout, x))
+    with np.errstate(all="ignore"):  # where H loses its sign no mode is predicted
+        problem.begin(_predicted(point, layout, x))
     return problem.gradient(every, problem.at(every, x))
 
 

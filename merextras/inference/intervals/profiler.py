@@ -34,7 +34,7 @@ from merextras.inference.intervals.profile_curve import curve_of
 # A relative standard deviation, times the size of its covariate, that is zero.
 _ZERO = 1e-6
 # Levels whose intervals are to be exact; more points where zeta goes further without one. That of a
-# fixed effect is nearly a straight line.
+# linear model's fixed effect is nearly a straight line.
 _LEVELS = (0.5, 0.8, 0.9, 0.95, 0.99)
 _APART, _APART_STRAIGHT = 0.75, 1.0
 

@@ -61,7 +61,8 @@ class GeneralisedProfiler(Profiler):
             sigma=1.0,
             targets=dict(zip(names, every, strict=True)),
             scale=scale,
-            goals=goals,
+            # Its profiles may bend, and a long step may lead to another minimum.
+            goals=Goals(goals.level_max),
             model=model,
         )
 

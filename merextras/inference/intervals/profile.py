@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import pandas as pd
-
 from merextras.accessors.parameters import parameter_names
 from merextras.foundation.arguments import check_choice, check_level
-from merextras.inference.intervals.profiler import Goals, Profiler
+from merextras.inference.intervals.profiler import Profiler
 from merextras.inference.intervals.profiling import LinearProfiler
 from merextras.inference.intervals.profiling_generalised import GeneralisedProfiler
 from merextras.model.generalised.fitted import FittedGlmm
@@ -106,44 +104,25 @@ def profile(
     >>> pr.zeta("sd_Days|Subject", [4.0, 8.0]).round(3)
     array([-1.722,  1.565])
     """
-    goals = Goals(check_level(level_max, "level_max"))
-    check_choice(scale, ("sdcor", "varcov"), "scale")
-    return _followed(model, which, goals, scale)
-
-
-def profile_ends(
-    model: FittedModel, which: Sequence[str], level: float, scale: str = "sdcor"
-) -> pd.DataFrame:
-    """``conf_low conf_high`` at one level alone, for which a profile needs fewer points.
-
-    Raises
-    ------
-    ProfileError, UnsupportedModelError
-        As `profile`.
-    """
-    return _followed(model, which, Goals(level, alone=True), scale).confint(level)
-
-
-def _followed(
-    model: FittedModel, which: str | Sequence[str] | None, goals: Goals, scale: str
-) -> Profile:
     refuse_penalised("profile", model)
+    level_max = check_level(level_max, "level_max")
+    check_choice(scale, ("sdcor", "varcov"), "scale")
     names = parameter_names(model, scale)
     n_covariance = len(names) - len(model.fixed_estimates)
     wanted = select(which, names, names[:n_covariance], "which")
-    found = _profiler(model, names, scale, goals).run(wanted)
+    found = _profiler(model, names, scale, level_max).run(wanted)
     return Profile(
         {name: curve for name, (curve, _) in found.items()},
         {name: points for name, (_, points) in found.items()},
         names,
         n_covariance,
-        goals.level_max,
+        level_max,
         scale,
         model.reml,
     )
 
 
-def _profiler(model: FittedModel, names: Sequence[str], scale: str, goals: Goals) -> Profiler:
+def _profiler(model: FittedModel, names: Sequence[str], scale: str, level_max: float) -> Profiler:
     if isinstance(model, FittedGlmm):
-        return GeneralisedProfiler.of(model, names, scale, goals)
-    return LinearProfiler.of(model, names, scale, goals)
+        return GeneralisedProfiler.of(model, names, scale, level_max)
+    return LinearProfiler.of(model, names, scale, level_max)

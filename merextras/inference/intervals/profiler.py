@@ -33,10 +33,9 @@ from merextras.inference.intervals.profile_curve import curve_of
 
 # A relative standard deviation, times the size of its covariate, that is zero.
 _ZERO = 1e-6
-# Levels whose intervals are to be exact; more points where zeta goes further without one. That of a
-# linear model's fixed effect is nearly a straight line.
+# Levels whose intervals are to be exact; more points where zeta goes further without one.
 _LEVELS = (0.5, 0.8, 0.9, 0.95, 0.99)
-_APART, _APART_STRAIGHT = 0.75, 1.0
+_APART = 0.75
 
 
 @dataclass(frozen=True)
@@ -65,34 +64,6 @@ _KINDS: dict[type[Target], tuple[str, str, float, float]] = {
 }
 
 
-@dataclass(frozen=True)
-class Goals:
-    """Which values of zeta points are wanted near to.
-
-    Attributes
-    ----------
-    level_max : float
-        The level of the interval that is to be reached.
-    alone : bool
-        Whether no other level is asked for.
-    """
-
-    level_max: float
-    alone: bool = False
-
-    def of(self, target: Target) -> tuple[float, ...]:
-        """Ascending; the last is the end."""
-        straight = self.alone and isinstance(target, FixedEffect)
-        levels = [] if straight else [level for level in _LEVELS if level < self.level_max]
-        cuts = [NormalDist().inv_cdf(0.5 + 0.5 * level) for level in [*levels, self.level_max]]
-        goals, last = [], 0.0
-        for cut in cuts:
-            pieces = int(np.ceil((cut - last) / (_APART_STRAIGHT if straight else _APART)))
-            goals += [last + (cut - last) * i / pieces for i in range(1, pieces + 1)]
-            last = cut
-        return tuple(goals)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Profiler(ABC):
     """The ML optimum of a model, from which every parameter is profiled.
@@ -112,7 +83,8 @@ class Profiler(ABC):
         The residual standard deviation there; one for a generalised model.
     targets : dict parameter -> Target
     scale : str
-    goals : Goals
+    goals : tuple of float
+        Values of zeta that points are wanted near to; the last is the end.
     far_from_zero : set of (term, effect)
         Effects that can't have a standard deviation of zero within that rise.
     """
@@ -123,7 +95,7 @@ class Profiler(ABC):
     sigma: float
     targets: dict[str, Target]
     scale: str
-    goals: Goals
+    goals: tuple[float, ...]
     far_from_zero: set[tuple[int, ...]] = field(default_factory=set)
 
     @abstractmethod
@@ -167,7 +139,7 @@ class Profiler(ABC):
                 "find again; the model is not identified, or its numbers are out of scale"
             )
         span = self._range(problem, target, start)
-        low, high = trace(problem, start, span, self.goals.of(target))
+        low, high = trace(problem, start, span, self.goals)
         check_followed(name, (low, high), start, partial(self._value, name))
         if isinstance(target, StandardDeviation) and low.status == "reached":
             self.far_from_zero.add((target.term, *target.effects))
@@ -265,6 +237,18 @@ def check_followed(
                 f"{start.deviance - last.deviance:.3g} lower than at the ML estimate, which is a "
                 "local optimum only; fit the model from another start"
             )
+
+
+def goals_of(level_max: float) -> tuple[float, ...]:
+    """The usual levels' quantiles up to the highest, and more where they are far apart."""
+    levels = [level for level in _LEVELS if level < level_max]
+    cuts = [NormalDist().inv_cdf(0.5 + 0.5 * level) for level in [*levels, level_max]]
+    goals, last = [], 0.0
+    for cut in cuts:
+        pieces = int(np.ceil((cut - last) / _APART))
+        goals += [last + (cut - last) * i / pieces for i in range(1, pieces + 1)]
+        last = cut
+    return tuple(goals)
 
 
 def targets_of(

@@ -15,7 +15,7 @@ from merextras.engine.profile.own_charts import OwnDeviation
 from merextras.engine.profile.trace import Range
 from merextras.exceptions import ProfileError
 from merextras.foundation.aliases import Array
-from merextras.inference.intervals.profiler import Dispersion, Goals, Profiler, targets_of
+from merextras.inference.intervals.profiler import Dispersion, Profiler, goals_of, targets_of
 from merextras.model.generalised.fitted import FittedGlmm
 
 # A logarithm of a dispersion is followed this far from its estimate: a factor of 1e5.
@@ -35,7 +35,7 @@ class GeneralisedProfiler(Profiler):
 
     @classmethod
     def of(
-        cls, model: FittedGlmm, names: Sequence[str], scale: str, goals: Goals
+        cls, model: FittedGlmm, names: Sequence[str], scale: str, level_max: float
     ) -> GeneralisedProfiler:
         """From the estimate.
 
@@ -61,8 +61,7 @@ class GeneralisedProfiler(Profiler):
             sigma=1.0,
             targets=dict(zip(names, every, strict=True)),
             scale=scale,
-            # Its profiles may bend, and a long step may lead to another minimum.
-            goals=Goals(goals.level_max),
+            goals=goals_of(level_max),
             model=model,
         )
 

@@ -196,22 +196,6 @@ class TestScales:
         exact = m.profile(level_max=0.97).confint(0.97)
         close_intervals(profile.confint(0.97), exact, PROFILE_ZETA)
 
-    @pytest.mark.parametrize("level", [0.5, 0.95, 0.999])
-    @pytest.mark.parametrize("model", ["sleepstudy", "students"])
-    def test_a_level_alone_needs_fewer_points(self, model, level, monkeypatch):
-        """And has the same ends."""
-        found = []
-        at = constrained.ProfileProblem.at
-        monkeypatch.setattr(
-            constrained.ProfileProblem, "at", lambda *args: found.append(args[1]) or at(*args)
-        )
-        m = model_for(model)
-        every = m.profile("beta_", level_max=level).confint(level)
-        points = len(found)
-        alone = m.confint(parm="beta_", level=level)
-        assert len(found) - points < points + (level == 0.5)  # a step there, in either way
-        close_intervals(alone, every, PROFILE_INTERVAL)
-
     def test_far_out(self):
         profile = model_for("sleepstudy").profile("beta_", level_max=0.99999)
         assert np.all(np.isfinite(profile.confint(0.99999)))

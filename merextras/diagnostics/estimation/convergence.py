@@ -80,12 +80,13 @@ def check_convergence(m: object) -> ConvergenceCheck:
     values, scaled, left = rooted(hessian, slope, free)
     names = parameter_labels(model.design)
     user = model.theta if model.design.residual is None else model.criterion.to_user(theta)
+    factor = model.solution.factor
     check = ConvergenceCheck(
         names, user, point.user_gradient(), scaled, values,
         left,
         tuple(name for name, inside in zip(names, free, strict=True) if not inside),
         _pushes_inside(point), is_singular(model), (),
-        tuple(confounded_terms(model.design.terms, model.solution)),
+        tuple(confounded_terms(model.design.terms, factor.system.cp, factor.lams)),
         model.opt_summary is not None and model.opt_summary.unbounded,
     )  # fmt: skip
     return replace(check, advice=_advice(check, model))

@@ -15,10 +15,10 @@ from itertools import pairwise
 
 import numpy as np
 import scipy.linalg as la
-import scipy.sparse as sp
 
 from merextras.engine.covariance.cholesky import lower_indices
 from merextras.engine.kernels.blocks import Array
+from merextras.engine.products.change import blocks_times_both
 from merextras.engine.products.crossprod import CrossProducts
 
 # An eigenvalue of the Gram matrix of matrices of size one that is rounding.
@@ -96,32 +96,27 @@ class _Rotated:
         back = la.solve_triangular(low, np.eye(p), lower=True) if p else np.eye(0)
         pairs = zip(roots, cp.to_xy, strict=True)
         self.to_x = [r @ to_xy[:, :, :p] @ back.T for r, to_xy in pairs]
-        wide = [sp.kron(sp.eye_array(len(own)), r) for r, own in zip(roots, cp.own, strict=True)]
         self.cross = {
-            (s, t): sp.csr_array(wide[s] @ block @ wide[t].T) for (s, t), block in cp.cross.items()
+            (s, t): blocks_times_both(block, roots[s].T, roots[t].T)
+            for (s, t), block in cp.cross.items()
         }
 
     def times(self, s: int, t: int, part: Array) -> Array:
-        """``Z_s'WZ_t part``; `part` and the result are (J, k, columns)."""
+        """``Z_s'WZ_t part``; `part` and the result are (J, k, d, p)."""
+        levels, k, d, p = part.shape
         if s == t:
-            return np.asarray(self.own[t] @ part)
+            return np.asarray(self.own[t] @ part.reshape(levels, k, d * p)).reshape(part.shape)
         block = self.cross[s, t] if s < t else self.cross[t, s].T
-        return np.asarray((block @ part.reshape(block.shape[1], part.shape[2])).reshape(
-            *self.own[s].shape[:2], part.shape[2]
-        ))  # fmt: skip
+        found = block @ part.reshape(levels * k, d * p)
+        return np.asarray(found.reshape(*self.own[s].shape[:2], d, p))
 
     def double(self, s: int, t: int) -> Array:
         """``sum B_ac B_bd`` over the pairs of levels, (k_s k_s, k_t k_t): rows a b, columns c d."""
-        if s == t:
-            k = self.own[t].shape[1]
-            sums = np.einsum("jac,jbd->abcd", self.own[t], self.own[t], optimize=True)
-            return np.asarray(sums).reshape(k * k, k * k)
-        ks, kt = self.own[s].shape[1], self.own[t].shape[1]
-        parts = [[self.cross[s, t][a::ks][:, c::kt] for c in range(kt)] for a in range(ks)]
-        out = np.empty((ks, ks, kt, kt))
-        for a, b, c, d in np.ndindex(out.shape):
-            out[a, b, c, d] = parts[a][c].multiply(parts[b][d]).sum()
-        return out.reshape(ks * ks, kt * kt)
+        found = self.own[t] if s == t else self.cross[s, t].data
+        size, ks, kt = found.shape
+        flat = found.reshape(size, ks * kt)
+        sums = (flat.T @ flat).reshape(ks, kt, ks, kt)
+        return np.asarray(sums.transpose(0, 2, 1, 3).reshape(ks * ks, kt * kt))
 
 
 def _units(k: int) -> Array:
@@ -138,19 +133,19 @@ def _gram(products: _Rotated, cp: CrossProducts, units: Sequence[Array]) -> tupl
     ends = np.cumsum([0, *(len(own) for own in units)])
     at = [slice(*pair) for pair in pairwise(ends)]
     out, size = np.empty((ends[-1] + 1,) * 2), np.empty(ends[-1] + 1)
-    inner = np.concatenate(
-        [np.einsum("jap,iab,jbq->ipq", h, e, h, optimize=True) for h, e in
-         zip(products.to_x, units, strict=True)]
-    ).reshape(ends[-1], cp.p**2)  # fmt: skip
+    pairs_of = list(zip(units, products.to_x, strict=True))
+    moved = [np.einsum("iab,jbp->jaip", *each) for each in pairs_of]
+    # h'E_i h of all elements, a row each.
+    sums = [
+        np.tensordot(h, part, ((0, 1), (0, 1)))
+        for h, part in zip(products.to_x, moved, strict=True)
+    ]
+    inner = np.concatenate([_by_element(part[None]) for part in sums])
     for t, k in enumerate(ks):
         flat = units[t].reshape(-1, k * k)
-        moved = np.einsum("iab,jbp->jaip", units[t], products.to_x[t])
         for s in range(t + 1):
             pairs = units[s].reshape(-1, ks[s] ** 2) @ products.double(s, t) @ flat.T
-            back = products.times(s, t, moved.reshape(*moved.shape[:2], len(units[t]) * cp.p))
-            back = back.reshape(*back.shape[:2], *moved.shape[2:])
-            left = np.einsum("iab,jbp->jaip", units[s], products.to_x[s])
-            once = np.einsum("jaip,jamp->im", left, back, optimize=True)
+            once = _by_element(moved[s]) @ _by_element(products.times(s, t, moved[t])).T
             twice = inner[at[s]] @ inner[at[t]].T
             out[at[s], at[t]] = pairs - 2.0 * once + twice
             out[at[t], at[s]] = out[at[s], at[t]].T
@@ -163,6 +158,12 @@ def _gram(products: _Rotated, cp: CrossProducts, units: Sequence[Array]) -> tupl
     out[-1, -1], size[-1] = cp.n - cp.p, np.sqrt(cp.n)
     seen = size > 0.0
     return out * np.outer(seen, seen), np.where(seen, size, 1.0)
+
+
+def _by_element(columns: Array) -> Array:
+    """(J, k, d, p) as (d, J k p): all that is of an element E_i in a row."""
+    levels, k, d, p = columns.shape
+    return columns.transpose(2, 0, 1, 3).reshape(d, levels * k * p)
 
 
 def _sizes(squares: Array, changes: Array) -> Array:

@@ -35,10 +35,15 @@ def sparse_times_both(block: sp.csc_array, left: Array, right: Array) -> sp.csc_
     """
     if is_identity(left) and is_identity(right):
         return block
+    return sp.csc_array(blocks_times_both(block, left, right).tocoo())
+
+
+def blocks_times_both(block: sp.csc_array, left: Array, right: Array) -> sp.bsr_array:
+    """The same, by blocks."""
     parts = sp.bsr_array(block, blocksize=(len(left), len(right)))
     shape = (
         block.shape[0] // len(left) * left.shape[1],
         block.shape[1] // len(right) * right.shape[1],
     )
     made = times_both(parts.data, left, right)
-    return sp.csc_array(sp.bsr_array((made, parts.indices, parts.indptr), shape=shape).tocoo())
+    return sp.bsr_array((made, parts.indices, parts.indptr), shape=shape)

@@ -144,7 +144,9 @@ def _fit_checked(design: RowDesign, *, reml: bool, control: LmerControl, stackle
         check_design(design, products.n, stacklevel=stacklevel + 1)
     theta = control.start_for(design.covariances.n)
     fit = fit_design(design, reml=reml, theta=theta, control=control.engine, products=products)
+    factor = fit.solution.factor
     check_told_apart(
-        design.terms, fit.solution, fit.opt, refuse=control.check, stacklevel=stacklevel + 1
-    )
+        design.terms, factor.system.cp, factor.lams, fit.opt,
+        refuse=control.check, stacklevel=stacklevel + 1,
+    )  # fmt: skip
     return replace(fit, control=control)

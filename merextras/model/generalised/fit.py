@@ -218,7 +218,10 @@ def check_variances(fit: GlmmFit, *, stacklevel: int) -> None:
     if len(terms) == 1 and terms[0].k == 1:
         return
     model = FittedGlmm(fit)  # type: ignore[arg-type]
-    check_told_apart(terms, model.effects_alone, None, refuse=refuse, stacklevel=stacklevel + 1)
+    check_told_apart(
+        terms, model.effects_products, model.laplace.modes.lams, None,
+        refuse=refuse, stacklevel=stacklevel + 1,
+    )  # fmt: skip
 
 
 def warn_of(fit: GlmmFit, *, stacklevel: int) -> None:

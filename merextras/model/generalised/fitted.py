@@ -15,14 +15,13 @@ from merextras.engine.generalised.criterion.at_mode import AtMode
 from merextras.engine.generalised.criterion.laplace import LaplacePoint
 from merextras.engine.generalised.criterion.streamed import StreamedPoint
 from merextras.engine.generalised.families.family import Family
-from merextras.engine.generalised.rows.passes import StreamedTable
 from merextras.engine.generalised.searches.optimum import Optimum
 from merextras.engine.optimum.criterion import Criterion, Point
 from merextras.engine.optimum.summary import Iteration, OptSummary
 from merextras.engine.products.basis import Basis
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.products.scale import Scale
-from merextras.engine.solution.pls import Solution, solve
+from merextras.engine.solution.pls import Solution
 from merextras.exceptions import ConvergenceWarning, MerextrasError
 from merextras.foundation.aliases import Array
 from merextras.model.design.design import RowDesign
@@ -352,17 +351,14 @@ class FittedGlmm(FittedModel):
         return Solution(factorise(prepare(cp, plan), modes.lams), reml=False)
 
     @property
-    def effects_alone(self) -> Solution:
-        """A linear model of the random effects alone and a known scale, at Lambda: their design."""
-        table, modes = self.laplace.criterion.table, self.laplace.modes
-        basis, terms = Basis(np.eye(0), np.zeros(0), table.effects), self.design.terms
-        if isinstance(table, StreamedTable):
-            system, scale = table.template, Scale(1.0)
-            alone = replace(system, cp=replace(system.cp, basis=basis, scale=scale))
-            return solve(alone, modes.lams, reml=False)
-        rows, n = [term.rows for term in terms], self.design.n
-        cp = CrossProducts.from_rows(np.empty((n, 0)), np.zeros(n), rows, None, basis)
-        return solve(prepare(replace(cp, scale=Scale(1.0))), modes.lams, reml=False)
+    def effects_products(self) -> CrossProducts:
+        """Cross-products of the random effects alone with a known scale: their design."""
+        table = self.laplace.criterion.table
+        cp = table.template.cp
+        if table.copies is not None:
+            # Each level as one, however many it stands for.
+            cp = table.weighted(table.counts).cp
+        return replace(cp, basis=Basis.identity(0, table.effects), scale=Scale(1.0))
 
     @cached_property
     def joint(self) -> Solution:

@@ -60,9 +60,11 @@ def fit_products(
             "products: they have no fit; no table has such cross-products, or its numbers are too "
             "large: change the unit of the response or of a predictor"
         )
+    factor = fit.solution.factor
     check_told_apart(
-        design.terms, fit.solution, fit.opt, refuse=control.check, stacklevel=stacklevel + 1
-    )
+        design.terms, factor.system.cp, factor.lams, fit.opt,
+        refuse=control.check, stacklevel=stacklevel + 1,
+    )  # fmt: skip
     return replace(fit, control=control, n_dropped=made.n_dropped)
 
 

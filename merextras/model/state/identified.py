@@ -15,8 +15,9 @@ from merextras.engine.kernels import dense
 from merextras.engine.optimum.summary import OptSummary
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.replicates.draws import gram_factor
-from merextras.engine.solution.pls import Solution, solve
+from merextras.engine.solution.pls import solve
 from merextras.exceptions import ConvergenceWarning, InvalidArgumentError
+from merextras.foundation.aliases import Array
 from merextras.model.design.design import Term
 from merextras.model.design.sanity import bar_of
 
@@ -84,7 +85,8 @@ def _explained(products: CrossProducts) -> bool:
 
 def check_told_apart(
     terms: Sequence[Term],
-    solution: Solution,
+    cp: CrossProducts,
+    lams: Sequence[Array],
     opt: OptSummary | None,
     *,
     refuse: bool,
@@ -102,7 +104,7 @@ def check_told_apart(
     # Along a correlation that no level shows there is a slope, and a curvature, of rounding alone.
     linear = not any(isinstance(term.structure, Correlated) for term in terms)
     known = opt is not None and opt.regular and linear
-    found = [] if known else confounded_terms(terms, solution)
+    found = [] if known else confounded_terms(terms, cp, lams)
     if not found:
         return
     if refuse:
@@ -110,15 +112,16 @@ def check_told_apart(
     warnings.warn("; ".join(found), ConvergenceWarning, stacklevel=stacklevel + 1)
 
 
-def confounded_terms(terms: Sequence[Term], solution: Solution) -> list[str]:
+def confounded_terms(terms: Sequence[Term], cp: CrossProducts, lams: Sequence[Array]) -> list[str]:
     """A sentence for each combination of variances that nothing in the data shows.
 
-    A covariance that is not linear in its parameters is looked at near the solution's.
+    A covariance that is not linear in its parameters is looked at near that of these factors, in
+    the coordinates of the cross-products.
     """
     found = []
     covariances = Covariances.of([term.structure for term in terms])
-    changes = covariances.directions(covariances.parameters(solution.factor.lams))
-    for numbers, residual in confounded(solution.cp, changes):
+    changes = covariances.directions(covariances.parameters(lams))
+    for numbers, residual in confounded(cp, changes):
         bars = list(dict.fromkeys(bar_of(terms[t]) for t in numbers))
         what = " and ".join([*bars, *(["the residuals"] if residual else [])])
         if len(bars) == 1 and not residual:

@@ -385,4 +385,7 @@ def _warn(done: Fit, plain: Fit) -> None:
             stacklevel=4,
         )
     warn_of(done, stacklevel=4)
-    check_told_apart(done.design.terms, done.solution, done.opt, refuse=False, stacklevel=4)
+    factor = done.solution.factor
+    check_told_apart(
+        done.design.terms, factor.system.cp, factor.lams, done.opt, refuse=False, stacklevel=4
+    )

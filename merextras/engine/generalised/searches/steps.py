@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from merextras.engine.kernels.blocks import Array, BoolArray
+from merextras.engine.kernels.blocks import Array, BoolArray, eigh
 
 # The least part of the largest eigenvalue that a step believes.
 _FLAT = 1e-4
@@ -27,8 +27,8 @@ def newton_step(hessian: Array, gradient: Array, free: BoolArray) -> tuple[Array
 
 def _step(hessian: Array, gradient: Array) -> tuple[Array, float]:
     size = np.sqrt(np.maximum(np.abs(hessian.diagonal()), 1e-8))
-    values, vectors = np.linalg.eigh(hessian / size[:, None] / size)
-    values = np.abs(values)
+    found, directions = eigh((hessian / size[:, None] / size)[None])
+    values, vectors = np.abs(found[0]), directions[0]
     values = np.maximum(values, _FLAT * values.max(initial=1e-300))
     with np.errstate(over="ignore", invalid="ignore"):
         turned = vectors.T @ (gradient / size)

@@ -357,7 +357,8 @@ class FittedGlmm(FittedModel):
         cp = table.template.cp
         if table.copies is not None:
             # Each level as one, however many it stands for.
-            cp = table.weighted(table.counts).cp
+            none = np.empty((table.n, 0)), np.zeros(table.n)
+            cp = CrossProducts.from_rows(*none, table.terms, table.counts)
         return replace(cp, basis=Basis.identity(0, table.effects), scale=Scale(1.0))
 
     @cached_property

@@ -71,3 +71,25 @@ def test_unchecked_they_are_warned_of(frame):
     # Rounding says which of the two it is.
     with pytest.warns(ConvergenceWarning, match="can't be told|do not determine all"):
         mx.glmer("cbind(k, 10 - k) ~ x + cs(0 + third | g)", frame, control=control)
+
+
+@pytest.fixture(scope="module")
+def alike():
+    """Many levels that are alike in all they have, so that one stands for several."""
+    rng = np.random.default_rng(2)
+    out = pd.DataFrame({"g": np.repeat(np.arange(1500), 4)})
+    out["within"], out["between"] = rng.integers(0, 2, 6000), out["g"] % 2
+    eta = rng.normal(size=1500)[out["g"]] + rng.normal(size=1500)[out["g"]] * out["within"]
+    out["y"] = rng.binomial(1, 1.0 / (1.0 + np.exp(-eta)))
+    return out
+
+
+def test_of_levels_that_stand_for_several_variances_are_told_apart(alike):
+    model = mx.glmer("y ~ within + (within || g)", alike)
+    assert model._fit.optimum.point.criterion.table.copies is not None
+    assert all(block.to_numpy().min() > 0.1 for block in model.var_corr().values())
+
+
+def test_of_levels_that_stand_for_several_too_what_nothing_tells_apart_is_refused(alike):
+    with pytest.raises(InvalidArgumentError, match=r"can't be told .*leave"):
+        mx.glmer("y ~ within + (between | g)", alike)

@@ -12,6 +12,7 @@ from merextras.accessors.rows import residual_values
 from merextras.foundation.aliases import Array
 from merextras.model.design.questions import bar_text
 from merextras.model.generalised.fitted import FittedGlmm
+from merextras.model.generalised.separated import without_maximum
 from merextras.model.state.fitted import FittedModel, is_singular
 from merextras.model.state.penalised import is_penalised
 from merextras.results.base import format_numbers, to_html
@@ -95,7 +96,10 @@ def _notes(model: FittedModel) -> tuple[str, ...]:
     notes += _notes_on_prior(model)
     if is_singular(model):
         notes.append("Singular fit: a variance is zero or a correlation at its bound.")
-    if model.opt_summary is not None and not model.opt_summary.converged:
+    endless = without_maximum(model) if isinstance(model, FittedGlmm) else None
+    if endless:
+        notes.append(f"No maximum: {endless}.")
+    elif model.opt_summary is not None and not model.opt_summary.converged:
         notes.append(f"Optimiser: {model.opt_summary.message}.")
     return tuple(notes)
 

@@ -35,6 +35,7 @@ from merextras.model.generalised.other_rows import (
     request_of,
     translated,
 )
+from merextras.model.generalised.separated import warn_without_maximum
 from merextras.results.estimates.influence import Influence
 
 # Refits in a process before it reports, and how many take long enough for a progress bar.
@@ -95,6 +96,7 @@ def influence(
     {11: 0.43, 1: 0.34}
     """
     method, n_jobs = check_choice(method, METHODS, "method"), check_jobs(n_jobs)
+    warn_without_maximum(model, "influence", stacklevel=3)
     codes, levels, name = row_groups(model.design, groups)
     without = _Without(model, codes, method == "full")
     every = np.arange(len(levels))

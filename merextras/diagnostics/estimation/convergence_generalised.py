@@ -12,7 +12,7 @@ from merextras.engine.generalised.searches import boundary
 from merextras.engine.kernels import dense
 from merextras.foundation.aliases import Array, BoolArray
 from merextras.model.generalised.fitted import FittedGlmm
-from merextras.model.generalised.separated import separation_of
+from merextras.model.generalised.separated import without_maximum
 from merextras.model.state.fitted import is_singular
 from merextras.results.checks.convergence import ConvergenceCheck
 
@@ -36,7 +36,7 @@ def of_glmm(model: FittedGlmm) -> ConvergenceCheck:
     hessian = (optimum.hessian / np.outer(size, size))[np.ix_(free, free)]
     slope = optimum.gradient / size
     values, scaled, left = rooted(hessian, slope, free)
-    separated = separation_of(model)
+    separated = without_maximum(model)
     at_bound = tuple(name for name, inside in zip(names, free, strict=True) if not inside)
     singular, inside = is_singular(model), boundary.inside(point) is not None
     check = ConvergenceCheck(

@@ -36,6 +36,7 @@ from merextras.model.fit.response_draws_by_products import (
     response_model_of,
 )
 from merextras.model.generalised.fitted import FittedGlmm
+from merextras.model.generalised.separated import warn_without_maximum
 from merextras.model.state.fitted import FittedModel
 from merextras.model.state.one_sigma import require_one_sigma
 from merextras.model.statsmodels.mixedlm import as_fitted
@@ -166,6 +167,7 @@ def bootstrap(
             )
         outermost(model.design)
     if isinstance(model, FittedGlmm):
+        warn_without_maximum(model, "bootstrap", stacklevel=2)
         drawn = as_generator(rng).spawn(n_sims)
         statistic, blocks = bootstrap_generalised.replicates(
             model, func, drawn, use_u=use_u, kind=kind, n_jobs=n_jobs

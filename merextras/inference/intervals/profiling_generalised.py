@@ -17,6 +17,7 @@ from merextras.exceptions import ProfileError
 from merextras.foundation.aliases import Array
 from merextras.inference.intervals.profiler import Dispersion, Profiler, goals_of, targets_of
 from merextras.model.generalised.fitted import FittedGlmm
+from merextras.model.generalised.separated import without_maximum
 
 # A logarithm of a dispersion is followed this far from its estimate: a factor of 1e5.
 _FAR = 12.0
@@ -47,7 +48,7 @@ class GeneralisedProfiler(Profiler):
         if not model.optimum.converged:
             raise ProfileError(
                 f"the estimate, at which a profile starts, is not the optimum: "
-                f"{model.opt_summary.message}"
+                f"{without_maximum(model) or model.opt_summary.message}"
             )
         criterion = model.laplace.criterion
         covariances, effects = criterion.covariances, criterion.table.effects

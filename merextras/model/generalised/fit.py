@@ -10,7 +10,12 @@ import pandas as pd
 
 from merextras.engine.elimination.plan import Plan
 from merextras.engine.generalised.criterion.laplace import Laplace
-from merextras.engine.generalised.criterion.quadrature import MOST_EFFECTS, Quadrature, one_factor
+from merextras.engine.generalised.criterion.quadrature import (
+    MOST_EFFECTS,
+    MOST_NODES,
+    Quadrature,
+    one_factor,
+)
 from merextras.engine.generalised.rows.cells import joined
 from merextras.engine.generalised.rows.table import Announce, Table
 from merextras.engine.generalised.searches.search import GlmmControl, optimise
@@ -41,13 +46,16 @@ from merextras.model.formula.r_spelling import written_out
 from merextras.model.generalised.families import FamilyChoice, read_family
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.generalised.responses.response import Response, read_response
-from merextras.model.generalised.separated import separation_of
+from merextras.model.generalised.separated import without_maximum
 from merextras.model.generalised.whole_fit import GlmmFit
 from merextras.model.settings.options import Options
 from merextras.model.state.control import LmerControl
 from merextras.model.state.fitted import Origin, is_singular
 from merextras.model.state.identified import check_told_apart
 from merextras.model.state.size import warn_of_size
+
+# A dispersion over what the response varies that is nothing, and one that is if no search ends.
+_NOTHING, _HARDLY = 1e-16, 1e-12
 
 
 @dataclass(frozen=True)
@@ -84,6 +92,11 @@ def read_request(
             "n_agq=0: lme4's faster and less exact criterion, which is no likelihood; n_agq=1 is "
             "Laplace's approximation"
         )
+    if n_agq > MOST_NODES:  # type: ignore[operator]
+        raise InvalidArgumentError(
+            f"n_agq={n_agq}: at most {MOST_NODES} nodes; a likelihood that needs more has a "
+            "variance that the data hardly bound"
+        )
     control = LmerControl() if control is None else control
     if not isinstance(control, LmerControl):
         raise InvalidArgumentError(f"control={control!r}: expected an LmerControl")
@@ -109,6 +122,7 @@ def fit_options(
         warn_of_size(design, cp, plan, generalised=True, rows=n, stacklevel=stacklevel + 5)
 
     fit = fit_response(design, response, request, n_dropped=n_dropped, announce=announce)
+    check_left(fit)
     check_variances(fit, stacklevel=stacklevel + 1)
     return fit
 
@@ -196,11 +210,39 @@ def check_glmm(
 def check_term(term: Term, levels: int, n: int, single: bool, choice: FamilyChoice) -> None:
     """Refuse more levels than the n rows can tell of, `single` ones with one trial each."""
     dispersed = choice.name not in {"binomial", "poisson"}
+    if dispersed and levels >= n:
+        raise InvalidArgumentError(
+            f"formula: {bar_of(term)} has an effect for each row, and family={choice.name!r} a "
+            "dispersion: only the shape of the distribution tells the two apart, and the "
+            "likelihood may have several maxima. Leave it out"
+        )
     check_levels(term, levels, n if dispersed else levels * term.k + n + 1)
     if single and levels >= n:
         raise InvalidArgumentError(
             f"formula: {bar_of(term)} has an effect for each row of one trial; its variance is "
             "not determined by such data. Leave it out"
+        )
+
+
+def check_left(fit: GlmmFit) -> None:
+    """Refuse a response of which the model leaves nothing to a dispersion.
+
+    Raises
+    ------
+    InvalidArgumentError
+    """
+    criterion = fit.optimum.point.criterion
+    dispersion = fit.choice.dispersion_of(criterion.split(fit.optimum.point.x)[2])
+    if dispersion is None or fit.choice.name == "negative_binomial":
+        return
+    # Free of the response's unit.
+    y = fit.response.y
+    unit = {"gaussian": 1.0 / float(np.var(y)), "inverse_gaussian": float(np.mean(y))}
+    share = dispersion * unit.get(fit.choice.name, 1.0)
+    if not share > _NOTHING or (share < _HARDLY and not fit.optimum.converged):
+        raise InvalidArgumentError(
+            f"response {fit.design.response!r}: the model explains it exactly, or to all the "
+            "digits there are; its dispersion would be zero, and the likelihood has no maximum"
         )
 
 
@@ -230,9 +272,9 @@ def warn_of(fit: GlmmFit, *, stacklevel: int) -> None:
     The warning points `stacklevel` calls above this function, 1 being who called it.
     """
     optimum, model = fit.optimum, FittedGlmm(fit)  # type: ignore[arg-type]
-    separated = separation_of(model)
-    if separated:
-        warnings.warn(separated, ConvergenceWarning, stacklevel=stacklevel + 1)
+    endless = without_maximum(model)
+    if endless:
+        warnings.warn(endless, ConvergenceWarning, stacklevel=stacklevel + 1)
     elif not optimum.converged:
         warnings.warn(optimum.message, ConvergenceWarning, stacklevel=stacklevel + 1)
     if model.is_poisson:

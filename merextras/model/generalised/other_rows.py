@@ -20,7 +20,7 @@ from merextras.model.fit.part_of_rows import part_of
 from merextras.model.generalised.fit import Request, criterion_of
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.generalised.responses.response import Response
-from merextras.model.generalised.separated import separation_of
+from merextras.model.generalised.separated import without_maximum
 from merextras.model.generalised.whole_fit import GlmmFit
 
 M = TypeVar("M", bound=FittedGlmm)
@@ -93,7 +93,7 @@ def fit_part(model: FittedGlmm, rows: IntArray, *, held: bool = False) -> Fitted
     if not fit.optimum.converged:
         return NOT_CONVERGED
     fitted = FittedGlmm(fit)  # type: ignore[arg-type]
-    return separation_of(fitted) or fitted
+    return without_maximum(fitted) or fitted
 
 
 def _fit_fixed(model: FittedGlmm, design: RowDesign, response: Response) -> GlmmFit:

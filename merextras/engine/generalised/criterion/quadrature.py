@@ -35,6 +35,8 @@ from merextras.engine.kernels.blocks import Array, IntArray
 
 #: Effects of a level up to which a tensor rule is bearable.
 MOST_EFFECTS = 3
+#: Nodes of an effect up to which the rule has its digits.
+MOST_NODES = 300
 
 
 def rule(n_points: int, k: int) -> tuple[Array, Array]:

@@ -7,6 +7,7 @@ point (the envelope theorem), few points determine the curve.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -17,9 +18,11 @@ from merextras.engine.kernels.cubic import cubic
 from merextras.engine.profile.constrained import Reached
 
 # The last point lies beyond the rise asked for by this much, so that nothing is extrapolated.
-_BEYOND = 1.003
+_BEYOND = 1.001
 # A goal that was missed by less than this is not tried again.
 _CLOSE = 0.1
+# Points that the next one's other coordinates are extrapolated from.
+_LINE = 4
 _MAX_POINTS = 60
 _MAX_RETRIES = 4
 # A step may be this many times the one before it.
@@ -152,14 +155,19 @@ class Tracer:
 
     def _guess(self, u: float, points: list[Reached]) -> Array:
         """Extrapolate from the last points; the first from the optimum's tangent."""
-        line = [*reversed(self.known), self.start, *points][-4:]
+        line = [*reversed(self.known), self.start, *points][-_LINE:]
         if len(line) == 1:
             return np.asarray(self.start.z + self.start.tangent * (u - self.start.u))
-        out = np.zeros_like(self.start.z)
-        for i, point in enumerate(line):
-            others = [q.u for j, q in enumerate(line) if j != i]
-            out += point.z * np.prod([(u - v) / (point.u - v) for v in others])
-        return out
+        return through(line, u)
+
+
+def through(points: Sequence[Reached], u: float) -> Array:
+    """The other coordinates at u by the polynomial through some points (Lagrange's)."""
+    out = np.zeros_like(points[0].z)
+    for i, point in enumerate(points):
+        others = [q.u for j, q in enumerate(points) if j != i]
+        out += point.z * np.prod([(u - v) / (point.u - v) for v in others])
+    return out
 
 
 def trace(

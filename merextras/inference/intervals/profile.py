@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pandas as pd
+
 from merextras.accessors.parameters import parameter_names
 from merextras.foundation.arguments import check_choice, check_level
-from merextras.inference.intervals.profiler import Profiler
+from merextras.inference.intervals.profiler import Profiler, levels_to
 from merextras.inference.intervals.profiling import LinearProfiler
 from merextras.inference.intervals.profiling_generalised import GeneralisedProfiler
 from merextras.model.generalised.fitted import FittedGlmm
@@ -107,22 +109,43 @@ def profile(
     refuse_penalised("profile", model)
     level_max = check_level(level_max, "level_max")
     check_choice(scale, ("sdcor", "varcov"), "scale")
+    return _profile(model, which, "which", scale, levels_to(level_max))
+
+
+def intervals(
+    model: FittedModel, parm: str | Sequence[str] | None, level: float, *, scale: str = "sdcor"
+) -> pd.DataFrame:
+    """The intervals of a level: from profiles that have no exact ends of others."""
+    refuse_penalised("profile", model)
+    return _profile(model, parm, "parm", scale, (level,)).confint(level)
+
+
+def _profile(
+    model: FittedModel,
+    which: str | Sequence[str] | None,
+    argument: str,
+    scale: str,
+    levels: Sequence[float],
+) -> Profile:
+    """With exact ends at these levels, ascending."""
     names = parameter_names(model, scale)
     n_covariance = len(names) - len(model.fixed_estimates)
-    wanted = select(which, names, names[:n_covariance], "which")
-    found = _profiler(model, names, scale, level_max).run(wanted)
+    wanted = select(which, names, names[:n_covariance], argument)
+    found = _profiler(model, names, scale, levels).run(wanted)
     return Profile(
         {name: curve for name, (curve, _) in found.items()},
         {name: points for name, (_, points) in found.items()},
         names,
         n_covariance,
-        level_max,
+        levels[-1],
         scale,
         model.reml,
     )
 
 
-def _profiler(model: FittedModel, names: Sequence[str], scale: str, level_max: float) -> Profiler:
+def _profiler(
+    model: FittedModel, names: Sequence[str], scale: str, levels: Sequence[float]
+) -> Profiler:
     if isinstance(model, FittedGlmm):
-        return GeneralisedProfiler.of(model, names, scale, level_max)
-    return LinearProfiler.of(model, names, scale, level_max)
+        return GeneralisedProfiler.of(model, names, scale, levels)
+    return LinearProfiler.of(model, names, scale, levels)

@@ -30,6 +30,7 @@ from merextras.engine.profile.trace import Range, Side, trace
 from merextras.exceptions import ProfileError
 from merextras.foundation.aliases import Array
 from merextras.inference.intervals.profile_curve import curve_of
+from merextras.inference.intervals.profile_ends import Sides, with_exact_ends
 
 # A relative standard deviation, times the size of its covariate, that is zero.
 _ZERO = 1e-6
@@ -85,6 +86,8 @@ class Profiler(ABC):
     scale : str
     goals : tuple of float
         Values of zeta that points are wanted near to; the last is the end.
+    exact : tuple of float
+        Those that are to be quantiles of intervals.
     far_from_zero : set of (term, effect)
         Effects that can't have a standard deviation of zero within that rise.
     """
@@ -96,6 +99,7 @@ class Profiler(ABC):
     targets: dict[str, Target]
     scale: str
     goals: tuple[float, ...]
+    exact: tuple[float, ...]
     far_from_zero: set[tuple[int, ...]] = field(default_factory=set)
 
     @abstractmethod
@@ -141,12 +145,18 @@ class Profiler(ABC):
         span = self._range(problem, target, start)
         low, high = trace(problem, start, span, self.goals)
         check_followed(name, (low, high), start, partial(self._value, name))
+
+        def curve_of_sides(sides: Sides) -> Curve:
+            shown = squared if self.scale == "varcov" else kind
+            return curve_of(start, sides, shown, bounds, span.ceiling)
+
+        (low, high), curve = with_exact_ends(
+            problem, start, (low, high), curve_of_sides, self.exact
+        )
+        check_followed(name, (low, high), start, partial(self._value, name))
         if isinstance(target, StandardDeviation) and low.status == "reached":
             self.far_from_zero.add((target.term, *target.effects))
         points = [*reversed(low.points), start, *high.points]
-        curve = curve_of(
-            start, (low, high), squared if self.scale == "varcov" else kind, bounds, span.ceiling
-        )
         return curve, self._values(points)
 
     def _undefined(self, target: Target) -> str:
@@ -240,15 +250,23 @@ def check_followed(
 
 
 def goals_of(level_max: float) -> tuple[float, ...]:
-    """The usual levels' quantiles up to the highest, and more where they are far apart."""
-    levels = [level for level in _LEVELS if level < level_max]
-    cuts = [NormalDist().inv_cdf(0.5 + 0.5 * level) for level in [*levels, level_max]]
+    """The quantiles of `levels_to`, and more where they are far apart."""
     goals, last = [], 0.0
-    for cut in cuts:
+    for cut in map(quantile, levels_to(level_max)):
         pieces = int(np.ceil((cut - last) / _APART))
         goals += [last + (cut - last) * i / pieces for i in range(1, pieces + 1)]
         last = cut
     return tuple(goals)
+
+
+def levels_to(level_max: float) -> tuple[float, ...]:
+    """The usual levels up to the highest, and that itself."""
+    return (*(level for level in _LEVELS if level < level_max), level_max)
+
+
+def quantile(level: float) -> float:
+    """Of zeta, at the upper end of an interval."""
+    return NormalDist().inv_cdf(0.5 + 0.5 * level)
 
 
 def targets_of(

@@ -23,9 +23,7 @@ def cubic(t: float, ends: tuple[float, float], slopes: tuple[float, float]) -> f
     return ends[0] * (1.0 - a) + ends[1] * a + b * ((t - 1.0) * slopes[0] + t * slopes[1])
 
 
-def place_of(
-    wanted: float, ends: tuple[float, float], slopes: tuple[float, float]
-) -> float:
+def place_of(wanted: float, ends: tuple[float, float], slopes: tuple[float, float]) -> float:
     """Where in [0, 1] a cubic whose ends enclose a value has it, by bisection."""
     rising, low, high = ends[1] >= ends[0], 0.0, 1.0
     for _ in range(_BISECTIONS):

@@ -21,6 +21,9 @@ from merextras.engine.kernels.blocks import Array
 from merextras.engine.products.effects import EffectBasis
 from merextras.engine.profile.at_sigma import Held
 
+# Relative standard deviations of starts from inside.
+_WIDE, _SMALL = 1.0, 0.2
+
 
 @dataclass(frozen=True)
 class Target:
@@ -132,6 +135,39 @@ class Target:
         """The u and z of w."""
         raise NotImplementedError
 
+    def away(self, u: float, z: Array, sizes: Sequence[Array]) -> Array:
+        """The w of z with the held parameter away from the ends of its space."""
+        del sizes
+        return self.chart(u, z)[0]
+
+    def is_singular(self, u: float, z: Array, sizes: Sequence[Array], limit: float) -> bool:
+        """Whether a covariance has nearly lost rank, and not by the held parameter."""
+        theta = self.away(u, z, sizes)[:-1]
+        return bool(self.covariances.near_zero(theta[None], sizes, limit)[0].any())
+
+    def inner_starts(self, u: float, z: Array, sizes: Sequence[Array]) -> list[Array]:
+        """Other z inside: all effects wide or small, and each term alone in ways of its own."""
+        w = self.chart(u, z)[0]
+        eyes = [np.diag(own**-2.0) for own in sizes]
+        wide, small = (
+            self.covariances.from_covariances([size**2 * eye for eye in eyes])
+            for size in (_WIDE, _SMALL)
+        )
+        thetas, structures = [wide, small], self.covariances.structures
+        rows = zip(structures, self.covariances.parts, sizes, strict=True)
+        for structure, part, own in rows:
+            ways = [*structure.uneven(), *([np.eye(structure.k)] if len(structures) > 1 else [])]
+            for way in ways:
+                theta = w[:-1].copy()
+                theta[part] = structure.from_covariance(
+                    (_WIDE**2 * way / np.outer(own, own))[None]
+                )[0]
+                thetas.append(theta)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            found = [self.coordinates(np.append(theta, w[-1]))[1] for theta in thetas]
+        # A way in which one of two effects does not vary has no correlation.
+        return [z for z in found if np.all(np.isfinite(z))]
+
 
 @dataclass(frozen=True)
 class FixedEffect(Target):
@@ -200,6 +236,12 @@ class StandardDeviation(Target):
         """The standard deviation, and the rest."""
         return float(w[self.at] * np.exp(w[-1])), np.delete(w, self.at)
 
+    def away(self, u: float, z: Array, sizes: Sequence[Array]) -> Array:
+        """At sigma in the unit of its covariate."""
+        w = self.chart(u, z)[0]
+        w[self.at] = 1.0 / sizes[self.term][0]
+        return w
+
 
 @dataclass(frozen=True)
 class Correlation(Target):
@@ -246,6 +288,11 @@ class Correlation(Target):
         z[first] = np.log(w[first])
         z[second] = np.log(np.hypot(w[cross], w[second]))
         return float(np.arctan2(w[cross], abs(w[second]))), np.delete(z, cross)
+
+    def away(self, u: float, z: Array, sizes: Sequence[Array]) -> Array:
+        """At no correlation."""
+        del u, sizes
+        return self.chart(0.0, z)[0]
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Ends of profile intervals: points where zeta is a quantile, on a curve that has points near to it.
+"""Ends of profile intervals: points of the curve where zeta is a quantile.
 
 Between its points the curve is a cubic, which is right at the points. So an end that lies too far
 from the nearest of them gets a point of its own, where the cubic has it, until it is right there.
@@ -12,8 +12,8 @@ from dataclasses import replace
 import numpy as np
 
 from merextras.distributions.curve import Curve
-from merextras.engine.profile.constrained import Reached
-from merextras.engine.profile.trace import Followed, Side, through
+from merextras.engine.profile.lowest import Lowest
+from merextras.engine.profile.trace import Side, through
 
 # What zeta may be off at an end, the least bend that a curve is taken to have (its second
 # derivative over the square of the first), and the points that an end may get.
@@ -25,8 +25,7 @@ Sides = tuple[Side, Side]
 
 
 def with_exact_ends(
-    problem: Followed,
-    start: Reached,
+    problem: Lowest,
     sides: Sides,
     curve: Callable[[Sides], Curve],
     quantiles: Sequence[float],
@@ -35,8 +34,6 @@ def with_exact_ends(
 
     Parameters
     ----------
-    start : Reached
-        At the ML estimate.
     curve : callable
         Of sides.
     quantiles : sequence of float
@@ -49,7 +46,8 @@ def with_exact_ends(
                 u = _missing(found, sign * quantile)
                 if u is None or sides[i].status == "lost":
                     break
-                sides = _with_point(problem, start, sides, i, u)
+                side = _with_point(problem, sides[i], u)
+                sides = (side, sides[1]) if i == 0 else (sides[0], side)
                 found = curve(sides)
     return sides, found
 
@@ -70,18 +68,16 @@ def _missing(curve: Curve, zeta: float) -> float | None:
     return None if u in curve.u else u
 
 
-def _with_point(problem: Followed, start: Reached, sides: Sides, i: int, u: float) -> Sides:
-    """The sides with the minimum at u as another point of one of them."""
-    line = [*reversed(sides[0].points), start, *sides[1].points]
-    near = sorted(line, key=lambda point: abs(point.u - u))[:_AROUND]
+def _with_point(problem: Lowest, side: Side, u: float) -> Side:
+    """The side with the minimum at u as another point."""
+    start = problem.start
+    near = sorted([start, *side.points], key=lambda point: abs(point.u - u))[:_AROUND]
     problem.curvature_correction = 0.0
     new = problem.minimum(u, through(near, u))
     if not new.converged:
-        new = problem.minimum(u, near[0].z)
-    side = sides[i]
-    if not new.converged:
-        lost = Side([*side.points, new], "lost")
-        return (lost, sides[1]) if i == 0 else (sides[0], lost)
-    outward = sorted([*side.points, new], key=lambda point: abs(point.u - start.u))
-    side = replace(side, points=outward)
-    return (side, sides[1]) if i == 0 else (sides[0], side)
+        return Side([*side.points, new], "lost")
+    points = sorted([*side.points, new], key=lambda point: abs(point.u - start.u))
+    if problem.jumped:
+        for step in (-1, 1):
+            problem.went_back(points, points.index(new), step)
+    return replace(side, points=points)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from statistics import NormalDist
@@ -25,10 +25,12 @@ from merextras.engine.profile.charts import (
     Target,
 )
 from merextras.engine.profile.constrained import Reached
+from merextras.engine.profile.lowest import Lowest
 from merextras.engine.profile.own_charts import OwnCorrelation, OwnDeviation
-from merextras.engine.profile.trace import Range, Side, trace
+from merextras.engine.profile.trace import Range, trace
 from merextras.exceptions import ProfileError
 from merextras.foundation.aliases import Array
+from merextras.inference.intervals.profile_checks import check_followed, warn_unless_one_curve
 from merextras.inference.intervals.profile_curve import curve_of
 from merextras.inference.intervals.profile_ends import Sides, with_exact_ends
 
@@ -143,17 +145,17 @@ class Profiler(ABC):
                 "find again; the model is not identified, or its numbers are out of scale"
             )
         span = self._range(problem, target, start)
-        low, high = trace(problem, start, span, self.goals)
+        lowest = Lowest(problem, start)
+        low, high = trace(lowest, span, self.goals)
         check_followed(name, (low, high), start, partial(self._value, name))
 
         def curve_of_sides(sides: Sides) -> Curve:
             shown = squared if self.scale == "varcov" else kind
             return curve_of(start, sides, shown, bounds, span.ceiling)
 
-        (low, high), curve = with_exact_ends(
-            problem, start, (low, high), curve_of_sides, self.exact
-        )
+        (low, high), curve = with_exact_ends(lowest, (low, high), curve_of_sides, self.exact)
         check_followed(name, (low, high), start, partial(self._value, name))
+        warn_unless_one_curve(name, (low, high), start, partial(self._value, name))
         if isinstance(target, StandardDeviation) and low.status == "reached":
             self.far_from_zero.add((target.term, *target.effects))
         points = [*reversed(low.points), start, *high.points]
@@ -228,25 +230,6 @@ class Profiler(ABC):
             return values
         n_sigmas = sum(isinstance(target, Sigma) for target in self.targets.values())
         return as_variances(self.covariances, values, n_sigmas)
-
-
-def check_followed(
-    name: str, sides: Sequence[Side], start: Reached, value: Callable[[Reached], float]
-) -> None:
-    """Refuse sides of a profile that ended where they should not; `value` is the parameter's."""
-    for side in sides:
-        last = side.points[-1] if side.points else start
-        if side.status == "lost":
-            raise ProfileError(
-                f"{name}: no minimum of the deviance was found with the parameter at "
-                f"{value(last):.6g}; profile the other parameters with which=[...]"
-            )
-        if side.status == "lower":
-            raise ProfileError(
-                f"{name}: with the parameter at {value(last):.6g} the deviance is "
-                f"{start.deviance - last.deviance:.3g} lower than at the ML estimate, which is a "
-                "local optimum only; fit the model from another start"
-            )
 
 
 def goals_of(level_max: float) -> tuple[float, ...]:

@@ -16,13 +16,14 @@ from functools import cached_property
 import numpy as np
 
 from merextras.engine.covariance.covariances import Covariances
+from merextras.engine.covariance.structure import Freedom, Structure
 from merextras.engine.covariance.unstructured import Unstructured
 from merextras.engine.kernels.blocks import Array
 from merextras.engine.products.effects import EffectBasis
 from merextras.engine.profile.at_sigma import Held
 
-# Relative standard deviations of starts from inside.
-_WIDE, _SMALL = 1.0, 0.2
+# Relative standard deviations of starts from inside, and effects that each are left out of some.
+_STARTS, _FEW = (1.0, 0.2), 3
 
 
 @dataclass(frozen=True)
@@ -146,27 +147,31 @@ class Target:
         return bool(self.covariances.near_zero(theta[None], sizes, limit)[0].any())
 
     def inner_starts(self, u: float, z: Array, sizes: Sequence[Array]) -> list[Array]:
-        """Other z inside: all effects wide or small, and each term alone in ways of its own."""
-        w = self.chart(u, z)[0]
+        """Other z inside: all effects wide or small, then each term alone in ways of its own."""
+        w, covariances = self.chart(u, z)[0], self.covariances
         eyes = [np.diag(own**-2.0) for own in sizes]
-        wide, small = (
-            self.covariances.from_covariances([size**2 * eye for eye in eyes])
-            for size in (_WIDE, _SMALL)
-        )
-        thetas, structures = [wide, small], self.covariances.structures
-        rows = zip(structures, self.covariances.parts, sizes, strict=True)
+        thetas = [covariances.from_covariances([size**2 * e for e in eyes]) for size in _STARTS]
+        rows = zip(covariances.structures, covariances.parts, sizes, strict=True)
         for structure, part, own in rows:
-            ways = [*structure.uneven(), *([np.eye(structure.k)] if len(structures) > 1 else [])]
-            for way in ways:
-                theta = w[:-1].copy()
-                theta[part] = structure.from_covariance(
-                    (_WIDE**2 * way / np.outer(own, own))[None]
-                )[0]
+            for way in _ways(structure, alone=len(covariances.structures) == 1):
+                theta, g = w[:-1].copy(), way / np.outer(own, own)
+                theta[part] = structure.from_covariance(g[None])[0]
                 thetas.append(theta)
         with np.errstate(divide="ignore", invalid="ignore"):
             found = [self.coordinates(np.append(theta, w[-1]))[1] for theta in thetas]
         # A way in which one of two effects does not vary has no correlation.
         return [z for z in found if np.all(np.isfinite(z))]
+
+
+def _ways(structure: Structure, *, alone: bool) -> list[Array]:
+    """Covariances of size one to start from, (k, k); of three effects without one of them, too."""
+    eye = np.eye(structure.k)
+    ways = [] if alone else [eye]
+    uneven = structure.uneven()
+    if structure.k == _FEW and structure.freedom is not Freedom.SCALE:
+        several = [way for way in (eye, *uneven) if np.count_nonzero(way.diagonal()) == _FEW]
+        ways += [way * np.outer(one, one) for way in several for one in 1.0 - eye]
+    return [*ways, *uneven]
 
 
 @dataclass(frozen=True)

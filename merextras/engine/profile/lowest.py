@@ -18,6 +18,8 @@ from merextras.engine.profile.constrained import Reached
 
 # A difference of deviances that makes another minimum.
 _LOWER = 1e-6
+# Starts from inside of those there are, and other minima that are followed beside the lowest.
+_USUAL, _KEPT = 2, 6
 # The mean slope of zeta between two points is between those at the points, but for this share and
 # this difference of zeta.
 _SLACK, _APART = 0.2, 1e-4
@@ -58,6 +60,8 @@ class Lowest:
     def __init__(self, problem: Followed, start: Reached) -> None:
         self.problem, self.start = problem, start
         self.known, self.jumped = [start], False
+        # Minima that are not the lowest at the parameter's last value.
+        self._others: list[Reached] = []
 
     @property
     def curvature_correction(self) -> Any:
@@ -68,11 +72,11 @@ class Lowest:
     def curvature_correction(self, value: float) -> None:
         self.problem.curvature_correction = value
 
-    def minimum(self, u: float, z: Array, *, thorough: bool = False) -> Reached:
+    def minimum(self, u: float, z: Array) -> Reached:
         """The lowest minimum with the parameter at u, from other coordinates z and others."""
         found, self.jumped = self.problem.minimum(u, z), False
-        if thorough or not found.converged or self._may_be_others(found):
-            found = self._lowest(found)
+        if not found.converged or self.may_be_others(found):
+            found = self._lowest(found, _USUAL)
         if found.converged:
             self.known.append(found)
         return found
@@ -82,11 +86,11 @@ class Lowest:
         return self.again(self.start) if self.problem.is_singular(self.start) else self.start
 
     def again(self, at: Reached) -> Reached:
-        """A minimum that was found, or one that is lower."""
-        found, self.jumped = self._lowest(at), False
-        if found is not at:
+        """A minimum that was found, or one that is lower from any of the starts inside."""
+        self.jumped = False
+        found = self._lowest(at, None)
+        if self.jumped:
             self.known.append(found)
-            self.jumped = True
         return found
 
     def went_back(self, points: list[Reached], at: int, step: int = -1) -> int:
@@ -107,8 +111,8 @@ class Lowest:
         self.known.append(other)
         return other
 
-    def _may_be_others(self, found: Reached) -> bool:
-        """Whether it is singular, or the nearest that was found before is."""
+    def may_be_others(self, found: Reached) -> bool:
+        """Whether a minimum is singular, or the nearest that was found before is."""
         nearest = self._neighbours(found.u)[0]
         return self.problem.is_singular(found) or self.problem.is_singular(nearest)
 
@@ -118,13 +122,21 @@ class Lowest:
         nearest = [min(side, key=lambda k: abs(k.u - u)) for side in sides if side]
         return sorted(nearest, key=lambda k: abs(k.u - u))
 
-    def _lowest(self, found: Reached) -> Reached:
+    def _lowest(self, found: Reached, most: int | None) -> Reached:
+        """The lowest of a minimum and those from neighbours, other minima and `most` inside."""
         neighbours = self._neighbours(found.u)
-        inner = self.problem.inner_starts(found if found.converged else neighbours[0])
-        for z in [*(at.z for at in neighbours), *inner]:
+        inner = self.problem.inner_starts(found if found.converged else neighbours[0])[:most]
+        minima = [found] if found.converged else []
+        for z in [*(at.z for at in (*neighbours, *self._others)), *inner]:
             other, problem = self._tried(found.u, z)
+            if other.converged:
+                minima.append(other)
             if is_lower(other, found):
                 found, self.problem, self.jumped = other, problem, True
+        self._others = []
+        for other in sorted(minima, key=lambda at: at.deviance):
+            if is_lower([found, *self._others][-1], other) and len(self._others) < _KEPT:
+                self._others.append(other)
         return found
 
     def _tried(self, u: float, z: Array) -> tuple[Reached, Followed]:

@@ -16,7 +16,7 @@ import numpy as np
 from merextras.engine.kernels.blocks import Array
 from merextras.engine.kernels.cubic import cubic
 from merextras.engine.profile.constrained import Reached
-from merextras.engine.profile.lowest import Lowest, is_broken
+from merextras.engine.profile.lowest import Lowest, is_broken, zeta_of
 
 # The last point lies beyond the rise asked for by this much, so that nothing is extrapolated.
 _BEYOND = 1.001
@@ -84,11 +84,14 @@ class Tracer:
     span : Range
     goals : tuple of float
         Values of zeta to have a point near to, ascending; the last is reached if it can be.
+    exact : tuple of float
+        Those at which an interval may end.
     """
 
     problem: Lowest
     span: Range
     goals: tuple[float, ...]
+    exact: tuple[float, ...]
     known: list[Reached] = field(default_factory=list)
 
     @property
@@ -127,16 +130,27 @@ class Tracer:
         last, first = len(points) - 1, branch
         if self.problem.jumped:
             first = self.problem.went_back(points, last)
-        if last > 0 and points[last].converged and is_broken(*points[-2:], self.start):
-            for at in (last - 1, last):
-                points[at] = self.problem.again(points[at])
-                if self.problem.jumped:
-                    first = self.problem.went_back(points, at)
+        for at in self._doubtful(points):
+            points[at] = self.problem.again(points[at])
+            if self.problem.jumped:
+                first = self.problem.went_back(points, at)
         if first == 0 != branch:
             below = self.problem.from_neighbour(self.start, points[0])
             if below is not None and below.deviance < self.start.deviance - _SAME:
                 points.append(below)
         return first
+
+    def _doubtful(self, points: list[Reached]) -> list[int]:
+        """Which of the last two points may not be the lowest minimum, where that matters."""
+        here, new = [self.start, *points][-2:]
+        if not new.converged:
+            return []
+        last = len(points) - 1
+        if last > 0 and is_broken(here, new, self.start):
+            return [last - 1, last]
+        zeta = [zeta_of(point, self.start)[0] for point in (here, new)]
+        passed = any(zeta[0] < goal <= zeta[1] for goal in self.exact)
+        return [last] if passed and self.problem.may_be_others(new) else []
 
     def _next(
         self, here: Reached, points: list[Reached], branch: int, bound: float, step: float
@@ -190,7 +204,9 @@ def through(points: Sequence[Reached], u: float) -> Array:
     return out
 
 
-def trace(problem: Lowest, span: Range, goals: tuple[float, ...]) -> tuple[Side, Side]:
+def trace(
+    problem: Lowest, span: Range, goals: tuple[float, ...], exact: tuple[float, ...]
+) -> tuple[Side, Side]:
     """Both sides of a parameter's profile, the lower and the upper.
 
     Cost: for each goal a minimisation a side, of two or three factorisations; where there may be
@@ -199,7 +215,7 @@ def trace(problem: Lowest, span: Range, goals: tuple[float, ...]) -> tuple[Side,
     best = problem.optimum()
     if best.deviance < problem.start.deviance - _SAME:
         return Side([best], "lower"), Side([], "lower")
-    tracer = Tracer(problem, span, goals)
+    tracer = Tracer(problem, span, goals, exact)
     upper = tracer.side(1.0)
     tracer.known = upper.points[:3]
     lower = tracer.side(-1.0)
@@ -215,8 +231,9 @@ def joined(problem: Lowest, side: Side) -> Side:
             break
         for i in reversed(gaps):
             u = 0.5 * (points[i].u + points[i + 1].u)
-            new = problem.minimum(u, points[i].z, thorough=True)
+            new = problem.minimum(u, points[i].z)
             if new.converged:
+                new = problem.again(new)
                 points.insert(i + 1, new)
                 problem.went_back(points, i + 1)
                 problem.went_back(points, i + 1, 1)

@@ -146,7 +146,7 @@ class Profiler(ABC):
             )
         span = self._range(problem, target, start)
         lowest = Lowest(problem, start)
-        low, high = trace(lowest, span, self.goals)
+        low, high = trace(lowest, span, self.goals, self.exact)
         check_followed(name, (low, high), start, partial(self._value, name))
 
         def curve_of_sides(sides: Sides) -> Curve:

@@ -8,6 +8,7 @@ in the covariance.
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -153,6 +154,12 @@ class ProfileProblem:
     def minimum(self, u: float, z: Array) -> Reached:
         """The least deviance with the parameter at u, from other coordinates z."""
         return minimum(self, u, z)
+
+    def afresh(self) -> ProfileProblem:
+        """The same with nothing learned, for another start."""
+        other = copy(self)
+        other.curvature_correction = 0.0
+        return other
 
     def is_singular(self, at: Reached) -> bool:
         """Whether another covariance than the one held has nearly lost rank."""

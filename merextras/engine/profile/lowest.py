@@ -8,7 +8,6 @@ not make one continuous curve.
 
 from __future__ import annotations
 
-from copy import copy
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,7 +18,7 @@ from merextras.engine.profile.constrained import Reached
 # A difference of deviances that makes another minimum.
 _LOWER = 1e-6
 # Starts from inside of those there are, and other minima that are followed beside the lowest.
-_USUAL, _KEPT = 2, 6
+_USUAL, _KEPT = 1, 6
 # The mean slope of zeta between two points is between those at the points, but for this share and
 # this difference of zeta.
 _SLACK, _APART = 0.2, 1e-4
@@ -32,6 +31,10 @@ class Followed(Protocol):
 
     def minimum(self, u: float, z: Array) -> Reached:
         """A minimum of the deviance with the parameter at u, from other coordinates z."""
+        ...
+
+    def afresh(self) -> Followed:
+        """The same with nothing learned, for another start."""
         ...
 
     def is_singular(self, at: Reached) -> bool:
@@ -80,10 +83,6 @@ class Lowest:
         if found.converged:
             self.known.append(found)
         return found
-
-    def optimum(self) -> Reached:
-        """The start, or where that is singular another minimum with its parameter that is lower."""
-        return self.again(self.start) if self.problem.is_singular(self.start) else self.start
 
     def again(self, at: Reached) -> Reached:
         """A minimum that was found, or one that is lower from any of the starts inside."""
@@ -141,8 +140,7 @@ class Lowest:
 
     def _tried(self, u: float, z: Array) -> tuple[Reached, Followed]:
         """A minimum from other coordinates, by a problem that has learned nothing of others."""
-        problem = copy(self.problem)
-        problem.curvature_correction = 0.0
+        problem = self.problem.afresh()
         return problem.minimum(u, z), problem
 
 

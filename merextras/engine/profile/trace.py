@@ -33,7 +33,7 @@ _HALVINGS = 5
 # A step may be this many times the one before it.
 _GROWTH = 4.0
 # How far below the optimum a deviance may come out by its own tolerance.
-_SAME = 1e-5
+SAME = 1e-5
 
 
 @dataclass(frozen=True)
@@ -113,12 +113,12 @@ class Tracer:
             branch = self._settled(points, branch)
             new = points[-1]
             gap = new.deviance - self.start.deviance
-            if not new.converged or gap < -_SAME:
+            if not new.converged or gap < -SAME:
                 return Side(points, "lost" if not new.converged else "lower")
             length, before = abs(new.u - here.u), (zeta, rate)
             here, zeta = new, np.sqrt(max(gap, 0.0))
             rate = sign * new.slope / (2.0 * zeta) if zeta > 0.0 else 0.0
-            if gap > self.span.ceiling + _SAME:
+            if gap > self.span.ceiling + SAME:
                 return Side(points, "ceiling")
             if zeta >= self.goals[-1]:
                 return Side(points, "reached")
@@ -136,7 +136,7 @@ class Tracer:
                 first = self.problem.went_back(points, at)
         if first == 0 != branch:
             below = self.problem.from_neighbour(self.start, points[0])
-            if below is not None and below.deviance < self.start.deviance - _SAME:
+            if below is not None and below.deviance < self.start.deviance - SAME:
                 points.append(below)
         return first
 
@@ -212,9 +212,6 @@ def trace(
     Cost: for each goal a minimisation a side, of two or three factorisations; where there may be
     several minima (`lowest`) some ten times that.
     """
-    best = problem.optimum()
-    if best.deviance < problem.start.deviance - _SAME:
-        return Side([best], "lower"), Side([], "lower")
     tracer = Tracer(problem, span, goals, exact)
     upper = tracer.side(1.0)
     tracer.known = upper.points[:3]

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 from merextras.engine.profile.constrained import Reached
-from merextras.engine.profile.lowest import is_broken, zeta_of
-from merextras.engine.profile.trace import Side
+from merextras.engine.profile.lowest import Lowest, is_broken, zeta_of
+from merextras.engine.profile.trace import SAME, Side
 from merextras.exceptions import ApproximationWarning, ProfileError
 
 # A fall of zeta that is not rounding.
@@ -27,11 +27,23 @@ def check_followed(
                 f"{value(last):.6g}; profile the other parameters with which=[...]"
             )
         if side.status == "lower":
-            raise ProfileError(
-                f"{name}: with the parameter at {value(last):.6g} the deviance is "
-                f"{start.deviance - last.deviance:.3g} lower than at the ML estimate, which is a "
-                "local optimum only; fit the model from another start"
-            )
+            _refuse(name, last, start, value)
+
+
+def check_lowest(name: str, problem: Lowest, value: Callable[[Reached], float]) -> None:
+    """Refuse an estimate that is singular, and not the lowest minimum with a parameter there."""
+    start = problem.start
+    best = problem.again(start) if problem.problem.is_singular(start) else start
+    if best.deviance < start.deviance - SAME:
+        _refuse(name, best, start, value)
+
+
+def _refuse(name: str, lower: Reached, start: Reached, value: Callable[[Reached], float]) -> None:
+    raise ProfileError(
+        f"{name}: with the parameter at {value(lower):.6g} the deviance is "
+        f"{start.deviance - lower.deviance:.3g} lower than at the ML estimate, which is a "
+        "local optimum only; fit the model from another start"
+    )
 
 
 def warn_unless_one_curve(
@@ -48,22 +60,20 @@ def warn_unless_one_curve(
     """
     for side in sides:
         for inner, outer in pairwise(side.points):
+            jumps = is_broken(inner, outer, start)
+            if not jumps and zeta_of(outer, start)[0] >= zeta_of(inner, start)[0] - _FALL:
+                continue
             between = f"between {value(inner):.4g} and {value(outer):.4g}"
-            if is_broken(inner, outer, start):
-                warnings.warn(
-                    f"{name}: the profile jumps {between}: with the parameter held the deviance "
-                    "has several minima, and the lowest may not have been found; its intervals "
-                    "may be off. Simplify the random effects",
-                    ApproximationWarning,
-                    stacklevel=2,
+            text = (
+                f"{name}: the profile jumps {between}: with the parameter held the deviance has "
+                "several minima, and the lowest may not have been found; its intervals may be off. "
+                "Simplify the random effects"
+            )
+            if not jumps:
+                text = (
+                    f"{name}: the profile turns back {between}: the likelihood has another maximum "
+                    "in this parameter. An interval ends where zeta first is the quantile, and "
+                    "values beyond may fit as well"
                 )
-                break
-            if zeta_of(outer, start)[0] < zeta_of(inner, start)[0] - _FALL:
-                warnings.warn(
-                    f"{name}: the profile turns back {between}: the likelihood has another "
-                    "maximum in this parameter. An interval ends where zeta first is the quantile, "
-                    "and values beyond may fit as well",
-                    ApproximationWarning,
-                    stacklevel=2,
-                )
-                break
+            warnings.warn(text, ApproximationWarning, stacklevel=2)
+            break

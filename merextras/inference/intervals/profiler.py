@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from statistics import NormalDist
@@ -30,7 +30,11 @@ from merextras.engine.profile.own_charts import OwnCorrelation, OwnDeviation
 from merextras.engine.profile.trace import Range, trace
 from merextras.exceptions import ProfileError
 from merextras.foundation.aliases import Array
-from merextras.inference.intervals.profile_checks import check_followed, warn_unless_one_curve
+from merextras.inference.intervals.profile_checks import (
+    check_followed,
+    check_lowest,
+    warn_unless_one_curve,
+)
 from merextras.inference.intervals.profile_curve import curve_of
 from merextras.inference.intervals.profile_ends import Sides, with_exact_ends
 
@@ -128,10 +132,14 @@ class Profiler(ABC):
         """Profile the parameters: the curve of each, and all parameters at its points."""
         # What the standard deviations tell of their way to zero is used by the correlations.
         first = [name for name in names if isinstance(self.targets[name], StandardDeviation)]
-        found = {name: self._profile(name) for name in dict.fromkeys([*first, *names])}
+        found: dict[str, tuple[Curve, Array]] = {}
+        for name in dict.fromkeys([*first, *names]):
+            # One parameter is enough to see whether the estimate is the lowest minimum.
+            is_first = not any(len(curve.u) for curve, _ in found.values())
+            found[name] = self._profile(name, is_first=is_first)
         return {name: found[name] for name in names}
 
-    def _profile(self, name: str) -> tuple[Curve, Array]:
+    def _profile(self, name: str, *, is_first: bool) -> tuple[Curve, Array]:
         target = self.targets[name]
         kind, squared, *bounds = kind_of(target)
         reason = self._undefined(target)
@@ -145,21 +153,38 @@ class Profiler(ABC):
                 "find again; the model is not identified, or its numbers are out of scale"
             )
         span = self._range(problem, target, start)
-        lowest = Lowest(problem, start)
-        low, high = trace(lowest, span, self.goals, self.exact)
-        check_followed(name, (low, high), start, partial(self._value, name))
-
-        def curve_of_sides(sides: Sides) -> Curve:
-            shown = squared if self.scale == "varcov" else kind
-            return curve_of(start, sides, shown, bounds, span.ceiling)
-
-        (low, high), curve = with_exact_ends(lowest, (low, high), curve_of_sides, self.exact)
-        check_followed(name, (low, high), start, partial(self._value, name))
-        warn_unless_one_curve(name, (low, high), start, partial(self._value, name))
+        shown = squared if self.scale == "varcov" else kind
+        (low, high), curve = self._followed(
+            name,
+            Lowest(problem, start),
+            span,
+            lambda sides: curve_of(start, sides, shown, bounds, span.ceiling),
+            is_first=is_first,
+        )
         if isinstance(target, StandardDeviation) and low.status == "reached":
             self.far_from_zero.add((target.term, *target.effects))
         points = [*reversed(low.points), start, *high.points]
         return curve, self._values(points)
+
+    def _followed(
+        self,
+        name: str,
+        problem: Lowest,
+        span: Range,
+        curve: Callable[[Sides], Curve],
+        *,
+        is_first: bool,
+    ) -> tuple[Sides, Curve]:
+        """Both sides with exact ends, and their curve; what is wrong with them is said."""
+        start, value = problem.start, partial(self._value, name)
+        if is_first:
+            check_lowest(name, problem, value)
+        sides = trace(problem, span, self.goals, self.exact)
+        check_followed(name, sides, start, value)
+        sides, found = with_exact_ends(problem, sides, curve, self.exact)
+        check_followed(name, sides, start, value)
+        warn_unless_one_curve(name, sides, start, value)
+        return sides, found
 
     def _undefined(self, target: Target) -> str:
         """Why a parameter has no profile, if it has none."""

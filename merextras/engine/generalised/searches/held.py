@@ -15,7 +15,7 @@ import numpy as np
 import scipy.linalg as la
 
 from merextras.engine.covariance.covariances import Covariances
-from merextras.engine.generalised.criterion.laplace import Laplace, LaplacePoint
+from merextras.engine.generalised.criterion.laplace import HALF, Laplace, LaplacePoint
 from merextras.engine.generalised.searches.optimum import information
 from merextras.engine.generalised.searches.steps import newton_step, updated
 from merextras.engine.kernels.blocks import Array, BoolArray
@@ -104,7 +104,8 @@ class Held:
         self.sizes = self.target.sizes(criterion.sizes)
         self.offset = np.zeros(len(columns)) if offset is None else offset
         self._first = hessian
-        self._near, self._hessian = point, hessian
+        self._near: LaplacePoint | None = point
+        self._hessian = hessian
         self._origin = point
         self._before: tuple[Array, Array] | None = None
 
@@ -118,6 +119,13 @@ class Held:
         """Begin again with the Hessian at the optimum."""
         del value
         self._near, self._hessian, self._before = self._origin, self._first, None
+
+    def afresh(self) -> Held:
+        """The same with nothing learned of a minimum, for a start that is far from all."""
+        other = copy(self)
+        other.curvature_correction = 0.0
+        other._near = None
+        return other
 
     def at(self, y: Array) -> LaplacePoint:
         """The criterion at (u, z)."""
@@ -174,8 +182,17 @@ class Held:
             return reached, reached.deviance()
 
         before, noise = point.deviance(), point.noise
-        found = line.downhill(trial, before, decrement, noise, shortest=_SHORTEST)
+        found = line.downhill(
+            trial, before, decrement, noise, longest=self._longest(point, step), shortest=_SHORTEST
+        )
         return None if found is None else (y + found[0] * step, found[1])
+
+    def _longest(self, point: LaplacePoint, step: Array) -> float:
+        """The most of a step that theta may take, as in the search for the optimum."""
+        n, units = self.criterion.covariances.n, self.criterion.units
+        size = np.max(np.abs(point.x[:n]) * units, initial=0.0)
+        moved = np.max(np.abs(self.columns[:n] @ step) * units, initial=0.0)
+        return min(1.0, HALF * max(1.0, float(size)) / max(float(moved), 1e-300))
 
     def _differences(self, y: Array, point: LaplacePoint) -> Array:
         """The Hessian in y by differences of the exact gradient."""

@@ -141,9 +141,11 @@ class Target:
         del sizes
         return self.chart(u, z)[0]
 
-    def is_singular(self, u: float, z: Array, sizes: Sequence[Array], limit: float) -> bool:
-        """Whether a covariance has nearly lost rank, and not by the held parameter."""
-        theta = self.away(u, z, sizes)[:-1]
+    def is_singular(
+        self, u: float, z: Array, sizes: Sequence[Array], limit: float, *, whole: bool
+    ) -> bool:
+        """Whether a covariance has nearly lost rank, and not (unless `whole`) by what is held."""
+        theta = (self.chart(u, z)[0] if whole else self.away(u, z, sizes))[:-1]
         return bool(self.covariances.near_zero(theta[None], sizes, limit)[0].any())
 
     def inner_starts(self, u: float, z: Array, sizes: Sequence[Array]) -> list[Array]:
@@ -153,8 +155,10 @@ class Target:
         thetas = [covariances.from_covariances([size**2 * e for e in eyes]) for size in _STARTS]
         rows = zip(covariances.structures, covariances.parts, sizes, strict=True)
         for structure, part, own in rows:
-            for way in _ways(structure, alone=len(covariances.structures) == 1):
-                theta, g = w[:-1].copy(), way / np.outer(own, own)
+            ways = _ways(structure, alone=len(covariances.structures) == 1)
+            lam = structure.factor(w[None, part])[0]
+            for g in [*(way / np.outer(own, own) for way in ways), *_turned(lam @ lam.T)]:
+                theta = w[:-1].copy()
                 theta[part] = structure.from_covariance(g[None])[0]
                 thetas.append(theta)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -172,6 +176,13 @@ def _ways(structure: Structure, *, alone: bool) -> list[Array]:
         several = [way for way in (eye, *uneven) if np.count_nonzero(way.diagonal()) == _FEW]
         ways += [way * np.outer(one, one) for way in several for one in 1.0 - eye]
     return [*ways, *uneven]
+
+
+def _turned(g: Array) -> list[Array]:
+    """A covariance with the signs of one effect's correlations turned, for each effect, (k, k)."""
+    k = len(g)
+    signs = 1.0 - 2.0 * np.eye(k)[: k if k > 2 else k - 1]
+    return [g * np.outer(sign, sign) for sign in signs]
 
 
 @dataclass(frozen=True)

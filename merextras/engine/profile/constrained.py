@@ -161,9 +161,9 @@ class ProfileProblem:
         other.curvature_correction = 0.0
         return other
 
-    def is_singular(self, at: Reached) -> bool:
-        """Whether another covariance than the one held has nearly lost rank."""
-        return self.target.is_singular(at.u, at.z, self.sizes, _NEAR_BOUNDARY)
+    def is_singular(self, at: Reached, *, whole: bool = False) -> bool:
+        """Whether a covariance has nearly lost rank, and not (unless `whole`) by what is held."""
+        return self.target.is_singular(at.u, at.z, self.sizes, _NEAR_BOUNDARY, whole=whole)
 
     def inner_starts(self, at: Reached) -> list[Array]:
         """Other coordinates inside the space of covariances."""

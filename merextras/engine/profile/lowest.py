@@ -37,8 +37,8 @@ class Followed(Protocol):
         """The same with nothing learned, for another start."""
         ...
 
-    def is_singular(self, at: Reached) -> bool:
-        """Whether another covariance than the one held has (nearly) lost rank."""
+    def is_singular(self, at: Reached, *, whole: bool = False) -> bool:
+        """Whether a covariance has nearly lost rank, and not (unless `whole`) by what is held."""
         ...
 
     def inner_starts(self, at: Reached) -> list[Array]:

@@ -215,10 +215,10 @@ class Held:
         left = deviance + 0.5 * float(back @ gradient[1:])
         return Reached(u, z, left, slope, curvature, tangent, point, True)
 
-    def is_singular(self, at: Reached) -> bool:
-        """Whether another covariance than the one held has nearly lost rank."""
+    def is_singular(self, at: Reached, *, whole: bool = False) -> bool:
+        """Whether a covariance has nearly lost rank, and not (unless `whole`) by what is held."""
         u, z = self._charted(at.model)
-        return self.target.is_singular(u, z, self.sizes, NEAR_BOUNDARY)
+        return self.target.is_singular(u, z, self.sizes, NEAR_BOUNDARY, whole=whole)
 
     def inner_starts(self, at: Reached) -> list[Array]:
         """Other coordinates inside the space of covariances."""

@@ -25,7 +25,7 @@ from merextras.engine.profile.charts import Target
 
 # Twice the deviance that may be left to gain, most of which is taken off the deviance found: by a
 # curvature that is good, and by one whose last step gained less than it promised.
-_TOLERANCE, _FINE, _SLOW = 1e-7, 1e-10, 0.1
+_TOLERANCE, _FINE, _SLOW = 1e-6, 1e-10, 0.05
 _MAX_ITERATIONS = 60
 _MAX_RESTARTS = 4
 # A rank-one update whose denominator is smaller than this part of what it could be is left out.

@@ -63,6 +63,7 @@ class Lowest:
     def __init__(self, problem: Followed, start: Reached) -> None:
         self.problem, self.start = problem, start
         self.known, self.jumped = [start], False
+        self._singular: dict[int, tuple[Reached, bool]] = {}
         # Minima that are not the lowest at the parameter's last value.
         self._others: list[Reached] = []
 
@@ -113,13 +114,20 @@ class Lowest:
     def may_be_others(self, found: Reached) -> bool:
         """Whether a minimum is singular, or the nearest that was found before is."""
         nearest = self._neighbours(found.u)[0]
-        return self.problem.is_singular(found) or self.problem.is_singular(nearest)
+        return any(map(self._is_singular, (found, nearest)))
+
+    def _is_singular(self, at: Reached) -> bool:
+        kept = self._singular.get(id(at))
+        if kept is None or kept[0] is not at:
+            kept = self._singular[id(at)] = at, self.problem.is_singular(at)
+        return kept[1]
 
     def _neighbours(self, u: float) -> list[Reached]:
         """The nearest minima on either side, the nearer first."""
-        sides = [[k for k in self.known if k.u <= u], [k for k in self.known if k.u > u]]
-        nearest = [min(side, key=lambda k: abs(k.u - u)) for side in sides if side]
-        return sorted(nearest, key=lambda k: abs(k.u - u))
+        below = max((k for k in self.known if k.u <= u), key=lambda k: k.u, default=None)
+        above = min((k for k in self.known if k.u > u), key=lambda k: k.u, default=None)
+        found = [at for at in (below, above) if at is not None]
+        return sorted(found, key=lambda k: abs(k.u - u))
 
     def _lowest(self, found: Reached, most: int | None) -> Reached:
         """The lowest of a minimum and those from neighbours, other minima and `most` inside."""

@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from merextras.distributions.curve import Curve
 from merextras.engine.profile.lowest import Lowest
 from merextras.engine.profile.trace import Side, through
 
-# What zeta may be off at an end, the least bend that a curve is taken to have (its second
-# derivative over the square of the first), and the points that an end may get.
+# What zeta may be off at an end, the least second derivative that the last point is taken to have,
+# and the points that an end may get.
 _EXACT, _STRAIGHT, _MOST = 5e-7, 0.05, 8
 # Points that the other coordinates at an end are interpolated from.
 _AROUND = 4
@@ -57,15 +55,30 @@ def _missing(curve: Curve, zeta: float) -> float | None:
     at = curve.segment(zeta)
     if at is None:
         return None
-    ends, slopes = curve.zeta[at : at + 2], curve.slope[at : at + 2]
-    near = float(np.min(np.abs(ends - zeta)))
-    bend = np.inf
-    if np.all(slopes > 0.0):
-        bend = max(abs(float(np.log(slopes[1] / slopes[0]) / (ends[1] - ends[0]))), _STRAIGHT)
-    if near == 0.0 or 0.5 * near**2 * bend <= _EXACT:
+    node = at + int(abs(curve.zeta[at + 1] - zeta) < abs(curve.zeta[at] - zeta))
+    near = abs(float(curve.zeta[node]) - zeta)
+    if near == 0.0:
+        return None
+    rate = float(curve.slope[node])
+    if rate > 0.0 and 0.5 * (near / rate) ** 2 * _doubt(curve, node) <= _EXACT:
         return None
     u = curve.crossing(at, zeta)
     return None if u in curve.u else u
+
+
+def _doubt(curve: Curve, node: int) -> float:
+    """What the curve's second derivative may be off at a point: by how far its two sides differ."""
+    bends = [_bend(curve, i, node) for i in (node - 1, node) if 0 <= i < len(curve.u) - 1]
+    return abs(bends[0] - bends[-1]) if len(bends) > 1 else max(abs(bends[0]), _STRAIGHT)
+
+
+def _bend(curve: Curve, at: int, node: int) -> float:
+    """The second derivative of a segment's cubic at one of its ends."""
+    span = float(curve.u[at + 1] - curve.u[at])
+    mean = float(curve.zeta[at + 1] - curve.zeta[at]) / span
+    here, there = float(curve.slope[node]), float(curve.slope[2 * at + 1 - node])
+    sign = 1.0 if node == at else -1.0
+    return sign * (6.0 * mean - 4.0 * here - 2.0 * there) / span
 
 
 def _with_point(problem: Lowest, side: Side, u: float) -> Side:

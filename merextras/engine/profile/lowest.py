@@ -18,7 +18,7 @@ from merextras.engine.profile.constrained import Reached
 # A difference of deviances that makes another minimum.
 _LOWER = 1e-6
 # Starts from inside of those there are, and other minima that are followed beside the lowest.
-_USUAL, _KEPT = 1, 6
+_USUAL, _KEPT = 1, 3
 # The mean slope of zeta between two points is between those at the points, but for this share and
 # this difference of zeta.
 _SLACK, _APART = 0.2, 1e-4

@@ -30,6 +30,8 @@ _MAX_POINTS = 60
 _MAX_RETRIES = 4
 # How often what is between two points is halved where their curve is not continuous.
 _HALVINGS = 5
+# Ends of intervals at which other minima are searched for from all starts, from the last.
+_SEARCHED = 2
 # A step may be this many times the one before it.
 _GROWTH = 4.0
 # How far below the optimum a deviance may come out by its own tolerance.
@@ -149,7 +151,7 @@ class Tracer:
         if last > 0 and is_broken(here, new, self.start):
             return [last - 1, last]
         zeta = [zeta_of(point, self.start)[0] for point in (here, new)]
-        passed = any(zeta[0] < goal <= zeta[1] for goal in self.exact)
+        passed = any(zeta[0] < goal <= zeta[1] for goal in self.exact[-_SEARCHED:])
         return [last] if passed and self.problem.may_be_others(new) else []
 
     def _next(

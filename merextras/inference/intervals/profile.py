@@ -53,6 +53,12 @@ def profile(
     UnsupportedModelError
         A model with a `cov_prior`.
 
+    Warns
+    -----
+    ApproximationWarning
+        A profile that turns back (the likelihood has another maximum in the parameter), or that
+        jumps: of several minima with the parameter held, the lowest may not have been found.
+
     See Also
     --------
     merextras.plots.plot_profile_zeta : Also ``plot_profile_density`` and ``plot_profile_pairs``.
@@ -71,6 +77,12 @@ def profile(
     An interval's end that the likelihood leaves open is the boundary (0 of a standard deviation,
     -1 and 1 of a correlation) or infinite, and the interval says why. Where a standard deviation is
     estimated as zero a correlation with it does not exist, and every value of it fits as well.
+
+    An end at one of the levels that are exact is a root: where the curve has no point near enough
+    it gets one there. Where a covariance has lost rank (a variance of zero, a correlation of one)
+    there may be several minima with a parameter held: they are followed beside each other, searched
+    for from inside, and the profile is of the lowest that is found. That takes some ten times as
+    long.
 
     Each parameter is fixed by a chart of the covariances, and the others move by Newton steps with
     the average information. Cost: some twenty factorisations of the cross-products a parameter;

@@ -14,11 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from merextras.engine.kernels.cubic import hermite
+from merextras.engine.kernels.cubic import hermite, place_of
 from merextras.foundation.aliases import Array, IntArray
 from merextras.foundation.frozen import FrozenArrays
-
-_BISECTIONS = 60
 
 #: How a parameter is made of u, u of the parameter, and the parameter's derivative in u.
 _FORWARD: dict[str, Callable[[Any], Any]] = {
@@ -122,10 +120,26 @@ class Curve(FrozenArrays):
         flat = np.atleast_1d(zeta).astype(float)
         out = np.full(flat.shape, np.nan)
         for i, wanted in np.ndenumerate(flat):
-            at = self._segment(float(wanted))
+            at = self.segment(float(wanted))
             if at is not None:
-                out[i] = value_of(self.kind, self._solve(at, float(wanted)), self.bounds)
+                out[i] = value_of(self.kind, self.crossing(at, float(wanted)), self.bounds)
         return out.reshape(np.shape(zeta))
+
+    def segment(self, wanted: float) -> int | None:
+        """The first segment, going out from the estimate, that crosses this zeta."""
+        low, high = self.zeta[:-1], self.zeta[1:]
+        crossing = (np.minimum(low, high) <= wanted) & (wanted <= np.maximum(low, high))
+        places = np.flatnonzero(crossing)
+        if len(places) == 0 or abs(wanted) > self.ceiling:
+            return None
+        return int(places[0] if wanted >= 0.0 else places[-1])
+
+    def crossing(self, at: int, wanted: float) -> float:
+        """The u at which a segment has this zeta."""
+        span = float(self.u[at + 1] - self.u[at])
+        start, end = self.zeta[at : at + 2].tolist()
+        first, last = (span * self.slope[at : at + 2]).tolist()
+        return float(self.u[at]) + span * place_of(wanted, (start, end), (first, last))
 
     def ends(self, cut: float) -> tuple[float, float, str]:
         """Interval where ``|zeta| < cut``, and why an end of it is open."""
@@ -150,30 +164,6 @@ class Curve(FrozenArrays):
         density = np.exp(-0.5 * zeta**2) / np.sqrt(2.0 * np.pi) * rate
         density = np.where(np.isfinite(density), density, np.nan)
         return {"value": values, "zeta": zeta, "density": density}
-
-    def _segment(self, wanted: float) -> int | None:
-        """The first segment, going out from the estimate, that crosses this zeta."""
-        low, high = self.zeta[:-1], self.zeta[1:]
-        crossing = (np.minimum(low, high) <= wanted) & (wanted <= np.maximum(low, high))
-        places = np.flatnonzero(crossing)
-        if len(places) == 0 or abs(wanted) > self.ceiling:
-            return None
-        return int(places[0] if wanted >= 0.0 else places[-1])
-
-    def _solve(self, at: int, wanted: float) -> float:
-        """Bisect the cubic of a segment."""
-        start, end = float(self.zeta[at]), float(self.zeta[at + 1])
-        span = float(self.u[at + 1] - self.u[at])
-        first, last = span * float(self.slope[at]), span * float(self.slope[at + 1])
-        rising, low, high = end >= start, 0.0, 1.0
-        for _ in range(_BISECTIONS):
-            t = 0.5 * (low + high)
-            w = hermite(t)
-            if (w[0] * start + w[1] * end + w[2] * first + w[3] * last < wanted) == rising:
-                low = t
-            else:
-                high = t
-        return float(self.u[at]) + t * span
 
     def _cubic(self, at: IntArray, t: Array) -> Array:
         span = self.u[at + 1] - self.u[at]

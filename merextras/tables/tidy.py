@@ -19,7 +19,7 @@ from merextras.foundation.arguments import check_choice, check_ci, one_of
 from merextras.foundation.renamed import new_names
 from merextras.inference.ddf.method import method_of, t_table
 from merextras.inference.intervals.bootstrap import bootstrap
-from merextras.inference.intervals.profile import profile
+from merextras.inference.intervals.profile import intervals
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.state.fitted import FittedModel
 from merextras.model.statsmodels.mixedlm import as_fitted
@@ -267,7 +267,7 @@ def _add_intervals(
     if how == "profile":
         wanted = [name for effect in parts for name in names[where[effect]]]
         scale = "sdcor" if scales == "sdcor" else "varcov"
-        found = profile(model, wanted, level_max=level, scale=scale).confint(level)
+        found = intervals(model, wanted, level, scale=scale)
     else:
         boot = bootstrap(model, n_sims=n_sims, rng=rng)
         if scales == "vcov":

@@ -16,10 +16,14 @@ from functools import cached_property
 import numpy as np
 
 from merextras.engine.covariance.covariances import Covariances
+from merextras.engine.covariance.structure import Freedom, Structure
 from merextras.engine.covariance.unstructured import Unstructured
 from merextras.engine.kernels.blocks import Array
 from merextras.engine.products.effects import EffectBasis
 from merextras.engine.profile.at_sigma import Held
+
+# Relative standard deviations of starts from inside, and effects that each are left out of some.
+_STARTS, _FEW = (1.0, 0.2), 3
 
 
 @dataclass(frozen=True)
@@ -132,6 +136,54 @@ class Target:
         """The u and z of w."""
         raise NotImplementedError
 
+    def away(self, u: float, z: Array, sizes: Sequence[Array]) -> Array:
+        """The w of z with the held parameter away from the ends of its space."""
+        del sizes
+        return self.chart(u, z)[0]
+
+    def is_singular(
+        self, u: float, z: Array, sizes: Sequence[Array], limit: float, *, whole: bool
+    ) -> bool:
+        """Whether a covariance has nearly lost rank, and not (unless `whole`) by what is held."""
+        theta = (self.chart(u, z)[0] if whole else self.away(u, z, sizes))[:-1]
+        return bool(self.covariances.near_zero(theta[None], sizes, limit)[0].any())
+
+    def inner_starts(self, u: float, z: Array, sizes: Sequence[Array]) -> list[Array]:
+        """Other z inside: all effects wide or small, then each term alone in ways of its own."""
+        w, covariances = self.chart(u, z)[0], self.covariances
+        eyes = [np.diag(own**-2.0) for own in sizes]
+        thetas = [covariances.from_covariances([size**2 * e for e in eyes]) for size in _STARTS]
+        rows = zip(covariances.structures, covariances.parts, sizes, strict=True)
+        for structure, part, own in rows:
+            ways = _ways(structure, alone=len(covariances.structures) == 1)
+            lam = structure.factor(w[None, part])[0]
+            for g in [*(way / np.outer(own, own) for way in ways), *_turned(lam @ lam.T)]:
+                theta = w[:-1].copy()
+                theta[part] = structure.from_covariance(g[None])[0]
+                thetas.append(theta)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            found = [self.coordinates(np.append(theta, w[-1]))[1] for theta in thetas]
+        # A way in which one of two effects does not vary has no correlation.
+        return [z for z in found if np.all(np.isfinite(z))]
+
+
+def _ways(structure: Structure, *, alone: bool) -> list[Array]:
+    """Covariances of size one to start from, (k, k); of three effects without one of them, too."""
+    eye = np.eye(structure.k)
+    ways = [] if alone else [eye]
+    uneven = structure.uneven()
+    if structure.k == _FEW and structure.freedom is not Freedom.SCALE:
+        several = [way for way in (eye, *uneven) if np.count_nonzero(way.diagonal()) == _FEW]
+        ways += [way * np.outer(one, one) for way in several for one in 1.0 - eye]
+    return [*ways, *uneven]
+
+
+def _turned(g: Array) -> list[Array]:
+    """A covariance with the signs of one effect's correlations turned, for each effect, (k, k)."""
+    k = len(g)
+    signs = 1.0 - 2.0 * np.eye(k)[: k if k > 2 else k - 1]
+    return [g * np.outer(sign, sign) for sign in signs]
+
 
 @dataclass(frozen=True)
 class FixedEffect(Target):
@@ -200,6 +252,12 @@ class StandardDeviation(Target):
         """The standard deviation, and the rest."""
         return float(w[self.at] * np.exp(w[-1])), np.delete(w, self.at)
 
+    def away(self, u: float, z: Array, sizes: Sequence[Array]) -> Array:
+        """At sigma in the unit of its covariate."""
+        w = self.chart(u, z)[0]
+        w[self.at] = 1.0 / sizes[self.term][0]
+        return w
+
 
 @dataclass(frozen=True)
 class Correlation(Target):
@@ -246,6 +304,11 @@ class Correlation(Target):
         z[first] = np.log(w[first])
         z[second] = np.log(np.hypot(w[cross], w[second]))
         return float(np.arctan2(w[cross], abs(w[second]))), np.delete(z, cross)
+
+    def away(self, u: float, z: Array, sizes: Sequence[Array]) -> Array:
+        """At no correlation."""
+        del u, sizes
+        return self.chart(0.0, z)[0]
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ in the covariance.
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -22,8 +23,9 @@ from merextras.engine.optimum.step import positive_root
 from merextras.engine.profile.at_sigma import Conditional, conditional
 from merextras.engine.profile.charts import Target
 
-# Twice the deviance that may be left to gain; most of it is taken off the deviance found.
-_TOLERANCE = 1e-6
+# Twice the deviance that may be left to gain, most of which is taken off the deviance found: by a
+# curvature that is good, and by one whose last step gained less than it promised.
+_TOLERANCE, _FINE, _SLOW = 1e-6, 1e-10, 0.05
 _MAX_ITERATIONS = 60
 _MAX_RESTARTS = 4
 # A rank-one update whose denominator is smaller than this part of what it could be is left out.
@@ -153,6 +155,20 @@ class ProfileProblem:
         """The least deviance with the parameter at u, from other coordinates z."""
         return minimum(self, u, z)
 
+    def afresh(self) -> ProfileProblem:
+        """The same with nothing learned, for another start."""
+        other = copy(self)
+        other.curvature_correction = 0.0
+        return other
+
+    def is_singular(self, at: Reached, *, whole: bool = False) -> bool:
+        """Whether a covariance has nearly lost rank, and not (unless `whole`) by what is held."""
+        return self.target.is_singular(at.u, at.z, self.sizes, _NEAR_BOUNDARY, whole=whole)
+
+    def inner_starts(self, at: Reached) -> list[Array]:
+        """Other coordinates inside the space of covariances."""
+        return self.target.inner_starts(at.u, at.z, self.sizes)
+
     def learn(self, old: Spot, new: Spot) -> None:
         """Correct the curvature by the change of the gradient over a step."""
         step = new.z - old.z
@@ -179,14 +195,17 @@ def minimum(problem: ProfileProblem, u: float, z: Array) -> Reached:
 
 
 def _newton(problem: ProfileProblem, spot: Spot) -> tuple[Spot, bool]:
+    before = np.inf
     for _ in range(_MAX_ITERATIONS):
         if not np.isfinite(spot.deviance) or not np.all(np.isfinite(spot.hessian)):
             return spot, False
         gradient = spot.gradient[1:]
         step = -_inverse(spot.hessian[1:, 1:] + problem.curvature_correction) @ gradient
         decrement = -float(step @ gradient)
-        if decrement <= max(_TOLERANCE, spot.noise):
+        enough = _TOLERANCE if decrement <= _SLOW * before else _FINE
+        if decrement <= max(enough, spot.noise):
             return spot, True
+        before = decrement
         trial = _line_search(problem, spot, step, decrement)
         if trial is None:
             return spot, False

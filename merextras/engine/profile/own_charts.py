@@ -6,6 +6,7 @@ unbounded as they are, so that the profiled one is held and the others are free.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,6 +95,12 @@ class OwnDeviation(Own):
         size = float(w[self.at] * np.exp(w[-1] / self.power) * self._unit)
         return size, np.delete(w, self.at)
 
+    def away(self, u: float, z: Array, sizes: Sequence[Array]) -> Array:
+        """At sigma in the unit of its covariate."""
+        w = self.chart(u, z)[0]
+        w[self.at] = 1.0 / self.structure.units(sizes[self.term])[self.place]
+        return w
+
 
 @dataclass(frozen=True)
 class OwnCorrelation(Own):
@@ -120,3 +127,8 @@ class OwnCorrelation(Own):
         """The arc sine, and the rest."""
         start, rate = self.structure.turn
         return float((w[self.at] - start) / rate), np.delete(w, self.at)
+
+    def away(self, u: float, z: Array, sizes: Sequence[Array]) -> Array:
+        """In the middle."""
+        del u, sizes
+        return self.chart(0.0, z)[0]

@@ -15,7 +15,7 @@ from merextras.foundation.aliases import Rng
 from merextras.foundation.arguments import check_choice, check_level
 from merextras.inference.ddf.method import Method, method_of, t_table
 from merextras.inference.intervals.bootstrap import bootstrap
-from merextras.inference.intervals.profile import profile
+from merextras.inference.intervals.profile import intervals
 from merextras.model.state.fitted import FittedModel
 from merextras.results.profiles.profile import select
 from merextras.results.replicates.bootstrap import TYPES
@@ -115,7 +115,7 @@ def confint(
     names = parameter_names(model)
     wanted = select(parm, names, names[: len(names) - len(model.fixed_estimates)])
     if method == "profile":
-        return profile(model, wanted, level_max=level).confint(level)
+        return intervals(model, wanted, level)
     if method == "boot":
         check_choice(boot_type, TYPES, "boot_type")
         found = bootstrap(model, n_sims=n_sims, rng=rng, n_jobs=n_jobs)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pandas as pd
+
 from merextras.accessors.parameters import parameter_names
 from merextras.foundation.arguments import check_choice, check_level
-from merextras.inference.intervals.profiler import Profiler
+from merextras.inference.intervals.profiler import Profiler, levels_to
 from merextras.inference.intervals.profiling import LinearProfiler
 from merextras.inference.intervals.profiling_generalised import GeneralisedProfiler
 from merextras.model.generalised.fitted import FittedGlmm
@@ -51,6 +53,12 @@ def profile(
     UnsupportedModelError
         A model with a `cov_prior`.
 
+    Warns
+    -----
+    ApproximationWarning
+        A profile that turns back (the likelihood has another maximum in the parameter), or that
+        jumps: of several minima with the parameter held, the lowest may not have been found.
+
     See Also
     --------
     merextras.plots.plot_profile_zeta : Also ``plot_profile_density`` and ``plot_profile_pairs``.
@@ -69,6 +77,12 @@ def profile(
     An interval's end that the likelihood leaves open is the boundary (0 of a standard deviation,
     -1 and 1 of a correlation) or infinite, and the interval says why. Where a standard deviation is
     estimated as zero a correlation with it does not exist, and every value of it fits as well.
+
+    An end at one of the levels that are exact is a root: where the curve has no point near enough
+    it gets one there. Where a covariance has lost rank (a variance of zero, a correlation of one)
+    there may be several minima with a parameter held: they are followed beside each other, searched
+    for from inside, and the profile is of the lowest that is found. That takes some ten times as
+    long.
 
     Each parameter is fixed by a chart of the covariances, and the others move by Newton steps with
     the average information. Cost: some twenty factorisations of the cross-products a parameter;
@@ -107,22 +121,43 @@ def profile(
     refuse_penalised("profile", model)
     level_max = check_level(level_max, "level_max")
     check_choice(scale, ("sdcor", "varcov"), "scale")
+    return _profile(model, which, "which", scale, levels_to(level_max))
+
+
+def intervals(
+    model: FittedModel, parm: str | Sequence[str] | None, level: float, *, scale: str = "sdcor"
+) -> pd.DataFrame:
+    """The intervals of a level: from profiles that have no exact ends of others."""
+    refuse_penalised("profile", model)
+    return _profile(model, parm, "parm", scale, (level,)).confint(level)
+
+
+def _profile(
+    model: FittedModel,
+    which: str | Sequence[str] | None,
+    argument: str,
+    scale: str,
+    levels: Sequence[float],
+) -> Profile:
+    """With exact ends at these levels, ascending."""
     names = parameter_names(model, scale)
     n_covariance = len(names) - len(model.fixed_estimates)
-    wanted = select(which, names, names[:n_covariance], "which")
-    found = _profiler(model, names, scale, level_max).run(wanted)
+    wanted = select(which, names, names[:n_covariance], argument)
+    found = _profiler(model, names, scale, levels).run(wanted)
     return Profile(
         {name: curve for name, (curve, _) in found.items()},
         {name: points for name, (_, points) in found.items()},
         names,
         n_covariance,
-        level_max,
+        levels[-1],
         scale,
         model.reml,
     )
 
 
-def _profiler(model: FittedModel, names: Sequence[str], scale: str, level_max: float) -> Profiler:
+def _profiler(
+    model: FittedModel, names: Sequence[str], scale: str, levels: Sequence[float]
+) -> Profiler:
     if isinstance(model, FittedGlmm):
-        return GeneralisedProfiler.of(model, names, scale, level_max)
-    return LinearProfiler.of(model, names, scale, level_max)
+        return GeneralisedProfiler.of(model, names, scale, levels)
+    return LinearProfiler.of(model, names, scale, levels)

@@ -25,11 +25,18 @@ from merextras.engine.profile.charts import (
     Target,
 )
 from merextras.engine.profile.constrained import Reached
+from merextras.engine.profile.lowest import Lowest
 from merextras.engine.profile.own_charts import OwnCorrelation, OwnDeviation
-from merextras.engine.profile.trace import Range, Side, trace
+from merextras.engine.profile.trace import Range, trace
 from merextras.exceptions import ProfileError
 from merextras.foundation.aliases import Array
+from merextras.inference.intervals.profile_checks import (
+    check_followed,
+    check_lowest,
+    warn_unless_one_curve,
+)
 from merextras.inference.intervals.profile_curve import curve_of
+from merextras.inference.intervals.profile_ends import Sides, with_exact_ends
 
 # A relative standard deviation, times the size of its covariate, that is zero.
 _ZERO = 1e-6
@@ -85,6 +92,8 @@ class Profiler(ABC):
     scale : str
     goals : tuple of float
         Values of zeta that points are wanted near to; the last is the end.
+    exact : tuple of float
+        Those that are to be quantiles of intervals.
     far_from_zero : set of (term, effect)
         Effects that can't have a standard deviation of zero within that rise.
     """
@@ -96,6 +105,7 @@ class Profiler(ABC):
     targets: dict[str, Target]
     scale: str
     goals: tuple[float, ...]
+    exact: tuple[float, ...]
     far_from_zero: set[tuple[int, ...]] = field(default_factory=set)
 
     @abstractmethod
@@ -122,10 +132,14 @@ class Profiler(ABC):
         """Profile the parameters: the curve of each, and all parameters at its points."""
         # What the standard deviations tell of their way to zero is used by the correlations.
         first = [name for name in names if isinstance(self.targets[name], StandardDeviation)]
-        found = {name: self._profile(name) for name in dict.fromkeys([*first, *names])}
+        found: dict[str, tuple[Curve, Array]] = {}
+        for name in dict.fromkeys([*first, *names]):
+            # One parameter is enough to see whether the estimate is the lowest minimum.
+            is_first = not any(len(curve.u) for curve, _ in found.values())
+            found[name] = self._profile(name, is_first=is_first)
         return {name: found[name] for name in names}
 
-    def _profile(self, name: str) -> tuple[Curve, Array]:
+    def _profile(self, name: str, *, is_first: bool) -> tuple[Curve, Array]:
         target = self.targets[name]
         kind, squared, *bounds = kind_of(target)
         reason = self._undefined(target)
@@ -139,15 +153,38 @@ class Profiler(ABC):
                 "find again; the model is not identified, or its numbers are out of scale"
             )
         span = self._range(problem, target, start)
-        low, high = trace(problem, start, span, self.goals)
-        check_followed(name, (low, high), start, partial(self._value, name))
+        shown = squared if self.scale == "varcov" else kind
+        (low, high), curve = self._followed(
+            name,
+            Lowest(problem, start),
+            span,
+            lambda sides: curve_of(start, sides, shown, bounds, span.ceiling),
+            is_first=is_first,
+        )
         if isinstance(target, StandardDeviation) and low.status == "reached":
             self.far_from_zero.add((target.term, *target.effects))
         points = [*reversed(low.points), start, *high.points]
-        curve = curve_of(
-            start, (low, high), squared if self.scale == "varcov" else kind, bounds, span.ceiling
-        )
         return curve, self._values(points)
+
+    def _followed(
+        self,
+        name: str,
+        problem: Lowest,
+        span: Range,
+        curve: Callable[[Sides], Curve],
+        *,
+        is_first: bool,
+    ) -> tuple[Sides, Curve]:
+        """Both sides with exact ends, and their curve; what is wrong with them is said."""
+        start, value = problem.start, partial(self._value, name)
+        if is_first:
+            check_lowest(name, problem, value)
+        sides = trace(problem, span, self.goals, self.exact)
+        check_followed(name, sides, start, value)
+        sides, found = with_exact_ends(problem, sides, curve, self.exact)
+        check_followed(name, sides, start, value)
+        warn_unless_one_curve(name, sides, start, value)
+        return sides, found
 
     def _undefined(self, target: Target) -> str:
         """Why a parameter has no profile, if it has none."""
@@ -220,35 +257,24 @@ class Profiler(ABC):
         return as_variances(self.covariances, values, n_sigmas)
 
 
-def check_followed(
-    name: str, sides: Sequence[Side], start: Reached, value: Callable[[Reached], float]
-) -> None:
-    """Refuse sides of a profile that ended where they should not; `value` is the parameter's."""
-    for side in sides:
-        last = side.points[-1] if side.points else start
-        if side.status == "lost":
-            raise ProfileError(
-                f"{name}: no minimum of the deviance was found with the parameter at "
-                f"{value(last):.6g}; profile the other parameters with which=[...]"
-            )
-        if side.status == "lower":
-            raise ProfileError(
-                f"{name}: with the parameter at {value(last):.6g} the deviance is "
-                f"{start.deviance - last.deviance:.3g} lower than at the ML estimate, which is a "
-                "local optimum only; fit the model from another start"
-            )
-
-
 def goals_of(level_max: float) -> tuple[float, ...]:
-    """The usual levels' quantiles up to the highest, and more where they are far apart."""
-    levels = [level for level in _LEVELS if level < level_max]
-    cuts = [NormalDist().inv_cdf(0.5 + 0.5 * level) for level in [*levels, level_max]]
+    """The quantiles of `levels_to`, and more where they are far apart."""
     goals, last = [], 0.0
-    for cut in cuts:
+    for cut in map(quantile, levels_to(level_max)):
         pieces = int(np.ceil((cut - last) / _APART))
         goals += [last + (cut - last) * i / pieces for i in range(1, pieces + 1)]
         last = cut
     return tuple(goals)
+
+
+def levels_to(level_max: float) -> tuple[float, ...]:
+    """The usual levels up to the highest, and that itself."""
+    return (*(level for level in _LEVELS if level < level_max), level_max)
+
+
+def quantile(level: float) -> float:
+    """Of zeta, at the upper end of an interval."""
+    return NormalDist().inv_cdf(0.5 + 0.5 * level)
 
 
 def targets_of(

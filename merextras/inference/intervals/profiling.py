@@ -16,7 +16,7 @@ from merextras.engine.profile.trace import Range
 from merextras.engine.solution.pls import Solution
 from merextras.exceptions import ProfileError
 from merextras.foundation.aliases import Array
-from merextras.inference.intervals.profiler import Profiler, goals_of, targets_of
+from merextras.inference.intervals.profiler import Profiler, goals_of, quantile, targets_of
 from merextras.model.state.fitted import FittedModel
 
 # Log sigma is followed this far from its estimate: a factor of 1e5.
@@ -42,7 +42,7 @@ class LinearProfiler(Profiler):
 
     @classmethod
     def of(
-        cls, model: FittedModel, names: Sequence[str], scale: str, level_max: float
+        cls, model: FittedModel, names: Sequence[str], scale: str, levels: Sequence[float]
     ) -> LinearProfiler:
         """Find the ML optimum of a model.
 
@@ -71,7 +71,8 @@ class LinearProfiler(Profiler):
             sigma=float(np.sqrt(solution.sigma2)),
             targets=dict(zip(names, every, strict=True)),
             scale=scale,
-            goals=goals_of(level_max),
+            goals=goals_of(levels[-1]),
+            exact=tuple(map(quantile, levels)),
             solution=solution,
             residuals=residuals,
         )

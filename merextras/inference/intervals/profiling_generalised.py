@@ -15,7 +15,13 @@ from merextras.engine.profile.own_charts import OwnDeviation
 from merextras.engine.profile.trace import Range
 from merextras.exceptions import ProfileError
 from merextras.foundation.aliases import Array
-from merextras.inference.intervals.profiler import Dispersion, Profiler, goals_of, targets_of
+from merextras.inference.intervals.profiler import (
+    Dispersion,
+    Profiler,
+    goals_of,
+    quantile,
+    targets_of,
+)
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.generalised.separated import without_maximum
 
@@ -36,7 +42,7 @@ class GeneralisedProfiler(Profiler):
 
     @classmethod
     def of(
-        cls, model: FittedGlmm, names: Sequence[str], scale: str, level_max: float
+        cls, model: FittedGlmm, names: Sequence[str], scale: str, levels: Sequence[float]
     ) -> GeneralisedProfiler:
         """From the estimate.
 
@@ -62,7 +68,8 @@ class GeneralisedProfiler(Profiler):
             sigma=1.0,
             targets=dict(zip(names, every, strict=True)),
             scale=scale,
-            goals=goals_of(level_max),
+            goals=goals_of(levels[-1]),
+            exact=tuple(map(quantile, levels)),
             model=model,
         )
 

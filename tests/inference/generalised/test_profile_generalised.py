@@ -142,7 +142,7 @@ def test_what_is_refused():
 @pytest.mark.parametrize("parameter", ["sd_Intercept|g", "sd_x|g", "cor_x.Intercept|g"])
 def test_in_a_chart_gradients_of_many_points_are_those_of_each(parameter):
     m = models.generated("count", "(1 + x | g)")
-    targets = GeneralisedProfiler.of(m, parameter_names(m, "sdcor"), "sdcor", 0.99).targets
+    targets = GeneralisedProfiler.of(m, parameter_names(m, "sdcor"), "sdcor", (0.99,)).targets
     point, free = m.laplace, m.optimum.free
     start = of_covariance(point.criterion, point, targets[parameter], free)[0]._origin
     x = start.x * (1.0 + 1e-3 * np.random.default_rng(1).standard_normal((12, len(start.x))))

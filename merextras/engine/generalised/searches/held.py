@@ -15,13 +15,13 @@ import numpy as np
 import scipy.linalg as la
 
 from merextras.engine.covariance.covariances import Covariances
-from merextras.engine.generalised.criterion.laplace import Laplace, LaplacePoint
+from merextras.engine.generalised.criterion.laplace import HALF, Laplace, LaplacePoint
 from merextras.engine.generalised.searches.optimum import information
 from merextras.engine.generalised.searches.steps import newton_step, updated
 from merextras.engine.kernels.blocks import Array, BoolArray
 from merextras.engine.optimum import line
 from merextras.engine.optimum.boundary import NEAR_BOUNDARY
-from merextras.engine.profile.charts import Target
+from merextras.engine.profile.charts import FixedEffect, Target
 from merextras.engine.profile.constrained import Reached
 
 # The decrement that is left, most of which is taken off the deviance found.
@@ -86,8 +86,8 @@ class Held:
         In x.
     columns : (m, 1 + rest) array
         A.
-    target : Target or None
-        Of a chart.
+    target : Target
+        Of a chart; a fixed effect's where no covariance is held.
     """
 
     def __init__(
@@ -99,10 +99,13 @@ class Held:
         target: Target | None = None,
         offset: Array | None = None,
     ) -> None:
-        self.criterion, self.columns, self.target = criterion, columns, target
+        self.criterion, self.columns = criterion, columns
+        self.target = FixedEffect(criterion.covariances) if target is None else target
+        self.sizes = self.target.sizes(criterion.sizes)
         self.offset = np.zeros(len(columns)) if offset is None else offset
         self._first = hessian
-        self._near, self._hessian = point, hessian
+        self._near: LaplacePoint | None = point
+        self._hessian = hessian
         self._origin = point
         self._before: tuple[Array, Array] | None = None
 
@@ -116,6 +119,13 @@ class Held:
         """Begin again with the Hessian at the optimum."""
         del value
         self._near, self._hessian, self._before = self._origin, self._first, None
+
+    def afresh(self) -> Held:
+        """The same with nothing learned of a minimum, for a start that is far from all."""
+        other = copy(self)
+        other.curvature_correction = 0.0
+        other._near = None
+        return other
 
     def at(self, y: Array) -> LaplacePoint:
         """The criterion at (u, z)."""
@@ -172,8 +182,17 @@ class Held:
             return reached, reached.deviance()
 
         before, noise = point.deviance(), point.noise
-        found = line.downhill(trial, before, decrement, noise, shortest=_SHORTEST)
+        found = line.downhill(
+            trial, before, decrement, noise, longest=self._longest(point, step), shortest=_SHORTEST
+        )
         return None if found is None else (y + found[0] * step, found[1])
+
+    def _longest(self, point: LaplacePoint, step: Array) -> float:
+        """The most of a step that theta may take, as in the search for the optimum."""
+        n, units = self.criterion.covariances.n, self.criterion.units
+        size = np.max(np.abs(point.x[:n]) * units, initial=0.0)
+        moved = np.max(np.abs(self.columns[:n] @ step) * units, initial=0.0)
+        return min(1.0, HALF * max(1.0, float(size)) / max(float(moved), 1e-300))
 
     def _differences(self, y: Array, point: LaplacePoint) -> Array:
         """The Hessian in y by differences of the exact gradient."""
@@ -196,32 +215,48 @@ class Held:
         left = deviance + 0.5 * float(back @ gradient[1:])
         return Reached(u, z, left, slope, curvature, tangent, point, True)
 
+    def is_singular(self, at: Reached, *, whole: bool = False) -> bool:
+        """Whether a covariance has nearly lost rank, and not (unless `whole`) by what is held."""
+        u, z = self._charted(at.model)
+        return self.target.is_singular(u, z, self.sizes, NEAR_BOUNDARY, whole=whole)
+
+    def inner_starts(self, at: Reached) -> list[Array]:
+        """Other coordinates inside the space of covariances."""
+        u, z = self._charted(at.model)
+        inner = self.target.inner_starts(u, z, self.sizes)
+        return [self._coordinates(at.model, z)[1:] for z in inner]
+
+    def _charted(self, point: LaplacePoint) -> tuple[float, Array]:
+        """Where the covariances are in the target's chart."""
+        theta = np.append(self.criterion.split(point.x)[0], 0.0)
+        return (np.nan, theta) if self.target.term < 0 else (float(theta[0]), theta[1:])
+
+    def _coordinates(self, point: LaplacePoint, z: Array) -> Array:
+        """(u, z) of the point with other covariances."""
+        x, held = point.x.copy(), int(self.target.term >= 0)
+        x[held : self.criterion.covariances.n] = z[:-1]
+        return np.asarray(la.lstsq(self.columns, x - self.offset)[0])
+
     def _inside(self, y: Array, point: LaplacePoint) -> Array | None:
         """Coordinates with a variance that should not be at zero, if there is one."""
-        criterion, cov = self.criterion, self.criterion.covariances
-        n, own = cov.n, -1 if self.target is None else self.target.term
-        theta = criterion.split(point.x)[0]
-        w = (
-            theta
-            if self.target is None
-            else self.target.chart(theta[0], np.append(theta[1:], 0))[0]
-        )
+        criterion, cov = self.criterion, self.target.covariances
+        u, z = self._charted(point)
+        w = self.target.chart(u, z)[0]
         # Other terms than the held parameter's stand in the coordinates of the table.
         slopes, moved = None, w.copy()
         for t, structure in enumerate(cov.structures):
             at, size = cov.parts[t], criterion.sizes[t]
-            if t == own or not structure.near_zero(w[None, at], size, NEAR_BOUNDARY)[0]:
+            if (
+                t == self.target.term
+                or not structure.near_zero(w[None, at], size, NEAR_BOUNDARY)[0]
+            ):
                 continue
             slopes = point.deviance_slopes() if slopes is None else slopes
             if structure.inward(w[None, at], slopes[t][None], size)[1][0]:
                 moved[at] = structure.from_covariance(np.diag((_INSIDE / size) ** 2)[None])[0]
         if np.array_equal(moved, w):
             return None
-        if self.target is not None:
-            u, z = self.target.coordinates(moved)
-            moved = np.append(u, z)[:n]
-        x = np.concatenate([moved[:n], point.x[n:]])
-        return np.append(y[0], la.lstsq(self.columns, x - self.offset)[0][1:])
+        return np.append(y[0], self._coordinates(point, self.target.coordinates(moved)[1])[1:])
 
 
 def of_covariance(

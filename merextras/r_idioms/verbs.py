@@ -190,6 +190,8 @@ def tidy_of(
     level: float = 0.95,
     conf_method: str = "wald",
     ddf: str | None = None,
+    cluster: Any = None,
+    exponentiate: bool = False,
     scales: str = "sdcor",
     n_sims: int = 500,
     rng: Rng = None,
@@ -199,7 +201,7 @@ def tidy_of(
     Parameters
     ----------
     m : MerMod or MixedLMResults
-    effects, level, ddf, scales, n_sims, rng
+    effects, level, ddf, cluster, exponentiate, scales, n_sims, rng
         As in `merextras.tidy`.
     conf_int : bool
         Intervals, by `conf_method`: there ``ci`` says both.
@@ -210,4 +212,7 @@ def tidy_of(
     DataFrame
     """
     ci = conf_method if check_flag(conf_int, "conf_int") else None
-    return tidy(m, effects, ci=ci, level=level, ddf=ddf, scales=scales, n_sims=n_sims, rng=rng)
+    return tidy(
+        m, effects, ci=ci, level=level, ddf=ddf, cluster=cluster, exponentiate=exponentiate,
+        scales=scales, n_sims=n_sims, rng=rng,
+    )  # fmt: skip

@@ -469,6 +469,18 @@ class TestGeneralised:
         robust = r.tidy(herds, "fixed", ddf="CR0", cluster="herd")
         pd.testing.assert_frame_equal(robust, mx.tidy(herds, "fixed", ddf="CR0", cluster="herd"))
 
+    def test_emmeans(self, herds):
+        """emmeans' adjustment is an approximation, and what it approximates is here."""
+        sigma = float(herds.var_corr().to_frame()["sdcor"].iloc[0])
+        for verb, more in ((r.emmeans, ()), (r.emtrends, ("period",))):
+            with pytest.raises(InvalidArgumentError, match="bias_adjust=True.*re_form=.population"):
+                verb(herds, "period", *more, type="response", bias_adjust=True, sigma=sigma)
+        plain = r.emmeans(herds, "period", type="response", bias_adjust=False, sigma=sigma)
+        ours = mx.emmeans(herds, "period", type="response").to_frame()
+        pd.testing.assert_frame_equal(plain.to_frame(), ours)
+        held = r.emmeans(herds, "1", offset=1).to_frame()["estimate"]
+        np.testing.assert_allclose(held - mx.emmeans(herds, "1").to_frame()["estimate"], 1.0)
+
     def test_checks(self, herds):
         found = r.check_overdispersion(x=herds, n_sims=20, rng=1)
         assert found.ratio == mx.check_overdispersion(herds, n_sims=20, rng=1).ratio

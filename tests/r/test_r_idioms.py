@@ -481,6 +481,14 @@ class TestGeneralised:
         held = r.emmeans(herds, "1", offset=1).to_frame()["estimate"]
         np.testing.assert_allclose(held - mx.emmeans(herds, "1").to_frame()["estimate"], 1.0)
 
+    def test_intervals_of_means(self, herds):
+        means = r.emmeans(herds, "period")
+        found = r.confint(means, level=0.9)
+        pd.testing.assert_frame_equal(found, means.to_frame(level=0.9))
+        for options in ({"parm": "period"}, {"method": "boot"}):
+            with pytest.raises(InvalidArgumentError, match="marginal means have one kind of inter"):
+                r.confint(means, **options)
+
     def test_checks(self, herds):
         found = r.check_overdispersion(x=herds, n_sims=20, rng=1)
         assert found.ratio == mx.check_overdispersion(herds, n_sims=20, rng=1).ratio

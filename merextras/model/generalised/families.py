@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import reprlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -178,7 +179,12 @@ def _named(family: object) -> tuple[str, str | None]:
     link = getattr(family, "link", None)
     if kind.__module__.startswith("statsmodels.genmod.families") and link is not None:
         return kind.__name__, type(link).__name__
+    if hasattr(family, "columns"):
+        raise InvalidArgumentError(
+            f"family: got a {kind.__name__}: the arguments are swapped, "
+            'glmer(formula, data, "binomial")'
+        )
     raise InvalidArgumentError(
         f"family: expected a name such as 'binomial' or a family of statsmodels such as "
-        f"sm.families.Poisson(), got {family!r}"
+        f"sm.families.Poisson(), got {reprlib.repr(family)}"
     )

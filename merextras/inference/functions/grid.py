@@ -169,8 +169,8 @@ def _held_offset(
     if mean is None:
         return Held(), at
     column = design.options.columns.get("offset")
-    mine = column is not None and all(v.name != column for v in variables)
-    if mine and isinstance(at, Mapping) and column in at:
+    mine = all(v.name != column for v in variables)
+    if column is not None and mine and isinstance(at, Mapping) and column in at:
         given = at[column]
         values = _numbers(column, [given] if np.ndim(given) == 0 else list(given))
         if len(values) != 1:

@@ -279,10 +279,10 @@ def emtrends(
     if degree > 1:
         wanted = replace(wanted, within=("degree", *wanted.within))
         labels = [one.assign(degree=name) for one, name in zip(labels, DEGREES, strict=False)]
-    rows, offset = (np.concatenate([part[i] for part in parts]) for i in (1, 2))
+    rows, shift = (np.concatenate([part[i] for part in parts]) for i in (1, 2))
     uncertainty, what = uncertainty_of(method), f"Trends in {var}"
     if not isinstance(fitted, FittedGlmm) or type == "link":
-        found = pd.concat(labels, ignore_index=True), rows, offset
+        found = pd.concat(labels, ignore_index=True), rows, shift
         out = _result(grid, wanted, found, uncertainty, level, what, var)
         if not isinstance(fitted, FittedGlmm):
             return out

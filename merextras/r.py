@@ -35,6 +35,7 @@ from dataclasses import replace
 from typing import Any
 
 from merextras.exceptions import InvalidArgumentError
+from merextras.r_idioms.links import family_of_r
 from merextras.r_idioms.spelling import Spelling, function_of, idiom, method, of_means
 
 _LRT = {"nsim": "n_sims", "seed": "rng"}
@@ -306,16 +307,23 @@ def _spelt(name: str) -> Callable[..., Any]:
     r_name, spelling = _NAMES[name], TABLE[_NAMES[name]]
     target, keywords = spelling.find(), spelling.keywords
     known = {**spelling.also, **keywords}
+    signature = inspect.signature(target)
+    family = (
+        list(signature.parameters).index("family") if "family" in signature.parameters else None
+    )
 
     @functools.wraps(target)
     def function(*args: Any, **kwargs: Any) -> Any:
         ours = {known.get(key, key): value for key, value in kwargs.items()}
         if len(ours) < len(kwargs):
             raise InvalidArgumentError(f"{name}: an argument is given by R's name and by ours")
+        if "family" in ours:
+            ours["family"] = family_of_r(ours["family"])
+        elif family is not None and len(args) > family:
+            args = (*args[:family], family_of_r(args[family]), *args[family + 1 :])
         return target(*args, **ours)
 
     theirs = {own: key for key, own in keywords.items()}
-    signature = inspect.signature(target)
     parameters = [p.replace(name=theirs.get(p.name, p.name)) for p in signature.parameters.values()]
     function.__name__ = function.__qualname__ = name
     function.__module__ = __name__

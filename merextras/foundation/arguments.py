@@ -10,6 +10,8 @@ import pandas as pd
 
 from merextras.exceptions import InvalidArgumentError
 
+#: What messages on a name that is no column have in common.
+NOT_A_COLUMN = "is not a column of the data"
 #: Coverage of intervals where it is not said.
 LEVEL = 0.95
 
@@ -106,9 +108,9 @@ def unknown_column(name: str, columns: Iterable[object]) -> str:
     near = [column for column in known if column.casefold() == name.casefold()]
     near += difflib.get_close_matches(name, known, n=1)
     if near:
-        return f"{name!r} is not a column of the data; did you mean {near[0]!r}?"
+        return f"{name!r} {NOT_A_COLUMN}; did you mean {near[0]!r}?"
     shown = ", ".join(map(repr, known[:20])) + (", ..." if len(known) > 20 else "")
-    return f"{name!r} is not a column of the data; its columns: {shown}"
+    return f"{name!r} {NOT_A_COLUMN}; its columns: {shown}"
 
 
 def check_frame(data: object, name: str) -> pd.DataFrame:

@@ -4,5 +4,5 @@ What R's call takes and ours does not, what it returns in another shape, and wha
 results of other functions. There is no statistics here: each ends in one of ours. `fitting` has
 ``lmer``, ``glmer`` and their controls, `estimates` the accessors and intervals, `scales` what R
 answers on another scale of a generalised model, `verbs` what emmeans, merTools and R itself have,
-`figures` lattice's. `spelling` is what a line of the table is made of.
+`figures` lattice's. `links` has R's default links, `spelling` what a line of the table is made of.
 """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import pandas as pd
 from merextras.accessors.parameters import parameter_names
 from merextras.exceptions import InvalidArgumentError
 from merextras.foundation.aliases import Rng
-from merextras.foundation.arguments import one_of
+from merextras.foundation.arguments import check_level, one_of
 from merextras.inference.comparison.anova import anova as compare
 from merextras.inference.comparison.anova_generalised import anova as compare_generalised
 from merextras.inference.fixed_effects.summary import summary as summarise
@@ -21,6 +21,7 @@ from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.state.penalised import CRITERIA, is_penalised, say_penalised
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.estimates.summary import Summary
+from merextras.results.means.emmeans import Emmeans
 from merextras.results.profiles.profile import Profile
 from merextras.results.replicates.bootstrap import Bootstrap
 
@@ -168,7 +169,8 @@ def confint(
 
     Parameters
     ----------
-    m : MerMod, MixedLMResults, Profile or Bootstrap
+    m : MerMod, MixedLMResults, Profile, Bootstrap or Emmeans
+        Of marginal means their table with intervals.
     parm : str or sequence of str, optional
         Our names, or ``".sig01"``, ``".sigma"``, ``"(Intercept)"``, ``"theta_"``, ``"beta_"``.
     level : float, default 0.95
@@ -188,6 +190,8 @@ def confint(
     given = {"method": method, "n_sims": n_sims, "rng": rng}
     given["boot_type"] = _BOOT_TYPES.get(str(boot_type), boot_type)
     options |= {name: value for name, value in given.items() if value is not None}
+    if isinstance(m, Emmeans):
+        return _of_means(m, parm, level, options)
     if isinstance(m, Bootstrap):
         names = [str(name) for name in m.names]
         found = m.confint(level, **options)
@@ -201,6 +205,16 @@ def confint(
         names = list(parameter_names(model))
         found = intervals(model, level=level, parm=_ours(parm, names), **options)
     return found.rename(index=_old(names)) if old_names else found
+
+
+def _of_means(means: Emmeans, parm: Any, level: float, options: Mapping[str, Any]) -> pd.DataFrame:
+    """The table of marginal means with intervals of a level; nothing else can be said of them."""
+    given = [name for name, value in {"parm": parm, **options}.items() if value is not None]
+    if given:
+        raise InvalidArgumentError(
+            f"confint: {given[0]}: marginal means have one kind of intervals, those of their table"
+        )
+    return means.to_frame(level=check_level(level))
 
 
 def _old(names: Sequence[str]) -> dict[str, str]:

@@ -22,6 +22,9 @@ __all__ = [
     "as_data_frame", "emmeans_of", "emtrends_of", "print_", "re_impact_of", "show", "tidy_of",
 ]  # fmt: skip
 
+#: emmeans' adjustment of means for the variance of the random effects, and that variance's root.
+_BIAS = ("bias_adjust", "sigma")
+
 
 def emmeans_of(
     m: object,
@@ -45,7 +48,7 @@ def emmeans_of(
     adjust : str, optional
         Of the contrasts.
     **options
-        As in `merextras.emmeans`.
+        As in `merextras.emmeans`; ``bias_adjust=True`` is an error that says what is exact.
 
     Returns
     -------
@@ -93,6 +96,7 @@ def _with_contrasts(
     options: Mapping[str, Any],
 ) -> Any:
     left, names, bar = read_specs(specs)
+    options = _without_bias(options)
     if bar is not None and by is not None:
         raise InvalidArgumentError(f"by={by!r}: the formula of specs has a bar already")
     if adjust is not None and not left:
@@ -104,6 +108,23 @@ def _with_contrasts(
     if not left:
         return found
     return FrozenMapping({verb.__name__: found, "contrasts": found.contrasts(left, adjust=adjust)})
+
+
+def _without_bias(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options without emmeans' ``bias.adjust`` and its ``sigma``, which says of what variance.
+
+    Raises
+    ------
+    InvalidArgumentError
+        An adjustment is asked for.
+    """
+    ours = {name: value for name, value in options.items() if name not in _BIAS}
+    if check_flag(options.get("bias_adjust", False), "bias_adjust"):
+        raise InvalidArgumentError(
+            "bias_adjust=True: an approximation of second order to the means over the random "
+            'effects, which are exact with type="response", re_form="population"'
+        )
+    return ours
 
 
 def re_impact_of(
@@ -190,6 +211,8 @@ def tidy_of(
     level: float = 0.95,
     conf_method: str = "wald",
     ddf: str | None = None,
+    cluster: Any = None,
+    exponentiate: bool = False,
     scales: str = "sdcor",
     n_sims: int = 500,
     rng: Rng = None,
@@ -199,7 +222,7 @@ def tidy_of(
     Parameters
     ----------
     m : MerMod or MixedLMResults
-    effects, level, ddf, scales, n_sims, rng
+    effects, level, ddf, cluster, exponentiate, scales, n_sims, rng
         As in `merextras.tidy`.
     conf_int : bool
         Intervals, by `conf_method`: there ``ci`` says both.
@@ -210,4 +233,7 @@ def tidy_of(
     DataFrame
     """
     ci = conf_method if check_flag(conf_int, "conf_int") else None
-    return tidy(m, effects, ci=ci, level=level, ddf=ddf, scales=scales, n_sims=n_sims, rng=rng)
+    return tidy(
+        m, effects, ci=ci, level=level, ddf=ddf, cluster=cluster, exponentiate=exponentiate,
+        scales=scales, n_sims=n_sims, rng=rng,
+    )  # fmt: skip

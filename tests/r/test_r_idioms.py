@@ -368,6 +368,45 @@ def test_glmer_as_r_spells_it():
 
 
 @pytest.fixture(scope="module")
+def spread():
+    rng = np.random.default_rng(3)
+    data = pd.DataFrame({"g": np.repeat(np.arange(15), 10), "x": rng.normal(size=150)})
+    mean = 1.0 / (2.0 + 0.2 * data["x"] + 0.1 * rng.normal(size=15)[data["g"]])
+    return data.assign(y=rng.gamma(5.0, mean / 5.0))
+
+
+class TestDefaultLinks:
+    """A family's name alone has R's link; with a link, and in ours, nothing changes."""
+
+    @pytest.mark.parametrize("family", ["Gamma", "gamma", "Gamma()", " Gamma"])
+    def test_the_inverse_of_a_gamma(self, spread, family):
+        formula = "y ~ x + (1 | g)"
+        m = r.glmer(formula, spread, family)
+        assert m.family() == "gamma(inverse)"
+        assert m.log_lik() == mx.glmer(formula, spread, "gamma(inverse)").log_lik()
+        assert r.glmer(formula, spread, family=family).family() == "gamma(inverse)"
+
+    def test_wherever_r_takes_a_family(self, spread):
+        formula = "y ~ x + (1 | g)"
+        assert mx.glmer(formula, spread, "Gamma").family() == "gamma(log)"
+        m = r.glmer(formula, spread, family="Gamma(link='log')")
+        assert m.family() == "gamma(log)"
+        assert r.update(m, family="Gamma").family() == "gamma(inverse)"
+        assert r.glmerModList(formula, [spread, spread], "Gamma")[0].family() == "gamma(inverse)"
+        assert r.lmList("y ~ x | g", spread, family="Gamma").family == "gamma(inverse)"
+        assert r.glmer(formula, spread, "gaussian").family() == "gaussian(identity)"
+
+    @pytest.mark.parametrize("family", ["inverse.gaussian", "inverse_gaussian", "InverseGaussian"])
+    def test_a_link_that_there_is_not(self, spread, family):
+        with pytest.raises(InvalidArgumentError, match=r"1/mu\^2.*'inverse_gaussian\(log\)'"):
+            r.glmer("y ~ x + (1 | g)", spread, family)
+        with pytest.raises(InvalidArgumentError, match=r"link '1/mu\^2': its links here are 'log'"):
+            r.glmer("y ~ x + (1 | g)", spread, f"{family}(link = '1/mu^2')")
+        m = r.glmer("y ~ x + (1 | g)", spread, f"{family}(log)")
+        assert m.family() == "inverse_gaussian(log)"
+
+
+@pytest.fixture(scope="module")
 def herds():
     formula = "cbind(incidence, size - incidence) ~ period + (1 | herd)"
     cbpp = mx.load_dataset("cbpp")
@@ -421,6 +460,34 @@ class TestGeneralised:
         defaults = {"check_rankX": "message+drop.cols", "optCtrl": None, "optimizer": "bobyqa"}
         for name in EXPECTED["glmer_control"]:
             assert r.glmerControl(**{name: defaults.get(name, "stop")}) == mx.LmerControl()
+
+    def test_tidy(self, herds):
+        """broom's arguments are all taken, and are those of ours."""
+        ratios = r.tidy(herds, "fixed", exponentiate=True, conf_int=True, conf_level=0.9)
+        ours = mx.tidy(herds, "fixed", exponentiate=True, ci="wald", level=0.9)
+        pd.testing.assert_frame_equal(ratios, ours)
+        robust = r.tidy(herds, "fixed", ddf="CR0", cluster="herd")
+        pd.testing.assert_frame_equal(robust, mx.tidy(herds, "fixed", ddf="CR0", cluster="herd"))
+
+    def test_emmeans(self, herds):
+        """emmeans' adjustment is an approximation, and what it approximates is here."""
+        sigma = float(herds.var_corr().to_frame()["sdcor"].iloc[0])
+        for verb, more in ((r.emmeans, ()), (r.emtrends, ("period",))):
+            with pytest.raises(InvalidArgumentError, match="bias_adjust=True.*re_form=.population"):
+                verb(herds, "period", *more, type="response", bias_adjust=True, sigma=sigma)
+        plain = r.emmeans(herds, "period", type="response", bias_adjust=False, sigma=sigma)
+        ours = mx.emmeans(herds, "period", type="response").to_frame()
+        pd.testing.assert_frame_equal(plain.to_frame(), ours)
+        held = r.emmeans(herds, "1", offset=1).to_frame()["estimate"]
+        np.testing.assert_allclose(held - mx.emmeans(herds, "1").to_frame()["estimate"], 1.0)
+
+    def test_intervals_of_means(self, herds):
+        means = r.emmeans(herds, "period")
+        found = r.confint(means, level=0.9)
+        pd.testing.assert_frame_equal(found, means.to_frame(level=0.9))
+        for options in ({"parm": "period"}, {"method": "boot"}):
+            with pytest.raises(InvalidArgumentError, match="marginal means have one kind of inter"):
+                r.confint(means, **options)
 
     def test_checks(self, herds):
         found = r.check_overdispersion(x=herds, n_sims=20, rng=1)

@@ -8,6 +8,7 @@ import numpy as np
 
 from merextras.exceptions import ApproximationWarning, InvalidArgumentError
 from merextras.foundation.arguments import check_count
+from merextras.model.generalised.fit import check_quadrature
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.generalised.refit import by_quadrature
 from merextras.results.checks.laplace_check import LaplaceCheck
@@ -26,7 +27,7 @@ def check_laplace(m: object, *, n_agq: int = 15) -> LaplaceCheck:
     m : model of `glmer`
         With one grouping factor and up to three effects.
     n_agq : int
-        Nodes of the quadrature in each effect.
+        Nodes of the quadrature in each effect, at least two.
 
     Returns
     -------
@@ -37,7 +38,7 @@ def check_laplace(m: object, *, n_agq: int = 15) -> LaplaceCheck:
     Raises
     ------
     InvalidArgumentError
-        A linear model, or one fitted by quadrature already.
+        A linear model, or one fitted by quadrature already; fewer than two nodes.
     UnsupportedModelError
         Several grouping factors, or more than three effects.
 
@@ -71,7 +72,12 @@ def check_laplace(m: object, *, n_agq: int = 15) -> LaplaceCheck:
             f"check_laplace: the model was fitted by quadrature (n_agq={m.n_agq}) and not by "
             "Laplace's approximation"
         )
-    n_agq = check_count(n_agq, "n_agq")
+    if check_count(n_agq, "n_agq") == 1:
+        raise InvalidArgumentError(
+            "n_agq=1: is Laplace's approximation itself, which is compared with at least 2 nodes"
+        )
+    design = m.design.require_rows("check_laplace", "quadrature goes through them")
+    check_quadrature(design, "check_laplace")
     at_estimate, exact = by_quadrature(m, n_agq)
     shift = (exact.fixed_estimates - m.fixed_estimates) / np.sqrt(np.diag(exact.fixed_covariance))
     found = LaplaceCheck(

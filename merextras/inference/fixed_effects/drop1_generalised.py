@@ -74,7 +74,7 @@ def drop1(
     chosen = chosen_test(test, None)
     if chosen == "f":
         raise UnsupportedModelError(
-            "drop1: test='f': F tests are for linear models; test='chisq' is by likelihood, "
+            f"drop1: test={test!r}: F tests are for linear models; test='chisq' is by likelihood, "
             "m.anova() has Wald tests"
         )
     effects = model.design.effects(as_written=True)

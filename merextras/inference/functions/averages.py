@@ -83,9 +83,11 @@ def said_of(grid: Grid, names: Sequence[str], var: str | None = None) -> tuple[s
     """
     several = [n for n, v in grid.values.items() if len(v) > 1 and n not in names and n != var]
     held = [n for n in grid.numbers if n not in names and len(grid.values[n]) == 1]
-    notes = []
-    if held:
-        notes.append("At " + ", ".join(f"{n} = {grid.values[n][0]:.6g}" for n in held) + ".")
+    notes, said = [], [f"{n} = {grid.values[n][0]:.6g}" for n in held]
+    if grid.held.said:
+        said.append(grid.held.said)
+    if said:
+        notes.append(f"At {', '.join(said)}.")
     if several:
         notes.append(f"Averaged over the levels of: {', '.join(several)}.")
     terms = [t for t in grid.design.term_variables() if t & set(names) and (not var or var in t)]

@@ -23,6 +23,24 @@ from merextras.model.design.variables import Variable
 _LARGEST = 5 * 10**7
 
 
+@dataclass(frozen=True)
+class Held:
+    """An offset that is the same in all cells of a grid.
+
+    Attributes
+    ----------
+    value : float
+    said : str
+        For a note; empty if there is no such offset.
+    whole : bool
+        Whether it stands for the formula's offset too.
+    """
+
+    value: float = 0.0
+    said: str = ""
+    whole: bool = False
+
+
 @dataclass(frozen=True, eq=False)
 class Grid:
     """The product of the values of all variables.
@@ -43,6 +61,8 @@ class Grid:
     offset : (cells,) array
     nesting : mapping name -> tuple of str
         By factor those that it is nested in; cells of them that are not in the data are left out.
+    held : Held
+        At what the offset is that is no function of the variables.
     """
 
     design: Design
@@ -53,6 +73,7 @@ class Grid:
     rows: Array
     offset: Array
     nesting: Nesting
+    held: Held
 
     def closed(self, names: Sequence[str]) -> tuple[str, ...]:
         """The names, and after them the factors that they are nested in."""
@@ -95,11 +116,15 @@ class Grid:
 
 
 def reference_grid(
-    design: Design, at: Mapping[str, Any] | None = None, nesting: object = None
+    design: Design,
+    at: Mapping[str, Any] | None = None,
+    nesting: object = None,
+    offset: object = None,
 ) -> Grid:
     """The grid of a design, numbers at their means and factors at all their levels unless `at`.
 
-    `nesting` is found unless it is given, ``{}`` being none.
+    `nesting` is found unless it is given, ``{}`` being none. `offset` is a number in place of the
+    model's; a column that is the offset by argument may be in `at` too.
 
     Raises
     ------
@@ -108,6 +133,7 @@ def reference_grid(
         that are not finite numbers, a grid too large, a formula that can't be evaluated on it.
     """
     variables = design.variables()
+    held, at = _held_offset(design, variables, at, offset)
     at = _values_at(at, variables)
     values = {v.name: at[v.name] if v.name in at else design.typical(v) for v in variables}
     numbers = tuple(v.name for v in variables if v.levels is None)
@@ -123,8 +149,35 @@ def reference_grid(
         )
     frame = _cells({v.name: design.dtype_of(v) for v in variables}, values)
     frame, nests = _nested(design, frame, values, factors, nesting)
-    rows, offset = evaluated(design, frame)
-    return Grid(design, values, numbers, factors, frame, rows, offset, nests)
+    rows, offsets = evaluated(design, frame, held)
+    return Grid(design, values, numbers, factors, frame, rows, offsets, nests, held)
+
+
+def _held_offset(
+    design: Design, variables: Sequence[Variable], at: Any, offset: object
+) -> tuple[Held, Any]:
+    """What the offset by argument is held at, and the rest of `at`."""
+    if offset is not None:
+        is_number = isinstance(offset, (int, float, np.number)) and not isinstance(offset, bool)
+        if not is_number or not np.isfinite(float(offset)):  # type: ignore[arg-type]
+            raise InvalidArgumentError(
+                f"offset={offset!r}: a finite number, in place of the model's offset in all means"
+            )
+        value = float(offset)  # type: ignore[arg-type]
+        return Held(value, f"offset = {value:.6g}", whole=True), at
+    mean = design.offset_mean()
+    if mean is None:
+        return Held(), at
+    column = design.options.columns.get("offset")
+    mine = all(v.name != column for v in variables)
+    if column is not None and mine and isinstance(at, Mapping) and column in at:
+        given = at[column]
+        values = _numbers(column, [given] if np.ndim(given) == 0 else list(given))
+        if len(values) != 1:
+            raise InvalidArgumentError(f"at: {column!r} is the offset; give one value, not {given}")
+        rest = {name: value for name, value in at.items() if name != column}
+        return Held(values[0], f"{column} = {values[0]:.6g}"), rest
+    return Held(mean, f"{column or 'offset'} = {mean:.6g}"), at
 
 
 def _nested(
@@ -170,7 +223,7 @@ def _occurring(design: Design, frame: pd.DataFrame, names: list[str]) -> pd.Data
     return found
 
 
-def evaluated(design: Design, frame: pd.DataFrame) -> tuple[Array, Array]:
+def evaluated(design: Design, frame: pd.DataFrame, held: Held = Held()) -> tuple[Array, Array]:
     """X with all columns and the offset on a frame of the variables.
 
     Raises
@@ -179,7 +232,9 @@ def evaluated(design: Design, frame: pd.DataFrame) -> tuple[Array, Array]:
         A term that is not finite there.
     """
     rows = design.fixed.whole.matrix(frame)
-    offset = design.offset_at(frame)
+    offset = np.full(len(frame), held.value)
+    if not held.whole:
+        offset += design.offset_at(frame)
     bad = ~(np.isfinite(rows).all(axis=1) & np.isfinite(offset))
     if np.any(bad):
         where = frame[bad].iloc[0].to_dict()

@@ -104,7 +104,7 @@ def derivative(grid: Grid, *variables: str) -> Grid:
 
 def _stacked(grid: Grid, frame: pd.DataFrame) -> Array:
     """X of some cells, the offset last."""
-    rows, offset = evaluated(grid.design, frame)
+    rows, offset = evaluated(grid.design, frame, grid.held)
     return np.column_stack([rows, offset])
 
 

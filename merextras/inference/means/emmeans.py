@@ -46,6 +46,7 @@ def emmeans(
     level: float = 0.95,
     type: str = "link",  # noqa: A002 (R's name)
     re_form: str = "NA",
+    offset: float | None = None,
 ) -> Emmeans:
     """Estimated marginal means of factors, emmeans' ``emmeans``.
 
@@ -91,6 +92,9 @@ def emmeans(
         Of a model of `glmer` with ``type="response"``: the random effects are zero, a median level;
         or the means are those of the population, over the normal distribution of all random
         effects, as ``m.predict(re_form="population")`` has them.
+    offset : float, optional
+        A number in place of the model's offset in all means, such as 0 for rates per unit of
+        exposure.
 
     Returns
     -------
@@ -125,8 +129,9 @@ def emmeans(
     ``L beta``, its standard error ``sqrt(L V L')``. As in emmeans a number with no more than two
     values in the data is treated like a factor with two levels, and transforms are taken of the
     mean (``np.log(x)`` at log of the mean of x). An offset of the formula is that of the grid, and
-    one by `lmer`'s argument is at its mean. L is estimable if it is orthogonal to the null space of
-    X with all its columns. Means are on the scale of the response as it is in the formula.
+    one by `lmer`'s argument is at its mean; if that is a column, `at` may have a value of it. L is
+    estimable if it is orthogonal to the null space of X with all its columns. Means are on the
+    scale of the response as it is in the formula.
 
     Of a generalised model tests and intervals are by the normal distribution whatever the default
     of `ddf`; other methods are refused. Means are averaged as linear predictors with the random
@@ -165,7 +170,7 @@ def emmeans(
     fitted, level = as_fitted(m, generalised=True), check_level(level)
     check_choice(weights, ("equal", "proportional"), "weights")
     type = check_choice(type, ("link", "response"), "type")  # noqa: A001
-    grid = reference_grid(fitted.design, at, nesting)
+    grid = reference_grid(fitted.design, at, nesting, offset)
     wanted = wanted_of(grid, specs, by)
     method = method_of(fitted, ddf, cluster=cluster, stacklevel=3, default="kenward-roger")
     uncertainty, shares = uncertainty_of(method), _shares(grid, weights, wanted.names)
@@ -198,6 +203,7 @@ def emtrends(
     level: float = 0.95,
     type: str = "link",  # noqa: A002 (R's name)
     re_form: str = "NA",
+    offset: float | None = None,
 ) -> Emmeans:
     """Slopes in a numeric variable at levels of factors, emmeans' ``emtrends``.
 
@@ -219,6 +225,8 @@ def emtrends(
     re_form : {"NA", "population"}
         Of a model of `glmer` with ``type="response"``: of the mean with random effects of zero, or
         of the population's, over the random effects.
+    offset : float, optional
+        As in `emmeans`.
 
     Returns
     -------
@@ -261,7 +269,7 @@ def emtrends(
     degree = check_count(max_degree, "max_degree")
     if degree > len(DEGREES):
         raise InvalidArgumentError(f"max_degree={max_degree}: expected 1 to {len(DEGREES)}")
-    grid = reference_grid(fitted.design, at, nesting)
+    grid = reference_grid(fitted.design, at, nesting, offset)
     wanted = wanted_of(grid, specs, by)
     names, slopes = wanted.names, trends(grid, var, degree)
     method = method_of(fitted, ddf, cluster=cluster, stacklevel=3, default="kenward-roger")
@@ -271,10 +279,10 @@ def emtrends(
     if degree > 1:
         wanted = replace(wanted, within=("degree", *wanted.within))
         labels = [one.assign(degree=name) for one, name in zip(labels, DEGREES, strict=False)]
-    rows, offset = (np.concatenate([part[i] for part in parts]) for i in (1, 2))
+    rows, shift = (np.concatenate([part[i] for part in parts]) for i in (1, 2))
     uncertainty, what = uncertainty_of(method), f"Trends in {var}"
     if not isinstance(fitted, FittedGlmm) or type == "link":
-        found = pd.concat(labels, ignore_index=True), rows, offset
+        found = pd.concat(labels, ignore_index=True), rows, shift
         out = _result(grid, wanted, found, uncertainty, level, what, var)
         if not isinstance(fitted, FittedGlmm):
             return out

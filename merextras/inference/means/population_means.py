@@ -104,7 +104,7 @@ def slopes_of_means(
     """Coefficients of Taylor's expansion of the cells' means in a variable, with derivatives."""
 
     def values(frame: pd.DataFrame) -> Array:
-        rows, offset = evaluated(grid.design, frame)
+        rows, offset = evaluated(grid.design, frame, grid.held)
         found = (
             means_of_cells(model, grid, frame, rows, offset)
             if population

@@ -152,11 +152,16 @@ class Scope:
         return FormulaPart.from_formula(f"0 + {code}", frame, scope=self)._made
 
     def column(self, code: str, frame: pd.DataFrame) -> Array:
-        """One numeric column from a piece of code."""
+        """One numeric column from a piece of code; truth values are 0 and 1."""
+        if kind_of(found := self.series(code, frame)) in {"numbers", "booleans"}:
+            return found.to_numpy(dtype=float)
+        raise InvalidArgumentError(f"{code!r} must be one numeric column")
+
+    def series(self, code: str, frame: pd.DataFrame) -> pd.Series:
+        """What a piece of code is of each row: numbers, truth values or categories."""
         check_trusted([code], frame.columns, trusted=self._trusted)
-        plain = arithmetic(code, frame)
-        if plain is not None:
-            return plain
+        if (plain := arithmetic(code, frame)) is not None:
+            return pd.Series(plain, index=frame.index)
         shown = for_engine(frame, [f"I({code})"], "formula")
         space = patsy.EvalEnvironment([{**self._seen_by(code, "patsy"), "C": boxed}])
         try:
@@ -165,9 +170,14 @@ class Scope:
         except (patsy.PatsyError, SyntaxError) as err:
             raise explained(err, code, frame) from err
         values = np.asarray(made, dtype=float)
+        (factor,) = made.design_info.factor_infos.values()
+        if factor.type == "categorical":  # a column of each
+            held = pd.Categorical.from_codes(values.argmax(axis=1), pd.Index(factor.categories))
+            truth = {type(level) for level in factor.categories} <= {bool, np.bool_}
+            return pd.Series(held.astype(bool) if truth else held, index=frame.index)
         if values.shape[1] != 1:
             raise InvalidArgumentError(f"{code!r} must be one numeric column")
-        return values[:, 0]
+        return pd.Series(values[:, 0], index=frame.index)
 
 
 def _scope(engine: str, trusted: bool) -> Scope:

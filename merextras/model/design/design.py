@@ -352,12 +352,14 @@ class RowDesign(Design):
         return [c for c in self.columns if any(c in names_in(code) for code in codes)]
 
     def offset_at(self, frame: pd.DataFrame) -> Array:
-        """The formula's on the rows, the argument's mean over the observations."""
-        out, given = np.zeros(len(frame)), self.options.offset
-        if self.offset_variables():
-            found = formula_offset(self, frame)
-            out += 0.0 if found is None else found
-        return out if given is None else out + float(np.average(given, weights=self.counts()))
+        """By the formula's code."""
+        found = formula_offset(self, frame) if self.offset_variables() else None
+        return np.zeros(len(frame)) if found is None else found
+
+    def offset_mean(self) -> float | None:
+        """Each observation as often as its frequency."""
+        given = self.options.offset
+        return None if given is None else float(np.average(given, weights=self.counts()))
 
     def typical(self, variable: Variable) -> tuple[Any, ...]:
         """From the observations, each as often as its frequency."""

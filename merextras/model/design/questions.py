@@ -272,7 +272,11 @@ class Design(ByRow, ABC):
 
     @abstractmethod
     def offset_at(self, frame: pd.DataFrame) -> Array:
-        """The formula's offset on other rows, and the mean of the argument's."""
+        """The formula's offset on other rows."""
+
+    @abstractmethod
+    def offset_mean(self) -> float | None:
+        """The mean of the offset by argument over the observations, if there is one."""
 
     @abstractmethod
     def typical(self, variable: Variable) -> tuple[Any, ...]:

@@ -328,12 +328,16 @@ class RowlessDesign(Design):
         return [c for c in self.columns if c in read]
 
     def offset_at(self, frame: pd.DataFrame) -> Array:
-        """The formula's on the rows, the mean of the argument's column."""
+        """From the structure."""
         out = np.zeros(len(frame))
         for value in self.structure.offsets:
             out += value.of(frame, "offset")
+        return out
+
+    def offset_mean(self) -> float | None:
+        """The mean of the argument's column."""
         given = self.structure.by_row.get("offset")
-        return out if given is None else out + self.facts.numbers[given].mean
+        return None if given is None else self.facts.numbers[given].mean
 
     def typical(self, variable: Variable) -> tuple[Any, ...]:
         """From what was kept of the variable."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -14,6 +15,7 @@ import pandas as pd
 from merextras.engine.covariance.tags import Tag
 from merextras.exceptions import InvalidArgumentError, NoRowsError
 from merextras.foundation.aliases import Array
+from merextras.foundation.arguments import NOT_A_COLUMN
 from merextras.model.design.design import Design
 from merextras.model.design.sanity import check_response
 from merextras.model.design.user_rows import expected, rows_of_fit, within
@@ -26,7 +28,7 @@ from merextras.model.frame.read import as_pandas
 from merextras.model.products.fit import fit_products
 from merextras.model.products.products import products_within
 from merextras.model.settings.cov_prior import check_cov_prior
-from merextras.model.settings.options import Options, callers_names
+from merextras.model.settings.options import Keep, Options, callers_names
 from merextras.model.settings.residual import residual_columns
 from merextras.model.state.fitted import Fit, FittedModel
 from merextras.model.state.fitting import refitted, warn_of
@@ -105,6 +107,9 @@ def update(
     reml: bool | None = None,
     residual_by: str | Sequence[str] | None = None,
     cov_prior: Any = "keep",
+    weights: Any = Keep.KEEP,
+    freq_weights: Any = Keep.KEEP,
+    offset: Any = Keep.KEEP,
 ) -> M:
     """The model with another formula, other data or a prior, fitted again, R's ``update``.
 
@@ -123,6 +128,9 @@ def update(
         ``[]`` for one of all rows. A column that the formula does not have needs `data`.
     cov_prior : as of `lmer`, optional
         A prior of the covariances; ``"keep"`` leaves what there is, None takes it away.
+    weights, freq_weights, offset : as of `lmer`, optional
+        By row of the fit, or of its data with the rows that it left out; with `data` by its rows.
+        Without them what there is stays, None takes it away.
 
     Raises
     ------
@@ -135,8 +143,8 @@ def update(
     Notes
     -----
     Contrasts, control and the names that the formula used are those of the fit, further names the
-    caller's; a model that was unpickled has no names but numpy's. Weights and offset stay, and are
-    taken from new data if they are columns.
+    caller's; a model that was unpickled has no names but numpy's. Weights and offset that are not
+    given stay, and are taken from new data if they are columns.
 
     Examples
     --------
@@ -149,7 +157,8 @@ def update(
     text = model.design.formula if formula is None else with_dots(formula, model.design)
     reml = model.solution.reml if reml is None else reml
     if not model.design.keeps_rows:
-        return _without_rows(model, text, data, reml, cov_prior, residual_by)
+        by_row = {"weights": weights, "freq_weights": freq_weights, "offset": offset}
+        return _without_rows(model, text, data, reml, cov_prior, residual_by, by_row)
     options = model.design.options
     if not _is_kept(cov_prior):
         options = replace(options, cov_prior=check_cov_prior(cov_prior))
@@ -158,28 +167,47 @@ def update(
     n_dropped, frame = model.n_dropped, model.design.frame
     if data is not None:
         n_dropped, frame = 0, as_pandas(data)
-        options = options.for_data(frame)
-    if residual_by is not None:
-        options = replace(options, residual_by=_other_groups(residual_by, frame, data))
-    fit = _fit(model, text, frame, options, reml)
+    with of_model_frame(data):
+        given = by_row_of(model, data, weights=weights, freq_weights=freq_weights, offset=offset)
+        options = options.again(frame, data is not None, **given)
+        if residual_by is not None:
+            options = replace(options, residual_by=_other_groups(residual_by, frame))
+        fit = _fit(model, text, frame, options, reml)
     warn_of(fit, stacklevel=2)
     if data is None:
         fit = replace(fit, design=within(fit.design, model.design.user_rows))
     return model._like(replace(fit, n_dropped=fit.n_dropped + n_dropped))
 
 
-def _other_groups(given: Any, frame: pd.DataFrame, data: object) -> tuple[str, ...]:
-    """The argument ``residual_by`` of an update."""
-    if isinstance(given, (list, tuple)) and not given:
-        return ()
+def by_row_of(model: FittedModel, data: object, **given: Any) -> dict[str, Any]:
+    """Arguments of an update by row, for the rows of the fit alone if there are no other data."""
+    if data is not None:
+        return given
+    design, out = model.design, given.copy()
+    for name, values in given.items():
+        if not isinstance(values, (str, Keep)) and values is not None:
+            out[name] = rows_of_fit(values, design.index, design.user_rows, name)
+    return out
+
+
+@contextmanager
+def of_model_frame(data: object) -> Iterator[None]:
+    """Say where a column is to come from that an update of the fit's own rows does not have."""
     try:
-        return residual_columns(given, frame.columns)
+        yield
     except InvalidArgumentError as err:
-        if data is not None or not isinstance(given, (str, list, tuple)):
+        if data is not None or NOT_A_COLUMN not in str(err):
             raise
         raise InvalidArgumentError(
             f"{err}. The model frame has the variables of the model only: give data= with it"
         ) from None
+
+
+def _other_groups(given: Any, frame: pd.DataFrame) -> tuple[str, ...]:
+    """The argument ``residual_by`` of an update."""
+    if isinstance(given, (list, tuple)) and not given:
+        return ()
+    return residual_columns(given, frame.columns)
 
 
 def _is_kept(cov_prior: object) -> bool:
@@ -187,7 +215,13 @@ def _is_kept(cov_prior: object) -> bool:
 
 
 def _without_rows(
-    model: M, formula: str, data: object, reml: bool, cov_prior: object, residual_by: object
+    model: M,
+    formula: str,
+    data: object,
+    reml: bool,
+    cov_prior: object,
+    residual_by: object,
+    by_row: Mapping[str, Any],
 ) -> M:
     """Update a model that keeps no rows: its cross-products have those of a part of its formula."""
     if data is not None:
@@ -200,6 +234,12 @@ def _without_rows(
             "residual_by: the model was fitted from chunks or cross-products and keeps no rows, "
             "whose groups would be needed; fit again by lmer(formula, source, residual_by=...)"
         )
+    for name, values in by_row.items():
+        if values is not Keep.KEEP:
+            raise NoRowsError(
+                f"{name}: the model was fitted from chunks or cross-products and keeps no rows, "
+                f"which it would be of; fit again by lmer(formula, source, {name}=...)"
+            )
     made = products_within(model.design.sums(), formula, model.n_dropped)
     control = replace(model.control, start=None)
     prior = model.design.options.cov_prior if _is_kept(cov_prior) else cov_prior

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import reprlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -23,8 +24,9 @@ LINKS = {
     "inverse_gaussian": ("log",),
     "gaussian": ("identity", "log", "inverse"),
 }
-#: ``binomial``, ``binomial(probit)``, ``binomial(link="probit")``.
-_CALL = re.compile(r"\s*([\w. ]+?)\s*(?:\(\s*(?:link\s*=\s*)?['\"]?(\w+)['\"]?\s*\))?\s*")
+#: ``binomial``, ``binomial()``, ``binomial(probit)``, ``binomial(link="probit")``.
+_LINK = r"""(?:link\s*=\s*)?['"]?([\w/^]+)['"]?"""
+_CALL = re.compile(rf"\s*([\w. ]+?)\s*(?:\(\s*(?:{_LINK})?\s*\))?\s*")
 #: Other spellings of families: R's, glmmTMB's and statsmodels'.
 _SPELLED = {
     "bernoulli": "binomial",
@@ -113,14 +115,13 @@ def read_family(family: object, dispersion: object = None) -> FamilyChoice:
         # What statsmodels' negative binomial has is one over the size, held where it is.
         alpha = getattr(family, "alpha", None)
         dispersion = None if alpha is None else 1.0 / float(alpha)
-    bare = name.lower().replace(".", "_").replace(" ", "_")
+    bare = _plain(name)
     if bare.startswith("quasi"):
         raise UnsupportedModelError(
             f"family={name!r}: a quasi family has no likelihood, so that there is nothing to "
             "maximise. For overdispersed counts use family='negative_binomial', for overdispersed "
             "proportions or counts an effect of each row, (1 | row)"
         )
-    bare = _SPELLED.get(bare, _SPELLED.get(bare.replace("_", ""), bare))
     if bare not in LINKS:
         raise InvalidArgumentError(f"family={name!r}: {one_of(name, list(LINKS))}")
     if link is None:
@@ -133,6 +134,18 @@ def read_family(family: object, dispersion: object = None) -> FamilyChoice:
             f"{', '.join(map(repr, LINKS[bare]))}"
         )
     return FamilyChoice(bare, plain, _size(bare, dispersion))
+
+
+def without_link(family: object) -> str | None:
+    """The name of a family given by that alone, ``"gamma"`` of R's ``"Gamma"``; else None."""
+    found = _CALL.fullmatch(family) if isinstance(family, str) else None
+    return None if found is None or found[2] is not None else _plain(found[1])
+
+
+def _plain(name: str) -> str:
+    """A family's name as it is here, of any spelling."""
+    bare = name.lower().replace(".", "_").replace(" ", "_")
+    return _SPELLED.get(bare, _SPELLED.get(bare.replace("_", ""), bare))
 
 
 def _size(name: str, dispersion: object) -> float | None:
@@ -166,7 +179,12 @@ def _named(family: object) -> tuple[str, str | None]:
     link = getattr(family, "link", None)
     if kind.__module__.startswith("statsmodels.genmod.families") and link is not None:
         return kind.__name__, type(link).__name__
+    if hasattr(family, "columns"):
+        raise InvalidArgumentError(
+            f"family: got a {kind.__name__}: the arguments are swapped, "
+            'glmer(formula, data, "binomial")'
+        )
     raise InvalidArgumentError(
         f"family: expected a name such as 'binomial' or a family of statsmodels such as "
-        f"sm.families.Poisson(), got {family!r}"
+        f"sm.families.Poisson(), got {reprlib.repr(family)}"
     )

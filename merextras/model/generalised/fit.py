@@ -169,18 +169,28 @@ def criterion_of(
     table = Table(design.x, rows, design.offset, cells=cells, announce=announce)
     if n_agq == 1:
         return Laplace(table, family, covariances)
-    if not one_factor([term.codes for term in table.terms]):
-        raise UnsupportedModelError(
-            f"n_agq={n_agq}: quadrature is for one grouping factor, and the model has "
-            f"{' and '.join(design.factors)}, whose effects are integrated over together; n_agq=1 "
-            "is Laplace's approximation"
-        )
-    if covariances.k > MOST_EFFECTS:
-        raise UnsupportedModelError(
-            f"n_agq={n_agq}: quadrature is for up to {MOST_EFFECTS} effects of a level, and the "
-            f"model has {covariances.k}; n_agq=1 is Laplace's approximation"
-        )
+    check_quadrature(design, f"n_agq={n_agq}", "; n_agq=1 is Laplace's approximation")
     return Quadrature(table, family, covariances, n_points=n_agq)
+
+
+def check_quadrature(design: RowDesign, asked: str, instead: str = "") -> None:
+    """Refuse quadrature where there is none; messages begin with what asked for it.
+
+    Raises
+    ------
+    UnsupportedModelError
+        Several grouping factors, or too many effects.
+    """
+    if not one_factor([term.rows.codes for term in design.terms]):
+        raise UnsupportedModelError(
+            f"{asked}: quadrature is for one grouping factor, and the model has "
+            f"{' and '.join(design.factors)}, whose effects are integrated over together{instead}"
+        )
+    if design.covariances.k > MOST_EFFECTS:
+        raise UnsupportedModelError(
+            f"{asked}: quadrature is for up to {MOST_EFFECTS} effects of a level, and the "
+            f"model has {design.covariances.k}{instead}"
+        )
 
 
 def check_glmm(

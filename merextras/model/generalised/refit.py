@@ -11,7 +11,7 @@ import pandas as pd
 from merextras.exceptions import ConvergenceWarning, UnsupportedModelError
 from merextras.model.design.design import RowDesign
 from merextras.model.design.user_rows import expected, rows_of_fit, within
-from merextras.model.fit.refit import with_dots
+from merextras.model.fit.refit import by_row_of, of_model_frame, with_dots
 from merextras.model.frame.read import as_pandas
 from merextras.model.generalised.fit import (
     Request,
@@ -22,7 +22,7 @@ from merextras.model.generalised.fit import (
     warn_of,
 )
 from merextras.model.generalised.fitted import FittedGlmm
-from merextras.model.settings.options import callers_names
+from merextras.model.settings.options import Keep, callers_names
 
 M = TypeVar("M", bound=FittedGlmm)
 
@@ -91,6 +91,9 @@ def update(
     reml: bool = False,
     residual_by: object = None,
     cov_prior: object = None,
+    dispersion: Any = Keep.KEEP,
+    weights: Any = Keep.KEEP,
+    offset: Any = Keep.KEEP,
 ) -> M:
     """The model with another formula, data or family, fitted again, R's ``update``.
 
@@ -108,6 +111,11 @@ def update(
         True is an error: there is no restricted likelihood.
     residual_by, cov_prior : None
         Of linear models: an error that says what to do.
+    dispersion : float, optional
+        A negative binomial's size, held at this; None lets it be estimated.
+    weights, offset : as of `glmer`, optional
+        By row of the fit, or of its data with the rows that it left out; with `data` by its rows.
+        Without them what there is stays, None takes it away.
 
     Raises
     ------
@@ -118,21 +126,25 @@ def update(
     text = model.design.formula if formula is None else with_dots(formula, model.design)
     control = replace(model.control, start=None)
     n_agq = model.n_agq if n_agq is None else n_agq
-    request = read_request("poisson" if family is None else family, None, n_agq, reml, control)
-    if family is None:
+    known = None if dispersion is Keep.KEEP else dispersion
+    family_given = model.choice.text if family is None else family
+    request = read_request(family_given, known, n_agq, reml, control)
+    if family is None and dispersion is Keep.KEEP:
         request = replace(request, choice=model.choice)
     options = model.design.options
     options = replace(options, scope=options.scope.within(callers_names(1)))
     n_dropped, frame = model.n_dropped, model.design.frame
     if data is not None:
         n_dropped, frame = 0, as_pandas(data)
-        options = options.for_data(frame)
     elif model.response.form == "cbind" and not _has_parts(model):
         raise UnsupportedModelError(
             "update: the response was replaced by refit and is not in the model frame; give data="
         )
-    there = {c: how for c, how in options.contrasts.items() if c in frame.columns}
-    fit = fit_options(text, frame, replace(options, contrasts=there), request, stacklevel=3)
+    with of_model_frame(data):
+        given = by_row_of(model, data, weights=weights, offset=offset)
+        options = options.again(frame, data is not None, **given)
+        there = {c: how for c, how in options.contrasts.items() if c in frame.columns}
+        fit = fit_options(text, frame, replace(options, contrasts=there), request, stacklevel=3)
     warn_of(fit, stacklevel=2)
     if data is None:
         fit = replace(fit, design=within(fit.design, model.design.user_rows))

@@ -256,6 +256,12 @@ def level_codes(
         return codes
     given = pd.unique(labels_of(data, term.columns)[new])
     if unknown == "error":
+        absent = data[list(term.columns)].isna().any(axis=1).to_numpy(dtype=bool) & new
+        if np.any(absent):
+            raise InvalidArgumentError(
+                f"{name}: the label of {term.factor!r} is missing (NaN) in {int(absent.sum())} "
+                f"row(s) of {len(data)}; give it or leave them out{advice}"
+            )
         raise InvalidArgumentError(f"{name}: {unseen(given, term.levels, term.factor)}{advice}")
     word = other_kind([label for label in given if not pd.isna(label)], term.levels)
     if word:

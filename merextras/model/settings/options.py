@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,12 @@ MISSING = ("drop", "raise", "keep")
 _PASSING = ("merextras.r", "merextras.r_idioms.fitting", "merextras.r_idioms.spelling")
 #: Arguments with a value for each row, and what they are called here.
 _BY_ROW = {"weights": "weights", "freq_weights": "frequencies", "offset": "offset"}
+
+
+class Keep(Enum):
+    """An argument of an update that is not given: it stays what it was."""
+
+    KEEP = "keep"
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +91,27 @@ class Options:
         }
         columns = {name: values for name, values in given.items() if isinstance(values, str)}
         return replace(self, columns=columns, **made)
+
+    def again(self, frame: pd.DataFrame, others: bool, **given: Any) -> Options:
+        """The options of an update: what is by row stays unless it is given, None takes it away.
+
+        Parameters
+        ----------
+        frame : DataFrame
+        others : bool
+            Whether the frame is of other rows than before, see `for_data`.
+        **given
+            As of `with_rows`, ``Keep.KEEP`` for what stays.
+        """
+        given = {name: values for name, values in given.items() if values is not Keep.KEEP}
+        kept = self
+        if others:
+            kept = self.for_data(frame, [name for name in _BY_ROW if name not in given])
+        if not given:
+            return kept
+        columns = {name: column for name, column in kept.columns.items() if name not in given}
+        new = replace(kept, columns={}).with_rows(frame, **given)
+        return replace(new, columns={**columns, **new.columns})
 
     def kept(self, keep: BoolArray, names: set[str]) -> Options:
         """The options of some rows, without what a formula of these names does not need."""

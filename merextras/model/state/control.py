@@ -19,8 +19,9 @@ class LmerControl:
 
     Attributes
     ----------
-    start : sequence of float, optional
-        A starting theta, as `get_me("theta")` has it; by default from moments.
+    start : sequence of float, or float, optional
+        A starting theta, as `get_me("theta")` has it; by default from moments. One number will do
+        for a theta of one.
     tolerance : float
         On twice the deviance still to be gained.
     max_iterations : int
@@ -32,7 +33,7 @@ class LmerControl:
     formula_engine : {"patsy", "formulaic"}
     """
 
-    start: Sequence[float] | None = None
+    start: Sequence[float] | float | None = None
     tolerance: float = 1e-13
     max_iterations: int = 100
     check: bool = True
@@ -63,7 +64,7 @@ class LmerControl:
         if self.start is None:
             return None
         try:
-            theta = np.array(self.start, dtype=float)
+            theta = np.atleast_1d(np.array(self.start, dtype=float))
         except (TypeError, ValueError):
             theta = np.empty(0)
         if theta.shape != (size,) or not np.all(np.isfinite(theta)):

@@ -35,6 +35,12 @@ def test_drop1_is_glmmtmbs(name):
         )
 
 
+def test_drop1_says_what_was_given():
+    for test in ("F", "f"):
+        with pytest.raises(UnsupportedModelError, match=f"test='{test}': F tests are for linear"):
+            models.cbpp().drop1(test=test)
+
+
 def test_drop1_is_an_anova_with_the_smaller_model():
     m = models.generated("spread", "(1 | g)")
     found = m.drop1()

@@ -78,6 +78,63 @@ def _women():
     return mx.glmer(formula, mx.load_dataset("contraception"))
 
 
+@functools.cache
+def exposed(form: str):
+    """Counts with an exposure: by the formula, a column or an array."""
+    rng = np.random.default_rng(5)
+    rows = pd.DataFrame({"g": np.repeat(np.arange(12), 10), "t": np.tile(list("ab"), 60)})
+    rows["lE"] = rng.normal(1.0, 0.5, 120)
+    mean = np.exp(
+        0.3 + 0.5 * (rows["t"] == "b") + rows["lE"] + 0.4 * rng.normal(size=12)[rows["g"]]
+    )
+    rows["y"] = rng.poisson(mean)
+    if form == "formula":
+        return rows, mx.glmer("y ~ t + offset(lE) + (1 | g)", rows, "poisson")
+    given = "lE" if form == "column" else rows["lE"].to_numpy()
+    return rows, mx.glmer("y ~ t + (1 | g)", rows, "poisson", offset=given)
+
+
+@pytest.mark.parametrize("form", ["formula", "column", "array"])
+def test_an_offset_is_said_and_held(form):
+    rows, m = exposed(form)
+    mean = rows["lE"].mean()
+    name = "offset" if form == "array" else "lE"
+    found = mx.emmeans(m, "t", type="response")
+    assert found.notes[0] == f"At {name} = {mean:.6g}."
+    beta = m.fixef().to_numpy()
+    np.testing.assert_allclose(
+        found.to_frame()["estimate"], np.exp([beta[0] + mean, beta.sum() + mean]), rtol=1e-12
+    )
+    rates = np.exp([beta[0], beta.sum()])
+    without = mx.emmeans(m, "t", type="response", offset=0)
+    np.testing.assert_allclose(without.to_frame()["estimate"], rates, rtol=1e-12)
+    assert "offset = 0" in without.notes[0]
+    of_population = {"type": "response", "re_form": "population"}
+    whole = mx.emmeans(m, "t", **of_population).to_frame()["estimate"]
+    at_zero = mx.emmeans(m, "t", offset=0, **of_population).to_frame()["estimate"]
+    np.testing.assert_allclose(whole / at_zero, np.exp(mean), rtol=1e-9)
+    if name == "lE":
+        held = mx.emmeans(m, "t", type="response", at={"lE": 0}).to_frame()
+        np.testing.assert_allclose(held["estimate"], rates, rtol=1e-12)
+    for wrong in ("x", np.nan, [0.0], True):
+        with pytest.raises(InvalidArgumentError, match=r"offset=.*: a finite number"):
+            mx.emmeans(m, "t", offset=wrong)
+    if form == "column":
+        with pytest.raises(InvalidArgumentError, match="'lE' is the offset; give one value"):
+            mx.emmeans(m, "t", at={"lE": [0, 1]})
+
+
+def test_an_offset_of_chunks_is_said_and_held():
+    rows, whole = exposed("column")
+    m = mx.glmer("y ~ t + (1 | g)", rows, "poisson", offset="lE", chunk_size=50)
+    for options in ({}, {"at": {"lE": 0.0}}, {"offset": 1.0}):
+        found, same = (mx.emmeans(each, "t", **options) for each in (m, whole))
+        assert found.notes == same.notes
+        np.testing.assert_allclose(
+            found.to_frame()["estimate"], same.to_frame()["estimate"], rtol=1e-6
+        )
+
+
 def test_trends_and_joint_tests_are_rs():
     found, expected = mx.emtrends(_women(), "urban", "age"), _expected_of_trends()
     frame = found.to_frame()

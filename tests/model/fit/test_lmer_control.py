@@ -42,6 +42,8 @@ def test_a_given_start(sleep, plain):
     same(lmer(SLOPES, sleep, control=LmerControl(start=(5.0, -3.0, 0.001))), plain)
     same(lmer(SLOPES, sleep, control=LmerControl(start=[0, 0, 0])), plain)
     assert "z" not in m.update("Reaction ~ Days + (1 | Subject)").fixef()  # another length
+    one = lmer("Reaction ~ Days + (1 | Subject)", sleep, control=LmerControl(start=1.5))
+    assert one.opt_summary.initial == (1.5,)
 
 
 def test_an_unfinished_fit_warns(sleep):
@@ -96,6 +98,7 @@ def test_rank_deficient_designs(forms):
     [
         ({"start": (1.0,)}, r"control.start=\(1.0,\): expected 3 finite number"),
         ({"start": (1.0, np.nan, 1.0)}, "control.start"),
+        ({"start": 1.0}, r"control.start=1.0: expected 3 finite number"),
         ({"start": "abc"}, "control.start='abc'"),
     ],
 )

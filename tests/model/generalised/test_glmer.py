@@ -24,6 +24,42 @@ from merextras.exceptions import (
 # --- Forms of the response ------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("code", "form"),
+    [
+        ("I(y == 1)", "booleans"), ("(y > 0)", "booleans"), ("np.where(y > 0, 'b', 'a')", "labels"),
+        ("C(y)", "labels"), ("pd.Categorical(y)", "labels"), ("cbind(y == 1, y == 0)", "cbind"),
+        ("y + 0.0", "numbers"),
+    ],
+)  # fmt: skip
+def test_code_of_single_trials(trials, code, form):
+    """As a column of what the code gives."""
+    expected = mx.glmer("y ~ x + (1 | g)", trials)
+    found = mx.glmer(f"{code} ~ x + (1 | g)", trials)
+    assert found.response.form == form
+    assert found.log_lik() == pytest.approx(expected.log_lik(), abs=1e-9)
+    np.testing.assert_allclose(found.fixef(), expected.fixef(), atol=1e-7)
+    new = found.simulate(1, rng=1)
+    again = found.refit(new)
+    if form != "cbind":  # whose two columns the model frame has in other variables
+        assert again.update().log_lik() == pytest.approx(again.log_lik(), abs=1e-7)
+    same = expected.refit(expected.simulate(1, rng=1))
+    assert again.log_lik() == pytest.approx(same.log_lik(), abs=1e-7)
+
+
+def test_code_of_a_response_that_is_refused(trials):
+    for code, says in (("I(y < 5)", "no failures at all"), ("I(y > 5)", "no successes at all")):
+        with pytest.raises(InvalidArgumentError, match=says):
+            mx.glmer(f"{code} ~ x + (1 | g)", trials)
+    three = trials.assign(a=np.resize(list("abc"), len(trials)))
+    with pytest.raises(InvalidArgumentError, match="takes two levels, got 3"):
+        mx.glmer("C(a) ~ x + (1 | g)", three)
+    with pytest.raises(InvalidArgumentError, match="must be numeric for family='poisson', not cat"):
+        mx.glmer("C(y) ~ x + (1 | g)", trials, "poisson")
+    with pytest.raises(InvalidArgumentError, match="must be one numeric column"):
+        mx.lmer("C(y) ~ x + (1 | g)", trials)
+
+
 def test_forms_of_single_trials(trials):
     expected = mx.glmer("y ~ x + (1 | g)", trials)
     labels = np.where(trials["y"] == 1, "yes", "no")

@@ -111,5 +111,9 @@ def test_check_laplace_refuses(cbpp, sleep):
     with pytest.raises(InvalidArgumentError, match="by quadrature"):
         mx.check_laplace(mx.glmer(CBPP, cbpp, n_agq=3))
     crossed = mx.glmer("r2 ~ Anger + (1 | id) + (1 | item)", mx.load_dataset("verb_agg").head(900))
-    with pytest.raises(UnsupportedModelError, match="one grouping factor"):
+    with pytest.raises(UnsupportedModelError, match="^check_laplace: quadrature is for one group"):
         mx.check_laplace(crossed)
+    with pytest.raises(UnsupportedModelError, match="^n_agq=5: quadrature is for one .* Laplace"):
+        crossed.update(n_agq=5)
+    with pytest.raises(InvalidArgumentError, match="n_agq=1: is Laplace's .* at least 2 nodes"):
+        mx.check_laplace(mx.glmer(CBPP, cbpp), n_agq=1)

@@ -162,6 +162,17 @@ def test_an_effect_of_each_row_is_no_residual_variance(plain):
     assert len(made.ranef()) == 2
 
 
+def test_swapped_family_and_data(plain):
+    with pytest.raises(
+        InvalidArgumentError, match="got a DataFrame: the arguments are swapped"
+    ) as e:
+        mx.glmer("y ~ x + (1 | g)", "binomial", plain)
+    assert len(str(e.value)) < 200
+    with pytest.raises(InvalidArgumentError, match="family: expected a name") as e:
+        mx.glmer("y ~ x + (1 | g)", plain, list(range(1000)))
+    assert len(str(e.value)) < 200
+
+
 def test_swapped_arguments(plain):
     with pytest.raises(InvalidArgumentError, match=r"swapped: glmer\(formula, data\)"):
         mx.glmer(plain, "c ~ x + (1 | g)")

@@ -119,7 +119,7 @@ def test_a_level_of_another_type(slopes, sleep):
 
 def test_a_missing_level(slopes, sleep):
     new = sleep.head(2).assign(Subject=[308, np.nan])
-    with pytest.raises(InvalidArgumentError, match="not seen: 'nan'"):
+    with pytest.raises(InvalidArgumentError, match=r"label of 'Subject' is missing \(NaN\) in 1"):
         slopes.predict(new)
     made = slopes.predict(new, allow_new_levels=True)
     close(made, [slopes.fitted().iloc[0], slopes.predict(re_form="NA").iloc[1]], 1e-14)

@@ -159,10 +159,7 @@ def response_by_row(
     if parts is not None:
         found = _pair(parts, code, frame, scope, choice, weights)
         return _allowed(found, choice, name)
-    if name in frame.columns:
-        column = frame[name]
-    else:
-        column = pd.Series(response_of(code, frame, {}, scope), index=frame.index)
+    column = frame[name] if name in frame.columns else scope.series(code, frame)
     return column_by_row(column, name, choice, weights, levels)
 
 

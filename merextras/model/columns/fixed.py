@@ -330,7 +330,8 @@ class FormulaPart(SpecPart):
         )
 
     def _made(self, data: pd.DataFrame) -> Array:
-        return self._by_patsy(data) if self._engine == "patsy" else self._by_formulaic(data)
+        with np.errstate(all="ignore"):  # told by ours: log(0), log(-1), exp(1000)
+            return self._by_patsy(data) if self._engine == "patsy" else self._by_formulaic(data)
 
     def _by_patsy(self, data: pd.DataFrame) -> Array:
         complete = CompleteRows(len(data))

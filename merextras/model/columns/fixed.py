@@ -71,6 +71,11 @@ class Scope:
         return self._engine
 
     @property
+    def names(self) -> Mapping[str, Any]:
+        """Those it sees besides the data."""
+        return self._names
+
+    @property
     def trusted(self) -> bool:
         """Whether code is evaluated."""
         return self._trusted

@@ -38,8 +38,9 @@ def explained(err: Exception, code: str, frame: pd.DataFrame) -> InvalidArgument
 def no_value(code: str) -> InvalidArgumentError:
     """The error of code that has no value where its columns have one."""
     return InvalidArgumentError(
-        f"formula {code!r}: there is no value in some rows, such as the logarithm of a number below "
-        "zero, though their columns have one; leave these rows out, or make it a column of the data"
+        f"formula {code!r}: there is no value in some rows, such as the logarithm of a number "
+        "below zero, though their columns have one; leave these rows out, or make it a column "
+        "of the data"
     )
 
 

@@ -51,9 +51,9 @@ def refit(model: M, y: Any) -> M:
     """
     if not model.design.keeps_rows:
         raise NoRowsError(
-            "refit: another response has a value for each row, and the model was fitted from chunks "
-            "and keeps no rows; if it is a column of the source, m.update('column ~ .'). Values by "
-            "row come from another pass over the data: stream_rows(m, source)"
+            "refit: another response has a value for each row, and the model was fitted from "
+            "chunks and keeps no rows; if it is a column of the source, m.update('column ~ .'). "
+            "Values by row come from another pass over the data: stream_rows(m, source)"
         )
     choice = model.choice
     y = rows_of_fit(_one(y), model.design.index, model.design.user_rows, "y")
@@ -224,8 +224,8 @@ def with_design(model: FittedGlmm, design: RowDesign, what: str) -> FittedGlmm:
     if not design.keeps_rows:
         raise NoRowsError(
             f"{what}: a smaller model is fitted to the same rows, and the model was fitted from "
-            "chunks and keeps no rows. m.update(formula) reads its source again: compare the two by "
-            "m.log_lik() or m.aic()"
+            "chunks and keeps no rows. m.update(formula) reads its source again: compare the two "
+            "by m.log_lik() or m.aic()"
         )
     # Without random effects the likelihood is exact.
     n_agq = model.n_agq if design.terms else 1

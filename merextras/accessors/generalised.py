@@ -47,7 +47,7 @@ def call(model: FittedGlmm) -> str:
         parts.append(f"n_agq={model.n_agq}")
     if model.choice.size is not None:
         parts.append(f"dispersion={model.choice.size:g}")
-    given = set(options.columns) | ({"weights"} if design.weights is not None else set())
+    given = set(options.columns) | (design.by_row & {"weights"})
     given |= {"offset"} if options.offset is not None else set()
     for name in ("weights", "offset"):
         if name in given:

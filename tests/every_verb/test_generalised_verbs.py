@@ -332,6 +332,27 @@ def test_pooled_ratios():
         pair.pool(exponentiate=True)
 
 
+def test_ratios_of_contrasts():
+    m = _model()
+    L = np.eye(len(m.fixef()))
+    ratios = mx.contest(m, L, joint=False, level=0.9, exponentiate=True)
+    tidy = mx.tidy(m, "fixed", ci="wald", level=0.9, exponentiate=True)
+    for name in ("estimate", "std_error", "statistic", "p_value", "conf_low", "conf_high"):
+        np.testing.assert_allclose(ratios[name], tidy[name])
+    text = mx.contest(m, "2 * x = 1", exponentiate=True)
+    plain = mx.contest(m, "2 * x = 1")
+    np.testing.assert_allclose(text["estimate"], np.exp(plain["estimate"]))
+    np.testing.assert_allclose(text["estimate"], np.exp(2.0 * m.fixef()["x"]))
+    assert text["p_value"].equals(plain["p_value"])
+    assert text.attrs["notes"] == plain.attrs["notes"]
+    with pytest.raises(MerextrasError, match="a joint test has no estimates; joint=False"):
+        mx.contest(m, L, exponentiate=True)
+    with pytest.raises(MerextrasError, match="exponentiate=True: with link 'identity'"):
+        mx.contest(mx.lmer("y ~ x + (1 | g)", _data()), "x = 0", exponentiate=True)
+    with pytest.raises(MerextrasError, match="exponentiate='yes'"):
+        mx.contest(m, "x = 0", exponentiate="yes")
+
+
 def test_ratios_side_by_side():
     m = _model()
     table = mx.compare_table(m, exponentiate=True, stars=True, digits=6)

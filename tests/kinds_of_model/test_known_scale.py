@@ -251,6 +251,32 @@ def test_bad_sigma(sigma):
         mx.lmer("y ~ 1 + (1 | study)", bcg(), weights="w", sigma=sigma)
 
 
+@pytest.mark.parametrize("outlier", [1e3, 1e5, 1e7])
+def test_an_outlier_beside_it(outlier):
+    """Of balanced groups the likelihood is a formula: that of their means."""
+    groups, m = 10, 8
+    rng = np.random.default_rng(3)
+    data = pd.DataFrame({"g": np.repeat(np.arange(groups), m), "y": rng.normal(size=groups * m)})
+    data.loc[5, "y"] = outlier
+    found = mx.lmer("y ~ 1 + (1 | g)", data, sigma=1, reml=False)
+    means = data.groupby("g")["y"].mean()
+    between = m * float(np.mean((means - means.mean()) ** 2))
+    within = float(np.sum((data["y"] - data["g"].map(means)) ** 2))
+    expected = groups * (np.log(between) + 1.0) + within + groups * m * np.log(2.0 * np.pi)
+    assert found.deviance() == pytest.approx(expected, rel=1e-12)
+    assert found.theta[0] ** 2 == pytest.approx((between - 1.0) / m, rel=1e-3)
+
+
+@pytest.mark.parametrize("formula", ["y ~ x + (1 | g)", "y ~ x + (1 + x | g)"])
+def test_where_no_digit_is_left_beside_it(formula):
+    data = two_factors().copy()
+    data.loc[5, "y"] = 1e149
+    with pytest.raises(InvalidArgumentError, match=r"sigma=0.001: beside it.*outlier.*unit"):
+        mx.lmer(formula, data, sigma=1e-3)
+    with pytest.raises(InvalidArgumentError, match=r"sigma=0.001: beside it.*outlier.*unit"):
+        mx.lmer(formula, two_factors(), sigma=1e-3).refit(data["y"])
+
+
 def test_refusals_say_what_to_do():
     with pytest.raises(InvalidArgumentError, match="unless that is known .sigma=1"):
         mx.lmer("y ~ 1 + (1 | study)", bcg(), weights="w")

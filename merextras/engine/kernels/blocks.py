@@ -8,6 +8,7 @@ so that the cost is k**2 vector operations of length J.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import scipy.linalg as la
@@ -33,7 +34,7 @@ def cholesky(blocks: Array) -> Array:
     """
     k = blocks.shape[-1]
     if k > _LOOP_LIMIT:
-        return _lapack_cholesky(blocks)
+        return _lapack(np.linalg.cholesky, blocks)
     with np.errstate(invalid="ignore", divide="ignore"):
         if k <= 1:
             return np.asarray(np.sqrt(blocks))
@@ -56,14 +57,16 @@ def _dot(left: Array, right: Array) -> Array:
     return np.asarray(np.einsum("ji,ji->j", left, right))
 
 
-def _lapack_cholesky(blocks: Array) -> Array:
+def _lapack(function: Callable[..., Array], blocks: Array, *rhs: Array) -> Array:
+    """What numpy makes of all blocks; NaN for one that it refuses."""
     try:
-        return np.asarray(np.linalg.cholesky(blocks))
+        return np.asarray(function(blocks, *rhs))
     except np.linalg.LinAlgError:
         # It does not say which block it was.
         if len(blocks) == 1:
-            return np.full_like(blocks, np.nan)
-        return np.concatenate([_lapack_cholesky(block[None]) for block in blocks])
+            return np.full_like((blocks, *rhs)[-1], np.nan)
+        each = zip(blocks[:, None], *(r[:, None] for r in rhs), strict=True)
+        return np.concatenate([_lapack(function, *one) for one in each])
 
 
 def solve_lower(low: Array, rhs: Array) -> Array:
@@ -112,13 +115,17 @@ def _applied(rows: Array, known: Array) -> Array:
 
 
 def inverse(blocks: Array) -> Array:
-    """Inverses of general ``(J, k, k)`` blocks; closed forms for k = 1 and 2."""
+    """Inverses of general ``(J, k, k)`` blocks; closed forms for k = 1 and 2.
+
+    A block that is singular to the last digit gives NaN, as in `cholesky`.
+    """
     k = blocks.shape[-1]
-    if k <= 1:
-        return 1.0 / blocks
     if k > 2:
-        return np.asarray(np.linalg.inv(blocks))
+        return _lapack(np.linalg.inv, blocks)
+    if k <= 1:
+        return 1.0 / np.where(blocks == 0.0, np.nan, blocks)
     det = blocks[:, 0, 0] * blocks[:, 1, 1] - blocks[:, 0, 1] * blocks[:, 1, 0]
+    det[det == 0.0] = np.nan
     adjugates = transpose(blocks[:, ::-1, ::-1]) * _SIGNS
     return np.asarray(adjugates / det[:, None, None])
 
@@ -166,8 +173,9 @@ def sweep(rows: Array) -> Array:
 
 def divided(blocks: Array, rhs: Array) -> Array:
     """``B^-1 rhs`` of general ``(J, k, k)`` blocks; `rhs` is (J, k, m)."""
-    small = blocks.shape[-1] <= 2
-    return times(inverse(blocks), rhs) if small else np.asarray(np.linalg.solve(blocks, rhs))
+    if blocks.shape[-1] > 2:
+        return _lapack(np.linalg.solve, blocks, rhs)
+    return times(inverse(blocks), rhs)
 
 
 def times(left: Array, right: Array) -> Array:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import scipy.linalg as la
 
-from merextras.engine.kernels.blocks import Array
+from merextras.engine.kernels.blocks import Array, BoolArray
 
 _SMALL = 24
 #: Digits (a factor) that may cancel in a product or a solution before it is made with twice as
@@ -30,6 +30,8 @@ _FEW, _LONG = 4, 1 << 12
 #: What `scaled_cholesky` tells of some columns.
 Told = tuple[Array, Array]
 Times = Callable[..., Array]
+# Numbers whose squares have no digit.
+_VANISHES = 1e-154
 # Splits a double into halves of 26 bits (Dekker 1971).
 _SPLIT = 134217729.0
 
@@ -229,8 +231,7 @@ def orthonormal_coordinates(
     rows = x if weights is None else x * np.sqrt(weights)[:, None]
     rows = np.pad(rows, ((0, missing), (0, 0))) if missing else rows
     r = triangle(rows, told)
-    dependent = np.abs(r.diagonal()) <= 1e-13 * lengths(r)
-    if not dependent.any():
+    if not dependent(r).any():
         return np.asarray(la.lapack.dtrtri(r)[0] * np.sign(r.diagonal()))
     transform = np.zeros((p, p))
     columns = np.zeros((len(r), 0))
@@ -248,6 +249,11 @@ def orthonormal_coordinates(
             columns = np.column_stack([columns, rest / left])
         transform[:, j] = own / size
     return transform
+
+
+def dependent(r: Array) -> BoolArray:
+    """Columns of a triangular factor that those before them determine, or whose squares vanish."""
+    return np.asarray(np.abs(r.diagonal()) <= np.maximum(1e-13 * lengths(r), _VANISHES))
 
 
 def lengths(x: Array, weights: Array | None = None) -> Array:

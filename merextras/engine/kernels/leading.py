@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from merextras.engine.kernels import blocks
 from merextras.engine.kernels.blocks import Array
 
 # Blocks whose inverse is written out.
@@ -74,7 +75,8 @@ def inverse(block: Array) -> Array:
 
 
 def _inverse(block: Array) -> Array:
-    """Of blocks that lie together; NaN for those with a number that is not finite."""
+    """Of blocks that lie together; NaN for those that are singular, or not finite."""
     usable = np.isfinite(block).all(axis=(-2, -1), keepdims=True)
-    found = np.linalg.inv(np.where(usable, block, np.eye(block.shape[-1])))
+    found = np.where(usable, block, np.eye(block.shape[-1]))
+    found = blocks.inverse(found.reshape(-1, *block.shape[-2:])).reshape(block.shape)
     return np.where(usable, found, np.nan)

@@ -83,8 +83,7 @@ class Basis:
             rows, values = np.pad(rows, ((0, missing), (0, 0))), np.pad(values, (0, missing))
         times = cells.times if cells is not None and cells.serve(x) else None
         r, fitted = dense.regression(rows, values, told, times)
-        diagonal = r.diagonal()
-        dependent = np.flatnonzero(np.abs(diagonal) <= 1e-13 * dense.lengths(r))
+        diagonal, dependent = r.diagonal(), np.flatnonzero(dense.dependent(r))
         if len(dependent):
             return cls._with_dependent(x, y, weights, int(dependent[0]))
         transform = dense.solve_triangle(r, np.diag(np.sign(diagonal)))

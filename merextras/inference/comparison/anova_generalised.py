@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from merextras.exceptions import InvalidArgumentError
+from merextras.exceptions import InvalidArgumentError, NoRowsError
 from merextras.foundation.aliases import Array
 from merextras.foundation.arguments import check_flag, check_models
 from merextras.inference.comparison.anova import compared, type_of
@@ -97,6 +97,7 @@ def comparable(models: Sequence[object], verb: str) -> list[FittedGlmm]:
     Raises
     ------
     InvalidArgumentError
+    NoRowsError
     """
     fits = [m for m in models if isinstance(m, FittedGlmm)]
     if len(fits) < len(models):
@@ -106,6 +107,11 @@ def comparable(models: Sequence[object], verb: str) -> list[FittedGlmm]:
             f"{other.__class__.__name__}"
         )
     first = fits[0]
+    if not all(fit.design.keeps_rows for fit in fits):
+        raise NoRowsError(
+            f"{verb}: whether models are nested is seen from their rows, and one that was fitted "
+            "from chunks keeps no rows; compare log_lik() or aic()"
+        )
     for fit in fits[1:]:
         if fit.choice != first.choice:
             raise InvalidArgumentError(

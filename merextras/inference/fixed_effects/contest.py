@@ -7,6 +7,8 @@ from typing import Any
 import pandas as pd
 from scipy import stats
 
+from merextras.accessors.ratios import check_ratio
+from merextras.exceptions import InvalidArgumentError
 from merextras.foundation.arguments import check_level
 from merextras.inference.ddf.contrasts import Contrasts, read_contrasts
 from merextras.inference.ddf.method import chi2_row, f_row, f_table, method_of, t_table
@@ -14,6 +16,7 @@ from merextras.inference.functions.hypotheses import is_text, read_hypotheses
 from merextras.model.design.design import Design
 from merextras.model.statsmodels.mixedlm import as_fitted
 from merextras.results.base import Table
+from merextras.results.ratios import as_ratios
 
 __all__ = ["contest"]
 
@@ -27,6 +30,7 @@ def contest(
     joint: bool = True,
     rhs: Any = 0.0,
     level: float = 0.95,
+    exponentiate: bool = False,
 ) -> pd.DataFrame:
     """Test ``L beta = rhs``, lmerTest's ``contest``.
 
@@ -53,6 +57,11 @@ def contest(
         Hypothesised values; text has its own right of the equals sign.
     level : float
         Of the confidence intervals.
+    exponentiate : bool, default False
+        Of a logit, log or complementary log-log link, as in `tidy`: contrasts as ratios of odds,
+        rates or hazards with the ends of their intervals, and standard errors by the delta method.
+        `rhs` and what the text has right of the equals sign stay on the scale of the coefficients,
+        as do statistics and p-values.
 
     Returns
     -------
@@ -71,7 +80,8 @@ def contest(
         Contrasts of another length, unknown names, columns that the fit dropped (not estimable),
         a contrast of zeros, dependent contrasts with contradicting `rhs`, an unknown `ddf`, text
         that is no linear hypothesis or not estimable, `rhs` beside an equals sign, clusters that
-        are not independent in the model or too few for a joint test.
+        are not independent in the model or too few for a joint test; `exponentiate` of a joint
+        test, or with a link whose exponentials are no ratios.
     UnsupportedModelError
         Not a mixed model.
 
@@ -121,11 +131,17 @@ def contest(
     'Marginal means: class[a], class[b], class[d].'
     """
     fitted, level = as_fitted(m, generalised=True), check_level(level)
+    ratio = check_ratio(fitted, exponentiate, "exponentiate")
     given = _read(fitted.design, L, rhs)
     method = method_of(fitted, ddf, cluster=cluster, stacklevel=3, default="satterthwaite")
     right = given.rhs - given.offset
     table: pd.DataFrame
     if joint and not given.single:
+        if ratio:
+            raise InvalidArgumentError(
+                "exponentiate=True: a joint test has no estimates; joint=False has a row for each "
+                "contrast"
+            )
         if fitted.is_generalised:
             row = chi2_row(method, given.matrix, right)
             table = Table(dict(zip(["statistic", "df", "p_value"], zip(row), strict=True)))
@@ -138,6 +154,7 @@ def contest(
         table["estimate"] += given.offset
         half = stats.t.isf((1.0 - level) / 2.0, table["df"]) * table["std_error"]
         table = table.assign(conf_low=table["estimate"] - half, conf_high=table["estimate"] + half)
+        table = as_ratios(table) if ratio else table
     table.attrs["notes"] = given.notes
     return table
 

@@ -82,7 +82,7 @@ def drop1(
     rows = [(np.nan, model.n_parameters, model._deviance())]
     for effect in wanted:
         x = effects.spanned([e for e in effects.effects if e is not effect])
-        lost = model.design.x.shape[1] - x.shape[1]
+        lost = len(model.design.fixed.names) - x.shape[1]
         small = model
         if lost:
             what = f"drop1: without {effect.label}"

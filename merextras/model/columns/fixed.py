@@ -54,11 +54,7 @@ class Scope:
     """
 
     def __init__(
-        self,
-        names: Mapping[str, Any] | None = None,
-        engine: str = "patsy",
-        *,
-        trusted: bool = True,
+        self, names: Mapping[str, Any] | None = None, engine: str = "patsy", *, trusted: bool = True
     ) -> None:
         self._trusted = trusted
         own = {k: v for k, v in (names or {}).items() if k not in FORMULA_WORDS}
@@ -69,6 +65,11 @@ class Scope:
     def engine(self) -> str:
         """Which one evaluates."""
         return self._engine
+
+    @property
+    def names(self) -> Mapping[str, Any]:
+        """Those it sees besides the data."""
+        return self._names
 
     @property
     def trusted(self) -> bool:
@@ -103,10 +104,9 @@ class Scope:
     def _by_formulaic(self, rhs: str, shown: pd.DataFrame, frame: pd.DataFrame) -> Any:
         from formulaic import errors, model_matrix  # noqa: PLC0415 (only if it is asked for)
 
-        context = self._seen_by(rhs)
         try:
             return model_matrix(
-                rhs, shown, context=context, na_action="raise", materializer="pandas"
+                rhs, shown, context=self._seen_by(rhs), na_action="raise", materializer="pandas"
             )
         except (errors.FormulaicError, SyntaxError, NameError, ValueError) as err:
             raise explained(err, rhs, frame) from err
@@ -117,8 +117,7 @@ class Scope:
 
     def only(self, names: Iterable[str]) -> Scope:
         """The scope with no more than these of its names."""
-        names = set(names)
-        kept = {name: value for name, value in self._names.items() if name in names}
+        kept = {name: self._names[name] for name in set(names) & set(self._names)}
         return Scope(kept, self._engine, trusted=self._trusted)
 
     def by(self, engine: str) -> Scope:
@@ -340,7 +339,8 @@ class FormulaPart(SpecPart):
         )
 
     def _made(self, data: pd.DataFrame) -> Array:
-        return self._by_patsy(data) if self._engine == "patsy" else self._by_formulaic(data)
+        with np.errstate(all="ignore"):  # told by ours: log(0), log(-1), exp(1000)
+            return self._by_patsy(data) if self._engine == "patsy" else self._by_formulaic(data)
 
     def _by_patsy(self, data: pd.DataFrame) -> Array:
         complete = CompleteRows(len(data))

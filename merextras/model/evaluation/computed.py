@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import patsy
 
@@ -54,14 +55,17 @@ class Computed:
 
     def learn(self, which: int, data: pd.DataFrame) -> None:
         """Take rows in for one pass."""
+        shown = self._for_engine(data, "source")
         try:
-            self._factor.memorize_chunk(self._state, which, self._for_engine(data, "source"))
+            with np.errstate(all="ignore"):  # told by ours: log(0), log(-1), exp(1000)
+                self._factor.memorize_chunk(self._state, which, shown)
         except patsy.PatsyError as err:
             raise explained(err, self.code, data) from err
 
     def finish(self, which: int) -> None:
         """End a pass."""
-        self._factor.memorize_finish(self._state, which)
+        with np.errstate(all="ignore"):
+            self._factor.memorize_finish(self._state, which)
 
     def stored(self) -> dict[str, Any]:
         """What the transforms remember, as plain data."""
@@ -111,6 +115,7 @@ class Computed:
             self._learnt = None
         shown = self._for_engine(data, "newdata")
         try:
-            return self._factor.eval(self._state, shown)
+            with np.errstate(all="ignore"):
+                return self._factor.eval(self._state, shown)
         except patsy.PatsyError as err:
             raise explained(err, self.code, data) from err

@@ -15,11 +15,7 @@ def explained(err: Exception, code: str, frame: pd.DataFrame) -> InvalidArgument
     """The engine's error; of an unknown name, what it may have meant."""
     text = first_line(err)
     if re.search("contains (missing|null) values", text):
-        return InvalidArgumentError(
-            f"formula {code!r}: there is no value in some rows, such as the logarithm of a number "
-            "below zero, though their columns have one; leave these rows out, or make it a column "
-            "of the data"
-        )
+        return no_value(code)
     match = re.search(r"(?:Name|Key)Error:[^'`]*['`](?P<name>[^'`]+)['`]", text)
     if match is None:
         return InvalidArgumentError(f"formula {code!r}: {text}")
@@ -37,6 +33,15 @@ def explained(err: Exception, code: str, frame: pd.DataFrame) -> InvalidArgument
         )
     known = unknown_column(name, frame.columns)
     return InvalidArgumentError(f"formula {code!r}: {known}{in_index(name, frame)}")
+
+
+def no_value(code: str) -> InvalidArgumentError:
+    """The error of code that has no value where its columns have one."""
+    return InvalidArgumentError(
+        f"formula {code!r}: there is no value in some rows, such as the logarithm of a number "
+        "below zero, though their columns have one; leave these rows out, or make it a column "
+        "of the data"
+    )
 
 
 def first_line(err: Exception) -> str:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
 import pandas as pd
 
-from merextras.exceptions import ConvergenceWarning, UnsupportedModelError
+from merextras.exceptions import ConvergenceWarning, NoRowsError, UnsupportedModelError
 from merextras.model.design.design import RowDesign
 from merextras.model.design.user_rows import expected, rows_of_fit, within
 from merextras.model.fit.refit import by_row_of, of_model_frame, with_dots
 from merextras.model.frame.read import as_pandas
+from merextras.model.generalised.chunks.fit_chunks import fit_again
 from merextras.model.generalised.fit import (
     Request,
     criterion_of,
@@ -22,6 +24,7 @@ from merextras.model.generalised.fit import (
     warn_of,
 )
 from merextras.model.generalised.fitted import FittedGlmm
+from merextras.model.generalised.whole_fit import GlmmFit
 from merextras.model.settings.options import Keep, callers_names
 
 M = TypeVar("M", bound=FittedGlmm)
@@ -43,7 +46,15 @@ def refit(model: M, y: Any) -> M:
     ------
     InvalidArgumentError
         Another length or index, values that the family does not allow.
+    NoRowsError
+        The model was fitted from chunks.
     """
+    if not model.design.keeps_rows:
+        raise NoRowsError(
+            "refit: another response has a value for each row, and the model was fitted from "
+            "chunks and keeps no rows; if it is a column of the source, m.update('column ~ .'). "
+            "Values by row come from another pass over the data: stream_rows(m, source)"
+        )
     choice = model.choice
     y = rows_of_fit(_one(y), model.design.index, model.design.user_rows, "y")
     response = model.response.again(y, expected(model.design.index, model.design.user_rows), choice)
@@ -102,7 +113,8 @@ def update(
     formula : str, optional
         In lme4's notation; ``.`` stands for what was there, as in ``". ~ . - x"``.
     data : DataFrame, optional
-        By default the model frame of the fit, which has the variables of the model only.
+        By default the model frame of the fit, which has the variables of the model only. A model
+        fitted from chunks reads its source again, with all columns of it.
     family : optional
         As `glmer`'s, by default that of the fit.
     n_agq : int, optional
@@ -121,6 +133,8 @@ def update(
     ------
     InvalidArgumentError, UnsupportedModelError
         As `glmer`; other data for a model with weights by array.
+    NoRowsError
+        Other data for a model fitted from chunks, or one whose source is gone: it was pickled.
     """
     _refuse_linear(residual_by, cov_prior)
     text = model.design.formula if formula is None else with_dots(formula, model.design)
@@ -131,6 +145,10 @@ def update(
     request = read_request(family_given, known, n_agq, reml, control)
     if family is None and dispersion is Keep.KEEP:
         request = replace(request, choice=model.choice)
+    if not model.design.keeps_rows:
+        fit = _from_source(model, text, data, request, callers_names(1))
+        warn_of(fit, stacklevel=2)
+        return model._like(fit)  # type: ignore[arg-type]
     options = model.design.options
     options = replace(options, scope=options.scope.within(callers_names(1)))
     n_dropped, frame = model.n_dropped, model.design.frame
@@ -149,6 +167,18 @@ def update(
     if data is None:
         fit = replace(fit, design=within(fit.design, model.design.user_rows))
     return model._like(replace(fit, n_dropped=fit.n_dropped + n_dropped))  # type: ignore[arg-type]
+
+
+def _from_source(
+    model: FittedGlmm, formula: str, data: object, request: Request, names: Mapping[str, Any]
+) -> GlmmFit:
+    """Fit a formula on the source of a model that keeps no rows."""
+    if data is not None:
+        raise NoRowsError(
+            "data: the model was fitted from chunks and keeps no rows; fit other data by "
+            "glmer(formula, source)"
+        )
+    return fit_again(model, formula, request, names=names, stacklevel=3)
 
 
 def _refuse_linear(residual_by: object, cov_prior: object) -> None:
@@ -197,7 +227,18 @@ def with_design(model: FittedGlmm, design: RowDesign, what: str) -> FittedGlmm:
     -----
     ConvergenceWarning
         The fit did not end at an optimum; the message begins with `what`.
+
+    Raises
+    ------
+    NoRowsError
+        The model was fitted from chunks.
     """
+    if not design.keeps_rows:
+        raise NoRowsError(
+            f"{what}: a smaller model is fitted to the same rows, and the model was fitted from "
+            "chunks and keeps no rows. m.update(formula) reads its source again: compare the two "
+            "by m.log_lik() or m.aic()"
+        )
     # Without random effects the likelihood is exact.
     n_agq = model.n_agq if design.terms else 1
     request = Request(model.choice, replace(model.control, start=None), n_agq)

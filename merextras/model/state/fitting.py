@@ -22,7 +22,11 @@ from merextras.exceptions import (
 from merextras.foundation.aliases import Array
 from merextras.model.design.design import Design
 from merextras.model.state.fitted import Fit, FittedModel, M, Origin, is_singular
-from merextras.model.state.identified import check_left_by_fixed, check_left_by_random
+from merextras.model.state.identified import (
+    check_has_digits,
+    check_left_by_fixed,
+    check_left_by_random,
+)
 from merextras.model.state.size import warn_of_size
 
 
@@ -40,7 +44,8 @@ def fit_design(
     Raises
     ------
     InvalidArgumentError
-        The fixed or the random effects explain the response exactly.
+        The fixed or the random effects explain the response exactly, or outweigh a given sigma so
+        far that no digit of the likelihood is left.
     """
     strata = design.strata()
     if strata is not None:
@@ -59,6 +64,7 @@ def fit_design(
     )
     solution, opt = minimise(criterion, _start(criterion, theta), control=control)
     check_left_by_random(products, opt)
+    check_has_digits(criterion, solution, opt)
     if theta is not None:
         opt = opt.begun_at(tuple(np.asarray(theta, dtype=float).tolist()))
     if strata is not None:

@@ -12,10 +12,12 @@ from merextras.engine.covariance.covariances import Covariances
 from merextras.engine.derivatives.identified import confounded
 from merextras.engine.elimination.plan import prepare
 from merextras.engine.kernels import dense
+from merextras.engine.optimum.criterion import Criterion
 from merextras.engine.optimum.summary import OptSummary
+from merextras.engine.optimum.unbounded import FEW_DIGITS, relative_size
 from merextras.engine.products.crossprod import CrossProducts
 from merextras.engine.replicates.draws import gram_factor
-from merextras.engine.solution.pls import solve
+from merextras.engine.solution.pls import Solution, solve
 from merextras.exceptions import ConvergenceWarning, InvalidArgumentError
 from merextras.foundation.aliases import Array
 from merextras.model.design.design import Term
@@ -64,6 +66,25 @@ def check_left_by_random(products: CrossProducts, opt: OptSummary) -> None:
             "response: there is nothing left to explain within groups (it is constant in each, or "
             "a combination of the random effects); the residual variance would be zero, and the "
             "likelihood has no maximum"
+        )
+
+
+def check_has_digits(criterion: Criterion, solution: Solution, opt: OptSummary) -> None:
+    """Refuse random effects so much larger than a residual that is given that few digits are left.
+
+    Raises
+    ------
+    InvalidArgumentError
+    """
+    given = solution.cp.scale.given
+    if given is None or (opt.converged and np.isfinite(solution.deviance())):
+        return
+    times = relative_size(criterion, criterion.from_user(np.array(opt.theta)))
+    if times > FEW_DIGITS:
+        raise InvalidArgumentError(
+            f"sigma={np.sqrt(given):g}: beside it the random effects are so large ({times:.0e} "
+            "times) that doubles hold no digits of the likelihood; look for an outlier of the "
+            "response, or for another unit of the response, of sigma or of the weights"
         )
 
 

@@ -19,6 +19,7 @@ from merextras.model.columns.finite import check_finite
 from merextras.model.columns.levels import LevelCoder, LevelCounter
 from merextras.model.columns.part import FixedPart
 from merextras.model.evaluation.computed import Computed
+from merextras.model.evaluation.explained import no_value
 from merextras.model.formula.translate import names_in
 from merextras.model.frame.kinds import is_number, kind_of, numbers, responses
 from merextras.model.frame.read import read_columns
@@ -87,6 +88,8 @@ class Value:
         """The finite values of rows."""
         if self.computed is not None:
             values = self._one_column(self.computed.values(frame), len(frame))
+            if np.isnan(values).any():
+                raise no_value(self.code)
         else:
             values = responses(frame[self.column], self.code, what)
         check_finite(values[:, None], (self.code,), what)
@@ -251,7 +254,7 @@ class Structure:
             values = _effects(self.terms, frame)
         except InvalidArgumentError as err:
             raise InvalidArgumentError(str(err).replace("newdata:", f"{what}:", 1)) from err
-        check_finite(x, self.fixed.names, self.formula)
+        _check_columns(x, self.fixed, self.formula)
         levels = _Levels(frame, growing)
         terms = tuple(
             TermRows(levels.codes(t.coder), v, levels.count(t.coder), t.structure.freedom)
@@ -347,9 +350,16 @@ def _effects(terms: Sequence[RandomTerm], frame: pd.DataFrame) -> list[Array]:
         key = id(term.part)
         if key not in made:
             made[key] = term.part.matrix(frame)
-            check_finite(made[key], term.part.names, f"(... | {term.factor})")
+            _check_columns(made[key], term.part, f"(... | {term.factor})")
         out.append(made[key][:, list(term.columns)])
     return out
+
+
+def _check_columns(made: Array, part: FixedPart, what: str) -> None:
+    """Raise if columns of complete rows are not finite; a row without a value is NaN throughout."""
+    if made.size and np.isnan(made).all(axis=1).any():
+        raise no_value(part.right_side or what)
+    check_finite(made, part.names, what)
 
 
 def complete(frame: pd.DataFrame, columns: Sequence[str]) -> BoolArray:

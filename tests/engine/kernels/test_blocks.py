@@ -7,7 +7,7 @@ import pytest
 from properties.compare import close
 from tolerances import ORACLE
 
-from merextras.engine.kernels import blocks
+from merextras.engine.kernels import blocks, leading
 
 SIZES = [1, 2, 3, 5, 13, 30]
 
@@ -61,6 +61,23 @@ def test_inverse(rng, k):
 def test_divided(rng, k):
     given, rhs = rng.normal(size=(6, k, k)) + 2.0 * np.eye(k), rng.normal(size=(6, k, 4))
     close(blocks.divided(given, rhs), np.linalg.solve(given, rhs), ORACLE)
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 5])
+def test_a_singular_block_has_no_inverse_and_spares_the_others(rng, k):
+    given = rng.normal(size=(4, k, k)) + 4.0 * np.eye(k)
+    given[1] = 0.0
+    given[2, -1] = given[2, 0] = 0.0
+    rhs, good = rng.normal(size=(4, k, 2)), [0, 3]
+    found, solved = blocks.inverse(given), blocks.divided(given, rhs)
+    assert np.isnan(found[1:3]).all()
+    assert np.isnan(solved[1:3]).all()
+    close(found[good], np.linalg.inv(given[good]), ORACLE)
+    close(solved[good], np.linalg.solve(given[good], rhs[good]), ORACLE)
+    leads = leading.inverse(np.moveaxis(given[:, :, :, None], 0, -1)) if k > 2 else None
+    if leads is not None:
+        close(leads[:, :, 0, 3], np.linalg.inv(given[3]), ORACLE)
+        assert np.isnan(leads[:, :, 0, 1]).all()
 
 
 def test_outer_sum(rng):

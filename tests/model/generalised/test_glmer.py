@@ -363,3 +363,17 @@ def test_the_information_is_made_when_it_is_asked_for(cbpp):
     assert "hessian" not in vars(fit.optimum)
     assert np.isfinite(fit.vcov().to_numpy()).all()
     assert "hessian" in vars(fit.optimum)
+
+
+def test_where_laplaces_approximation_has_no_maximum():
+    """What is said there leads to the fit by quadrature, which here has one."""
+    rng, n, levels = np.random.default_rng(129), 80, 8
+    g, x = np.arange(n) % levels, rng.normal(size=n)
+    eta = 0.5 * x + rng.normal(size=levels)[g] + rng.normal(size=levels)[g] * x
+    data = pd.DataFrame({"y": np.exp(eta + 0.8 * rng.normal(size=n)), "x": x, "g": g})
+    with pytest.warns(ConvergenceWarning, match="a conditional mode splits in two.*n_agq=5"):
+        mx.glmer("y ~ x + (1 + x || g)", data, "gaussian(log)")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SingularFitWarning)
+        m = mx.glmer("y ~ x + (1 + x || g)", data, "gaussian(log)", n_agq=5)
+    assert m.opt_summary.converged

@@ -29,7 +29,7 @@ def read_again(monkeypatch):
     @contextlib.contextmanager
     def reading():
         with monkeypatch.context() as patched:
-            patched.setattr(KeptCells, "__call__", lambda self: self._read())
+            patched.setattr(KeptCells, "__call__", lambda self: self.read())
             yield
 
     return reading

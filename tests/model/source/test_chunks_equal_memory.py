@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from fuzz_share import examples, part
 from hypothesis import given, settings
@@ -17,7 +18,7 @@ from properties.formulas import formulas, frames
 from tolerances import CHUNKS_COLUMNS, CHUNKS_DEVIANCE, CHUNKS_ESTIMATES
 
 import merextras as mx
-from merextras.exceptions import MerextrasError, MerextrasWarning
+from merextras.exceptions import InvalidArgumentError, MerextrasError, MerextrasWarning
 from merextras.model.state.fitting import fit_at
 
 
@@ -121,3 +122,64 @@ def test_engines_agree(formula, data):
 @given(formulas(), frames())
 def test_engines_agree_at_length(formula, data):
     compare_engines(formula, data)
+
+
+def _numbers():
+    rng = np.random.default_rng(4)
+    n = 120
+    data = pd.DataFrame({"x": rng.normal(size=n), "z": rng.normal(size=n), "g": np.arange(n) % 8})
+    noise = rng.normal(size=n) + rng.normal(size=8)[data["g"]]
+    return data.assign(y=data["x"] + noise, c=rng.poisson(2.0, n))
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("np.exp(1e3 * x)", "infinite or undefined values in"),
+        ("np.log(x)", "there is no value in some rows, such as the logarithm"),
+        ("scale(np.exp(1e3 * x))", "there is no value in some rows, such as the logarithm"),
+        ("I(1 / (x - x))", "infinite or undefined values in"),
+        ("z + offset(np.log(x))", "there is no value in some rows, such as the logarithm"),
+        ("z + offset(np.exp(1e3 * x))", "infinite or undefined values in"),
+    ],
+)
+def test_what_code_makes_of_numbers_without_it(code, said):
+    """Told by ours, in the same words; numpy's own warnings would be errors here."""
+    for size in (None, 30):
+        for random in (f"{code} + (1 | g)", f"1 + (0 + {code} | g)"):
+            if "offset" in code and "(0" in random:
+                continue
+            with pytest.raises(InvalidArgumentError, match=said):
+                mx.lmer(f"y ~ {random}", _numbers(), chunk_size=size)
+        with pytest.raises(InvalidArgumentError, match=said):
+            mx.glmer(f"c ~ {code} + (1 | g)", _numbers(), "poisson", chunk_size=size)
+    for size in (None, 30):
+        with pytest.raises(InvalidArgumentError, match="there is no value in some rows"):
+            mx.lmer("np.log(x) ~ z + (1 | g)", _numbers(), chunk_size=size)
+
+
+@pytest.mark.parametrize("size", [None, 30])
+def test_rows_to_predict_may_have_no_value(size):
+    data = _numbers().assign(u=lambda d: np.abs(d["x"]) + 1.0)
+    m = mx.lmer("y ~ np.log(u) + (1 | g)", data, chunk_size=size)
+    found = m.predict(data[:3].assign(u=[-1.0, 0.0, 2.0]))
+    assert np.isnan(found[0])
+    assert np.isinf(found[1])
+    assert np.isfinite(found[2])
+
+
+@pytest.mark.filterwarnings("ignore::merextras.exceptions.RankDeficientWarning")
+@pytest.mark.parametrize("power", [150, 154, 158, 165, 200, 310, 320])
+@pytest.mark.parametrize("formula", ["y ~ z + I(x * {}) + (1 | g)", "y ~ I(x * {}) + (1 + z | g)"])
+def test_columns_whose_squares_vanish(formula, power):
+    """A column is of use, or left out, in chunks as in memory."""
+    formula = formula.format(f"1e-{power}")
+    whole, parts = fitted(formula, _numbers()), fitted(formula, _numbers(), chunk_size=30)
+    assert list(whole.fixef().index) == list(parts.fixef().index)
+    assert len(whole.fixef()) == 2 + ("z +" in formula) - (power > 162)
+    assert parts.deviance() == pytest.approx(whole.deviance(), rel=1e-8)
+    count, kept = formula.replace("y", "c", 1), list(whole.fixef().index)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MerextrasWarning)
+        streamed = mx.glmer(count, _numbers(), "poisson", chunk_size=30)
+    assert list(streamed.fixef().index) == kept

@@ -81,9 +81,16 @@ class Optimum:
         if not np.isfinite(self.point.deviance()):
             return "not converged: there is no start at which the likelihood is finite"
         if not self.converged and not self.positive:
+            split = (
+                ""
+                if self.point.criterion.family.concave
+                else ", or Laplace's approximation rises without end, as it may where a "
+                "conditional mode splits in two; n_agq=5, with one grouping factor, may have a "
+                "maximum"
+            )
             return (
                 "not converged: the information matrix is not positive definite, the data do not "
-                "determine all parameters"
+                f"determine all parameters{split}"
             )
         if not self.converged:
             return f"not converged: the log-likelihood could still rise by about {self.gain:.2g}"

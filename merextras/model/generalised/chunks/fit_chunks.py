@@ -27,6 +27,7 @@ from merextras.model.design.sanity import (
 from merextras.model.generalised.chunks.kept_cells import KeptCells
 from merextras.model.generalised.chunks.streamed import Learnt, SourceRows, learn_glmm
 from merextras.model.generalised.fit import Request, check_term, check_variances
+from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.generalised.whole_fit import GlmmFit
 from merextras.model.products.fit import design_of
 from merextras.model.source.chunks import Source
@@ -91,6 +92,45 @@ def fit_chunks(
     fit = GlmmFit(design, found.response, choice, optimum, made.n_dropped, control)  # type: ignore[arg-type]
     check_variances(fit, stacklevel=stacklevel + 1)
     return fit
+
+
+def fit_again(
+    model: FittedGlmm,
+    formula: str,
+    request: Request,
+    *,
+    names: Mapping[str, Any],
+    stacklevel: int,
+) -> GlmmFit:
+    """Fit another formula on the source of a model that keeps no rows.
+
+    Parameters
+    ----------
+    names : mapping
+        What the formula may use beside the names that the model's has used.
+
+    Raises
+    ------
+    NoRowsError
+        The source is gone.
+    """
+    table = model.laplace.criterion.table
+    assert isinstance(table, StreamedTable)
+    assert isinstance(table.read, KeptCells)
+    read = table.read.read
+    source, structure = read.source, read.reader.structure
+    return fit_chunks(
+        formula,
+        source,
+        request,
+        names=read.reader.scope.within(names).names,
+        progress=read.progress,
+        stacklevel=stacklevel + 1,
+        contrasts=structure.contrasts,
+        missing="drop",
+        weights=structure.by_row.get("weights"),
+        offset=structure.by_row.get("offset"),
+    )
 
 
 def _most_cells(design: RowlessDesign) -> float:

@@ -7,7 +7,7 @@ step reads it again; where they have many, every step does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from merextras.engine.generalised.rows.cells import joined
 from merextras.engine.generalised.rows.passes import Rows
+from merextras.model.generalised.chunks.streamed import SourceRows
 from merextras.model.generalised.families import FamilyChoice
 
 #: Rows that are joined at a time, and below which it does not matter that they can't be.
@@ -26,17 +27,15 @@ class KeptCells:
 
     Parameters
     ----------
-    read : callable
+    read : SourceRows
         One pass over the rows.
     choice : FamilyChoice
     most : int
         Cells that may be kept.
     """
 
-    def __init__(
-        self, read: Callable[[], Iterator[Rows]], choice: FamilyChoice, most: float
-    ) -> None:
-        self._read, self._choice, self._most = read, choice, most
+    def __init__(self, read: SourceRows, choice: FamilyChoice, most: float) -> None:
+        self.read, self._choice, self._most = read, choice, most
         self._kept: list[Rows] | None = None
         self._too_many = False
 
@@ -55,7 +54,7 @@ class KeptCells:
             return
         kept: list[Rows] = []
         waiting: list[Rows] = []
-        for rows in self._read():
+        for rows in self.read():
             if self._too_many:
                 yield rows
                 continue

@@ -133,23 +133,35 @@ class SourceRows:
         progress: bool | None,
     ) -> None:
         self._source: Source | None = source
-        self._reader, self._kept, self._counted = reader, list(kept), counted
-        self._progress = progress
+        self.reader, self._kept, self._counted = reader, list(kept), counted
+        self.progress = progress
 
     def __getstate__(self) -> dict[str, Any]:
         # Files may be elsewhere, functions do not pickle.
         return {"_source": None}
 
-    def __call__(self) -> Iterator[Rows]:
-        """The rows, chunk by chunk."""
+    @property
+    def source(self) -> Source:
+        """The source.
+
+        Raises
+        ------
+        NoRowsError
+            It is gone.
+        """
         if self._source is None:
             raise NoRowsError(
                 "the model was fitted from chunks, which this would take more passes over; it has "
                 "been pickled since, and its source is not with it: fit it again with glmer"
             )
+        return self._source
+
+    def __call__(self) -> Iterator[Rows]:
+        """The rows, chunk by chunk."""
+        source = self.source
         n_rows = n_kept = 0
-        columns = self._reader.structure.columns
-        for n, made in read_chunks(self._source, columns, self._made, self._progress):
+        columns = self.reader.structure.columns
+        for n, made in read_chunks(source, columns, self._made, self.progress):
             n_rows, n_kept = n_rows + n, n_kept + len(made.x)
             if len(made.x):
                 yield made
@@ -162,12 +174,12 @@ class SourceRows:
 
     def _made(self, frame: pd.DataFrame) -> tuple[int, Rows]:
         """The rows of a chunk, and how many it had."""
-        rows = self._reader.rows(frame)
+        rows = self.reader.rows(frame)
         x = rows.x if len(self._kept) == rows.x.shape[1] else rows.x[:, self._kept]
         if not len(x):
-            return len(frame), Rows(x, rows.terms, None, self._reader.choice.of(rows.y, rows.y))
-        response = self._reader.response(frame, rows)
-        family = self._reader.choice.of(response.y, response.trials)
+            return len(frame), Rows(x, rows.terms, None, self.reader.choice.of(rows.y, rows.y))
+        response = self.reader.response(frame, rows)
+        family = self.reader.choice.of(response.y, response.trials)
         return len(frame), Rows(x, rows.terms, rows.offset, family)
 
 

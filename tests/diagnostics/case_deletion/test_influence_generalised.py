@@ -232,10 +232,10 @@ def _without_each(m):
             score = a.T @ (kept * family.first(eta, m.phi)[0]) - inverse @ v
             step = np.linalg.solve(a.T @ (weights[:, None] * a) + inverse, score)
             before = height(v, kept)
-            while height(v + step, kept) < before - 1e-9 * abs(before):
+            while height(v + step, kept) < before - 1e-12 * abs(before):
                 step = 0.5 * step
             v = v + step
-            if score @ step < 1e-12:
+            if score @ step < 1e-9:
                 return v
         raise AssertionError("no mode")
 

@@ -40,11 +40,18 @@ def hatvalues(model: FittedModel) -> pd.Series:
     Notes
     -----
     Theta is taken as known. Of a generalised model it is the hat matrix of the working linear model
-    at the conditional modes, w being the observed weights of the rows: lme4 warns that its own, of
-    which many exceed one, may make no sense. Cost: O(n) for one factor, nested ones, and a factor
-    that others cross (73 000 rows of 2972 by 1128 levels take 0.1 s); O(n q**2) for two or more
-    nested factors that others of q levels in all cross. Memory is that of a block of rows: no n x n
-    or n x q matrix.
+    at the conditional modes with the expected weights of Fisher's scoring,
+
+    .. math:: w_i = m_i \left(\frac{d\mu_i}{d\eta_i}\right)^2 \Big/ \phi V(\mu_i)
+
+    (m the trials), as in R's ``hatvalues`` of ``glm`` (Pregibon, D. (1981), *Ann. Statist.* 9,
+    705-724; McCullagh, P. and Nelder, J. A. (1989), *Generalized Linear Models*, section 12.7.1).
+    They are those of the observed information for a canonical link; for any other the observed ones
+    depend on the row's response and may be negative. lme4 has this middle of the matrix, too, but
+    the prior weights m outside it: it warns that its hat matrix, of which many values exceed one,
+    may make no sense. Cost: O(n) for one factor, nested ones, and a factor that others cross (73
+    000 rows of 2972 by 1128 levels take 0.1 s); O(n q**2) for two or more nested factors that
+    others of q levels in all cross. Memory is that of a block of rows: no n x n or n x q matrix.
 
     Examples
     --------
@@ -72,7 +79,8 @@ def hat_trace(model: FittedModel) -> float:
     -------
     float
     """
-    return leverage.hat_trace(model.working)
+    solution = model.expected_working if isinstance(model, FittedGlmm) else model.working
+    return leverage.hat_trace(solution)
 
 
 def rstudent(model: FittedModel) -> pd.Series:
@@ -151,13 +159,13 @@ def hat_values(model: FittedModel) -> Array:
     """Leverages of the rows of the fit, (n,)."""
     design = model.design
     rows = [term.rows for term in design.terms]
+    if isinstance(model, FittedGlmm):
+        return leverage.hat_values(model.expected_working, design.x, rows, model.expected_weights)
     weights = design.precision
     if design.frequencies is not None:
         # A row that stands for no observation has no leverage either.
         seen = (design.frequencies > 0).astype(float)
         weights = seen if weights is None else weights * seen
-    if isinstance(model, FittedGlmm):
-        weights = model.observed_weights
     return leverage.hat_values(model.working, design.x, rows, weights)
 
 

@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from merextras.engine.elimination.factor import factorise
-from merextras.engine.elimination.plan import prepare
 from merextras.engine.generalised.criterion.at_mode import AtMode
 from merextras.engine.generalised.criterion.laplace import LaplacePoint
 from merextras.engine.generalised.criterion.streamed import StreamedPoint
@@ -28,6 +26,7 @@ from merextras.model.design.design import RowDesign
 from merextras.model.generalised.families import FamilyChoice
 from merextras.model.generalised.responses.response import Response
 from merextras.model.generalised.whole_fit import GlmmFit
+from merextras.model.generalised.working import working_model
 from merextras.model.state.control import LmerControl
 from merextras.model.state.fitted import FittedModel, Origin
 from merextras.model.state.linear_only import linear_only
@@ -338,17 +337,26 @@ class FittedGlmm(FittedModel):
         return self.engine_family.first(self.eta, self.phi)[1]
 
     @cached_property
+    def expected_weights(self) -> Array:
+        """The expectations of these: ``(dmu / deta)**2`` over the variance, not negative, (n,)."""
+        family = self.engine_family
+        return self.observed_weights if family.canonical else family.expected(self.eta, self.phi)
+
+    @cached_property
     def working(self) -> Solution:
         """The linear model of the working response at the mode, for variances of predictors."""
         if isinstance(self.laplace, StreamedPoint):
             return self.laplace.working
-        table, modes, n = self.laplace.criterion.table, self.laplace.modes, self.design.n
-        basis = Basis(table.transform, np.zeros(table.p), table.effects)
-        w = self.observed_weights
-        terms = [term.rows for term in self.design.terms]
-        cp = CrossProducts.from_rows(self.design.x, np.zeros(n), terms, w, basis).at_sigma2(1.0)
-        plan = table.template.plan if table.copies is None else None
-        return Solution(factorise(prepare(cp, plan), modes.lams), reml=False)
+        return working_model(self.laplace, self.design, self.observed_weights)
+
+    @cached_property
+    def expected_working(self) -> Solution:
+        """The same with expected weights, for the hat matrix; of a canonical link the same one."""
+        if self.engine_family.canonical:
+            return self.working
+        if isinstance(self.laplace, StreamedPoint):
+            return self.laplace.expected_working
+        return working_model(self.laplace, self.design, self.expected_weights)
 
     @property
     def effects_products(self) -> CrossProducts:

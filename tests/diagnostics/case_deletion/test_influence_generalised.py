@@ -17,12 +17,12 @@ from tolerances import GLMM_AGAINST_LME4, GLMM_ESTIMATE, GLMM_LOG_LIK
 import merextras as mx
 from merextras.exceptions import InvalidArgumentError, MerextrasWarning
 
-EXPECTED = Path(__file__).resolve().parents[2] / "reference" / "glmer_influence" / "expected.json"
+REFERENCE = Path(__file__).resolve().parents[2] / "reference"
 
 
 @functools.cache
-def expected():
-    return json.loads(EXPECTED.read_text(encoding="utf-8"))
+def expected(name="glmer_influence"):
+    return json.loads((REFERENCE / name / "expected.json").read_text(encoding="utf-8"))
 
 
 @functools.cache
@@ -142,9 +142,11 @@ def test_processes_and_pickles_change_nothing():
     assert "Influence of 15 levels of herd" in repr(copied)
 
 
-def _dense_hat(m):
-    """w_i a_i' (A'WA + G^-1)^-1 a_i at the modes."""
-    design, w = m.design, m.laplace.modes.w
+def _dense(m):
+    """``A = [X Z]``, the inverse of the effects' covariance, and expected weights at the modes."""
+    design, family = m.design, m.engine_family
+    trials = 1.0 if m.response.trials is None else m.response.trials
+    w = (trials * family.mean_slope(m.eta)) ** 2 / family.variance(m.eta, m.phi)
     blocks, inverse = [design.x], [np.zeros((design.x.shape[1],) * 2)]
     for term, g in zip(design.terms, m.covariances, strict=True):
         blocks.append(term.rows.sparse().toarray())
@@ -155,17 +157,106 @@ def _dense_hat(m):
     for b in inverse:
         whole[at : at + len(b), at : at + len(b)] = b
         at += len(b)
+    return a, whole, w
+
+
+def _dense_hat(m):
+    """w_i a_i' (A'WA + G^-1)^-1 a_i at the modes."""
+    a, whole, w = _dense(m)
     middle = np.linalg.inv(a.T @ (w[:, None] * a) + whole)
     return w * np.einsum("np,pq,nq->n", a, middle, a)
 
 
-@pytest.mark.parametrize("response", ["yes", "count", "spread", "size"])
-def test_leverages_are_those_of_the_working_model(response):
-    m = models.generated(response)
-    if any(np.linalg.cond(g) > 1e8 for g in m.covariances):
-        pytest.skip("singular: G has no inverse")
-    np.testing.assert_allclose(m.hatvalues(), _dense_hat(m), rtol=1e-7)
-    np.testing.assert_allclose(m.hatvalues().sum(), m.hat_trace(), rtol=1e-9)
+LINKS = [
+    ("yes", "binomial"), ("yes", "binomial(probit)"), ("yes", "binomial(cloglog)"),
+    ("count", "poisson"), ("spread", "negative_binomial"), ("size", "gamma"),
+    ("time", "inverse_gaussian"), ("number", "gaussian(log)"), ("number", "gaussian"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("response", "family"), LINKS)
+def test_leverages_are_those_of_the_working_model(response, family):
+    m = models.generated(response, "(1 | g)", family)
+    hat = m.hatvalues()
+    np.testing.assert_allclose(hat, _dense_hat(m), rtol=1e-7)
+    np.testing.assert_allclose(hat.sum(), m.hat_trace(), rtol=1e-9)
+    assert hat.between(0.0, 1.0).all()
+    assert m.rstudent().notna().all()
+    assert (m.cooks_distance() >= 0.0).all()
+
+
+@pytest.mark.parametrize(("response", "family"), LINKS)
+def test_a_canonical_link_has_its_observed_weights(response, family):
+    m = models.generated(response, "(1 | g)", family)
+    same = np.array_equal(m.expected_weights, m.observed_weights)
+    canonical = {"binomial", "poisson", "gaussian"}
+    assert same == (m.expected_working is m.working) == (family in canonical)
+
+
+def _at(model, theta, fixef, phi=()):
+    """The model at given estimates."""
+    criterion = model.laplace.criterion
+    beta = np.linalg.solve(criterion.table.transform, fixef)
+    return models.moved(model, np.concatenate([criterion.own_theta(theta), beta, phi]))
+
+
+@pytest.mark.parametrize("family", expected("glmer_leverages")["leverages"])
+def test_leverages_against_lme4_and_glm(family):
+    """lme4's middle of the hat matrix, at its own estimates; glm's leverages without variances."""
+    theirs, phi = expected("glmer_leverages")["leverages"][family], []
+    if family.startswith("binomial"):
+        m = models.cbpp(family)
+    else:
+        sleep = mx.load_dataset("sleepstudy")
+        m = mx.glmer("Reaction ~ Days + (1 | Subject)", sleep, family)
+        phi = [-2.0 * np.log(theirs["sigma"])]
+    there = _at(m, np.array([theirs["sd"]]), theirs["fixef"], phi)
+    np.testing.assert_allclose(there.hatvalues(), theirs["hat"], rtol=GLMM_AGAINST_LME4)
+    alone = _at(m, np.zeros(1), theirs["glm"]["coef"], phi)
+    np.testing.assert_allclose(alone.hatvalues(), theirs["glm"]["hat"], rtol=1e-7)
+
+
+def _without_each(m):
+    """Cook's distances of all effects: their modes without each row, the parameters held."""
+    (a, inverse, w), family = _dense(m), m.engine_family
+    start = np.concatenate([m.fixed_estimates, *(b.ravel() for b in m.modes)])
+
+    def height(v, kept):
+        return kept @ family.log_density(a @ v, m.phi) - 0.5 * v @ inverse @ v
+
+    def mode(kept):
+        v = start
+        for _ in range(500):
+            eta = a @ v
+            weights = kept * family.expected(eta, m.phi)
+            score = a.T @ (kept * family.first(eta, m.phi)[0]) - inverse @ v
+            step = np.linalg.solve(a.T @ (weights[:, None] * a) + inverse, score)
+            before = height(v, kept)
+            while height(v + step, kept) < before - 1e-12 * abs(before):
+                step = 0.5 * step
+            v = v + step
+            if score @ step < 1e-9:
+                return v
+        raise AssertionError("no mode")
+
+    n = len(a)
+    moves = np.array([mode(np.arange(n) != i) for i in range(n)]) - mode(np.ones(n))
+    middle = a.T @ (w[:, None] * a) + inverse
+    return np.einsum("ip,pq,iq->i", moves, middle, moves) / len(m.fixed_estimates)
+
+
+@pytest.mark.parametrize(("response", "family"), [
+    ("number", "gaussian(log)"), ("size", "gamma"),
+    ("yes", "binomial(cloglog)"), ("spread", "negative_binomial"),
+])  # fmt: skip
+def test_cooks_distances_are_near_those_of_deletion(response, family):
+    """One step of scoring; by the observed weights those of the largest rows were several times."""
+    m = models.generated(response, "(1 | g)", family)
+    found, right = m.cooks_distance().to_numpy(), _without_each(m)
+    assert np.corrcoef(found, right)[0, 1] > 0.95
+    assert np.sqrt(np.sum((found - right) ** 2) / np.sum(right**2)) < 0.3
+    largest = np.argsort(-right)[:10]
+    assert 0.7 < np.median(found[largest] / right[largest]) < 1.4
 
 
 def test_studentised_residuals_and_cooks_distances():

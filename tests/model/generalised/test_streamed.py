@@ -241,6 +241,18 @@ def test_fitted_values_by_another_pass():
         list(mx.stream_rows(m, [data()], "hatvalues"))
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["cbind", "proportions", "crossed", "spread", "known size", "gamma", "inverse Gaussian",
+     "normal, log"],
+)  # fmt: skip
+def test_the_trace_of_the_hat_matrix(name):
+    """That of expected weights, of a pass of its own where the link is not the canonical one."""
+    m, expected = streamed(name), in_memory(name)
+    np.testing.assert_allclose(m.hat_trace(), expected.hat_trace(), rtol=1e-4)
+    np.testing.assert_allclose(m.hat_trace(), expected.hatvalues().sum(), rtol=1e-4)
+
+
 def test_a_profile_reads_the_rows_again():
     found = streamed("crossed").confint(parm=["x"], method="profile")
     np.testing.assert_allclose(

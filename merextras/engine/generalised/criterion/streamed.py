@@ -20,6 +20,7 @@ import numpy as np
 
 from merextras.engine.elimination import columns
 from merextras.engine.elimination.factor import Factor, factorise
+from merextras.engine.elimination.plan import System
 from merextras.engine.generalised.criterion.laplace import NOISE, ROUNDING, Laplace, LaplacePoint
 from merextras.engine.generalised.criterion.modes import (
     MOST_STEPS,
@@ -34,6 +35,7 @@ from merextras.engine.generalised.rows.passes import (
     Seen,
     Slopes,
     StreamedTable,
+    expected_products,
     product,
     seen,
     slopes,
@@ -213,15 +215,23 @@ class StreamedPoint(LaplacePoint):
     @property
     def working(self) -> Solution:
         """The linear model of the working response at the mode, in the user's coordinates."""
-        table, factor, found = self.criterion.table, self.modes.factor, self.slopes
-        cp, p = factor.system.cp, table.p
+        return self._working(self.modes.factor.system, self.slopes.gram, self.slopes.z_wx)
+
+    @property
+    def expected_working(self) -> Solution:
+        """The same with expected weights, of a pass of its own."""
+        _, beta, phi = self.criterion.split(self.x)
+        return self._working(*expected_products(self.criterion.table, beta, phi, self.modes.b))
+
+    def _working(self, system: System, gram: Array, z_wx: Sequence[Array]) -> Solution:
+        table, p = self.criterion.table, self.criterion.table.p
         xy = np.zeros((p + 1, p + 1))
-        xy[:p, :p] = found.gram
+        xy[:p, :p] = gram
         made = replace(
-            cp, xy=xy, to_xy=tuple(np.pad(wx, ((0, 0), (0, 0), (0, 1))) for wx in found.z_wx),
+            system.cp, xy=xy, to_xy=tuple(np.pad(wx, ((0, 0), (0, 0), (0, 1))) for wx in z_wx),
             basis=Basis(table.transform, np.zeros(p), table.effects), scale=Scale(1.0),
         )  # fmt: skip
-        return Solution(factorise(replace(factor.system, cp=made), factor.lams), reml=False)
+        return Solution(factorise(replace(system, cp=made), self.modes.factor.lams), reml=False)
 
     def _change_of_modes(
         self, moved: Sequence[Array], shift: Array, by_phi: Array

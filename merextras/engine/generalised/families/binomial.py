@@ -103,6 +103,8 @@ class _Binomial(Family):
 class Logit(_Binomial):
     """``mu = 1 / (1 + exp(-eta))``, the canonical link."""
 
+    canonical = True
+
     def kernel(self, eta: Array, phi: Array) -> tuple[Array, Array, Array]:
         """``y eta - m log(1 + exp(eta))``, ``y - m mu`` and ``m mu (1 - mu)``.
 
@@ -157,6 +159,11 @@ class Probit(_Binomial):
         failure = down * (1.0 - (down - eta) * (2.0 * down - eta))
         return np.asarray(self.y * success - self.failures * failure)
 
+    def expected(self, eta: Array, phi: Array) -> Array:
+        """``m phi(eta)**2 / (mu (1 - mu))``, by both tails."""
+        del phi
+        return np.asarray(self.trials * _tail(eta)[1] * _tail(-eta)[1])
+
     def mean(self, eta: Array) -> Array:
         """A probability."""
         return np.asarray(special.ndtr(eta))
@@ -192,6 +199,12 @@ class Cloglog(_Binomial):
         del phi
         e, a, t = self._parts(eta)
         return np.asarray(self.y * a * (e - a * t - t * t) + self.failures * e)
+
+    def expected(self, eta: Array, phi: Array) -> Array:
+        """``m E a``."""
+        del phi
+        e, a, _ = self._parts(eta)
+        return np.asarray(self.trials * e * a)
 
     @staticmethod
     def _parts(eta: Array) -> tuple[Array, Array, Array]:

@@ -20,8 +20,9 @@ _SIZES = 0.1, 100.0
 
 
 class Poisson(Family):
-    """``mu = exp(eta)``."""
+    """``mu = exp(eta)``, the canonical link."""
 
+    canonical = True
     _by_response = ("y", "constant")
 
     def __init__(self, y: Array) -> None:
@@ -177,6 +178,11 @@ class NegativeBinomial(Family):
         t = self.size(phi)
         _, r, rest = self._share(eta, t)
         return np.asarray((self.y + t) * r * rest * (rest - r))
+
+    def expected(self, eta: Array, phi: Array) -> Array:
+        """``t r``."""
+        t = self.size(phi)
+        return np.asarray(t * self._share(eta, t)[1])
 
     @staticmethod
     def _share(eta: Array, t: float | Array) -> tuple[Array, Array, Array]:

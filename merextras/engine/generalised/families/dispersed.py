@@ -106,6 +106,10 @@ class GammaLog(_Gamma):
         """``-y / mu``."""
         return np.asarray(-self.y * np.exp(-eta))
 
+    def expected(self, eta: Array, phi: Array) -> Array:
+        """The concentration k."""
+        return np.asarray(np.ones(eta.shape) * _concentration(phi))
+
     def mean(self, eta: Array) -> Array:
         """Positive."""
         return np.asarray(np.exp(eta))
@@ -121,6 +125,8 @@ class GammaLog(_Gamma):
 
 class GammaInverse(_Gamma):
     """``mu = 1 / eta``, eta positive; the canonical link."""
+
+    canonical = True
 
     def fit(self, eta: Array) -> tuple[Array, Array, Array]:
         """``log eta - y eta``, ``mu - y`` and ``mu**2``; NaN where eta is not positive."""
@@ -240,7 +246,7 @@ class _Normal(Dispersed):
 class NormalIdentity(_Normal):
     """``mu = eta``: the linear mixed model, by maximum likelihood."""
 
-    concave = True
+    concave = canonical = True
 
     def mean(self, eta: Array) -> Array:
         """Eta itself."""

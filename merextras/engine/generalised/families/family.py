@@ -54,11 +54,14 @@ class Family(ABC):
         Whether the log-density is concave in eta for every response.
     has_limit : bool
         Whether the dispersion parameter may go to infinity, to a family without it.
+    canonical : bool
+        Whether the link is the canonical one: the observed weight is then the expected one.
     """
 
     n_phi: int = 0
     concave: bool = True
     has_limit: bool = False
+    canonical: bool = False
     # Attributes with a column for each of many responses.
     _by_response: tuple[str, ...] = ("y",)
 
@@ -101,7 +104,12 @@ class Family(ABC):
         """``dw / deta``, (n,)."""
 
     def expected(self, eta: Array, phi: Array) -> Array:
-        """The expectation of w, (n,): never negative. Asked for only where w may be."""
+        """The expectation of w, (n,): ``(dmu / deta)**2`` over the variance, never negative.
+
+        This is that of a canonical link, w itself; other links have their own.
+        """
+        if not self.canonical:
+            raise NotImplementedError
         return self.first(eta, phi)[1]
 
     def by_dispersion(self, eta: Array, phi: Array) -> ByDispersion:
@@ -210,6 +218,7 @@ class Repeated(Family):
         super().__init__(family.y)
         self.family, self.counts = family, counts
         self.n_phi, self.concave, self.has_limit = family.n_phi, family.concave, family.has_limit
+        self.canonical = family.canonical
 
     def many(self, y: Array) -> Repeated:
         """Rows that count as often."""

@@ -2,7 +2,8 @@
 
 Of a generalised model all that a step needs of the rows are sums of the size of the effects: at
 given effects the log-density, ``Z'g`` and ``Z'WZ`` (`seen`), and for the derivatives ``X'WX``,
-``Z'WX`` and what the weights' slopes make (`slopes`). A part of the rows has the layout of all of
+``Z'WX`` and what the weights' slopes make (`slopes`); with expected weights, the products of both
+(`expected_products`). A part of the rows has the layout of all of
 them; the sums of one part after the other are those of the table in memory but for rounding.
 """
 
@@ -230,6 +231,23 @@ def slopes(
             by_phi += float(-2.0 * np.sum(by.log_density) + q @ by.weight)
             _add(z_by_phi, part.to_terms(by.first))
     return Slopes(to_g, to_s, gram, tuple(z_wx), tuple(z_s), by_phi, tuple(z_by_phi))
+
+
+def expected_products(
+    table: StreamedTable, beta: Array, phi: Array, b: Sequence[Array]
+) -> tuple[System, Array, tuple[Array, ...]]:
+    """``Z'WZ``, ``X'WX`` and ``Z'WX`` by terms with expected weights, of one pass at effects b."""
+    system: System | None = None
+    gram = np.zeros((table.p, table.p))
+    z_wx = [np.zeros((term.shape[0], term.shape[1], table.p)) for term in b]
+    for part in table.parts():
+        w = part.family.expected(part.eta(beta, b), phi)
+        wx = w[:, None] * part.x
+        gram += part.x.T @ wx
+        _add(z_wx, part.products(wx))
+        system = _plus(system, part.weighted(w))
+    assert system is not None  # a fit has rows
+    return system, gram, tuple(z_wx)
 
 
 def _add(totals: Sequence[Array], more: Sequence[Array]) -> None:

@@ -9,6 +9,7 @@ from scipy import special, stats
 from tolerances import FAMILY_DERIVATIVE, ROUNDING_OF_SUMS
 
 from merextras.engine.generalised.families import binomial, counts, dispersed
+from merextras.engine.generalised.families.family import Repeated
 
 N = 60
 
@@ -127,8 +128,32 @@ def test_expectations_of_the_derivatives(name):
     share = 1.0 if name not in {"logit", "probit", "cloglog"} else family.trials
     np.testing.assert_allclose(np.var(y, axis=0), variance, rtol=0.15)
     np.testing.assert_allclose(np.mean(y, axis=0), share * mu, rtol=0.1)
-    if not family.concave:
-        np.testing.assert_allclose(family.expected(eta, phi), information, rtol=0.1)
+    np.testing.assert_allclose(family.expected(eta, phi), information, rtol=0.1)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_expected_weights_are_squared_slopes_over_variances(name):
+    family, eta = _family(name, seed=7)
+    phi = np.full(family.n_phi, 0.7)
+    trials = 1.0 if family.largest is None else family.largest
+    right = (trials * family.mean_slope(eta)) ** 2 / family.variance(eta, phi)
+    np.testing.assert_allclose(family.expected(eta, phi), right, rtol=1e-12)
+    same = np.array_equal(family.expected(eta, phi), family.first(eta, phi)[1])
+    assert same == family.canonical
+    times = np.arange(1.0, 1.0 + len(eta))
+    repeated = Repeated(family, times)
+    np.testing.assert_array_equal(repeated.expected(eta, phi), times * family.expected(eta, phi))
+    assert repeated.canonical == family.canonical
+
+
+@pytest.mark.parametrize("eta", [-800.0, -40.0, 40.0, 800.0])
+@pytest.mark.parametrize("link", [binomial.Logit, binomial.Probit, binomial.Cloglog])
+def test_expected_weights_far_out_are_finite(link, eta):
+    family = link(np.array([1.0, 0.0, 2.0]), np.array([1.0, 1.0, 3.0]))
+    with np.errstate(over="ignore", under="ignore"):
+        w = family.expected(np.full(3, eta), np.empty(0))
+    assert np.all(w >= 0.0)
+    assert np.all(np.isfinite(w))
 
 
 @pytest.mark.parametrize("eta", [-800.0, -40.0, -3.92, -3.91, 5.0, 6.6, 6.7, 40.0, 800.0])

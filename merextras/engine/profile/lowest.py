@@ -54,14 +54,17 @@ class Lowest:
     problem : Followed
     start : Reached
         At the optimum.
+    searches : bool
+        Whether there may be others wherever a covariance has lost rank, which takes many searches;
+        else where those found are no continuous curve.
     known : list of Reached
         All minima.
     jumped : bool
         Whether the last one was another than that which the given coordinates lead to.
     """
 
-    def __init__(self, problem: Followed, start: Reached) -> None:
-        self.problem, self.start = problem, start
+    def __init__(self, problem: Followed, start: Reached, *, searches: bool = True) -> None:
+        self.problem, self.start, self.searches = problem, start, searches
         self.known, self.jumped = [start], False
         self._singular: dict[int, tuple[Reached, bool]] = {}
         # Minima that are not the lowest at the parameter's last value.
@@ -113,6 +116,8 @@ class Lowest:
 
     def may_be_others(self, found: Reached) -> bool:
         """Whether a minimum is singular, or the nearest that was found before is."""
+        if not self.searches:
+            return False
         nearest = self._neighbours(found.u)[0]
         return any(map(self._is_singular, (found, nearest)))
 

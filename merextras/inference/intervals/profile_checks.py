@@ -33,7 +33,8 @@ def check_followed(
 def check_lowest(name: str, problem: Lowest, value: Callable[[Reached], float]) -> None:
     """Refuse an estimate that is singular, and not the lowest minimum with a parameter there."""
     start = problem.start
-    best = problem.again(start) if problem.problem.is_singular(start, whole=True) else start
+    doubtful = problem.searches and problem.problem.is_singular(start, whole=True)
+    best = problem.again(start) if doubtful else start
     if best.deviance < start.deviance - SAME:
         _refuse(name, best, start, value)
 

@@ -59,6 +59,8 @@ def kind_of(target: Target) -> tuple[str, str, float, float]:
     return _KINDS[type(target)]
 
 
+# Rows up to which other minima are searched for, as of a singular fit of `glmer`.
+_FEW = 2_000
 #: A standard deviation and a variance by the power of their coordinate.
 _POWERS = {1.0: ("identity", "square"), 2.0: ("square", "fourth")}
 _KINDS: dict[type[Target], tuple[str, str, float, float]] = {
@@ -94,6 +96,7 @@ class Profiler(ABC):
         Values of zeta that points are wanted near to; the last is the end.
     exact : tuple of float
         Those that are to be quantiles of intervals.
+    n_rows : int
     far_from_zero : set of (term, effect)
         Effects that can't have a standard deviation of zero within that rise.
     """
@@ -106,6 +109,7 @@ class Profiler(ABC):
     scale: str
     goals: tuple[float, ...]
     exact: tuple[float, ...]
+    n_rows: int
     far_from_zero: set[tuple[int, ...]] = field(default_factory=set)
 
     @abstractmethod
@@ -156,7 +160,7 @@ class Profiler(ABC):
         shown = squared if self.scale == "varcov" else kind
         (low, high), curve = self._followed(
             name,
-            Lowest(problem, start),
+            Lowest(problem, start, searches=self.n_rows <= _FEW),
             span,
             lambda sides: curve_of(start, sides, shown, bounds, span.ceiling),
             is_first=is_first,

@@ -73,6 +73,7 @@ class LinearProfiler(Profiler):
             scale=scale,
             goals=goals_of(levels[-1]),
             exact=tuple(map(quantile, levels)),
+            n_rows=solution.n,
             solution=solution,
             residuals=residuals,
         )

@@ -70,6 +70,7 @@ class GeneralisedProfiler(Profiler):
             scale=scale,
             goals=goals_of(levels[-1]),
             exact=tuple(map(quantile, levels)),
+            n_rows=model.design.n,
             model=model,
         )
 

@@ -14,6 +14,7 @@ from tolerances import PROFILE_DEVIANCE, PROFILE_INTERVAL
 import merextras as mx
 from merextras.accessors.parameters import parameter_names
 from merextras.engine.profile.constrained import Reached
+from merextras.engine.profile.lowest import Lowest
 from merextras.engine.profile.trace import Side
 from merextras.exceptions import ApproximationWarning, SingularFitWarning
 from merextras.inference.intervals.profile_checks import warn_unless_one_curve
@@ -130,3 +131,17 @@ def test_what_is_no_rising_curve_is_told():
     turning = replace(rising, points=[*rising.points, reached(2.0, 0.9, -1.0)])
     with pytest.warns(ApproximationWarning, match="^b: the profile turns back between 1 and 2"):
         warn_unless_one_curve("b", [turning], start, lambda point: point.u)
+
+
+def test_of_many_rows_no_other_minimum_is_searched_for(monkeypatch):
+    searched = []
+    lowest = Lowest._lowest
+    monkeypatch.setattr(Lowest, "_lowest", lambda *given: searched.append(1) or lowest(*given))
+    m = next(m for m in map(tiny, range(32, 80)) if m.is_singular())
+    few = m.confint(parm="Intercept")
+    assert searched
+    searched.clear()
+    monkeypatch.setattr("merextras.inference.intervals.profiler._FEW", 13)
+    many = m.confint(parm="Intercept")
+    assert not searched
+    assert few.shape == many.shape

@@ -259,6 +259,7 @@ def test_arguments_of_linear_models_alone_are_refused_in_words():
     m = _model()
     for given, match in (
         ({"cov_prior": "wishart"}, "cov_prior='wishart'.*m.update"),
+        ({"freq_weights": [1.0]}, "freq_weights: for linear models alone"),
         ({"residual_by": "c"}, "residual_by='c'.*row"),
     ):
         with pytest.raises(UnsupportedModelError, match=match):

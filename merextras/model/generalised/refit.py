@@ -105,6 +105,7 @@ def update(
     dispersion: Any = Keep.KEEP,
     weights: Any = Keep.KEEP,
     offset: Any = Keep.KEEP,
+    freq_weights: Any = Keep.KEEP,
 ) -> M:
     """The model with another formula, data or family, fitted again, R's ``update``.
 
@@ -121,7 +122,7 @@ def update(
         As `glmer`'s, by default that of the fit.
     reml : bool
         True is an error: there is no restricted likelihood.
-    residual_by, cov_prior : None
+    residual_by, cov_prior, freq_weights : None
         Of linear models: an error that says what to do.
     dispersion : float, optional
         A negative binomial's size, held at this; None lets it be estimated.
@@ -136,7 +137,7 @@ def update(
     NoRowsError
         Other data for a model fitted from chunks, or one whose source is gone: it was pickled.
     """
-    _refuse_linear(residual_by, cov_prior)
+    _refuse_linear(residual_by, cov_prior, freq_weights)
     text = model.design.formula if formula is None else with_dots(formula, model.design)
     control = replace(model.control, start=None)
     n_agq = model.n_agq if n_agq is None else n_agq
@@ -181,7 +182,7 @@ def _from_source(
     return fit_again(model, formula, request, names=names, stacklevel=3)
 
 
-def _refuse_linear(residual_by: object, cov_prior: object) -> None:
+def _refuse_linear(residual_by: object, cov_prior: object, freq_weights: object) -> None:
     if residual_by is not None:
         raise UnsupportedModelError(
             f"update: residual_by={residual_by!r}: a generalised model has no residual variance; "
@@ -191,6 +192,11 @@ def _refuse_linear(residual_by: object, cov_prior: object) -> None:
         raise UnsupportedModelError(
             f"update: cov_prior={cov_prior!r}: priors on covariances are for linear models alone; "
             "of a singular fit leave the effect out, m.update(formula), or its correlation, '||'"
+        )
+    if freq_weights is not None and freq_weights is not Keep.KEEP:
+        raise UnsupportedModelError(
+            "update: freq_weights: for linear models alone; repeat the rows, or give the successes "
+            "and failures of all by cbind(): glmer joins rows that are alike"
         )
 
 

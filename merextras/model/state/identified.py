@@ -77,7 +77,10 @@ def check_has_digits(criterion: Criterion, solution: Solution, opt: OptSummary) 
     InvalidArgumentError
     """
     given = solution.cp.scale.given
-    if given is None or (opt.converged and np.isfinite(solution.deviance())):
+    # With a prior it may be the prior that has no maximum.
+    if given is None or criterion.penalty is not None:
+        return
+    if opt.converged and np.isfinite(solution.deviance()):
         return
     times = relative_size(criterion, criterion.from_user(np.array(opt.theta)))
     if times > FEW_DIGITS:

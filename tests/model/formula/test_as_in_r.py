@@ -215,8 +215,25 @@ def test_the_response_among_the_predictors(way, right, data):
         fm.fit(way, f"Reaction ~ {right} + {bar}", data)
 
 
-@pytest.mark.parametrize("way", ["patsy", "chunks"])
-@pytest.mark.parametrize("code", ["z > 3", "C(Days)", "poly(Days, 2)"])
+def test_truth_values_are_numbers(data):
+    made = data.assign(high=(data["z"] > data["z"].mean()).astype(float))
+    one, other = (
+        mx.lmer(f"Reaction ~ Days + offset({code}) + (1 | Subject)", made).log_lik()
+        for code in ("z > z.mean()", "high")
+    )
+    assert one == pytest.approx(other, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("way", "code"),
+    [
+        ("patsy", "C(Days)"),
+        ("patsy", "poly(Days, 2)"),
+        ("chunks", "C(Days)"),
+        ("chunks", "poly(Days, 2)"),
+        ("chunks", "z > 3"),
+    ],
+)
 def test_an_offset_or_response_that_is_not_one_number(way, code, data):
     for formula in (
         f"Reaction ~ z + offset({code}) + (1 | Subject)",

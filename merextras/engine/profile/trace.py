@@ -24,8 +24,6 @@ _BEYOND = 1.001
 _CLOSE = 0.1
 # Points that the next one's other coordinates are extrapolated from.
 _LINE = 4
-# Points that the next one's other coordinates are extrapolated from.
-_LINE = 4
 _MAX_POINTS = 60
 _MAX_RETRIES = 4
 # How often what is between two points is halved where their curve is not continuous.

@@ -8,7 +8,7 @@ import numpy as np
 
 from merextras.exceptions import ApproximationWarning, InvalidArgumentError
 from merextras.foundation.arguments import check_count
-from merextras.model.generalised.fit import check_quadrature
+from merextras.model.generalised.fit import check_nodes, check_quadrature
 from merextras.model.generalised.fitted import FittedGlmm
 from merextras.model.generalised.refit import by_quadrature
 from merextras.results.checks.laplace_check import LaplaceCheck
@@ -38,7 +38,7 @@ def check_laplace(m: object, *, n_agq: int = 15) -> LaplaceCheck:
     Raises
     ------
     InvalidArgumentError
-        A linear model, or one fitted by quadrature already; fewer than two nodes.
+        A linear model, or one fitted by quadrature already; fewer than two nodes, or more than 300.
     UnsupportedModelError
         Several grouping factors, or more than three effects.
 
@@ -76,6 +76,7 @@ def check_laplace(m: object, *, n_agq: int = 15) -> LaplaceCheck:
         raise InvalidArgumentError(
             "n_agq=1: is Laplace's approximation itself, which is compared with at least 2 nodes"
         )
+    check_nodes(n_agq)
     design = m.design.require_rows("check_laplace", "quadrature goes through them")
     check_quadrature(design, "check_laplace")
     at_estimate, exact = by_quadrature(m, n_agq)

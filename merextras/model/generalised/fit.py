@@ -92,15 +92,20 @@ def read_request(
             "n_agq=0: lme4's faster and less exact criterion, which is no likelihood; n_agq=1 is "
             "Laplace's approximation"
         )
-    if n_agq > MOST_NODES:  # type: ignore[operator]
-        raise InvalidArgumentError(
-            f"n_agq={n_agq}: at most {MOST_NODES} nodes; a likelihood that needs more has a "
-            "variance that the data hardly bound"
-        )
+    check_nodes(int(n_agq))  # type: ignore[call-overload]
     control = LmerControl() if control is None else control
     if not isinstance(control, LmerControl):
         raise InvalidArgumentError(f"control={control!r}: expected an LmerControl")
     return Request(read_family(family, dispersion), control, int(n_agq))  # type: ignore[call-overload]
+
+
+def check_nodes(n_agq: int) -> None:
+    """Refuse more nodes than the rule has digits for."""
+    if n_agq > MOST_NODES:
+        raise InvalidArgumentError(
+            f"n_agq={n_agq}: at most {MOST_NODES} nodes; a likelihood that needs more has a "
+            "variance that the data hardly bound"
+        )
 
 
 def fit_options(

@@ -135,7 +135,8 @@ def update(
     InvalidArgumentError, UnsupportedModelError
         As `glmer`; other data for a model with weights by array.
     NoRowsError
-        Other data for a model fitted from chunks, or one whose source is gone: it was pickled.
+        Other data, weights or offset for a model fitted from chunks, or one whose source is gone:
+        it was pickled.
     """
     _refuse_linear(residual_by, cov_prior, freq_weights)
     text = model.design.formula if formula is None else with_dots(formula, model.design)
@@ -147,7 +148,8 @@ def update(
     if family is None and dispersion is Keep.KEEP:
         request = replace(request, choice=model.choice)
     if not model.design.keeps_rows:
-        fit = _from_source(model, text, data, request, callers_names(1))
+        given = {"data": data, "weights": weights, "offset": offset}
+        fit = _from_source(model, text, given, request, callers_names(1))
         warn_of(fit, stacklevel=2)
         return model._like(fit)  # type: ignore[arg-type]
     options = model.design.options
@@ -171,14 +173,19 @@ def update(
 
 
 def _from_source(
-    model: FittedGlmm, formula: str, data: object, request: Request, names: Mapping[str, Any]
+    model: FittedGlmm,
+    formula: str,
+    given: Mapping[str, Any],
+    request: Request,
+    names: Mapping[str, Any],
 ) -> GlmmFit:
     """Fit a formula on the source of a model that keeps no rows."""
-    if data is not None:
-        raise NoRowsError(
-            "data: the model was fitted from chunks and keeps no rows; fit other data by "
-            "glmer(formula, source)"
-        )
+    for name, value in given.items():
+        if value is not Keep.KEEP and (name != "data" or value is not None):
+            raise NoRowsError(
+                f"{name}: the model was fitted from chunks and keeps no rows; fit it with other "
+                "ones by glmer(formula, source)"
+            )
     return fit_again(model, formula, request, names=names, stacklevel=3)
 
 

@@ -88,8 +88,9 @@ def _where(model: FittedGlmm, direction: Array) -> str:
     for some in [*combinations(columns, 1), *combinations(columns, 2)]:
         groups = frame.groupby(list(some), observed=True).ngroup().to_numpy()
         share = np.bincount(groups, moved) / np.bincount(groups)
-        first = frame.iloc[[int(np.argmax(groups == i)) for i in np.flatnonzero(share == 1.0)]]
-        if ((share == 0.0) | (share == 1.0)).all() and 0 < len(first) <= _FEW_LEVELS:
+        whole = np.flatnonzero(share == 1.0)
+        if ((share == 0.0) | (share == 1.0)).all() and 0 < len(whole) <= _FEW_LEVELS:
+            first = frame.iloc[[int(np.argmax(groups == i)) for i in whole]]
             each = [
                 " and ".join(f"{c} = {value!s}" for c, value in zip(some, row, strict=True))
                 for row in first[list(some)].itertuples(index=False)

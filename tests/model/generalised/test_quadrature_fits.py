@@ -117,3 +117,5 @@ def test_check_laplace_refuses(cbpp, sleep):
         crossed.update(n_agq=5)
     with pytest.raises(InvalidArgumentError, match="n_agq=1: is Laplace's .* at least 2 nodes"):
         mx.check_laplace(mx.glmer(CBPP, cbpp), n_agq=1)
+    with pytest.raises(InvalidArgumentError, match="at most 300 nodes"):
+        mx.check_laplace(mx.glmer(CBPP, cbpp), n_agq=301)

@@ -103,6 +103,13 @@ def test_from_chunks_too(frame):
         mx.glmer("y ~ x + (1 | g)", lambda: iter(chunks))
 
 
+def test_of_a_predictor_of_many_values_no_level_is_named():
+    rng = np.random.default_rng(4)
+    out = pd.DataFrame({"g": np.arange(4_000) % 50, "x": rng.normal(size=4_000)})
+    model = quietly("y ~ x + (1 | g)", out.assign(y=(out["x"] > 0.1) * 1))
+    assert without_maximum(model).startswith("the response is separated by ['Intercept', 'x']:")
+
+
 def test_verbs_say_it_again(frame):
     frame.loc[frame["treated"] == "high", "y"] = 1
     model = quietly("y ~ treated + (1 | g)", frame)
